@@ -1,0 +1,1 @@
+"""The ``matsciml`` command line."""

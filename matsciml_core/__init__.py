@@ -1,0 +1,73 @@
+"""MatSciML: the core that plugins build on.
+
+Public names are imported on first use, so that ``import matsciml_core`` loads no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "registry.hooks": ("hookimpl",),
+    "registry.manager": ("Registry", "build_registry"),
+    "registry.specs": (
+        "CallbackSpec",
+        "CommandSpec",
+        "DatasetSpec",
+        "EncoderCapabilities",
+        "EncoderSpec",
+        "Reference",
+        "RunInfo",
+        "RunResult",
+        "StrategySpec",
+        "TargetInfo",
+        "TaskHeadSpec",
+    ),
+    "interfaces.config": ("Config",),
+    "interfaces.crystal": ("Crystal", "CrystalBatch"),
+    "interfaces.dataset": ("Dataset", "Provenance"),
+    "interfaces.encoder": ("Embedding", "Encoder", "Neighbourhood"),
+    "interfaces.head": ("TaskHead", "Values", "label_mask"),
+    "interfaces.strategy": ("Parameters", "Strategy", "Task"),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = ["__version__", *sorted(_MODULE_OF)]  # noqa: PLE0604 - built from the table above
+
+if TYPE_CHECKING:
+    from matsciml_core.interfaces.config import Config
+    from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+    from matsciml_core.interfaces.dataset import Dataset, Provenance
+    from matsciml_core.interfaces.encoder import Embedding, Encoder, Neighbourhood
+    from matsciml_core.interfaces.head import TaskHead, Values, label_mask
+    from matsciml_core.interfaces.strategy import Parameters, Strategy, Task
+    from matsciml_core.registry.hooks import hookimpl
+    from matsciml_core.registry.manager import Registry, build_registry
+    from matsciml_core.registry.specs import (
+        CallbackSpec,
+        CommandSpec,
+        DatasetSpec,
+        EncoderCapabilities,
+        EncoderSpec,
+        Reference,
+        RunInfo,
+        RunResult,
+        StrategySpec,
+        TargetInfo,
+        TaskHeadSpec,
+    )
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from the module that defines it (PEP 562)."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'matsciml_core' has no attribute '{name}'")
+    return getattr(import_module(f"matsciml_core.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names without importing them."""
+    return __all__

@@ -1,0 +1,62 @@
+"""Errors that a user can cause, each one sentence that says what is wrong and how to mend it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MatSciMLError(Exception):
+    """Base of every error that a user can cause; the command line prints it and exits with 2."""
+
+
+class ConfigError(MatSciMLError):
+    """A configuration value is missing, unknown, or of the wrong type."""
+
+
+class DataError(MatSciMLError):
+    """A data file or dataset cannot be used as it is."""
+
+
+class GeometryError(DataError):
+    """Positions and cell do not describe a crystal."""
+
+
+class ShapeError(MatSciMLError):
+    """A tensor does not have the documented shape."""
+
+
+class SplitError(DataError):
+    """A split does not belong to the dataset it is used with."""
+
+
+class UnitError(DataError):
+    """A unit is unknown, or not one that the task head can train on."""
+
+
+class RegistryError(MatSciMLError):
+    """A plugin, or a name that a plugin should register, cannot be used."""
+
+
+class DuplicateNameError(RegistryError):
+    """Two plugins registered the same name for the same kind."""
+
+
+class PluginLoadError(RegistryError):
+    """A plugin could not be imported or registered."""
+
+
+class UnknownNameError(RegistryError):
+    """No plugin registered the requested name."""
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name most similar to ``name``, or None where nothing is similar."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return matches[0] if matches else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the closest known name, or an empty string."""
+    match = closest(name, known)
+    return f" Did you mean '{match}'?" if match else ""

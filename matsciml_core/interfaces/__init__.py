@@ -1,0 +1,1 @@
+"""The four interfaces (Dataset, Encoder, TaskHead, Strategy) and the batch they exchange."""

@@ -1,0 +1,88 @@
+"""Base class of every component's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from matsciml_core.errors import ConfigError, did_you_mean
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Config(BaseModel):
+    """Settings of a component: typed, immutable, unknown keys refused.
+
+    A subclass lists its fields with a default and a docstring each; the documentation, the
+    command line's help and the JSON schema are made from them.
+
+    >>> class MineConfig(Config):
+    ...     width: int = 64
+    ...     '''Width of the hidden layers, dimensionless.'''
+    >>> MineConfig.from_options({"width": "128"}, where="encoder").width
+    128
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True
+    )
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Named sets of values; ``preset=NAME`` picks one, other options override it."""
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], *, where: str) -> Self:
+        """Build the settings from plain data.
+
+        Args:
+            options: Values by field name; ``preset`` picks a named set to start from, and where
+                it is absent the first preset, if there is one, is used.
+            where: The section of the run's configuration, for error messages.
+
+        Returns:
+            The validated settings.
+
+        Raises:
+            ConfigError: A key is unknown or a value has the wrong type.
+        """
+        values = dict(options)
+        preset = values.pop("preset", next(iter(cls.presets), None))
+        if preset is not None:
+            if preset not in cls.presets:
+                raise ConfigError(
+                    f"'{where}.preset' is '{preset}', which does not exist."
+                    f"{did_you_mean(str(preset), cls.presets)}"
+                    f" Presets: {', '.join(cls.presets) or 'none'}."
+                )
+            values = {**cls.presets[preset], **values}
+        return validate(cls, values, where=where)
+
+
+def validate(model: type[Model], values: Mapping[str, Any], *, where: str) -> Model:
+    """Build a pydantic model, turning its errors into one clear sentence.
+
+    Raises:
+        ConfigError: The first thing that is wrong, with its key and what was expected.
+    """
+    try:
+        return model(**values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, model, where)) from error
+
+
+def _explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in (where, *first["loc"]) if part != "")
+    if first["type"] == "extra_forbidden":
+        name = str(first["loc"][-1])
+        fields = sorted(model.model_fields)
+        return (
+            f"'{key}' is not a setting.{did_you_mean(name, fields)}"
+            f" Settings of '{where or 'the run'}': {', '.join(fields) or 'none'}."
+        )
+    if first["type"] == "missing":
+        return f"'{key}' is missing; give it with '--set {key}=VALUE' or in the configuration file."
+    message = first["msg"].removeprefix("Value error, ")
+    return f"'{key}' is {first['input']!r}: {message[0].lower()}{message[1:]}."

@@ -1,0 +1,344 @@
+"""A crystal, and the batch of crystals that encoders see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from matsciml_core.errors import GeometryError, ShapeError
+from matsciml_core.registry.specs import TargetInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crystal:
+    """One crystal with its labels, as NumPy arrays.
+
+    The constructor accepts anything NumPy can convert and checks shapes and finiteness; it does
+    not wrap positions into the cell, because unwrapped positions describe the same crystal.
+
+    Raises:
+        ShapeError: An array does not have the shape stated below.
+        GeometryError: A coordinate is not finite, the cell has no volume, or an atomic number
+            is not between 1 and 118.
+    """
+
+    id: str
+    """Unique within its dataset."""
+    atomic_numbers: NDArray[np.uint8]
+    """``(atoms,)``, 1 to 118."""
+    positions: NDArray[np.float64]
+    """Cartesian coordinates, ``(atoms, 3)``, Å."""
+    cell: NDArray[np.float64]
+    """Lattice vectors as rows, ``(3, 3)``, Å."""
+    pbc: NDArray[np.bool_] = field(default_factory=lambda: np.ones(3, dtype=bool))
+    """Periodic directions, ``(3,)``."""
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    """Label values by name, in the unit the dataset declares; an absent label is missing."""
+
+    def __post_init__(self) -> None:
+        """Convert the arrays and check them."""
+        numbers = np.asarray(self.atomic_numbers)
+        positions = np.asarray(self.positions, dtype=np.float64)
+        cell = np.asarray(self.cell, dtype=np.float64)
+        pbc = np.broadcast_to(np.asarray(self.pbc, dtype=bool), (3,))
+        if numbers.ndim != 1 or positions.shape != (len(numbers), 3) or cell.shape != (3, 3):
+            raise ShapeError(
+                f"Crystal '{self.id}' has atomic_numbers {numbers.shape}, positions "
+                f"{positions.shape} and cell {cell.shape}; they must be (atoms,), (atoms, 3) "
+                "and (3, 3)."
+            )
+        if not len(numbers) or numbers.min() < 1 or numbers.max() > 118:
+            raise GeometryError(
+                f"Crystal '{self.id}' needs at least one atom, and atomic numbers from 1 to 118."
+            )
+        if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
+            raise GeometryError(f"Crystal '{self.id}' has a coordinate that is not finite.")
+        if abs(np.linalg.det(cell)) < 1e-6 and pbc.any():
+            raise GeometryError(
+                f"Crystal '{self.id}' has a cell without volume; give three independent lattice "
+                "vectors as rows, in Å."
+            )
+        for name, value in (
+            ("atomic_numbers", numbers.astype(np.uint8)),
+            ("positions", positions),
+            ("cell", cell),
+            ("pbc", pbc),
+        ):
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_fractional(
+        cls,
+        *,
+        id: str,  # noqa: A002 - the field's own name
+        atomic_numbers: ArrayLike,
+        fractional: ArrayLike,
+        cell: ArrayLike,
+        labels: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Build a crystal from fractional coordinates.
+
+        Args:
+            id: Unique within its dataset.
+            atomic_numbers: ``(atoms,)``.
+            fractional: Coordinates in units of the lattice vectors, ``(atoms, 3)``,
+                dimensionless.
+            cell: Lattice vectors as rows, ``(3, 3)``, Å.
+            labels: Label values by name.
+
+        Returns:
+            The crystal, with Cartesian positions ``fractional @ cell`` in Å.
+
+        Raises:
+            ShapeError: An array has the wrong shape.
+            GeometryError: See the class.
+        """
+        cell_ = np.asarray(cell, dtype=np.float64)
+        positions = np.asarray(fractional, dtype=np.float64) @ cell_
+        return cls(
+            id=id,
+            atomic_numbers=np.asarray(atomic_numbers),
+            positions=positions,
+            cell=cell_,
+            labels=labels or {},
+        )
+
+    @property
+    def num_atoms(self) -> int:
+        """Number of atoms."""
+        return len(self.atomic_numbers)
+
+    @property
+    def volume(self) -> float:
+        """Volume of the cell, Å³."""
+        return float(abs(np.linalg.det(self.cell)))
+
+    @property
+    def fractional(self) -> NDArray[np.float64]:
+        """Coordinates in units of the lattice vectors, ``(atoms, 3)``, dimensionless."""
+        return np.linalg.solve(self.cell.T, self.positions.T).T
+
+
+@dataclass(kw_only=True)
+class CrystalBatch:
+    """Several crystals as one set of plain tensors, edges included once they were found.
+
+    Edges are sorted by target atom, so that reductions over the edges of an atom, and over the
+    atoms of a crystal, run over contiguous segments.
+    """
+
+    atomic_numbers: Tensor
+    """``(atoms,)`` int64."""
+    positions: Tensor
+    """Cartesian coordinates, ``(atoms, 3)``, Å; not wrapped."""
+    cell: Tensor
+    """Lattice vectors as rows, ``(crystals, 3, 3)``, Å."""
+    pbc: Tensor
+    """Periodic directions, ``(crystals, 3)`` bool."""
+    crystal_index: Tensor
+    """The crystal each atom belongs to, ``(atoms,)`` int64, ascending."""
+    atoms_per_crystal: Tensor
+    """``(crystals,)`` int64."""
+    edge_index: Tensor | None = None
+    """Source and target atom of each edge, ``(2, edges)`` int64, sorted by target."""
+    cell_shift: Tensor | None = None
+    """Image of the source atom in lattice vectors, ``(edges, 3)``, in the dtype of positions."""
+    edges_per_atom: Tensor | None = None
+    """Number of edges entering each atom, ``(atoms,)`` int64."""
+    targets: dict[str, Tensor] = field(default_factory=dict)
+    """Labels by name: ``(crystals,)``, or ``(atoms, 3)`` for forces, ``(crystals, 3, 3)`` for
+    stress; in the declared unit; NaN, or −1 for a class, where missing."""
+    target_info: Mapping[str, TargetInfo] = field(default_factory=dict)
+    """Kind and unit of each label in ``targets``."""
+    dataset_index: Tensor | None = None
+    """The dataset each crystal came from, ``(crystals,)`` int64."""
+    ids: Sequence[str] = ()
+    """The crystals' ids."""
+
+    @classmethod
+    def from_crystals(
+        cls,
+        crystals: Sequence[Crystal],
+        targets: Mapping[str, TargetInfo] | Sequence[TargetInfo] = (),
+        *,
+        dtype: torch.dtype = torch.float64,
+    ) -> Self:
+        """Put crystals side by side; no edges yet.
+
+        Args:
+            crystals: At least one crystal.
+            targets: The labels to collect; a crystal without one gets NaN, or −1 for a class.
+            dtype: Floating-point type of positions, cell and labels.
+
+        Returns:
+            A batch without edges.
+
+        Raises:
+            ShapeError: There is no crystal, or a label has the wrong shape.
+        """
+        if not crystals:
+            raise ShapeError("A batch needs at least one crystal.")
+        infos = tuple(targets.values()) if isinstance(targets, Mapping) else tuple(targets)
+        counts = torch.tensor([crystal.num_atoms for crystal in crystals])
+        numbers = np.concatenate([crystal.atomic_numbers for crystal in crystals])
+        positions = np.concatenate([crystal.positions for crystal in crystals])
+        return cls(
+            atomic_numbers=torch.from_numpy(numbers.astype(np.int64)),
+            positions=torch.from_numpy(positions).to(dtype),
+            cell=torch.from_numpy(np.stack([c.cell for c in crystals])).to(dtype),
+            pbc=torch.from_numpy(np.stack([c.pbc for c in crystals])),
+            crystal_index=torch.repeat_interleave(torch.arange(len(crystals)), counts),
+            atoms_per_crystal=counts,
+            targets={
+                info.name: _stack_labels(crystals, info).to(torch.int64 if info.is_class else dtype)
+                for info in infos
+            },
+            target_info={info.name: info for info in infos},
+            ids=[crystal.id for crystal in crystals],
+        )
+
+    @property
+    def num_crystals(self) -> int:
+        """Number of crystals."""
+        return self.cell.shape[0]
+
+    @property
+    def num_atoms(self) -> int:
+        """Number of atoms."""
+        return self.positions.shape[0]
+
+    @property
+    def num_edges(self) -> int:
+        """Number of directed edges; 0 before edges were found."""
+        return 0 if self.edge_index is None else self.edge_index.shape[1]
+
+    @property
+    def edge_crystal_index(self) -> Tensor:
+        """The crystal each edge belongs to, ``(edges,)`` int64, ascending."""
+        return self.crystal_index[self._edges()[1]]
+
+    def edge_vectors(self) -> Tensor:
+        """Return x_target − (x_source + shift · L), the vector from source image to target.
+
+        Differentiable with respect to ``positions`` and ``cell``.
+
+        Returns:
+            ``(edges, 3)``, Å.
+
+        Raises:
+            ShapeError: The batch carries no edges.
+        """
+        source, target = self._edges()
+        if self.cell_shift is None:
+            raise ShapeError("The batch has edges but no cell_shift; use attach_neighbours.")
+        cell = self.cell[self.crystal_index[target]]  # (edges, 3, 3)
+        image = torch.bmm(self.cell_shift.to(cell.dtype).unsqueeze(1), cell).squeeze(1)
+        return self.positions[target] - self.positions[source] - image
+
+    def to(
+        self,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        non_blocking: bool = False,
+    ) -> Self:
+        """Return a copy on another device, or with another floating-point type.
+
+        Args:
+            device: Where to put the tensors; None: where they are.
+            dtype: Type of every floating-point tensor; None: as it is.
+            non_blocking: Whether to copy asynchronously from pinned memory.
+
+        Returns:
+            A new batch; tensors that need no change are shared.
+        """
+
+        def move(tensor: Tensor) -> Tensor:
+            kind = dtype if tensor.is_floating_point() else None
+            return tensor.to(device=device, dtype=kind, non_blocking=non_blocking)
+
+        return self._map(move)
+
+    def pin_memory(self) -> Self:
+        """Return a copy in page-locked memory, for asynchronous copies to a GPU."""
+        return self._map(Tensor.pin_memory)
+
+    def clone(self) -> Self:
+        """Return a copy that shares no memory."""
+        return self._map(Tensor.clone)
+
+    def without_edges(self) -> Self:
+        """Return the batch without its edges; the other tensors are shared."""
+        return replace(self, edge_index=None, cell_shift=None, edges_per_atom=None)
+
+    def crystals(self) -> list[Crystal]:
+        """Return the crystals one by one, with the labels that are present."""
+        bounds = [0, *torch.cumsum(self.atoms_per_crystal, 0).tolist()]
+        return [
+            Crystal(
+                id=self.ids[k] if self.ids else str(k),
+                atomic_numbers=self.atomic_numbers[first:last].numpy(force=True),
+                positions=self.positions[first:last].numpy(force=True),
+                cell=self.cell[k].numpy(force=True),
+                pbc=self.pbc[k].numpy(force=True),
+                labels=self._labels_of(k, first, last),
+            )
+            for k, (first, last) in enumerate(zip(bounds, bounds[1:], strict=False))
+        ]
+
+    def _labels_of(self, k: int, first: int, last: int) -> dict[str, Any]:
+        labels: dict[str, Any] = {}
+        for name, tensor in self.targets.items():
+            info = self.target_info[name]
+            value = (tensor[first:last] if info.per_atom else tensor[k]).numpy(force=True)
+            missing = (value < 0).all() if info.is_class else np.isnan(value).all()
+            if not missing:
+                labels[name] = value if value.ndim else value.item()
+        return labels
+
+    def _edges(self) -> Tensor:
+        if self.edge_index is None:
+            raise ShapeError(
+                "The batch carries no edges; call matsciml_core.data.attach_neighbours(batch, "
+                "encoder.neighbours) first."
+            )
+        return self.edge_index
+
+    def _map(self, function: Any) -> Self:
+        changes: dict[str, Any] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, Tensor):
+                changes[item.name] = function(value)
+        changes["targets"] = {name: function(value) for name, value in self.targets.items()}
+        return replace(self, **changes)
+
+
+def _stack_labels(crystals: Sequence[Crystal], info: TargetInfo) -> Tensor:
+    """Collect one label; missing values become NaN, or −1 for a class."""
+    missing = -1.0 if info.is_class else np.nan
+    rows = []
+    for crystal in crystals:
+        shape = _label_shape(info, crystal.num_atoms)
+        value = crystal.labels.get(info.name)
+        row = np.full(shape, missing) if value is None else np.asarray(value, dtype=np.float64)
+        if row.shape != shape:
+            raise ShapeError(
+                f"Label '{info.name}' of crystal '{crystal.id}' has the shape {row.shape}; "
+                f"it must be {shape}."
+            )
+        rows.append(row)
+    stacked = np.concatenate(rows) if info.per_atom else np.stack(rows)
+    return torch.from_numpy(stacked)
+
+
+def _label_shape(info: TargetInfo, num_atoms: int) -> tuple[int, ...]:
+    inner: dict[str, tuple[int, ...]] = {"forces": (3,), "stress": (3, 3)}
+    shape = inner.get(info.kind, ())
+    return (num_atoms, *shape) if info.per_atom else shape

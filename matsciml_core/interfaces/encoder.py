@@ -1,0 +1,74 @@
+"""The Encoder interface: a batch of crystals → an embedding of its atoms and crystals."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from matsciml_core.interfaces.crystal import CrystalBatch
+
+if TYPE_CHECKING:
+    from matsciml_core.interfaces.config import Config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbourhood:
+    """The neighbours an encoder needs, and gets exactly."""
+
+    cutoff: float
+    """Longest edge, Å; pairs at this distance or beyond are not connected."""
+    max_neighbours: int | None = None
+    """Keep at most this many edges into each atom, the shortest ones; None: all.
+
+    Edges of equal length (to 1e-4 Å) are kept or dropped together, so that the choice does not
+    break symmetry; an atom may therefore keep a few more than this.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedding:
+    """What an encoder returns."""
+
+    atoms: Tensor
+    """``(atoms, atom_width)``."""
+    crystals: Tensor
+    """``(crystals, crystal_width)``."""
+
+
+class Encoder(nn.Module, ABC):
+    """An encoder E: batch → embedding.
+
+    By contract the embedding does not change under translation, rotation, reflection (where the
+    spec declares E(3)), a different order of atoms, a different periodic image of any atom, and,
+    where declared, a supercell; and a crystal's embedding does not depend on the other crystals
+    of its batch. An encoder reads the batch and never writes to it.
+
+    A subclass sets :attr:`atom_width`, :attr:`crystal_width` and :attr:`neighbours` and
+    implements ``forward``.
+    """
+
+    atom_width: int
+    """Width of the atom embedding."""
+    crystal_width: int
+    """Width of the crystal embedding."""
+    neighbours: Neighbourhood | None
+    """The neighbourhood the batch must carry; None: no edges are needed."""
+
+    def __init__(self, config: Config | None = None) -> None:
+        """Keep the settings; a subclass builds its layers from them."""
+        super().__init__()
+        self.config = config
+
+    @abstractmethod
+    def forward(self, batch: CrystalBatch) -> Embedding:
+        """Embed a batch.
+
+        Args:
+            batch: Crystals, with the edges that :attr:`neighbours` asks for.
+
+        Returns:
+            The embedding, in the dtype of the parameters.
+        """

@@ -1,0 +1,135 @@
+"""The TaskHead interface: embedding → prediction, with loss, metrics and units."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from matsciml_core.errors import UnitError
+from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.encoder import Embedding
+from matsciml_core.registry.specs import TargetInfo
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
+
+    from matsciml_core.interfaces.config import Config
+
+Values = Mapping[str, Tensor]
+"""One tensor per target name."""
+
+
+class TaskHead(nn.Module, ABC):
+    """A task head H: (embedding, batch) → prediction.
+
+    A head serves one target, or a few that belong together (an energy and its forces). It trains
+    in a space of its own (normalised, logits) and knows the way back to physical units. What it
+    needs for that it fits on the training split, stores in buffers, and never takes by hand.
+
+    Masks: a head sees every crystal of the batch; ``mask[name]`` is True where the label exists,
+    and nothing else may influence loss or metrics.
+    """
+
+    units: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Target kind → units the head can train on; a kind that is absent takes any unit."""
+    needs_position_gradient: ClassVar[bool] = False
+    """Whether the head differentiates with respect to positions (forces)."""
+
+    def __init__(
+        self,
+        targets: Sequence[TargetInfo],
+        atom_width: int,
+        crystal_width: int,
+        config: Config | None = None,
+    ) -> None:
+        """Keep the targets and settings; a subclass builds its layers.
+
+        Args:
+            targets: The labels to predict.
+            atom_width: Width of the encoder's atom embedding.
+            crystal_width: Width of the encoder's crystal embedding.
+            config: The head's settings.
+
+        Raises:
+            UnitError: A label has a unit that this head cannot train on.
+        """
+        super().__init__()
+        self.targets = tuple(targets)
+        self.atom_width = atom_width
+        self.crystal_width = crystal_width
+        self.config = config
+        for info in self.targets:
+            allowed = self.units.get(info.kind)
+            if allowed and info.unit not in allowed:
+                raise UnitError(
+                    f"Label '{info.name}' is in {info.unit}, but an {info.kind} head trains on "
+                    f"{' or '.join(allowed)}; convert the label and declare that unit."
+                )
+
+    @abstractmethod
+    def fit(self, training: Iterable[CrystalBatch]) -> None:
+        """Fit normalisation constants and trivial predictors on the training split.
+
+        Args:
+            training: The training split, float64, without edges, read once.
+
+        Raises:
+            DataError: The split has no label to fit on, or one without variance.
+        """
+
+    @abstractmethod
+    def forward(self, embedding: Embedding, batch: CrystalBatch) -> dict[str, Tensor]:
+        """Predict, in the space the head trains in.
+
+        Returns:
+            One tensor per target, first axis crystals or atoms.
+        """
+
+    @abstractmethod
+    def normalise(self, batch: CrystalBatch) -> dict[str, Tensor]:
+        """Return the batch's labels in the space the head trains in; missing ones stay missing."""
+
+    @abstractmethod
+    def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
+        """Return the mean loss over the labelled entries, a scalar.
+
+        Args:
+            prediction: What ``forward`` returned.
+            target: What ``normalise`` returned.
+            mask: True where a label exists, same shapes as the labels.
+
+        Returns:
+            A scalar; zero, with a graph, where the batch has no label at all.
+        """
+
+    @abstractmethod
+    def to_physical(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
+        """Return the prediction in the labels' units (for classes: probabilities)."""
+
+    @abstractmethod
+    def metrics(self) -> dict[str, dict[str, Metric]]:
+        """Return fresh torchmetrics objects by target and name, fed with physical values."""
+
+    @abstractmethod
+    def trivial_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
+        """Return what trivial predictors fitted on the training split say, in physical units.
+
+        Returns:
+            Predictor name (``mean``, ``median``, ``majority``, ``zero``) → values by target.
+        """
+
+    def mask(self, batch: CrystalBatch) -> dict[str, Tensor]:
+        """Return, for each target, where the batch has a label."""
+        return {
+            info.name: label_mask(batch.targets[info.name], info)
+            for info in self.targets
+        }
+
+
+def label_mask(labels: Tensor, info: TargetInfo) -> Tensor:
+    """Return True where a label exists: not NaN, or not negative for a class."""
+    return labels >= 0 if info.is_class else ~torch.isnan(labels)

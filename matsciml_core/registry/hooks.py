@@ -1,0 +1,177 @@
+"""The hooks a plugin may implement.
+
+A plugin is a module named by an entry point in the group ``matsciml.plugins``. It marks
+functions with :data:`hookimpl` and returns frozen records; it must not import torch, because
+every command, ``--help`` included, imports every plugin module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pluggy
+
+from matsciml_core.registry.specs import (
+    CallbackSpec,
+    CommandSpec,
+    DatasetSpec,
+    EncoderSpec,
+    RunInfo,
+    RunResult,
+    StrategySpec,
+    TaskHeadSpec,
+)
+
+PROJECT = "matsciml"
+"""Name under which pluggy matches hook implementations to these specifications."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a function of a plugin as the implementation of the hook with the same name."""
+
+
+class MatSciMLSpecs:
+    """Hook specifications; each is called once when the registry is built unless it says else."""
+
+    @hookspec
+    def matsciml_datasets(self) -> Iterable[DatasetSpec]:
+        """Offer datasets.
+
+        Called once per process, when the registry is built. The records are listed by
+        ``list-plugins``; the class a record names is imported when a run asks for it::
+
+            @hookimpl
+            def matsciml_datasets():
+                yield DatasetSpec(
+                    name="mine",
+                    summary="My crystals.",
+                    target="matsciml_data_mine.dataset:MineDataset",
+                    targets=(TargetInfo(name="band_gap", kind="scalar", unit="eV"),),
+                )
+
+        .. versionadded:: 0.1
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def matsciml_encoders(self) -> Iterable[EncoderSpec]:
+        """Offer encoders.
+
+        Called once per process, when the registry is built::
+
+            @hookimpl
+            def matsciml_encoders():
+                yield EncoderSpec(
+                    name="mine",
+                    summary="My graph network.",
+                    target="matsciml_model_mine.encoder:MineEncoder",
+                    config="matsciml_model_mine.config:MineConfig",
+                    capabilities=EncoderCapabilities(symmetry="E(3)", smooth_cutoff=True),
+                )
+
+        .. versionadded:: 0.1
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def matsciml_task_heads(self) -> Iterable[TaskHeadSpec]:
+        """Offer task heads.
+
+        Called once per process, when the registry is built::
+
+            @hookimpl
+            def matsciml_task_heads():
+                yield TaskHeadSpec(
+                    name="mine",
+                    summary="Quantile regression.",
+                    target="matsciml_head_mine.head:QuantileHead",
+                    target_kinds=("scalar",),
+                )
+
+        .. versionadded:: 0.1
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def matsciml_strategies(self) -> Iterable[StrategySpec]:
+        """Offer training strategies.
+
+        Called once per process, when the registry is built::
+
+            @hookimpl
+            def matsciml_strategies():
+                yield StrategySpec(
+                    name="mine",
+                    summary="Random loss weights.",
+                    target="matsciml_strategy_mine.strategy:RandomWeights",
+                )
+
+        .. versionadded:: 0.1
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def matsciml_commands(self) -> Iterable[CommandSpec]:
+        """Offer extra verbs of the ``matsciml`` command line.
+
+        Called once per process, when the command line is built. The function a record names is
+        imported when the verb is used::
+
+            @hookimpl
+            def matsciml_commands():
+                yield CommandSpec(
+                    name="sweep",
+                    summary="Run a sweep.",
+                    target="matsciml_sweep.command:sweep",
+                )
+
+        .. versionadded:: 0.1
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def matsciml_callbacks(self) -> Iterable[CallbackSpec]:
+        """Offer Lightning callbacks that every run gets.
+
+        Called once per process; the callbacks are built when a run starts, each without
+        arguments::
+
+            @hookimpl
+            def matsciml_callbacks():
+                yield CallbackSpec(
+                    name="energy",
+                    summary="Meter the energy a run uses.",
+                    target="matsciml_energy.callback:EnergyMeter",
+                )
+
+        .. versionadded:: 0.1
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def matsciml_before_fit(self, run: RunInfo) -> None:
+        """Act before a run starts training.
+
+        Called once per run, after the data is ready and the run folder exists. What it returns
+        is ignored; an exception stops the run::
+
+            @hookimpl
+            def matsciml_before_fit(run):
+                print("training in", run.folder)
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    def matsciml_after_fit(self, run: RunInfo, result: RunResult) -> None:
+        """Act after a run has been trained, tested and written.
+
+        Called once per finished run. What it returns is ignored::
+
+            @hookimpl
+            def matsciml_after_fit(run, result):
+                for task, metrics in result.metrics.items():
+                    print(task, metrics)
+
+        .. versionadded:: 0.1
+        """

@@ -1,0 +1,270 @@
+"""Frozen records that plugins return from hooks. Nothing here imports torch.
+
+A spec says what a component is called, what it can do, and where its class lives. The class
+itself is named by a string and imported by :meth:`Spec.load` only when a run needs it, which is
+what keeps ``matsciml list-plugins`` and ``--help`` fast.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, get_args
+
+from matsciml_core.errors import PluginLoadError, RegistryError
+from matsciml_core.registry.units import canonical_unit
+
+TargetKind = Literal["scalar", "binary", "multiclass", "energy", "forces", "stress", "structure"]
+"""What a label is, mathematically.
+
+``scalar``: one number per crystal (or per atom). ``binary``, ``multiclass``: a class index.
+``energy``: total energy of the cell, eV. ``forces``: −∂E/∂x per atom, eV/Å. ``stress``: 3 x 3,
+eV/Å³. ``structure``: the crystal itself (generation).
+"""
+
+_CLASS_KINDS = ("binary", "multiclass")
+_NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*")
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A publication to cite when a component is used."""
+
+    key: str
+    """BibTeX key, for example ``chen2019megnet``."""
+    authors: str
+    """Authors in BibTeX form, joined by ``and``."""
+    title: str
+    venue: str
+    """Journal with volume and pages, or the preprint server."""
+    year: int
+    doi: str = ""
+
+    def bibtex(self) -> str:
+        """Return the reference as a BibTeX entry."""
+        fields = {
+            "author": self.authors,
+            "title": f"{{{self.title}}}",
+            "journal": self.venue,
+            "year": str(self.year),
+            "doi": self.doi,
+        }
+        body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items() if value)
+        return f"@article{{{self.key},\n{body}\n}}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetInfo:
+    """A label that a dataset offers: its name, kind and unit."""
+
+    name: str
+    kind: TargetKind
+    unit: str
+    """Canonical unit, see ``matsciml_core.registry.units``; ``class`` for class indices."""
+    per_atom: bool = False
+    """Whether there is one value per atom (forces) rather than one per crystal."""
+    num_classes: int | None = None
+    """Number of classes, for ``multiclass``; class indices run from 0."""
+    description: str = ""
+    """One sentence: what was computed, how, and what is special about it."""
+
+    def __post_init__(self) -> None:
+        """Check the fields and bring the unit into its canonical spelling."""
+        if self.kind not in get_args(TargetKind):
+            raise RegistryError(
+                f"Label '{self.name}' has the kind '{self.kind}'; use one of "
+                f"{', '.join(get_args(TargetKind))}."
+            )
+        object.__setattr__(self, "unit", canonical_unit(self.unit, label=self.name))
+        if (self.kind in _CLASS_KINDS) != (self.unit == "class"):
+            raise RegistryError(
+                f"Label '{self.name}' is {self.kind} with the unit '{self.unit}'; "
+                "the unit 'class' belongs to binary and multiclass labels and to no others."
+            )
+        if self.kind == "forces" and not self.per_atom:
+            raise RegistryError(f"Label '{self.name}' holds forces; declare it with per_atom=True.")
+        if self.kind == "multiclass" and not self.num_classes:
+            raise RegistryError(f"Label '{self.name}' is multiclass and needs num_classes.")
+
+    @property
+    def is_class(self) -> bool:
+        """Whether the label is a class index (missing: −1) rather than a number (missing: NaN)."""
+        return self.kind in _CLASS_KINDS
+
+    @property
+    def width(self) -> int:
+        """Numbers per crystal, or per atom where ``per_atom``: 1, 3 (forces) or 9 (stress)."""
+        return {"forces": 3, "stress": 9}.get(self.kind, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What every component declares."""
+
+    kind: ClassVar[str] = "component"
+
+    name: str
+    """What users type: lower case, unique within its kind."""
+    summary: str
+    """One line for ``list-plugins``."""
+    target: str
+    """``"package.module:Class"``, imported by :meth:`load` and never before."""
+    config: str | None = None
+    """``"package.config:Class"``, a ``matsciml_core.Config``; None where there is nothing to set."""
+    requires: tuple[str, ...] = ()
+    """Requirements beyond the distribution's own, checked by ``doctor`` and before loading."""
+    references: tuple[Reference, ...] = ()
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the name and the two import strings."""
+        if not _NAME.fullmatch(self.name):
+            raise RegistryError(
+                f"'{self.name}' is not a valid {self.kind} name; use lower-case letters, digits, "
+                "'-', '_', '.' and '+', beginning with a letter or digit."
+            )
+        for text in (self.target, self.config):
+            if text is not None and not _TARGET.fullmatch(text):
+                raise RegistryError(
+                    f"The {self.kind} '{self.name}' names '{text}'; "
+                    'write it as "package.module:Class".'
+                )
+
+    def load(self) -> Any:
+        """Import and return the component's class.
+
+        Raises:
+            PluginLoadError: The module cannot be imported or has no such class.
+        """
+        return _import_object(self.target, self)
+
+    def load_config(self) -> Any | None:
+        """Import and return the component's config class, or None.
+
+        Raises:
+            PluginLoadError: The module cannot be imported or has no such class.
+        """
+        return None if self.config is None else _import_object(self.config, self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec(Spec):
+    """A dataset: crystals with labels.
+
+    >>> DatasetSpec(name="mine", summary="My crystals.", target="mine.dataset:Mine").name
+    'mine'
+    """
+
+    kind: ClassVar[str] = "dataset"
+
+    targets: tuple[TargetInfo, ...] = ()
+    """The labels on offer; the first one is what ``run`` trains when no target is named."""
+    size: int | None = None
+    """Number of crystals of the default source, where known without opening it."""
+    source: str = ""
+    """Where the data comes from, with its release."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderCapabilities:
+    """What an encoder promises; the conformance kit tests exactly this."""
+
+    symmetry: Literal["E(3)", "SE(3)", "none"] = "E(3)"
+    """``E(3)``: invariant to rotation, reflection and translation. ``SE(3)``: not to reflection."""
+    neighbours: Literal["radius", "none"] = "radius"
+    """Which neighbourhood the batch must carry."""
+    supercell: bool = True
+    """Whether the crystal embedding is the same for every supercell (mean read-out)."""
+    smooth_cutoff: bool = False
+    """Whether the embedding is continuous as a pair crosses the cutoff."""
+    differentiable: bool = True
+    """Whether gradients with respect to positions exist (needed for forces)."""
+    presets: tuple[str, ...] = ()
+    """Named sets of hyperparameters; the first one is the default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSpec(Spec):
+    """An encoder: a batch of crystals → an embedding of its atoms and crystals."""
+
+    kind: ClassVar[str] = "encoder"
+
+    capabilities: EncoderCapabilities = EncoderCapabilities()
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the run's ``training`` section that suit this encoder; the user's own win."""
+
+    def __post_init__(self) -> None:
+        """Freeze the suggested settings."""
+        super().__post_init__()
+        object.__setattr__(self, "training", MappingProxyType(dict(self.training)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskHeadSpec(Spec):
+    """A task head: embedding → prediction, with loss, metrics and units."""
+
+    kind: ClassVar[str] = "task-head"
+
+    target_kinds: tuple[TargetKind, ...]
+    """The kinds of label it can train; also decides which head a target gets by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrategySpec(Spec):
+    """A training strategy: which batches are drawn, and what gradient each parameter gets."""
+
+    kind: ClassVar[str] = "strategy"
+
+    max_tasks: int | None = None
+    """Most tasks it can train together; None: any number."""
+    max_datasets: int | None = None
+    """Most datasets it can draw from; None: any number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandSpec(Spec):
+    """An extra verb of the command line; ``target`` is a function that typer can run."""
+
+    kind: ClassVar[str] = "command"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallbackSpec(Spec):
+    """A Lightning callback for every run; ``target`` is its class."""
+
+    kind: ClassVar[str] = "callback"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInfo:
+    """What the lifecycle hooks are told about a run."""
+
+    folder: str
+    """The run folder."""
+    config: Mapping[str, Any]
+    """The fully expanded configuration, as plain data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What a finished run hands to ``matsciml_after_fit``."""
+
+    metrics: Mapping[str, Mapping[str, Any]]
+    """Test metrics in physical units, by ``"<dataset>/<target>"``."""
+    baselines: Mapping[str, Mapping[str, Any]]
+    """Trivial predictors' metrics, by ``"<dataset>/<target>"`` and predictor."""
+
+
+def _import_object(path: str, spec: Spec) -> Any:
+    module, _, name = path.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except Exception as error:
+        raise PluginLoadError(
+            f"The {spec.kind} '{spec.name}' could not be loaded from '{path}': "
+            f"{type(error).__name__}: {error}. Run 'matsciml doctor' for what is missing."
+        ) from error

@@ -1,0 +1,1 @@
+"""Conformance kit: the physics and contracts that every plugin must satisfy."""
