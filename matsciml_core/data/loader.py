@@ -1,0 +1,309 @@
+"""Loaders: from a dataset and an encoder's wishes to a stream of ready batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Dataset as TorchDataset
+
+from matsciml_core.data.neighbours import find_edges, with_edges
+from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.dataset import Dataset
+from matsciml_core.interfaces.encoder import Neighbourhood
+from matsciml_core.interfaces.head import label_mask
+
+
+class NeighbourCache:
+    """Keeps the edges of crystals that were seen, in memory, in as few bytes as they need.
+
+    A crystal of 10 atoms with 50 neighbours each takes 3.5 kB. Once the limit is reached nothing
+    more is kept; what is kept stays.
+
+    Args:
+        limit: Most bytes to keep.
+    """
+
+    def __init__(self, limit: int = 2 << 30) -> None:
+        """Start empty."""
+        self.limit = limit
+        self.size = 0
+        self._kept: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}
+
+    def __contains__(self, index: int) -> bool:
+        """Return whether the edges of a crystal are kept."""
+        return index in self._kept
+
+    def put(self, index: int, edges: NDArray[np.int64], shifts: NDArray[np.int32]) -> None:
+        """Keep the edges of one crystal, numbered from its own first atom."""
+        small = edges.astype(_smallest(edges)), shifts.astype(_smallest(shifts))
+        nbytes = sum(array.nbytes for array in small)
+        if self.size + nbytes <= self.limit:
+            self._kept[index] = small
+            self.size += nbytes
+
+    def gather(
+        self, indices: Sequence[int], first_atoms: Sequence[int]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Return the edges of several crystals, numbered from the given first atoms."""
+        kept = [self._kept[index] for index in indices]
+        counts = [shifts.shape[0] for _, shifts in kept]
+        edges = np.concatenate([edges for edges, _ in kept], axis=1, dtype=np.int64)
+        shifts = np.concatenate([shifts for _, shifts in kept], dtype=np.int32)
+        edges += np.repeat(np.asarray(first_atoms), counts)
+        return edges, shifts
+
+
+class BatchSource(TorchDataset[CrystalBatch]):
+    """Serves whole batches of a part of a dataset, ready for an encoder.
+
+    Args:
+        dataset: Where the crystals come from.
+        indices: The part to serve, ``(crystals,)``.
+        neighbourhood: The edges to attach; None: none.
+        labels: Names of the labels to carry; the others are dropped.
+        dtype: Floating-point type of the batches. Edges are chosen in float64 before.
+        cache: Where to keep edges; None: they are searched anew each time.
+        dataset_index: Number of the dataset within the run.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        indices: NDArray[np.int64],
+        *,
+        neighbourhood: Neighbourhood | None,
+        labels: Sequence[str],
+        dtype: torch.dtype = torch.float32,
+        cache: NeighbourCache | None = None,
+        dataset_index: int = 0,
+    ) -> None:
+        """Keep what is needed to make batches."""
+        self.dataset = dataset
+        self.indices = indices
+        self.neighbourhood = neighbourhood
+        self.labels = tuple(labels)
+        self.dtype = dtype
+        self.cache = cache
+        self.dataset_index = dataset_index
+
+    def __len__(self) -> int:
+        """Return the number of crystals in this part."""
+        return len(self.indices)
+
+    def __getitem__(self, places: Sequence[int]) -> CrystalBatch:
+        """Return the batch of the crystals at several places of this part."""
+        indices = self.indices[np.asarray(places)].tolist()
+        batch = self._with_labels(self.dataset.__getitems__(indices))
+        if self.neighbourhood is not None:
+            batch = self._with_edges(batch, indices, self.neighbourhood)
+        number = torch.full((batch.num_crystals,), self.dataset_index, dtype=torch.int64)
+        return replace(batch, dataset_index=number).to(dtype=self.dtype)
+
+    def plain(self, places: Sequence[int]) -> CrystalBatch:
+        """Return a float64 batch with labels and without edges, as heads are fitted on."""
+        indices = self.indices[np.asarray(places)].tolist()
+        return self._with_labels(self.dataset.__getitems__(indices))
+
+    def _with_labels(self, batch: CrystalBatch) -> CrystalBatch:
+        """Keep the wanted labels that at least one crystal of the batch has."""
+        kept = {
+            name: batch.targets[name]
+            for name in self.labels
+            if bool(label_mask(batch.targets[name], batch.target_info[name]).any())
+        }
+        return replace(batch, targets=kept)
+
+    def _with_edges(
+        self, batch: CrystalBatch, indices: Sequence[int], neighbourhood: Neighbourhood
+    ) -> CrystalBatch:
+        counts = batch.atoms_per_crystal.numpy()
+        bounds = np.concatenate(([0], np.cumsum(counts)))
+        if self.cache is not None and all(index in self.cache for index in indices):
+            return with_edges(batch, *self.cache.gather(indices, bounds[:-1]))
+        edges, shifts = find_edges(
+            batch.positions.to(torch.float64).numpy(),
+            batch.cell.to(torch.float64).numpy(),
+            batch.pbc.numpy(),
+            counts,
+            neighbourhood,
+        )
+        if self.cache is not None:
+            self._keep(self.cache, indices, bounds, edges, shifts)
+        return with_edges(batch, edges, shifts)
+
+    @staticmethod
+    def _keep(
+        cache: NeighbourCache,
+        indices: Sequence[int],
+        bounds: NDArray[np.int64],
+        edges: NDArray[np.int64],
+        shifts: NDArray[np.int32],
+    ) -> None:
+        cuts = np.searchsorted(edges[1], bounds).tolist()
+        for k, index in enumerate(indices):
+            part = slice(cuts[k], cuts[k + 1])
+            cache.put(index, edges[:, part] - bounds[k], shifts[part])
+
+
+class BatchSampler(Sampler[list[int]]):
+    """Draws batches bounded by crystals and, if asked, by atoms.
+
+    The order depends on the seed and the epoch alone. With a bound on atoms a batch is closed
+    before it would exceed either bound, so memory stays flat however the sizes vary; a crystal
+    larger than the bound gets a batch of its own.
+
+    Args:
+        count: Number of crystals.
+        batch_size: Most crystals in a batch.
+        shuffle: Whether to draw in random order.
+        seed: Seed of the order.
+        max_atoms: Most atoms in a batch; None: any number.
+        atoms_per_crystal: ``(crystals,)``; needed with ``max_atoms``.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        batch_size: int,
+        *,
+        shuffle: bool,
+        seed: int = 0,
+        max_atoms: int | None = None,
+        atoms_per_crystal: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Keep the bounds."""
+        self.count = count
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.max_atoms = max_atoms
+        self.atoms_per_crystal = atoms_per_crystal
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order is drawn next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Return the number of batches of the current epoch."""
+        if self.max_atoms is None:
+            return -(-self.count // self.batch_size)
+        return len(self._batches())
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Yield the batches of the current epoch, each a list of places."""
+        yield from self._batches()
+
+    def _batches(self) -> list[list[int]]:
+        order = self._order()
+        if self.max_atoms is None or self.atoms_per_crystal is None:
+            cuts = range(0, self.count, self.batch_size)
+            return [order[first : first + self.batch_size].tolist() for first in cuts]
+        return self._packed(order, self.atoms_per_crystal, self.max_atoms)
+
+    def _order(self) -> NDArray[np.int64]:
+        if not self.shuffle:
+            return np.arange(self.count)
+        generator = np.random.Generator(np.random.PCG64([self.seed, self.epoch]))
+        return generator.permutation(self.count)
+
+    def _packed(
+        self, order: NDArray[np.int64], atoms: NDArray[np.int64], limit: int
+    ) -> list[list[int]]:
+        batches: list[list[int]] = []
+        batch: list[int] = []
+        total = 0
+        for place, size in zip(order.tolist(), atoms[order].tolist(), strict=True):
+            if batch and (len(batch) == self.batch_size or total + size > limit):
+                batches.append(batch)
+                batch, total = [], 0
+            batch.append(place)
+            total += size
+        return [*batches, batch] if batch else batches
+
+
+class CrystalLoader(DataLoader[CrystalBatch]):
+    """A DataLoader over a :class:`BatchSource` that can resume in the middle of an epoch.
+
+    Args:
+        source: Makes the batches.
+        sampler: Says which crystals go into which batch.
+        num_workers: Processes that prepare batches ahead; 0: none.
+        pin_memory: Whether to copy batches into page-locked memory.
+    """
+
+    def __init__(
+        self,
+        source: BatchSource,
+        sampler: BatchSampler,
+        *,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+    ) -> None:
+        """Set up a loader that takes whole batches from the source."""
+        # batch_size=None: the sampler's items are lists of places and the source returns batches.
+        super().__init__(
+            source,
+            batch_size=None,
+            sampler=_Resumable(sampler),
+            num_workers=num_workers,
+            collate_fn=_unchanged,
+            pin_memory=pin_memory,
+            persistent_workers=num_workers > 0,
+        )
+        self._served = 0
+
+    def __iter__(self) -> Iterator[CrystalBatch]:  # type: ignore[override]
+        """Serve the batches of an epoch, after those that were served before an interruption."""
+        resumable: _Resumable = self.sampler  # type: ignore[assignment]
+        self._served = resumable.skip
+        for batch in super().__iter__():
+            self._served += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Return how many batches of the current epoch were served."""
+        return {"served": self._served}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Start the next epoch after the batches that were served."""
+        resumable: _Resumable = self.sampler  # type: ignore[assignment]
+        finished = state["served"] >= len(resumable.sampler)
+        resumable.skip = 0 if finished else state["served"]
+
+
+class _Resumable(Sampler[list[int]]):
+    """Skips the first batches of the next epoch, once."""
+
+    def __init__(self, sampler: BatchSampler) -> None:
+        self.sampler = sampler
+        self.skip = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.sampler.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        skip, self.skip = self.skip, 0
+        for number, places in enumerate(self.sampler):
+            if number >= skip:
+                yield places
+
+
+def _unchanged(batch: CrystalBatch) -> CrystalBatch:
+    return batch
+
+
+def _smallest(array: NDArray[Any]) -> type[np.signedinteger[Any]]:
+    """Return the smallest integer type that holds every value of an array."""
+    largest = int(np.abs(array).max(initial=0))
+    types: tuple[type[np.signedinteger[Any]], ...] = (np.int8, np.int16, np.int32)
+    return next((kind for kind in types if largest <= np.iinfo(kind).max), np.int64)

@@ -1,0 +1,180 @@
+"""Splits: who trains, who validates, who tests. Made over sorted ids, stored as files, hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matsciml_core.errors import SplitError
+
+PARTS = ("train", "validation", "test")
+FRACTIONS = (0.8, 0.1, 0.1)
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """A partition of a dataset's ids into parts."""
+
+    algorithm: str
+    """How it was made, for people: ``random``, ``stratified by crystal system``, …"""
+    seed: int | None
+    """Seed of the shuffle; None where there was none."""
+    parts: Mapping[str, tuple[str, ...]]
+    """Ids by part, each sorted."""
+
+    @property
+    def ids_hash(self) -> str:
+        """SHA-256 of all sorted ids: says which dataset the split belongs to."""
+        return hash_ids([name for part in self.parts.values() for name in part])
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the assignment of ids to parts: says which split it is."""
+        text = json.dumps({name: sorted(ids) for name, ids in self.parts.items()}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def indices(self, ids: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+        """Return the indices of each part in a dataset.
+
+        Args:
+            ids: The dataset's ids, in its order.
+
+        Returns:
+            Ascending indices by part.
+
+        Raises:
+            SplitError: The dataset does not hold exactly the ids of the split.
+        """
+        place = {name: index for index, name in enumerate(ids)}
+        listed = [name for part in self.parts.values() for name in part]
+        if hash_ids(ids) != self.ids_hash:
+            missing = [name for name in listed if name not in place]
+            extra = len(place) - (len(listed) - len(missing))
+            example = f", for example '{missing[0]}'" if missing else ""
+            raise SplitError(
+                f"The split ({self.algorithm}, {len(listed)} ids) was made for other data: "
+                f"{len(missing)} of its ids are missing from the dataset{example}, and {extra} of "
+                "the dataset's are not in it; make a new split, or use the data it was made for."
+            )
+        return {
+            part: np.sort(np.fromiter((place[name] for name in names), np.int64, len(names)))
+            for part, names in self.parts.items()
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the split to a JSON file."""
+        data = {
+            "format": "matsciml-split",
+            "version": VERSION,
+            "algorithm": self.algorithm,
+            "seed": self.seed,
+            "ids_sha256": self.ids_hash,
+            "sha256": self.hash,
+            "parts": {name: list(ids) for name, ids in self.parts.items()},
+        }
+        Path(path).write_text(json.dumps(data, indent=0) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a split from a JSON file.
+
+        Raises:
+            SplitError: The file is unreadable, or its hash does not match its content.
+        """
+        try:
+            data: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+            split = cls(
+                algorithm=data["algorithm"],
+                seed=data["seed"],
+                parts={name: tuple(ids) for name, ids in data["parts"].items()},
+            )
+            recorded = data["sha256"]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise SplitError(f"'{path}' is not a split file ({error}).") from error
+        if recorded != split.hash:
+            raise SplitError(
+                f"The split file '{path}' was changed after it was made: its hash does not match; "
+                "restore the file or make a new split."
+            )
+        return split
+
+
+def random_split(
+    ids: Sequence[str], *, fractions: Sequence[float] = FRACTIONS, seed: int = 0
+) -> Split:
+    """Split at random, over the sorted ids, so that the order of the data does not matter.
+
+    Args:
+        ids: Unique ids.
+        fractions: Share of training, validation and test.
+        seed: Seed of the shuffle (NumPy's PCG64).
+
+    Returns:
+        The split.
+
+    Raises:
+        SplitError: Ids are not unique.
+    """
+    return _make(ids, ["" for _ in ids], fractions, seed, "random")
+
+
+def stratified_split(
+    ids: Sequence[str],
+    strata: Sequence[str],
+    *,
+    by: str,
+    fractions: Sequence[float] = FRACTIONS,
+    seed: int = 0,
+) -> Split:
+    """Split each stratum by itself, so that every part has the same mix.
+
+    Args:
+        ids: Unique ids.
+        strata: The stratum of each id, for example its crystal system.
+        by: What the strata are, for the record.
+        fractions: Share of training, validation and test.
+        seed: Seed of the shuffle.
+
+    Returns:
+        The split.
+
+    Raises:
+        SplitError: Ids are not unique.
+    """
+    return _make(ids, strata, fractions, seed, f"stratified by {by}")
+
+
+def hash_ids(ids: Sequence[str]) -> str:
+    """Return the SHA-256 of the sorted ids, one per line."""
+    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
+
+
+def _make(
+    ids: Sequence[str], strata: Sequence[str], fractions: Sequence[float], seed: int, how: str
+) -> Split:
+    if len(set(ids)) != len(ids):
+        raise SplitError("The ids of the dataset are not unique; a split needs unique ids.")
+    members: dict[str, list[str]] = {}
+    for name, stratum in sorted(zip(ids, strata, strict=True)):
+        members.setdefault(stratum, []).append(name)
+    generator = np.random.Generator(np.random.PCG64(seed))
+    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    bounds = np.cumsum(fractions) / np.sum(fractions)
+    for stratum in sorted(members):
+        names = members[stratum]
+        shuffled = [names[k] for k in generator.permutation(len(names))]
+        cuts = [0, *(round(bound * len(names)) for bound in bounds.tolist())]
+        for part, first, last in zip(PARTS, cuts, cuts[1:], strict=True):
+            parts[part].extend(shuffled[first:last])
+    return Split(
+        algorithm=how, seed=seed, parts={part: tuple(sorted(names)) for part, names in parts.items()}
+    )

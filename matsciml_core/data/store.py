@@ -1,0 +1,311 @@
+"""The store: crystals in LMDB without pickle, decoded straight into batches."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import lmdb
+import numpy as np
+from numpy.typing import NDArray
+
+from matsciml_core.data._layout import RecordLayout
+from matsciml_core.errors import DataError
+from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.dataset import Provenance
+from matsciml_core.registry.specs import Reference, TargetInfo
+
+FORMAT = "matsciml-store"
+VERSION = 1
+META_KEY = b"__meta__"
+INDEX_FILE = "index.json"
+_TRANSACTION = 1000
+"""Crystals per write transaction."""
+
+
+class CrystalStore:
+    """Reads a store: a folder with ``index.json`` and LMDB shards.
+
+    The environment is opened on first use, once per process, so that the object can be sent to
+    worker processes under ``fork`` and ``spawn``. Records are raw arrays; nothing in a store can
+    execute code.
+
+    Raises:
+        DataError: The folder is no store, or one of a later version.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        """Read the index; the shards are opened later."""
+        self.folder = Path(folder)
+        index = _read_index(self.folder)
+        self.meta: Mapping[str, Any] = index["meta"]
+        self.targets = {info["name"]: TargetInfo(**info) for info in self.meta["targets"]}
+        self.provenance = _provenance(self.meta)
+        self._layout = RecordLayout(tuple(self.targets.values()))
+        self._shards = [self.folder / shard["file"] for shard in index["shards"]]
+        self._bounds = np.cumsum([0, *(shard["count"] for shard in index["shards"])])
+
+    def __len__(self) -> int:
+        """Return the number of crystals."""
+        return int(self._bounds[-1])
+
+    def read(self, indices: Sequence[int] | NDArray[np.int64]) -> CrystalBatch:
+        """Return several crystals as one float64 batch without edges, in the order asked for.
+
+        Args:
+            indices: Indices of crystals, at least one, each in [0, len).
+
+        Returns:
+            The batch.
+
+        Raises:
+            IndexError: An index is out of range, or there is none.
+            DataError: A shard is missing or damaged.
+        """
+        wanted = np.asarray(indices, dtype=np.int64)
+        if not wanted.size or wanted.min() < 0 or wanted.max() >= len(self):
+            raise IndexError(f"Indices must be one or more numbers in [0, {len(self)}).")
+        return self._layout.decode(self._values(wanted))
+
+    def scan(self, chunk: int = 4096) -> Iterator[CrystalBatch]:
+        """Yield the whole store, in order, in batches of at most ``chunk`` crystals."""
+        for first in range(0, len(self), chunk):
+            yield self.read(np.arange(first, min(first + chunk, len(self))))
+
+    def verify(self) -> None:
+        """Check every record against the content hash.
+
+        Raises:
+            DataError: A record differs from what was written.
+        """
+        digest = hashlib.sha256()
+        for first in range(0, len(self), _TRANSACTION):
+            block = np.arange(first, min(first + _TRANSACTION, len(self)))
+            for value in self._values(block):
+                digest.update(value)
+        if digest.hexdigest() != self.meta["content_hash"]:
+            raise DataError(
+                f"The store '{self.folder}' is damaged: its records do not match the content "
+                "hash in its index; fetch or build it again."
+            )
+
+    def _values(self, indices: NDArray[np.int64]) -> list[bytes]:
+        """Return the raw records."""
+        keys = indices.astype(">u8").tobytes()
+        shard_of = np.searchsorted(self._bounds, indices, side="right") - 1
+        values: list[bytes] = [b""] * len(indices)
+        for shard in np.unique(shard_of).tolist():
+            places = np.flatnonzero(shard_of == shard).tolist()
+            with _environment(self._shards[shard]).begin() as transaction:
+                get = transaction.get
+                for place in places:
+                    value = get(keys[8 * place : 8 * place + 8])
+                    if value is None:
+                        raise DataError(
+                            f"Crystal {indices[place]} is missing from '{self._shards[shard]}'; "
+                            "the store is damaged, fetch or build it again."
+                        )
+                    values[place] = value
+        return values
+
+
+class CrystalStoreWriter:
+    """Writes a store; use it as a context manager.
+
+    Crystals go into shards of bounded size, in transactions of bounded size, so memory stays
+    flat. The index is written last: a folder without it is an unfinished store.
+
+    Args:
+        folder: Where to put the store; must not hold one yet.
+        targets: The labels, in the order in which they are stored.
+        provenance: Source, release, licence and citations, carried along.
+        shard_size: Crystals per shard.
+
+    Raises:
+        DataError: The folder holds a store already.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        targets: Sequence[TargetInfo],
+        provenance: Provenance,
+        *,
+        shard_size: int = 50_000,
+    ) -> None:
+        """Create the folder."""
+        self.folder = Path(folder)
+        if (self.folder / INDEX_FILE).exists():
+            raise DataError(f"'{self.folder}' holds a store already; remove it or name another.")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._targets = tuple(targets)
+        self._provenance = provenance
+        self._layout = RecordLayout(self._targets)
+        self._shard_size = shard_size
+        self._digest = hashlib.sha256()
+        self._pending: list[tuple[bytes, bytes]] = []
+        self._counts: list[int] = []
+        self._environment: lmdb.Environment | None = None
+        self._total = 0
+
+    def __enter__(self) -> Self:
+        """Start writing."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish the store, or leave it without an index where an error occurred."""
+        if kind is None:
+            self.finish()
+        elif self._environment is not None:
+            self._environment.close()
+
+    def __len__(self) -> int:
+        """Return the number of crystals written."""
+        return self._total
+
+    def add(self, crystal: Crystal) -> None:
+        """Append one crystal."""
+        record = self._layout.encode(crystal)
+        self._digest.update(record)
+        self._pending.append((self._total.to_bytes(8, "big"), record))
+        self._total += 1
+        if len(self._pending) == _TRANSACTION or self._total % self._shard_size == 0:
+            self._flush()
+        if self._total % self._shard_size == 0:
+            self._close_shard()
+
+    def finish(self) -> None:
+        """Write what is pending, compact the last shard, and write the index."""
+        self._flush()
+        self._close_shard()
+        meta = self._meta()
+        shards = [
+            {"file": _shard_name(number), "count": count}
+            for number, count in enumerate(self._counts)
+        ]
+        index = {"format": FORMAT, "version": VERSION, "shards": shards, "meta": meta}
+        part = self.folder / f"{INDEX_FILE}.part"
+        part.write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        part.replace(self.folder / INDEX_FILE)
+
+    def _meta(self) -> dict[str, Any]:
+        provenance = asdict(self._provenance) | {"content_hash": self._digest.hexdigest()}
+        return {
+            "schema_version": VERSION,
+            "count": self._total,
+            "targets": [asdict(info) for info in self._targets],
+            **provenance,
+        }
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        if self._environment is None:
+            self._counts.append(0)
+            self._environment = _open_for_writing(self.folder / "shard.part")
+        _put_all(self._environment, self._pending)
+        self._counts[-1] += len(self._pending)
+        self._pending.clear()
+
+    def _close_shard(self) -> None:
+        """Compact the open shard into its final file."""
+        if self._environment is None:
+            return
+        meta = {"schema_version": VERSION, "shard": len(self._counts) - 1, **self._meta()}
+        meta.pop("content_hash")  # known only once the last shard is written
+        _put_all(self._environment, [(META_KEY, json.dumps(meta).encode())])
+        final = self.folder / _shard_name(len(self._counts) - 1)
+        final.unlink(missing_ok=True)
+        self._environment.copy(str(final), compact=True)
+        self._environment.close()
+        self._environment = None
+        for leftover in self.folder.glob("shard.part*"):
+            leftover.unlink()
+
+
+def remove_store(folder: str | os.PathLike[str]) -> None:
+    """Remove a store's folder; it may be unfinished or absent."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _shard_name(number: int) -> str:
+    return f"{number:05d}.lmdb"
+
+
+def _open_for_writing(path: Path) -> lmdb.Environment:
+    path.unlink(missing_ok=True)
+    return lmdb.open(str(path), subdir=False, map_size=1 << 26, lock=False, sync=False)
+
+
+def _put_all(environment: lmdb.Environment, items: Sequence[tuple[bytes, bytes]]) -> None:
+    """Write items in one transaction, doubling the map until they fit."""
+    while True:
+        try:
+            with environment.begin(write=True) as transaction:
+                for key, value in items:
+                    transaction.put(key, value)
+            return
+        except lmdb.MapFullError:
+            environment.set_mapsize(2 * environment.info()["map_size"])
+
+
+_OPEN: dict[tuple[int, str], lmdb.Environment] = {}
+"""Open environments by process and path: LMDB forbids opening a file twice in one process."""
+
+
+def _environment(path: Path) -> lmdb.Environment:
+    """Return this process's environment for a shard, opening it on first use."""
+    key = (os.getpid(), str(path.resolve()))
+    if key not in _OPEN:
+        try:
+            _OPEN[key] = lmdb.open(
+                key[1], subdir=False, readonly=True, lock=False, readahead=False, max_dbs=0
+            )
+        except lmdb.Error as error:
+            raise DataError(
+                f"'{path}' cannot be read ({error}); the store is damaged or incomplete, fetch "
+                "or build it again."
+            ) from error
+    return _OPEN[key]
+
+
+def _read_index(folder: Path) -> dict[str, Any]:
+    try:
+        index: dict[str, Any] = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(
+            f"'{folder}' holds no store: '{INDEX_FILE}' is missing; name the folder of a finished "
+            "store."
+        ) from error
+    except ValueError as error:
+        raise DataError(f"'{folder / INDEX_FILE}' is not valid JSON; the store is damaged.") from error
+    if not isinstance(index, dict) or index.get("format") != FORMAT:
+        raise DataError(f"'{folder / INDEX_FILE}' does not describe a MatSciML store.")
+    if index["version"] > VERSION:
+        raise DataError(
+            f"The store '{folder}' has version {index['version']}, this release reads up to "
+            f"{VERSION}; upgrade matsciml."
+        )
+    return index
+
+
+def _provenance(meta: Mapping[str, Any]) -> Provenance:
+    return Provenance(
+        source=meta["source"],
+        release=meta["release"],
+        licence=meta["licence"],
+        references=tuple(Reference(**reference) for reference in meta["references"]),
+        content_hash=meta["content_hash"],
+    )

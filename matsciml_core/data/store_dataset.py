@@ -1,0 +1,93 @@
+"""A dataset that reads a store: what most dataset plugins build on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matsciml_core.data.splits import Split
+from matsciml_core.data.store import CrystalStore
+from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.dataset import Dataset, Provenance
+from matsciml_core.registry.specs import TargetInfo
+
+if TYPE_CHECKING:
+    from matsciml_core.interfaces.config import Config
+
+
+class StoreDataset(Dataset):
+    """A dataset on a :class:`CrystalStore`, batched without a Python object per crystal.
+
+    Splits may be shipped as files named ``<split>.json`` in ``split_folder``; the first name in
+    :attr:`split_names` is the default.
+
+    Args:
+        folder: The store's folder.
+        config: The plugin's settings.
+        split_folder: Where predefined splits lie; None: there are none.
+
+    Raises:
+        DataError: The folder holds no store.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        config: Config | None = None,
+        split_folder: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Open the store's index."""
+        super().__init__(config)
+        self.store = CrystalStore(folder)
+        self._split_folder = None if split_folder is None else Path(split_folder)
+
+    @property
+    def targets(self) -> dict[str, TargetInfo]:
+        """The labels on offer, by name."""
+        return self.store.targets
+
+    @property
+    def provenance(self) -> Provenance:
+        """Source, release, licence and citations."""
+        return self.store.provenance
+
+    def __len__(self) -> int:
+        """Return the number of crystals."""
+        return len(self.store)
+
+    def __getitem__(self, index: int) -> Crystal:
+        """Return one crystal."""
+        return self.store.read([index]).crystals()[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> CrystalBatch:
+        """Return several crystals as one float64 batch without edges."""
+        return self.store.read(indices)
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """The crystals' ids, in order."""
+        return [name for batch in self.store.scan() for name in batch.ids]
+
+    @cached_property
+    def atoms_per_crystal(self) -> NDArray[np.int64]:
+        """Number of atoms of each crystal, ``(crystals,)``."""
+        return np.concatenate([b.atoms_per_crystal.numpy() for b in self.store.scan()])
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """The shipped splits, then ``random``."""
+        shipped = sorted(self._split_folder.glob("*.json")) if self._split_folder else []
+        return (*(path.stem for path in shipped), "random")
+
+    def split(self, name: str | None = None, seed: int = 0) -> Split:
+        """Return a shipped split (for which ``seed`` has no effect) or a random one."""
+        name = self._check_split_name(name)
+        if name == "random" or self._split_folder is None:
+            return super().split(name, seed)
+        return Split.load(self._split_folder / f"{name}.json")
