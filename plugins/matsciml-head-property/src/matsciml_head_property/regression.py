@@ -1,0 +1,145 @@
+"""Scalar regression on the crystal embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, R2Score
+
+from matsciml_core import CrystalBatch, Embedding, TargetInfo, TaskHead, Values, label_mask
+from matsciml_core.errors import ConfigError, DataError
+from matsciml_head_property.config import RegressionConfig
+
+SMALLEST_SPREAD = 1e-8
+"""Labels with a smaller standard deviation, in their unit, are constant."""
+
+_ACTIVATIONS = {"silu": nn.SiLU, "relu": nn.ReLU, "softplus": nn.Softplus}
+_LOSSES = {
+    "l1": functional.l1_loss,
+    "mse": functional.mse_loss,
+    "huber": functional.huber_loss,
+}
+
+
+class RegressionHead(TaskHead):
+    """Predicts one number per crystal with a multi-layer perceptron.
+
+    Training happens on z-scores z = (y − mean) / std, with mean and standard deviation fitted in
+    float64 on the training split. The last layer starts at zero, so training starts from
+    predict-the-mean.
+
+    Raises:
+        ConfigError: There is not exactly one target of one value per crystal.
+    """
+
+    mean: Tensor
+    """Mean of the training labels, 0-dimensional float64, in their unit."""
+    std: Tensor
+    """Standard deviation of the training labels, 0-dimensional float64, in their unit."""
+    median: Tensor
+    """Median of the training labels, 0-dimensional float64, in their unit."""
+
+    def __init__(
+        self,
+        targets: Sequence[TargetInfo],
+        atom_width: int,
+        crystal_width: int,
+        config: RegressionConfig | None = None,
+    ) -> None:
+        """Build the perceptron."""
+        super().__init__(targets, atom_width, crystal_width, config)
+        if len(self.targets) != 1 or self.targets[0].per_atom:
+            raise ConfigError(
+                "The head 'regression' predicts one target with one value per crystal, not "
+                f"{', '.join(info.name for info in self.targets)}; choose another head."
+            )
+        self.settings = config or RegressionConfig()
+        self.layers = _perceptron(crystal_width, self.settings)
+        for name, value in (("mean", 0.0), ("std", 1.0), ("median", 0.0)):
+            self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
+
+    @property
+    def target(self) -> TargetInfo:
+        """The one target."""
+        return self.targets[0]
+
+    def fit(self, training: Iterable[CrystalBatch]) -> None:
+        """Fit mean, standard deviation and median on the training labels.
+
+        Raises:
+            DataError: No crystal has the label, or all have the same value.
+        """
+        name = self.target.name
+        found = [batch.targets[name] for batch in training if name in batch.targets]
+        labels = torch.cat(found).to(torch.float64) if found else torch.empty(0)
+        labels = labels[label_mask(labels, self.target)]
+        if not len(labels):
+            raise DataError(
+                f"No crystal of the training split has the label '{name}'; choose another target."
+            )
+        std = labels.std(correction=0)
+        if std < SMALLEST_SPREAD:
+            raise DataError(
+                f"Label '{name}' is {labels[0]:g} {self.target.unit} for every training crystal; "
+                "there is nothing to learn, choose another target or more data."
+            )
+        self.mean.copy_(labels.mean())
+        self.std.copy_(std)
+        self.median.copy_(labels.median())
+
+    def forward(self, embedding: Embedding, batch: CrystalBatch) -> dict[str, Tensor]:
+        """Predict z-scores, ``(crystals,)``."""
+        return {self.target.name: self.layers(embedding.crystals).squeeze(-1)}
+
+    def normalise(self, batch: CrystalBatch) -> dict[str, Tensor]:
+        """Return the labels as z-scores, ``(crystals,)``, NaN where missing."""
+        labels = batch.targets[self.target.name]
+        return {self.target.name: (labels - self.mean).div(self.std).to(labels.dtype)}
+
+    def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
+        """Return the mean loss over the labelled crystals, in z-scores."""
+        name = self.target.name
+        known = mask[name]
+        # Missing labels are replaced before the difference is taken: NaN x 0 is NaN.
+        filled = torch.where(known, target[name], prediction[name].detach())
+        losses = _LOSSES[self.settings.loss](prediction[name], filled, reduction="none")
+        return torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
+
+    def to_physical(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
+        """Return the prediction in the label's unit, ``(crystals,)`` float64."""
+        name = self.target.name
+        return {name: prediction[name].to(torch.float64) * self.std + self.mean}
+
+    def metrics(self) -> dict[str, dict[str, Metric]]:
+        """Return MAE, RMSE, MSE and R²."""
+        return {
+            self.target.name: {
+                "mae": MeanAbsoluteError(),
+                "rmse": MeanSquaredError(squared=False),
+                "mse": MeanSquaredError(),
+                "r2": R2Score(),
+            }
+        }
+
+    def trivial_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
+        """Return the mean and the median of the training labels for every crystal."""
+        shape = (batch.num_crystals,)
+        return {
+            "mean": {self.target.name: self.mean.expand(shape)},
+            "median": {self.target.name: self.median.expand(shape)},
+        }
+
+
+def _perceptron(width: int, config: RegressionConfig) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for hidden in config.hidden:
+        layers += [nn.Linear(width, hidden), _ACTIVATIONS[config.activation]()]
+        layers += [nn.Dropout(config.dropout)] if config.dropout else []
+        width = hidden
+    last = nn.Linear(width, 1)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(*layers, last)

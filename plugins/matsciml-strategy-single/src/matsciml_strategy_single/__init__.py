@@ -1,0 +1,3 @@
+"""One task, its plain gradient."""
+
+__version__ = "0.1.0"
