@@ -83,9 +83,7 @@ def find_edges(
         in lattice vectors ``(edges, 3)``: the edge vector is
         ``positions[target] − (positions[source] + shift @ cell)``.
     """
-    search = NeighborList(
-        cutoff=neighbourhood.cutoff, full_list=True, sorted=True, n_threads=1
-    )
+    search = NeighborList(cutoff=neighbourhood.cutoff, full_list=True, sorted=True, n_threads=1)
     buffer = _EdgeBuffer(capacity=64 * len(positions))
     first = 0
     for k, count in enumerate(atoms_per_crystal.tolist()):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -69,6 +70,31 @@ class Split:
             part: np.sort(np.fromiter((place[name] for name in names), np.int64, len(names)))
             for part, names in self.parts.items()
         }
+
+    def restrict(self, ids: Iterable[str]) -> Self:
+        """Return the split of a part of the data; nothing moves from one part to another.
+
+        Args:
+            ids: The ids to keep.
+
+        Returns:
+            The split without all other ids.
+
+        Raises:
+            SplitError: A part would lose all its ids.
+        """
+        kept = set(ids)
+        parts = {
+            part: tuple(name for name in names if name in kept)
+            for part, names in self.parts.items()
+        }
+        for part, names in parts.items():
+            if self.parts[part] and not names:
+                raise SplitError(
+                    f"None of the {len(kept)} crystals kept is in the part '{part}' of the split "
+                    f"({self.algorithm}); keep more crystals, or use the split 'random'."
+                )
+        return replace(self, algorithm=f"{self.algorithm}, restricted", parts=parts)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the split to a JSON file."""
@@ -173,8 +199,10 @@ def _make(
         names = members[stratum]
         shuffled = [names[k] for k in generator.permutation(len(names))]
         cuts = [0, *(round(bound * len(names)) for bound in bounds.tolist())]
-        for part, first, last in zip(PARTS, cuts, cuts[1:], strict=True):
+        for part, (first, last) in zip(PARTS, pairwise(cuts), strict=True):
             parts[part].extend(shuffled[first:last])
     return Split(
-        algorithm=how, seed=seed, parts={part: tuple(sorted(names)) for part, names in parts.items()}
+        algorithm=how,
+        seed=seed,
+        parts={part: tuple(sorted(names)) for part, names in parts.items()},
     )

@@ -26,6 +26,7 @@ FORMAT = "matsciml-store"
 VERSION = 1
 META_KEY = b"__meta__"
 INDEX_FILE = "index.json"
+_KEYS = {"version", "shards", "meta"}
 _TRANSACTION = 1000
 """Crystals per write transaction."""
 
@@ -49,7 +50,10 @@ class CrystalStore:
         self.targets = {info["name"]: TargetInfo(**info) for info in self.meta["targets"]}
         self.provenance = _provenance(self.meta)
         self._layout = RecordLayout(tuple(self.targets.values()))
-        self._shards = [self.folder / shard["file"] for shard in index["shards"]]
+        self._shards = [
+            (str((self.folder / shard["file"]).resolve()), shard["bytes"])
+            for shard in index["shards"]
+        ]
         self._bounds = np.cumsum([0, *(shard["count"] for shard in index["shards"])])
 
     def __len__(self) -> int:
@@ -103,13 +107,13 @@ class CrystalStore:
         values: list[bytes] = [b""] * len(indices)
         for shard in np.unique(shard_of).tolist():
             places = np.flatnonzero(shard_of == shard).tolist()
-            with _environment(self._shards[shard]).begin() as transaction:
+            with _environment(*self._shards[shard]).begin() as transaction:
                 get = transaction.get
                 for place in places:
                     value = get(keys[8 * place : 8 * place + 8])
                     if value is None:
                         raise DataError(
-                            f"Crystal {indices[place]} is missing from '{self._shards[shard]}'; "
+                            f"Crystal {indices[place]} is missing from '{self._shards[shard][0]}'; "
                             "the store is damaged, fetch or build it again."
                         )
                     values[place] = value
@@ -191,14 +195,16 @@ class CrystalStoreWriter:
         self._flush()
         self._close_shard()
         meta = self._meta()
-        shards = [
-            {"file": _shard_name(number), "count": count}
-            for number, count in enumerate(self._counts)
-        ]
+        shards = [self._shard(number) for number in range(len(self._counts))]
         index = {"format": FORMAT, "version": VERSION, "shards": shards, "meta": meta}
         part = self.folder / f"{INDEX_FILE}.part"
         part.write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         part.replace(self.folder / INDEX_FILE)
+
+    def _shard(self, number: int) -> dict[str, Any]:
+        name = _shard_name(number)
+        size = (self.folder / name).stat().st_size
+        return {"file": name, "count": self._counts[number], "bytes": size}
 
     def _meta(self) -> dict[str, Any]:
         provenance = asdict(self._provenance) | {"content_hash": self._digest.hexdigest()}
@@ -261,24 +267,38 @@ def _put_all(environment: lmdb.Environment, items: Sequence[tuple[bytes, bytes]]
             environment.set_mapsize(2 * environment.info()["map_size"])
 
 
-_OPEN: dict[tuple[int, str], lmdb.Environment] = {}
-"""Open environments by process and path: LMDB forbids opening a file twice in one process."""
+_OPEN: dict[str, tuple[tuple[int, int], lmdb.Environment]] = {}
+"""Open environments by path, each with its process and inode: LMDB forbids opening a file twice in
+one process, and an environment is of no use in another process or once its file was replaced."""
 
 
-def _environment(path: Path) -> lmdb.Environment:
-    """Return this process's environment for a shard, opening it on first use."""
-    key = (os.getpid(), str(path.resolve()))
-    if key not in _OPEN:
-        try:
-            _OPEN[key] = lmdb.open(
-                key[1], subdir=False, readonly=True, lock=False, readahead=False, max_dbs=0
-            )
-        except lmdb.Error as error:
-            raise DataError(
-                f"'{path}' cannot be read ({error}); the store is damaged or incomplete, fetch "
-                "or build it again."
-            ) from error
-    return _OPEN[key]
+def _environment(path: str, size: int) -> lmdb.Environment:
+    """Return this process's environment for a shard, opening it on first use.
+
+    The size is compared with the index, because reading past the end of a mapped file would end
+    the process instead of raising an error.
+    """
+    try:
+        status = os.stat(path)
+        identity = (os.getpid(), status.st_ino)
+        if path in _OPEN:
+            known, environment = _OPEN[path]
+            if known == identity:
+                return environment
+            environment.close()  # where it came by fork, the parent's stays open
+            del _OPEN[path]
+        if status.st_size != size:
+            raise OSError(f"it has {status.st_size} bytes instead of {size}")
+        environment = lmdb.open(
+            path, subdir=False, readonly=True, lock=False, readahead=False, max_dbs=0
+        )
+    except (OSError, lmdb.Error) as error:
+        raise DataError(
+            f"'{path}' cannot be read ({error}); the store is damaged or incomplete, fetch or "
+            "build it again."
+        ) from error
+    _OPEN[path] = (identity, environment)
+    return environment
 
 
 def _read_index(folder: Path) -> dict[str, Any]:
@@ -290,8 +310,10 @@ def _read_index(folder: Path) -> dict[str, Any]:
             "store."
         ) from error
     except ValueError as error:
-        raise DataError(f"'{folder / INDEX_FILE}' is not valid JSON; the store is damaged.") from error
-    if not isinstance(index, dict) or index.get("format") != FORMAT:
+        raise DataError(
+            f"'{folder / INDEX_FILE}' is not valid JSON; the store is damaged."
+        ) from error
+    if not isinstance(index, dict) or index.get("format") != FORMAT or not _KEYS <= index.keys():
         raise DataError(f"'{folder / INDEX_FILE}' does not describe a MatSciML store.")
     if index["version"] > VERSION:
         raise DataError(

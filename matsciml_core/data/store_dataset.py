@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from matsciml_core.data.splits import Split
 from matsciml_core.data.store import CrystalStore
+from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
 from matsciml_core.interfaces.dataset import Dataset, Provenance
 from matsciml_core.registry.specs import TargetInfo
@@ -46,6 +47,28 @@ class StoreDataset(Dataset):
         super().__init__(config)
         self.store = CrystalStore(folder)
         self._split_folder = None if split_folder is None else Path(split_folder)
+        self._kept: NDArray[np.int64] | None = None
+
+    def keep_only(self, indices: Sequence[int] | NDArray[np.int64]) -> None:
+        """Serve only some crystals of the store; for the constructor of a subclass.
+
+        Length, ids, batches and splits follow. A shipped split keeps its parts, each without the
+        crystals that are not served.
+
+        Args:
+            indices: Places in the store, in the order in which to serve them.
+
+        Raises:
+            DataError: No crystal is left.
+        """
+        if not len(indices):
+            raise DataError(
+                f"No crystal of the store '{self.store.folder}' fulfils the dataset's settings; "
+                "relax them."
+            )
+        self._kept = np.asarray(indices, dtype=np.int64)
+        for cached in ("ids", "atoms_per_crystal"):
+            self.__dict__.pop(cached, None)
 
     @property
     def targets(self) -> dict[str, TargetInfo]:
@@ -59,25 +82,32 @@ class StoreDataset(Dataset):
 
     def __len__(self) -> int:
         """Return the number of crystals."""
-        return len(self.store)
+        return len(self.store) if self._kept is None else len(self._kept)
 
     def __getitem__(self, index: int) -> Crystal:
         """Return one crystal."""
-        return self.store.read([index]).crystals()[0]
+        return self.__getitems__([index]).crystals()[0]
 
     def __getitems__(self, indices: Sequence[int]) -> CrystalBatch:
         """Return several crystals as one float64 batch without edges."""
-        return self.store.read(indices)
+        if self._kept is None:
+            return self.store.read(indices)
+        wanted = np.asarray(indices, dtype=np.int64)
+        if not wanted.size or wanted.min() < 0 or wanted.max() >= len(self):
+            raise IndexError(f"Indices must be one or more numbers in [0, {len(self)}).")
+        return self.store.read(self._kept[wanted])
 
     @cached_property
     def ids(self) -> list[str]:
         """The crystals' ids, in order."""
-        return [name for batch in self.store.scan() for name in batch.ids]
+        stored = [name for batch in self.store.scan() for name in batch.ids]
+        return stored if self._kept is None else [stored[place] for place in self._kept.tolist()]
 
     @cached_property
     def atoms_per_crystal(self) -> NDArray[np.int64]:
         """Number of atoms of each crystal, ``(crystals,)``."""
-        return np.concatenate([b.atoms_per_crystal.numpy() for b in self.store.scan()])
+        stored = np.concatenate([batch.atoms_per_crystal.numpy() for batch in self.store.scan()])
+        return stored if self._kept is None else stored[self._kept]
 
     @property
     def split_names(self) -> tuple[str, ...]:
@@ -90,4 +120,5 @@ class StoreDataset(Dataset):
         name = self._check_split_name(name)
         if name == "random" or self._split_folder is None:
             return super().split(name, seed)
-        return Split.load(self._split_folder / f"{name}.json")
+        split = Split.load(self._split_folder / f"{name}.json")
+        return split if self._kept is None else split.restrict(self.ids)

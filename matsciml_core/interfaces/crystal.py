@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -76,7 +77,7 @@ class Crystal:
     def from_fractional(
         cls,
         *,
-        id: str,  # noqa: A002 - the field's own name
+        id: str,
         atomic_numbers: ArrayLike,
         fractional: ArrayLike,
         cell: ArrayLike,
@@ -289,7 +290,7 @@ class CrystalBatch:
                 pbc=self.pbc[k].numpy(force=True),
                 labels=self._labels_of(k, first, last),
             )
-            for k, (first, last) in enumerate(zip(bounds, bounds[1:], strict=False))
+            for k, (first, last) in enumerate(pairwise(bounds))
         ]
 
     def _labels_of(self, k: int, first: int, last: int) -> dict[str, Any]:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
 from matsciml_core.registry.specs import Reference, TargetInfo
@@ -76,6 +79,11 @@ class Dataset(ABC):
     def ids(self) -> list[str]:
         """The crystals' ids, in order; the default reads every crystal."""
         return [self[i].id for i in range(len(self))]
+
+    @property
+    def atoms_per_crystal(self) -> NDArray[np.int64]:
+        """Number of atoms of each crystal, ``(crystals,)``; the default reads every crystal."""
+        return np.array([self[i].num_atoms for i in range(len(self))], dtype=np.int64)
 
     @property
     def split_names(self) -> tuple[str, ...]:

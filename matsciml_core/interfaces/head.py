@@ -124,10 +124,7 @@ class TaskHead(nn.Module, ABC):
 
     def mask(self, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return, for each target, where the batch has a label."""
-        return {
-            info.name: label_mask(batch.targets[info.name], info)
-            for info in self.targets
-        }
+        return {info.name: label_mask(batch.targets[info.name], info) for info in self.targets}
 
 
 def label_mask(labels: Tensor, info: TargetInfo) -> Tensor:

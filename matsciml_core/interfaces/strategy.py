@@ -66,7 +66,7 @@ class Strategy(nn.Module, ABC):
         super().__init__()
         self.config = config
 
-    def validate(self, tasks: Sequence[Task]) -> None:  # noqa: B027 - accepting is the default
+    def validate(self, tasks: Sequence[Task]) -> None:
         """Refuse tasks that the strategy cannot train together.
 
         Raises:

@@ -1,0 +1,52 @@
+# `make run` trains a first model, `make test` runs the tests; both install what they need.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
+PROJECTS := pyproject.toml $(PLUGINS:%=%/pyproject.toml)
+
+.PHONY: help run test test-slow install lint docs benchmark clean
+
+help:  ## Show this list.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: $(STAMP)  ## Train MegNet on Materials Project crystals and write a report.
+	$(BIN)/matsciml run --dataset mp --encoder megnet
+
+test: $(STAMP)  ## Run the tests, but for the slow ones.
+	$(BIN)/python -m pytest
+
+test-slow: $(STAMP)  ## Run the slow tests.
+	$(BIN)/python -m pytest -m slow
+
+install: $(STAMP)  ## Create .venv with the core and all plugins, editable, from pinned versions.
+
+lint: $(STAMP)  ## Check style, types and layers.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(STAMP)  ## Build the documentation; its tutorials are executed, warnings are errors.
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+benchmark: $(STAMP)  ## Measure start-up and the data path beside the usual ways.
+	$(BIN)/python benchmarks/startup.py --check
+	$(BIN)/python benchmarks/data_path.py --check
+
+clean:  ## Remove the environment and what was built; runs are kept.
+	rm -rf $(VENV) docs/_build build dist
+
+# Reinstalled only when a requirement changed. torch comes first, alone: its pin in
+# constraints.txt keeps other packages from pulling another build.
+$(STAMP): constraints.txt $(PROJECTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "MatSciML needs Python 3.11 or later; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
+	  --editable ".[test,lint,docs]" $(PLUGINS:%=--editable %)
+	@touch $@

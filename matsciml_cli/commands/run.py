@@ -1,0 +1,72 @@
+"""``matsciml run``: train, test and report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matsciml_cli._completion import complete_names
+
+
+def run(
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dataset",
+            "-d",
+            help="Dataset to train on; repeat for several.",
+            autocompletion=complete_names("dataset"),
+        ),
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            "--encoder", "-e", help="Encoder to train.", autocompletion=complete_names("encoder")
+        ),
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", "-t", help="Label to learn; default: the dataset's first."),
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            "--strategy",
+            help="How tasks are trained together; default: single.",
+            autocompletion=complete_names("strategy"),
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="YAML file with settings.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", help="A setting as KEY=VALUE, for example encoder.cutoff=5."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Most crystals in a batch.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, order and dropout.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Parent of the run folder.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Continue an interrupted run, for example runs/latest.")
+    ] = None,
+) -> None:
+    """Train an encoder on a dataset, test it, and write a report."""
+    training = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "device": device}
+    flags = {
+        "datasets": dataset,
+        "encoder": encoder,
+        "targets": target,
+        "strategy": strategy,
+        "output": None if output is None else str(output),
+        "training": {key: value for key, value in training.items() if value is not None},
+    }
+    # The heavy imports come last, so that --help and a wrong flag answer at once.
+    from matsciml_cli._run import execute  # noqa: PLC0415
+
+    execute(flags, config, overrides or [], resume)

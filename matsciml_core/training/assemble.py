@@ -1,0 +1,288 @@
+"""From a configuration and a registry to the objects of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matsciml_core.data.loader import BatchSource, NeighbourCache
+from matsciml_core.data.splits import Split
+from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.interfaces.dataset import Dataset
+from matsciml_core.interfaces.encoder import Encoder
+from matsciml_core.interfaces.head import TaskHead, label_mask
+from matsciml_core.interfaces.strategy import Strategy, Task
+from matsciml_core.registry.specs import Spec, StrategySpec, TargetInfo, TaskHeadSpec
+from matsciml_core.training.config import RunConfig, build_config, check_choice, normalise
+
+if TYPE_CHECKING:
+    import torch
+
+    from matsciml_core.registry.manager import Registry
+
+_CHUNK = 1024
+"""Crystals read at once where a whole part is read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedDataset:
+    """A dataset of a run, with the crystals of each part that have a wanted label."""
+
+    name: str
+    dataset: Dataset
+    split: Split
+    parts: Mapping[str, NDArray[np.int64]]
+    """Indices by part, ``(crystals,)``."""
+    dropped: Mapping[str, int]
+    """Crystals left out of each part for want of any wanted label."""
+    labels: tuple[str, ...]
+    """Names of the labels the run uses."""
+
+
+def resolve(raw: Mapping[str, Any], registry: Registry) -> RunConfig:
+    """Fill in what the user left open, and expand every component's settings.
+
+    Args:
+        raw: Plain data from flags, overrides and file.
+        registry: Where the components are looked up.
+
+    Returns:
+        A configuration that repeats the run even if defaults change later.
+
+    Raises:
+        ConfigError: A setting is unknown or wrong.
+        RegistryError: A component does not exist or cannot be used.
+    """
+    data = normalise(raw)
+    config = build_config(data)
+    encoder_spec = registry.get("encoder", config.encoder.name)
+    training = {**encoder_spec.training, **dict(data.get("training", {}))}
+    datasets = [
+        _expanded(registry.get("dataset", item.name), item.options, f"datasets.{item.name}")
+        for item in config.datasets
+    ]
+    strategy = config.strategy
+    strategy_spec = registry.get("strategy", strategy.name) if strategy else _plain(registry)
+    return build_config(
+        {
+            **data,
+            "datasets": datasets,
+            "encoder": _expanded(encoder_spec, config.encoder.options, "encoder"),
+            "strategy": _expanded(strategy_spec, strategy.options if strategy else {}, "strategy"),
+            "training": training,
+        }
+    )
+
+
+def prepare_datasets(config: RunConfig, registry: Registry) -> list[PreparedDataset]:
+    """Open the datasets, split them, and keep the crystals that have a wanted label.
+
+    Raises:
+        ConfigError: A target or split does not exist.
+        DataError: A part has no labelled crystal.
+    """
+    opened = [
+        (item.name, build_component(registry.get("dataset", item.name), item.options, item.name))
+        for item in config.datasets
+    ]
+    wanted = _targets_by_dataset(config, dict(opened))
+    return [_prepare(name, dataset, wanted[name], config) for name, dataset in opened]
+
+
+def build_component(spec: Spec, options: Mapping[str, Any], where: str) -> Any:
+    """Build a dataset, encoder or strategy from its spec and settings."""
+    return spec.load()(component_config(spec, options, where))
+
+
+def component_config(spec: Spec, options: Mapping[str, Any], where: str) -> Any | None:
+    """Return the component's validated settings, or None where it has none.
+
+    Raises:
+        ConfigError: A setting is unknown or wrong.
+    """
+    model = spec.load_config()
+    if model is not None:
+        return model.from_options(options, where=where)
+    if options:
+        raise ConfigError(
+            f"The {spec.kind} '{spec.name}' has no settings; leave "
+            f"'{where}.{next(iter(options))}' away."
+        )
+    return None
+
+
+def build_tasks(
+    config: RunConfig, registry: Registry, datasets: list[PreparedDataset], encoder: Encoder
+) -> list[Task]:
+    """Build a head for each label of each dataset, and fit it on the training split."""
+    tasks = []
+    for prepared in datasets:
+        for label in prepared.labels:
+            info = prepared.dataset.targets[label]
+            spec = head_spec(registry, config.head.get("name"), info)
+            options = {key: value for key, value in config.head.items() if key != "name"}
+            head: TaskHead = spec.load()(
+                (info,),
+                encoder.atom_width,
+                encoder.crystal_width,
+                component_config(spec, options, "head"),
+            )
+            source = BatchSource(
+                prepared.dataset, prepared.parts["train"], neighbourhood=None, labels=(label,)
+            )
+            head.fit(source.plain(block) for block in _blocks(len(source)))
+            tasks.append(Task(dataset=prepared.name, head_name=spec.name, head=head))
+    return tasks
+
+
+def head_spec(registry: Registry, name: str | None, info: TargetInfo) -> TaskHeadSpec:
+    """Return the head for a label: the one named, or the first that can train its kind.
+
+    Raises:
+        ConfigError: The head cannot train this kind of label, or no head can.
+        RegistryError: There is no head of that name.
+    """
+    if name is not None:
+        spec: TaskHeadSpec = registry.get("task-head", name)
+        if info.kind not in spec.target_kinds:
+            raise ConfigError(
+                f"The head '{name}' trains {', '.join(spec.target_kinds)} labels, but "
+                f"'{info.name}' is {info.kind}; leave 'head.name' away or choose another head."
+            )
+        return spec
+    for candidate in registry.specs("task-head"):
+        if info.kind in candidate.target_kinds:
+            return candidate
+    raise ConfigError(
+        f"No installed head trains {info.kind} labels such as '{info.name}'; install one, see "
+        "'matsciml list-plugins --kind task-head', or choose another target."
+    )
+
+
+def build_strategy(config: RunConfig, registry: Registry, tasks: list[Task]) -> Strategy:
+    """Build the strategy and let it look at the tasks.
+
+    Raises:
+        ConfigError: It cannot train these tasks together.
+    """
+    if config.strategy is None:
+        raise ConfigError("The configuration names no strategy; resolve it before it is used.")
+    spec = registry.get("strategy", config.strategy.name)
+    strategy: Strategy = build_component(spec, config.strategy.options, "strategy")
+    strategy.validate(tasks)
+    return strategy
+
+
+def build_source(
+    prepared: PreparedDataset,
+    part: str,
+    encoder: Encoder,
+    *,
+    dtype: torch.dtype,
+    cached: bool,
+    number: int = 0,
+) -> BatchSource:
+    """Return the source of one part's batches, with the edges the encoder asks for."""
+    return BatchSource(
+        prepared.dataset,
+        prepared.parts[part],
+        neighbourhood=encoder.neighbours,
+        labels=prepared.labels,
+        dtype=dtype,
+        cache=NeighbourCache() if cached else None,
+        dataset_index=number,
+    )
+
+
+def _plain(registry: Registry) -> StrategySpec:
+    """Return the strategy for runs that name none: the first that trains exactly one task."""
+    for spec in registry.specs("strategy"):
+        if spec.max_tasks == 1:
+            return spec
+    raise ConfigError(
+        "No strategy for a single task is installed; install one, or name another with --strategy, "
+        "see 'matsciml list-plugins --kind strategy'."
+    )
+
+
+def _expanded(spec: Spec, options: Mapping[str, Any], where: str) -> dict[str, Any]:
+    config = component_config(spec, options, where)
+    settings = {} if config is None else config.model_dump(mode="json")
+    preset = {"preset": options["preset"]} if "preset" in options else {}
+    return {"name": spec.name, **preset, **settings}
+
+
+def _targets_by_dataset(config: RunConfig, datasets: Mapping[str, Dataset]) -> dict[str, list[str]]:
+    """Say which labels are taken from which dataset."""
+    wanted: dict[str, list[str]] = {name: [] for name in datasets}
+    for target in config.targets:
+        prefix, separator, label = target.rpartition("/")
+        if separator:
+            check_choice(prefix, list(datasets), what="dataset in this run called")
+        owners = [
+            name
+            for name, dataset in datasets.items()
+            if label in dataset.targets and prefix in ("", name)
+        ]
+        if not owners:
+            known = [label for name, data in datasets.items() for label in data.targets]
+            check_choice(label, known, what="target")
+            raise ConfigError(f"The dataset '{prefix}' has no target '{label}'.")
+        for name in owners:
+            wanted[name].append(label)
+    for name, labels in wanted.items():
+        if not labels and not config.targets:
+            labels.append(next(iter(datasets[name].targets)))
+        if not labels:
+            raise ConfigError(
+                f"No target is taken from the dataset '{name}'; its targets are "
+                f"{', '.join(datasets[name].targets)}."
+            )
+    return {name: list(dict.fromkeys(labels)) for name, labels in wanted.items()}
+
+
+def _prepare(name: str, dataset: Dataset, labels: list[str], config: RunConfig) -> PreparedDataset:
+    split = dataset.split(config.split.name, config.split.seed)
+    everything = split.indices(dataset.ids)
+    labelled = _labelled(dataset, labels)
+    parts = {part: indices[labelled[indices]] for part, indices in everything.items()}
+    for part, indices in parts.items():
+        if not len(indices):
+            raise DataError(
+                f"No crystal of the {part} part of '{name}' has a value for "
+                f"{' or '.join(labels)}; choose another target or another split."
+            )
+    return PreparedDataset(
+        name=name,
+        dataset=dataset,
+        split=split,
+        parts=parts,
+        dropped={part: len(everything[part]) - len(parts[part]) for part in parts},
+        labels=tuple(labels),
+    )
+
+
+def _labelled(dataset: Dataset, labels: list[str]) -> NDArray[np.bool_]:
+    """Return, for each crystal, whether it has at least one of the labels."""
+    found = []
+    for block in _blocks(len(dataset)):
+        batch = dataset.__getitems__(block)
+        present = np.zeros(batch.num_crystals, dtype=bool)
+        for label in labels:
+            info = batch.target_info[label]
+            mask = label_mask(batch.targets[label], info)
+            if info.per_atom:
+                atoms = batch.crystal_index[mask.reshape(len(mask), -1).any(1)]
+                present[np.unique(atoms.numpy())] = True
+            else:
+                present |= mask.reshape(batch.num_crystals, -1).any(1).numpy()
+        found.append(present)
+    return np.concatenate(found)
+
+
+def _blocks(count: int) -> list[list[int]]:
+    return [list(range(first, min(first + _CHUNK, count))) for first in range(0, count, _CHUNK)]

@@ -1,0 +1,154 @@
+"""Lightning callbacks of every run: the metrics file, progress, and a clean Ctrl-C."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+from matsciml_core.training.run_folder import CHECKPOINTS, LAST_CHECKPOINT, METRICS
+
+Handler = Callable[[int, FrameType | None], Any] | int | None
+
+
+class MetricsFile(Callback):
+    """Writes one line per epoch to ``metrics.csv``; a resumed run continues the file.
+
+    Args:
+        folder: The run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Read the lines that an interrupted run left."""
+        self.path = folder / METRICS
+        self.rows: list[dict[str, Any]] = []
+        self._before = 0.0
+        self._started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the run so far, earlier parts included, s."""
+        return self._before + time.perf_counter() - self._started
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep the lines of the epochs that were finished before a resume."""
+        if self.path.exists():
+            with self.path.open(newline="", encoding="utf-8") as stream:
+                rows = list(csv.DictReader(stream))
+            self.rows = [row for row in rows if int(row["epoch"]) < trainer.current_epoch]
+        self._before = float(self.rows[-1]["seconds"]) if self.rows else 0.0
+        self._started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Append the epoch; validation metrics are in by now."""
+        values = {
+            name: value.item() if hasattr(value, "item") else value
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith(("train/", "validation/"))
+        }
+        row = {
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            "seconds": round(self.seconds, 3),
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+        }
+        self.rows.append({**row, **values})
+        self._write()
+
+    def _write(self) -> None:
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        part = self.path.with_suffix(".csv.part")
+        with part.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, columns)
+            writer.writeheader()
+            writer.writerows(self.rows)
+        part.replace(self.path)
+
+
+class EpochLines(Callback):
+    """Prints one line per epoch, for output that is not a terminal."""
+
+    def __init__(self) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the time."""
+        self._started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print epoch, losses, metrics in physical units, and seconds."""
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        shown = {
+            name: value
+            for name, value in values.items()
+            if name in ("train/loss", "validation/loss") or name.endswith("/mae")
+        }
+        text = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
+        seconds = time.perf_counter() - self._started
+        print(
+            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {text}  {seconds:.1f} s",
+            flush=True,
+        )
+
+
+class InterruptGuard(Callback):
+    """Turns Ctrl-C into a checkpoint between two steps; a second Ctrl-C stops at once.
+
+    An interrupt in the middle of an optimiser step would leave half-updated weights, so the
+    signal only sets a flag, and the run stops after the step.
+
+    Args:
+        folder: The run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Remember where to put the checkpoint."""
+        self.checkpoint = folder / CHECKPOINTS / LAST_CHECKPOINT
+        self.requested = False
+        self._previous: Handler = None
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take over SIGINT, where this is the main thread."""
+        try:
+            self._previous = signal.signal(signal.SIGINT, self._request)
+        except ValueError:  # not the main thread: signals belong to someone else
+            self._previous = None
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: object
+    ) -> None:
+        """Save and stop, if asked to; after the last step of an epoch its validation comes first."""
+        if self.requested and not trainer.is_last_batch:
+            self._stop(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save and stop, if asked to."""
+        if self.requested and trainer.current_epoch + 1 < (trainer.max_epochs or 0):
+            self._stop(trainer)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Give SIGINT back."""
+        self.release()
+
+    def release(self) -> None:
+        """Give SIGINT back to whoever had it."""
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+            self._previous = None
+
+    def _stop(self, trainer: pl.Trainer) -> NoReturn:
+        trainer.save_checkpoint(self.checkpoint)
+        raise KeyboardInterrupt
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True

@@ -1,0 +1,265 @@
+"""The configuration of a run: one typed record in which flags, overrides and YAML meet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+from matsciml_core.errors import ConfigError, did_you_mean
+from matsciml_core.interfaces.config import Config, validate
+
+
+class ComponentConfig(BaseModel):
+    """A component by name, with its own settings beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    name: str
+    """Registry name, see ``matsciml list-plugins``."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The component's own settings, checked by its plugin."""
+        return dict(self.model_extra or {})
+
+
+class SplitConfig(Config):
+    """Which crystals train, validate and test."""
+
+    name: str | None = None
+    """A split the dataset offers; empty: its default."""
+    seed: int = 0
+    """Seed of the shuffle, where the split is made rather than shipped."""
+
+
+class TrainingConfig(Config):
+    """How the model is trained."""
+
+    epochs: PositiveInt = 20
+    """Passes over the training split."""
+    batch_size: PositiveInt = 32
+    """Most crystals in a batch."""
+    max_atoms: PositiveInt | None = None
+    """Most atoms in a batch, so that memory stays flat; empty: any number."""
+    learning_rate: PositiveFloat = 1e-3
+    """Peak learning rate of AdamW."""
+    schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
+    """``one-cycle`` rises for the first 30 % of the steps, then falls to zero, both as a cosine;
+    ``cosine`` only falls."""
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    """Decoupled weight decay of AdamW."""
+    gradient_clip: PositiveFloat | None = 10.0
+    """Largest norm of the gradient; empty: not clipped."""
+    average_decay: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Decay per step of the exponential moving average of the weights that is validated, tested
+    and saved; 0: the weights themselves."""
+    precision: Literal["float32", "float64", "bfloat16"] = "float32"
+    """``bfloat16`` means automatic mixed precision; positions and losses stay in float32."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of initial weights, batch order and dropout."""
+    device: str = "auto"
+    """``auto``, ``cpu``, ``cuda``, ``cuda:1``, …"""
+    num_workers: int = Field(default=0, ge=0)
+    """Processes that prepare batches ahead; 0: none."""
+    cache_neighbours: bool = True
+    """Whether to keep neighbour lists in memory, up to 2 GiB, rather than search every epoch."""
+
+
+class RunConfig(Config):
+    """Everything that decides what a run does. It names components and cannot hold code."""
+
+    datasets: tuple[ComponentConfig, ...] = Field(min_length=1)
+    """The datasets; ``dataset`` is accepted where there is one."""
+    encoder: ComponentConfig
+    """The encoder."""
+    targets: tuple[str, ...] = ()
+    """Labels to train, ``name`` or ``dataset/name``; empty: each dataset's first."""
+    head: Mapping[str, Any] = Field(default_factory=dict)
+    """Settings of the task heads; ``name`` picks a head other than the default for the label."""
+    strategy: ComponentConfig | None = None
+    """How tasks are trained together; empty: the plain gradient of one task."""
+    split: SplitConfig = SplitConfig()
+    """Which crystals train, validate and test."""
+    training: TrainingConfig = TrainingConfig()
+    """How the model is trained."""
+    output: str = "runs"
+    """Folder that receives the run folder."""
+
+
+def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
+    """Turn ``key=value`` pairs with dotted keys into nested plain data.
+
+    Values are read as YAML: numbers, ``true``, ``null`` and lists mean what they say.
+
+    Args:
+        pairs: For example ``["encoder.cutoff=5", "head.hidden=[64,32]"]``.
+
+    Returns:
+        For example ``{"encoder": {"cutoff": 5}, "head": {"hidden": [64, 32]}}``.
+
+    Raises:
+        ConfigError: A pair has no ``=``, a value is not valid YAML, or a key contradicts another.
+    """
+    result: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, text = pair.partition("=")
+        if not separator or not key.strip():
+            raise ConfigError(f"'--set {pair}' is not KEY=VALUE, for example encoder.cutoff=5.")
+        try:
+            value = yaml.safe_load(text) if text else None
+        except yaml.YAMLError as error:
+            raise ConfigError(f"The value in '--set {pair}' is not valid YAML.") from error
+        merge(result, _nest(key.strip().split("."), value), where=key)
+    return result
+
+
+def read_config_file(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a configuration file.
+
+    Raises:
+        ConfigError: It cannot be read, or is not a YAML mapping.
+    """
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"The configuration file '{path}' cannot be read: {error.strerror}."
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        detail = " ".join(str(error).split())
+        raise ConfigError(
+            f"The configuration file '{path}' is not valid YAML: {detail}."
+        ) from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"The configuration file '{path}' must be a mapping of settings.")
+    return data
+
+
+def merge(base: dict[str, Any], update: Mapping[str, Any], *, where: str = "") -> dict[str, Any]:
+    """Merge nested plain data into ``base``, later values winning, and return it.
+
+    Raises:
+        ConfigError: A mapping and a plain value meet under one key.
+    """
+    for key, value in update.items():
+        old = base.get(key)
+        if isinstance(old, dict) and isinstance(value, Mapping):
+            merge(old, value, where=f"{where}.{key}" if where else key)
+        elif isinstance(old, dict) and value is not None:
+            raise ConfigError(
+                f"'{key}' is a section with settings of its own; set one of them, for example "
+                f"--set {key}.{next(iter(old), 'name')}=VALUE."
+            )
+        else:
+            base[key] = dict(value) if isinstance(value, Mapping) else value
+    return base
+
+
+def normalise(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring the spellings a person may use into the one of :class:`RunConfig`.
+
+    ``dataset`` with one mapping or name becomes ``datasets``; ``target`` becomes ``targets``; a
+    component given by its bare name becomes a mapping.
+
+    Raises:
+        ConfigError: ``dataset`` is given beside several ``datasets``.
+    """
+    data = dict(raw)
+    datasets = [_component(item, "dataset") for item in _listed(data.pop("datasets", None))]
+    single = data.pop("dataset", None)
+    if single is not None:
+        datasets = _with_single(datasets, single)
+    data["datasets"] = datasets
+    if "target" in data:
+        data["targets"] = _listed(data.pop("target"))
+    for section in ("encoder", "strategy"):
+        if data.get(section) is not None:
+            data[section] = _component(data[section], section)
+    return {key: value for key, value in data.items() if value is not None}
+
+
+def build_config(raw: Mapping[str, Any]) -> RunConfig:
+    """Validate plain data as the configuration of a run.
+
+    Raises:
+        ConfigError: Something is missing, unknown, or of the wrong type.
+    """
+    data = normalise(raw)
+    if not data["datasets"]:
+        raise ConfigError(
+            "No dataset is named; add --dataset NAME, see 'matsciml list-plugins --kind dataset'."
+        )
+    if "encoder" not in data:
+        raise ConfigError(
+            "No encoder is named; add --encoder NAME, see 'matsciml list-plugins --kind encoder'."
+        )
+    training = data.get("training", {})
+    if isinstance(training, Mapping):
+        data["training"] = validate(TrainingConfig, training, where="training")
+    split = data.get("split", {})
+    if isinstance(split, Mapping):
+        data["split"] = validate(SplitConfig, split, where="split")
+    return validate(RunConfig, data, where="")
+
+
+def dump_config(config: RunConfig) -> dict[str, Any]:
+    """Return the configuration as plain data, ready for YAML."""
+    return config.model_dump(mode="json")
+
+
+def write_config(config: RunConfig, path: str | os.PathLike[str]) -> None:
+    """Write the configuration as YAML, in the order of its sections."""
+    text = yaml.safe_dump(dump_config(config), sort_keys=False, allow_unicode=True)
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def _nest(keys: Sequence[str], value: Any) -> dict[str, Any]:
+    for key in reversed(keys[1:]):
+        value = {key: value}
+    return {keys[0]: value}
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _component(value: Any, section: str) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {"name": value}
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise ConfigError(
+        f"'{section}' is {value!r}; give a name, or a mapping with 'name' and settings."
+    )
+
+
+def _with_single(datasets: list[dict[str, Any]], single: Any) -> list[dict[str, Any]]:
+    """Apply a ``dataset`` section to the one dataset of the run."""
+    section = _component(single, "dataset")
+    if len(datasets) > 1:
+        names = ", ".join(item.get("name", "?") for item in datasets)
+        raise ConfigError(
+            f"'dataset' settings are ambiguous with several datasets ({names}); give them in the "
+            "'datasets' list of a configuration file."
+        )
+    return [{**(datasets[0] if datasets else {}), **section}]
+
+
+def check_choice(value: str, choices: Sequence[str], *, what: str) -> None:
+    """Refuse a value that is not one of the choices.
+
+    Raises:
+        ConfigError: With the closest choice.
+    """
+    if value not in choices:
+        raise ConfigError(
+            f"There is no {what} '{value}'.{did_you_mean(value, choices)}"
+            f" Choices: {', '.join(choices) or 'none'}."
+        )

@@ -1,0 +1,185 @@
+"""The run folder: what a run leaves behind, and where."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from matsciml_core.errors import ConfigError
+from matsciml_core.training.evaluate import Scores
+
+CONFIG = "config.yaml"
+METRICS = "metrics.csv"
+PREDICTIONS = "predictions-test.csv"
+SUMMARY = "run.json"
+CHECKPOINTS = "checkpoints"
+LAST_CHECKPOINT = "last.ckpt"
+LATEST = "latest"
+
+_PACKAGES = (
+    "matsciml",
+    "torch",
+    "pytorch-lightning",
+    "torchmetrics",
+    "numpy",
+    "lmdb",
+    "vesin",
+    "pymatgen",
+)
+
+
+def create_run_folder(output: str | os.PathLike[str], parts: Sequence[str]) -> Path:
+    """Create a new run folder and point ``latest`` at it.
+
+    Args:
+        output: Parent folder.
+        parts: What names the run: dataset, encoder, target.
+
+    Returns:
+        The folder, named by time and parts.
+
+    Raises:
+        ConfigError: The parent folder cannot be written.
+    """
+    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    name = "-".join([stamp, *parts]).replace("/", "_")
+    parent = Path(output)
+    try:
+        folder = _fresh(parent / name)
+        link_latest(folder)
+    except OSError as error:
+        raise ConfigError(
+            f"The output folder '{parent}' cannot be written ({error.strerror}); name another "
+            "with --output."
+        ) from error
+    return folder
+
+
+def link_latest(folder: Path) -> None:
+    """Point ``latest`` beside a run folder at it; where links are not possible, write its name."""
+    link = folder.parent / LATEST
+    temporary = folder.parent / f".{LATEST}-{os.getpid()}"
+    try:
+        temporary.symlink_to(folder.name, target_is_directory=True)
+        temporary.replace(link)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        if not link.is_dir():
+            link.write_text(folder.name + "\n", encoding="utf-8")
+
+
+def find_run(path: str | os.PathLike[str]) -> Path:
+    """Return the run folder a path names.
+
+    Raises:
+        ConfigError: It is no run folder.
+    """
+    folder = Path(path)
+    if folder.is_file() and folder.name == LATEST:
+        folder = folder.parent / folder.read_text(encoding="utf-8").strip()
+    if not (folder / CONFIG).is_file():
+        raise ConfigError(
+            f"'{path}' is not a run folder ('{CONFIG}' is missing); name one, for example "
+            "runs/latest."
+        )
+    return folder.resolve()
+
+
+def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Write ``run.json``; numbers that are not finite become null."""
+    text = json.dumps(_plain(summary), indent=1, ensure_ascii=False, allow_nan=False)
+    part = folder / f"{SUMMARY}.part"
+    part.write_text(text + "\n", encoding="utf-8")
+    part.replace(folder / SUMMARY)
+
+
+def write_predictions(folder: Path, scores: Mapping[str, Scores]) -> None:
+    """Write one line per labelled value of the test part."""
+    with (folder / PREDICTIONS).open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["dataset", "target", "id", "index", "label", "prediction"])
+        for key, score in scores.items():
+            dataset, _, target = key.partition("/")
+            labels = torch.cat(score.labels).reshape(len(score.ids), -1).tolist()
+            values = torch.cat(score.predictions).reshape(len(score.ids), -1).tolist()
+            for name, label, value in zip(score.ids, labels, values, strict=True):
+                for index, pair in enumerate(zip(label, value, strict=True)):
+                    writer.writerow([dataset, target, name, index, *map(repr, pair)])
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide numbers."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware(device: torch.device) -> dict[str, Any]:
+    """Return what the run computes on."""
+    return {
+        "device": str(device),
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_gib": _memory_gib(),
+        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "platform": platform.platform(),
+    }
+
+
+def command_line() -> str:
+    """Return the command that started this process, as a person would type it."""
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def _fresh(folder: Path) -> Path:
+    """Create the folder, with a number behind its name where it exists."""
+    candidate, number = folder, 1
+    while True:
+        try:
+            candidate.mkdir(parents=True)
+            return candidate
+        except FileExistsError:
+            number += 1
+            candidate = folder.with_name(f"{folder.name}-{number}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _memory_gib() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (AttributeError, ValueError, OSError):
+        return None
