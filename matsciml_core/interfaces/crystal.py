@@ -123,7 +123,7 @@ class Crystal:
     @property
     def fractional(self) -> NDArray[np.float64]:
         """Coordinates in units of the lattice vectors, ``(atoms, 3)``, dimensionless."""
-        return np.linalg.solve(self.cell.T, self.positions.T).T
+        return np.asarray(np.linalg.solve(self.cell.T, self.positions.T).T, dtype=np.float64)
 
 
 @dataclass(kw_only=True)

@@ -125,7 +125,7 @@ class InterruptGuard(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: object
     ) -> None:
-        """Save and stop, if asked to; after the last step of an epoch its validation comes first."""
+        """Save and stop, if asked to; after an epoch's last step, validation comes first."""
         if self.requested and not trainer.is_last_batch:
             self._stop(trainer)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -16,6 +16,9 @@ from matsciml_core.interfaces.crystal import CrystalBatch
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Parameters, Strategy, Task
 from matsciml_core.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from pytorch_lightning.core.optimizer import LightningOptimizer
 
 WARM_UP = 0.3
 """Share of the steps during which the learning rate of ``one-cycle`` rises."""
@@ -54,7 +57,9 @@ class TrainingModule(pl.LightningModule):
         self.settings = training
         self.steps = steps
         self.automatic_optimization = not strategy.manual
-        self.validation_metrics = nn.ModuleList(_metric_dict(task) for task in tasks)
+        self._metrics = [_named_metrics(task) for task in tasks]
+        # Registered as modules, so that they follow the model to its device.
+        self.validation_metrics = nn.ModuleList(nn.ModuleDict(named) for named in self._metrics)
 
     def losses(self, batches: Batches) -> dict[str, Tensor]:
         """Return the loss of each task that has a label in this step."""
@@ -94,14 +99,13 @@ class TrainingModule(pl.LightningModule):
         losses = []
         for task, prediction, crystals in self.predictions(batch):
             losses.append(_loss(task, prediction, crystals))
-            metrics = self.validation_metrics[self.tasks.index(task)]
-            _update(metrics, task, prediction, crystals)
+            _update(self._metrics[self.tasks.index(task)], task, prediction, crystals)
         if losses:
             self._log("validation/loss", torch.stack(losses).sum(), batch, bar=True)
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the epoch, in physical units, and start anew."""
-        for task, metrics in zip(self.tasks, self.validation_metrics, strict=True):
+        for task, metrics in zip(self.tasks, self._metrics, strict=True):
             for name, metric in metrics.items():
                 if metric.update_called:
                     self.log(f"validation/{task.dataset}/{name}", metric.compute())
@@ -124,13 +128,14 @@ class TrainingModule(pl.LightningModule):
         }
 
     def _manual_step(self, losses: Mapping[str, Tensor]) -> None:
-        optimiser, schedule = self.optimizers(), self.lr_schedulers()
+        optimiser = cast("LightningOptimizer", self.optimizers())
+        schedule = cast("LambdaLR", self.lr_schedulers())
         optimiser.zero_grad()
         shared = tuple(self.encoder.parameters())
         heads = {task.key: tuple(task.head.parameters()) for task in self.tasks}
         self.strategy_module.set_gradients(losses, Parameters(shared, heads))
         if self.settings.gradient_clip is not None:
-            self.clip_gradients(optimiser, self.settings.gradient_clip, "norm")
+            self.clip_gradients(optimiser.optimizer, self.settings.gradient_clip, "norm")
         optimiser.step()
         schedule.step()
 
@@ -185,11 +190,10 @@ def _update(
         metric.update(physical[target][known], batch.targets[target][known])
 
 
-def _metric_dict(task: Task) -> nn.ModuleDict:
-    """Return the task's metrics as one flat module dictionary, ``"<target>/<metric>"``."""
-    metrics: dict[str, Metric] = {
+def _named_metrics(task: Task) -> dict[str, Metric]:
+    """Return the task's metrics as one flat dictionary, ``"<target>/<metric>"``."""
+    return {
         f"{target}/{name}": metric
         for target, named in task.head.metrics().items()
         for name, metric in named.items()
     }
-    return nn.ModuleDict(metrics)

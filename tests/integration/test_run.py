@@ -1,4 +1,4 @@
-"""``matsciml run`` with real plugins: what it writes, how it resumes, what it says when it can't."""
+"""``matsciml run`` with real plugins: what it writes, how it resumes, how it says no."""
 
 import csv
 import json
@@ -161,9 +161,11 @@ class TestResume:
         config = self.config(tmp_path / "undisturbed")
         start(config, registry)
         steps = -(-len(prepare(config, registry, tmp_path, []).datasets[0].parts["train"]) // 64)
-        with monkeypatch.context() as patch, pytest.raises(RunInterrupted) as stopped:
+        disturbed = self.config(tmp_path / "interrupted")
+        with monkeypatch.context() as patch:
             interrupt_after(patch, steps + (3 if stop == "in the middle" else 0))
-            start(self.config(tmp_path / "interrupted"), registry)
+            with pytest.raises(RunInterrupted) as stopped:
+                start(disturbed, registry)
         assert "matsciml run --resume" in str(stopped.value)
         resume(stopped.value.folder, registry)
 

@@ -38,7 +38,7 @@ class TestOverrides:
             parse_overrides([pair])
 
     def test_invalid_yaml_names_the_pair(self):
-        with pytest.raises(ConfigError, match="head.hidden"):
+        with pytest.raises(ConfigError, match=r"head\.hidden"):
             parse_overrides(["head.hidden=[64"])
 
     def test_yaml_cannot_build_objects(self):
@@ -128,9 +128,9 @@ class TestFiles:
     def test_unusable_content_names_the_file(self, tmp_path, content):
         path = tmp_path / "config.yaml"
         path.write_text(content)
-        with pytest.raises(ConfigError, match="config.yaml"):
+        with pytest.raises(ConfigError, match=r"config\.yaml"):
             read_config_file(path)
 
     def test_a_missing_file_is_named(self, tmp_path):
-        with pytest.raises(ConfigError, match="absent.yaml"):
+        with pytest.raises(ConfigError, match=r"absent\.yaml"):
             read_config_file(tmp_path / "absent.yaml")

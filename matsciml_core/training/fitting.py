@@ -1,0 +1,166 @@
+"""Fitting a prepared run with Lightning: trainer, callbacks, checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import (
+    Callback,
+    EMAWeightAveraging,
+    ModelCheckpoint,
+    RichProgressBar,
+)
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities.combined_loader import CombinedLoader
+from rich.console import Console
+
+from matsciml_core.data.loader import CrystalLoader
+from matsciml_core.errors import ConfigError
+from matsciml_core.interfaces.strategy import BatchMode
+from matsciml_core.training import run_folder
+from matsciml_core.training.callbacks import EpochLines, InterruptGuard, MetricsFile
+from matsciml_core.training.module import TrainingModule
+from matsciml_core.training.prepare import Run
+
+if TYPE_CHECKING:
+    from matsciml_core.registry.manager import Registry
+
+MONITOR = "validation/loss"
+_ADVICE = (
+    "does not have many workers",  # batches are cheap; workers pay off later, see docs
+    "log_every_n_steps",
+    "exists and is not empty",  # a resumed run continues in its own folder
+    "LeafSpec.*is deprecated",  # Lightning's own use of a torch function
+)
+_PRECISIONS = {"float32": "32-true", "float64": "64-true", "bfloat16": "bf16-mixed"}
+
+
+class RunInterrupted(Exception):
+    """The user stopped the run; a checkpoint was left behind."""
+
+    def __init__(self, folder: Path) -> None:
+        """Remember where to resume."""
+        super().__init__(
+            f"Interrupted. The checkpoint is kept; resume with: matsciml run --resume {folder}"
+        )
+        self.folder = folder
+
+
+def fit(run: Run, registry: Registry, metrics_file: MetricsFile, checkpoint: Path | None) -> int:
+    """Train, and leave the best weights in the run's encoder and heads.
+
+    Args:
+        run: What to train.
+        registry: Where plugins offer callbacks.
+        metrics_file: Writes the metrics of each epoch.
+        checkpoint: Where to resume from; None: from the start.
+
+    Returns:
+        The epoch that the best weights are from, counted from 1.
+
+    Raises:
+        ConfigError: A resumed run had finished all its epochs.
+        RunInterrupted: The user pressed Ctrl-C.
+    """
+    training = run.config.training
+    loaders = run.loader("train")
+    steps = training.epochs * _steps_per_epoch(loaders, run.strategy.batch_mode)
+    module = TrainingModule(run.encoder, run.tasks, run.strategy, training, steps)
+    best = _best_checkpoint(run.folder)
+    guard = InterruptGuard(run.folder)
+    # The guard comes last: it may stop the run, and then the others have had their turn.
+    callbacks = [metrics_file, best, *_more_callbacks(run, registry), guard]
+    try:
+        with _without_advice():
+            _trainer(run, callbacks).fit(
+                module,
+                CombinedLoader(loaders, run.strategy.batch_mode),
+                CombinedLoader(run.loader("validation"), "max_size"),
+                ckpt_path=checkpoint,
+                weights_only=True,
+            )
+    except (SystemExit, KeyboardInterrupt) as stop:  # Lightning turns Ctrl-C into SystemExit
+        guard.release()
+        if guard.requested or isinstance(stop, KeyboardInterrupt):
+            raise RunInterrupted(run.folder) from stop
+        raise
+    return _restore_best(module, best, metrics_file)
+
+
+def _steps_per_epoch(loaders: Mapping[str, CrystalLoader], mode: BatchMode) -> int:
+    sizes = [len(loader) for loader in loaders.values()]
+    return {"min_size": min(sizes), "sequential": sum(sizes)}.get(mode, max(sizes))
+
+
+def _restore_best(module: TrainingModule, best: ModelCheckpoint, metrics_file: MetricsFile) -> int:
+    if not metrics_file.rows:
+        raise ConfigError(
+            "The run has finished its epochs already, so there is nothing to resume; ask for more "
+            "with --epochs."
+        )
+    checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+    module.load_state_dict(checkpoint["state_dict"])
+    return int(checkpoint["epoch"]) + 1
+
+
+def _best_checkpoint(folder: Path) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        folder / run_folder.CHECKPOINTS,
+        filename="best",
+        monitor=MONITOR,
+        save_last=True,
+        enable_version_counter=False,
+    )
+
+
+def _more_callbacks(run: Run, registry: Registry) -> list[Callback]:
+    """Return the plugins' callbacks, weight averaging if asked for, and the display."""
+    callbacks: list[Callback] = [spec.load()() for spec in registry.specs("callback")]
+    if run.config.training.average_decay:
+        callbacks.append(EMAWeightAveraging(decay=run.config.training.average_decay))
+    return [*callbacks, RichProgressBar() if _is_terminal() else EpochLines()]
+
+
+def _trainer(run: Run, callbacks: list[Callback]) -> pl.Trainer:
+    training = run.config.training
+    return pl.Trainer(
+        accelerator=run.device.type,
+        devices=1 if run.device.index is None else [run.device.index],
+        precision=_PRECISIONS[training.precision],  # type: ignore[arg-type]
+        max_epochs=training.epochs,
+        gradient_clip_val=None if run.strategy.manual else training.gradient_clip,
+        callbacks=callbacks,
+        logger=TensorBoardLogger(run.folder, name="tensorboard", version=""),
+        default_root_dir=run.folder,
+        enable_model_summary=False,
+        enable_progress_bar=_is_terminal(),
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        log_every_n_steps=10,
+    )
+
+
+def _is_terminal() -> bool:
+    return Console().is_terminal
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Silence Lightning's advice that does not apply here."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for words in _ADVICE:
+                warnings.filterwarnings("ignore", f".*{words}.*")
+            yield
+    finally:
+        logger.setLevel(level)

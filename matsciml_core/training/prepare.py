@@ -1,0 +1,120 @@
+"""A prepared run: data, model and strategy, ready to be trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytorch_lightning as pl
+import torch
+
+from matsciml_core.data.loader import BatchSampler, BatchSource, CrystalLoader
+from matsciml_core.errors import ConfigError
+from matsciml_core.interfaces.encoder import Encoder
+from matsciml_core.interfaces.strategy import Strategy, Task
+from matsciml_core.training import assemble, run_folder
+from matsciml_core.training.config import RunConfig
+
+if TYPE_CHECKING:
+    from matsciml_core.registry.manager import Registry
+
+_DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A prepared run: everything that training needs, before it starts."""
+
+    config: RunConfig
+    folder: Path
+    datasets: list[assemble.PreparedDataset]
+    encoder: Encoder
+    tasks: list[Task]
+    strategy: Strategy
+    device: torch.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating-point type of parameters and batches."""
+        return _DTYPES[self.config.training.precision]
+
+    def loader(self, part: str) -> dict[str, CrystalLoader]:
+        """Return a loader per dataset for a part of the split."""
+        return {
+            prepared.name: self._loader(self.source(prepared, part, number), part)
+            for number, prepared in enumerate(self.datasets)
+        }
+
+    def source(self, prepared: assemble.PreparedDataset, part: str, number: int) -> BatchSource:
+        """Return the source of batches of one dataset and part."""
+        cached = self.config.training.cache_neighbours and part != "test"
+        return assemble.build_source(
+            prepared, part, self.encoder, dtype=self.dtype, cached=cached, number=number
+        )
+
+    def _loader(self, source: BatchSource, part: str) -> CrystalLoader:
+        training = self.config.training
+        bounded = training.max_atoms is not None
+        sampler = BatchSampler(
+            len(source),
+            training.batch_size,
+            shuffle=part == "train",
+            seed=training.seed,
+            max_atoms=training.max_atoms,
+            atoms_per_crystal=source.dataset.atoms_per_crystal[source.indices] if bounded else None,
+        )
+        return CrystalLoader(
+            source,
+            sampler,
+            num_workers=training.num_workers if part != "test" else 0,
+            pin_memory=self.device.type == "cuda",
+        )
+
+
+def prepare(
+    config: RunConfig, registry: Registry, folder: Path | None, name_parts: list[str]
+) -> Run:
+    """Build data, model and strategy; a new run folder is made last, when all else is sound.
+
+    Raises:
+        MatSciMLError: Something the user can mend is wrong.
+    """
+    device = _device(config.training.device)
+    datasets = assemble.prepare_datasets(config, registry)
+    pl.seed_everything(config.training.seed, workers=True, verbose=False)
+    spec = registry.get("encoder", config.encoder.name)
+    encoder: Encoder = assemble.build_component(spec, config.encoder.options, "encoder")
+    tasks = assemble.build_tasks(config, registry, datasets, encoder)
+    strategy = assemble.build_strategy(config, registry, tasks)
+    if config.training.precision == "float64":
+        for module in (encoder, strategy, *(task.head for task in tasks)):
+            module.to(torch.float64)
+    if name_parts and name_parts[-1] == "default":
+        name_parts[-1] = "+".join(label for prepared in datasets for label in prepared.labels)
+    return Run(
+        config=config,
+        folder=folder or run_folder.create_run_folder(config.output, name_parts),
+        datasets=datasets,
+        encoder=encoder,
+        tasks=tasks,
+        strategy=strategy,
+        device=device,
+    )
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"'training.device' is '{name}', which is no device; use auto, cpu, cuda or cuda:0."
+        ) from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "'training.device' is a CUDA device, but torch sees no GPU; use --device cpu, or "
+            "install a CUDA build of torch."
+        )
+    return device

@@ -1,0 +1,109 @@
+"""``run.json``: everything about a run that is not a curve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from matsciml_core.interfaces.strategy import Task
+from matsciml_core.registry.specs import Reference, RunResult, Spec
+from matsciml_core.training import run_folder
+from matsciml_core.training.assemble import PreparedDataset
+from matsciml_core.training.evaluate import MODEL, Scores
+from matsciml_core.training.prepare import Run
+
+if TYPE_CHECKING:
+    from matsciml_core.registry.manager import Registry
+
+
+def result_of(scores: Mapping[str, Scores]) -> RunResult:
+    """Return the metrics of the model and of the trivial predictors, as plain numbers."""
+    return RunResult(
+        metrics={key: score.summary(MODEL) for key, score in scores.items()},
+        baselines={
+            key: {name: score.summary(name) for name in score.predictors}
+            for key, score in scores.items()
+        },
+    )
+
+
+def summarise(
+    run: Run, registry: Registry, result: RunResult, validation: Mapping[str, Scores]
+) -> dict[str, Any]:
+    """Return what ``run.json`` says, but for times.
+
+    Args:
+        run: The run, trained.
+        registry: Where its components are from.
+        result: Scores of the test part.
+        validation: Scores of the validation part.
+
+    Returns:
+        Plain data.
+    """
+    heads = {task.key: _count(task.head) for task in run.tasks}
+    encoder = _count(run.encoder)
+    return {
+        "status": "finished",
+        "command": run_folder.command_line(),
+        "seed": run.config.training.seed,
+        "epochs": run.config.training.epochs,
+        "versions": run_folder.versions(),
+        "plugins": registry.distributions(),
+        "hardware": run_folder.hardware(run.device),
+        "parameters": {"encoder": encoder, "heads": heads, "total": encoder + sum(heads.values())},
+        "datasets": {prepared.name: _describe(prepared) for prepared in run.datasets},
+        "heads": {task.key: _constants(task) for task in run.tasks},
+        "metrics": {"test": dict(result.metrics), "validation": result_of(validation).metrics},
+        "baselines": dict(result.baselines),
+        "citations": citations(run, registry),
+    }
+
+
+def _describe(prepared: PreparedDataset) -> dict[str, Any]:
+    provenance = prepared.dataset.provenance
+    split = prepared.split
+    infos = {label: prepared.dataset.targets[label] for label in prepared.labels}
+    return {
+        "source": provenance.source,
+        "release": provenance.release,
+        "licence": provenance.licence,
+        "content_hash": provenance.content_hash,
+        "split": {
+            "algorithm": split.algorithm,
+            "seed": split.seed,
+            "hash": split.hash,
+            "ids_hash": split.ids_hash,
+            "sizes": {part: len(indices) for part, indices in prepared.parts.items()},
+        },
+        "dropped": dict(prepared.dropped),
+        "labels": {
+            label: {"kind": info.kind, "unit": info.unit, "description": info.description}
+            for label, info in infos.items()
+        },
+    }
+
+
+def _constants(task: Task) -> dict[str, float]:
+    """Return what the head fitted: its scalar buffers."""
+    buffers = task.head.named_buffers()
+    return {name: value.item() for name, value in buffers if value.numel() == 1}
+
+
+def _count(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def citations(run: Run, registry: Registry) -> list[str]:
+    """Return BibTeX for everything the run used, each once."""
+    specs: list[Spec] = [registry.get("encoder", run.config.encoder.name)]
+    specs += [registry.get("dataset", prepared.name) for prepared in run.datasets]
+    specs += [registry.get("task-head", task.head_name) for task in run.tasks]
+    if run.config.strategy is not None:
+        specs += [registry.get("strategy", run.config.strategy.name)]
+    references: list[Reference] = [item for spec in specs for item in spec.references]
+    for prepared in run.datasets:
+        references += prepared.dataset.provenance.references
+    return list({item.key: item.bibtex() for item in references}.values())
