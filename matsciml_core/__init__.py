@@ -35,7 +35,37 @@ _HOME = {
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
-__all__ = ["__version__", *sorted(_MODULE_OF)]  # noqa: PLE0604 - built from the table above
+__all__ = [
+    "CallbackSpec",
+    "CommandSpec",
+    "Config",
+    "Crystal",
+    "CrystalBatch",
+    "Dataset",
+    "DatasetSpec",
+    "Embedding",
+    "Encoder",
+    "EncoderCapabilities",
+    "EncoderSpec",
+    "Neighbourhood",
+    "Parameters",
+    "Provenance",
+    "Reference",
+    "Registry",
+    "RunInfo",
+    "RunResult",
+    "Strategy",
+    "StrategySpec",
+    "TargetInfo",
+    "Task",
+    "TaskHead",
+    "TaskHeadSpec",
+    "Values",
+    "__version__",
+    "build_registry",
+    "hookimpl",
+    "label_mask",
+]
 
 if TYPE_CHECKING:
     from matsciml_core.interfaces.config import Config

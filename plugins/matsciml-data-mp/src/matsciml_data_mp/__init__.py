@@ -1,0 +1,3 @@
+"""The Materials Project as a MatSciML dataset."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,249 @@
+"""Splits: reproducible, independent of order, tied to their data, safe against tampering."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from matsciml_core.data.splits import Split, hash_ids, random_split, stratified_split
+from matsciml_core.errors import SplitError
+
+IDS = [f"mp-{number}" for number in range(1000)]
+SYSTEMS = ["cubic" if number % 10 else "triclinic" for number in range(1000)]
+
+
+def stratified(ids: list[str] = IDS, strata: list[str] = SYSTEMS, **changes: object) -> Split:
+    """Split by the crystal systems above."""
+    return stratified_split(ids, strata, by="crystal system", **changes)
+
+
+def shuffled(*columns: list[str]) -> tuple[list[str], ...]:
+    """Return the columns in another order, the same for all."""
+    order = list(range(len(columns[0])))
+    random.Random(5).shuffle(order)
+    return tuple([column[k] for k in order] for column in columns)
+
+
+@pytest.mark.parametrize("split", [random_split(IDS), stratified()], ids=lambda s: s.algorithm)
+class TestPartition:
+    def test_every_id_is_in_exactly_one_part(self, split: Split) -> None:
+        listed = [name for part in split.parts.values() for name in part]
+        assert sorted(listed) == sorted(IDS)
+        for one, other in combinations(split.parts.values(), 2):
+            assert not set(one) & set(other)
+
+    def test_sizes_are_80_10_10(self, split: Split) -> None:
+        sizes = {part: len(names) for part, names in split.parts.items()}
+        assert sizes == {"train": 800, "validation": 100, "test": 100}
+
+    def test_parts_are_sorted(self, split: Split) -> None:
+        assert all(list(names) == sorted(names) for names in split.parts.values())
+
+
+class TestRandom:
+    def test_same_seed_same_split(self) -> None:
+        assert random_split(IDS, seed=3) == random_split(IDS, seed=3)
+
+    def test_other_seed_other_split_of_the_same_data(self) -> None:
+        one, other = random_split(IDS, seed=3), random_split(IDS, seed=4)
+        assert one.hash != other.hash
+        assert one.ids_hash == other.ids_hash
+
+    def test_the_order_of_the_data_does_not_matter(self) -> None:
+        (ids,) = shuffled(IDS)
+        assert ids != IDS
+        assert random_split(ids).hash == random_split(IDS).hash
+
+    def test_is_the_documented_algorithm(self) -> None:
+        """PCG64 over the sorted ids: anyone can make the same split without this package."""
+        order = np.random.Generator(np.random.PCG64(7)).permutation(1000)
+        expected = [sorted(IDS)[k] for k in order[:800]]
+        assert random_split(IDS, seed=7).parts["train"] == tuple(sorted(expected))
+
+    def test_test_ids_are_not_a_block_of_the_sorted_ids(self) -> None:
+        numbers = [sorted(IDS).index(name) for name in random_split(IDS).parts["test"]]
+        assert 400 < np.mean(numbers) < 600
+        assert np.std(numbers) > 200
+
+    def test_other_fractions(self) -> None:
+        split = random_split(IDS, fractions=(7, 2, 1))
+        assert [len(names) for names in split.parts.values()] == [700, 200, 100]
+
+    @pytest.mark.parametrize("count", [1, 2, 3, 7, 10, 99])
+    def test_few_ids_are_all_used(self, count: int) -> None:
+        split = random_split(IDS[:count])
+        assert sum(map(len, split.parts.values())) == count
+        assert split.parts["train"]
+
+    def test_ids_must_be_unique(self) -> None:
+        with pytest.raises(SplitError, match="not unique"):
+            random_split([*IDS, IDS[0]])
+
+
+class TestStratified:
+    def test_every_part_has_the_same_mix(self) -> None:
+        system_of = dict(zip(IDS, SYSTEMS, strict=True))
+        mixes = {
+            part: Counter(system_of[name] for name in names)
+            for part, names in stratified().parts.items()
+        }
+        assert mixes == {
+            "train": {"cubic": 720, "triclinic": 80},
+            "validation": {"cubic": 90, "triclinic": 10},
+            "test": {"cubic": 90, "triclinic": 10},
+        }
+
+    def test_order_of_the_data_does_not_matter(self) -> None:
+        assert stratified(*shuffled(IDS, SYSTEMS)).hash == stratified().hash
+
+    def test_differs_from_a_random_split_and_says_so(self) -> None:
+        assert stratified().hash != random_split(IDS).hash
+        assert stratified().algorithm == "stratified by crystal system"
+        assert stratified().seed == 0
+
+    def test_seed_matters(self) -> None:
+        assert stratified(seed=1).hash != stratified(seed=2).hash
+
+    def test_one_id_per_stratum_goes_to_training(self) -> None:
+        split = stratified(["a", "b", "c"], ["1", "2", "3"])
+        assert split.parts == {"train": ("a", "b", "c"), "validation": (), "test": ()}
+
+    def test_every_id_needs_a_stratum(self) -> None:
+        with pytest.raises(ValueError, match="zip"):
+            stratified(IDS, SYSTEMS[:-1])
+
+
+class TestIndices:
+    def test_indices_point_at_the_ids_of_the_part(self) -> None:
+        (ids,) = shuffled(IDS)
+        split = random_split(IDS)
+        for part, indices in split.indices(ids).items():
+            assert indices.dtype == np.int64
+            assert (np.diff(indices) > 0).all()
+            assert sorted(ids[k] for k in indices) == list(split.parts[part])
+
+    def test_parts_may_be_empty(self) -> None:
+        split = Split(algorithm="by hand", seed=None, parts={"train": ("a",), "test": ()})
+        assert split.indices(["a"])["test"].shape == (0,)
+
+    def test_other_data_is_refused_with_what_differs(self) -> None:
+        split = random_split(IDS)
+        with pytest.raises(SplitError, match="1 of its ids are missing") as caught:
+            split.indices([*IDS[1:], "mp-new", "mp-newer"])
+        assert "for example 'mp-0'" in str(caught.value)
+        assert "and 2 of the dataset's are not in it" in str(caught.value)
+
+    def test_more_data_is_refused_too(self) -> None:
+        with pytest.raises(SplitError, match=r"0 of its ids are missing.*and 1 of"):
+            random_split(IDS).indices([*IDS, "mp-new"])
+
+    def test_an_id_twice_in_the_data_is_refused(self) -> None:
+        with pytest.raises(SplitError, match="made for other data"):
+            random_split(IDS).indices([*IDS, IDS[0]])
+
+
+class TestHash:
+    def test_hash_of_ids_is_sha256_of_the_sorted_lines(self) -> None:
+        assert hash_ids(["b", "a"]) == hashlib.sha256(b"a\nb").hexdigest()
+
+    def test_hash_tells_which_part_an_id_is_in(self) -> None:
+        one = Split(algorithm="x", seed=0, parts={"train": ("a", "b"), "test": ("c",)})
+        other = Split(algorithm="x", seed=0, parts={"train": ("a", "c"), "test": ("b",)})
+        assert one.hash != other.hash
+        assert one.ids_hash == other.ids_hash
+
+    def test_hash_ignores_how_the_split_was_made(self) -> None:
+        one = Split(algorithm="x", seed=0, parts={"train": ("a", "b")})
+        other = Split(algorithm="y", seed=None, parts={"train": ("b", "a")})
+        assert one.hash == other.hash
+
+
+class TestRestrict:
+    def test_nothing_moves_between_parts(self) -> None:
+        split = stratified()
+        kept = IDS[::2]
+        smaller = split.restrict(kept)
+        for part, names in smaller.parts.items():
+            assert set(names) == set(split.parts[part]) & set(kept)
+        assert smaller.ids_hash == hash_ids(kept)
+        smaller.indices(kept)
+
+    def test_says_that_it_was_restricted(self) -> None:
+        smaller = stratified(seed=4).restrict(IDS[:500])
+        assert smaller.algorithm == "stratified by crystal system, restricted"
+        assert smaller.seed == 4
+
+    def test_unknown_ids_stay_unknown(self) -> None:
+        """Restricting must not hide that the data has ids without a part."""
+        kept = [*IDS[:500], "mp-new"]
+        with pytest.raises(SplitError, match="1 of the dataset's are not in it"):
+            random_split(IDS).restrict(kept).indices(kept)
+
+    def test_a_part_that_would_be_empty_is_an_error(self) -> None:
+        split = random_split(IDS)
+        with pytest.raises(SplitError, match="None of the 800 crystals kept is in the part 'valid"):
+            split.restrict(split.parts["train"])
+
+    def test_a_part_that_was_empty_may_stay_so(self) -> None:
+        split = Split(algorithm="x", seed=0, parts={"train": ("a", "b"), "test": ()})
+        assert split.restrict(["a"]).parts == {"train": ("a",), "test": ()}
+
+
+class TestFile:
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        """A saved split."""
+        path = tmp_path / "split.json"
+        stratified(seed=11).save(path)
+        return path
+
+    def test_round_trip(self, path: Path) -> None:
+        assert Split.load(path) == stratified(seed=11)
+
+    def test_file_states_seed_algorithm_and_hashes(self, path: Path) -> None:
+        data = json.loads(path.read_text())
+        assert data["format"] == "matsciml-split"
+        assert data["version"] == 1
+        assert data["seed"] == 11
+        assert data["algorithm"] == "stratified by crystal system"
+        assert data["ids_sha256"] == hash_ids(IDS)
+        assert data["sha256"] == stratified(seed=11).hash
+
+    def test_saving_twice_gives_the_same_bytes(self, path: Path) -> None:
+        before = path.read_bytes()
+        Split.load(path).save(path)
+        assert path.read_bytes() == before
+
+    @pytest.mark.parametrize("change", ["move", "drop", "add"])
+    def test_tampering_is_noticed(self, path: Path, change: str) -> None:
+        data = json.loads(path.read_text())
+        if change == "move":
+            data["parts"]["train"].append(data["parts"]["test"].pop())
+        elif change == "drop":
+            data["parts"]["train"].pop()
+        else:
+            data["parts"]["train"].append("mp-new")
+        path.write_text(json.dumps(data))
+        with pytest.raises(SplitError, match="was changed after it was made"):
+            Split.load(path)
+
+    @pytest.mark.parametrize(
+        "text",
+        ["", "{", "[]", "3", "{}", '{"algorithm": "x", "seed": 0, "parts": [], "sha256": ""}'],
+    )
+    def test_other_files_are_refused(self, tmp_path: Path, text: str) -> None:
+        path = tmp_path / "other.json"
+        path.write_text(text)
+        with pytest.raises(SplitError, match=r"other\.json' is not a split file"):
+            Split.load(path)
+
+    def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(SplitError, match=r"absent\.json"):
+            Split.load(tmp_path / "absent.json")
