@@ -114,7 +114,7 @@ class Spec:
     target: str
     """``"package.module:Class"``, imported by :meth:`load` and never before."""
     config: str | None = None
-    """``"package.config:Class"``, a ``matsciml_core.Config``; None where there is nothing to set."""
+    """``"package.config:Class"``, a ``matsciml_core.Config``; None: there is nothing to set."""
     requires: tuple[str, ...] = ()
     """Requirements beyond the distribution's own, checked by ``doctor`` and before loading."""
     references: tuple[Reference, ...] = ()
@@ -210,7 +210,10 @@ class TaskHeadSpec(Spec):
     kind: ClassVar[str] = "task-head"
 
     target_kinds: tuple[TargetKind, ...]
-    """The kinds of label it can train; also decides which head a target gets by default."""
+    """The kinds of label it can train."""
+    default: bool = False
+    """Whether a run that names no head takes this one for its kinds of label, so that installing
+    another head changes nothing until it is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

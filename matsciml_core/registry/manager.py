@@ -1,0 +1,281 @@
+"""The registry: builds itself from the installed plugins, and answers what they offer.
+
+There is no registry at module level. The command line builds one and passes it on; so does
+anybody who uses the core as a library::
+
+    registry = build_registry()
+    registry.get("dataset", "mine").load()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, overload
+
+import pluggy
+from packaging.utils import canonicalize_name
+
+from matsciml_core.errors import (
+    DuplicateNameError,
+    PluginLoadError,
+    RegistryError,
+    UnknownNameError,
+    did_you_mean,
+)
+from matsciml_core.registry import _environment
+from matsciml_core.registry._loading import load_plugin, new_plugin_manager
+from matsciml_core.registry._messages import duplicate_sentence, unknown_sentence
+from matsciml_core.registry._requirements import InstalledVersions, Unmet, unmet
+from matsciml_core.registry.records import PluginRecord
+from matsciml_core.registry.scan import EntryPoint, scan
+from matsciml_core.registry.specs import (
+    CallbackSpec,
+    CommandSpec,
+    DatasetSpec,
+    EncoderSpec,
+    Spec,
+    StrategySpec,
+    TaskHeadSpec,
+)
+
+KINDS = ("dataset", "encoder", "task-head", "strategy", "command", "callback")
+"""What a plugin can offer, in the order in which it is listed."""
+
+Offer = tuple[Spec, PluginRecord]
+"""A record, and the plugin that offers it."""
+
+
+def build_registry(
+    *,
+    strict: bool | None = None,
+    only: Sequence[str] | None = None,
+    path: Sequence[str] | None = None,
+) -> Registry:
+    """Load the installed plugins, one by one, and return what they offer.
+
+    A plugin that fails is quarantined: it is listed with the reason and a mend, and everything
+    else works. Nothing is kept between calls but Python's own cache of imported modules.
+
+    Args:
+        strict: Raise at the first plugin that fails; None: as ``MATSCIML_STRICT`` says.
+        only: Load only these plugins, given by the name of the entry point or of the
+            distribution; None: as ``MATSCIML_PLUGINS`` says (comma-separated; set but empty:
+            none), and all where it is not set.
+        path: Folders to search for plugins; None: ``sys.path``. Plugins found must be importable.
+
+    Returns:
+        The registry.
+
+    Raises:
+        PluginLoadError: A plugin failed, and ``strict`` holds.
+    """
+    strict = _environment.flag("MATSCIML_STRICT") if strict is None else strict
+    only = _environment.names("MATSCIML_PLUGINS") if only is None else only
+    installed = InstalledVersions(path)
+    manager, trial = new_plugin_manager(), new_plugin_manager()
+    records = []
+    for entry in scan(path):
+        if only is None or _is_named(entry, only):
+            record = load_plugin(entry, manager=manager, trial=trial, installed=installed)
+        else:
+            record = _blocked(entry)
+        if strict and record.state == "failed":
+            raise PluginLoadError(record.sentence())
+        records.append(record)
+    return Registry(records, manager=manager, installed=installed)
+
+
+class Registry:
+    """The plugins that are installed, and what they offer."""
+
+    def __init__(
+        self,
+        plugins: Sequence[PluginRecord],
+        *,
+        manager: pluggy.PluginManager,
+        installed: InstalledVersions,
+    ) -> None:
+        """Keep what :func:`build_registry` found."""
+        self._plugins = tuple(plugins)
+        self._manager = manager
+        self._installed = installed
+
+    @property
+    def plugins(self) -> tuple[PluginRecord, ...]:
+        """Every plugin found, working or not, sorted by the name of its entry point."""
+        return self._plugins
+
+    @property
+    def installed(self) -> InstalledVersions:
+        """The versions that are installed, as the requirements of plugins are checked against."""
+        return self._installed
+
+    @property
+    def hook(self) -> pluggy.HookRelay:
+        """Calls a lifecycle hook of every plugin: ``registry.hook.matsciml_before_fit(run=…)``."""
+        return self._manager.hook
+
+    @overload
+    def specs(self, kind: Literal["dataset"]) -> list[DatasetSpec]: ...
+    @overload
+    def specs(self, kind: Literal["encoder"]) -> list[EncoderSpec]: ...
+    @overload
+    def specs(self, kind: Literal["task-head"]) -> list[TaskHeadSpec]: ...
+    @overload
+    def specs(self, kind: Literal["strategy"]) -> list[StrategySpec]: ...
+    @overload
+    def specs(self, kind: Literal["command"]) -> list[CommandSpec]: ...
+    @overload
+    def specs(self, kind: Literal["callback"]) -> list[CallbackSpec]: ...
+    @overload
+    def specs(self, kind: str) -> list[Spec]: ...
+
+    def specs(self, kind: str) -> list[Spec]:  # type: ignore[misc]
+        """Return what is on offer of one kind, sorted by name, duplicates included.
+
+        Args:
+            kind: One of ``KINDS``.
+
+        Returns:
+            The records.
+
+        Raises:
+            UnknownNameError: There is no such kind.
+        """
+        return [spec for spec, _ in self.offers(kind)]
+
+    @overload
+    def get(self, kind: Literal["dataset"], name: str) -> DatasetSpec: ...
+    @overload
+    def get(self, kind: Literal["encoder"], name: str) -> EncoderSpec: ...
+    @overload
+    def get(self, kind: Literal["task-head"], name: str) -> TaskHeadSpec: ...
+    @overload
+    def get(self, kind: Literal["strategy"], name: str) -> StrategySpec: ...
+    @overload
+    def get(self, kind: Literal["command"], name: str) -> CommandSpec: ...
+    @overload
+    def get(self, kind: Literal["callback"], name: str) -> CallbackSpec: ...
+    @overload
+    def get(self, kind: str, name: str) -> Spec: ...
+
+    def get(self, kind: str, name: str) -> Spec:
+        """Return the record of a component that is about to be used.
+
+        Args:
+            kind: One of ``KINDS``.
+            name: What users call it.
+
+        Returns:
+            The record; its class is not imported yet.
+
+        Raises:
+            UnknownNameError: Nothing of that kind has the name; says what exists, what is
+                closest, and what might be installed or mended.
+            DuplicateNameError: Two plugins offer the name.
+            PluginLoadError: Something that the component requires is not installed.
+        """
+        matches = [offer for offer in self.offers(kind) if offer[0].name == name]
+        if not matches:
+            raise self.unknown(name, kind)
+        if len(matches) > 1:
+            raise DuplicateNameError(duplicate_sentence(kind, name, [one for _, one in matches]))
+        spec, record = matches[0]
+        missing = self.missing(spec)
+        if missing:
+            reasons = " and ".join(problem.reason for problem in missing)
+            wanted = " ".join(f"'{problem.requirement}'" for problem in missing)
+            raise PluginLoadError(
+                f"The {kind} '{name}' of {record.label} {reasons}. Run: pip install {wanted}"
+            )
+        return spec
+
+    def offers(self, kind: str | None = None) -> list[Offer]:
+        """Return what is on offer with the plugin that offers it, sorted by kind, then name.
+
+        Args:
+            kind: One of ``KINDS``; None: all kinds.
+
+        Returns:
+            Pairs of record and plugin, duplicates included.
+
+        Raises:
+            UnknownNameError: There is no such kind.
+        """
+        if kind is not None and kind not in KINDS:
+            raise UnknownNameError(
+                f"There is no kind '{kind}'.{did_you_mean(kind, KINDS)} Kinds: {', '.join(KINDS)}."
+            )
+        found = [
+            (spec, record)
+            for record in self._plugins
+            for spec in record.specs
+            if kind is None or spec.kind == kind
+        ]
+        return sorted(found, key=lambda offer: (KINDS.index(offer[0].kind), offer[0].name))
+
+    def find(self, name: str) -> list[Offer]:
+        """Return everything of that name, of whatever kind, with the plugin that offers it."""
+        return [offer for offer in self.offers() if offer[0].name == name]
+
+    def record_of(self, spec: Spec) -> PluginRecord:
+        """Return the plugin that offers a record.
+
+        Raises:
+            RegistryError: The record does not come from this registry.
+        """
+        for record in self._plugins:
+            if any(offered is spec for offered in record.specs):
+                return record
+        raise RegistryError(
+            f"The {spec.kind} '{spec.name}' comes from another registry; ask that one for it."
+        )
+
+    def duplicates(self) -> list[list[Offer]]:
+        """Return the groups of offers that share one kind and name."""
+        groups: dict[tuple[str, str], list[Offer]] = {}
+        for offer in self.offers():
+            groups.setdefault((offer[0].kind, offer[0].name), []).append(offer)
+        return [group for group in groups.values() if len(group) > 1]
+
+    def missing(self, spec: Spec) -> tuple[Unmet, ...]:
+        """Return what a component requires beyond its distribution and is not installed."""
+        return unmet(spec.requires, self._installed)
+
+    def distributions(self) -> dict[str, str]:
+        """Return the plugins in use: distribution → version. Goes into the record of every run."""
+        used = [record for record in self._plugins if record.state == "ok"]
+        return {record.distribution: record.version for record in used}
+
+    def unknown(self, name: str, kind: str | None = None) -> UnknownNameError:
+        """Return, not raise, the error for a name that nothing has.
+
+        Args:
+            name: What the user asked for.
+            kind: One of ``KINDS``; None: the user did not say.
+
+        Returns:
+            The error: what exists, what is closest, what might be installed or mended.
+        """
+        known = sorted({spec.name for spec, _ in self.offers(kind)})
+        elsewhere = [spec.kind for spec, _ in self.find(name)]
+        return UnknownNameError(
+            unknown_sentence(name, kind, known=known, elsewhere=elsewhere, plugins=self._plugins)
+        )
+
+
+def _is_named(entry: EntryPoint, names: Sequence[str]) -> bool:
+    distribution = canonicalize_name(entry.distribution)
+    return any(name == entry.name or canonicalize_name(name) == distribution for name in names)
+
+
+def _blocked(entry: EntryPoint) -> PluginRecord:
+    return PluginRecord(
+        entry_point=entry.name,
+        distribution=entry.distribution,
+        version=entry.version,
+        module=entry.module,
+        state="blocked",
+        reason="is left out, because MATSCIML_PLUGINS does not name it",
+        mend=f"Add '{entry.distribution}' to MATSCIML_PLUGINS, or unset that variable",
+    )
