@@ -1,0 +1,88 @@
+"""The errors of a model on the test part, summarised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from matsciml_core.training.report._files import Numbers, Predictions
+
+WORST = 10
+"""Crystals in the table of the worst."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorSummary:
+    """Errors of one target, in the label's unit; shares are of labelled values."""
+
+    bias: float
+    """Mean of prediction minus label."""
+    half: float
+    """Half of all absolute errors are at most this."""
+    nine_tenths: float
+    """90 % of all absolute errors are at most this."""
+    nineteen_twentieths: float
+    """95 % of all absolute errors are at most this."""
+    largest: float
+    standard_error: float | None
+    """Standard error of the MAE; None where the values are not independent crystals."""
+
+
+@dataclass(frozen=True)
+class WorstCrystal:
+    """A crystal with its largest error, in the label's unit."""
+
+    id: str
+    label: float
+    prediction: float
+
+    @property
+    def error(self) -> float:
+        """Prediction minus label."""
+        return self.prediction - self.label
+
+
+def summarise(values: Predictions) -> ErrorSummary:
+    """Summarise the errors of one target; there must be at least one."""
+    absolute = np.abs(values.errors)
+    half, nine_tenths, most = np.quantile(absolute, [0.5, 0.9, 0.95])
+    independent = values.one_per_crystal and len(absolute) > 1
+    return ErrorSummary(
+        bias=float(values.errors.mean()),
+        half=float(half),
+        nine_tenths=float(nine_tenths),
+        nineteen_twentieths=float(most),
+        largest=float(absolute.max()),
+        standard_error=float(absolute.std(ddof=1) / len(absolute) ** 0.5) if independent else None,
+    )
+
+
+def worst(values: Predictions) -> list[WorstCrystal]:
+    """Return the crystals with the largest absolute errors, worst first, each once."""
+    found: dict[str, WorstCrystal] = {}
+    for place in np.argsort(-np.abs(values.errors), kind="stable"):
+        name = values.ids[place]
+        if name not in found:
+            label, prediction = float(values.labels[place]), float(values.predictions[place])
+            found[name] = WorstCrystal(name, label, prediction)
+        if len(found) == WORST:
+            break
+    return list(found.values())
+
+
+def mean_errors(
+    values: Predictions, constants: Mapping[str, Any], baselines: Mapping[str, Any]
+) -> Numbers | None:
+    """Return the absolute errors of predict-the-mean, ``(values,)``, where they can be rebuilt.
+
+    A head's constant called ``mean`` need not be the mean of the labels. It is taken for it only
+    where it reproduces the recorded error of predict-the-mean.
+    """
+    constant, recorded = constants.get("mean"), baselines.get("mean", {}).get("mae")
+    if not isinstance(constant, int | float) or not isinstance(recorded, int | float):
+        return None
+    errors: Numbers = np.abs(values.labels - constant)
+    return errors if np.isclose(errors.mean(), recorded, rtol=1e-4, atol=0.0) else None

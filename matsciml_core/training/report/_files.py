@@ -1,0 +1,166 @@
+"""Reading a run folder, forgivingly: what is missing or damaged is named, and the rest is used."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from matsciml_core.errors import ConfigError
+from matsciml_core.training.run_folder import CONFIG, METRICS, PREDICTIONS, SUMMARY
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The labelled values of the test part for one target, in the label's unit."""
+
+    ids: tuple[str, ...]
+    """Id of the crystal of each value."""
+    labels: Numbers
+    """``(values,)``."""
+    predictions: Numbers
+    """``(values,)``."""
+    not_finite: int
+    """Predictions that were no finite numbers and are left out."""
+
+    @property
+    def errors(self) -> Numbers:
+        """Prediction minus label, ``(values,)``."""
+        return self.predictions - self.labels
+
+    @property
+    def one_per_crystal(self) -> bool:
+        """Whether each value is a crystal's only one."""
+        return len(set(self.ids)) == len(self.ids)
+
+    @property
+    def noun(self) -> str:
+        """What is counted: crystals, or values where a crystal has several."""
+        return "crystal" if self.one_per_crystal else "value"
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """What a run folder holds."""
+
+    name: str
+    """Name of the folder."""
+    config_text: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    history: Mapping[str, Numbers] = field(default_factory=dict)
+    """Columns of ``metrics.csv``, NaN where a cell is empty."""
+    predictions: Mapping[str, Predictions] = field(default_factory=dict)
+    """By ``"<dataset>/<target>"``."""
+    problems: Mapping[str, str] = field(default_factory=dict)
+    """File name → sentence that says why it could not be used."""
+
+    def part(self, *keys: str) -> dict[str, Any]:
+        """Return a mapping inside ``run.json``; empty where it is absent."""
+        found: Any = self.summary
+        for key in keys:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return dict(found) if isinstance(found, Mapping) else {}
+
+    @property
+    def epochs(self) -> Numbers:
+        """The epochs in ``metrics.csv``, which counts from 0, as people count them, from 1."""
+        return self.history.get("epoch", np.empty(0)) + 1
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch whose weights were tested, counted from 1."""
+        found = self.summary.get("best_epoch")
+        return found if isinstance(found, int) else None
+
+
+def read_run(folder: Path) -> RunFiles:
+    """Read a run folder.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        What it holds, and what is wrong with the rest.
+
+    Raises:
+        ConfigError: It holds neither a configuration nor a summary.
+    """
+    if not any((folder / name).is_file() for name in (CONFIG, SUMMARY)):
+        raise ConfigError(
+            f"'{folder}' is not a run folder (neither '{CONFIG}' nor '{SUMMARY}' is there); name "
+            "one, for example runs/latest."
+        )
+    problems: dict[str, str] = {}
+    readers = {
+        CONFIG: _read_config,
+        SUMMARY: _read_summary,
+        METRICS: _read_history,
+        PREDICTIONS: _read_predictions,
+    }
+    found: dict[str, Any] = {}
+    for name, reader in readers.items():
+        try:
+            found |= reader((folder / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            problems[name] = f"The run folder has no {name}."
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+            detail = " ".join(str(error).split())
+            problems[name] = f"{name} could not be read: {detail}."
+    return RunFiles(name=folder.resolve().name, problems=problems, **found)
+
+
+def _read_config(text: str) -> dict[str, Any]:
+    data = yaml.safe_load(text)
+    if not isinstance(data, dict):
+        raise ValueError("it is not a mapping of settings")
+    return {"config_text": text, "config": data}
+
+
+def _read_summary(text: str) -> dict[str, Any]:
+    data = json.loads(text)
+    if not isinstance(data, dict):
+        raise ValueError("it is not a mapping")
+    return {"summary": data}
+
+
+def _read_history(text: str) -> dict[str, Any]:
+    reader = csv.DictReader(io.StringIO(text))
+    rows = list(reader)
+    columns = reader.fieldnames or []
+    if "epoch" not in columns:
+        raise ValueError("it has no column 'epoch'")
+    history = {
+        name: np.array([float(row[name] or "nan") for row in rows], dtype=np.float64)
+        for name in columns
+    }
+    return {"history": history}
+
+
+def _read_predictions(text: str) -> dict[str, Any]:
+    rows: dict[str, list[tuple[str, float, float]]] = {}
+    for row in csv.DictReader(io.StringIO(text)):
+        value = (row["id"], float(row["label"]), float(row["prediction"]))
+        rows.setdefault(f"{row['dataset']}/{row['target']}", []).append(value)
+    return {"predictions": {key: _collect(values) for key, values in rows.items()}}
+
+
+def _collect(rows: list[tuple[str, float, float]]) -> Predictions:
+    values = np.array([row[1:] for row in rows], dtype=np.float64)
+    finite = np.isfinite(values[:, 0]) & np.isfinite(values[:, 1])
+    return Predictions(
+        ids=tuple(row[0] for row, kept in zip(rows, finite, strict=True) if kept),
+        labels=values[finite, 0],
+        predictions=values[finite, 1],
+        not_finite=int((~finite).sum()),
+    )

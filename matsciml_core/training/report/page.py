@@ -1,0 +1,148 @@
+"""The page: everything of a run brought together and written as one file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from matsciml_core.training.report import _cards, _results
+from matsciml_core.training.report._drawing import Absent, Drawing
+from matsciml_core.training.report._files import RunFiles, read_run
+from matsciml_core.training.report._numbers import duration, moment, number, words
+from matsciml_core.training.report._svg import MODEL, SECOND
+from matsciml_core.training.report._targets import read_targets
+from matsciml_core.training.report.curves import Curve, CurvePlot, learning_curve
+from matsciml_core.training.run_folder import CONFIG, METRICS, SUMMARY
+
+REPORT = "report.html"
+_LOSSES = (("training", "train/loss", MODEL), ("validation", "validation/loss", SECOND))
+"""Name, column of the metrics file, and colour."""
+
+
+def write_report(folder: Path) -> Path:
+    """Write ``report.html`` into a run folder.
+
+    The page needs no network and nothing beside it. What the folder lacks is named on the page.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        ConfigError: It is no run folder.
+    """
+    page = render(read_run(folder))
+    part = folder / f"{REPORT}.part"
+    part.write_text(page, encoding="utf-8")
+    return part.replace(folder / REPORT)
+
+
+def render(run: RunFiles) -> str:
+    """Return the page of a run."""
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - only a report needs it
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(_asset("report.html.j2")).render(_context(run))
+
+
+def _context(run: RunFiles) -> dict[str, Any]:
+    script = _asset("report.js")
+    return {
+        "title": _title(run),
+        "style": Markup(_asset("report.css")),
+        "script": Markup(script),
+        "script_hash": _content_hash(script),
+        "when": _when(run),
+        "notices": _notices(run),
+        "views": [_results.view(run, target) for target in read_targets(run)],
+        "curves": _curves(run),
+        "has_curves": len(run.epochs) > 1,
+        "best_epoch": run.best_epoch,
+        "data": _cards.data_cards(run),
+        "model": _cards.model_card(run),
+        "cost": _cards.cost_card(run),
+        "provenance": _cards.provenance_card(run),
+        "command": str(run.summary.get("command") or ""),
+        "config": run.config_text,
+        "citations": _cards.citations(run),
+        "is_drawing": lambda item: isinstance(item, Drawing),
+    }
+
+
+def _title(run: RunFiles) -> str:
+    """Return encoder, datasets and targets, for example ``megnet on mp: band gap``."""
+    targets = read_targets(run)
+    encoder = run.config.get("encoder")
+    name = encoder.get("name") if isinstance(encoder, dict) else None
+    datasets = " + ".join(run.part("datasets"))
+    who = " on ".join(part for part in (str(name or ""), datasets) if part)
+    what = targets[0].title if len(targets) == 1 else f"{len(targets)} targets" if targets else ""
+    return ": ".join(part for part in (who, what) if part) or run.name
+
+
+def _when(run: RunFiles) -> str:
+    started, seconds = run.summary.get("started"), run.summary.get("wall_seconds")
+    parts = [moment(started)] if started else []
+    parts += [f"took {duration(seconds)}"] if isinstance(seconds, int | float) else []
+    return ", ".join(parts)
+
+
+def _notices(run: RunFiles) -> list[str]:
+    """Return what a reader must know before believing the page."""
+    notices = [run.problems[name] for name in (SUMMARY, CONFIG) if name in run.problems]
+    status = run.summary.get("status", "finished")
+    if status != "finished":
+        notices.append(f"This run is {words(str(status))}, not finished; its numbers may change.")
+    return notices
+
+
+def _curves(run: RunFiles) -> list[Drawing | Absent]:
+    """Return the curves that all targets share: loss and learning rate."""
+    if METRICS in run.problems:
+        return [Absent(run.problems[METRICS])]
+    if len(run.epochs) < 2:
+        return [Absent(_too_short(run))]
+    best = run.best_epoch
+    losses = [
+        Curve(name, run.history[column], colour)
+        for name, column, colour in _LOSSES
+        if column in run.history
+    ]
+    rate = run.history.get("learning_rate", np.empty(0))
+    plots = [
+        CurvePlot(title="Loss", epochs=run.epochs, curves=losses, best_epoch=best),
+        CurvePlot(title="Learning rate", epochs=run.epochs, curves=[Curve("learning rate", rate)]),
+    ]
+    return [learning_curve(f"history{place}", plot) for place, plot in enumerate(plots)]
+
+
+def _too_short(run: RunFiles) -> str:
+    """Say why there is no curve, with the numbers that a curve would have started from."""
+    if not len(run.epochs):
+        return f"{METRICS} holds no epoch, so there is no curve to draw."
+    values = [
+        f"{name} {number(float(run.history[column][0]))}"
+        for name, column, _ in _LOSSES
+        if column in run.history
+    ]
+    text = "The run has one epoch, and a curve needs two."
+    return f"{text} Loss after it: {', '.join(values)}." if values else text
+
+
+def _content_hash(script: str) -> str:
+    """Return the hash under which the page's content security policy admits its one script."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _asset(name: str) -> str:
+    return files("matsciml_core.training.report").joinpath(name).read_text(encoding="utf-8")
