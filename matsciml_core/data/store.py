@@ -74,7 +74,8 @@ class CrystalStore:
             DataError: A shard is missing or damaged.
         """
         wanted = np.asarray(indices, dtype=np.int64)
-        if not wanted.size or wanted.min() < 0 or wanted.max() >= len(self):
+        # As unsigned numbers, negative ones are larger than any length.
+        if not wanted.size or wanted.view(np.uint64).max() >= len(self):
             raise IndexError(f"Indices must be one or more numbers in [0, {len(self)}).")
         return self._layout.decode(self._values(wanted))
 
@@ -102,21 +103,29 @@ class CrystalStore:
 
     def _values(self, indices: NDArray[np.int64]) -> list[bytes]:
         """Return the raw records."""
-        keys = indices.astype(">u8").tobytes()
+        keys: list[bytes] = indices.astype(">u8").view("V8").tolist()
+        if len(self._shards) == 1:
+            return self._fetch(0, keys)
         shard_of = np.searchsorted(self._bounds, indices, side="right") - 1
-        values: list[bytes] = [b""] * len(indices)
+        values = [b""] * len(keys)
         for shard in np.unique(shard_of).tolist():
             places = np.flatnonzero(shard_of == shard).tolist()
-            with _environment(*self._shards[shard]).begin() as transaction:
-                get = transaction.get
-                for place in places:
-                    value = get(keys[8 * place : 8 * place + 8])
-                    if value is None:
-                        raise DataError(
-                            f"Crystal {indices[place]} is missing from '{self._shards[shard][0]}'; "
-                            "the store is damaged, fetch or build it again."
-                        )
-                    values[place] = value
+            found = self._fetch(shard, [keys[place] for place in places])
+            for place, value in zip(places, found, strict=True):
+                values[place] = value
+        return values
+
+    def _fetch(self, shard: int, keys: Sequence[bytes]) -> list[bytes]:
+        """Return records of one shard."""
+        path, size = self._shards[shard]
+        with _environment(path, size).begin() as transaction:
+            values: list[bytes] = list(map(transaction.get, keys))
+        if None in values:
+            missing = int.from_bytes(keys[values.index(None)], "big")
+            raise DataError(
+                f"Crystal {missing} is missing from '{path}'; the store is damaged, fetch or "
+                "build it again."
+            )
         return values
 
 
@@ -313,7 +322,7 @@ def _read_index(folder: Path) -> dict[str, Any]:
         raise DataError(
             f"'{folder / INDEX_FILE}' is not valid JSON; the store is damaged."
         ) from error
-    if not isinstance(index, dict) or index.get("format") != FORMAT or not _KEYS <= index.keys():
+    if not isinstance(index, dict) or index.get("format") != FORMAT or not index.keys() >= _KEYS:
         raise DataError(f"'{folder / INDEX_FILE}' does not describe a MatSciML store.")
     if index["version"] > VERSION:
         raise DataError(

@@ -139,7 +139,7 @@ class _Gather(torch.autograd.Function):
         ctx.segments = inputs[1]
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return segment_sum(gradient, ctx.segments), None
 
 
@@ -157,7 +157,7 @@ class _Sum(torch.autograd.Function):
         ctx.segments = inputs[1]
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return segment_gather(gradient, ctx.segments), None
 
 

@@ -140,10 +140,10 @@ def build_tasks(
 
 
 def head_spec(registry: Registry, name: str | None, info: TargetInfo) -> TaskHeadSpec:
-    """Return the head for a label: the one named, or the first that can train its kind.
+    """Return the head for a label: the one named, or the default one for its kind.
 
     Raises:
-        ConfigError: The head cannot train this kind of label, or no head can.
+        ConfigError: The head cannot train this kind of label, no head can, or several could.
         RegistryError: There is no head of that name.
     """
     if name is not None:
@@ -154,9 +154,16 @@ def head_spec(registry: Registry, name: str | None, info: TargetInfo) -> TaskHea
                 f"'{info.name}' is {info.kind}; leave 'head.name' away or choose another head."
             )
         return spec
-    for candidate in registry.specs("task-head"):
-        if info.kind in candidate.target_kinds:
-            return candidate
+    able = [spec for spec in registry.specs("task-head") if info.kind in spec.target_kinds]
+    chosen = [spec for spec in able if spec.default] or able
+    if len(chosen) == 1:
+        return chosen[0]
+    if chosen:
+        names = ", ".join(spec.name for spec in chosen)
+        raise ConfigError(
+            f"Several heads can train {info.kind} labels such as '{info.name}' ({names}); pick one "
+            "with --set head.name=NAME."
+        )
     raise ConfigError(
         f"No installed head trains {info.kind} labels such as '{info.name}'; install one, see "
         "'matsciml list-plugins --kind task-head', or choose another target."

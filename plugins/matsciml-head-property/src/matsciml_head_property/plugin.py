@@ -15,4 +15,5 @@ def matsciml_task_heads() -> Iterable[TaskHeadSpec]:
         config="matsciml_head_property.config:RegressionConfig",
         licence="MIT",
         target_kinds=("scalar",),
+        default=True,
     )
