@@ -1,0 +1,148 @@
+"""How long ``matsciml`` takes to start, beside the packages that it is made of.
+
+Run ``python benchmarks/startup.py``; ``--check`` exits with 1 where a command takes more than
+three times as long as ``python -c "import typer, rich, pluggy"``. The commands take turns, so that
+a noisy machine slows them all alike, and medians are compared. All of them find their modules
+compiled, in a cache that the first, untimed turn fills. ``--terminal`` runs them on a
+pseudo-terminal, where tables are drawn by rich, instead of into a pipe.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from matsciml_core.registry.manager import build_registry
+
+YARDSTICK = "import typer, rich, pluggy"
+LIMIT = 3.0
+"""Most that a command may take, in units of the yardstick."""
+
+_MATSCIML = ("-c", "import sys; from matsciml_cli.app import main; main(sys.argv[1:])")
+
+
+def main() -> int:
+    """Measure, print the table, and return the exit code."""
+    options = _options()
+    commands = _commands(options.name or _any_name())
+    run = _run_on_terminal if options.terminal else _run_in_pipe
+    with tempfile.TemporaryDirectory() as cache:
+        runner = partial(run, environment=_environment(cache))
+        times = measure(commands, repeats=options.repeats, runner=runner)
+    medians = {name: statistics.median(seconds) for name, seconds in times.items()}
+    _print(times, medians)
+    slow = [name for name, median in medians.items() if median > LIMIT * medians[YARDSTICK]]
+    if slow:
+        print(f"Slower than {LIMIT:g} x the yardstick: {', '.join(slow)}.")
+    return 1 if slow and options.check else 0
+
+
+def measure(
+    commands: dict[str, Sequence[str]], *, repeats: int, runner: Callable[[Sequence[str]], None]
+) -> dict[str, list[float]]:
+    """Time the commands in turns.
+
+    Args:
+        commands: What to call them → the arguments for the Python interpreter.
+        repeats: How often each is timed, after one run that only warms the caches.
+        runner: Runs one command to its end.
+
+    Returns:
+        The wall times of each, s.
+    """
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for arguments in commands.values():
+        runner([sys.executable, *arguments])
+    for _ in range(repeats):
+        for name, arguments in commands.items():
+            start = time.perf_counter()
+            runner([sys.executable, *arguments])
+            times[name].append(time.perf_counter() - start)
+    return times
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--repeats", type=int, default=11, help="at least 11 for a fair median")
+    parser.add_argument("--name", help="component for 'info'; default: the first that exists")
+    parser.add_argument("--terminal", action="store_true", help="run on a pseudo-terminal")
+    parser.add_argument("--check", action="store_true", help="exit with 1 where one is too slow")
+    return parser.parse_args()
+
+
+def _any_name() -> str:
+    offers = build_registry().offers()
+    if not offers:
+        sys.exit("Install at least one plugin: 'info' needs something to show.")
+    return offers[0][0].name
+
+
+def _commands(name: str) -> dict[str, Sequence[str]]:
+    return {
+        YARDSTICK: ("-c", YARDSTICK),
+        "matsciml list-plugins": (*_MATSCIML, "list-plugins"),
+        "matsciml --help": (*_MATSCIML, "--help"),
+        f"matsciml info {name}": (*_MATSCIML, "info", name),
+        "matsciml doctor": (*_MATSCIML, "doctor"),
+        "matsciml --version": (*_MATSCIML, "--version"),
+    }
+
+
+def _environment(cache: str) -> dict[str, str]:
+    """Let every command read compiled modules, also where this computer writes none."""
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPYCACHEPREFIX": cache}
+
+
+def _run_in_pipe(command: Sequence[str], *, environment: dict[str, str]) -> None:
+    done = subprocess.run(command, capture_output=True, check=False, env=environment)
+    _expect_success(command, done.returncode)
+
+
+def _run_on_terminal(command: Sequence[str], *, environment: dict[str, str]) -> None:
+    controller, terminal = os.openpty()
+    try:
+        with subprocess.Popen(
+            command, stdout=terminal, stderr=terminal, env=environment
+        ) as process:
+            os.close(terminal)
+            _drain(controller)
+        _expect_success(command, process.returncode)
+    finally:
+        os.close(controller)
+
+
+def _drain(controller: int) -> None:
+    try:
+        while os.read(controller, 65536):
+            pass
+    except OSError:
+        return  # Linux reports the end of a terminal as an input/output error
+
+
+def _expect_success(command: Sequence[str], code: int) -> None:
+    # doctor returns 1 where it finds something broken; its time is as good as any.
+    if code not in ((0, 1) if command[-1] == "doctor" else (0,)):
+        sys.exit(f"{' '.join(command)} failed with exit code {code}.")
+
+
+def _print(times: dict[str, list[float]], medians: dict[str, float]) -> None:
+    width = max(map(len, times))
+    print(f"{'command'.ljust(width)}  median/ms  fastest/ms  ratio")
+    for name, seconds in times.items():
+        ratio = medians[name] / medians[YARDSTICK]
+        print(
+            f"{name.ljust(width)}  {medians[name] * 1000:9.0f}  {min(seconds) * 1000:10.0f}  "
+            f"{ratio:5.2f}"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Commands whose parameters are read without pydantic where there is nothing to convert.
+
+typer, from 0.29 on, imports pydantic to convert the value of every option that is not a flag,
+absent values and plain text included, which doubles the time that a light command takes. Other
+versions of typer are left as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+
+class _Conversion:
+    """Stands in for the object with which typer converts the values of one parameter."""
+
+    def __init__(self, parameter: Any) -> None:
+        self._build = parameter.get_runtime_param
+        descriptor = parameter.type_descriptor
+        parser = getattr(descriptor.parameter_info, "parser", None)
+        self._is_text = descriptor.annotation is str and parser is None
+
+    def __call__(self) -> _Conversion:
+        return self
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return what typer's own conversion returns, without it in the two plain cases."""
+        several = getattr(param, "multiple", False) or param.nargs != 1
+        if value is None and not several:
+            return None
+        if self._is_text and isinstance(value, str) and not several:
+            return value
+        return self._build().coerce(value, param=param, ctx=ctx)
+
+
+def _lighten(parameter: Any) -> Any:
+    current = getattr(parameter, "get_runtime_param", None)
+    if current is not None and not isinstance(current, _Conversion):
+        parameter.get_runtime_param = _Conversion(parameter)
+    return parameter
+
+
+class LightCommand(TyperCommand):
+    """A command that takes plain text and absent values as they are."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, ``--help`` included."""
+        return [_lighten(parameter) for parameter in super().get_params(ctx)]
+
+
+class LightGroup(TyperGroup):
+    """A group of commands that takes plain text and absent values as they are."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, ``--help`` included."""
+        return [_lighten(parameter) for parameter in super().get_params(ctx)]

@@ -1,0 +1,11 @@
+"""One module for each verb; what is heavy is imported inside the functions that need it."""
+
+VERBS = {
+    "run": ("run:run", "Train a model on a dataset, and report how well it predicts."),
+    "list-plugins": ("list_plugins:list_plugins", "List what the installed plugins offer."),
+    "info": ("info:info", "Show everything that is known about a component."),
+    "doctor": ("doctor:doctor", "Check the installation, and say how to mend it."),
+    "new": ("new:new", "Write the skeleton of a plugin, ready to install."),
+    "check": ("check:check", "Test a component against what it promises."),
+}
+"""Verb → its function in a module of this package, and the line that ``--help`` shows."""

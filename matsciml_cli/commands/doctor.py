@@ -1,0 +1,56 @@
+"""``matsciml doctor``: check the installation, and say how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import groupby
+from typing import Annotated
+
+import typer
+
+from matsciml_cli._checks import Check, all_checks
+from matsciml_cli._console import STYLES, Row, write_heading, write_json, write_table
+from matsciml_cli._state import registry_of
+
+SCHEMA = 1
+"""Grows when a key of the JSON output changes its meaning or goes away."""
+
+
+def doctor(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Check Python, packages, plugins and folders; exit with 1 where something has failed.
+
+    The JSON has the keys `schema` (1), `ok` and `checks`. A check has `area`, `name`, `state`
+    (`ok`, `warning` or `failed`), `detail` and `mend`.
+    """
+    # Never strict: one broken plugin must not hide what is wrong with the next.
+    checks = list(all_checks(registry_of(context, strict=False)))
+    failed = [check for check in checks if check.state == "failed"]
+    if as_json:
+        data = [asdict(check) for check in checks]
+        write_json({"schema": SCHEMA, "ok": not failed, "checks": data})
+    else:
+        _show(checks, len(failed))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _show(checks: Sequence[Check], failed: int) -> None:
+    for area, members in groupby(checks, key=lambda check: check.area):
+        write_heading(area)
+        write_table([row for check in members for row in _rows(check)], indent=2)
+    if failed:
+        write_heading(f"{failed} of {len(checks)} checks failed.")
+    else:
+        write_heading("Everything that is needed works.")
+
+
+def _rows(check: Check) -> list[Row]:
+    style = "" if check.state == "ok" else STYLES[check.state]
+    rows = [Row((check.state, check.name, check.detail), style)]
+    if check.mend:
+        rows.append(Row(("", "", check.mend)))
+    return rows

@@ -1,0 +1,168 @@
+"""``matsciml info``: everything that is known about a component."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Annotated, Any
+
+import typer
+
+from matsciml_cli._completion import complete_kinds, complete_names
+from matsciml_cli._console import Row, write_heading, write_json, write_table
+from matsciml_cli._offers import state_of
+from matsciml_cli._settings import Settings, read_settings
+from matsciml_cli._state import registry_of
+from matsciml_core.registry.manager import Offer, Registry
+from matsciml_core.registry.specs import Reference, Spec, TargetInfo
+
+SCHEMA = 1
+"""Grows when a key of the JSON output changes its meaning or goes away."""
+
+_COMMON = tuple(field.name for field in fields(Spec))
+
+
+def info(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Its name.", autocompletion=complete_names())
+    ],
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help="Its kind, where several kinds have something of that name.",
+            autocompletion=complete_kinds,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Show everything that is known about a component: labels, promises, settings, citations.
+
+    The JSON has the keys `schema` (1) and `components`. A component has `kind`, `distribution`,
+    `version`, `state` and `reason`, the fields of its record, and `settings` and `presets`; a
+    setting has `name`, `type`, `default` and `description`.
+    """
+    registry = registry_of(context)
+    offers = [offer for offer in registry.offers(kind) if offer[0].name == name]
+    if not offers:
+        raise registry.unknown(name, kind)
+    if as_json:
+        components = [_as_data(offer, registry) for offer in offers]
+        write_json({"schema": SCHEMA, "components": components})
+        return
+    for offer in offers:
+        _show(offer, registry)
+
+
+def _settings(spec: Spec) -> Settings:
+    return Settings() if spec.config is None else read_settings(spec.config)
+
+
+def _as_data(offer: Offer, registry: Registry) -> dict[str, Any]:
+    spec, record = offer
+    state, reason = state_of(offer, registry)
+    settings = _settings(spec)
+    return {
+        "kind": spec.kind,
+        "distribution": record.distribution,
+        "version": record.version,
+        "state": state,
+        "reason": reason,
+        **_plain(spec),
+        "settings": _plain(settings.fields),
+        "presets": list(settings.presets),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Turn records into what JSON knows."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _show(offer: Offer, registry: Registry) -> None:
+    spec, _ = offer
+    _section(f"{spec.kind} {spec.name}", _overview(offer, registry))
+    targets: tuple[TargetInfo, ...] = getattr(spec, "targets", ())
+    _section("labels", [_label(target) for target in targets])
+    settings = _settings(spec)
+    _section("presets", [_preset(name, settings) for name in settings.presets])
+    _section("settings", [_setting(setting) for setting in _plain(settings.fields)])
+    _section("references", [Row((_citation(one),)) for one in spec.references])
+
+
+def _section(title: str, rows: list[Row]) -> None:
+    if rows:
+        write_heading(title)
+        write_table(rows, indent=2)
+
+
+def _overview(offer: Offer, registry: Registry) -> list[Row]:
+    spec, record = offer
+    state, reason = state_of(offer, registry)
+    lines = {
+        "summary": spec.summary,
+        "state": f"{state}: {reason}" if reason else state,
+        "distribution": record.label,
+        "class": spec.target,
+        "config": spec.config,
+        "requires": ", ".join(spec.requires),
+        "licence": spec.licence,
+        **_specific(spec),
+    }
+    return [Row((key, _text(value))) for key, value in lines.items() if value not in (None, "")]
+
+
+def _specific(spec: Spec) -> dict[str, str]:
+    """Return the fields that only this kind of record has; those of nested records, flat."""
+    lines: dict[str, str] = {}
+    for field in fields(spec):
+        value = getattr(spec, field.name)
+        if field.name in _COMMON or field.name == "targets":
+            continue
+        nested = _plain(value) if is_dataclass(value) else {field.name: value}
+        lines.update({_words(key): _text(item) for key, item in nested.items()})
+    return lines
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={_text(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_text, value))
+    return str(value)
+
+
+def _label(target: TargetInfo) -> Row:
+    per = "per atom" if target.per_atom else "per crystal"
+    classes = f"{target.num_classes} classes" if target.num_classes else ""
+    kind = ", ".join(filter(None, (target.kind, classes)))
+    return Row((target.name, target.unit, kind, per, target.description))
+
+
+def _preset(name: str, settings: Settings) -> Row:
+    return Row((name, "default" if name == settings.presets[0] else ""))
+
+
+def _setting(setting: Mapping[str, Any]) -> Row:
+    default = "" if setting["default"] is None else f"= {_text(setting['default'])}"
+    return Row((setting["name"], setting["type"], default, setting["description"]))
+
+
+def _citation(reference: Reference) -> str:
+    doi = f", doi:{reference.doi}" if reference.doi else ""
+    authors = reference.authors.replace(" and ", "; ")
+    return f"{authors}: {reference.title}. {reference.venue} ({reference.year}){doi}"

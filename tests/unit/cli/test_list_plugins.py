@@ -1,0 +1,315 @@
+"""``matsciml list-plugins``, and the tables that all verbs share."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from matsciml_cli import _console
+from matsciml_cli._console import Row, write_heading, write_table
+from matsciml_core.registry.manager import KINDS
+
+SUMMARY = "A summary that is much longer than eighty columns, so that anything that cuts it shows."
+
+
+def dataset(*names: str, requires: str = "()") -> str:
+    lines = "".join(
+        f"    yield DatasetSpec(name={name!r}, summary={SUMMARY!r}, target='a:B', "
+        f"requires={requires})\n"
+        for name in names
+    )
+    return (
+        "from matsciml_core import DatasetSpec, hookimpl\n\n"
+        f"@hookimpl\ndef matsciml_datasets():\n{lines}"
+    )
+
+
+def encoder(name: str) -> str:
+    return (
+        "from matsciml_core import EncoderSpec, hookimpl\n\n@hookimpl\ndef matsciml_encoders():\n"
+        f"    return [EncoderSpec(name={name!r}, summary='A network.', target='a:B')]\n"
+    )
+
+
+def columns(line: str) -> list[str]:
+    return re.split(r"  +", line.strip())
+
+
+class TestText:
+    def test_one_full_line_for_each_component(
+        self, cli: Callable[..., Any], plugin_folder: Any
+    ) -> None:
+        plugin_folder.add("matsciml-data-one", dataset("b", "a"), version="1.0")
+        plugin_folder.add("matsciml-model-two", encoder("net"), version="2.0")
+        outcome = cli("list-plugins")
+        assert (outcome.code, outcome.err) == (0, "")
+        assert [columns(line) for line in outcome.out.splitlines()] == [
+            ["kind", "name", "state", "distribution", "summary"],
+            ["dataset", "a", "ok", "matsciml-data-one 1.0", SUMMARY],
+            ["dataset", "b", "ok", "matsciml-data-one 1.0", SUMMARY],
+            ["encoder", "net", "ok", "matsciml-model-two 2.0", "A network."],
+        ]
+
+    def test_lines_have_no_trailing_blanks(
+        self, cli: Callable[..., Any], plugin_folder: Any
+    ) -> None:
+        plugin_folder.add("matsciml-model-two", encoder("net"))
+        for line in cli("list-plugins").out.splitlines():
+            assert line == line.rstrip()
+
+    def test_failed_and_blocked_plugins_with_their_reasons(
+        self, cli: Callable[..., Any], plugin_folder: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plugin_folder.add("matsciml-data-bad", "raise ValueError('so bad')", version="0.2")
+        plugin_folder.add("matsciml-data-left", dataset("left"))
+        monkeypatch.setenv("MATSCIML_PLUGINS", "bad")
+        outcome = cli("list-plugins")
+        _, bad, left = map(columns, outcome.out.splitlines())
+        assert bad[:4] == ["plugin", "bad", "failed", "matsciml-data-bad 0.2"]
+        assert "so bad" in bad[4]
+        assert left[:3] == ["plugin", "left", "blocked"]
+        assert "MATSCIML_PLUGINS" in left[4]
+        assert outcome.code == 0
+        assert outcome.err == "Not everything can be used; 'matsciml doctor' says how to mend it.\n"
+
+    def test_duplicates_name_each_other(self, cli: Callable[..., Any], plugin_folder: Any) -> None:
+        plugin_folder.add("matsciml-data-one", dataset("same"))
+        plugin_folder.add("matsciml-data-two", dataset("same"))
+        _, one, two = map(columns, cli("list-plugins").out.splitlines())
+        assert one[2] == two[2] == "duplicate"
+        assert one[4].endswith("; also offered by matsciml-data-two 0.1.0")
+        assert two[4].endswith("; also offered by matsciml-data-one 0.1.0")
+
+    def test_same_name_in_two_kinds_is_no_duplicate(
+        self, cli: Callable[..., Any], plugin_folder: Any
+    ) -> None:
+        plugin_folder.add("matsciml-data-one", dataset("same"))
+        plugin_folder.add("matsciml-model-two", encoder("same"))
+        assert "duplicate" not in cli("list-plugins").out
+
+    def test_missing_requirement_of_one_component(
+        self, cli: Callable[..., Any], plugin_folder: Any
+    ) -> None:
+        plugin_folder.add("matsciml-data-one", dataset("a", requires="('no-such-dist>=3',)"))
+        line = columns(cli("list-plugins").out.splitlines()[1])
+        assert line[2] == "incomplete"
+        assert "needs no-such-dist>=3, which is not installed" in line[4]
+
+    def test_nothing_installed(self, cli: Callable[..., Any]) -> None:
+        outcome = cli("list-plugins")
+        assert outcome.code == 0
+        assert outcome.err == "No plugin is installed; 'pip install' the ones you need.\n"
+
+
+class TestOptions:
+    def test_kind(self, cli: Callable[..., Any], plugin_folder: Any) -> None:
+        plugin_folder.add("matsciml-data-one", dataset("a"))
+        plugin_folder.add("matsciml-model-two", encoder("net"))
+        plugin_folder.add("matsciml-model-bad", "1 / 0")
+        listed = [
+            columns(line)[:2]
+            for line in cli("list-plugins", "--kind", "encoder").out.split("\n")[1:-1]
+        ]
+        assert listed == [["encoder", "net"], ["plugin", "bad"]]
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_every_kind_is_known_and_named_in_the_help(
+        self, cli: Callable[..., Any], kind: str
+    ) -> None:
+        assert cli("list-plugins", "--kind", kind).code == 0
+        assert kind in cli("list-plugins", "--help").out
+
+    def test_unknown_kind(self, cli: Callable[..., Any]) -> None:
+        outcome = cli("list-plugins", "--kind", "encoders")
+        assert outcome.code == 2
+        assert outcome.error.startswith("There is no kind 'encoders'. Did you mean 'encoder'?")
+
+    def test_strict(self, cli: Callable[..., Any], plugin_folder: Any) -> None:
+        plugin_folder.add("matsciml-data-bad", "1 / 0")
+        outcome = cli("list-plugins", "--strict")
+        assert outcome.code == 2
+        assert outcome.error.startswith("The plugin 'bad' of matsciml-data-bad 0.1.0 cannot be")
+
+    def test_strict_by_environment(
+        self, cli: Callable[..., Any], plugin_folder: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plugin_folder.add("matsciml-data-bad", "1 / 0")
+        monkeypatch.setenv("MATSCIML_STRICT", "1")
+        assert cli("list-plugins").code == 2
+
+    def test_strict_with_good_plugins(self, cli: Callable[..., Any], plugin_folder: Any) -> None:
+        plugin_folder.add("matsciml-data-one", dataset("a"))
+        assert cli("list-plugins", "--strict").code == 0
+
+
+class TestJson:
+    def test_documented_keys(self, cli: Callable[..., Any], plugin_folder: Any) -> None:
+        plugin_folder.add("matsciml-data-one", dataset("a"))
+        plugin_folder.add("matsciml-data-bad", "1 / 0")
+        data = cli("list-plugins", "--json").data
+        text = " ".join(cli("list-plugins", "--help").out.split())
+        assert list(data) == ["schema", "components", "plugins"]
+        assert data["schema"] == 1
+        for key in (*data, *data["components"][0], *data["plugins"][0]):
+            assert f"`{key}`" in text, key
+
+    def test_components(self, cli: Callable[..., Any], plugin_folder: Any) -> None:
+        plugin_folder.add("matsciml-data-one", dataset("a"), version="1.0")
+        assert cli("list-plugins", "--json").data["components"] == [
+            {
+                "kind": "dataset",
+                "name": "a",
+                "summary": SUMMARY,
+                "distribution": "matsciml-data-one",
+                "version": "1.0",
+                "state": "ok",
+                "reason": "",
+            }
+        ]
+
+    def test_plugins(self, cli: Callable[..., Any], plugin_folder: Any) -> None:
+        package = plugin_folder.add("matsciml-data-one", dataset("a"))
+        plugin_folder.add("matsciml-data-bad", "1 / 0")
+        bad, one = cli("list-plugins", "--json").data["plugins"]
+        assert one == {
+            "entry_point": "one",
+            "distribution": "matsciml-data-one",
+            "version": "0.1.0",
+            "module": f"{package}.plugin",
+            "state": "ok",
+            "reason": "",
+            "mend": "",
+            "components": [{"kind": "dataset", "name": "a"}],
+        }
+        assert bad["state"] == "failed"
+        assert "ZeroDivisionError" in bad["reason"]
+        assert "pip uninstall matsciml-data-bad" in bad["mend"]
+        assert bad["components"] == []
+
+    def test_is_json_even_where_a_plugin_prints(
+        self, cli: Callable[..., Any], plugin_folder: Any
+    ) -> None:
+        plugin_folder.add("matsciml-data-loud", "print('hello')\n" + dataset("a"))
+        assert len(cli("list-plugins", "--json").data["components"]) == 1
+
+
+class TestTables:
+    @pytest.fixture
+    def terminal(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], io.StringIO]:
+        def make(width: int) -> io.StringIO:
+            stream = io.StringIO()
+            monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+            monkeypatch.setattr(sys, "stdout", stream)
+            monkeypatch.setenv("COLUMNS", str(width))
+            monkeypatch.setenv("TERM", "xterm-256color")
+            monkeypatch.delenv("NO_COLOR", raising=False)
+            return stream
+
+        return make
+
+    ROWS = (Row(("a-name", "x", "word " * 20)), Row(("b", "failed", "short"), "red"))
+
+    def test_wide_terminal_draws_columns(self, terminal: Callable[[int], io.StringIO]) -> None:
+        stream = terminal(100)
+        write_table(self.ROWS, header=("name", "state", "prose"))
+        text = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+        lines = [line.rstrip() for line in text.splitlines()]
+        assert columns(lines[0]) == ["name", "state", "prose"]
+        assert lines[1].startswith("a-name  x       word word")
+        assert lines[2].startswith(" " * 16 + "word")  # wrapped within its column
+        assert "\x1b[31m" in stream.getvalue()
+
+    def test_narrow_terminal_puts_prose_on_lines_of_its_own(
+        self, terminal: Callable[[int], io.StringIO]
+    ) -> None:
+        stream = terminal(50)
+        write_table(self.ROWS, header=("name", "state", "prose"), indent=2)
+        text = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+        lines = [line.rstrip() for line in text.splitlines()]
+        assert lines[0] == "  a-name  x"
+        assert lines[1].startswith("    word word")
+        assert lines[-2:] == ["  b  failed", "    short"]
+        assert max(map(len, lines)) <= 50
+
+    @pytest.mark.parametrize("width", [20, 60, 200])
+    def test_no_word_is_lost_at_any_width(
+        self, terminal: Callable[[int], io.StringIO], width: int
+    ) -> None:
+        stream = terminal(width)
+        write_table(self.ROWS)
+        text = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+        assert text.split().count("word") == 20
+        assert {"a-name", "failed", "short"} <= set(text.split())
+
+    def test_square_brackets_are_text(self, terminal: Callable[[int], io.StringIO]) -> None:
+        stream = terminal(80)
+        write_table([Row(("[red]", "list[int]"))])
+        assert "[red]  list[int]" in re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+
+    def test_heading(self, terminal: Callable[[int], io.StringIO]) -> None:
+        stream = terminal(80)
+        write_heading("title")
+        assert "title" in stream.getvalue()
+
+    def test_dumb_terminals_get_plain_text(
+        self, terminal: Callable[[int], io.StringIO], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stream = terminal(30)
+        monkeypatch.setenv("TERM", "dumb")
+        write_table(self.ROWS)
+        assert "\x1b" not in stream.getvalue()
+        assert len(stream.getvalue().splitlines()) == 2
+
+    def test_plain_table_of_nothing(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write_table([])
+        write_table([], header=("a", "b"))
+        assert capsys.readouterr().out == "a  b\n"
+
+    def test_empty_table_on_a_terminal(self, terminal: Callable[[int], io.StringIO]) -> None:
+        stream = terminal(80)
+        write_table([], header=("a", "b"))
+        assert "a" in stream.getvalue()
+
+    def test_states_have_colours(self) -> None:
+        assert set(_console.STYLES) >= {"ok", "warning", "failed", "blocked", "duplicate"}
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
+def test_on_a_real_terminal_failed_plugins_are_red(plugin_folder: Any) -> None:
+    import subprocess
+
+    plugin_folder.add("matsciml-data-zz-bad", "1 / 0")
+    controller, terminal = os.openpty()
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(plugin_folder.path),
+        "TERM": "xterm-256color",
+        "COLUMNS": "200",
+    }
+    environment.pop("NO_COLOR", None)
+    with subprocess.Popen(
+        [sys.executable, "-m", "matsciml_cli", "list-plugins"],
+        stdout=terminal,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    ) as process:
+        os.close(terminal)
+        output = b""
+        while True:
+            try:
+                chunk = os.read(controller, 65536)
+            except OSError:
+                break
+            if not chunk:
+                break
+            output += chunk
+    os.close(controller)
+    assert process.returncode == 0
+    red = [line for line in output.decode().splitlines() if "\x1b[31m" in line]
+    assert any("matsciml-data-zz-bad" in line for line in red)

@@ -1,0 +1,410 @@
+"""What the registry answers, and how the environment steers it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+import matsciml_core
+from matsciml_core.errors import (
+    DuplicateNameError,
+    PluginLoadError,
+    RegistryError,
+    UnknownNameError,
+)
+from matsciml_core.registry._environment import flag, names
+from matsciml_core.registry.manager import KINDS, Registry, build_registry
+from matsciml_core.registry.specs import DatasetSpec
+
+HOOKS = {
+    "dataset": ("matsciml_datasets", "DatasetSpec", ""),
+    "encoder": ("matsciml_encoders", "EncoderSpec", ""),
+    "task-head": ("matsciml_task_heads", "TaskHeadSpec", ", target_kinds=('scalar',)"),
+    "strategy": ("matsciml_strategies", "StrategySpec", ""),
+    "command": ("matsciml_commands", "CommandSpec", ""),
+    "callback": ("matsciml_callbacks", "CallbackSpec", ""),
+}
+
+
+def offering(*offers: tuple[str, str], requires: Sequence[str] = ()) -> str:
+    """Return the source of a plugin that offers components, given as (kind, name)."""
+    source = "from matsciml_core import *\nfrom matsciml_core import hookimpl\n"
+    for kind in {kind: None for kind, _ in offers}:
+        hook, record, extra = HOOKS[kind]
+        source += f"\n@hookimpl\ndef {hook}():\n"
+        for name in (name for one, name in offers if one == kind):
+            source += (
+                f"    yield {record}(name={name!r}, summary='A {kind}.', target='no.such:Thing', "
+                f"requires={tuple(requires)!r}{extra})\n"
+            )
+    return source
+
+
+def build(folder: Any, **options: Any) -> Registry:
+    return build_registry(path=folder.search, **options)
+
+
+class TestListing:
+    def test_specs_of_one_kind_are_sorted_by_name(self, plugin_folder: Any) -> None:
+        plugin_folder.add("p-one", offering(("dataset", "b"), ("encoder", "x")))
+        plugin_folder.add("p-two", offering(("dataset", "a"), ("dataset", "c")))
+        registry = build(plugin_folder)
+        assert [spec.name for spec in registry.specs("dataset")] == ["a", "b", "c"]
+        assert [spec.name for spec in registry.specs("encoder")] == ["x"]
+        assert registry.specs("strategy") == []
+
+    def test_offers_follow_the_order_of_kinds(self, plugin_folder: Any) -> None:
+        plugin_folder.add("p", offering(*[(kind, "x") for kind in reversed(KINDS)]))
+        assert [spec.kind for spec, _ in build(plugin_folder).offers()] == list(KINDS)
+
+    def test_unknown_kind(self, plugin_folder: Any) -> None:
+        with pytest.raises(UnknownNameError, match=r"no kind 'datasets'. Did you mean 'dataset'\?"):
+            build(plugin_folder).specs("datasets")
+
+    def test_find_looks_in_every_kind(self, plugin_folder: Any) -> None:
+        plugin_folder.add("p-one", offering(("dataset", "x")))
+        plugin_folder.add("p-two", offering(("encoder", "x"), ("encoder", "y")))
+        found = [
+            (spec.kind, record.distribution) for spec, record in build(plugin_folder).find("x")
+        ]
+        assert found == [("dataset", "p-one"), ("encoder", "p-two")]
+        assert build(plugin_folder).find("z") == []
+
+    def test_record_of(self, plugin_folder: Any) -> None:
+        plugin_folder.add("p-one", offering(("dataset", "x")))
+        registry = build(plugin_folder)
+        spec = registry.get("dataset", "x")
+        assert registry.record_of(spec).distribution == "p-one"
+
+    def test_record_of_a_stranger(self, plugin_folder: Any) -> None:
+        stranger = DatasetSpec(name="x", summary="", target="a:B")
+        with pytest.raises(RegistryError, match="another registry"):
+            build(plugin_folder).record_of(stranger)
+
+    def test_distributions_in_use(self, plugin_folder: Any) -> None:
+        plugin_folder.add("p-good", offering(("dataset", "x")), version="1.5")
+        plugin_folder.add("p-bad", "1 / 0")
+        plugin_folder.add("p-blocked", offering(("dataset", "y")))
+        registry = build(plugin_folder, only=["good", "bad"])
+        assert registry.distributions() == {"p-good": "1.5"}
+
+    def test_nothing_installed(self, plugin_folder: Any) -> None:
+        registry = build(plugin_folder)
+        assert registry.plugins == ()
+        assert registry.offers() == []
+        assert registry.duplicates() == []
+
+
+class TestGet:
+    def test_returns_the_record_without_importing_the_class(self, plugin_folder: Any) -> None:
+        plugin_folder.add("p", offering(("encoder", "x")))
+        spec = build(plugin_folder).get("encoder", "x")
+        assert spec.target == "no.such:Thing"
+        with pytest.raises(PluginLoadError, match="encoder 'x' could not be loaded"):
+            spec.load()
+
+    def test_unknown_name(self, plugin_folder: Any) -> None:
+        plugin_folder.add("p", offering(("encoder", "egnine"), ("encoder", "other")))
+        with pytest.raises(UnknownNameError) as caught:
+            build(plugin_folder).get("encoder", "egnin")
+        assert str(caught.value) == (
+            "There is no encoder 'egnin'. Did you mean 'egnine'? Installed encoders: egnine, "
+            "other. If a plugin offers this encoder, install that first: "
+            "pip install matsciml-model-egnin"
+        )
+
+    @pytest.mark.parametrize(
+        ("kind", "hint"),
+        [
+            ("dataset", "pip install matsciml-data-mine"),
+            ("encoder", "pip install matsciml-model-mine"),
+            ("task-head", "pip install matsciml-head-mine"),
+            ("strategy", "pip install matsciml-strategy-mine"),
+            ("command", "install that plugin with pip."),
+            ("callback", "install that plugin with pip."),
+        ],
+    )
+    def test_install_hint(self, plugin_folder: Any, kind: str, hint: str) -> None:
+        with pytest.raises(UnknownNameError) as caught:
+            build(plugin_folder).get(kind, "mine")
+        assert str(caught.value).endswith(hint)
+        assert "none." in str(caught.value)
+
+    @pytest.mark.parametrize("name", ["two words", "a;b", "", "-r", "$(x)", "x/"])
+    def test_what_is_no_name_is_not_put_into_a_command(self, plugin_folder: Any, name: str) -> None:
+        with pytest.raises(UnknownNameError) as caught:
+            build(plugin_folder).get("dataset", name)
+        assert "pip install" not in str(caught.value)
+
+    def test_name_of_another_kind(self, plugin_folder: Any) -> None:
+        plugin_folder.add("p", offering(("dataset", "x"), ("strategy", "x")))
+        with pytest.raises(UnknownNameError) as caught:
+            build(plugin_folder).get("encoder", "x")
+        assert str(caught.value).endswith("'x' is the name of a dataset and a strategy.")
+
+    def test_plurals_read_well(self, plugin_folder: Any) -> None:
+        with pytest.raises(UnknownNameError, match="Installed strategies: none"):
+            build(plugin_folder).get("strategy", "x")
+
+    def test_without_a_kind(self, plugin_folder: Any) -> None:
+        plugin_folder.add("p", offering(("dataset", "mine")))
+        message = str(build(plugin_folder).unknown("mina"))
+        assert message.startswith("There is nothing called 'mina'. Did you mean 'mine'?")
+
+    def test_missing_requirement_of_a_component(self, plugin_folder: Any) -> None:
+        source = offering(("encoder", "x"), requires=["no-such-a>=2", "pluggy", "no-such-b"])
+        plugin_folder.add("p", source, version="0.4")
+        registry = build(plugin_folder)
+        assert [spec.name for spec in registry.specs("encoder")] == ["x"]
+        with pytest.raises(PluginLoadError) as caught:
+            registry.get("encoder", "x")
+        assert str(caught.value) == (
+            "The encoder 'x' of p 0.4 needs no-such-a>=2, which is not installed and needs "
+            "no-such-b, which is not installed. Run: pip install 'no-such-a>=2' 'no-such-b'"
+        )
+
+
+class TestQuarantinedNames:
+    @pytest.mark.parametrize("distribution", ["matsciml-data-mine", "something-else-mine"])
+    def test_name_of_the_entry_point(self, plugin_folder: Any, distribution: str) -> None:
+        plugin_folder.add(distribution, "1 / 0", version="0.2")
+        with pytest.raises(UnknownNameError) as caught:
+            build(plugin_folder).get("dataset", "mine")
+        message = str(caught.value)
+        assert f"installed but not in use: The plugin 'mine' of {distribution} 0.2" in message
+        assert "ZeroDivisionError" in message
+        assert "pip install matsciml-data-mine" not in message
+
+    def test_name_of_the_distribution(self, plugin_folder: Any) -> None:
+        plugin_folder.add("matsciml-strategy-multidata", "1 / 0", entry_point="other")
+        with pytest.raises(UnknownNameError, match="installed but not in use"):
+            build(plugin_folder).get("strategy", "multi-data")
+
+    def test_distribution_for_another_kind_is_not_blamed(self, plugin_folder: Any) -> None:
+        plugin_folder.add("matsciml-model-mine", "1 / 0")
+        with pytest.raises(UnknownNameError, match="pip install matsciml-data-mine"):
+            build(plugin_folder).get("dataset", "mine")
+
+    def test_without_a_kind_every_plugin_of_that_name_is_named(self, plugin_folder: Any) -> None:
+        plugin_folder.add("matsciml-model-mine", "1 / 0")
+        assert "of matsciml-model-mine 0.1.0" in str(build(plugin_folder).unknown("mine"))
+
+    def test_blocked_plugins_say_who_blocked_them(self, plugin_folder: Any) -> None:
+        plugin_folder.add("matsciml-data-mine", offering(("dataset", "mine")))
+        with pytest.raises(UnknownNameError) as caught:
+            build(plugin_folder, only=[]).get("dataset", "mine")
+        assert "MATSCIML_PLUGINS does not name it" in str(caught.value)
+
+
+class TestDuplicates:
+    @pytest.fixture
+    def registry(self, plugin_folder: Any) -> Registry:
+        plugin_folder.add("matsciml-data-one", offering(("dataset", "x"), ("dataset", "y")))
+        plugin_folder.add("matsciml-data-two", offering(("dataset", "x"), ("encoder", "y")))
+        return build(plugin_folder)
+
+    def test_are_listed(self, registry: Registry) -> None:
+        assert [spec.name for spec in registry.specs("dataset")] == ["x", "x", "y"]
+        (group,) = registry.duplicates()
+        assert [record.distribution for _, record in group] == [
+            "matsciml-data-one",
+            "matsciml-data-two",
+        ]
+
+    def test_raise_when_the_name_is_used(self, registry: Registry) -> None:
+        with pytest.raises(DuplicateNameError) as caught:
+            registry.get("dataset", "x")
+        assert str(caught.value) == (
+            "The dataset 'x' is offered by matsciml-data-one 0.1.0 and by matsciml-data-two "
+            "0.1.0; uninstall one (pip uninstall matsciml-data-two), or set MATSCIML_PLUGINS to "
+            "a comma-separated list of the distributions to use."
+        )
+
+    def test_do_not_disturb_other_names(self, registry: Registry) -> None:
+        assert registry.get("dataset", "y").name == "y"
+        assert registry.get("encoder", "y").name == "y"
+
+    def test_restricting_to_one_distribution_mends_it(self, plugin_folder: Any) -> None:
+        for name in ("one", "two"):
+            source = offering(("dataset", "x"))
+            plugin_folder.add(f"matsciml-data-{name}", source, entry_point="same")
+        registry = build(plugin_folder, only=["matsciml_data_two"])
+        spec = registry.get("dataset", "x")
+        assert registry.record_of(spec).distribution == "matsciml-data-two"
+
+
+class TestRestriction:
+    @pytest.fixture
+    def folder(self, plugin_folder: Any) -> Any:
+        for name in ("one", "two", "three"):
+            plugin_folder.add(f"matsciml-data-{name}", offering(("dataset", name)))
+        return plugin_folder
+
+    @pytest.mark.parametrize(
+        ("variable", "expected"),
+        [
+            (None, ["one", "three", "two"]),
+            ("", []),
+            (" , ", []),
+            ("one", ["one"]),
+            ("one, two", ["one", "two"]),
+            ("matsciml-data-three", ["three"]),
+            ("Matsciml_Data.Three", ["three"]),
+            ("nobody", []),
+        ],
+    )
+    def test_environment(
+        self,
+        folder: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        variable: str | None,
+        expected: list[str],
+    ) -> None:
+        if variable is not None:
+            monkeypatch.setenv("MATSCIML_PLUGINS", variable)
+        registry = build(folder)
+        assert [spec.name for spec in registry.specs("dataset")] == expected
+        assert len(registry.plugins) == 3
+
+    def test_argument_wins_over_the_environment(
+        self, folder: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MATSCIML_PLUGINS", "one")
+        assert [one.name for one in build(folder, only=["two"]).specs("dataset")] == ["two"]
+
+    def test_blocked_plugins_are_not_imported(self, plugin_folder: Any) -> None:
+        package = plugin_folder.add("matsciml-data-mine", "1 / 0")
+        (record,) = build(plugin_folder, only=[]).plugins
+        assert record.state == "blocked"
+        assert f"{package}.plugin" not in sys.modules
+
+
+class TestStrict:
+    def test_argument(self, plugin_folder: Any) -> None:
+        plugin_folder.add("matsciml-data-bad", "1 / 0")
+        with pytest.raises(
+            PluginLoadError, match=r"plugin 'bad' of matsciml-data-bad 0\.1\.0 cannot"
+        ):
+            build(plugin_folder, strict=True)
+
+    def test_environment(self, plugin_folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        plugin_folder.add("matsciml-data-bad", "1 / 0")
+        monkeypatch.setenv("MATSCIML_STRICT", "1")
+        with pytest.raises(PluginLoadError):
+            build(plugin_folder)
+
+    def test_argument_wins_over_the_environment(
+        self, plugin_folder: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plugin_folder.add("matsciml-data-bad", "1 / 0")
+        monkeypatch.setenv("MATSCIML_STRICT", "1")
+        assert build(plugin_folder, strict=False).plugins[0].state == "failed"
+
+    def test_blocked_and_good_plugins_are_fine(self, plugin_folder: Any) -> None:
+        plugin_folder.add("matsciml-data-bad", "1 / 0")
+        plugin_folder.add("matsciml-data-good", offering(("dataset", "x")))
+        assert build(plugin_folder, strict=True, only=["good"]).get("dataset", "x").name == "x"
+
+
+class TestLifecycle:
+    def test_hooks_reach_every_plugin(
+        self, plugin_folder: Any, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for name in ("one", "two"):
+            plugin_folder.add(
+                f"p-{name}",
+                "from matsciml_core import hookimpl\n"
+                f"@hookimpl\ndef matsciml_before_fit(run):\n    print('{name}', run)\n",
+            )
+        build(plugin_folder).hook.matsciml_before_fit(run="R")
+        assert sorted(capsys.readouterr().out.split("\n")) == ["", "one R", "two R"]
+
+    def test_registration_hooks_are_not_called_again(
+        self, plugin_folder: Any, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        plugin_folder.add(
+            "p",
+            "import sys\nfrom matsciml_core import hookimpl\n"
+            "@hookimpl\ndef matsciml_datasets():\n    print('called')\n    return []\n",
+        )
+        registry = build(plugin_folder)
+        registry.specs("dataset")
+        registry.find("x")
+        assert capsys.readouterr().err.count("called") == 1
+
+
+class TestTrace:
+    def test_prints_calls_and_results(
+        self,
+        plugin_folder: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        plugin_folder.add("p-mine", offering(("dataset", "x")))
+        monkeypatch.setenv("MATSCIML_TRACE", "1")
+        registry = build(plugin_folder)
+        registry.hook.matsciml_before_fit(run="R")
+        error = capsys.readouterr().err
+        assert "matsciml: matsciml_datasets() -> mine" in error
+        assert "matsciml: matsciml_datasets returned" in error
+        assert "matsciml_before_fit" not in error  # nobody implements it
+
+    def test_prints_what_a_hook_raises(
+        self,
+        plugin_folder: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        plugin_folder.add(
+            "p-mine",
+            "from matsciml_core import hookimpl\n"
+            "@hookimpl\ndef matsciml_before_fit(run):\n    raise ValueError(run)\n",
+        )
+        monkeypatch.setenv("MATSCIML_TRACE", "yes")
+        registry = build(plugin_folder)
+        with pytest.raises(ValueError, match="R"):
+            registry.hook.matsciml_before_fit(run="R")
+        assert "matsciml: matsciml_before_fit raised ValueError('R')" in capsys.readouterr().err
+
+    def test_is_silent_otherwise(
+        self, plugin_folder: Any, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        plugin_folder.add("p-mine", offering(("dataset", "x")))
+        build(plugin_folder)
+        assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("1", True), ("yes", True), ("0", False), ("", False), ("False", False), (" off ", False)],
+)
+def test_flag(monkeypatch: pytest.MonkeyPatch, value: str, expected: bool) -> None:
+    monkeypatch.setenv("SOME_FLAG", value)
+    assert flag("SOME_FLAG") is expected
+
+
+def test_names_tell_unset_from_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOME_NAMES", raising=False)
+    assert names("SOME_NAMES") is None
+    monkeypatch.setenv("SOME_NAMES", "")
+    assert names("SOME_NAMES") == ()
+
+
+def test_the_core_re_exports_the_registry_without_building_one() -> None:
+    assert matsciml_core.build_registry is build_registry
+    assert matsciml_core.Registry is Registry
+
+
+def test_nothing_heavy_is_imported() -> None:
+    code = (
+        "import sys, matsciml_core\n"
+        "matsciml_core.build_registry(path=[]).offers()\n"
+        "heavy = {'torch', 'numpy', 'pydantic', 'pytorch_lightning', 'lightning', 'pymatgen'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr

@@ -1,0 +1,119 @@
+"""Comparing requirements with what is installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import matsciml_core
+from matsciml_core.registry._requirements import CORE, InstalledVersions, unmet
+
+
+@pytest.fixture
+def installed(plugin_folder: Any) -> InstalledVersions:
+    for name, version in {
+        "one": "1.4.2",
+        "Two.Parts": "2.0",
+        "dev": "3.0.dev1",
+        "local": "2.13.0+cpu",
+        "odd": "2019a-unparsable!",
+    }.items():
+        plugin_folder.add_metadata(name, None, version=version)
+    return InstalledVersions(plugin_folder.search)
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        "one",
+        "one>=1.4,<2",
+        "ONE~=1.4",
+        "two_parts==2.0",
+        "two-parts[extra]>=2",
+        "dev>=2.9",
+        "local>=2.6",
+        "local==2.13.0",
+        "missing; python_version<'3'",
+        "missing>=1; extra=='docs'",
+        "one @ https://example.org/one.whl",
+        "odd>=5",
+    ],
+)
+def test_met(installed: InstalledVersions, requirement: str) -> None:
+    assert unmet([requirement], installed) == ()
+
+
+@pytest.mark.parametrize(
+    ("requirement", "reason", "mend"),
+    [
+        (
+            "missing>=1",
+            "needs missing>=1, which is not installed",
+            "pip install 'missing>=1'",
+        ),
+        (
+            "missing; python_version>'3'",
+            "needs missing, which is not installed",
+            "pip install 'missing'",
+        ),
+        ("one>=2", "needs one>=2, and 1.4.2 is installed", "pip install 'one>=2'"),
+        ("one==1.5.*", "needs one==1.5.*, and 1.4.2 is installed", "pip install 'one==1.5.*'"),
+        ("one~=1.6", "needs one~=1.6, and 1.4.2 is installed", "pip install 'one~=1.6'"),
+        ("one<1.2", "needs one<1.2, and 1.4.2 is installed", "pip install --upgrade dist"),
+        ("one==1.2", "needs one==1.2, and 1.4.2 is installed", "pip install --upgrade dist"),
+        ("one!=1.4.2", "needs one!=1.4.2, and 1.4.2 is installed", "pip install --upgrade dist"),
+        (
+            "no such thing!",
+            "has the requirement 'no such thing!', which cannot be read",
+            "pip install --upgrade dist",
+        ),
+    ],
+)
+def test_unmet(installed: InstalledVersions, requirement: str, reason: str, mend: str) -> None:
+    (problem,) = unmet([requirement], installed)
+    assert problem.reason == reason
+    assert problem.mend("dist") == mend
+
+
+def test_bounds_on_both_sides_tell_too_old_from_too_new(installed: InstalledVersions) -> None:
+    too_old, too_new = unmet(["one>=1.5,<2", "one>=1.0,<1.3"], installed)
+    assert too_old.mend("dist") == "pip install 'one<2,>=1.5'"
+    assert too_new.mend("dist") == "pip install --upgrade dist"
+
+
+def test_all_problems_are_reported_in_order(installed: InstalledVersions) -> None:
+    found = unmet(["missing-b", "one", "missing-a"], installed)
+    assert [problem.requirement for problem in found] == ["missing-b", "missing-a"]
+
+
+def test_the_core_that_runs_is_the_one_that_counts(plugin_folder: Any) -> None:
+    plugin_folder.add_metadata(CORE, None, version="99.0")
+    assert InstalledVersions(plugin_folder.search).version(CORE) == matsciml_core.__version__
+
+
+def test_installed_packages_are_found_without_a_path() -> None:
+    assert InstalledVersions().version("pytest") == pytest.__version__
+
+
+def test_left_overs_without_metadata_are_not_installed(plugin_folder: Any) -> None:
+    (plugin_folder.path / "leftover-1.0.dist-info").mkdir()
+    assert InstalledVersions(plugin_folder.search).version("leftover") is None
+
+
+def test_egg_info_counts_as_installed(plugin_folder: Any) -> None:
+    plugin_folder.write("old_style.egg-info/PKG-INFO", "Name: old-style\nVersion: 4.2\n")
+    assert InstalledVersions(plugin_folder.search).version("old-style") == "4.2"
+
+
+def test_requires_reads_the_metadata(plugin_folder: Any) -> None:
+    plugin_folder.add_metadata("dist", None, requires=["a>1", "b; extra=='x'"])
+    versions = InstalledVersions(plugin_folder.search)
+    assert versions.requires("dist") == ("a>1", "b; extra=='x'")
+    assert versions.requires("no-such-dist") is None
+
+
+def test_each_version_is_looked_up_once(installed: InstalledVersions, plugin_folder: Any) -> None:
+    assert installed.version("one") == "1.4.2"
+    (plugin_folder.path / "one-1.4.2.dist-info" / "METADATA").unlink()
+    assert installed.version("one") == "1.4.2"

@@ -1,0 +1,202 @@
+"""The records that plugins return, and the units of labels."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, get_args
+
+import pytest
+
+from matsciml_core.errors import (
+    MatSciMLError,
+    PluginLoadError,
+    RegistryError,
+    UnitError,
+    closest,
+    did_you_mean,
+)
+from matsciml_core.registry import specs
+from matsciml_core.registry.hooks import MatSciMLSpecs
+from matsciml_core.registry.specs import (
+    DatasetSpec,
+    EncoderCapabilities,
+    EncoderSpec,
+    Reference,
+    StrategySpec,
+    TargetInfo,
+    TargetKind,
+    TaskHeadSpec,
+)
+from matsciml_core.registry.units import _ALIASES, UNITS, canonical_unit
+
+BASIC: dict[str, Any] = {"name": "mine", "summary": "Mine.", "target": "pkg.module:Class"}
+
+
+class TestSpec:
+    @pytest.mark.parametrize("name", ["mp", "multi-data", "s2ef", "a", "9x", "x_1.0+b"])
+    def test_good_names(self, name: str) -> None:
+        assert DatasetSpec(**{**BASIC, "name": name}).name == name
+
+    @pytest.mark.parametrize("name", ["", "MP", "-x", "two words", "ä", "x/y", "x:y", "x\n"])
+    def test_bad_names(self, name: str) -> None:
+        with pytest.raises(RegistryError, match="not a valid encoder name"):
+            EncoderSpec(**{**BASIC, "name": name})
+
+    @pytest.mark.parametrize(
+        "text", ["module", "a.b", "a:b:c", "a:b.c", ":C", "a:", "1a:B", "a b:C"]
+    )
+    @pytest.mark.parametrize("field", ["target", "config"])
+    def test_bad_import_strings(self, field: str, text: str) -> None:
+        with pytest.raises(RegistryError, match=r"package\.module:Class"):
+            StrategySpec(**{**BASIC, field: text})
+
+    def test_is_frozen_and_keyword_only(self) -> None:
+        spec = DatasetSpec(**BASIC)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            spec.name = "other"  # type: ignore[misc]
+        with pytest.raises(TypeError):
+            DatasetSpec("mine", "Mine.", "a:B")  # type: ignore[misc]
+
+    def test_load_imports_the_class(self) -> None:
+        spec = DatasetSpec(**{**BASIC, "target": "collections:OrderedDict", "config": "json:loads"})
+        assert spec.load().__name__ == "OrderedDict"
+        config = spec.load_config()
+        assert config is not None
+        assert config.__name__ == "loads"
+
+    def test_nothing_to_set(self) -> None:
+        assert DatasetSpec(**BASIC).load_config() is None
+
+    @pytest.mark.parametrize(
+        ("target", "cause"),
+        [
+            ("no_such_module:X", "ModuleNotFoundError"),
+            ("collections:NoSuchClass", "AttributeError"),
+        ],
+    )
+    def test_load_failures_are_one_sentence(self, target: str, cause: str) -> None:
+        spec = EncoderSpec(**{**BASIC, "target": target})
+        with pytest.raises(PluginLoadError, match=f"encoder 'mine' .* '{target}': {cause}.*doctor"):
+            spec.load()
+
+    def test_suggested_training_settings_cannot_be_changed(self) -> None:
+        given = {"learning_rate": 1e-3}
+        spec = EncoderSpec(**BASIC, training=given)
+        given["learning_rate"] = 5
+        assert spec.training["learning_rate"] == 1e-3
+        with pytest.raises(TypeError):
+            spec.training["learning_rate"] = 5  # type: ignore[index]
+
+    def test_every_kind_is_named(self) -> None:
+        kinds = {one.kind for one in specs.Spec.__subclasses__()}
+        assert kinds == {"dataset", "encoder", "task-head", "strategy", "command", "callback"}
+
+    def test_defaults_promise_the_least_surprise(self) -> None:
+        assert EncoderSpec(**BASIC).capabilities == EncoderCapabilities()
+        assert EncoderCapabilities().smooth_cutoff is False
+        assert StrategySpec(**BASIC).max_tasks is None
+
+    def test_a_head_must_say_what_it_can_train(self) -> None:
+        with pytest.raises(TypeError, match="target_kinds"):
+            TaskHeadSpec(**BASIC)
+
+
+class TestTargetInfo:
+    def test_unit_is_brought_into_its_canonical_spelling(self) -> None:
+        assert TargetInfo(name="f", kind="forces", unit="ev/A", per_atom=True).unit == "eV/Å"
+
+    @pytest.mark.parametrize(
+        ("fields", "message"),
+        [
+            ({"kind": "vector", "unit": "eV"}, "has the kind 'vector'; use one of scalar"),
+            ({"kind": "scalar", "unit": "class"}, "belongs to binary and multiclass"),
+            ({"kind": "binary", "unit": "eV"}, "belongs to binary and multiclass"),
+            ({"kind": "forces", "unit": "eV/Å"}, "per_atom=True"),
+            ({"kind": "multiclass", "unit": "class"}, "needs num_classes"),
+            ({"kind": "scalar", "unit": "hartree"}, "'hartree', which is not one of"),
+        ],
+    )
+    def test_contradictions(self, fields: dict[str, Any], message: str) -> None:
+        with pytest.raises(MatSciMLError, match=message) as caught:
+            TargetInfo(name="label", **fields)
+        assert "'label'" in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("kind", "width"), [("scalar", 1), ("forces", 3), ("stress", 9), ("energy", 1)]
+    )
+    def test_width(self, kind: TargetKind, width: int) -> None:
+        target = TargetInfo(name="x", kind=kind, unit="eV", per_atom=kind == "forces")
+        assert target.width == width
+        assert not target.is_class
+
+    def test_classes(self) -> None:
+        assert TargetInfo(name="x", kind="binary", unit="class").is_class
+        assert TargetInfo(name="x", kind="multiclass", unit="class", num_classes=7).is_class
+
+    def test_kinds_are_documented(self) -> None:
+        assert len(get_args(TargetKind)) == 7
+
+
+class TestUnits:
+    @pytest.mark.parametrize("unit", UNITS)
+    def test_canonical_units_stay(self, unit: str) -> None:
+        assert canonical_unit(unit, label="x") == unit
+
+    def test_aliases_lead_to_canonical_units(self) -> None:
+        assert set(_ALIASES.values()) <= set(UNITS)
+        assert all(alias == alias.lower() for alias in _ALIASES)
+
+    @pytest.mark.parametrize(
+        ("written", "unit"),
+        [("EV/ATOM", "eV/atom"), (" eV/A^3 ", "eV/Å³"), ("", "dimensionless"), ("1/cm", "cm⁻¹")],
+    )
+    def test_aliases(self, written: str, unit: str) -> None:
+        assert canonical_unit(written, label="x") == unit
+
+    @pytest.mark.parametrize("unit", ["kcal/mol", "meV", "Ha", "eV/"])
+    def test_foreign_units_are_never_converted(self, unit: str) -> None:
+        with pytest.raises(UnitError, match="Convert the label"):
+            canonical_unit(unit, label="x")
+
+
+class TestReference:
+    def test_bibtex(self) -> None:
+        reference = Reference(
+            key="a2020", authors="A, B and C, D", title="On NaCl", venue="J. Salt 1, 2", year=2020
+        )
+        assert reference.bibtex() == (
+            "@article{a2020,\n  author = {A, B and C, D},\n  title = {{On NaCl}},\n"
+            "  journal = {J. Salt 1, 2},\n  year = {2020}\n}"
+        )
+
+    def test_bibtex_with_doi(self) -> None:
+        reference = Reference(key="k", authors="A", title="T", venue="V", year=1, doi="10.1/x")
+        assert "doi = {10.1/x}" in reference.bibtex()
+
+
+class TestHooks:
+    def names(self) -> list[str]:
+        return [name for name in vars(MatSciMLSpecs) if name.startswith("matsciml_")]
+
+    def test_every_hook_is_specified_and_documented(self) -> None:
+        for name in self.names():
+            hook = getattr(MatSciMLSpecs, name)
+            assert hasattr(hook, "matsciml_spec"), name
+            assert "@hookimpl" in hook.__doc__, name
+            assert "versionadded" in hook.__doc__, name
+
+    def test_registration_hooks_cannot_be_called_as_they_are(self) -> None:
+        for name in self.names():
+            if not name.startswith(("matsciml_before", "matsciml_after")):
+                with pytest.raises(NotImplementedError):
+                    getattr(MatSciMLSpecs(), name)()
+
+    def test_hooks_take_few_arguments(self) -> None:
+        for name in self.names():
+            assert getattr(MatSciMLSpecs, name).__code__.co_argcount <= 4, name
+
+
+def test_closest_name() -> None:
+    assert closest("megnett", ["egnn", "megnet"]) == "megnet"
+    assert closest("zzz", ["egnn", "megnet"]) is None
+    assert did_you_mean("zzz", []) == ""
