@@ -7,6 +7,7 @@ import json
 import math
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -144,7 +145,7 @@ def hardware(device: torch.device) -> dict[str, Any]:
 
 def command_line() -> str:
     """Return the command that started this process, as a person would type it."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def _fresh(folder: Path) -> Path:

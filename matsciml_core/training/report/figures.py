@@ -28,7 +28,7 @@ MOST_POINTS = 500
 """More points than this are drawn as a density."""
 _CELLS = 36
 """Hexagons along an axis of a density plot."""
-_BINS = 41
+_MOST_BINS = 41
 
 
 def parity(
@@ -70,7 +70,9 @@ def parity(
 def error_histogram(prefix: str, values: Predictions, summary: ErrorSummary, unit: str) -> Drawing:
     """Draw how the errors are distributed, over the central 98 %."""
     reach = float(np.quantile(np.abs(values.errors), 0.98)) or 1.0
-    heights, edges = np.histogram(values.errors, bins=_BINS, range=(-reach, reach))
+    # An odd number, so that the middle bin has zero in its middle.
+    bins = min(_MOST_BINS, 2 * round(len(values.errors) ** 0.5) + 1)
+    heights, edges = np.histogram(values.errors, bins=bins, range=(-reach, reach))
     hidden = len(values.errors) - int(heights.sum())
     with _svg.drawing_settings():
         figure, axes = _svg.new_axes()

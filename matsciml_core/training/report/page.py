@@ -82,12 +82,16 @@ def _context(run: RunFiles) -> dict[str, Any]:
 def _title(run: RunFiles) -> str:
     """Return encoder, datasets and targets, for example ``megnet on mp: band gap``."""
     targets = read_targets(run)
-    encoder = run.config.get("encoder")
-    name = encoder.get("name") if isinstance(encoder, dict) else None
-    datasets = " + ".join(run.part("datasets"))
-    who = " on ".join(part for part in (str(name or ""), datasets) if part)
+    encoders, datasets = (_names(run.config.get(key)) for key in ("encoder", "datasets"))
+    who = " on ".join(" + ".join(names) for names in (encoders, datasets) if names)
     what = targets[0].title if len(targets) == 1 else f"{len(targets)} targets" if targets else ""
     return ": ".join(part for part in (who, what) if part) or run.name
+
+
+def _names(components: object) -> list[str]:
+    """Return the names of one or several components of the configuration."""
+    listed = components if isinstance(components, list) else [components]
+    return [str(item["name"]) for item in listed if isinstance(item, dict) and "name" in item]
 
 
 def _when(run: RunFiles) -> str:
