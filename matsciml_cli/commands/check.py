@@ -1,0 +1,127 @@
+"""``matsciml check``: test a component against what it promises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from matsciml_cli._completion import complete_kinds, complete_names
+from matsciml_cli._console import STYLES, Row, on_terminal, warn, write_json, write_table
+from matsciml_cli._state import registry_of
+from matsciml_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from matsciml_core.registry.manager import Registry
+    from matsciml_core.registry.specs import Spec
+    from matsciml_core.testing.scorecard import Scorecard
+
+SCHEMA = 1
+"""Grows when a key of the JSON output changes its meaning or goes away."""
+CHECKED = ("dataset", "encoder", "task-head", "strategy")
+"""The kinds of component that have checks."""
+_MARKS = {"passed": "✓", "failed": "✗", "warning": "!", "skipped": "–"}
+_STYLE_OF = {"failed": STYLES["failed"], "warning": STYLES["warning"], "skipped": STYLES["blocked"]}
+
+
+def check(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(help="Name of the component.", autocompletion=complete_names())
+    ],
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--kind",
+            "-k",
+            help="Its kind, where several kinds have the name.",
+            autocompletion=complete_kinds,
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", help="A setting as KEY=VALUE, for example preset=small."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Start no processes, and take small samples.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Test a component against what it promises; exit with 1 where a promise is broken.
+
+    The JSON has the keys `schema` (1), `kind`, `name`, `passed`, `counts` and `checks`. A check
+    has `check`, `result` (`passed`, `failed`, `warning` or `skipped`), `measured`, `tolerance`,
+    `promise`, `explanation`, `seconds` and `reference`.
+    """
+    spec = _find(registry_of(context), name, kind)
+    scorecard = _run(spec, _settings(spec.kind, overrides or []), quick=quick)
+    if as_json:
+        write_json({"schema": SCHEMA, "passed": scorecard.passed, **scorecard.as_dict()})
+    else:
+        _show(scorecard)
+    if not scorecard.passed:
+        raise typer.Exit(1)
+
+
+def _settings(kind: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the component's settings, written as ``KEY=VALUE`` or, as for ``run``, in full.
+
+    ``width=4`` and ``encoder.width=4`` mean the same for an encoder.
+    """
+    from matsciml_core.training.config import parse_overrides  # noqa: PLC0415 - heavy
+
+    settings = parse_overrides(overrides)
+    section = settings.pop(kind.removeprefix("task-"), {})
+    return {**section, **settings} if isinstance(section, Mapping) else settings
+
+
+def _find(registry: Registry, name: str, kind: str | None) -> Spec:
+    """Return the record of the component that the user means."""
+    if kind is not None:
+        return registry.get(kind, name)
+    kinds = {spec.kind for spec, _ in registry.find(name)}
+    known = [one for one in CHECKED if one in kinds]
+    if not known:
+        raise registry.unknown(name)
+    if len(known) > 1:
+        raise ConfigError(
+            f"'{name}' is a {' and a '.join(known)}; say which with '--kind {known[0]}'."
+        )
+    return registry.get(known[0], name)
+
+
+def _run(spec: Spec, options: Mapping[str, Any], *, quick: bool) -> Scorecard:
+    from matsciml_core.testing.scorecard import run_checks, subject_of  # noqa: PLC0415 - torch
+
+    subject = subject_of(spec, options, quick=quick)
+    if not on_terminal():
+        return run_checks(subject)
+    from rich.console import Console  # noqa: PLC0415 - only on a terminal
+
+    with Console(stderr=True).status(f"Checking {spec.kind} {spec.name}") as status:
+        return run_checks(
+            subject,
+            before_each=lambda one: status.update(f"Checking {spec.kind} {spec.name}: {one.name}"),
+        )
+
+
+def _show(scorecard: Scorecard) -> None:
+    rows = [
+        Row(
+            (
+                _MARKS[row.result],
+                row.check,
+                row.measured or "–",
+                row.tolerance or "–",
+                row.explanation,
+            ),
+            _STYLE_OF.get(row.result, ""),
+        )
+        for row in scorecard.rows
+    ]
+    write_table(rows, header=("", "check", "measured", "tolerance", "promise, or what is wrong"))
+    for row in scorecard.rows:
+        if row.result in ("failed", "warning"):
+            warn(f"{row.check}: {row.promise} See {row.reference}")
+    print(f"{scorecard.kind} {scorecard.name}: {scorecard.summary()}")

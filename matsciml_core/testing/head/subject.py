@@ -1,0 +1,195 @@
+"""The task head under test, with made-up labels and embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from matsciml_core.data.neighbours import attach_neighbours
+from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.encoder import Embedding, Neighbourhood
+from matsciml_core.interfaces.head import TaskHead, Values
+from matsciml_core.registry.specs import TargetInfo, TargetKind, TaskHeadSpec
+from matsciml_core.testing import transforms
+from matsciml_core.testing.checks import SEED, Broken, NotApplicable
+from matsciml_core.testing.crystals import all_crystals
+from matsciml_core.testing.examples import ExampleEncoder, ExampleEncoderConfig, mean_over_atoms
+from matsciml_core.testing.subject import Subject, stir_zeros
+
+ATOM_WIDTH, CRYSTAL_WIDTH = 12, 20
+"""Different, so that a head that mixes them up fails."""
+_TOGETHER: tuple[TargetKind, ...] = ("energy", "forces", "stress")
+_ALONE: tuple[TargetKind, ...] = ("scalar", "binary", "multiclass")
+_UNITS = {"energy": "eV", "forces": "eV/Å", "stress": "eV/Å³", "scalar": "eV/atom"}
+_CRYSTALS = 16
+_MISSING_EVERY = 4
+
+Targets = tuple[TargetInfo, ...]
+
+
+@dataclass
+class Bench:
+    """A fitted head in double precision with one labelled batch, a quarter of it unlabelled."""
+
+    head: TaskHead
+    batch: CrystalBatch
+    embed: torch.nn.Module
+
+    def __post_init__(self) -> None:
+        """Let positions and cell carry gradients where the head asks for them."""
+        if self.head.needs_position_gradient:
+            self.batch = replace(
+                self.batch,
+                positions=self.batch.positions.clone().requires_grad_(),
+                cell=self.batch.cell.clone().requires_grad_(),
+            )
+
+    @property
+    def names(self) -> str:
+        """The targets, for messages."""
+        return "+".join(info.name for info in self.head.targets)
+
+    def embedding(self) -> Embedding:
+        """Return the embedding of the batch, with a graph."""
+        embedding: Embedding = self.embed(self.batch)
+        return embedding
+
+    def predict(self) -> dict[str, Tensor]:
+        """Return the prediction in the head's own space, with a graph."""
+        prediction: dict[str, Tensor] = self.head(self.embedding(), self.batch)
+        return prediction
+
+    def physical(self) -> dict[str, Tensor]:
+        """Return the prediction in physical units, without a graph."""
+        values = self.head.to_physical(self.predict(), self.batch)
+        return {name: value.detach() for name, value in values.items()}
+
+    def leaves(self) -> dict[str, Tensor]:
+        """Return the prediction as leaves that collect the gradient of the loss."""
+        return {name: value.detach().requires_grad_() for name, value in self.predict().items()}
+
+    def loss(self, prediction: Values, target: Values | None = None) -> Tensor:
+        """Return the loss of a prediction, with the batch's own labels unless others are given."""
+        target = self.head.normalise(self.batch) if target is None else target
+        return self.head.loss(prediction, target, self.head.mask(self.batch))
+
+    def is_plain(self, info: TargetInfo, prediction: Values) -> bool:
+        """Return whether a prediction is simply a normalised label, of the same shape."""
+        shape = self.batch.targets[info.name].shape
+        return not info.is_class and prediction[info.name].shape == shape
+
+
+@dataclass
+class TaskHeadSubject(Subject):
+    """A task head under test."""
+
+    @property
+    def declared(self) -> TaskHeadSpec:
+        """What the plugin declares."""
+        if not isinstance(self.spec, TaskHeadSpec):
+            raise TypeError(f"'{self.spec.name}' is of the kind {self.spec.kind}, not task head.")
+        return self.spec
+
+    @cached_property
+    def groups(self) -> list[Targets]:
+        """The targets to build heads for: one by one, but energy, forces and stress together."""
+        kinds = self.declared.target_kinds
+        together = tuple(self._info(kind) for kind in _TOGETHER if kind in kinds)
+        groups: list[Targets] = [(self._info(kind),) for kind in _ALONE if kind in kinds]
+        return [*groups, together] if together else groups
+
+    def benches(self) -> Iterator[Bench]:
+        """Yield a fitted head with a batch for each group of targets.
+
+        Raises:
+            NotApplicable: The head trains none of the kinds that the checks know.
+        """
+        if not self.groups:
+            raise NotApplicable("Heads for whole structures have no checks yet.")
+        for group in self.groups:
+            yield self.bench(group)
+
+    def bench(self, group: Targets, *, fitted: bool = True) -> Bench:
+        """Return a head for some targets with a batch."""
+        head, embed = self.build(group).double().eval(), _Embed().double()
+        batch = labelled_batch(group)
+        if fitted:
+            head.fit(iter([batch.without_edges()]))
+        return Bench(head=head, batch=batch, embed=embed)
+
+    def build(self, group: Targets, *, seed: int = SEED) -> TaskHead:
+        """Return a new head."""
+        with torch.random.fork_rng(devices=()):
+            torch.default_generator.manual_seed(seed)
+            head = self.component(group, ATOM_WIDTH, CRYSTAL_WIDTH, self.config)
+            if not isinstance(head, TaskHead):
+                raise Broken(f"{self.component.__name__} is not a subclass of TaskHead.")
+            stir_zeros(head)
+        return head
+
+    def prepare(self) -> None:
+        """Build a head for each group of targets."""
+        for group in self.groups:
+            self.build(group)
+
+    def _info(self, kind: TargetKind) -> TargetInfo:
+        units = getattr(self.component, "units", {}).get(kind)
+        unit = "class" if kind in ("binary", "multiclass") else _UNITS[kind]
+        return TargetInfo(
+            name=f"example_{kind}",
+            kind=kind,
+            unit=units[0] if units else unit,
+            per_atom=kind == "forces",
+            num_classes=3 if kind == "multiclass" else None,
+        )
+
+
+class _Embed(torch.nn.Module):
+    """An encoder with different widths for atoms and crystals."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=()):
+            torch.default_generator.manual_seed(SEED)
+            self.encoder = ExampleEncoder()
+            self.atoms = torch.nn.Linear(16, ATOM_WIDTH)
+            self.crystals = torch.nn.Linear(16, CRYSTAL_WIDTH)
+
+    def forward(self, batch: CrystalBatch) -> Embedding:
+        atoms = self.encoder(batch).atoms
+        crystals = mean_over_atoms(torch.tanh(self.crystals(atoms)), batch)
+        return Embedding(atoms=torch.tanh(self.atoms(atoms)), crystals=crystals)
+
+
+def labelled_batch(group: Targets) -> CrystalBatch:
+    """Return crystals of several sizes with random labels; every fourth crystal has none."""
+    random = np.random.default_rng(SEED)
+    samples = []
+    for number in range(_CRYSTALS):
+        crystal = all_crystals()[number % 4]
+        moved = transforms.displace(crystal, 0.05 * random.normal(size=(crystal.num_atoms, 3)))
+        labels = {info.name: _label(info, moved, random) for info in group}
+        missing = number % _MISSING_EVERY == 1
+        samples.append(replace(moved, id=str(number), labels={} if missing else labels))
+    return connected(samples, group)
+
+
+def connected(samples: Sequence[Crystal], targets: Targets) -> CrystalBatch:
+    """Return crystals as a batch with the edges that the embedding is made from."""
+    batch = CrystalBatch.from_crystals(samples, targets)
+    return attach_neighbours(batch, Neighbourhood(cutoff=ExampleEncoderConfig().cutoff))
+
+
+def _label(info: TargetInfo, crystal: Crystal, random: np.random.Generator) -> object:
+    if info.is_class:
+        return int(random.integers(info.num_classes or 2))
+    if info.kind == "energy":
+        return crystal.num_atoms * random.normal(-4.0, 0.5)
+    shape: tuple[int, ...] = (3, 3) if info.kind == "stress" else ()
+    shape = (crystal.num_atoms, 3) if info.per_atom else shape
+    return random.normal(-2.0 if info.kind == "scalar" else 0.0, 1.5, size=shape)

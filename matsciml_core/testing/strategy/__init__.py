@@ -1,0 +1,24 @@
+"""The checks of a strategy, in the order of the scorecard."""
+
+from __future__ import annotations
+
+from matsciml_core.testing.checks import Check
+from matsciml_core.testing.strategy import conduct, gradients
+
+CHECKS: tuple[Check, ...] = (
+    conduct.construction,
+    conduct.limits,
+    gradients.single_task,
+    gradients.heads_keep_their_gradient,
+    gradients.task_order,
+    gradients.scales,
+    gradients.zero_gradient,
+    gradients.identical_tasks,
+    gradients.opposed_tasks,
+    gradients.accumulation,
+    gradients.missing_task,
+    gradients.unused_and_frozen,
+    conduct.loss_to_log,
+    conduct.no_stale_graph,
+    conduct.save_and_load,
+)
