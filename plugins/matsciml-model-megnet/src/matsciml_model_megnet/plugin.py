@@ -1,0 +1,39 @@
+"""What the registry learns about this plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from matsciml_core import EncoderCapabilities, EncoderSpec, Reference, hookimpl
+
+
+@hookimpl
+def matsciml_encoders() -> Iterable[EncoderSpec]:
+    """Offer MEGNet."""
+    yield EncoderSpec(
+        name="megnet",
+        summary="MEGNet: graph network with edge, atom and crystal features, Set2Set read-out.",
+        target="matsciml_model_megnet.encoder:MEGNet",
+        config="matsciml_model_megnet.config:MEGNetConfig",
+        licence="MIT",
+        capabilities=EncoderCapabilities(
+            symmetry="E(3)",
+            neighbours="radius",
+            supercell=True,
+            smooth_cutoff=False,
+            presets=("mp2018", "table7"),
+        ),
+        training={"learning_rate": 2e-3, "schedule": "one-cycle", "batch_size": 32},
+        references=(
+            Reference(
+                key="chen2019megnet",
+                authors="Chen, Chi and Ye, Weike and Zuo, Yunxing and Zheng, Chen "
+                "and Ong, Shyue Ping",
+                title="Graph Networks as a Universal Machine Learning Framework for Molecules "
+                "and Crystals",
+                venue="Chemistry of Materials 31, 3564-3572",
+                year=2019,
+                doi="10.1021/acs.chemmater.9b01294",
+            ),
+        ),
+    )
