@@ -11,6 +11,7 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, R2Score
 
 from matsciml_core import CrystalBatch, Embedding, TargetInfo, TaskHead, Values, label_mask
 from matsciml_core.errors import ConfigError, DataError
+from matsciml_head_property.composition import ELEMENTS, CompositionFit, composition_values
 from matsciml_head_property.config import RegressionConfig
 
 SMALLEST_SPREAD = 1e-8
@@ -41,6 +42,9 @@ class RegressionHead(TaskHead):
     """Standard deviation of the training labels, 0-dimensional float64, in their unit."""
     median: Tensor
     """Median of the training labels, 0-dimensional float64, in their unit."""
+    coefficients: Tensor
+    """What composition alone says: a number per element, ``(119,)`` float64, in the label's unit.
+    A trivial predictor to compare with; training does not use it."""
 
     def __init__(
         self,
@@ -60,6 +64,7 @@ class RegressionHead(TaskHead):
         self.layers = _perceptron(crystal_width, self.settings)
         for name, value in (("mean", 0.0), ("std", 1.0), ("median", 0.0)):
             self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
+        self.register_buffer("coefficients", torch.zeros(ELEMENTS, dtype=torch.float64))
 
     @property
     def target(self) -> TargetInfo:
@@ -67,28 +72,36 @@ class RegressionHead(TaskHead):
         return self.targets[0]
 
     def fit(self, training: Iterable[CrystalBatch]) -> None:
-        """Fit mean, standard deviation and median on the training labels.
+        """Fit mean, standard deviation and the trivial predictors on the training labels.
 
         Raises:
             DataError: No crystal has the label, or all have the same value.
         """
+        composition, found = CompositionFit(), []
+        for batch in training:
+            if self.target.name in batch.targets:
+                labels = batch.targets[self.target.name].to(torch.float64)
+                known = label_mask(labels, self.target)
+                composition.add(batch, labels, known)
+                found.append(labels[known])
+        labels = torch.cat(found) if found else torch.empty(0)
+        self._check_labels(labels)
+        self.mean.copy_(labels.mean())
+        self.std.copy_(labels.std(correction=0))
+        self.median.copy_(labels.median())
+        self.coefficients.copy_(composition.solve())
+
+    def _check_labels(self, labels: Tensor) -> None:
         name = self.target.name
-        found = [batch.targets[name] for batch in training if name in batch.targets]
-        labels = torch.cat(found).to(torch.float64) if found else torch.empty(0)
-        labels = labels[label_mask(labels, self.target)]
         if not len(labels):
             raise DataError(
                 f"No crystal of the training split has the label '{name}'; choose another target."
             )
-        std = labels.std(correction=0)
-        if std < SMALLEST_SPREAD:
+        if labels.std(correction=0) < SMALLEST_SPREAD:
             raise DataError(
                 f"Label '{name}' is {labels[0]:g} {self.target.unit} for every training crystal; "
                 "there is nothing to learn, choose another target or more data."
             )
-        self.mean.copy_(labels.mean())
-        self.std.copy_(std)
-        self.median.copy_(labels.median())
 
     def forward(self, embedding: Embedding, batch: CrystalBatch) -> dict[str, Tensor]:
         """Predict z-scores, ``(crystals,)``."""
@@ -125,12 +138,14 @@ class RegressionHead(TaskHead):
         }
 
     def trivial_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
-        """Return the mean and the median of the training labels for every crystal."""
+        """Return mean and median of the training labels, and what composition alone says."""
         shape = (batch.num_crystals,)
-        return {
-            "mean": {self.target.name: self.mean.expand(shape)},
-            "median": {self.target.name: self.median.expand(shape)},
+        predictions = {
+            "mean": self.mean.expand(shape),
+            "median": self.median.expand(shape),
+            "composition": composition_values(self.coefficients, batch),
         }
+        return {name: {self.target.name: value} for name, value in predictions.items()}
 
 
 def _perceptron(width: int, config: RegressionConfig) -> nn.Sequential:
