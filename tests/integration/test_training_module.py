@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from matsciml_head_property.regression import RegressionHead
 from torch import nn
 
 from matsciml_core import CrystalBatch, Embedding, Encoder, TargetInfo
@@ -11,6 +10,7 @@ from matsciml_core.interfaces.strategy import Strategy, Task
 from matsciml_core.training.config import TrainingConfig
 from matsciml_core.training.evaluate import MODEL, evaluate
 from matsciml_core.training.module import TrainingModule, learning_rate_factor
+from matsciml_head_property.regression import RegressionHead
 
 ENERGY = TargetInfo(name="energy", kind="scalar", unit="eV")
 GAP = TargetInfo(name="gap", kind="scalar", unit="eV")

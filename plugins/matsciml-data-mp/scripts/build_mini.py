@@ -23,13 +23,13 @@ from typing import Any
 
 import moyopy
 import spglib
-from matsciml_data_mp.references import LICENCE, REFERENCES, RELEASE, SOURCE
-from matsciml_data_mp.targets import TARGETS
 from tables import Entry, Reading, read_tables
 
 from matsciml_core import Crystal, Provenance
 from matsciml_core.data import CrystalStoreWriter, stratified_split
 from matsciml_core.data.store import remove_store
+from matsciml_data_mp.references import LICENCE, REFERENCES, RELEASE, SOURCE
+from matsciml_data_mp.targets import TARGETS
 
 SDIST_SHA256 = "e7262c6fa1c5458e3b75c4ba3aff2ae7878b40307bbe01001844e95e9f586a9d"
 HERE = Path(__file__).resolve().parent

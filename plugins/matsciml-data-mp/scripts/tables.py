@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matsciml_data_mp.targets import HULL_TOLERANCE
 from numpy.typing import NDArray
 from pymatgen.core import Composition, Element
 
 from matsciml_core import Crystal
 from matsciml_core.data import check_geometry
 from matsciml_core.errors import GeometryError
+from matsciml_data_mp.targets import HULL_TOLERANCE
 
 ROOT = "matminer-0.3.2/matminer/datasets"
 LARGEST_TABLE = 1 << 25

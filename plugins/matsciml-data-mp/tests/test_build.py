@@ -18,9 +18,9 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from matsciml_data_mp.dataset import MaterialsProject
 
 from matsciml_core import Crystal
+from matsciml_data_mp.dataset import MaterialsProject
 
 PLUGIN = Path(__file__).parents[1]
 SCRIPTS = PLUGIN / "scripts"
@@ -234,7 +234,7 @@ class TestMerging:
             "elastic_tensor": read(tables, "elastic_tensor", ELASTIC),
         }
 
-    GROUPS = {("flla_2015", "mp-1"): 221, ("elastic_tensor", "mp-1"): 221}  # noqa: RUF012
+    GROUPS = {("flla_2015", "mp-1"): 221, ("elastic_tensor", "mp-1"): 221}
 
     def test_labels_of_one_crystal_come_together(self, script: ModuleType, entries: dict) -> None:
         merged = script.merge(entries, self.GROUPS)

@@ -8,10 +8,10 @@ import moyopy
 import numpy as np
 import pytest
 import torch
-from matsciml_data_mp.dataset import MaterialsProject
 
 from matsciml_core import Crystal, CrystalBatch, Neighbourhood
 from matsciml_core.data import attach_neighbours, check_geometry
+from matsciml_data_mp.dataset import MaterialsProject
 
 COUNTS = {
     "formation_energy_per_atom": 3938,
@@ -280,7 +280,7 @@ class TestGeometry:
 
 
 class TestSymmetry:
-    KNOWN = {  # noqa: RUF012 - a table
+    KNOWN = {
         "mp-149": 227,  # silicon, diamond structure
         "mp-13": 229,  # iron, body-centred cubic
         "mp-30": 225,  # copper, face-centred cubic

@@ -6,13 +6,13 @@ import multiprocessing
 
 import pytest
 import torch
-from matsciml_data_mp import dataset as module
-from matsciml_data_mp.config import MPConfig
-from matsciml_data_mp.dataset import MaterialsProject
 
 from matsciml_core import CrystalBatch
 from matsciml_core.errors import DataError
 from matsciml_core.testing import DatasetContract
+from matsciml_data_mp import dataset as module
+from matsciml_data_mp.config import MPConfig
+from matsciml_data_mp.dataset import MaterialsProject
 
 
 class TestContract(DatasetContract):
@@ -27,7 +27,7 @@ class TestContractWithFewAtoms(DatasetContract):
     """Every check, worker processes included, for a part of the crystals."""
 
     spec_name = "mp"
-    options = {"max_atoms": 10}  # noqa: RUF012 - as the mixin declares it
+    options = {"max_atoms": 10}
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from matsciml_core.errors import ConfigError
 from matsciml_data_mp import plugin
 from matsciml_data_mp.config import MPConfig
 from matsciml_data_mp.dataset import MaterialsProject
 from matsciml_data_mp.references import REFERENCES
 from matsciml_data_mp.targets import TARGETS
-
-from matsciml_core.errors import ConfigError
 
 (SPEC,) = plugin.matsciml_datasets()
 

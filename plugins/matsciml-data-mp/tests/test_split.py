@@ -7,9 +7,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from matsciml_data_mp.dataset import MaterialsProject
 
 from matsciml_core.data import Split, stratified_split
+from matsciml_data_mp.dataset import MaterialsProject
 
 LAST_NUMBER = {
     "triclinic": 2,

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from matsciml_core import Crystal, CrystalBatch, TargetInfo
 from matsciml_head_property.composition import CompositionFit, composition_values
 from matsciml_head_property.regression import RegressionHead

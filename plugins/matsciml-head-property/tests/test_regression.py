@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from matsciml_core import Crystal, CrystalBatch, Embedding, TargetInfo
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_head_property.config import RegressionConfig
@@ -58,7 +59,7 @@ def test_losses_are_means_over_the_labelled(loss, expected):
 
 
 def test_a_split_without_labels_is_refused():
-    with pytest.raises(DataError, match="No crystal .* 'band_gap'"):
+    with pytest.raises(DataError, match=r"No crystal .* 'band_gap'"):
         head().fit([batch_of([None, None])])
 
 

@@ -4,9 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from matsciml_model_megnet.config import MEGNetConfig
-from matsciml_model_megnet.encoder import ELEMENT_ROWS, MEGNet
-from matsciml_model_megnet.layers import DenseStack
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from matsciml_core import CrystalBatch, Neighbourhood
@@ -14,6 +11,9 @@ from matsciml_core.data.neighbours import attach_neighbours
 from matsciml_core.errors import ConfigError, ShapeError
 from matsciml_core.testing import transforms
 from matsciml_core.testing.crystals import all_crystals, triclinic
+from matsciml_model_megnet.config import MEGNetConfig
+from matsciml_model_megnet.encoder import ELEMENT_ROWS, MEGNet
+from matsciml_model_megnet.layers import DenseStack
 
 LITERAL = {
     "preset": "table7",

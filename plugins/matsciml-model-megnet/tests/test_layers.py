@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
-from matsciml_model_megnet.features import GaussianExpansion, nine_statistics, reduced_numbers
-from matsciml_model_megnet.layers import DenseStack, shifted_softplus
-from matsciml_model_megnet.set2set import LSTMCell, Set2Set
 from torch.nn import functional
 
 from matsciml_core.interfaces.segments import Segments
+from matsciml_model_megnet.features import GaussianExpansion, nine_statistics, reduced_numbers
+from matsciml_model_megnet.layers import DenseStack, shifted_softplus
+from matsciml_model_megnet.set2set import LSTMCell, Set2Set
 
 
 def segments_of(*lengths: int) -> Segments:

@@ -8,14 +8,14 @@ import re
 
 import pytest
 import torch
+from safetensors.torch import load_file
+
+from matsciml_core.interfaces.segments import Segments
 from matsciml_model_megnet._published_layout import new_name
 from matsciml_model_megnet.block import Features, Graph
 from matsciml_model_megnet.config import MEGNetConfig
 from matsciml_model_megnet.encoder import MEGNet
 from matsciml_model_megnet.layers import DenseStack
-from safetensors.torch import load_file
-
-from matsciml_core.interfaces.segments import Segments
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,9 @@
 import subprocess
 import sys
 
+from matsciml_core import build_registry
 from matsciml_model_megnet.config import MEGNetConfig
 from matsciml_model_megnet.encoder import MEGNet
-
-from matsciml_core import build_registry
 
 
 def test_the_registry_finds_it():

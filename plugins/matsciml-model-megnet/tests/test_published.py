@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from matsciml_model_megnet.block import Features
-from matsciml_model_megnet.weights import PublishedMEGNet, convert_published, load_published
 from safetensors.torch import load_file
 
 from matsciml_core import CrystalBatch
 from matsciml_core.data.neighbours import attach_neighbours
+from matsciml_model_megnet.block import Features
+from matsciml_model_megnet.weights import PublishedMEGNet, convert_published, load_published
 
 FORMATION = "structures_and_predictions.json"
 GAP = "bandgap_structures_and_predictions.json"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from matsciml_model_megnet.encoder import ELEMENT_ROWS
-from matsciml_model_megnet.weights import convert_published, load_published
 from safetensors.torch import load_file, save_file
 
 from matsciml_core.errors import ConfigError, DataError
+from matsciml_model_megnet.encoder import ELEMENT_ROWS
+from matsciml_model_megnet.weights import convert_published, load_published
 
 HIDDEN, CONVOLUTION, OUTPUT = (5, 4), (6, 4), (3, 1)
 

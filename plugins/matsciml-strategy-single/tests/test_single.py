@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+
 from matsciml_core import Task
 from matsciml_core.errors import ConfigError
 from matsciml_strategy_single.strategy import Single

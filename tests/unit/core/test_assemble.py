@@ -1,6 +1,7 @@
 """How a run's parts are chosen when the user leaves them open, and what is refused."""
 
 import pytest
+
 from matsciml_core import StrategySpec, TargetInfo, TaskHeadSpec
 from matsciml_core.errors import ConfigError
 from matsciml_core.training.assemble import component_config, head_spec
@@ -49,7 +50,7 @@ class TestHeadSpec:
             head_spec(Heads(head("quantile"), head("ranking")), None, GAP)
 
     def test_a_named_head_that_cannot_train_the_label_is_refused(self):
-        with pytest.raises(ConfigError, match="'regression' trains scalar labels.*is binary"):
+        with pytest.raises(ConfigError, match=r"'regression' trains scalar labels.*is binary"):
             head_spec(Heads(head("regression")), "regression", STABLE)
 
     def test_no_able_head(self):

@@ -55,7 +55,7 @@ def dataset(folder: Path) -> StoreDataset:
 class Slow(Dataset):
     """The same data through the defaults of the interface."""
 
-    targets = {"gap": GAP}  # noqa: RUF012 - stands for the property
+    targets = {"gap": GAP}
     provenance = Provenance(source="test")
 
     def __len__(self) -> int:

@@ -14,7 +14,6 @@ from torch.nn import functional
 Activation = Literal["softplus2", "softplus"]
 
 _LN2 = math.log(2)
-_LOG2_E = math.log2(math.e)
 _SHIFT: dict[str, float] = {"softplus2": _LN2, "softplus": 0.0}
 
 
@@ -22,8 +21,8 @@ def shifted_softplus(x: Tensor, shift: float = _LN2) -> Tensor:
     """Return ln(1 + eˣ) − shift, for any x without overflow.
 
     The derivative, 1 − e^−(result + shift), is taken from the result, which the next layer keeps
-    anyway; torch's own softplus also keeps its input. On one quiet CPU thread, forward and
-    backward take 3.4 ns an entry, ``softplus(x) - ln2`` 4.6 ns, and both are as accurate.
+    anyway, where torch's own softplus also keeps its input: the default network then holds 36 MB
+    for the backward pass of 32 crystals instead of 59 MB. Training takes the same time (to 2 %).
 
     Args:
         x: Any shape, dimensionless.
@@ -38,10 +37,8 @@ def shifted_softplus(x: Tensor, shift: float = _LN2) -> Tensor:
 class _ShiftedSoftplus(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, shift: float) -> Tensor:
-        result = torch.mul(x, _LOG2_E).exp2_().add_(1.0)  # exp2 costs half as much as exp
-        result.clamp_max_(torch.finfo(x.dtype).max).log_()
-        torch.maximum(result, x, out=result)  # exact where the exponential overflowed
-        return result.sub_(shift)
+        # Beyond the threshold torch returns x itself; e⁻⁴⁰ is below the resolution of float64.
+        return functional.softplus(x, threshold=40.0).sub_(shift)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -53,7 +50,7 @@ class _ShiftedSoftplus(torch.autograd.Function):
         (result,) = ctx.saved_tensors
         if torch.is_grad_enabled():  # a second derivative is wanted: nothing in place
             return gradient * (1.0 - torch.exp(-(result + ctx.shift))), None
-        complement = torch.mul(result, -_LOG2_E).exp2_()
+        complement = torch.neg(result).exp_()
         scale = -math.exp(-ctx.shift)
         return torch.addcmul(gradient, gradient, complement, value=scale, out=complement), None
 

@@ -30,7 +30,7 @@ class TestExampleDataset(DatasetContract):
 
 class TestExampleEncoder(EncoderContract):
     spec = examples.ENCODER
-    options = {"width": 8}  # noqa: RUF012
+    options = {"width": 8}
 
 
 class TestExampleHead(TaskHeadContract):
@@ -196,7 +196,7 @@ class TestFindingTheComponent:
     def test_wrong_options(self):
         class Mine(EncoderContract):
             spec = examples.ENCODER
-            options = {"widht": 8}  # noqa: RUF012
+            options = {"widht": 8}
 
         with pytest.raises(ConfigError, match="Did you mean 'width'"):
             Mine.subject()
@@ -206,7 +206,7 @@ class TestFindingTheComponent:
             spec = examples.ENCODER
 
         class Other(Mine):
-            options = {"width": 4}  # noqa: RUF012
+            options = {"width": 4}
 
         assert Mine.subject() is Mine.subject()
         assert Other.subject() is not Mine.subject()

@@ -74,7 +74,7 @@ class ConstantsOutsideTheState(ExampleHead):
 
 
 class SharedMetrics(ExampleHead):
-    _metrics = {"mae": MeanAbsoluteError()}  # noqa: RUF012
+    _metrics = {"mae": MeanAbsoluteError()}
 
     def metrics(self):
         return {info.name: self._metrics for info in self.targets}
@@ -119,7 +119,7 @@ class UnusedLayer(ExampleHead):
 class ForgetsItsUnits(ExampleHead):
     """Declares a unit and takes every other one."""
 
-    units = {"scalar": ("eV",)}  # noqa: RUF012
+    units = {"scalar": ("eV",)}
 
     def __init__(self, targets, *arguments):
         super().__init__([replace(info, unit="eV") for info in targets], *arguments)
@@ -265,7 +265,7 @@ class ForceHead(TaskHead):
     """Energy from atoms, forces and stress from its derivatives."""
 
     needs_position_gradient = True
-    units = {  # noqa: RUF012
+    units = {
         "energy": ("eV",),
         "forces": ("eV/Å",),
         "stress": ("eV/Å³",),
@@ -329,7 +329,7 @@ FORCES = TaskHeadSpec(
 
 
 class TakesAnyUnit(ForceHead):
-    units = {}  # noqa: RUF012
+    units = {}
 
 
 def test_the_example_keeps_every_promise(outcome):
@@ -397,7 +397,7 @@ def test_energies_alone_are_checked_alone():
 
 def test_made_up_labels_are_in_a_unit_the_head_takes():
     class InKelvin(ExampleHead):
-        units = {"scalar": ("K",)}  # noqa: RUF012
+        units = {"scalar": ("K",)}
 
     subject = TaskHeadSubject(spec=SPEC, component=InKelvin)
     assert subject.groups[0][0].unit == "K"

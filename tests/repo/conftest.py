@@ -1,0 +1,102 @@
+"""Fixtures for the tests that read the repository itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class PluginProject:
+    """One folder of ``plugins/``."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the folder, which is that of the distribution."""
+        return self.folder.name
+
+    @property
+    def module(self) -> str:
+        """Name of the import package."""
+        return self.name.replace("-", "_")
+
+    @property
+    def package(self) -> Path:
+        """Folder of the import package."""
+        return self.folder / "src" / self.module
+
+    @property
+    def pyproject(self) -> dict[str, Any]:
+        """What ``pyproject.toml`` says."""
+        return tomllib.loads((self.folder / "pyproject.toml").read_text("utf-8"))
+
+
+PLUGINS = [PluginProject(path) for path in sorted((ROOT / "plugins").iterdir()) if path.is_dir()]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that asks for ``plugin`` once for each folder of ``plugins/``."""
+    if "plugin" in metafunc.fixturenames:
+        metafunc.parametrize("plugin", PLUGINS, ids=lambda one: one.name)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def plugins() -> list[PluginProject]:
+    """All folders of ``plugins/``."""
+    return PLUGINS
+
+
+@pytest.fixture(scope="session")
+def own_text(root: Path) -> dict[str, str]:
+    """Text of every file that is, or is about to be, under version control, by its path."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode:
+        pytest.skip(f"not a git repository: {listed.stderr.strip()}")
+    texts = {}
+    for path in listed.stdout.splitlines():
+        try:
+            texts[path] = (root / path).read_text("utf-8")
+        except (UnicodeDecodeError, FileNotFoundError):
+            continue  # a binary file, or one that was just deleted
+    return texts
+
+
+@pytest.fixture(scope="session")
+def sources(own_text: dict[str, str]) -> dict[str, str]:
+    """Text of the Python files that users install, by their path."""
+    return {
+        path: text
+        for path, text in own_text.items()
+        if path.endswith(".py")
+        and (path.startswith(("matsciml_core/", "matsciml_cli/")) or "/src/" in path)
+    }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def documentation_helpers(root: Path) -> None:
+    """Make the extensions of the documentation build importable."""
+    folder = str(root / "docs" / "_ext")
+    if folder not in sys.path:
+        sys.path.append(folder)

@@ -1,0 +1,156 @@
+"""The parts of the reference that are made from the code are whole."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from pydantic import Field, PositiveInt
+
+from matsciml_cli.commands import VERBS
+from matsciml_core import Config
+from matsciml_core.registry.manager import build_registry
+from matsciml_core.registry.units import UNITS
+from matsciml_core.training.config import RunConfig, SplitConfig, TrainingConfig
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted(file.stem for file in (ROOT / "docs" / "_ext").glob("*_reference.py"))
+
+pytest.importorskip("sphinx", reason="the reference is made with Sphinx: pip install -e '.[docs]'")
+
+
+class ExampleConfig(Config):
+    """Settings of every kind."""
+
+    width: PositiveInt = 64
+    """Width, dimensionless."""
+    cutoff: float | None = Field(default=None, gt=0, le=10)
+    """Longest edge, Å; null:
+    none."""
+    shape: Literal["round", "square"] = "round"
+    sizes: tuple[PositiveInt, ...] = (1, 2)
+
+
+@pytest.mark.parametrize("name", [*MODULES, "markdown_tables"])
+def test_examples_of_the_extensions(name):
+    results = doctest.testmod(import_module(name))
+    assert not results.failed
+
+
+def rows_of(table: str) -> dict[str, list[str]]:
+    """Return the rows of a Markdown table by their first cell."""
+    cells = [re.split(r"(?<!\\) \| ", line.strip("| ")) for line in table.splitlines()]
+    return {row[0]: row[1:] for row in cells}
+
+
+def test_a_table_of_settings():
+    from config_reference import config_table
+
+    rows = rows_of(config_table(ExampleConfig))
+    assert rows["`width`"] == ["integer > 0", "`64`", "Width, dimensionless."]
+    assert rows["`cutoff`"] == ["number > 0 ≤ 10 or null", "`null`", "Longest edge, Å; null: none."]
+    assert rows["`shape`"][:2] == ["`round`, `square`", "`round`"]
+    assert rows["`sizes`"][:2] == ["list of integer > 0", "`[1, 2]`"]
+
+
+@pytest.mark.parametrize("model", [RunConfig, TrainingConfig, SplitConfig])
+def test_every_setting_of_a_run_is_in_the_reference_and_explained(model):
+    from config_reference import configs_markdown
+
+    rows = rows_of(configs_markdown())
+    for name in model.model_fields:
+        assert rows[f"`{name}`"][-1], f"{model.__name__}.{name} has no docstring"
+
+
+def test_the_schema_describes_a_run():
+    from config_reference import run_config_schema
+
+    schema = run_config_schema()
+    assert schema["properties"].keys() == RunConfig.model_fields.keys()
+    assert schema["required"] == ["datasets", "encoder"]
+    assert not schema["additionalProperties"]
+
+
+def test_every_setting_of_a_plugin_is_in_the_reference_and_explained(plugin):
+    from plugin_reference import plugins_markdown
+
+    page = plugins_markdown()
+    for spec, _ in build_registry(only=[plugin.name]).offers():
+        model = spec.load_config()
+        for name, field in (model.model_fields if model else {}).items():
+            assert field.description, f"{spec.name}: {name} has no docstring"
+            assert f"\n| `{name}` | " in page
+
+
+def test_every_command_is_in_the_reference():
+    from command_line_reference import command_line_markdown
+
+    page = command_line_markdown()
+    for verb in VERBS:
+        section = page.partition(f"## `matsciml {verb}`")[2]
+        assert section.lstrip().startswith("```text\nUsage: matsciml")
+
+
+def test_every_unit_is_in_the_reference():
+    from unit_reference import units_markdown
+
+    assert rows_of(units_markdown()).keys() >= {f"`{unit}`" for unit in UNITS}
+
+
+def test_every_environment_variable_is_in_the_reference(sources):
+    found = set(re.findall(r'"(MATSCIML_[A-Z]+)"', "\n".join(sources.values())))
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text("utf-8")
+    assert len(found) >= 4
+    assert not {name for name in found if f"`{name}`" not in page}
+
+
+def test_every_page_is_in_the_contents():
+    index = (ROOT / "docs" / "index.md").read_text("utf-8")
+    listed = {line for line in index.splitlines() if re.fullmatch(r"[a-z-]+/[a-z-]+", line)}
+    pages = {
+        file.relative_to(ROOT / "docs").with_suffix("").as_posix()
+        for file in (ROOT / "docs").glob("*/*.md")
+    }
+    assert listed == pages
+
+
+def test_links_between_files_lead_somewhere(own_text):
+    links = [
+        (path, target)
+        for path, text in own_text.items()
+        if path.endswith(".md") and "/templates/" not in path
+        for target in links_in(text)
+    ]
+    assert len(links) > 30
+    broken = [
+        (path, target)
+        for path, target in links
+        if "://" not in target and not (ROOT / path).parent.joinpath(target).exists()
+    ]
+    assert not broken
+
+
+def links_in(text: str) -> list[str]:
+    """Return the targets of the links of a Markdown file, without anchors."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"\]\(\s*([^)\s#]+)", prose)
+
+
+def test_a_plugins_readme_is_part_of_its_reference(plugin):
+    from plugin_reference import plugins_markdown
+
+    paragraph = (plugin.folder / "README.md").read_text("utf-8").split("\n\n")[1]
+    assert paragraph.split("](")[0].strip() in plugins_markdown()
+
+
+def test_the_run_folder_page_lists_what_the_program_writes():
+    from run_folder_reference import _documented
+
+    constants = (ROOT / "matsciml_core/training/run_folder.py").read_text("utf-8")
+    names = re.findall(r'^[A-Z_]+ = "([\w-]+\.(?:yaml|csv|json|html))"', constants, re.MULTILINE)
+    assert len(names) >= 4
+    assert set(names) <= set(_documented("Files"))

@@ -1,0 +1,157 @@
+"""What source code may not do."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from matsciml_core.registry.manager import build_registry
+
+PLANNED = {
+    "s2ef", "is2re", "lips", "oqmd", "nomad", "carolina",
+    "egnn", "gala", "cdvae", "nequip", "additive", "pcgrad", "multi-data",
+}  # fmt: skip
+"""Names that plugins to come will register."""
+WORDS = {"single", "additive", "regression"}
+"""Names that are English words too: only a string that is nothing else names the plugin."""
+PICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+ROUND_TRIP = "matsciml_core/testing/"
+"""The conformance kit pickles a component and reads it back within one expression."""
+EXAMPLES = {
+    "matsciml_cli/commands/new.py": {"mp", "megnet"},  # the command that it suggests to try
+    "matsciml_cli/commands/run.py": {"single"},  # help text
+}
+
+
+@pytest.fixture(scope="module")
+def trees(sources: dict[str, str]) -> dict[str, ast.Module]:
+    return {path: ast.parse(text) for path, text in sources.items()}
+
+
+@pytest.fixture(scope="module")
+def names(plugins) -> set[str]:
+    registry = build_registry(only=[plugin.name for plugin in plugins])
+    return PLANNED | {spec.name for spec, _ in registry.offers()}
+
+
+def test_there_are_sources(sources):
+    assert len(sources) > 40
+
+
+def test_nothing_is_unpickled(trees):
+    users = {
+        path
+        for path, tree in trees.items()
+        if PICKLERS & set(imports(tree)) and not path.startswith(ROUND_TRIP)
+    }
+    assert not users
+
+
+def test_the_conformance_kit_unpickles_only_what_it_pickled(trees):
+    for path, tree in trees.items():
+        for call in calls(tree):
+            if ast.unparse(call.func) in ("pickle.loads", "pickle.load"):
+                text = ast.unparse(call)
+                made_here = "pickle.dumps(" in text or text == "pickle.loads(data)"
+                assert path.startswith(ROUND_TRIP)
+                assert made_here, f"{path}: {text}"
+
+
+def test_torch_loads_weights_only(trees):
+    for path, tree in trees.items():
+        for call in calls(tree):
+            if ast.unparse(call.func) == "torch.load":
+                given = {word.arg: ast.unparse(word.value) for word in call.keywords}
+                assert given.get("weights_only") == "True", path
+
+
+def test_numpy_loads_no_objects(trees):
+    for path, tree in trees.items():
+        for call in calls(tree):
+            assert "allow_pickle=True" not in ast.unparse(call), path
+
+
+def test_no_text_is_executed(trees):
+    for path, tree in trees.items():
+        for call in calls(tree):
+            assert ast.unparse(call.func) not in ("eval", "exec", "os.system", "compile"), path
+
+
+def test_yaml_is_read_safely(trees):
+    unsafe = ("yaml.load", "yaml.load_all", "yaml.unsafe_load", "yaml.full_load")
+    for path, tree in trees.items():
+        for call in calls(tree):
+            assert ast.unparse(call.func) not in unsafe, path
+
+
+def test_no_check_is_an_assert_statement(trees):
+    for path, tree in trees.items():
+        assert not [node for node in ast.walk(tree) if isinstance(node, ast.Assert)], path
+
+
+def test_the_other_toolkits_import_name_is_not_used(trees):
+    for path, tree in trees.items():
+        assert "matsciml" not in imports(tree), path
+
+
+def test_the_core_names_no_plugin(trees, names):
+    found = {
+        f"{path}: {text!r}"
+        for path, tree in trees.items()
+        if path.startswith(("matsciml_core/", "matsciml_cli/"))
+        for text in strings(tree)
+        for name in names - EXAMPLES.get(path, set())
+        if is_named(name, text)
+    }
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("megnet", "--encoder megnet", True),
+        ("megnet", "megnets", False),
+        ("mp", "temp", False),
+        ("mp", "dataset mp.", True),
+        ("single", "a single task", False),
+        ("single", "single", True),
+    ],
+)
+def test_a_name_is_recognised(name, text, expected):
+    assert is_named(name, text) is expected
+
+
+def is_named(name: str, text: str) -> bool:
+    """Return whether a string names a plugin."""
+    if name in WORDS:
+        return text.strip() == name
+    padded = "".join(one if one.isalnum() or one in "-_" else " " for one in text)
+    return name in padded.split()
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    """Yield the top-level packages that a module imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def calls(tree: ast.Module) -> Iterator[ast.Call]:
+    """Yield all calls of a module."""
+    yield from (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def strings(tree: ast.Module) -> Iterator[str]:
+    """Yield the strings of a module that are not documentation."""
+    prose = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            yield node.value
