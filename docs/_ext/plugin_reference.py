@@ -1,0 +1,150 @@
+"""The reference of this repository's plugins: what they offer, and what can be set."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+from config_reference import config_table, presets_table
+from markdown_tables import code, inline, markdown_table
+
+from matsciml_core.registry.manager import Registry, build_registry
+from matsciml_core.registry.records import PluginRecord
+from matsciml_core.registry.specs import (
+    DatasetSpec,
+    EncoderSpec,
+    Reference,
+    Spec,
+    StrategySpec,
+    TaskHeadSpec,
+)
+
+PLUGINS = Path(__file__).parents[2] / "plugins"
+_FILE_LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)[^)]+\)")
+
+
+def distributions() -> dict[str, Path]:
+    """Return the folders of the repository's plugins by the names that pip knows."""
+    projects = sorted(PLUGINS.glob("*/pyproject.toml"))
+    names = [tomllib.loads(file.read_text("utf-8"))["project"]["name"] for file in projects]
+    return dict(zip(names, (file.parent for file in projects), strict=True))
+
+
+def registry() -> Registry:
+    """Return a registry of the repository's plugins, whatever else is installed."""
+    return build_registry(strict=True, only=list(distributions()))
+
+
+def overview_table(plugins: Registry) -> str:
+    """Return one row per component, in the order of ``matsciml list-plugins``."""
+    rows = [
+        (spec.kind, f"[`{spec.name}`](#{_anchor(spec)})", f"`{record.distribution}`", spec.summary)
+        for spec, record in plugins.offers()
+    ]
+    return markdown_table(("kind", "name", "distribution", "what it is"), rows)
+
+
+def plugins_markdown() -> str:
+    """Return the reference of all plugins, in MyST Markdown."""
+    plugins = registry()
+    records = {record.distribution: record for _, record in plugins.offers()}
+    sections = [_plugin(record) for record in records.values()]
+    return "\n\n".join([overview_table(plugins), *sections]) + "\n"
+
+
+def _plugin(record: PluginRecord) -> str:
+    readme = distributions()[record.distribution] / "README.md"
+    parts = [f"## `{record.distribution}`", _without_title(readme)]
+    return "\n\n".join([*parts, *(_component(spec) for spec in record.specs)])
+
+
+def _without_title(readme: Path) -> str:
+    """Return a README without its title and links to files, with its headings one level down."""
+    lines, fenced = [], False
+    for line in readme.read_text("utf-8").strip().splitlines()[1:]:
+        fenced ^= line.startswith("```")
+        lines.append(f"#{line}" if line.startswith("#") and not fenced else line)
+    return _FILE_LINK.sub(r"\1", "\n".join(lines).strip())
+
+
+def _anchor(spec: Spec) -> str:
+    return f"{spec.kind}-component-{spec.name}"
+
+
+def _component(spec: Spec) -> str:
+    parts = [
+        f"({_anchor(spec)})=\n### {spec.kind.replace('-', ' ').capitalize()} `{spec.name}`",
+        f"{spec.summary} Class `{spec.target}`.",
+        *_specific(spec),
+        *_settings(spec),
+        *_references(spec.references),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _specific(spec: Spec) -> list[str]:
+    if isinstance(spec, DatasetSpec):
+        return [_origin(spec), "**Labels**", _labels(spec)]
+    if isinstance(spec, EncoderSpec):
+        return ["**Promises**", _promises(spec), _training(spec)]
+    if isinstance(spec, TaskHeadSpec):
+        return [f"It trains labels of the kind {', '.join(map(code, spec.target_kinds))}."]
+    if isinstance(spec, StrategySpec):
+        tasks, datasets = spec.max_tasks or "any number", spec.max_datasets or "any number"
+        return [f"Most tasks: {tasks}; most datasets: {datasets}."]
+    return []
+
+
+def _origin(spec: DatasetSpec) -> str:
+    size = f"{spec.size:,} crystals. " if spec.size else ""
+    return f"{size}Source: {spec.source or 'not stated'}. Licence: {spec.licence or 'not stated'}."
+
+
+def _labels(spec: DatasetSpec) -> str:
+    rows = [
+        (f"`{info.name}`", info.kind, info.unit, inline(info.description)) for info in spec.targets
+    ]
+    return markdown_table(("label", "kind", "unit", "description"), rows)
+
+
+def _promises(spec: EncoderSpec) -> str:
+    can = spec.capabilities
+    rows = [
+        ("symmetry", can.symmetry),
+        ("neighbours it needs", can.neighbours),
+        ("same embedding for every supercell", _yes(can.supercell)),
+        ("continuous at the cutoff", _yes(can.smooth_cutoff)),
+        ("gradients with respect to positions", _yes(can.differentiable)),
+    ]
+    return markdown_table(("promise", "kept"), rows)
+
+
+def _training(spec: EncoderSpec) -> str:
+    if not spec.training:
+        return ""
+    values = ", ".join(f"`{key}` {code(value)}" for key, value in spec.training.items())
+    return f"It changes these defaults of the section `training`: {values}."
+
+
+def _settings(spec: Spec) -> list[str]:
+    model = spec.load_config()
+    if model is None:
+        return ["It has no settings."]
+    return ["**Settings**", presets_table(model), config_table(model)]
+
+
+def _references(references: tuple[Reference, ...]) -> list[str]:
+    if not references:
+        return []
+    return ["**To cite**", "\n".join(f"- {_citation(one)}" for one in references)]
+
+
+def _citation(one: Reference) -> str:
+    authors = one.authors.replace(" and ", "; ")
+    link = f" [doi:{one.doi}](https://doi.org/{one.doi})" if one.doi else ""
+    return f"{authors}: {one.title}. {one.venue} ({one.year}).{link}"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
