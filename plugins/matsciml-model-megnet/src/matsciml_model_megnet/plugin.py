@@ -23,7 +23,7 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
             smooth_cutoff=False,
             presets=("mp2018", "table7"),
         ),
-        training={"learning_rate": 2e-3, "schedule": "one-cycle", "batch_size": 32},
+        training={"learning_rate": 5e-3, "schedule": "one-cycle", "batch_size": 32},
         references=(
             Reference(
                 key="chen2019megnet",
