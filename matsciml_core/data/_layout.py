@@ -11,15 +11,16 @@ A record is a sequence of 8-byte words, little-endian::
     n bytes       atomic numbers, padded to a word
     id            UTF-8, padded to a word
 
-Everything before the positions has the same size in every record of a store, which is what lets
-a whole batch be decoded with a handful of NumPy calls and no Python object per crystal.
+Everything before the positions has the same size in every record of a store, so that the parts of
+a whole batch are cut out and joined with a few calls, and no Python object per atom.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -32,6 +33,14 @@ from matsciml_core.registry.specs import TargetInfo
 WORD = 8
 HEADER_WORDS = 2
 CELL_WORDS = 9
+_FLOAT, _SIZE = np.dtype("<f8"), np.dtype("<u4")
+_SIZES = itemgetter(slice(0, WORD))
+_PBC = itemgetter(slice(WORD, WORD + 3))
+_CELL = itemgetter(slice(HEADER_WORDS * WORD, (HEADER_WORDS + CELL_WORDS) * WORD))
+_DAMAGED = (
+    "A record of the store is damaged: its length contradicts its header, or its id is not UTF-8; "
+    "fetch or build the store again."
+)
 
 
 @dataclass(frozen=True)
@@ -84,22 +93,26 @@ class RecordLayout:
             The crystals in the order of the records.
 
         Raises:
-            DataError: A record is not as long as its own header implies.
+            DataError: A record is not as long as its own header implies, or its id not UTF-8.
         """
-        joined = _Joined(records, self._columns.index, self.fixed_words, self.words_per_atom)
-        fixed = joined.fixed
-        cells = fixed[HEADER_WORDS : HEADER_WORDS + CELL_WORDS].T
-        pbc = fixed[1].view(np.uint8).reshape(-1, WORD)[:, :3] != 0
+        if min(map(len, records)) < WORD * self.fixed_words:
+            raise DataError(_DAMAGED)
+        sizes = np.frombuffer(_cut(records, _SIZES), _SIZE).reshape(-1, 2)
+        counts = sizes[:, 0].tolist()
+        numbers, ids = self._tails(records, counts, sizes[:, 1].tolist())
+        atoms = sizes[:, 0].astype(np.int64)
+        pbc = np.frombuffer(_cut(records, _PBC), np.uint8) != 0
+        cells = np.frombuffer(_cut(records, _CELL), _FLOAT)
         return CrystalBatch(
-            atomic_numbers=torch.from_numpy(joined.atomic_numbers()),
-            positions=torch.from_numpy(joined.per_atom(0, 3).reshape(-1, 3)),
-            cell=torch.from_numpy(np.ascontiguousarray(cells).reshape(-1, 3, 3)),
-            pbc=torch.from_numpy(pbc),
-            crystal_index=torch.from_numpy(joined.crystal),
-            atoms_per_crystal=torch.from_numpy(joined.atoms),
-            targets=self._labels(joined),
+            atomic_numbers=torch.from_numpy(numbers.astype(np.int64)),
+            positions=torch.from_numpy(self._per_atom(records, counts, 0, 3)),
+            cell=torch.from_numpy(cells.reshape(-1, 3, 3)),
+            pbc=torch.from_numpy(pbc.reshape(-1, 3)),
+            crystal_index=torch.from_numpy(np.arange(len(records)).repeat(atoms)),
+            atoms_per_crystal=torch.from_numpy(atoms),
+            targets=self._labels(records, counts),
             target_info=self._info.copy(),
-            ids=joined.ids(),
+            ids=ids,
         )
 
     @cached_property
@@ -107,122 +120,69 @@ class RecordLayout:
         return {info.name: info for info in (*self.crystal_targets, *self.atom_targets)}
 
     @cached_property
-    def _columns(self) -> _Columns:
-        return _Columns(self.crystal_targets)
+    def _columns(self) -> list[tuple[TargetInfo, int, bool]]:
+        """Labels per crystal, the first word of each among label words, and whether it has one."""
+        ends = np.cumsum([info.width for info in self.crystal_targets], dtype=np.int64).tolist()
+        return [
+            (info, end - info.width, info.width == 1)
+            for info, end in zip(self.crystal_targets, ends, strict=True)
+        ]
 
-    def _labels(self, joined: _Joined) -> dict[str, torch.Tensor]:
-        columns = self._columns
-        numbers = joined.fixed[columns.numbers]  # (labels, crystals)
-        found: dict[str, torch.Tensor] = dict.fromkeys(self._info)  # in the declared order
-        found.update(zip(columns.number_names, map(torch.from_numpy, numbers), strict=True))
-        if columns.class_names:
-            classes = _as_classes(joined.fixed[columns.classes])
-            found.update(zip(columns.class_names, map(torch.from_numpy, classes), strict=True))
-        for info, rows in columns.wide:
-            found[info.name] = _label_tensor(np.ascontiguousarray(joined.fixed[rows].T), info)
-        column = 3
-        for info in self.atom_targets:
-            block = joined.per_atom(column, info.width).reshape(-1, info.width)
-            found[info.name] = _label_tensor(block, info)
-            column += info.width
-        return found
+    @cached_property
+    def _label_words(self) -> Callable[[bytes], bytes]:
+        return itemgetter(slice(WORD * (HEADER_WORDS + CELL_WORDS), WORD * self.fixed_words))
 
+    def _tails(
+        self, records: Sequence[bytes], counts: Sequence[int], id_lengths: Sequence[int]
+    ) -> tuple[NDArray[np.uint8], list[str]]:
+        """Check the lengths of records, and return the atomic numbers and ids behind the words."""
+        fixed, per_atom = WORD * self.fixed_words, WORD * self.words_per_atom
+        numbers, ids = [], []
+        for record, count, id_length in zip(records, counts, id_lengths, strict=True):
+            numbers_at = fixed + per_atom * count
+            id_at = numbers_at + ((count + 7) & -8)  # whole words
+            if len(record) != id_at + ((id_length + 7) & -8):
+                raise DataError(_DAMAGED)
+            numbers.append(record[numbers_at : numbers_at + count])
+            ids.append(record[id_at : id_at + id_length])
+        try:
+            names = [name.decode() for name in ids]
+        except UnicodeDecodeError as error:
+            raise DataError(_DAMAGED) from error
+        return np.frombuffer(b"".join(numbers), np.uint8), names
 
-class _Columns:
-    """The order in which the words before the positions are gathered: labels of a type together.
-
-    Args:
-        targets: The labels per crystal, in the order in which they are stored.
-    """
-
-    def __init__(self, targets: Sequence[TargetInfo]) -> None:
-        """Sort the labels."""
-        head = HEADER_WORDS + CELL_WORDS
-        ends = np.cumsum([head, *(info.width for info in targets)]).tolist()
-        single = [(at, info) for at, info in zip(ends, targets, strict=False) if info.width == 1]
-        numbers = [(at, info.name) for at, info in single if not info.is_class]
-        classes = [(at, info.name) for at, info in single if info.is_class]
-        order = [*range(head), *(at for at, _ in numbers), *(at for at, _ in classes)]
-        self.number_names = [name for _, name in numbers]
-        self.numbers = slice(head, head + len(numbers))
-        self.class_names = [name for _, name in classes]
-        self.classes = slice(head + len(numbers), len(order))
-        self.wide: list[tuple[TargetInfo, slice]] = []
-        for at, info in zip(ends, targets, strict=False):
-            if info.width > 1:
-                self.wide.append((info, slice(len(order), len(order) + info.width)))
-                order += range(at, at + info.width)
-        self.index = np.array(order)[:, None]
-        """Words of a record, ``(words, 1)``."""
-
-
-class _Joined:
-    """Records laid end to end, and where their parts begin.
-
-    Args:
-        records: At least one.
-        columns: Words to gather into :attr:`fixed`, ``(words, 1)``, the header first.
-        fixed: Words before the positions.
-        per_atom: Words of positions and labels per atom.
-
-    Raises:
-        DataError: A record is not as long as its own header implies.
-    """
-
-    def __init__(
-        self, records: Sequence[bytes], columns: NDArray[np.int64], fixed: int, per_atom: int
-    ) -> None:
-        """Find the parts; all places are counted in words from the first record."""
-        self.data = b"".join(records)
-        self.words = np.frombuffer(self.data, "<f8", len(self.data) // WORD)
-        lengths = np.fromiter(map(len, records), np.int64, len(records)) // WORD
-        ends = lengths.cumsum()
-        starts = ends - lengths
-        if WORD * ends[-1] != len(self.data) or starts[-1] + fixed > ends[-1]:
-            raise DataError(_DAMAGED)
-        self.fixed = self.words[starts + columns]
-        """``(words, crystals)``, in the order of ``columns``."""
-        sizes = self.fixed[0].view("<u4").reshape(-1, 2).astype(np.int64)
-        padded = (sizes + (WORD - 1)) // WORD
-        self.atoms = sizes[:, 0].copy()
-        self.positions_at = starts + fixed
-        self.numbers_at = self.positions_at + per_atom * self.atoms
-        self.ids_at = self.numbers_at + padded[:, 0]
-        self.id_lengths = sizes[:, 1]
-        if (self.ids_at + padded[:, 1] != ends).any():
-            raise DataError(_DAMAGED)
-        self.first_atoms = self.atoms.cumsum() - self.atoms
-        self.crystal = np.arange(len(records)).repeat(self.atoms)
-
-    def per_atom(self, column: int, width: int) -> NDArray[np.float64]:
-        """Return one block of each record, its words one after the other.
+    def _per_atom(
+        self, records: Sequence[bytes], counts: Sequence[int], column: int, width: int
+    ) -> NDArray[np.float64]:
+        """Return one block of each record, ``(atoms, width)``.
 
         Args:
+            records: The records.
+            counts: Atoms of each.
             column: Words per atom that precede the block.
             width: Words per atom in the block.
         """
-        shift = self.positions_at + column * self.atoms - width * self.first_atoms
-        place = shift.repeat(width * self.atoms)
-        place += np.arange(len(place))
-        return self.words[place]
+        fixed, first, last = WORD * self.fixed_words, WORD * column, WORD * (column + width)
+        parts = [
+            record[fixed + first * count : fixed + last * count]
+            for record, count in zip(records, counts, strict=True)
+        ]
+        return np.frombuffer(bytearray().join(parts), _FLOAT).reshape(-1, width)
 
-    def atomic_numbers(self) -> NDArray[np.int64]:
-        """Return the atomic numbers, ``(atoms,)``."""
-        place = (WORD * self.numbers_at - self.first_atoms)[self.crystal]
-        place += np.arange(len(place))
-        return np.frombuffer(self.data, np.uint8)[place].astype(np.int64)
-
-    def ids(self) -> list[str]:
-        """Return the ids of the crystals."""
-        first = WORD * self.ids_at
-        bounds = zip(first.tolist(), (first + self.id_lengths).tolist(), strict=True)
-        return [self.data[start:end].decode() for start, end in bounds]
-
-
-_DAMAGED = (
-    "A record of the store is damaged: its length contradicts its header; fetch or build the "
-    "store again."
-)
+    def _labels(self, records: Sequence[bytes], counts: Sequence[int]) -> dict[str, torch.Tensor]:
+        labels: dict[str, torch.Tensor] = {}
+        if self.crystal_targets:
+            block = np.frombuffer(_cut(records, self._label_words), _FLOAT)
+            rows = np.ascontiguousarray(block.reshape(len(records), -1).T)  # (words, crystals)
+            for info, at, single in self._columns:
+                values = rows[at] if single else rows[at : at + info.width].T
+                labels[info.name] = _label_tensor(values, info)
+        column = 3
+        for info in self.atom_targets:
+            values = self._per_atom(records, counts, column, info.width)
+            labels[info.name] = _label_tensor(values if info.width > 1 else values[:, 0], info)
+            column += info.width
+        return labels
 
 
 def _values(crystal: Crystal, info: TargetInfo) -> NDArray[np.float64]:
@@ -241,16 +201,19 @@ def _values(crystal: Crystal, info: TargetInfo) -> NDArray[np.float64]:
     return array
 
 
-def _label_tensor(block: NDArray[np.float64], info: TargetInfo) -> torch.Tensor:
-    """Return ``(rows, width)`` values in the label's own shape and type."""
+def _label_tensor(values: NDArray[np.float64], info: TargetInfo) -> torch.Tensor:
+    """Return values, one row per crystal or atom, in the label's own shape and type."""
+    if info.is_class:
+        # fmax prefers the number where one of two is NaN, so that missing becomes −1.
+        return torch.from_numpy(np.fmax(values, -1.0).astype(np.int64))
     if info.kind == "stress":
-        return torch.from_numpy(block.reshape(-1, 3, 3))
-    values = block[:, 0] if info.width == 1 else block
-    return torch.from_numpy(_as_classes(values) if info.is_class else values)
+        values = np.ascontiguousarray(values).reshape(-1, 3, 3)
+    return torch.from_numpy(values)
 
 
-def _as_classes(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.where(np.isnan(values), -1, values).astype(np.int64)
+def _cut(records: Sequence[bytes], part: Callable[[bytes], bytes]) -> bytearray:
+    """Return the same part of every record, one after the other, in memory that may be written."""
+    return bytearray().join(map(part, records))
 
 
 def _pad(data: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from matsciml_core.interfaces.crystal import CrystalBatch
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.encoder import Neighbourhood
 from matsciml_core.interfaces.head import label_mask
+
+Edges = tuple[NDArray[np.int64], NDArray[np.signedinteger[Any]]]
+"""Source and target, ``(2, edges)``, and image of the source in lattice vectors, ``(edges, 3)``."""
 
 
 class NeighbourCache:
@@ -39,24 +43,37 @@ class NeighbourCache:
         """Return whether the edges of a crystal are kept."""
         return index in self._kept
 
-    def put(self, index: int, edges: NDArray[np.int64], shifts: NDArray[np.int32]) -> None:
+    def __getitem__(self, index: int) -> Edges:
+        """Return the edges of one crystal, in the types in which they are kept."""
+        return self._kept[index]
+
+    def put(
+        self, index: int, edges: NDArray[np.int64], shifts: NDArray[np.signedinteger[Any]]
+    ) -> None:
         """Keep the edges of one crystal, numbered from its own first atom."""
+        if index in self._kept:
+            return
         small = edges.astype(_smallest(edges)), shifts.astype(_smallest(shifts))
         nbytes = sum(array.nbytes for array in small)
         if self.size + nbytes <= self.limit:
             self._kept[index] = small
             self.size += nbytes
 
-    def gather(
-        self, indices: Sequence[int], first_atoms: Sequence[int]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Return the edges of several crystals, numbered from the given first atoms."""
-        kept = [self._kept[index] for index in indices]
-        counts = [shifts.shape[0] for _, shifts in kept]
-        edges = np.concatenate([edges for edges, _ in kept], axis=1, dtype=np.int64)
-        shifts = np.concatenate([shifts for _, shifts in kept], dtype=np.int32)
-        edges += np.repeat(np.asarray(first_atoms), counts)
-        return edges, shifts
+
+def join_edges(parts: Sequence[Edges], first_atoms: NDArray[np.int64]) -> Edges:
+    """Join the edges of several crystals.
+
+    Args:
+        parts: Edges of each crystal, numbered from its own first atom.
+        first_atoms: Number of each crystal's first atom in the batch, ``(crystals,)``.
+
+    Returns:
+        The edges of the batch; int64, the shifts in the smallest type that holds them.
+    """
+    counts = [shifts.shape[0] for _, shifts in parts]
+    edges = np.concatenate([edges for edges, _ in parts], axis=1, dtype=np.int64)
+    edges += first_atoms.repeat(counts)
+    return edges, np.concatenate([shifts for _, shifts in parts])
 
 
 class BatchSource(TorchDataset[CrystalBatch]):
@@ -99,56 +116,62 @@ class BatchSource(TorchDataset[CrystalBatch]):
     def __getitem__(self, places: Sequence[int]) -> CrystalBatch:
         """Return the batch of the crystals at several places of this part."""
         indices = self.indices[np.asarray(places)].tolist()
-        batch = self._with_labels(self.dataset.__getitems__(indices))
-        if self.neighbourhood is not None:
-            batch = self._with_edges(batch, indices, self.neighbourhood)
+        batch = self.dataset.__getitems__(indices)
+        edges = self._edges(batch, indices)
         number = torch.full((batch.num_crystals,), self.dataset_index, dtype=torch.int64)
-        return replace(batch, dataset_index=number).to(dtype=self.dtype)
+        batch = replace(batch, targets=self._present(batch), dataset_index=number)
+        batch = batch.to(dtype=self.dtype)
+        return batch if edges is None else with_edges(batch, *edges)
 
     def plain(self, places: Sequence[int]) -> CrystalBatch:
         """Return a float64 batch with labels and without edges, as heads are fitted on."""
-        indices = self.indices[np.asarray(places)].tolist()
-        return self._with_labels(self.dataset.__getitems__(indices))
+        batch = self.dataset.__getitems__(self.indices[np.asarray(places)].tolist())
+        return replace(batch, targets=self._present(batch))
 
-    def _with_labels(self, batch: CrystalBatch) -> CrystalBatch:
-        """Keep the wanted labels that at least one crystal of the batch has."""
-        kept = {
+    def _present(self, batch: CrystalBatch) -> dict[str, torch.Tensor]:
+        """Return the wanted labels that at least one crystal of the batch has."""
+        return {
             name: batch.targets[name]
             for name in self.labels
             if bool(label_mask(batch.targets[name], batch.target_info[name]).any())
         }
-        return replace(batch, targets=kept)
 
-    def _with_edges(
-        self, batch: CrystalBatch, indices: Sequence[int], neighbourhood: Neighbourhood
-    ) -> CrystalBatch:
+    def _edges(self, batch: CrystalBatch, indices: Sequence[int]) -> Edges | None:
+        """Return the edges of a batch; only crystals that the cache has not are searched."""
+        if self.neighbourhood is None:
+            return None
+        if self.cache is None:
+            return self._search(batch, self.neighbourhood)
+        missing = [k for k, index in enumerate(indices) if index not in self.cache]
+        fresh = dict(zip(missing, self._search_each(batch, missing), strict=True))
+        for k, edges in fresh.items():
+            self.cache.put(indices[k], *edges)
+        parts = [fresh[k] if k in fresh else self.cache[index] for k, index in enumerate(indices)]
         counts = batch.atoms_per_crystal.numpy()
-        bounds = np.concatenate(([0], np.cumsum(counts)))
-        if self.cache is not None and all(index in self.cache for index in indices):
-            return with_edges(batch, *self.cache.gather(indices, bounds[:-1]))
-        edges, shifts = find_edges(
+        return join_edges(parts, counts.cumsum() - counts)
+
+    def _search_each(self, batch: CrystalBatch, chosen: Sequence[int]) -> list[Edges]:
+        """Return the edges of some crystals of a batch, numbered from their own first atoms."""
+        if self.neighbourhood is None or not chosen:
+            return []
+        part = _select(batch, chosen) if len(chosen) < batch.num_crystals else batch
+        edges, shifts = self._search(part, self.neighbourhood)
+        bounds = np.concatenate(([0], np.cumsum(part.atoms_per_crystal.numpy())))
+        cuts = np.searchsorted(edges[1], bounds).tolist()
+        return [
+            (edges[:, first:last] - atom, shifts[first:last])
+            for (first, last), atom in zip(pairwise(cuts), bounds.tolist(), strict=False)
+        ]
+
+    @staticmethod
+    def _search(batch: CrystalBatch, neighbourhood: Neighbourhood) -> Edges:
+        return find_edges(
             batch.positions.to(torch.float64).numpy(),
             batch.cell.to(torch.float64).numpy(),
             batch.pbc.numpy(),
-            counts,
+            batch.atoms_per_crystal.numpy(),
             neighbourhood,
         )
-        if self.cache is not None:
-            self._keep(self.cache, indices, bounds, edges, shifts)
-        return with_edges(batch, edges, shifts)
-
-    @staticmethod
-    def _keep(
-        cache: NeighbourCache,
-        indices: Sequence[int],
-        bounds: NDArray[np.int64],
-        edges: NDArray[np.int64],
-        shifts: NDArray[np.int32],
-    ) -> None:
-        cuts = np.searchsorted(edges[1], bounds).tolist()
-        for k, index in enumerate(indices):
-            part = slice(cuts[k], cuts[k + 1])
-            cache.put(index, edges[:, part] - bounds[k], shifts[part])
 
 
 class BatchSampler(Sampler[list[int]]):
@@ -298,8 +321,25 @@ class _Resumable(Sampler[list[int]]):
                 yield places
 
 
-def _unchanged(batch: CrystalBatch) -> CrystalBatch:
+def _unchanged(batch: Any) -> Any:
     return batch
+
+
+def _select(batch: CrystalBatch, chosen: Sequence[int]) -> CrystalBatch:
+    """Return the geometry of some crystals of a batch, in ascending order."""
+    crystals = torch.tensor(chosen)
+    wanted = torch.zeros(batch.num_crystals, dtype=torch.bool)
+    wanted[crystals] = True
+    atoms = wanted[batch.crystal_index]
+    counts = batch.atoms_per_crystal[crystals]
+    return CrystalBatch(
+        atomic_numbers=batch.atomic_numbers[atoms],
+        positions=batch.positions[atoms],
+        cell=batch.cell[crystals],
+        pbc=batch.pbc[crystals],
+        crystal_index=torch.repeat_interleave(counts),
+        atoms_per_crystal=counts,
+    )
 
 
 def _smallest(array: NDArray[Any]) -> type[np.signedinteger[Any]]:

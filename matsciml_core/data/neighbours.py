@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from vesin import NeighborList
 
+from matsciml_core.data._pairs import Pairs, find_pairs
 from matsciml_core.interfaces.crystal import CrystalBatch
 from matsciml_core.interfaces.encoder import Neighbourhood
 
 TIE_TOLERANCE = 1e-4
 """Edges whose lengths differ by less than this, Å, count as equal when a cap is applied."""
+ROUNDING = 1e-9
+"""Pairs closer than this to the cutoff, Å, count as at the cutoff and are not connected: whether a
+pair at the cutoff itself is found would otherwise depend on rounding, and so on rotation."""
 
 
 def attach_neighbours(batch: CrystalBatch, neighbourhood: Neighbourhood) -> CrystalBatch:
@@ -21,7 +25,8 @@ def attach_neighbours(batch: CrystalBatch, neighbourhood: Neighbourhood) -> Crys
 
     Pairs are selected in float64 whatever the dtype of the batch, so a pair near the cutoff is
     judged alike in every precision the positions allow. An atom is connected to its own images
-    but not to itself. Compiled search by vesin, linear in atoms; one call per crystal.
+    but not to itself. Compiled search by vesin, linear in atoms; directions that are not periodic
+    have no images, whatever the cell says about them.
 
     Args:
         batch: Crystals on the CPU, with or without edges (existing ones are replaced).
@@ -30,6 +35,10 @@ def attach_neighbours(batch: CrystalBatch, neighbourhood: Neighbourhood) -> Crys
     Returns:
         The batch with ``edge_index``, ``cell_shift`` and ``edges_per_atom``, edges sorted by
         target; the other tensors are shared.
+
+    Raises:
+        GeometryError: A coordinate is not finite, a periodic cell has no volume, or a crystal is
+            too large or too dense to be one.
     """
     edges, shifts = find_edges(
         batch.positions.numpy(force=True).astype(np.float64, copy=False),
@@ -42,7 +51,7 @@ def attach_neighbours(batch: CrystalBatch, neighbourhood: Neighbourhood) -> Crys
 
 
 def with_edges(
-    batch: CrystalBatch, edges: NDArray[np.int64], shifts: NDArray[np.int32]
+    batch: CrystalBatch, edges: NDArray[np.int64], shifts: NDArray[np.signedinteger[Any]]
 ) -> CrystalBatch:
     """Return the batch with given edges.
 
@@ -82,74 +91,43 @@ def find_edges(
         Source and target atom ``(2, edges)`` sorted by target, and the image of the source atom
         in lattice vectors ``(edges, 3)``: the edge vector is
         ``positions[target] − (positions[source] + shift @ cell)``.
+
+    Raises:
+        GeometryError: See :func:`attach_neighbours`.
     """
-    search = NeighborList(cutoff=neighbourhood.cutoff, full_list=True, sorted=True, n_threads=1)
-    buffer = _EdgeBuffer(capacity=64 * len(positions))
-    first = 0
-    for k, count in enumerate(atoms_per_crystal.tolist()):
-        points = positions[first : first + count]
-        # vesin's pair (i, j, S) has i at home and j in image S: i is our target, j our source.
-        target, source, shift = search.compute(
-            points=points, box=cells[k], periodic=pbc[k], quantities="ijS", copy=False
-        )
-        keep: slice | NDArray[np.bool_] = slice(None)
-        if neighbourhood.max_neighbours is not None:
-            vectors = points[target] - points[source] - shift @ cells[k]
-            lengths = np.linalg.norm(vectors, axis=1)
-            keep = _shortest(target, lengths, count, neighbourhood.max_neighbours)
-        buffer.append(source[keep], target[keep], shift[keep], offset=first)
-        first += count
-    return buffer.result()
+    cap = neighbourhood.max_neighbours
+    cutoff = neighbourhood.cutoff - ROUNDING
+    pairs = find_pairs(positions, cells, pbc, atoms_per_crystal, cutoff, lengths=cap is not None)
+    edges = _edges(pairs, atoms_per_crystal)
+    if cap is None:
+        return edges, pairs.shifts.copy()  # not the larger buffer behind it
+    keep = _shortest(edges[1], pairs.lengths, len(positions), cap, cutoff)
+    return edges[:, keep], pairs.shifts[keep]
+
+
+def _edges(pairs: Pairs, atoms_per_crystal: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return source and target, numbered through the batch, ``(2, edges)``.
+
+    vesin's pair (i, j, S) has i at home and j in image S: i is our target, j our source.
+    """
+    first_atoms = np.cumsum(atoms_per_crystal) - atoms_per_crystal
+    offset = first_atoms.repeat(pairs.per_crystal)
+    edges = np.empty((2, len(offset)), dtype=np.int64)
+    np.add(pairs.atoms[:, 1], offset, out=edges[0])
+    np.add(pairs.atoms[:, 0], offset, out=edges[1])
+    return edges
 
 
 def _shortest(
-    target: NDArray[np.uint64], lengths: NDArray[np.float64], atoms: int, cap: int
+    target: NDArray[np.int64], lengths: NDArray[np.float64], atoms: int, cap: int, cutoff: float
 ) -> NDArray[np.bool_]:
     """Mark the ``cap`` shortest edges into each atom, with all that tie with the last of them."""
-    order = np.lexsort((lengths, target))
-    counts = np.bincount(target.astype(np.int64), minlength=atoms)
-    starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
+    counts = np.bincount(target, minlength=atoms)
+    full = np.flatnonzero(counts > cap)
+    # One sort for all atoms: by atom, then by length as a fraction of one.
+    ranked = np.sort(target + lengths / (2.0 * cutoff))
+    last = (np.cumsum(counts) - counts)[full] + cap - 1
     limit = np.full(atoms, np.inf)
-    full = counts > cap
-    limit[full] = lengths[order][starts[full] + cap - 1] + TIE_TOLERANCE
-    kept: NDArray[np.bool_] = lengths <= limit[target.astype(np.int64)]
+    limit[full] = (ranked[last] - full) * (2.0 * cutoff) + TIE_TOLERANCE
+    kept: NDArray[np.bool_] = lengths <= limit[target]
     return kept
-
-
-class _EdgeBuffer:
-    """Edges of one crystal after the other, in arrays that double when full."""
-
-    def __init__(self, capacity: int) -> None:
-        self._edges = np.empty((2, max(capacity, 64)), dtype=np.int64)
-        self._shifts = np.empty((max(capacity, 64), 3), dtype=np.int32)
-        self._used = 0
-
-    def append(
-        self,
-        source: NDArray[np.uint64],
-        target: NDArray[np.uint64],
-        shift: NDArray[np.int32],
-        *,
-        offset: int,
-    ) -> None:
-        """Copy one crystal's edges, moving atom indices by ``offset``."""
-        first, last = self._used, self._used + len(source)
-        if last > len(self._shifts):
-            self._grow(last)
-        np.add(source.view(np.int64), offset, out=self._edges[0, first:last])
-        np.add(target.view(np.int64), offset, out=self._edges[1, first:last])
-        self._shifts[first:last] = shift
-        self._used = last
-
-    def result(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Return the edges collected so far, as arrays of their own."""
-        used = self._used
-        return self._edges[:, :used].copy(), self._shifts[:used].copy()
-
-    def _grow(self, needed: int) -> None:
-        capacity = max(needed, 2 * len(self._shifts))
-        edges, shifts, used = self._edges, self._shifts, self._used
-        self._edges = np.empty((2, capacity), dtype=np.int64)
-        self._shifts = np.empty((capacity, 3), dtype=np.int32)
-        self._edges[:, :used] = edges[:, :used]
-        self._shifts[:used] = shifts[:used]

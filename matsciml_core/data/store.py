@@ -73,9 +73,8 @@ class CrystalStore:
             IndexError: An index is out of range, or there is none.
             DataError: A shard is missing or damaged.
         """
-        wanted = np.asarray(indices, dtype=np.int64)
-        # As unsigned numbers, negative ones are larger than any length.
-        if not wanted.size or wanted.view(np.uint64).max() >= len(self):
+        wanted: list[int] = np.asarray(indices, dtype=np.int64).tolist()
+        if not wanted or min(wanted) < 0 or max(wanted) >= len(self):
             raise IndexError(f"Indices must be one or more numbers in [0, {len(self)}).")
         return self._layout.decode(self._values(wanted))
 
@@ -92,7 +91,7 @@ class CrystalStore:
         """
         digest = hashlib.sha256()
         for first in range(0, len(self), _TRANSACTION):
-            block = np.arange(first, min(first + _TRANSACTION, len(self)))
+            block = range(first, min(first + _TRANSACTION, len(self)))
             for value in self._values(block):
                 digest.update(value)
         if digest.hexdigest() != self.meta["content_hash"]:
@@ -101,9 +100,9 @@ class CrystalStore:
                 "hash in its index; fetch or build it again."
             )
 
-    def _values(self, indices: NDArray[np.int64]) -> list[bytes]:
+    def _values(self, indices: Sequence[int]) -> list[bytes]:
         """Return the raw records."""
-        keys: list[bytes] = indices.astype(">u8").view("V8").tolist()
+        keys = [index.to_bytes(8, "big") for index in indices]
         if len(self._shards) == 1:
             return self._fetch(0, keys)
         shard_of = np.searchsorted(self._bounds, indices, side="right") - 1
@@ -119,7 +118,7 @@ class CrystalStore:
         """Return records of one shard."""
         path, size = self._shards[shard]
         with _environment(path, size).begin() as transaction:
-            values: list[bytes] = list(map(transaction.get, keys))
+            values: list[Any] = list(map(transaction.get, keys))
         if None in values:
             missing = int.from_bytes(keys[values.index(None)], "big")
             raise DataError(

@@ -238,9 +238,12 @@ class CrystalBatch:
         source, target = self._edges()
         if self.cell_shift is None:
             raise ShapeError("The batch has edges but no cell_shift; use attach_neighbours.")
-        cell = self.cell[self.crystal_index[target]]  # (edges, 3, 3)
+        # index_select and not x[index]: a third of the time, forward and backward.
+        crystal = self.crystal_index.index_select(0, target)
+        cell = self.cell.index_select(0, crystal)  # (edges, 3, 3)
         image = torch.bmm(self.cell_shift.to(cell.dtype).unsqueeze(1), cell).squeeze(1)
-        return self.positions[target] - self.positions[source] - image
+        home = self.positions.index_select(0, target) - self.positions.index_select(0, source)
+        return home - image
 
     def to(
         self,
