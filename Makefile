@@ -16,7 +16,7 @@ run: $(STAMP)  ## Train MegNet on Materials Project crystals and write a report.
 	$(BIN)/matsciml run --dataset mp --encoder megnet
 
 test: $(STAMP)  ## Run the tests, but for the slow ones.
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
 test-slow: $(STAMP)  ## Run the slow tests.
 	$(BIN)/python -m pytest -m slow
