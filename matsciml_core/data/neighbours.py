@@ -101,6 +101,8 @@ def find_edges(
     edges = _edges(pairs, atoms_per_crystal)
     if cap is None:
         return edges, pairs.shifts.copy()  # not the larger buffer behind it
+    if cap < 1:
+        return edges[:, :0], pairs.shifts[:0]
     keep = _shortest(edges[1], pairs.lengths, len(positions), cap, cutoff)
     return edges[:, keep], pairs.shifts[keep]
 

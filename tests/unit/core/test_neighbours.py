@@ -217,13 +217,16 @@ class TestEdges:
         source, target = batch.edge_index
         assert torch.equal(batch.crystal_index[source], batch.crystal_index[target])
 
-    def test_the_batch_given_is_not_changed(self) -> None:
-        batch = CrystalBatch.from_crystals([triclinic()])
+    @pytest.mark.parametrize("pbc", [(True, True, True), (True, False, True)])
+    def test_the_batch_given_is_not_changed(self, pbc: tuple[bool, ...], way: str) -> None:
+        batch = CrystalBatch.from_crystals([triclinic(), moved(triclinic(), pbc=pbc)])
         before = batch.clone()
-        connected = attach_neighbours(batch, Neighbourhood(cutoff=4.0))
+        connected = attach_neighbours(batch, Neighbourhood(cutoff=4.0, max_neighbours=3))
         assert batch.edge_index is None
         assert connected.positions is batch.positions
-        assert torch.equal(batch.positions, before.positions)
+        assert connected.cell is batch.cell
+        for name in ("positions", "cell", "pbc", "atoms_per_crystal"):
+            assert torch.equal(getattr(batch, name), getattr(before, name)), name
 
     def test_existing_edges_are_replaced(self) -> None:
         once = connect([triclinic()], 6.0)
@@ -426,6 +429,11 @@ class TestCap:
         batch = connect([sodium_chloride()], 5.0, cap)
         assert batch.edges_per_atom.tolist() == [kept, kept]
 
+    def test_no_neighbours_at_all(self, way: str) -> None:
+        batch = connect([sodium_chloride(), triclinic()], 5.0, 0)
+        assert batch.edge_index.shape == (2, 0)
+        assert batch.edges_per_atom.tolist() == [0] * 7
+
     @pytest.mark.parametrize("seed", range(6))
     def test_ties_survive_rotation(self, seed: int, way: str) -> None:
         turn = rotation(seed)
@@ -604,8 +612,17 @@ class TestBothWays:
         """A later vesin may add a field: then the class is used until this module is adapted."""
         types = SimpleNamespace(**{key: getattr(_pairs._c_api, key) for key in _pairs._FIELDS})
         fields = [*getattr(types, name)._fields_, ("another", ctypes.c_int)]
-        setattr(types, name, type(name, (ctypes.Structure,), {"_fields_": fields}))
-        assert not _pairs._known(types, _pairs._c_lib.get_library())
+        changed = type(name, (ctypes.Structure,), {"_fields_": fields})
+        arguments = [
+            {
+                getattr(types, name): changed,
+                ctypes.POINTER(getattr(types, name)): ctypes.POINTER(changed),
+            }.get(argument, argument)
+            for argument in _pairs._c_lib.get_library().vesin_neighbors.argtypes
+        ]
+        setattr(types, name, changed)
+        function = SimpleNamespace(argtypes=arguments)
+        assert not _pairs._known(types, SimpleNamespace(vesin_neighbors=function))
 
     def test_another_signature_is_not_trusted(self, library: Any) -> None:
         known = _pairs._c_lib.get_library().vesin_neighbors.argtypes

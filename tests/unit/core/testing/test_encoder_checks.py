@@ -309,7 +309,12 @@ FAULTS = [
     (NanWithoutNeighbours, SPEC, {"isolated-atom", "no-edges", "uses-edges"}),
     (RaisesWithoutEdges, SPEC, {"isolated-atom", "no-edges", "uses-edges"}),
     (WrongWidth, SPEC, {"widths"}),
-    (DoesNotSayItsNeighbours, ROUGH, {"neighbourhood"}),
+    # It asks for no neighbours at all and gets them: an encoder without any knows no geometry.
+    (
+        DoesNotSayItsNeighbours,
+        ROUGH,
+        {"neighbourhood", "lattice-constant", "sees-geometry", "sees-species", "uses-edges"},
+    ),
     (WritesToTheBatch, SPEC, {"batch-untouched"}),
     (ReplacesAField, SPEC, {"batch-untouched"}),
     (SinglePrecisionOnly, SPEC, {"precision"}),

@@ -1,0 +1,145 @@
+"""The description of the store's bytes is complete: a reader made from it alone reads a store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import numpy as np
+import pytest
+
+from matsciml_core.data import CrystalStore, CrystalStoreWriter
+from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.interfaces.dataset import Provenance
+from matsciml_core.registry.specs import TargetInfo
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "store.md"
+TARGETS = (
+    TargetInfo(name="charge", kind="scalar", unit="e", per_atom=True),
+    TargetInfo(name="energy", kind="energy", unit="eV"),
+    TargetInfo(name="forces", kind="forces", unit="eV/Å", per_atom=True),
+    TargetInfo(name="stress", kind="stress", unit="eV/Å³"),
+    TargetInfo(name="group", kind="multiclass", unit="class", num_classes=230),
+    TargetInfo(name="site", kind="multiclass", unit="class", num_classes=4, per_atom=True),
+    TargetInfo(name="metal", kind="binary", unit="class"),
+)
+"""Labels of every kind, those per atom and per crystal mixed."""
+
+
+def make_crystal(number: int) -> Crystal:
+    random = np.random.default_rng(number)
+    atoms = int(random.integers(1, 20))
+    labels = {
+        "charge": random.normal(size=atoms),
+        "energy": random.normal(),
+        "forces": random.normal(size=(atoms, 3)),
+        "stress": random.normal(size=(3, 3)),
+        "group": int(random.integers(230)),
+        "site": random.integers(0, 4, atoms),
+        "metal": number % 2,
+    }
+    absent = [name for name in labels if random.random() < 0.3]
+    return Crystal(
+        id="Å" * (number % 9) + str(number),
+        atomic_numbers=random.integers(1, 119, atoms),
+        positions=random.normal(size=(atoms, 3)) * 9,
+        cell=random.normal(size=(3, 3)) + 5 * np.eye(3),
+        pbc=random.random(3) < 0.7,
+        labels={name: value for name, value in labels.items() if name not in absent},
+    )
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> CrystalStore:
+    folder = tmp_path_factory.mktemp("specification") / "store"
+    with CrystalStoreWriter(folder, TARGETS, Provenance(source="test"), shard_size=16) as writer:
+        for number in range(40):
+            writer.add(make_crystal(number))
+    return CrystalStore(folder)
+
+
+@pytest.fixture
+def folder(store: CrystalStore, tmp_path: Path) -> Path:
+    """A copy: LMDB does not open a file twice in one process."""
+    return Path(shutil.copytree(store.folder, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="module")
+def reader() -> dict[str, Any]:
+    """The program on the page, run as it stands there."""
+    (program,) = re.findall(
+        r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S
+    )
+    names: dict[str, Any] = {}
+    exec(compile(program, str(PAGE), "exec"), names)
+    return names
+
+
+def records_of(folder: Path) -> list[tuple[bytes, bytes]]:
+    found = []
+    for path in sorted(folder.glob("*.lmdb")):
+        with (
+            lmdb.open(str(path), subdir=False, readonly=True, lock=False) as environment,
+            environment.begin() as transaction,
+        ):
+            found += list(transaction.cursor())
+    return found
+
+
+def test_the_program_reads_what_the_project_reads(
+    store: CrystalStore, folder: Path, reader: dict[str, Any]
+) -> None:
+    found = list(reader["read_store"](folder))
+    batch = store.read(range(40))
+    assert [crystal["id"] for crystal in found] == batch.ids
+    bounds = [0, *np.cumsum(batch.atoms_per_crystal.numpy()).tolist()]
+    for k, (crystal, (first, last)) in enumerate(zip(found, pairwise(bounds), strict=True)):
+        assert crystal["atomic_numbers"] == batch.atomic_numbers[first:last].tolist()
+        assert crystal["pbc"] == batch.pbc[k].tolist()
+        assert list(crystal["cell"]) == batch.cell[k].flatten().tolist()
+        assert list(crystal["positions"]) == batch.positions[first:last].flatten().tolist()
+        for info in TARGETS:
+            values = batch.targets[info.name]
+            expected = (values[first:last] if info.per_atom else values[k]).flatten().double()
+            stored = np.array(crystal["labels"][info.name])
+            stored = np.where(np.isnan(stored), -1, stored) if info.is_class else stored
+            np.testing.assert_array_equal(stored, expected.numpy())
+
+
+def test_the_index_has_the_keys_of_the_page_and_no_others(store: CrystalStore) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    index = json.loads((store.folder / "index.json").read_text(encoding="utf-8"))
+    reference = {"key", "authors", "title", "venue", "year", "doi"}
+    shard, meta, target = index["shards"][0], index["meta"], index["meta"]["targets"][0]
+    named = set(re.findall(r"`([a-z_]+)`", text))
+    assert {*index, *shard, *meta, *target, *reference} <= named
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", text, re.M)
+    listed = set(re.findall(r"\w+", " ".join(rows)))
+    assert listed == {*index, *meta, *target}
+
+
+def test_hash_keys_and_lengths_are_as_the_page_says(store: CrystalStore, folder: Path) -> None:
+    records = [(key, value) for key, value in records_of(folder) if key != b"__meta__"]
+    assert [int.from_bytes(key, "big") for key, _ in records] == list(range(40))
+    digest = hashlib.sha256(b"".join(value for _, value in records))
+    assert digest.hexdigest() == store.meta["content_hash"]
+    for number, (_, value) in enumerate(records):
+        crystal = make_crystal(number)
+        atoms, name = crystal.num_atoms, len(crystal.id.encode())
+        words = 11 + (1 + 9 + 1 + 1) + (3 + 1 + 3 + 1) * atoms + -(-atoms // 8) + -(-name // 8)
+        assert len(value) == 8 * words
+
+
+def test_every_shard_describes_itself(store: CrystalStore, folder: Path) -> None:
+    notes = [json.loads(value) for key, value in records_of(folder) if key == b"__meta__"]
+    assert [note.pop("shard") for note in notes] == [0, 1, 2]
+    assert [note.pop("count") for note in notes] == [16, 32, 40]
+    expected = {name: value for name, value in store.meta.items() if name != "content_hash"}
+    del expected["count"]
+    assert notes == [expected] * 3
