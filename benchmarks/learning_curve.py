@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from matplotlib.figure import Figure
 
 RESULTS = Path(__file__).parent / "results" / "learning_curve"
-KEPT = ("config.yaml", "metrics.csv", "run.json")
 TASK = "mp/formation_energy_per_atom"
 MILESTONES = (1, 5, 10, 20, 50, 100, 200)
 
@@ -55,9 +55,16 @@ def train(epochs: int, output: Path) -> Path:
 def record(run: Path) -> None:
     """Copy what belongs to the record, draw the curve, and write the page."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for name in KEPT:
-        shutil.copyfile(run / name, RESULTS / name)
+    shutil.copyfile(run / "metrics.csv", RESULTS / "metrics.csv")
+    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     summary = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    # Where the run lay on this machine is nobody's business; the page gives the command.
+    config["output"] = "runs"
+    del summary["command"]
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    (RESULTS / "config.yaml").write_text(text, encoding="utf-8")
+    text = json.dumps(summary, indent=1, ensure_ascii=False)
+    (RESULTS / "run.json").write_text(text + "\n", encoding="utf-8")
     with (run / "metrics.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     draw(rows, summary)
