@@ -34,9 +34,6 @@ WORD = 8
 HEADER_WORDS = 2
 CELL_WORDS = 9
 _FLOAT, _SIZE = np.dtype("<f8"), np.dtype("<u4")
-_SIZES = itemgetter(slice(0, WORD))
-_PBC = itemgetter(slice(WORD, WORD + 3))
-_CELL = itemgetter(slice(HEADER_WORDS * WORD, (HEADER_WORDS + CELL_WORDS) * WORD))
 _DAMAGED = (
     "A record of the store is damaged: its length contradicts its header, or its id is not UTF-8; "
     "fetch or build the store again."
@@ -95,22 +92,20 @@ class RecordLayout:
         Raises:
             DataError: A record is not as long as its own header implies, or its id not UTF-8.
         """
-        if min(map(len, records)) < WORD * self.fixed_words:
-            raise DataError(_DAMAGED)
-        sizes = np.frombuffer(_cut(records, _SIZES), _SIZE).reshape(-1, 2)
-        counts = sizes[:, 0].tolist()
-        numbers, ids = self._tails(records, counts, sizes[:, 1].tolist())
+        heads = self._heads(records)
+        sizes = heads[:, :1].copy().view(_SIZE)  # (crystals, 2)
+        pbc = heads[:, 1:2].copy().view(np.uint8)[:, :3] != 0
+        cells = heads[:, HEADER_WORDS : HEADER_WORDS + CELL_WORDS].copy()
+        bodies, numbers, ids = self._parts(records, sizes.tolist())
         atoms = sizes[:, 0].astype(np.int64)
-        pbc = np.frombuffer(_cut(records, _PBC), np.uint8) != 0
-        cells = np.frombuffer(_cut(records, _CELL), _FLOAT)
         return CrystalBatch(
             atomic_numbers=torch.from_numpy(numbers.astype(np.int64)),
-            positions=torch.from_numpy(self._per_atom(records, counts, 0, 3)),
+            positions=torch.from_numpy(self._block(bodies, 0, 3)),
             cell=torch.from_numpy(cells.reshape(-1, 3, 3)),
-            pbc=torch.from_numpy(pbc.reshape(-1, 3)),
+            pbc=torch.from_numpy(pbc),
             crystal_index=torch.from_numpy(np.arange(len(records)).repeat(atoms)),
             atoms_per_crystal=torch.from_numpy(atoms),
-            targets=self._labels(records, counts),
+            targets=self._labels(heads, bodies),
             target_info=self._info.copy(),
             ids=ids,
         )
@@ -120,66 +115,83 @@ class RecordLayout:
         return {info.name: info for info in (*self.crystal_targets, *self.atom_targets)}
 
     @cached_property
-    def _columns(self) -> list[tuple[TargetInfo, int, bool]]:
-        """Labels per crystal, the first word of each among label words, and whether it has one."""
-        ends = np.cumsum([info.width for info in self.crystal_targets], dtype=np.int64).tolist()
+    def _columns(self) -> list[tuple[str, int, TargetInfo | None]]:
+        """Labels per crystal: name, first word, and None for a plain number or else the label."""
+        widths = [HEADER_WORDS + CELL_WORDS, *(info.width for info in self.crystal_targets)]
+        starts = np.cumsum(widths).tolist()
         return [
-            (info, end - info.width, info.width == 1)
-            for info, end in zip(self.crystal_targets, ends, strict=True)
+            (info.name, at, info if info.is_class or info.width > 1 else None)
+            for info, at in zip(self.crystal_targets, starts, strict=False)
         ]
 
     @cached_property
-    def _label_words(self) -> Callable[[bytes], bytes]:
-        return itemgetter(slice(WORD * (HEADER_WORDS + CELL_WORDS), WORD * self.fixed_words))
+    def _head(self) -> Callable[[bytes], bytes]:
+        return itemgetter(slice(WORD * self.fixed_words))
 
-    def _tails(
-        self, records: Sequence[bytes], counts: Sequence[int], id_lengths: Sequence[int]
-    ) -> tuple[NDArray[np.uint8], list[str]]:
-        """Check the lengths of records, and return the atomic numbers and ids behind the words."""
-        fixed, per_atom = WORD * self.fixed_words, WORD * self.words_per_atom
-        numbers, ids = [], []
-        for record, count, id_length in zip(records, counts, id_lengths, strict=True):
-            numbers_at = fixed + per_atom * count
-            id_at = numbers_at + ((count + 7) & -8)  # whole words
-            if len(record) != id_at + ((id_length + 7) & -8):
-                raise DataError(_DAMAGED)
-            numbers.append(record[numbers_at : numbers_at + count])
-            ids.append(record[id_at : id_at + id_length])
-        try:
-            names = [name.decode() for name in ids]
-        except UnicodeDecodeError as error:
-            raise DataError(_DAMAGED) from error
-        return np.frombuffer(b"".join(numbers), np.uint8), names
+    def _heads(self, records: Sequence[bytes]) -> NDArray[np.float64]:
+        """Return the words before the positions, ``(crystals, words)``."""
+        joined = b"".join(map(self._head, records))
+        if len(joined) != len(records) * WORD * self.fixed_words:
+            raise DataError(_DAMAGED)
+        return np.frombuffer(joined, _FLOAT).reshape(len(records), -1)
 
-    def _per_atom(
-        self, records: Sequence[bytes], counts: Sequence[int], column: int, width: int
-    ) -> NDArray[np.float64]:
-        """Return one block of each record, ``(atoms, width)``.
+    def _parts(
+        self, records: Sequence[bytes], sizes: Sequence[Sequence[int]]
+    ) -> tuple[list[bytes], NDArray[np.uint8], list[str]]:
+        """Check the lengths of records, and return what follows the words before the positions.
 
         Args:
             records: The records.
-            counts: Atoms of each.
+            sizes: Number of atoms, and length of the id, of each.
+
+        Returns:
+            The words per atom of each crystal, all atomic numbers, and the ids.
+        """
+        fixed, per_atom = WORD * self.fixed_words, WORD * self.words_per_atom
+        bodies, numbers, ids = [], [], []
+        try:
+            for record, (count, id_length) in zip(records, sizes, strict=True):
+                numbers_at = fixed + per_atom * count
+                id_at = numbers_at + ((count + 7) & -8)  # whole words
+                if len(record) != id_at + ((id_length + 7) & -8):
+                    raise DataError(_DAMAGED)
+                bodies.append(record[fixed:numbers_at])
+                numbers.append(record[numbers_at : numbers_at + count])
+                ids.append(record[id_at : id_at + id_length].decode())
+        except UnicodeDecodeError as error:
+            raise DataError(_DAMAGED) from error
+        return bodies, np.frombuffer(b"".join(numbers), np.uint8), ids
+
+    def _block(self, bodies: Sequence[bytes], column: int, width: int) -> NDArray[np.float64]:
+        """Return one block of words per atom, ``(atoms, width)``.
+
+        Args:
+            bodies: The words per atom of each crystal.
             column: Words per atom that precede the block.
             width: Words per atom in the block.
         """
-        fixed, first, last = WORD * self.fixed_words, WORD * column, WORD * (column + width)
-        parts = [
-            record[fixed + first * count : fixed + last * count]
-            for record, count in zip(records, counts, strict=True)
-        ]
-        return np.frombuffer(bytearray().join(parts), _FLOAT).reshape(-1, width)
+        whole = self.words_per_atom
+        if width < whole:
+            bodies = [
+                body[len(body) // whole * column : len(body) // whole * (column + width)]
+                for body in bodies
+            ]
+        return np.frombuffer(bytearray().join(bodies), _FLOAT).reshape(-1, width)
 
-    def _labels(self, records: Sequence[bytes], counts: Sequence[int]) -> dict[str, torch.Tensor]:
+    def _labels(
+        self, heads: NDArray[np.float64], bodies: Sequence[bytes]
+    ) -> dict[str, torch.Tensor]:
         labels: dict[str, torch.Tensor] = {}
-        if self.crystal_targets:
-            block = np.frombuffer(_cut(records, self._label_words), _FLOAT)
-            rows = np.ascontiguousarray(block.reshape(len(records), -1).T)  # (words, crystals)
-            for info, at, single in self._columns:
-                values = rows[at] if single else rows[at : at + info.width].T
-                labels[info.name] = _label_tensor(values, info)
+        rows = heads.T.copy()  # (words, crystals)
+        for name, at, info in self._columns:
+            if info is None:
+                labels[name] = torch.from_numpy(rows[at])
+            else:
+                values = rows[at] if info.width == 1 else rows[at : at + info.width].T
+                labels[name] = _label_tensor(values, info)
         column = 3
         for info in self.atom_targets:
-            values = self._per_atom(records, counts, column, info.width)
+            values = self._block(bodies, column, info.width)
             labels[info.name] = _label_tensor(values if info.width > 1 else values[:, 0], info)
             column += info.width
         return labels
@@ -209,11 +221,6 @@ def _label_tensor(values: NDArray[np.float64], info: TargetInfo) -> torch.Tensor
     if info.kind == "stress":
         values = np.ascontiguousarray(values).reshape(-1, 3, 3)
     return torch.from_numpy(values)
-
-
-def _cut(records: Sequence[bytes], part: Callable[[bytes], bytes]) -> bytearray:
-    """Return the same part of every record, one after the other, in memory that may be written."""
-    return bytearray().join(map(part, records))
 
 
 def _pad(data: bytes) -> bytes:

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from operator import index as as_index
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -55,6 +56,7 @@ class CrystalStore:
             for shard in index["shards"]
         ]
         self._bounds = np.cumsum([0, *(shard["count"] for shard in index["shards"])])
+        self._opened: dict[int, tuple[tuple[int, int], lmdb.Environment]] = {}
 
     def __len__(self) -> int:
         """Return the number of crystals."""
@@ -73,7 +75,8 @@ class CrystalStore:
             IndexError: An index is out of range, or there is none.
             DataError: A shard is missing or damaged.
         """
-        wanted: list[int] = np.asarray(indices, dtype=np.int64).tolist()
+        plain = indices.tolist() if isinstance(indices, np.ndarray) else indices
+        wanted = list(map(as_index, plain))
         if not wanted or min(wanted) < 0 or max(wanted) >= len(self):
             raise IndexError(f"Indices must be one or more numbers in [0, {len(self)}).")
         return self._layout.decode(self._values(wanted))
@@ -116,16 +119,28 @@ class CrystalStore:
 
     def _fetch(self, shard: int, keys: Sequence[bytes]) -> list[bytes]:
         """Return records of one shard."""
-        path, size = self._shards[shard]
-        with _environment(path, size).begin() as transaction:
+        with self._open(shard).begin() as transaction:
             values: list[Any] = list(map(transaction.get, keys))
         if None in values:
             missing = int.from_bytes(keys[values.index(None)], "big")
             raise DataError(
-                f"Crystal {missing} is missing from '{path}'; the store is damaged, fetch or "
-                "build it again."
+                f"Crystal {missing} is missing from '{self._shards[shard][0]}'; the store is "
+                "damaged, fetch or build it again."
             )
         return values
+
+    def _open(self, shard: int) -> lmdb.Environment:
+        """Return this process's environment for a shard; its file is looked at only once."""
+        path, size = self._shards[shard]
+        opened = _OPEN.get(path)
+        if opened is None or opened is not self._opened.get(shard) or opened[0][0] != os.getpid():
+            _environment(path, size)
+            opened = self._opened[shard] = _OPEN[path]
+        return opened[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what belongs to this process."""
+        return {**self.__dict__, "_opened": {}}
 
 
 class CrystalStoreWriter:

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 
 from matsciml_core.data import CrystalStore, CrystalStoreWriter
+from matsciml_core.data._layout import RecordLayout
+from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.registry.specs import TargetInfo
@@ -143,3 +145,13 @@ def test_every_shard_describes_itself(store: CrystalStore, folder: Path) -> None
     expected = {name: value for name, value in store.meta.items() if name != "content_hash"}
     del expected["count"]
     assert notes == [expected] * 3
+
+
+def test_an_id_that_is_not_utf8_is_damage() -> None:
+    layout = RecordLayout(TARGETS)
+    sound = layout.encode(make_crystal(3))
+    name = make_crystal(3).id.encode()
+    broken = sound.replace(name, b"\xff" * len(name))
+    assert layout.decode([sound]).ids == [make_crystal(3).id]
+    with pytest.raises(DataError, match="its id is not UTF-8"):
+        layout.decode([sound, broken])
