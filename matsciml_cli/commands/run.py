@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -67,9 +66,6 @@ def run(
         "output": None if output is None else str(output),
         "training": {key: value for key, value in training.items() if value is not None},
     }
-    # Threads that spin while they wait halve the speed, or worse, as soon as another process wants
-    # a core; OpenMP reads this when torch is imported, and the user's own setting wins.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # The heavy imports come last, so that --help and a wrong flag answer at once.
     from matsciml_cli._run import execute  # noqa: PLC0415
 
