@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -66,6 +67,11 @@ def run(
         "output": None if output is None else str(output),
         "training": {key: value for key, value in training.items() if value is not None},
     }
+    # GNU OpenMP's threads wait by spinning, which on two cores slows training ten times and more
+    # as soon as another process wants one of them; with a short spin it costs little. OpenMP reads
+    # this when torch is imported, and the user's own settings win.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     # The heavy imports come last, so that --help and a wrong flag answer at once.
     from matsciml_cli._run import execute  # noqa: PLC0415
 
