@@ -50,6 +50,12 @@ takes 0.1 ms for a crystal of eleven atoms, so the neighbour list, and the whole
 should run at about 9,000 structures/s, 80 times the way by get_all_neighbors. Cached edges are
 only copied: 70,000 structures/s."""
 
+REMARK = """\
+The predictions are sums of the best times of single steps, with caches to themselves; measured are
+medians on whatever else the machine does. The margin over unpickling depends on Python's garbage
+collector, which has much more to do where a batch is 32 structures of many objects: the wide range
+of that way comes from it."""
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -132,6 +138,7 @@ def _report(timings: Timings, bars: Sequence[Bar], repeats: int) -> str:
         ),
         "## Conclusion",
         _conclusion(timings, bars),
+        REMARK,
     ]
     return "\n\n".join(parts) + "\n"
 
