@@ -76,7 +76,13 @@ def fit(run: Run, registry: Registry, metrics_file: MetricsFile, checkpoint: Pat
     best = _best_checkpoint(run.folder)
     guard = InterruptGuard(run.folder)
     # The guard comes last: it may stop the run, and then the others have had their turn.
-    callbacks = [metrics_file, best, *_more_callbacks(run, registry), guard]
+    callbacks = [
+        metrics_file,
+        best,
+        _last_checkpoint(run.folder),
+        *_more_callbacks(run, registry),
+        guard,
+    ]
     try:
         with _without_advice():
             _trainer(run, callbacks).fit(
@@ -115,7 +121,17 @@ def _best_checkpoint(folder: Path) -> ModelCheckpoint:
         folder / run_folder.CHECKPOINTS,
         filename="best",
         monitor=MONITOR,
-        save_last=True,
+        enable_version_counter=False,
+    )
+
+
+def _last_checkpoint(folder: Path) -> ModelCheckpoint:
+    """Return what saves every epoch; ``save_last`` of the other would save improvements only."""
+    return ModelCheckpoint(
+        folder / run_folder.CHECKPOINTS,
+        filename="last",
+        every_n_epochs=1,
+        save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
 
