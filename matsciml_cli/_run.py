@@ -10,14 +10,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from matsciml_cli._errors import INTERRUPTED
 from matsciml_core import RunResult, build_registry
 from matsciml_core.errors import ConfigError
 from matsciml_core.training import assemble, run_folder
 from matsciml_core.training.config import merge, normalise, parse_overrides, read_config_file
 from matsciml_core.training.run import RunInterrupted, resume, start
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells expect it."""
 
 
 def execute(
