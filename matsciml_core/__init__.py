@@ -14,11 +14,13 @@ _HOME = {
     "registry.hooks": ("hookimpl",),
     "registry.manager": ("Registry", "build_registry"),
     "registry.specs": (
+        "BenchmarkTask",
         "CallbackSpec",
         "CommandSpec",
         "DatasetSpec",
         "EncoderCapabilities",
         "EncoderSpec",
+        "Inventory",
         "Reference",
         "RunInfo",
         "RunResult",
@@ -30,12 +32,16 @@ _HOME = {
     "interfaces.crystal": ("Crystal", "CrystalBatch"),
     "interfaces.dataset": ("Dataset", "Provenance"),
     "interfaces.encoder": ("Embedding", "Encoder", "Neighbourhood"),
-    "interfaces.head": ("TaskHead", "Values", "label_mask"),
+    "interfaces.graph": ("MessageGraph",),
+    "interfaces.head": ("TaskHead", "Values", "label_mask", "labels_of", "with_gradients"),
     "interfaces.strategy": ("Parameters", "Strategy", "Task"),
+    "interfaces.symmetry": ("AsymmetricUnit", "Orbits"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
+    "AsymmetricUnit",
+    "BenchmarkTask",
     "CallbackSpec",
     "CommandSpec",
     "Config",
@@ -47,7 +53,10 @@ __all__ = [
     "Encoder",
     "EncoderCapabilities",
     "EncoderSpec",
+    "Inventory",
+    "MessageGraph",
     "Neighbourhood",
+    "Orbits",
     "Parameters",
     "Provenance",
     "Reference",
@@ -65,6 +74,8 @@ __all__ = [
     "build_registry",
     "hookimpl",
     "label_mask",
+    "labels_of",
+    "with_gradients",
 ]
 
 if TYPE_CHECKING:
@@ -72,16 +83,26 @@ if TYPE_CHECKING:
     from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
     from matsciml_core.interfaces.dataset import Dataset, Provenance
     from matsciml_core.interfaces.encoder import Embedding, Encoder, Neighbourhood
-    from matsciml_core.interfaces.head import TaskHead, Values, label_mask
+    from matsciml_core.interfaces.graph import MessageGraph
+    from matsciml_core.interfaces.head import (
+        TaskHead,
+        Values,
+        label_mask,
+        labels_of,
+        with_gradients,
+    )
     from matsciml_core.interfaces.strategy import Parameters, Strategy, Task
+    from matsciml_core.interfaces.symmetry import AsymmetricUnit, Orbits
     from matsciml_core.registry.hooks import hookimpl
     from matsciml_core.registry.manager import Registry, build_registry
     from matsciml_core.registry.specs import (
+        BenchmarkTask,
         CallbackSpec,
         CommandSpec,
         DatasetSpec,
         EncoderCapabilities,
         EncoderSpec,
+        Inventory,
         Reference,
         RunInfo,
         RunResult,

@@ -18,8 +18,16 @@ class DataError(MatSciMLError):
     """A data file or dataset cannot be used as it is."""
 
 
+class FetchError(DataError):
+    """A source on the network did not give what was asked for."""
+
+
 class GeometryError(DataError):
     """Positions and cell do not describe a crystal."""
+
+
+class MissingPackageError(MatSciMLError):
+    """An optional package that is needed here cannot be imported."""
 
 
 class ShapeError(MatSciMLError):

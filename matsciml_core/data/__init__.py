@@ -1,18 +1,59 @@
-"""Data path: the store, neighbour lists, splits, and loaders that put batches together."""
+"""Data path: the store, neighbour lists, splits, and loaders that put batches together.
 
-from matsciml_core.data.geometry import check_geometry
-from matsciml_core.data.neighbours import attach_neighbours
-from matsciml_core.data.splits import Split, random_split, stratified_split
-from matsciml_core.data.store import CrystalStore, CrystalStoreWriter
-from matsciml_core.data.store_dataset import StoreDataset
+Public names are imported on first use, so that ``matsciml_core.data.fetch`` loads no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "geometry": ("check_geometry",),
+    "ingestion": ("Rejection", "ingest"),
+    "neighbours": ("attach_neighbours",),
+    "splits": ("Split", "grouped_split", "random_split", "stratified_split"),
+    "store": ("CrystalStore", "CrystalStoreWriter"),
+    "store_dataset": ("StoreDataset",),
+    "stored_symmetry": ("write_symmetry",),
+    "symmetry": ("attach_asymmetric_unit",),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "CrystalStore",
     "CrystalStoreWriter",
+    "Rejection",
     "Split",
     "StoreDataset",
+    "attach_asymmetric_unit",
     "attach_neighbours",
     "check_geometry",
+    "grouped_split",
+    "ingest",
     "random_split",
     "stratified_split",
+    "write_symmetry",
 ]
+
+if TYPE_CHECKING:
+    from matsciml_core.data.geometry import check_geometry
+    from matsciml_core.data.ingestion import Rejection, ingest
+    from matsciml_core.data.neighbours import attach_neighbours
+    from matsciml_core.data.splits import Split, grouped_split, random_split, stratified_split
+    from matsciml_core.data.store import CrystalStore, CrystalStoreWriter
+    from matsciml_core.data.store_dataset import StoreDataset
+    from matsciml_core.data.stored_symmetry import write_symmetry
+    from matsciml_core.data.symmetry import attach_asymmetric_unit
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from the module that defines it (PEP 562)."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'matsciml_core.data' has no attribute '{name}'")
+    return getattr(import_module(f"matsciml_core.data.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names without importing them."""
+    return __all__

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,67 +12,12 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from matsciml_core.data.neighbours import find_edges, with_edges
+from matsciml_core.data.edges import EdgeSource, NeighbourCache, attach
+from matsciml_core.data.symmetry import OrbitSource
 from matsciml_core.interfaces.crystal import CrystalBatch
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.encoder import Neighbourhood
 from matsciml_core.interfaces.head import label_mask
-
-Edges = tuple[NDArray[np.int64], NDArray[np.signedinteger[Any]]]
-"""Source and target, ``(2, edges)``, and image of the source in lattice vectors, ``(edges, 3)``."""
-
-
-class NeighbourCache:
-    """Keeps the edges of crystals that were seen, in memory, in as few bytes as they need.
-
-    A crystal of 10 atoms with 50 neighbours each takes 3.5 kB. Once the limit is reached nothing
-    more is kept; what is kept stays.
-
-    Args:
-        limit: Most bytes to keep.
-    """
-
-    def __init__(self, limit: int = 2 << 30) -> None:
-        """Start empty."""
-        self.limit = limit
-        self.size = 0
-        self._kept: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}
-
-    def __contains__(self, index: int) -> bool:
-        """Return whether the edges of a crystal are kept."""
-        return index in self._kept
-
-    def __getitem__(self, index: int) -> Edges:
-        """Return the edges of one crystal, in the types in which they are kept."""
-        return self._kept[index]
-
-    def put(
-        self, index: int, edges: NDArray[np.int64], shifts: NDArray[np.signedinteger[Any]]
-    ) -> None:
-        """Keep the edges of one crystal, numbered from its own first atom."""
-        if index in self._kept:
-            return
-        small = edges.astype(_smallest(edges)), shifts.astype(_smallest(shifts))
-        nbytes = sum(array.nbytes for array in small)
-        if self.size + nbytes <= self.limit:
-            self._kept[index] = small
-            self.size += nbytes
-
-
-def join_edges(parts: Sequence[Edges], first_atoms: NDArray[np.int64]) -> Edges:
-    """Join the edges of several crystals.
-
-    Args:
-        parts: Edges of each crystal, numbered from its own first atom.
-        first_atoms: Number of each crystal's first atom in the batch, ``(crystals,)``.
-
-    Returns:
-        The edges of the batch; int64, the shifts in the smallest type that holds them.
-    """
-    counts = [shifts.shape[0] for _, shifts in parts]
-    edges = np.concatenate([edges for edges, _ in parts], axis=1, dtype=np.int64)
-    edges += first_atoms.repeat(counts)
-    return edges, np.concatenate([shifts for _, shifts in parts])
 
 
 class BatchSource(TorchDataset[CrystalBatch]):
@@ -86,6 +30,8 @@ class BatchSource(TorchDataset[CrystalBatch]):
         labels: Names of the labels to carry; the others are dropped.
         dtype: Floating-point type of the batches. Edges are chosen in float64 before.
         cache: Where to keep edges; None: they are searched anew each time.
+        orbits: Where the crystals' symmetry comes from, so that only the edges into
+            symmetry-distinct atoms are attached; None: all edges are.
         dataset_index: Number of the dataset within the run.
     """
 
@@ -98,15 +44,16 @@ class BatchSource(TorchDataset[CrystalBatch]):
         labels: Sequence[str],
         dtype: torch.dtype = torch.float32,
         cache: NeighbourCache | None = None,
+        orbits: OrbitSource | None = None,
         dataset_index: int = 0,
     ) -> None:
         """Keep what is needed to make batches."""
         self.dataset = dataset
         self.indices = indices
-        self.neighbourhood = neighbourhood
+        self.edges = None if neighbourhood is None else EdgeSource(neighbourhood, cache)
         self.labels = tuple(labels)
         self.dtype = dtype
-        self.cache = cache
+        self.orbits = orbits if neighbourhood is not None else None
         self.dataset_index = dataset_index
 
     def __len__(self) -> int:
@@ -117,11 +64,13 @@ class BatchSource(TorchDataset[CrystalBatch]):
         """Return the batch of the crystals at several places of this part."""
         indices = self.indices[np.asarray(places)].tolist()
         batch = self.dataset.__getitems__(indices)
-        edges = self._edges(batch, indices)
+        if self.orbits is not None:
+            batch = replace(batch, asymmetric_unit=self.orbits.unit(batch, indices))
+        edges = None if self.edges is None else self.edges.find(batch, indices)
         number = torch.full((batch.num_crystals,), self.dataset_index, dtype=torch.int64)
         batch = replace(batch, targets=self._present(batch), dataset_index=number)
         batch = batch.to(dtype=self.dtype)
-        return batch if edges is None else with_edges(batch, *edges)
+        return batch if edges is None else attach(batch, edges)
 
     def plain(self, places: Sequence[int]) -> CrystalBatch:
         """Return a float64 batch with labels and without edges, as heads are fitted on."""
@@ -135,43 +84,6 @@ class BatchSource(TorchDataset[CrystalBatch]):
             for name in self.labels
             if bool(label_mask(batch.targets[name], batch.target_info[name]).any())
         }
-
-    def _edges(self, batch: CrystalBatch, indices: Sequence[int]) -> Edges | None:
-        """Return the edges of a batch; only crystals that the cache has not are searched."""
-        if self.neighbourhood is None:
-            return None
-        if self.cache is None:
-            return self._search(batch, self.neighbourhood)
-        missing = [k for k, index in enumerate(indices) if index not in self.cache]
-        fresh = dict(zip(missing, self._search_each(batch, missing), strict=True))
-        for k, edges in fresh.items():
-            self.cache.put(indices[k], *edges)
-        parts = [fresh[k] if k in fresh else self.cache[index] for k, index in enumerate(indices)]
-        counts = batch.atoms_per_crystal.numpy()
-        return join_edges(parts, counts.cumsum() - counts)
-
-    def _search_each(self, batch: CrystalBatch, chosen: Sequence[int]) -> list[Edges]:
-        """Return the edges of some crystals of a batch, numbered from their own first atoms."""
-        if self.neighbourhood is None or not chosen:
-            return []
-        part = _select(batch, chosen) if len(chosen) < batch.num_crystals else batch
-        edges, shifts = self._search(part, self.neighbourhood)
-        bounds = np.concatenate(([0], np.cumsum(part.atoms_per_crystal.numpy())))
-        cuts = np.searchsorted(edges[1], bounds).tolist()
-        return [
-            (edges[:, first:last] - atom, shifts[first:last])
-            for (first, last), atom in zip(pairwise(cuts), bounds.tolist(), strict=False)
-        ]
-
-    @staticmethod
-    def _search(batch: CrystalBatch, neighbourhood: Neighbourhood) -> Edges:
-        return find_edges(
-            batch.positions.to(torch.float64).numpy(),
-            batch.cell.to(torch.float64).numpy(),
-            batch.pbc.numpy(),
-            batch.atoms_per_crystal.numpy(),
-            neighbourhood,
-        )
 
 
 class BatchSampler(Sampler[list[int]]):
@@ -323,27 +235,3 @@ class _Resumable(Sampler[list[int]]):
 
 def _unchanged(batch: Any) -> Any:
     return batch
-
-
-def _select(batch: CrystalBatch, chosen: Sequence[int]) -> CrystalBatch:
-    """Return the geometry of some crystals of a batch, in ascending order."""
-    crystals = torch.tensor(chosen)
-    wanted = torch.zeros(batch.num_crystals, dtype=torch.bool)
-    wanted[crystals] = True
-    atoms = wanted[batch.crystal_index]
-    counts = batch.atoms_per_crystal[crystals]
-    return CrystalBatch(
-        atomic_numbers=batch.atomic_numbers[atoms],
-        positions=batch.positions[atoms],
-        cell=batch.cell[crystals],
-        pbc=batch.pbc[crystals],
-        crystal_index=torch.repeat_interleave(counts),
-        atoms_per_crystal=counts,
-    )
-
-
-def _smallest(array: NDArray[Any]) -> type[np.signedinteger[Any]]:
-    """Return the smallest integer type that holds every value of an array."""
-    largest = int(np.abs(array).max(initial=0))
-    types: tuple[type[np.signedinteger[Any]], ...] = (np.int8, np.int16, np.int32)
-    return next((kind for kind in types if largest <= np.iinfo(kind).max), np.int64)

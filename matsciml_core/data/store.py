@@ -55,6 +55,8 @@ class CrystalStore:
             (str((self.folder / shard["file"]).resolve()), shard["bytes"])
             for shard in index["shards"]
         ]
+        self.symmetry: Mapping[str, Any] | None = index.get("symmetry")
+        """What the index says about stored symmetry, see ``stored_symmetry``; None: none."""
         self._bounds = np.cumsum([0, *(shard["count"] for shard in index["shards"])])
         self._opened: dict[int, tuple[tuple[int, int], lmdb.Environment]] = {}
 

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from matsciml_core.data.splits import Split
 from matsciml_core.data.store import CrystalStore
+from matsciml_core.data.stored_symmetry import StoredOrbits
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
 from matsciml_core.interfaces.dataset import Dataset, Provenance
+from matsciml_core.interfaces.symmetry import Orbits
 from matsciml_core.registry.specs import TargetInfo
 
 if TYPE_CHECKING:
@@ -97,6 +99,18 @@ class StoreDataset(Dataset):
             raise IndexError(f"Indices must be one or more numbers in [0, {len(self)}).")
         return self.store.read(self._kept[wanted])
 
+    def orbits(self, indices: Sequence[int], symprec: float) -> list[Orbits] | None:
+        """Return the stored symmetry, where there is one of this tolerance."""
+        stored = self._stored_orbits
+        if stored is None or stored.symprec != symprec:
+            return None
+        return stored(indices if self._kept is None else self._kept[np.asarray(indices)])
+
+    @cached_property
+    def _stored_orbits(self) -> StoredOrbits | None:
+        entry = self.store.symmetry
+        return None if entry is None else StoredOrbits(self.store.folder, dict(entry))
+
     @cached_property
     def ids(self) -> list[str]:
         """The crystals' ids, in order."""
@@ -116,7 +130,12 @@ class StoreDataset(Dataset):
         return (*(path.stem for path in shipped), "random")
 
     def split(self, name: str | None = None, seed: int = 0) -> Split:
-        """Return a shipped split (for which ``seed`` has no effect) or a random one."""
+        """Return a shipped split (for which ``seed`` has no effect) or a random one.
+
+        A name that ends in ``.json`` is the path of a split file.
+        """
+        if name is not None and name.endswith(".json"):
+            return Split.load(name)
         name = self._check_split_name(name)
         if name == "random" or self._split_folder is None:
             return super().split(name, seed)

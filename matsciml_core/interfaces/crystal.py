@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from matsciml_core.errors import GeometryError, ShapeError
+from matsciml_core.interfaces.symmetry import AsymmetricUnit
 from matsciml_core.registry.specs import TargetInfo
 
 
@@ -125,6 +126,74 @@ class Crystal:
         """Coordinates in units of the lattice vectors, ``(atoms, 3)``, dimensionless."""
         return np.asarray(np.linalg.solve(self.cell.T, self.positions.T).T, dtype=np.float64)
 
+    @classmethod
+    def from_pymatgen(cls, structure: Any, *, id: str | None = None) -> Self:
+        """Build a crystal from a ``pymatgen.core.Structure``.
+
+        Site properties and properties that are numbers, or arrays of numbers, become labels;
+        None at a site becomes NaN. Oxidation states and charges are not kept.
+
+        Args:
+            structure: The structure, ordered.
+            id: Unique within its dataset; None: its property ``id``, or else its formula.
+
+        Raises:
+            ShapeError: It is no Structure.
+            GeometryError: Several species share a site, or one is partly occupied.
+        """
+        from matsciml_core.interfaces.converters import _pymatgen  # noqa: PLC0415 - a circle
+
+        return cast("Self", _pymatgen.from_structure(cls, structure, id))
+
+    def to_pymatgen(self) -> Any:
+        """Return the crystal as a ``pymatgen.core.Structure``.
+
+        Labels with one row per atom become site properties, the others and the id properties. A
+        label called ``stress`` counts as the crystal's own, also where there are three atoms.
+
+        Raises:
+            GeometryError: The crystal has no lattice.
+        """
+        from matsciml_core.interfaces.converters import _pymatgen  # noqa: PLC0415 - a circle
+
+        return _pymatgen.to_structure(self)
+
+    @classmethod
+    def from_ase(cls, atoms: Any, *, id: str | None = None) -> Self:
+        """Build a crystal from ``ase.Atoms``.
+
+        Energy (eV), forces (eV/Å, without the effect of constraints) and stress (eV/Å³, 3 x 3)
+        that a calculator holds for exactly these atoms become labels; nothing is calculated.
+        Numbers and arrays of numbers in ``info`` and in ``arrays`` become labels too, but for the
+        arrays that ASE itself uses.
+
+        Args:
+            atoms: The atoms.
+            id: Unique within its dataset; None: ``info["id"]``, or else the formula.
+
+        Raises:
+            ShapeError: They are no Atoms.
+            GeometryError: Several species share a site; or see the class.
+            MissingPackageError: ASE is not installed.
+        """
+        from matsciml_core.interfaces.converters import _ase  # noqa: PLC0415 - a circle
+
+        return cast("Self", _ase.from_atoms(cls, atoms, id))
+
+    def to_ase(self) -> Any:
+        """Return the crystal as ``ase.Atoms``.
+
+        The labels ``energy`` (eV), ``forces`` (eV/Å) and ``stress`` (eV/Å³, made symmetric) go
+        into a ``SinglePointCalculator``, whose units and sign are the same. Of the others, those
+        with one row per atom become arrays, and the rest and the id go into ``info``.
+
+        Raises:
+            MissingPackageError: ASE is not installed.
+        """
+        from matsciml_core.interfaces.converters import _ase  # noqa: PLC0415 - a circle
+
+        return _ase.to_atoms(self)
+
 
 @dataclass(kw_only=True)
 class CrystalBatch:
@@ -152,6 +221,9 @@ class CrystalBatch:
     """Image of the source atom in lattice vectors, ``(edges, 3)``, in the dtype of positions."""
     edges_per_atom: Tensor | None = None
     """Number of edges entering each atom, ``(atoms,)`` int64."""
+    asymmetric_unit: AsymmetricUnit | None = None
+    """Where set, only edges into symmetry-distinct atoms are there, and this says which atoms
+    those are and what they stand for; None: every atom has its edges."""
     targets: dict[str, Tensor] = field(default_factory=dict)
     """Labels by name: ``(crystals,)``, or ``(atoms, 3)`` for forces, ``(crystals, 3, 3)`` for
     stress; in the declared unit; NaN, or −1 for a class, where missing."""
@@ -279,7 +351,9 @@ class CrystalBatch:
 
     def without_edges(self) -> Self:
         """Return the batch without its edges; the other tensors are shared."""
-        return replace(self, edge_index=None, cell_shift=None, edges_per_atom=None)
+        return replace(
+            self, edge_index=None, cell_shift=None, edges_per_atom=None, asymmetric_unit=None
+        )
 
     def crystals(self) -> list[Crystal]:
         """Return the crystals one by one, with the labels that are present."""
@@ -295,6 +369,73 @@ class CrystalBatch:
             )
             for k, (first, last) in enumerate(pairwise(bounds))
         ]
+
+    def to_pyg(self) -> Any:
+        """Return the batch as a ``torch_geometric.data.Batch``, sharing its tensors.
+
+        It has ``z``, ``pos``, ``cell``, ``pbc``, ``batch``, ``ptr``; where edges were found
+        ``edge_index`` (source, target), ``cell_shift`` (S, in lattice vectors), ``edge_offset``
+        (S · L, Å), ``edge_vec`` (x_target − x_source − S · L, Å), ``edge_weight`` (its length,
+        Å) and ``edge_attr`` (the same, ``(edges, 1)``); the labels in the dict ``y`` by name; and
+        ``id``, ``dataset``, ``target_info``. It can be taken apart with ``to_data_list``.
+
+        Raises:
+            ShapeError: The batch has edges into symmetry-distinct atoms only.
+            MissingPackageError: PyTorch Geometric is not installed.
+        """
+        from matsciml_core.interfaces.converters import _pyg  # noqa: PLC0415 - a circle
+
+        return _pyg.to_pyg(self)
+
+    @classmethod
+    def from_pyg(cls, graph: Any, targets: Sequence[TargetInfo] = ()) -> Self:
+        """Build a batch from a ``Batch`` or ``Data`` of PyTorch Geometric.
+
+        What :meth:`to_pyg` made comes back without loss. Any other graph needs ``z`` and ``pos``;
+        without a ``cell`` it is not periodic, and its edges are kept where it has ``cell_shift``.
+
+        Args:
+            graph: The graph, in Å.
+            targets: The labels to take from ``y``, which is a dict of tensors, or one tensor
+                where one target is named; empty: those that the graph names in ``target_info``.
+
+        Raises:
+            ShapeError: Something is missing, or does not have the documented shape.
+        """
+        from matsciml_core.interfaces.converters import _pyg  # noqa: PLC0415 - a circle
+
+        return cast("Self", _pyg.from_pyg(cls, graph, targets))
+
+    def to_dgl(self) -> Any:
+        """Return the batch as one ``dgl.DGLGraph`` of several graphs, sharing its tensors.
+
+        ``ndata`` has ``z`` and ``pos``; ``edata`` has ``cell_shift``, ``edge_offset``,
+        ``edge_vec`` and ``edge_weight``, see :meth:`to_pyg`. DGL has no place for what belongs
+        to a whole graph: cells, labels and ids are in the dict ``graph.crystal_data``, which
+        ``graph.to`` and ``graph.clone`` pass on and ``dgl.batch`` and ``dgl.unbatch`` do not.
+
+        Raises:
+            ShapeError: The batch has edges into symmetry-distinct atoms only.
+            MissingPackageError: DGL is not installed, or cannot use the batch's device.
+        """
+        from matsciml_core.interfaces.converters import _dgl  # noqa: PLC0415 - a circle
+
+        return _dgl.to_dgl(self)
+
+    @classmethod
+    def from_dgl(cls, graph: Any, crystal_data: Mapping[str, Any] | None = None) -> Self:
+        """Build a batch from a ``dgl.DGLGraph`` that :meth:`to_dgl` made, without loss.
+
+        Args:
+            graph: The graph; its edges may be in any order.
+            crystal_data: Cells, labels and ids; None: those that the graph carries.
+
+        Raises:
+            ShapeError: The graph carries none, or those of another number of crystals.
+        """
+        from matsciml_core.interfaces.converters import _dgl  # noqa: PLC0415 - a circle
+
+        return cast("Self", _dgl.from_dgl(cls, graph, crystal_data))
 
     def _labels_of(self, k: int, first: int, last: int) -> dict[str, Any]:
         labels: dict[str, Any] = {}
@@ -321,6 +462,9 @@ class CrystalBatch:
             if isinstance(value, Tensor):
                 changes[item.name] = function(value)
         changes["targets"] = {name: function(value) for name, value in self.targets.items()}
+        if self.asymmetric_unit is not None:
+            unit = self.asymmetric_unit
+            changes["asymmetric_unit"] = unit.map(function)
         return replace(self, **changes)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.symmetry import Orbits
 from matsciml_core.registry.specs import Reference, TargetInfo
 
 if TYPE_CHECKING:
@@ -74,6 +75,18 @@ class Dataset(ABC):
     def __getitems__(self, indices: Sequence[int]) -> CrystalBatch:
         """Return several crystals as one float64 batch without edges, in the order asked for."""
         return CrystalBatch.from_crystals([self[int(i)] for i in indices], self.targets)
+
+    def orbits(self, indices: Sequence[int], symprec: float) -> list[Orbits] | None:
+        """Return the symmetry of several crystals, where it is kept with the data.
+
+        Args:
+            indices: Of crystals.
+            symprec: The tolerance it must have been found with, Å.
+
+        Returns:
+            One per crystal; None, the default: it is not kept, and is found when needed.
+        """
+        return None
 
     @property
     def ids(self) -> list[str]:

@@ -26,6 +26,10 @@ class Neighbourhood:
     Edges of equal length (to 1e-4 Å) are kept or dropped together, so that the choice does not
     break symmetry; an atom may therefore keep a few more than this.
     """
+    distances_only: bool = False
+    """Whether the encoder uses nothing of an edge but its length and the atoms it connects. Of the
+    edges from equivalent atoms into one atom, those of equal length are then the same, and with an
+    asymmetric unit one of them stands for all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,8 @@ class Encoder(nn.Module, ABC):
     """Width of the crystal embedding."""
     neighbours: Neighbourhood | None
     """The neighbourhood the batch must carry; None: no edges are needed."""
+    needs_whole_crystals: bool = False
+    """Whether these settings need every atom, although the spec declares ``asymmetric_unit``."""
 
     def __init__(self, config: Config | None = None) -> None:
         """Keep the settings; a subclass builds its layers from them."""

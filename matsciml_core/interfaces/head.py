@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -36,8 +37,12 @@ class TaskHead(nn.Module, ABC):
 
     units: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Target kind → units the head can train on; a kind that is absent takes any unit."""
-    needs_position_gradient: ClassVar[bool] = False
-    """Whether the head differentiates with respect to positions (forces)."""
+    needs_position_gradient: bool = False
+    """Whether the head differentiates with respect to positions (forces); whoever calls it then
+    gives the encoder a batch from :func:`with_gradients`, with gradients enabled. An instance may
+    set it."""
+    needs_cell_gradient: bool = False
+    """Whether it differentiates with respect to the cell too (stress); an instance may set it."""
 
     def __init__(
         self,
@@ -119,14 +124,66 @@ class TaskHead(nn.Module, ABC):
         """Return what trivial predictors fitted on the training split say, in physical units.
 
         Returns:
-            Predictor name (``mean``, ``median``, ``majority``, ``zero``) → values by target.
+            Predictor name (``mean``, ``median``, ``majority``, ``zero``) → values by target; a
+            predictor that makes no sense for a target leaves it out, but every target has one.
         """
 
     def mask(self, batch: CrystalBatch) -> dict[str, Tensor]:
-        """Return, for each target, where the batch has a label."""
-        return {info.name: label_mask(batch.targets[info.name], info) for info in self.targets}
+        """Return, for each target, where the batch has a label; False where it carries none."""
+        return {info.name: label_mask(labels_of(batch, info), info) for info in self.targets}
 
 
 def label_mask(labels: Tensor, info: TargetInfo) -> Tensor:
-    """Return True where a label exists: not NaN, or not negative for a class."""
-    return labels >= 0 if info.is_class else ~torch.isnan(labels)
+    """Return True where a label exists: not NaN, or not negative for a class.
+
+    Forces of an atom, or a stress, of which a component is missing are missing altogether.
+    """
+    if info.is_class:
+        return labels >= 0
+    known = ~torch.isnan(labels)
+    if info.width > 1:
+        rows = known.flatten(1).all(dim=1)
+        known = rows.view(-1, *[1] * (labels.dim() - 1)).expand_as(labels)
+    return known
+
+
+def labels_of(batch: CrystalBatch, info: TargetInfo) -> Tensor:
+    """Return a label of a batch; one that the batch does not carry is missing everywhere.
+
+    Args:
+        batch: The crystals.
+        info: The label.
+
+    Returns:
+        ``(crystals,)`` or ``(atoms,)``, for forces ``(atoms, 3)``, for stress
+        ``(crystals, 3, 3)``, in the declared unit; NaN, or −1 for a class, where missing.
+    """
+    found = batch.targets.get(info.name)
+    if found is not None:
+        return found
+    rows = batch.num_atoms if info.per_atom else batch.num_crystals
+    inner: dict[str, tuple[int, ...]] = {"forces": (3,), "stress": (3, 3)}
+    shape = (rows, *inner.get(info.kind, ()))
+    if info.is_class:
+        return batch.atomic_numbers.new_full(shape, -1)
+    return batch.positions.new_full(shape, torch.nan)
+
+
+def with_gradients(batch: CrystalBatch, heads: Iterable[TaskHead]) -> CrystalBatch:
+    """Return the batch that an encoder must see so that some heads can differentiate.
+
+    Args:
+        batch: The crystals; not changed.
+        heads: The heads that will read the embedding.
+
+    Returns:
+        The batch with positions, and cell where a head needs it, as leaves that require
+        gradients; the batch itself where no head differentiates.
+    """
+    heads = tuple(heads)
+    if not any(head.needs_position_gradient for head in heads):
+        return batch
+    changes = {"positions": batch.positions.detach().requires_grad_()}
+    if any(head.needs_cell_gradient for head in heads):
+        changes["cell"] = batch.cell.detach().requires_grad_()
+    return replace(batch, **changes)

@@ -33,28 +33,46 @@ __all__ = [
 class Segments:
     """Which rows belong together: sorted segment numbers, and how many rows each segment has.
 
+    A row may stand for several equal ones: with ``weights`` all sums, means and softmaxes are
+    those of the rows written out that often.
+
     >>> segments = Segments(torch.tensor([0, 0, 2]), torch.tensor([2, 0, 1]))
     >>> segment_sum(torch.tensor([[1.0], [2.0], [5.0]]), segments).tolist()
     [[3.0], [0.0], [5.0]]
+    >>> thrice = Segments(torch.tensor([0, 0]), torch.tensor([2]), torch.tensor([3.0, 1.0]))
+    >>> segment_mean(torch.tensor([[1.0], [5.0]]), thrice).tolist()
+    [[2.0]]
     """
 
-    def __init__(self, index: Tensor, lengths: Tensor) -> None:
+    def __init__(self, index: Tensor, lengths: Tensor, weights: Tensor | None = None) -> None:
         """Describe the segments; nothing is checked, so that no device has to be waited for.
 
         Args:
             index: The segment of each row, ``(rows,)`` int64, ascending.
             lengths: Rows per segment, ``(segments,)`` int64, zeros allowed; sums to ``rows``.
+            weights: How many equal rows each row stands for, ``(rows,)``, at least 1; None: one.
         """
         self.index = index
         self.lengths = lengths
+        self.weights = weights
         self.offsets = functional.pad(lengths.cumsum(0), (1, 0))  # (segments + 1,)
         self.rows = torch.arange(index.shape[0], device=index.device)
         self._counts: dict[torch.dtype, Tensor] = {}
 
     def counts(self, dtype: torch.dtype) -> Tensor:
-        """Return the rows per segment as numbers to divide by: 1 for an empty segment."""
+        """Return the rows per segment, weights counted, as numbers to divide by.
+
+        Args:
+            dtype: Floating-point type of the result.
+
+        Returns:
+            ``(segments,)``; 1 for an empty segment.
+        """
         if dtype not in self._counts:
-            self._counts[dtype] = self.lengths.clamp(min=1).to(dtype)
+            counts = self.lengths.to(dtype)
+            if self.weights is not None:
+                counts = torch.zeros_like(counts).index_add_(0, self.index, self.weights.to(dtype))
+            self._counts[dtype] = counts.clamp(min=1)
         return self._counts[dtype]
 
     def joined(self, outer: Segments) -> Segments:
@@ -66,7 +84,11 @@ class Segments:
             outer: Segments whose rows are the segments of this one.
         """
         lengths = torch.zeros_like(outer.lengths).index_add_(0, outer.index, self.lengths)
-        return Segments(outer.index.index_select(0, self.index), lengths)
+        weights = self.weights
+        if outer.weights is not None:
+            inherited = outer.weights.index_select(0, self.index)
+            weights = inherited if weights is None else weights * inherited
+        return Segments(outer.index.index_select(0, self.index), lengths, weights)
 
 
 def segment_gather(values: Tensor, segments: Segments) -> Tensor:
@@ -92,7 +114,7 @@ def segment_sum(values: Tensor, segments: Segments) -> Tensor:
     Returns:
         ``(segments, ...)``, in the unit of ``values``.
     """
-    return _Sum.apply(values, segments)  # type: ignore[no-any-return,no-untyped-call]
+    return _Sum.apply(values, segments, True)  # type: ignore[no-any-return,no-untyped-call]
 
 
 def segment_mean(values: Tensor, segments: Segments) -> Tensor:
@@ -106,13 +128,14 @@ def segment_mean(values: Tensor, segments: Segments) -> Tensor:
         ``(segments, ...)``, in the unit of ``values``.
     """
     counts = segments.counts(values.dtype)
-    return segment_sum(values, segments) / counts.view(-1, *[1] * (values.dim() - 1))
+    return segment_sum(values, segments) / _column(counts, values)
 
 
 def segment_softmax(scores: Tensor, segments: Segments) -> Tensor:
     """Normalise scores within each segment, so that exp(score) sums to one there.
 
-    The largest score of a segment is subtracted first, so that no score overflows.
+    The largest score of a segment is subtracted first, so that no score overflows. A row that
+    stands for several gets the share of one of them: :func:`segment_sum` counts it as often.
 
     Args:
         scores: ``(rows,)``, dimensionless.
@@ -128,7 +151,7 @@ def segment_softmax(scores: Tensor, segments: Segments) -> Tensor:
 
 
 class _Gather(torch.autograd.Function):
-    """Segments → rows; its derivative is the sum."""
+    """Segments → rows; its derivative is the sum, each row once."""
 
     @staticmethod
     def forward(values: Tensor, segments: Segments) -> Tensor:
@@ -140,31 +163,49 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return segment_sum(gradient, ctx.segments), None
+        return _Sum.apply(gradient, ctx.segments, False), None  # type: ignore[no-untyped-call]
 
 
 class _Sum(torch.autograd.Function):
-    """Rows → segments; its derivative is the gather."""
+    """Rows → segments; its derivative is the gather, times the weights."""
 
     @staticmethod
-    def forward(values: Tensor, segments: Segments) -> Tensor:
+    def forward(values: Tensor, segments: Segments, weighted: bool) -> Tensor:
         width = math.prod(values.shape[1:])
-        total = _sum_rows(values.reshape(values.shape[0], width), segments)  # (segments, width)
+        rows = values.reshape(values.shape[0], width)
+        weights = segments.weights if weighted else None
+        total = _sum_rows(rows, segments, weights)  # (segments, width)
         return total.view(segments.lengths.shape[0], *values.shape[1:])
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         ctx.segments = inputs[1]
+        ctx.weights = inputs[1].weights if inputs[2] else None
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return segment_gather(gradient, ctx.segments), None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        rows = segment_gather(gradient, ctx.segments)
+        if ctx.weights is not None:
+            rows = rows * _column(ctx.weights, rows)
+        return rows, None, None
 
 
-def _sum_rows(values: Tensor, segments: Segments) -> Tensor:
+def _sum_rows(values: Tensor, segments: Segments, weights: Tensor | None) -> Tensor:
     if values.dtype == torch.float32 and values.device.type == "cpu" and values.numel():
         return functional.embedding_bag(
-            segments.rows, values, segments.offsets, mode="sum", include_last_offset=True
+            segments.rows,
+            values,
+            segments.offsets,
+            mode="sum",
+            include_last_offset=True,
+            per_sample_weights=None if weights is None else weights.to(values.dtype),
         )
+    if weights is not None:
+        values = values * _column(weights, values)
     total = values.new_zeros(segments.lengths.shape[0], values.shape[1])
     return total.index_add_(0, segments.index, values)
+
+
+def _column(weights: Tensor, values: Tensor) -> Tensor:
+    """Return the weights in the type of values, shaped to multiply their rows."""
+    return weights.to(values.dtype).view(-1, *[1] * (values.dim() - 1))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from matsciml_core.interfaces.head import TaskHead
@@ -14,8 +15,17 @@ from matsciml_core.interfaces.head import TaskHead
 if TYPE_CHECKING:
     from matsciml_core.interfaces.config import Config
 
-BatchMode = Literal["min_size", "max_size_cycle", "max_size", "sequential"]
-"""How batches of several datasets are combined into steps (Lightning's CombinedLoader modes)."""
+BatchMode = Literal["max_size_cycle", "max_size", "min_size", "drawn"]
+"""How the batches of several datasets are joined into steps.
+
+``max_size_cycle``: each step takes one batch of each dataset; the longest one decides the number
+of steps, shorter ones start over, in a new order. ``max_size``: shorter ones drop out instead.
+``min_size``: the shortest one decides. ``drawn``: each step takes one batch of one dataset; how
+often it is the turn of which says :meth:`Strategy.shares`.
+"""
+
+_CHUNK = 1 << 20
+"""Columns of a gradient matrix that are converted to double precision at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +63,20 @@ class Strategy(nn.Module, ABC):
 
     Most strategies are a scalar function of the losses and implement :meth:`combine`; automatic
     differentiation does the rest. One that needs the gradient of each task sets
-    ``manual = True`` and implements :meth:`set_gradients` instead.
+    ``needs_task_gradients = True`` and implements :meth:`aggregate` too: it sees the gradients of
+    all shared parameters as the rows of a matrix and returns one vector. Heads are not shared;
+    each receives the plain gradient of its own loss.
+
+    The training loop sees to everything else: one forward pass per step, sums over the batches of
+    a step and over the ranks of a distributed run before the strategy is asked, clipping after
+    it, and leaving out a step whose gradient is not finite. So a strategy must let a gradient
+    that is not finite through, and keep it out of its own state.
     """
 
-    manual: ClassVar[bool] = False
-    """Whether the strategy sets gradients itself."""
+    needs_task_gradients: ClassVar[bool] = False
+    """Whether :meth:`aggregate` decides the gradient of the shared parameters."""
     batch_mode: BatchMode = "max_size_cycle"
-    """How batches of several datasets are combined; of no effect with one dataset."""
+    """How batches of several datasets are joined; of no effect with one dataset."""
 
     def __init__(self, config: Config | None = None) -> None:
         """Keep the settings."""
@@ -73,6 +90,24 @@ class Strategy(nn.Module, ABC):
             ConfigError: With a sentence that says which strategies can.
         """
 
+    def setup(self, tasks: Sequence[Task]) -> None:
+        """Get ready for the tasks of a run: make parameters and buffers that depend on them.
+
+        Called once, after :meth:`validate` and before any state is loaded.
+        """
+
+    def shares(self, batches: Mapping[str, int]) -> Mapping[str, float]:
+        """Say how often it is the turn of each dataset; only asked where ``drawn``.
+
+        Args:
+            batches: Number of batches in one pass, by dataset.
+
+        Returns:
+            Positive numbers in proportion to the steps that each dataset gets; the default is in
+            proportion to its size, so that every crystal is seen once per epoch.
+        """
+        return {name: float(count) for name, count in batches.items()}
+
     @abstractmethod
     def combine(self, losses: Mapping[str, Tensor]) -> Tensor:
         """Return the scalar to differentiate (and to log).
@@ -84,6 +119,36 @@ class Strategy(nn.Module, ABC):
             A scalar with a graph.
         """
 
-    def set_gradients(self, losses: Mapping[str, Tensor], parameters: Parameters) -> None:
-        """Add this step's gradient to each parameter's ``.grad``; only called where ``manual``."""
+    def aggregate(self, gradients: Tensor, losses: Mapping[str, Tensor]) -> Tensor:
+        """Return the gradient of the shared parameters; only asked where ``needs_task_gradients``.
+
+        Args:
+            gradients: One row per task, ``(tasks, parameters)``; a parameter that a task does not
+                reach has a zero.
+            losses: The losses without their graph, by task key, in the order of the rows; a task
+                without a label in this step is absent from both.
+
+        Returns:
+            ``(parameters,)``.
+        """
         raise NotImplementedError
+
+
+def gram_matrix(gradients: Tensor) -> Tensor:
+    """Return G Gᵀ, the dot products of all pairs of task gradients, in double precision.
+
+    Sums over millions of parameters lose digits in single precision, and squares of gradients of
+    very different size leave its range; the matrix is converted piece by piece, so that no copy
+    of it is made.
+
+    Args:
+        gradients: ``(tasks, parameters)``.
+
+    Returns:
+        ``(tasks, tasks)`` float64, on the same device.
+    """
+    total = gradients.new_zeros((len(gradients), len(gradients)), dtype=torch.float64)
+    for piece in torch.split(gradients, _CHUNK, dim=1):
+        wide = piece.to(torch.float64)
+        total.addmm_(wide, wide.T)
+    return total

@@ -46,7 +46,7 @@ def unknown_sentence(
         f"{on_offer}: {', '.join(known) or 'none'}."
     )
     if elsewhere:
-        return f"{opening} '{name}' is the name of {' and '.join(map(_with_article, elsewhere))}."
+        return f"{opening} '{name}' is the name of {' and '.join(map(with_article, elsewhere))}."
     unused = [record for record in plugins if _may_offer(record, name, kind)]
     if not unused:
         return opening + _install_hint(name, kind)
@@ -87,7 +87,12 @@ def _install_hint(name: str, kind: str | None) -> str:
     return f" If a plugin offers {what}, install that first: pip install {_PREFIXES[kind]}{name}"
 
 
-def _with_article(kind: str) -> str:
+def with_article(kind: str) -> str:
+    """Return a kind with its article.
+
+    >>> with_article("encoder"), with_article("dataset")
+    ('an encoder', 'a dataset')
+    """
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 

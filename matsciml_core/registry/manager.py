@@ -26,6 +26,8 @@ from matsciml_core.registry import _environment
 from matsciml_core.registry._loading import load_plugin, new_plugin_manager
 from matsciml_core.registry._messages import duplicate_sentence, unknown_sentence
 from matsciml_core.registry._requirements import InstalledVersions, Unmet, unmet
+from matsciml_core.registry.folders import data_folder
+from matsciml_core.registry.imported import imported_records
 from matsciml_core.registry.records import PluginRecord
 from matsciml_core.registry.scan import EntryPoint, scan
 from matsciml_core.registry.specs import (
@@ -64,7 +66,7 @@ def build_registry(
         path: Folders to search for plugins; None: ``sys.path``. Plugins found must be importable.
 
     Returns:
-        The registry.
+        The registry; with the datasets that the user imported, unless ``path`` is given.
 
     Raises:
         PluginLoadError: A plugin failed, and ``strict`` holds.
@@ -82,6 +84,8 @@ def build_registry(
         if strict and record.state == "failed":
             raise PluginLoadError(record.sentence())
         records.append(record)
+    if path is None:
+        records += imported_records(data_folder())
     return Registry(records, manager=manager, installed=installed)
 
 
@@ -185,8 +189,9 @@ class Registry:
         if missing:
             reasons = " and ".join(problem.reason for problem in missing)
             wanted = " ".join(f"'{problem.requirement}'" for problem in missing)
+            note = f"; {spec.requires_note}" if spec.requires_note else ""
             raise PluginLoadError(
-                f"The {kind} '{name}' of {record.label} {reasons}. Run: pip install {wanted}"
+                f"The {kind} '{name}' of {record.label} {reasons}{note}. Run: pip install {wanted}"
             )
         return spec
 
@@ -244,7 +249,7 @@ class Registry:
 
     def distributions(self) -> dict[str, str]:
         """Return the plugins in use: distribution → version. Goes into the record of every run."""
-        used = [record for record in self._plugins if record.state == "ok"]
+        used = [record for record in self._plugins if record.state == "ok" and record.module]
         return {record.distribution: record.version for record in used}
 
     def unknown(self, name: str, kind: str | None = None) -> UnknownNameError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, get_args
@@ -117,6 +118,9 @@ class Spec:
     """``"package.config:Class"``, a ``matsciml_core.Config``; None: there is nothing to set."""
     requires: tuple[str, ...] = ()
     """Requirements beyond the distribution's own, checked by ``doctor`` and before loading."""
+    requires_note: str = ""
+    """Where those requirements cannot be met, as a clause for the end of a sentence; ``doctor``
+    says it where they are missing."""
     references: tuple[Reference, ...] = ()
     licence: str = ""
 
@@ -127,7 +131,7 @@ class Spec:
                 f"'{self.name}' is not a valid {self.kind} name; use lower-case letters, digits, "
                 "'-', '_', '.' and '+', beginning with a letter or digit."
             )
-        for text in (self.target, self.config):
+        for text in (self.target, self.config, getattr(self, "inventory", None)):
             if text is not None and not _TARGET.fullmatch(text):
                 raise RegistryError(
                     f"The {self.kind} '{self.name}' names '{text}'; "
@@ -152,6 +156,33 @@ class Spec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BenchmarkTask:
+    """A row of a published benchmark that a dataset serves; ``list-tasks`` prints it."""
+
+    title: str
+    """What is predicted, in words, for example ``band gap``."""
+    target: str
+    """Name of the label."""
+    metric: str
+    """The metric by which it is compared, for example ``MAE``."""
+    unit: str
+    """Unit of the metric; empty for a pure number."""
+    published_sizes: tuple[int | None, int | None, int | None]
+    """Crystals for training, validation and test in the publication; None: no such part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """What of a dataset is on this machine, as far as can be told without reading it."""
+
+    where: str
+    """Where the data lies, for people."""
+    sizes: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    """Labelled crystals for training, validation and test of the default split, by label; a label
+    that the data lacks is absent."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetSpec(Spec):
     """A dataset: crystals with labels.
 
@@ -167,6 +198,30 @@ class DatasetSpec(Spec):
     """Number of crystals of the default source, where known without opening it."""
     source: str = ""
     """Where the data comes from, with its release."""
+    fetch: str | None = None
+    """``"package.module:function"``: fetches the data and makes a store of it; the function takes
+    a ``matsciml_core.data.fetch.FetchRequest`` and returns the store's folder. None: nothing to
+    fetch."""
+    readers: Mapping[str, str] = field(default_factory=dict)
+    """Foreign formats of this dataset that ``matsciml data convert --from`` reads: name →
+    ``"package.module:function"``, which takes a path and returns a
+    ``matsciml_core.data.ingestion.Conversion``."""
+    tasks: tuple[BenchmarkTask, ...] = ()
+    """Rows of a published benchmark that the dataset serves."""
+    inventory: str | None = None
+    """``"package.module:function"``: called without arguments, returns an :class:`Inventory`, or
+    None where no data is on this machine. The module must not import torch."""
+
+    def take_inventory(self) -> Inventory | None:
+        """Say what of the dataset is on this machine; None: nothing, or nobody can tell.
+
+        Raises:
+            PluginLoadError: The function cannot be imported.
+        """
+        if self.inventory is None:
+            return None
+        found: Inventory | None = _import_object(self.inventory, self)()
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +238,9 @@ class EncoderCapabilities:
     """Whether the embedding is continuous as a pair crosses the cutoff."""
     differentiable: bool = True
     """Whether gradients with respect to positions exist (needed for forces)."""
+    asymmetric_unit: bool = False
+    """Whether it passes messages on a ``MessageGraph``, so that it may be given the edges into
+    symmetry-distinct atoms only."""
     presets: tuple[str, ...] = ()
     """Named sets of hyperparameters; the first one is the default."""
 
@@ -214,6 +272,9 @@ class TaskHeadSpec(Spec):
     default: bool = False
     """Whether a run that names no head takes this one for its kinds of label, so that installing
     another head changes nothing until it is asked for."""
+    joint: bool = False
+    """Whether one head takes several labels of a dataset together, at most one of each kind: an
+    energy and its forces are one task. Otherwise every label is a task of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,6 +42,24 @@ def hcp_magnesium() -> Crystal:
     )
 
 
+def rutile() -> Crystal:
+    """Titanium dioxide: two orbits, whose oxygen atoms are turned against one another."""
+    a, c, u = 4.5937, 2.9587, 0.3048
+    return Crystal.from_fractional(
+        id="TiO2",
+        atomic_numbers=[22, 22, 8, 8, 8, 8],
+        fractional=[
+            [0, 0, 0],
+            [0.5, 0.5, 0.5],
+            [u, u, 0],
+            [-u, -u, 0],
+            [0.5 - u, 0.5 + u, 0.5],
+            [0.5 + u, 0.5 - u, 0.5],
+        ],
+        cell=np.diag([a, a, c]),
+    )
+
+
 def triclinic() -> Crystal:
     """Five atoms of four species without any symmetry, some of them stored outside the cell."""
     return Crystal.from_fractional(

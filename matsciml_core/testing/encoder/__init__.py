@@ -19,6 +19,7 @@ CHECKS: tuple[Check, ...] = (
     symmetry.periodic_image,
     symmetry.lattice_basis,
     symmetry.supercell,
+    symmetry.asymmetric_unit,
     symmetry.batch_equals_singles,
     symmetry.edge_order,
     geometry.one_atom_cell,

@@ -202,12 +202,14 @@ def accelerator(subject: EncoderSubject) -> Measured:
     """The encoder gives the same embedding on a GPU.
 
     Measured: the largest relative difference between CPU and GPU in float32; skipped where
-    there is no GPU.
+    there is no GPU, and for an encoder whose spec says ``training={"device": "cpu"}``.
 
     Why: a tensor that is created on the wrong device fails only there, and so do constants that
     were not registered as buffers.
     """
     device = _accelerator()
+    if getattr(subject.spec, "training", {}).get("device") == "cpu":
+        raise NotApplicable("The spec says that it runs on the CPU.")
     if device is None:
         raise NotApplicable("There is no GPU here.")
     encoder, batch = subject.build(), subject.batch(subject.crystals, torch.float32)

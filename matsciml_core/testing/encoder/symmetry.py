@@ -10,12 +10,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from matsciml_core.data.edges import EdgeSource, attach
 from matsciml_core.data.neighbours import with_edges
-from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.data.symmetry import attach_asymmetric_unit
+from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
 from matsciml_core.interfaces.encoder import Embedding
 from matsciml_core.testing import transforms
 from matsciml_core.testing.checks import Measured, NotApplicable, Worst, check
-from matsciml_core.testing.crystals import bcc_iron, hcp_magnesium, sodium_chloride, triclinic
+from matsciml_core.testing.crystals import (
+    bcc_iron,
+    hcp_magnesium,
+    rutile,
+    sodium_chloride,
+    triclinic,
+)
 from matsciml_core.testing.encoder.subject import EncoderSubject, change
 from matsciml_core.testing.tolerances import SYMMETRY
 
@@ -154,6 +162,30 @@ def supercell(subject: EncoderSubject) -> Measured:
             place = f"in {crystal.id} repeated {len(origin) // crystal.num_atoms} times"
             worst.add(change(subject.embed([repeated]), expected), place)
     return worst.found
+
+
+@check("encoder", tolerance=SYMMETRY)
+def asymmetric_unit(subject: EncoderSubject) -> Measured:
+    """The embedding is the same whether it is given all edges or those into distinct atoms only.
+
+    Measured: the largest relative difference between the embeddings of rutile, magnesium and a
+    crystal without symmetry, and of the same crystals with their asymmetric unit; where the
+    neighbourhood declares ``distances_only``, with one edge for all that are the same. Only for
+    encoders that declare ``asymmetric_unit=True``.
+
+    Why: an atom that symmetry maps onto another has its features, so computing both is a waste;
+    but every sum, mean and softmax then has to count the one as often as it occurs.
+    """
+    if not subject.capabilities.asymmetric_unit:
+        raise NotApplicable("The spec declares asymmetric_unit=False.")
+    if subject.encoder.needs_whole_crystals:
+        raise NotApplicable("These settings need whole crystals.")
+    subject.need_neighbours()
+    samples = [hcp_magnesium(), triclinic(), rutile()]
+    reduced = attach_asymmetric_unit(CrystalBatch.from_crystals(samples))
+    edges = EdgeSource(subject.neighbours).find(reduced, range(len(samples)))  # type: ignore[arg-type]
+    reduced = attach(reduced, edges).to(dtype=subject.dtype)
+    return Measured(change(subject.embed_batch(reduced), subject.embed(samples)))
 
 
 @check("encoder", tolerance=SYMMETRY)

@@ -26,7 +26,7 @@ import spglib
 from tables import Entry, Reading, read_tables
 
 from matsciml_core import Crystal, Provenance
-from matsciml_core.data import CrystalStoreWriter, stratified_split
+from matsciml_core.data import CrystalStoreWriter, stratified_split, write_symmetry
 from matsciml_core.data.store import remove_store
 from matsciml_data_mp.references import LICENCE, REFERENCES, RELEASE, SOURCE
 from matsciml_data_mp.targets import TARGETS
@@ -171,6 +171,7 @@ def write(crystals: Iterable[Crystal], package: Path) -> dict[str, str]:
     with CrystalStoreWriter(folder, TARGETS, provenance) as writer:
         for crystal in crystals:
             writer.add(crystal)
+    write_symmetry(folder)
     split = stratified_split(
         [crystal.id for crystal in crystals],
         [crystal_system(crystal) for crystal in crystals],

@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from matsciml_core import MessageGraph
 from matsciml_core.interfaces.segments import Segments
 from matsciml_model_megnet._published_layout import new_name
-from matsciml_model_megnet.block import Features, Graph
+from matsciml_model_megnet.block import Features
 from matsciml_model_megnet.config import MEGNetConfig
 from matsciml_model_megnet.encoder import MEGNet
 from matsciml_model_megnet.layers import DenseStack
@@ -66,7 +67,15 @@ def run(data: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         atoms=torch.cat((data["x"], elements), dim=1),
         state=data["graph_features"],
     )
-    graph = Graph(source=source, incoming=incoming, atoms=atoms, edges=incoming.joined(atoms))
+    graph = MessageGraph(
+        atomic_numbers=data["atomic_numbers"],
+        source=source,
+        incoming=incoming,
+        nodes=atoms,
+        edges=incoming.joined(atoms),
+        source_atom=source,
+        unit=None,
+    )
     embedding = encoder.embed(inputs, graph).crystals
     return embedding, output(embedding)
 

@@ -15,13 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from matsciml_core.data import CrystalStoreWriter, StoreDataset, attach_neighbours, loader
+from matsciml_core.data import CrystalStoreWriter, StoreDataset, attach_neighbours, edges
+from matsciml_core.data.edges import NeighbourCache
 from matsciml_core.data.loader import (
     BatchSampler,
     BatchSource,
     CrystalLoader,
-    NeighbourCache,
-    join_edges,
 )
 from matsciml_core.data.neighbours import find_edges
 from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
@@ -205,108 +204,6 @@ class TestSampler:
         assert places(sampler) == [[0], [1], [2, 3]]
 
 
-class TestCache:
-    EDGES = np.array([[0, 1, 1, 0], [0, 0, 1, 1]])
-    SHIFTS = np.array([[0, 0, 1], [-1, 0, 0], [0, 2, 0], [0, 0, 0]], dtype=np.int32)
-
-    def test_what_is_put_in_comes_out(self) -> None:
-        cache = NeighbourCache()
-        cache.put(5, self.EDGES, self.SHIFTS)
-        assert 5 in cache
-        assert 4 not in cache
-        edges, shifts = join_edges([cache[k] for k in (5,)], np.array([0]))
-        assert edges.dtype == np.int64
-        assert edges.tolist() == self.EDGES.tolist()
-        assert shifts.tolist() == self.SHIFTS.tolist()
-
-    def test_crystals_are_renumbered_and_joined(self) -> None:
-        cache = NeighbourCache()
-        cache.put(5, self.EDGES, self.SHIFTS)
-        cache.put(2, self.EDGES[:, :1], self.SHIFTS[:1])
-        edges, shifts = join_edges(
-            [
-                cache[k]
-                for k in (
-                    2,
-                    5,
-                    2,
-                )
-            ],
-            np.array([0, 1, 3]),
-        )
-        assert edges.tolist() == [[0, 1, 2, 2, 1, 3], [0, 1, 1, 2, 2, 3]]
-        assert shifts.tolist() == [[0, 0, 1], *self.SHIFTS.tolist(), [0, 0, 1]]
-
-    @pytest.mark.parametrize("largest", [1, 127, 128, 40_000, 2**40])
-    def test_numbers_of_any_size_survive(self, largest: int) -> None:
-        cache = NeighbourCache()
-        edges = np.array([[0, largest], [largest, 0]])
-        shifts = np.array([[0, 0, -300], [0, min(largest, 2**30), 0]], dtype=np.int32)
-        cache.put(0, edges, shifts)
-        cache.put(1, self.EDGES, self.SHIFTS)
-        found, images = join_edges(
-            [
-                cache[k]
-                for k in (
-                    0,
-                    1,
-                )
-            ],
-            np.array([0, 7]),
-        )
-        assert found.tolist() == np.concatenate([edges, self.EDGES + 7], axis=1).tolist()
-        assert images.tolist() == [*shifts.tolist(), *self.SHIFTS.tolist()]
-
-    def test_small_crystals_take_few_bytes(self) -> None:
-        """Ten atoms with fifty neighbours each: five bytes an edge."""
-        cache = NeighbourCache()
-        cache.put(0, np.ones((2, 500), dtype=np.int64), np.ones((500, 3), dtype=np.int32))
-        assert cache.size == 2500
-
-    def test_later_changes_of_the_arrays_do_not_reach_it(self) -> None:
-        cache = NeighbourCache()
-        edges, shifts = np.zeros((2, 3), dtype=np.int8), np.zeros((3, 3), dtype=np.int8)
-        cache.put(0, edges, shifts)
-        found, images = join_edges([cache[k] for k in (0,)], np.array([0]))
-        for array in (edges, shifts, found, images):
-            array += 1
-        again, _ = join_edges([cache[k] for k in (0,)], np.array([0]))
-        assert not again.any()
-        assert not join_edges([cache[k] for k in (0,)], np.array([0]))[1].any()
-
-    def test_the_limit_is_respected(self) -> None:
-        cache = NeighbourCache(limit=50)
-        for index in range(9):
-            cache.put(index, self.EDGES, self.SHIFTS)  # 20 bytes each
-        assert cache.size == 40
-        assert [index for index in range(9) if index in cache] == [0, 1]
-        cache.put(20, self.EDGES[:, :2], self.SHIFTS[:2])  # 10 bytes still fit
-        assert 20 in cache
-        assert cache.size == 50
-
-    def test_a_crystal_seen_twice_counts_once(self) -> None:
-        cache = NeighbourCache()
-        cache.put(0, self.EDGES, self.SHIFTS)
-        cache.put(0, self.EDGES, self.SHIFTS)
-        assert cache.size == 20
-
-    def test_a_crystal_without_edges(self) -> None:
-        cache = NeighbourCache()
-        cache.put(3, np.empty((2, 0), dtype=np.int64), np.empty((0, 3), dtype=np.int32))
-        edges, shifts = join_edges(
-            [
-                cache[k]
-                for k in (
-                    3,
-                    3,
-                )
-            ],
-            np.array([0, 1]),
-        )
-        assert edges.shape == (2, 0)
-        assert shifts.shape == (0, 3)
-
-
 class TestSource:
     def test_a_batch_is_complete(self, dataset: StoreDataset) -> None:
         chosen = [8, 1, 30]
@@ -407,7 +304,7 @@ class TestCachedSource:
             searched.append(len(arguments[3]))
             return find_edges(*arguments)
 
-        monkeypatch.setattr(loader, "find_edges", count)
+        monkeypatch.setattr(edges, "find_edges", count)
         source[[0, 1, 2, 3, 5]]
         source[[1, 4, 7]]
         source[range(0, COUNT, 2)]
@@ -422,7 +319,7 @@ class TestCachedSource:
         def refuse(*_: object) -> None:
             raise AssertionError("searched again")
 
-        monkeypatch.setattr(loader, "find_edges", refuse)
+        monkeypatch.setattr(edges, "find_edges", refuse)
         assert source[[9, 4, 50]].num_edges > 0
         with pytest.raises(AssertionError, match="searched again"):
             make_source(dataset)[[9]]

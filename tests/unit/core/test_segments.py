@@ -133,3 +133,69 @@ class TestDerivatives:
 
         double = single.double()
         torch.testing.assert_close(second(single).double(), second(double), rtol=1e-4, atol=1e-5)
+
+
+class TestWeights:
+    """A row with the weight n counts as n equal rows."""
+
+    WEIGHTS = (2.0, 1.0, 3.0, 1.0, 4.0, 1.0, 1.0, 2.0)
+
+    @pytest.fixture
+    def weighted(self, segments) -> Segments:
+        return Segments(segments.index, segments.lengths, torch.tensor(self.WEIGHTS))
+
+    @pytest.fixture
+    def written_out(self, segments) -> tuple[Segments, torch.Tensor]:
+        """The segments with every row as often as it counts, and the rows they come from."""
+        copies = torch.tensor(self.WEIGHTS).long()
+        index = segments.index.repeat_interleave(copies)
+        longer = Segments(index, torch.bincount(index, minlength=len(LENGTHS)))
+        return longer, torch.arange(len(copies)).repeat_interleave(copies)
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    @pytest.mark.parametrize("function", [segment_sum, segment_mean])
+    @pytest.mark.parametrize("shape", [(), (5,), (2, 3)])
+    def test_reductions(self, weighted, written_out, function, shape, dtype):
+        values = rows(*shape, dtype=dtype)
+        longer, origin = written_out
+        torch.testing.assert_close(function(values, weighted), function(values[origin], longer))
+
+    def test_softmax_gives_each_copy_its_share(self, weighted, written_out):
+        longer, origin = written_out
+        found = segment_softmax(rows(), weighted)
+        torch.testing.assert_close(found[origin], segment_softmax(rows()[origin], longer))
+
+    def test_counts(self, weighted, written_out):
+        longer, _ = written_out
+        assert torch.equal(weighted.counts(torch.float64), longer.counts(torch.float64))
+
+    def test_gather_is_not_weighted(self, weighted, segments):
+        values = rows(2)[: len(LENGTHS)].requires_grad_()
+        plain = torch.autograd.grad(segment_gather(values, segments).sum(), values)
+        assert torch.equal(
+            torch.autograd.grad(segment_gather(values, weighted).sum(), values)[0], plain[0]
+        )
+
+    def test_joined_segments_inherit_them(self, weighted, segments):
+        outer = torch.tensor([0, 0, 1, 1, 1]), torch.tensor([2, 3])
+        crystals = Segments(*outer, torch.tensor([2.0, 1.0, 1.0, 5.0, 1.0]))
+        inherited = torch.tensor([2.0, 2.0, 2.0, 1.0, 5.0, 5.0, 5.0, 5.0])
+        assert torch.equal(segments.joined(crystals).weights, inherited)
+        product = inherited * torch.tensor(self.WEIGHTS)
+        assert torch.equal(weighted.joined(crystals).weights, product)
+        assert segments.joined(Segments(*outer)).weights is None
+
+    @pytest.mark.parametrize("function", [segment_sum, segment_mean])
+    def test_derivatives(self, weighted, function):
+        values = rows(3).requires_grad_()
+        assert torch.autograd.gradcheck(lambda x: function(x, weighted), values)
+        assert torch.autograd.gradgradcheck(lambda x: function(x, weighted).square(), values)
+
+    def test_derivatives_of_softmax(self, weighted):
+        scores = rows().requires_grad_()
+        assert torch.autograd.gradcheck(lambda x: segment_softmax(x, weighted), scores)
+
+    def test_float32_derivative_counts_copies(self, weighted):
+        values = rows(1, dtype=torch.float32).requires_grad_()
+        (gradient,) = torch.autograd.grad(segment_sum(values, weighted).sum(), values)
+        assert gradient.flatten().tolist() == list(self.WEIGHTS)

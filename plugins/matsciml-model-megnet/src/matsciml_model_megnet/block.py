@@ -7,23 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from matsciml_core.interfaces.segments import Segments, segment_gather, segment_mean
+from matsciml_core import MessageGraph
+from matsciml_core.interfaces.segments import segment_gather, segment_mean
 from matsciml_model_megnet.config import MEGNetConfig
 from matsciml_model_megnet.layers import DenseTriple, linear
-
-
-@dataclass(frozen=True)
-class Graph:
-    """Who is connected to whom, in the forms that the block needs."""
-
-    source: Tensor
-    """Source atom of each edge, ``(edges,)``."""
-    incoming: Segments
-    """The edges that enter each atom."""
-    atoms: Segments
-    """The atoms of each crystal."""
-    edges: Segments
-    """The edges of each crystal."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +20,7 @@ class Features:
     edges: Tensor
     """``(edges, width)``."""
     atoms: Tensor
-    """``(atoms, width)``."""
+    """``(nodes, width)``; the nodes of the graph stand for the atoms."""
     state: Tensor
     """``(crystals, width)``."""
 
@@ -71,7 +58,7 @@ class MEGNetBlock(nn.Module):
         )
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Features, graph: Graph) -> Features:
+    def forward(self, x: Features, graph: MessageGraph) -> Features:
         """Update all features."""
         dense = self._dense(x)
         edges = self._new_edges(dense, graph)
@@ -92,23 +79,23 @@ class MEGNetBlock(nn.Module):
             state=self.dense.state(x.state),
         )
 
-    def _new_edges(self, x: Features, graph: Graph) -> Tensor:
+    def _new_edges(self, x: Features, graph: MessageGraph) -> Tensor:
         update = self.update.edges
         w_source, w_target, w_edge, w_state = update.split_weight([self.width] * 4)
         crystal = linear(x.state, w_state) + update.first_bias  # (crystals, hidden)
-        target = linear(x.atoms, w_target) + segment_gather(crystal, graph.atoms)
+        target = linear(x.atoms, w_target) + segment_gather(crystal, graph.nodes)
         source = linear(x.atoms, w_source)  # (atoms, hidden)
         shares = segment_gather(target, graph.incoming) + source.index_select(0, graph.source)
         return update.after_first(torch.addmm(shares, x.edges, w_edge.t()))
 
-    def _new_atoms(self, x: Features, edges: Tensor, graph: Graph) -> Tensor:
+    def _new_atoms(self, x: Features, edges: Tensor, graph: MessageGraph) -> Tensor:
         incoming = segment_mean(edges, graph.incoming)
-        state = segment_gather(x.state, graph.atoms)
+        state = segment_gather(x.state, graph.nodes)
         result: Tensor = self.update.atoms(torch.cat((x.atoms, incoming, state), dim=1))
         return result
 
-    def _new_state(self, x: Features, edges: Tensor, atoms: Tensor, graph: Graph) -> Tensor:
+    def _new_state(self, x: Features, edges: Tensor, atoms: Tensor, graph: MessageGraph) -> Tensor:
         mean_edge = segment_mean(edges, graph.edges)
-        mean_atom = segment_mean(atoms, graph.atoms)
+        mean_atom = segment_mean(atoms, graph.nodes)
         result: Tensor = self.update.state(torch.cat((x.state, mean_edge, mean_atom), dim=1))
         return result

@@ -5,10 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from matsciml_core import CrystalBatch, Embedding, Encoder, Neighbourhood
-from matsciml_core.errors import ShapeError
-from matsciml_core.interfaces.segments import Segments
-from matsciml_model_megnet.block import Features, Graph, MEGNetBlock
+from matsciml_core import CrystalBatch, Embedding, Encoder, MessageGraph, Neighbourhood
+from matsciml_model_megnet.block import Features, MEGNetBlock
 from matsciml_model_megnet.config import MEGNetConfig
 from matsciml_model_megnet.features import (
     NINE,
@@ -52,9 +50,12 @@ class MEGNet(Encoder):
         """
         config = config or MEGNetConfig()
         super().__init__(config)
-        self.neighbours = Neighbourhood(cutoff=config.cutoff, max_neighbours=config.max_neighbours)
+        self.neighbours = Neighbourhood(
+            cutoff=config.cutoff, max_neighbours=config.max_neighbours, distances_only=True
+        )
         self.atom_width = config.width
         self.crystal_width = 5 * config.width
+        self.needs_whole_crystals = config.node_extra == "positions"
         self.element_embedding = nn.Embedding(ELEMENT_ROWS, config.element_width)
         self.state_embedding = (
             nn.Embedding(config.state_rows, config.state_width)
@@ -91,22 +92,22 @@ class MEGNet(Encoder):
         Raises:
             ShapeError: The batch carries no edges.
         """
-        graph = _graph(batch)
+        graph = MessageGraph.of(batch)
         return self.embed(self.inputs(batch, graph), graph)
 
-    def inputs(self, batch: CrystalBatch, graph: Graph) -> Features:
+    def inputs(self, batch: CrystalBatch, graph: MessageGraph) -> Features:
         """Return what edges, atoms and crystals start with, in the dtype of the parameters."""
         dtype = self.element_embedding.weight.dtype
         distances = torch.linalg.vector_norm(batch.edge_vectors(), dim=1).to(dtype)  # (edges,)
-        numbers = batch.atomic_numbers.to(dtype)
+        numbers = graph.atomic_numbers.to(dtype)
         mu = self._reduced_numbers(numbers, graph)
         return Features(
             edges=self._edges(distances, mu),
-            atoms=self._atoms(batch),
+            atoms=self._atoms(batch, graph),
             state=self._state(numbers, distances, mu, graph),
         )
 
-    def embed(self, inputs: Features, graph: Graph) -> Embedding:
+    def embed(self, inputs: Features, graph: MessageGraph) -> Embedding:
         """Run the network on given inputs.
 
         Args:
@@ -123,12 +124,12 @@ class MEGNet(Encoder):
         )
         for block in self.blocks:
             x = block(x, graph)
-        atoms = self.read_atoms(x.atoms, graph.atoms)
+        atoms = self.read_atoms(x.atoms, graph.nodes)
         edges = self.read_edges(x.edges, graph.edges)
         crystals = torch.cat((atoms, edges, x.state), dim=1)  # (crystals, 5 width)
-        return Embedding(atoms=x.atoms, crystals=self.dropout(crystals))
+        return Embedding(atoms=graph.to_atoms(x.atoms), crystals=self.dropout(crystals))
 
-    def _reduced_numbers(self, numbers: Tensor, graph: Graph) -> Tensor:
+    def _reduced_numbers(self, numbers: Tensor, graph: MessageGraph) -> Tensor:
         """Return mu of each edge, ``(edges,)``, or nothing where no input is made of it."""
         if self.config.edge_features == "gaussian" and self.config.state != "nine":
             return numbers.new_empty(0)
@@ -142,33 +143,21 @@ class MEGNet(Encoder):
             return expanded
         return torch.cat((expanded, mu.unsqueeze(1)), dim=1)
 
-    def _atoms(self, batch: CrystalBatch) -> Tensor:
-        elements: Tensor = self.element_embedding(batch.atomic_numbers)
+    def _atoms(self, batch: CrystalBatch, graph: MessageGraph) -> Tensor:
+        elements: Tensor = self.element_embedding(graph.atomic_numbers)
         if self.config.node_extra == "none":
             return elements
         return torch.cat((batch.positions.to(elements.dtype), elements), dim=1)
 
-    def _state(self, numbers: Tensor, distances: Tensor, mu: Tensor, graph: Graph) -> Tensor:
-        crystals = graph.atoms.lengths.shape[0]
+    def _state(self, numbers: Tensor, distances: Tensor, mu: Tensor, graph: MessageGraph) -> Tensor:
+        crystals = graph.nodes.lengths.shape[0]
         if self.state_embedding is not None:
             row = self.state_embedding.weight[self.config.state_index]
             return row.expand(crystals, -1)
         if self.config.state == "zeros":
             return distances.new_zeros(crystals, 2)
         sample = self.config.state_deviation == "sample"
-        return nine_statistics(numbers, distances, mu, graph.atoms, graph.edges, sample=sample)
-
-
-def _graph(batch: CrystalBatch) -> Graph:
-    if batch.edge_index is None or batch.edges_per_atom is None:
-        raise ShapeError(
-            "MEGNet needs the batch's edge_index and edges_per_atom; call "
-            "matsciml_core.data.attach_neighbours(batch, encoder.neighbours) first."
-        )
-    source, target = batch.edge_index.unbind(0)
-    incoming = Segments(target, batch.edges_per_atom)
-    atoms = Segments(batch.crystal_index, batch.atoms_per_crystal)
-    return Graph(source=source, incoming=incoming, atoms=atoms, edges=incoming.joined(atoms))
+        return nine_statistics(numbers, distances, mu, graph.nodes, graph.edges, sample=sample)
 
 
 def _edge_width(config: MEGNetConfig) -> int:

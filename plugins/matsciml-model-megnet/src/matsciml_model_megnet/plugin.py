@@ -21,6 +21,7 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
             neighbours="radius",
             supercell=True,
             smooth_cutoff=False,
+            asymmetric_unit=True,
             presets=("mp2018", "table7"),
         ),
         training={"learning_rate": 5e-3, "schedule": "one-cycle", "batch_size": 32},

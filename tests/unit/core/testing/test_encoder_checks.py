@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from matsciml_core import Embedding, EncoderCapabilities
+from matsciml_core import Embedding, EncoderCapabilities, MessageGraph
 from matsciml_core.errors import DataError
+from matsciml_core.interfaces.segments import Segments, segment_mean, segment_sum
 from matsciml_core.testing import examples
 from matsciml_core.testing.encoder import CHECKS, behaviour
 from matsciml_core.testing.examples import ExampleEncoder, mean_over_atoms
@@ -23,6 +24,7 @@ def spec(**capabilities):
 
 ROUGH = spec(smooth_cutoff=False)
 """For encoders whose fault also makes them jump at the cutoff."""
+ON_NODES = spec(asymmetric_unit=True, smooth_cutoff=True)
 
 
 class Changed(ExampleEncoder):
@@ -281,6 +283,35 @@ class SeededByTheClock(ExampleEncoder):
 
 _CLOCK = torch.Generator()
 
+
+class OnNodes(ExampleEncoder):
+    """The example, on the nodes of a message graph."""
+
+    def forward(self, batch):
+        graph = MessageGraph.of(batch)
+        species = self.species(graph.atomic_numbers)
+        length = batch.edge_vectors().norm(dim=-1, keepdim=True)
+        envelope = (1 - (length / self.neighbours.cutoff) ** 2) ** 2
+        radial = self.radial(torch.exp(-((length - self.centres) ** 2)))
+        message = envelope * radial * species.index_select(0, graph.source)
+        gathered = segment_sum(message, graph.incoming)
+        nodes = torch.tanh(self.update(torch.cat((species, gathered), dim=-1)))
+        return Embedding(atoms=graph.to_atoms(nodes), crystals=self.read_out(nodes, graph))
+
+    def read_out(self, nodes, graph):
+        return segment_mean(nodes, graph.nodes)
+
+
+class ForgetsMultiplicity(OnNodes):
+    def read_out(self, nodes, graph):
+        once = Segments(graph.nodes.index, graph.nodes.lengths)
+        return segment_mean(nodes, once)
+
+
+class NeedsWholeCrystals(ForgetsMultiplicity):
+    needs_whole_crystals = True
+
+
 MOVES = {"translation", "rotation", "reflection", "periodic-image", "lattice-basis"}
 FAULTS = [
     (AbsolutePositions, ROUGH, MOVES | {"supercell"}),
@@ -332,7 +363,7 @@ FAULTS = [
 def test_the_example_keeps_every_promise(outcome):
     found = outcome(SPEC, quick=False)
     assert not found.failed | found.warned
-    assert found.skipped <= {"accelerator"}
+    assert found.skipped == {"accelerator", "asymmetric-unit"}
 
 
 @pytest.mark.parametrize(
@@ -412,6 +443,21 @@ def test_an_encoder_that_runs_in_float32_only_is_held_to_float32(outcome):
     found = outcome(SPEC, SinglePrecisionOnly)
     assert found.row("rotation").tolerance == "≤ 0.0001"
     assert outcome(SPEC).row("rotation").tolerance == "≤ 1e-09"
+
+
+def test_the_asymmetric_unit_gives_the_same_numbers(outcome):
+    found = outcome(ON_NODES, OnNodes)
+    assert not found.failed
+    assert found.row("asymmetric-unit").result == "passed"
+
+
+def test_equivalent_atoms_must_be_counted(outcome):
+    assert outcome(ON_NODES, ForgetsMultiplicity).failed == {"asymmetric-unit"}
+
+
+def test_settings_may_need_whole_crystals(outcome):
+    found = outcome(ON_NODES, NeedsWholeCrystals)
+    assert "whole crystals" in found.row("asymmetric-unit").explanation
 
 
 def test_what_declares_no_neighbours_must_not_ask_for_them(outcome):

@@ -1,0 +1,244 @@
+"""From crystals to the edges an encoder asked for: searched, reduced by symmetry, remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from matsciml_core.data.neighbours import find_edges, with_edges
+from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.encoder import Neighbourhood
+
+SAME_LENGTH = 1e-5
+"""Edges between the same atoms whose lengths differ by less than this, Å, count as equal: more than
+the rounding of coordinates in files, and far less than any two different shells differ by."""
+
+
+class EdgeList(NamedTuple):
+    """Edges sorted by target."""
+
+    index: NDArray[np.integer[Any]]
+    """Source and target atom, ``(2, edges)``."""
+    shifts: NDArray[np.signedinteger[Any]]
+    """Image of the source atom in lattice vectors, ``(edges, 3)``."""
+    multiplicity: NDArray[np.integer[Any]] | None = None
+    """Number of edges that each one stands for, ``(edges,)``; None: one each."""
+
+
+class NeighbourCache:
+    """Keeps the edges of crystals that were seen, in memory, in as few bytes as they need.
+
+    A crystal of 10 atoms with 50 neighbours each takes 3.5 kB. Once the limit is reached nothing
+    more is kept; what is kept stays.
+
+    Args:
+        limit: Most bytes to keep.
+    """
+
+    def __init__(self, limit: int = 2 << 30) -> None:
+        """Start empty."""
+        self.limit = limit
+        self.size = 0
+        self._kept: dict[int, EdgeList] = {}
+
+    def __contains__(self, index: int) -> bool:
+        """Return whether the edges of a crystal are kept."""
+        return index in self._kept
+
+    def __getitem__(self, index: int) -> EdgeList:
+        """Return the edges of one crystal, in the types in which they are kept."""
+        return self._kept[index]
+
+    def put(self, index: int, edges: EdgeList) -> None:
+        """Keep the edges of one crystal, numbered from its own first atom."""
+        if index in self._kept:
+            return
+        small = EdgeList(
+            edges.index.astype(_smallest(edges.index)),
+            edges.shifts.astype(_smallest(edges.shifts)),
+            edges.multiplicity
+            if edges.multiplicity is None
+            else edges.multiplicity.astype(_smallest(edges.multiplicity)),
+        )
+        nbytes = sum(array.nbytes for array in small if array is not None)
+        if self.size + nbytes <= self.limit:
+            self._kept[index] = small
+            self.size += nbytes
+
+
+class EdgeSource:
+    """Attaches to batches the edges of a neighbourhood, each crystal searched once.
+
+    A batch with an asymmetric unit gets the edges into its distinct atoms only and, where the
+    neighbourhood says that only distances matter, one for all those that are the same.
+
+    Args:
+        neighbourhood: What the encoder needs.
+        cache: Where to keep edges; None: they are searched anew each time.
+    """
+
+    def __init__(self, neighbourhood: Neighbourhood, cache: NeighbourCache | None = None) -> None:
+        """Keep what is needed to find edges."""
+        self.neighbourhood = neighbourhood
+        self.cache = cache
+
+    def find(self, batch: CrystalBatch, indices: Sequence[int]) -> EdgeList:
+        """Return the edges of a batch; only crystals that the cache has not are searched.
+
+        Args:
+            batch: Crystals without edges, on the CPU.
+            indices: The numbers under which the cache knows them.
+        """
+        represented = _representatives(batch)
+        if self.cache is None:
+            return self._search(batch, represented)
+        missing = [k for k, index in enumerate(indices) if index not in self.cache]
+        fresh = dict(zip(missing, self._search_each(batch, missing, represented), strict=True))
+        for k, edges in fresh.items():
+            self.cache.put(indices[k], edges)
+        parts = [fresh[k] if k in fresh else self.cache[index] for k, index in enumerate(indices)]
+        counts = batch.atoms_per_crystal.numpy()
+        return join_edges(parts, counts.cumsum() - counts)
+
+    def _search_each(
+        self, batch: CrystalBatch, chosen: Sequence[int], represented: NDArray[np.int64] | None
+    ) -> list[EdgeList]:
+        """Return the edges of some crystals of a batch, numbered from their own first atoms."""
+        if not chosen:
+            return []
+        if len(chosen) < batch.num_crystals:
+            batch, rows = _select(batch, chosen)
+            if represented is not None:
+                place = np.cumsum(rows) - 1  # in the selection, by row of the whole batch
+                represented = place[represented[rows]]
+        edges = self._search(batch, represented)
+        bounds = np.concatenate(([0], np.cumsum(batch.atoms_per_crystal.numpy())))
+        cuts = pairwise(np.searchsorted(edges.index[1], bounds).tolist())
+        return [
+            _slice(edges, first, last, atom)
+            for (first, last), atom in zip(cuts, bounds.tolist(), strict=False)
+        ]
+
+    def _search(self, batch: CrystalBatch, represented: NDArray[np.int64] | None) -> EdgeList:
+        positions = batch.positions.to(torch.float64).numpy()
+        cells = batch.cell.to(torch.float64).numpy()
+        index, shifts = find_edges(
+            positions,
+            cells,
+            batch.pbc.numpy(),
+            batch.atoms_per_crystal.numpy(),
+            self.neighbourhood,
+        )
+        if represented is None:
+            return EdgeList(index, shifts)
+        kept = represented[index[1]] == index[1]
+        index, shifts = index[:, kept], shifts[kept]
+        if not self.neighbourhood.distances_only:
+            return EdgeList(index, shifts)
+        source, target = index
+        offset = np.einsum("ei,eij->ej", shifts, cells[batch.crystal_index.numpy()[target]])
+        lengths = np.linalg.norm(positions[target] - positions[source] - offset, axis=1)
+        first, multiplicity = merge_equal(target, represented[source], lengths)
+        return EdgeList(index[:, first], shifts[first], multiplicity)
+
+
+def attach(batch: CrystalBatch, edges: EdgeList) -> CrystalBatch:
+    """Return the batch with edges, and with the multiplicity they have in its asymmetric unit."""
+    connected = with_edges(batch, edges.index, edges.shifts)
+    if edges.multiplicity is None or batch.asymmetric_unit is None:
+        return connected
+    counts = torch.from_numpy(edges.multiplicity).to(batch.positions.dtype)
+    return replace(
+        connected, asymmetric_unit=replace(batch.asymmetric_unit, edge_multiplicity=counts)
+    )
+
+
+def merge_equal(
+    target: NDArray[np.int64], source: NDArray[np.int64], lengths: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Group edges that connect the same two atoms at the same distance.
+
+    Args:
+        target: Atom that each edge enters, ``(edges,)``, ascending.
+        source: Atom that represents the one each edge comes from, ``(edges,)``.
+        lengths: ``(edges,)``, Å.
+
+    Returns:
+        The first edge of each group, ascending, and the number of its edges, both ``(groups,)``.
+    """
+    order = np.lexsort((lengths, source, target))
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = (
+        (np.diff(target[order]) != 0)
+        | (np.diff(source[order]) != 0)
+        | (np.diff(lengths[order]) > SAME_LENGTH)
+    )
+    starts = np.flatnonzero(new)
+    counts = np.diff(starts, append=len(order))
+    first = order[starts]
+    # Groups are ordered by target already; their edges stand where the neighbour list has them.
+    ascending = np.argsort(first, kind="stable")
+    return first[ascending], counts[ascending]
+
+
+def join_edges(parts: Sequence[EdgeList], first_atoms: NDArray[np.int64]) -> EdgeList:
+    """Join the edges of several crystals.
+
+    Args:
+        parts: Edges of each crystal, numbered from its own first atom.
+        first_atoms: Number of each crystal's first atom in the batch, ``(crystals,)``.
+
+    Returns:
+        The edges of the batch; int64, the others in the smallest type that holds them.
+    """
+    counts = [part.shifts.shape[0] for part in parts]
+    index = np.concatenate([part.index for part in parts], axis=1, dtype=np.int64)
+    index += first_atoms.repeat(counts)
+    multiplicities = [part.multiplicity for part in parts if part.multiplicity is not None]
+    return EdgeList(
+        index,
+        np.concatenate([part.shifts for part in parts]),
+        np.concatenate(multiplicities) if multiplicities else None,
+    )
+
+
+def _representatives(batch: CrystalBatch) -> NDArray[np.int64] | None:
+    """Return the row of the atom that stands for each atom, ``(atoms,)``; None: itself."""
+    unit = batch.asymmetric_unit
+    return None if unit is None else unit.atoms[unit.distinct].numpy()
+
+
+def _slice(edges: EdgeList, first: int, last: int, atom: int) -> EdgeList:
+    multiplicity = None if edges.multiplicity is None else edges.multiplicity[first:last]
+    return EdgeList(edges.index[:, first:last] - atom, edges.shifts[first:last], multiplicity)
+
+
+def _select(batch: CrystalBatch, chosen: Sequence[int]) -> tuple[CrystalBatch, NDArray[np.bool_]]:
+    """Return the geometry of some crystals of a batch, in ascending order, and mark their atoms."""
+    crystals = torch.tensor(chosen)
+    wanted = torch.zeros(batch.num_crystals, dtype=torch.bool)
+    wanted[crystals] = True
+    atoms = wanted[batch.crystal_index]
+    counts = batch.atoms_per_crystal[crystals]
+    part = CrystalBatch(
+        atomic_numbers=batch.atomic_numbers[atoms],
+        positions=batch.positions[atoms],
+        cell=batch.cell[crystals],
+        pbc=batch.pbc[crystals],
+        crystal_index=torch.repeat_interleave(counts),
+        atoms_per_crystal=counts,
+    )
+    return part, atoms.numpy()
+
+
+def _smallest(array: NDArray[Any]) -> type[np.signedinteger[Any]]:
+    """Return the smallest integer type that holds every value of an array."""
+    largest = int(np.abs(array).max(initial=0))
+    types: tuple[type[np.signedinteger[Any]], ...] = (np.int8, np.int16, np.int32)
+    return next((kind for kind in types if largest <= np.iinfo(kind).max), np.int64)

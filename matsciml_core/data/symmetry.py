@@ -1,0 +1,184 @@
+"""Finding the symmetry-distinct atoms of crystals."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import moyopy
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.dataset import Dataset
+from matsciml_core.interfaces.symmetry import AsymmetricUnit, Orbits
+
+# It reports every crystal that is symmetric to within the tolerance only, which is most of them.
+logging.getLogger("moyo").addHandler(logging.NullHandler())
+
+SYMPREC = 1e-3
+"""Default tolerance, Å: how far an operation may miss the atom it maps another one to."""
+
+_SLACK = 2.0
+"""Atoms are matched within this many tolerances, since the search averages over operations."""
+
+
+class OrbitSource:
+    """The symmetry of a dataset's crystals: as kept with the data, or found once and remembered.
+
+    Args:
+        dataset: Where the crystals come from.
+        symprec: Tolerance, Å.
+    """
+
+    def __init__(self, dataset: Dataset, symprec: float = SYMPREC) -> None:
+        """Start with nothing remembered."""
+        self.dataset = dataset
+        self.symprec = symprec
+        self._found: dict[int, Orbits] = {}
+
+    def unit(self, batch: CrystalBatch, indices: Sequence[int]) -> AsymmetricUnit:
+        """Return the asymmetric unit of a batch of whole crystals.
+
+        Args:
+            batch: The crystals, float64.
+            indices: Their indices in the dataset.
+        """
+        orbits = self.dataset.orbits(indices, self.symprec)
+        if orbits is None:
+            orbits = self._search(batch, indices)
+        return _unit(batch, orbits)
+
+    def _search(self, batch: CrystalBatch, indices: Sequence[int]) -> list[Orbits]:
+        missing = [index for index in indices if index not in self._found]
+        if missing:
+            crystals = dict(zip(indices, batch.crystals(), strict=True))
+            for index in missing:
+                self._found[index] = orbits_of(crystals[index], self.symprec)
+        return [self._found[index] for index in indices]
+
+
+def attach_asymmetric_unit(batch: CrystalBatch, symprec: float = SYMPREC) -> CrystalBatch:
+    """Keep only the edges into symmetry-distinct atoms, and say what those stand for.
+
+    Args:
+        batch: Whole crystals on the CPU, with edges or without.
+        symprec: Tolerance, Å.
+
+    Returns:
+        The batch with ``asymmetric_unit`` and, where it had edges, those into distinct atoms.
+    """
+    unit = _unit(batch, [orbits_of(crystal, symprec) for crystal in batch.crystals()])
+    if batch.edge_index is None or batch.cell_shift is None or batch.edges_per_atom is None:
+        return replace(batch, asymmetric_unit=unit)
+    wanted = torch.zeros(batch.num_atoms, dtype=torch.bool).index_fill_(0, unit.atoms, True)
+    kept = wanted[batch.edge_index[1]]
+    return replace(
+        batch,
+        edge_index=batch.edge_index[:, kept],
+        cell_shift=batch.cell_shift[kept],
+        edges_per_atom=batch.edges_per_atom * wanted,
+        asymmetric_unit=unit,
+    )
+
+
+def orbits_of(crystal: Crystal, symprec: float = SYMPREC) -> Orbits:
+    """Find the orbits of one crystal, see :func:`find_orbits`."""
+    return find_orbits(
+        crystal.atomic_numbers, crystal.positions, crystal.cell, crystal.pbc, symprec
+    )
+
+
+def _unit(batch: CrystalBatch, orbits: Sequence[Orbits]) -> AsymmetricUnit:
+    counts = batch.atoms_per_crystal.numpy()
+    first = (counts.cumsum() - counts).repeat(counts)
+    return AsymmetricUnit.from_orbits(
+        np.concatenate([found.representative for found in orbits]) + first,
+        np.concatenate([found.rotation for found in orbits]),
+        batch.cell,
+        batch.crystal_index,
+        batch.atoms_per_crystal,
+    )
+
+
+def find_orbits(
+    atomic_numbers: NDArray[np.integer[Any]],
+    positions: NDArray[np.float64],
+    cell: NDArray[np.float64],
+    pbc: NDArray[np.bool_],
+    symprec: float = SYMPREC,
+) -> Orbits:
+    """Find the atoms that space-group operations map onto each other.
+
+    An atom for which no operation is found within the tolerance represents itself, as do all
+    atoms of a crystal that is not periodic in three directions: that costs time later and is
+    never wrong.
+
+    Args:
+        atomic_numbers: ``(atoms,)``.
+        positions: Cartesian, ``(atoms, 3)``, Å.
+        cell: Lattice vectors as rows, ``(3, 3)``, Å.
+        pbc: Periodic directions, ``(3,)``.
+        symprec: Tolerance, Å.
+
+    Returns:
+        The orbits.
+    """
+    count = len(atomic_numbers)
+    if count == 1 or not pbc.all():
+        return Orbits.trivial(count)
+    fractional = np.linalg.solve(cell.T, positions.T).T.astype(np.float64, copy=False)
+    operations = _operations(cell, fractional, atomic_numbers, symprec)
+    if operations is None:
+        return Orbits.trivial(count)
+    return _match(atomic_numbers, fractional, cell, *operations, _SLACK * symprec)
+
+
+def _operations(
+    cell: NDArray[np.float64],
+    fractional: NDArray[np.float64],
+    atomic_numbers: NDArray[np.integer[Any]],
+    symprec: float,
+) -> tuple[NDArray[np.int8], NDArray[np.float64]] | None:
+    """Return the operations f → W f + w of the space group, or None where the search fails."""
+    described = moyopy.Cell(cell.tolist(), fractional.tolist(), atomic_numbers.tolist())
+    try:
+        found = moyopy.MoyoDataset(described, symprec=symprec).operations
+    except ValueError:  # distorted beyond what the tolerance can tell apart
+        return None
+    return np.array(found.rotations, dtype=np.int8), np.array(found.translations)
+
+
+def _match(
+    atomic_numbers: NDArray[np.integer[Any]],
+    fractional: NDArray[np.float64],
+    cell: NDArray[np.float64],
+    rotations: NDArray[np.int8],
+    translations: NDArray[np.float64],
+    tolerance: float,
+) -> Orbits:
+    """Assign each atom to the first atom that some operation maps onto it."""
+    count = len(atomic_numbers)
+    representative = np.arange(count)
+    rotation = np.tile(np.eye(3, dtype=np.int8), (count, 1, 1))
+    free = np.ones(count, dtype=bool)
+    for atom in range(count):
+        if not free[atom]:
+            continue
+        free[atom] = False
+        others = np.flatnonzero(free & (atomic_numbers == atomic_numbers[atom]))
+        if not len(others):
+            continue
+        images = rotations @ fractional[atom] + translations  # (operations, 3)
+        offset = images[:, None] - fractional[None, others]
+        offset -= np.rint(offset)
+        miss = np.linalg.norm(offset @ cell, axis=2)  # (operations, others), Å
+        best = miss.argmin(axis=0)
+        found = miss[best, np.arange(len(others))] < tolerance
+        representative[others[found]] = atom
+        rotation[others[found]] = rotations[best[found]]
+        free[others[found]] = False
+    return Orbits(representative, rotation)

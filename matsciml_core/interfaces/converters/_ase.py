@@ -1,0 +1,99 @@
+"""Crystal ↔ ``ase.Atoms``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from matsciml_core.errors import GeometryError, ShapeError
+from matsciml_core.interfaces.converters._labels import as_label, split_labels
+from matsciml_core.interfaces.converters._packages import import_package
+from matsciml_core.interfaces.crystal import Crystal
+
+_CALCULATED = ("energy", "forces", "stress")
+_ASE_ARRAYS = (
+    "numbers",
+    "positions",
+    "tags",
+    "momenta",
+    "masses",
+    "initial_magmoms",
+    "initial_charges",
+    "spacegroup_kinds",
+)
+"""Arrays that ASE itself gives a meaning; they are no labels."""
+
+
+def to_atoms(crystal: Crystal) -> Any:
+    """Do what :meth:`Crystal.to_ase` says."""
+    calculated = {name: crystal.labels[name] for name in _CALCULATED if name in crystal.labels}
+    others = {name: value for name, value in crystal.labels.items() if name not in calculated}
+    per_atom, whole = split_labels(others, crystal.num_atoms)
+    atoms = import_package("ase").Atoms(
+        numbers=crystal.atomic_numbers,
+        positions=crystal.positions,
+        cell=crystal.cell,
+        pbc=crystal.pbc,
+        info={"id": crystal.id, **whole},
+    )
+    for name, rows in per_atom.items():
+        atoms.new_array(name, rows)
+    if calculated:
+        singlepoint = import_package("ase.calculators.singlepoint")
+        atoms.calc = singlepoint.SinglePointCalculator(atoms, **_to_results(calculated))
+    return atoms
+
+
+def from_atoms(cls: type[Crystal], atoms: Any, id: str | None) -> Crystal:
+    """Do what :meth:`Crystal.from_ase` says."""
+    if not isinstance(atoms, import_package("ase").Atoms):
+        raise ShapeError(f"from_ase takes ASE Atoms, and was given a {type(atoms).__name__}.")
+    name = str(atoms.info.get("id") or atoms.get_chemical_formula()) if id is None else id
+    _refuse_disorder(atoms, name)
+    found = {key: as_label(value) for key, value in atoms.info.items() if key != "id"}
+    found |= {k: as_label(rows) for k, rows in atoms.arrays.items() if k not in _ASE_ARRAYS}
+    return cls(
+        id=name,
+        atomic_numbers=atoms.numbers,
+        positions=atoms.positions.copy(),
+        cell=np.array(atoms.cell),
+        pbc=atoms.pbc.copy(),
+        labels={k: v for k, v in found.items() if v is not None} | _results_of(atoms),
+    )
+
+
+def _to_results(labels: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring labels into the forms that ASE's calculators return; units and signs are ASE's."""
+    results = {name: np.asarray(value, dtype=np.float64) for name, value in labels.items()}
+    if "stress" in results:
+        stress = import_package("ase.stress")
+        results["stress"] = stress.full_3x3_to_voigt_6_stress(results["stress"])
+    return {name: value if value.ndim else value.item() for name, value in results.items()}
+
+
+def _results_of(atoms: Any) -> dict[str, Any]:
+    """Return what was calculated for exactly these atoms; nothing is calculated now."""
+    labels: dict[str, Any] = {}
+    for name in _CALCULATED:
+        if name not in (getattr(atoms.calc, "results", None) or {}):
+            continue
+        value = atoms.calc.get_property(name, atoms, allow_calculation=False)
+        if value is not None:  # None: the atoms have moved since
+            labels[name] = float(value) if name == "energy" else np.array(value)
+    if "stress" in labels and labels["stress"].shape == (6,):
+        stress = import_package("ase.stress")
+        labels["stress"] = stress.voigt_6_to_full_3x3_stress(labels["stress"])
+    return labels
+
+
+def _refuse_disorder(atoms: Any, name: str) -> None:
+    """Look at the occupancies that ASE's reader of CIF files keeps beside the atoms."""
+    occupancy = atoms.info.get("occupancy")
+    sites = occupancy.values() if isinstance(occupancy, Mapping) else ()
+    if any(len(site) != 1 or min(site.values()) < 1 - 1e-6 for site in sites):
+        raise GeometryError(
+            f"Crystal '{name}' has sites that several species share, or that are partly occupied; "
+            "choose one species for each site, and delete atoms.info['occupancy']."
+        )

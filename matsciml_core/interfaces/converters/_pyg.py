@@ -1,0 +1,208 @@
+"""CrystalBatch ↔ ``torch_geometric.data.Batch``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from matsciml_core.errors import ShapeError
+from matsciml_core.interfaces.converters._graphs import (
+    edge_features,
+    refuse_asymmetric_unit,
+    sorted_edges,
+    starts,
+)
+from matsciml_core.interfaces.converters._packages import import_package
+from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.registry.specs import TargetInfo
+
+_ATOMS = ("z", "pos")
+_CRYSTALS = ("cell", "pbc", "dataset")
+_LISTS = ("id", "target_info")
+
+
+@cache
+def data_class() -> Any:
+    """Return the class of one crystal, which exists only where PyTorch Geometric is installed.
+
+    PyG renumbers, when it puts graphs side by side, every value whose name has "index" or
+    "batch" in it, and joins some along another axis. That would ruin a label such as
+    ``refractive_index``. Here the names of labels mean nothing.
+    """
+    base = import_package("torch_geometric.data").Data
+
+    class CrystalData(base):  # type: ignore[misc, valid-type]
+        """One crystal as a graph of PyTorch Geometric."""
+
+        def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
+            return 0 if _is_label(self, key) else super().__inc__(key, value, *args, **kwargs)
+
+        def __cat_dim__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
+            return 0 if _is_label(self, key) else super().__cat_dim__(key, value, *args, **kwargs)
+
+    CrystalData.__module__ = __name__
+    CrystalData.__qualname__ = "CrystalData"
+    return CrystalData
+
+
+def __getattr__(name: str) -> Any:
+    """Let pickle find the class, which worker processes of a loader need."""
+    if name == "CrystalData":
+        return data_class()
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
+def to_pyg(batch: CrystalBatch) -> Any:
+    """Do what :meth:`CrystalBatch.to_pyg` says."""
+    refuse_asymmetric_unit(batch)
+    ends = starts(batch.atoms_per_crystal)
+    edges = edge_features(batch)
+    if batch.edge_index is not None:
+        edges["edge_index"] = batch.edge_index
+    if "edge_weight" in edges:
+        edges["edge_attr"] = edges["edge_weight"].unsqueeze(1)
+    graph = import_package("torch_geometric.data").Batch(
+        _base_cls=data_class(),
+        batch=batch.crystal_index,
+        ptr=ends,
+        **_whole(batch),
+        **edges,
+    )
+    _let_it_be_taken_apart(graph, batch, ends, tuple(edges))
+    return graph
+
+
+def from_pyg(cls: type[CrystalBatch], graph: Any, targets: Sequence[TargetInfo]) -> CrystalBatch:
+    """Do what :meth:`CrystalBatch.from_pyg` says."""
+    positions, numbers = _need(graph, "pos"), _need(graph, "z").to(torch.int64)
+    index = _get(graph, "batch")
+    if index is None:
+        index = torch.zeros_like(numbers)
+    ends = _get(graph, "ptr")
+    counts = torch.bincount(index, minlength=1) if ends is None else ends.diff()
+    cell, pbc = _lattice(graph, positions, len(counts))
+    infos = {info.name: info for info in targets or _own_targets(graph)}
+    edges = {}
+    if _get(graph, "edge_index") is not None and _get(graph, "cell_shift") is not None:
+        edges = sorted_edges(graph.edge_index, graph.cell_shift, len(positions))
+    return cls(
+        atomic_numbers=numbers,
+        positions=positions,
+        cell=cell,
+        pbc=pbc,
+        crystal_index=index,
+        atoms_per_crystal=counts,
+        **edges,
+        targets=_labels(_get(graph, "y"), infos),
+        target_info=infos,
+        dataset_index=_get(graph, "dataset"),
+        ids=_as_list(_get(graph, "id", [])),
+    )
+
+
+def _whole(batch: CrystalBatch) -> dict[str, Any]:
+    """Return what does not belong to edges."""
+    values: dict[str, Any] = {
+        "z": batch.atomic_numbers,
+        "pos": batch.positions,
+        "cell": batch.cell,
+        "pbc": batch.pbc,
+    }
+    if batch.dataset_index is not None:
+        # Not "dataset_index": PyG would renumber it.
+        values["dataset"] = batch.dataset_index
+    if batch.ids:
+        values["id"] = list(batch.ids)
+    if batch.target_info:
+        values["target_info"] = [tuple(batch.target_info.values())] * batch.num_crystals
+        values["y"] = dict(batch.targets)
+    return values
+
+
+def _let_it_be_taken_apart(
+    graph: Any, batch: CrystalBatch, ends: Tensor, edge_names: Sequence[str]
+) -> None:
+    """Note where each crystal begins in each tensor, as ``Batch.from_data_list`` does.
+
+    That function wants the crystals one by one, which takes five times as long.
+    """
+    places = torch.arange(batch.num_crystals + 1)
+    slices: dict[str, Any] = dict.fromkeys(_ATOMS, ends) | dict.fromkeys(_CRYSTALS, places)
+    slices |= dict.fromkeys(_LISTS, places)
+    if batch.edges_per_atom is not None:
+        slices |= dict.fromkeys(edge_names, starts(batch.edges_per_atom)[ends])
+    increments: dict[str, Any] = dict.fromkeys(slices)
+    increments["edge_index"] = ends[:-1]
+    infos = batch.target_info
+    slices["y"] = {name: ends if infos[name].per_atom else places for name in batch.targets}
+    increments["y"] = dict.fromkeys(batch.targets)
+    graph._num_graphs = batch.num_crystals
+    graph._slice_dict = {key: value for key, value in slices.items() if key in graph}
+    graph._inc_dict = {key: value for key, value in increments.items() if key in graph}
+
+
+def _is_label(graph: Any, key: str) -> bool:
+    labels = _get(graph, "y")
+    return isinstance(labels, Mapping) and key in labels
+
+
+def _own_targets(graph: Any) -> tuple[TargetInfo, ...]:
+    """Return what the graph says about its labels: once in a single graph, a list in a batch."""
+    found = _get(graph, "target_info", ())
+    return tuple(found[0] if isinstance(found, list) else found)
+
+
+def _labels(values: Any, infos: Mapping[str, TargetInfo]) -> dict[str, Tensor]:
+    if values is None or not infos:
+        return {}
+    if isinstance(values, Tensor):
+        if len(infos) != 1:
+            raise ShapeError(
+                f"The graph has one tensor of labels, y, and {len(infos)} targets were named "
+                f"({', '.join(infos)}); name one, or make y a dict of tensors by name."
+            )
+        values = dict.fromkeys(infos, values)
+    missing = [name for name in infos if name not in values]
+    if missing:
+        raise ShapeError(
+            f"The graph has no label '{missing[0]}'; y holds {', '.join(values) or 'none'}."
+        )
+    return {name: values[name] for name in infos}
+
+
+def _lattice(graph: Any, positions: Tensor, crystals: int) -> tuple[Tensor, Tensor]:
+    """Return cell and pbc; a graph without a cell is not periodic."""
+    cell, pbc = _get(graph, "cell"), _get(graph, "pbc")
+    periodic = cell is not None
+    if cell is None:
+        cell = positions.new_zeros(crystals, 3, 3)
+    if pbc is None:
+        pbc = torch.full((crystals, 3), periodic, device=positions.device)
+    if cell.numel() != 9 * crystals or pbc.numel() != 3 * crystals:
+        raise ShapeError(
+            f"The graph has {crystals} crystals, cell {tuple(cell.shape)} and pbc "
+            f"{tuple(pbc.shape)}; they must be ({crystals}, 3, 3) and ({crystals}, 3)."
+        )
+    return cell.reshape(crystals, 3, 3), pbc.reshape(crystals, 3).to(torch.bool)
+
+
+def _need(graph: Any, name: str) -> Tensor:
+    value = _get(graph, name)
+    if value is None:
+        raise ShapeError(
+            f"The graph has no '{name}'; it must have z (atomic numbers) and pos (positions, Å)."
+        )
+    return value  # type: ignore[no-any-return]
+
+
+def _get(graph: Any, name: str, default: Any = None) -> Any:
+    value = getattr(graph, name, None)
+    return default if value is None else value
+
+
+def _as_list(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)

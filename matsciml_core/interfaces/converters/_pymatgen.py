@@ -1,0 +1,58 @@
+"""Crystal ↔ ``pymatgen.core.Structure``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from matsciml_core.errors import GeometryError, ShapeError
+from matsciml_core.interfaces.converters._labels import as_atom_label, as_label, split_labels
+from matsciml_core.interfaces.converters._packages import import_package
+from matsciml_core.interfaces.crystal import Crystal
+
+
+def to_structure(crystal: Crystal) -> Any:
+    """Do what :meth:`Crystal.to_pymatgen` says."""
+    core = import_package("pymatgen.core")
+    if crystal.volume < 1e-6:
+        raise GeometryError(
+            f"Crystal '{crystal.id}' has no lattice, which a pymatgen Structure needs; use to_ase."
+        )
+    per_atom, whole = split_labels(crystal.labels, crystal.num_atoms)
+    return core.Structure(
+        core.Lattice(crystal.cell, pbc=tuple(crystal.pbc.tolist())),
+        [core.Element.from_Z(number) for number in crystal.atomic_numbers.tolist()],
+        crystal.positions,
+        coords_are_cartesian=True,
+        site_properties={name: value.tolist() for name, value in per_atom.items()},
+        properties={"id": crystal.id, **whole},
+    )
+
+
+def from_structure(cls: type[Crystal], structure: Any, id: str | None) -> Crystal:
+    """Do what :meth:`Crystal.from_pymatgen` says."""
+    core = import_package("pymatgen.core")
+    if not isinstance(structure, core.IStructure):
+        raise ShapeError(
+            f"from_pymatgen takes a pymatgen Structure, and was given a {type(structure).__name__}."
+        )
+    properties = dict(structure.properties)
+    own_id = properties.pop("id", None)
+    name = str(own_id or structure.reduced_formula) if id is None else id
+    if not structure.is_ordered:
+        raise GeometryError(
+            f"Crystal '{name}' has sites that several species share, or that are partly occupied; "
+            "choose one species for each site first, for example with pymatgen's "
+            "OrderDisorderedStructureTransformation."
+        )
+    found = {key: as_label(value) for key, value in properties.items()}
+    found |= {key: as_atom_label(rows) for key, rows in structure.site_properties.items()}
+    return cls(
+        id=name,
+        atomic_numbers=np.array(structure.atomic_numbers),
+        positions=structure.cart_coords,
+        cell=structure.lattice.matrix,
+        pbc=np.array(structure.pbc),
+        labels={key: value for key, value in found.items() if value is not None},
+    )

@@ -1,0 +1,105 @@
+"""The datasets that the user imported: listed from small JSON files, without torch.
+
+An imported dataset is a folder ``<data folder>/datasets/<name>`` with ``dataset.json``, which says
+where the store lies (``store`` beside it, or elsewhere) and what it is in one line; labels, size
+and provenance are those in the store's own index.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from matsciml_core.errors import DataError, MatSciMLError
+from matsciml_core.registry.records import PluginRecord
+from matsciml_core.registry.specs import DatasetSpec, Reference, TargetInfo
+
+RECORD = "dataset.json"
+FORMAT = "matsciml-dataset"
+VERSION = 1
+OWNER = "imported"
+"""Stands where a plugin's distribution is shown."""
+_CLASS = "matsciml_core.data.importing.dataset:ImportedDataset"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportedSpec(DatasetSpec):
+    """A dataset that the user imported; it belongs to no plugin, but to the data folder."""
+
+    folder: str
+    """The dataset's folder."""
+
+    def load(self) -> Any:
+        """Import the class and bind it to the folder: called with a config, it opens the data.
+
+        Raises:
+            PluginLoadError: The class cannot be imported.
+        """
+        return partial(super().load(), self.folder)
+
+
+def imported_records(data: Path) -> list[PluginRecord]:
+    """Return one record per imported dataset, sorted by name; damaged ones as failed.
+
+    Args:
+        data: The data folder; need not exist.
+    """
+    return [_record(path.parent) for path in sorted((data / "datasets").glob(f"*/{RECORD}"))]
+
+
+def store_of(folder: Path) -> Path:
+    """Return where the store of an imported dataset lies.
+
+    Raises:
+        DataError: The folder's record cannot be read.
+    """
+    data = _read(folder / RECORD)
+    if data.get("format") != FORMAT or data.get("version", 0) > VERSION:
+        raise DataError(
+            f"'{folder / RECORD}' was written by a later release, or by something else; upgrade "
+            "matsciml, or import the data again."
+        )
+    return folder / str(data["store"])  # an absolute path stays what it is
+
+
+def _record(folder: Path) -> PluginRecord:
+    record = PluginRecord(
+        entry_point=folder.name, distribution=OWNER, version="", module="", state="ok"
+    )
+    try:
+        return replace(record, specs=(_spec(folder),))
+    except (MatSciMLError, KeyError, TypeError) as error:
+        return replace(
+            record,
+            state="failed",
+            reason=f"cannot be used: {error}".rstrip("."),
+            mend=f"Import the data again, or remove '{folder}'",
+        )
+
+
+def _spec(folder: Path) -> ImportedSpec:
+    meta = _read(store_of(folder) / "index.json")["meta"]
+    return ImportedSpec(
+        name=folder.name,
+        summary=_read(folder / RECORD)["summary"],
+        target=_CLASS,
+        references=tuple(Reference(**reference) for reference in meta["references"]),
+        licence=meta["licence"],
+        targets=tuple(TargetInfo(**info) for info in meta["targets"]),
+        size=meta["count"],
+        source=", ".join(filter(None, (meta["source"], meta["release"]))),
+        folder=str(folder),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"'{path}' cannot be read.") from error
+    if not isinstance(data, dict):
+        raise DataError(f"'{path}' is no JSON object.")
+    return data
