@@ -1,0 +1,69 @@
+"""What the registry sees, with and without DGL."""
+
+import subprocess
+import sys
+from importlib.metadata import metadata, version
+from importlib.util import find_spec
+
+import pytest
+from packaging.requirements import Requirement
+
+from matsciml_core import build_registry
+from matsciml_core.errors import PluginLoadError
+from matsciml_core.interfaces.converters._packages import _INSTALL
+from matsciml_model_dgl.config import MPNNConfig
+from matsciml_model_dgl.plugin import matsciml_encoders
+
+(SPEC,) = matsciml_encoders()
+
+
+def test_the_registry_finds_it():
+    registry = build_registry(only=["matsciml-model-dgl"])
+    assert [spec.name for spec in registry.specs("encoder")] == ["mpnn-dgl"]
+    assert SPEC.load_config() is MPNNConfig
+    if find_spec("dgl") is not None and version("dgl") == "1.1.3":
+        assert registry.get("encoder", "mpnn-dgl").load().__name__ == "MPNN"
+
+
+def test_without_dgl_one_sentence_says_what_is_missing_and_where(monkeypatch):
+    registry = build_registry(only=["matsciml-model-dgl"])
+    monkeypatch.setitem(registry.installed._known, "dgl", None)
+    with pytest.raises(PluginLoadError) as caught:
+        registry.get("encoder", "mpnn-dgl")
+    assert "needs dgl==1.1.3, which is not installed; " in str(caught.value)
+    assert "wheels for Python up to 3.11 on Linux and macOS only" in str(caught.value)
+    assert str(caught.value).endswith("Run: pip install 'dgl==1.1.3'")
+
+
+def test_doctor_says_it_too(monkeypatch):
+    from matsciml_cli._checks import all_checks
+
+    registry = build_registry(only=["matsciml-model-dgl"])
+    monkeypatch.setitem(registry.installed._known, "dgl", None)
+    (check,) = [one for one in all_checks(registry) if one.area == "optional"]
+    assert (check.state, check.name) == ("warning", "encoder mpnn-dgl")
+    assert check.detail.endswith(SPEC.requires_note)
+    assert check.mend == "To use it, run: pip install 'dgl==1.1.3'"
+
+
+def test_another_release_of_dgl_is_noticed(monkeypatch):
+    registry = build_registry(only=["matsciml-model-dgl"])
+    monkeypatch.setitem(registry.installed._known, "dgl", "2.1.0")
+    (problem,) = registry.missing(SPEC)
+    assert problem.reason == "needs dgl==1.1.3, and 2.1.0 is installed"
+
+
+def test_the_pin_is_the_same_everywhere():
+    lines = metadata("matsciml-model-dgl").get_all("Requires-Dist") or []
+    (extra,) = [one for one in map(Requirement, lines) if one.name == "dgl"]
+    assert f"dgl{extra.specifier}" == _INSTALL["dgl"] == SPEC.requires[0]
+
+
+def test_the_spec_costs_neither_torch_nor_dgl():
+    code = "import sys, matsciml_model_dgl.plugin as p; list(p.matsciml_encoders()); "
+    code += "sys.exit(bool({'torch', 'dgl'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_setting_is_documented():
+    assert all(field.description for field in MPNNConfig.model_fields.values())
