@@ -1,0 +1,171 @@
+"""NequIP as a MatSciML encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from e3nn import o3
+from torch import Tensor, nn
+
+from matsciml_core import CrystalBatch, Embedding, Encoder, Neighbourhood
+from matsciml_core.errors import ShapeError
+from matsciml_core.interfaces.segments import Segments, segment_mean
+from matsciml_model_nequip.config import NequIPConfig
+from matsciml_model_nequip.convolution import EdgeGeometry
+from matsciml_model_nequip.interaction import SCALAR, Interaction
+from matsciml_model_nequip.radial import RadialBasis
+
+ELEMENT_ROWS = 119
+"""Rows of the element tables: the row is the atomic number, 1 to 118; row 0 is not used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IrrepsFeatures:
+    """Features that turn with the crystal, in e3nn's order of components."""
+
+    irreps: o3.Irreps
+    """What the columns are: scalars first, then vectors and tensors."""
+    atoms: Tensor
+    """``(atoms, irreps.dim)``."""
+    crystals: Tensor
+    """Mean over the atoms, ``(crystals, irreps.dim)``."""
+
+
+class NequIP(Encoder):
+    """NequIP: features are scalars, vectors and tensors; messages are their products.
+
+    The atom embedding is the scalars of the last layer, ``(atoms, embedding_width)``; the crystal
+    embedding is their mean over the atoms. Both are invariant, and continuous with continuous
+    first and second derivatives when a pair of atoms crosses the cutoff. :meth:`irreps_features`
+    gives the scalars together with vectors and tensors, which turn with the crystal.
+
+    References:
+        Batzner et al., Nat. Commun. 13, 2453 (2022), doi:10.1038/s41467-022-29939-5. Deviations:
+        features of natural parity only by default; self-connections of low rank in species; the
+        last layer's scalars are returned, where the paper makes an energy of each atom of them.
+    """
+
+    config: NequIPConfig
+    neighbours: Neighbourhood
+
+    def __init__(self, config: NequIPConfig | None = None) -> None:
+        """Build the layers.
+
+        Args:
+            config: The settings; None: the defaults.
+        """
+        config = config or NequIPConfig()
+        super().__init__(config)
+        self.neighbours = Neighbourhood(cutoff=config.cutoff)
+        self.atom_width = self.crystal_width = config.embedding_width
+        self.element_embedding = nn.Embedding(ELEMENT_ROWS, config.num_features)
+        self.species_embedding = nn.Embedding(ELEMENT_ROWS, config.species_width)
+        self.harmonics = o3.SphericalHarmonics(
+            list(range(config.lmax + 1)), normalize=False, normalization="component"
+        )
+        self.radial = RadialBasis(config.cutoff, config.num_radial, config.envelope_power)
+        irreps = [o3.Irreps([(config.num_features, SCALAR)])]
+        self.layers = nn.ModuleList()
+        for number in range(config.num_layers):
+            wanted = _features(config, last=number == config.num_layers - 1)
+            layer = Interaction(config, irreps[-1], wanted)
+            self.layers.append(layer)
+            irreps.append(layer.irreps_out)
+        self.irreps = irreps[-1] if config.tensor_output else irreps[-1] + _tensors(irreps[-2])
+
+    irreps: o3.Irreps
+    """What :meth:`irreps_features` returns."""
+
+    def forward(self, batch: CrystalBatch) -> Embedding:
+        """Embed a batch.
+
+        Args:
+            batch: Crystals with edges within :attr:`neighbours`.
+
+        Returns:
+            The embedding, in the dtype of the parameters.
+
+        Raises:
+            ShapeError: The batch carries no edges.
+        """
+        with self._full_precision():
+            _, last = self._last_two(batch)
+        scalars = last[:, : self.atom_width]
+        return Embedding(atoms=scalars, crystals=segment_mean(scalars, _atoms(batch)))
+
+    def irreps_features(self, batch: CrystalBatch) -> IrrepsFeatures:
+        """Return scalars, vectors and tensors, for targets that turn with the crystal.
+
+        The scalars are those of the embedding. The tensors are the last layer's where
+        ``tensor_output`` is set, and otherwise those of the layer before, which the scalars are
+        made of.
+
+        Args:
+            batch: Crystals with edges within :attr:`neighbours`.
+
+        Returns:
+            Features of atoms and crystals, with their irreps, which are :attr:`irreps`.
+
+        Raises:
+            ShapeError: The batch carries no edges.
+        """
+        with self._full_precision():
+            before, last = self._last_two(batch)
+        if not self.config.tensor_output:
+            tensors = before[:, before.shape[1] - (self.irreps.dim - last.shape[1]) :]
+            last = torch.cat((last, tensors), dim=1)
+        crystals = segment_mean(last, _atoms(batch))
+        return IrrepsFeatures(irreps=self.irreps, atoms=last, crystals=crystals)
+
+    def _full_precision(self) -> torch.autocast:
+        """Switch autocast off: bfloat16 rounds a tensor differently in every orientation."""
+        return torch.autocast(self.element_embedding.weight.device.type, enabled=False)
+
+    def _last_two(self, batch: CrystalBatch) -> tuple[Tensor, Tensor]:
+        """Return the features before and after the last layer."""
+        edges = self._geometry(batch)
+        species = self.species_embedding(batch.atomic_numbers)
+        x: Tensor = self.element_embedding(batch.atomic_numbers)
+        before = x
+        for layer in self.layers:
+            before, x = x, layer(x, species, edges)
+        return before, x
+
+    def _geometry(self, batch: CrystalBatch) -> EdgeGeometry:
+        if batch.edge_index is None or batch.edges_per_atom is None:
+            raise ShapeError(
+                "NequIP needs the batch's edge_index and edges_per_atom; call "
+                "matsciml_core.data.attach_neighbours(batch, encoder.neighbours) first."
+            )
+        dtype = self.element_embedding.weight.dtype
+        vectors = batch.edge_vectors()  # (edges, 3), Å
+        distances = torch.linalg.vector_norm(vectors, dim=1)  # (edges,), Å
+        directions = vectors / distances.unsqueeze(1)
+        source, target = batch.edge_index.unbind(0)
+        return EdgeGeometry(
+            source=source,
+            incoming=Segments(target, batch.edges_per_atom),
+            harmonics=self.harmonics(directions.to(dtype)),
+            radial=self.radial(distances.to(dtype)),
+        )
+
+
+def _atoms(batch: CrystalBatch) -> Segments:
+    return Segments(batch.crystal_index, batch.atoms_per_crystal)
+
+
+def _features(config: NequIPConfig, *, last: bool) -> list[tuple[int, o3.Irrep]]:
+    """Return multiplicity and kind of the features that a layer makes, scalars first."""
+    scalars = [(config.embedding_width if last else config.num_features, SCALAR)]
+    if last and not config.tensor_output:
+        return scalars
+    signs = (1, -1) if config.parity == "both" else (1,)
+    degrees = range(config.lmax + 1)
+    kinds = [o3.Irrep(degree, sign * (-1) ** degree) for degree in degrees for sign in signs]
+    return scalars + [(config.num_features, kind) for kind in kinds if kind != SCALAR]
+
+
+def _tensors(irreps: o3.Irreps) -> o3.Irreps:
+    """Return everything behind the scalars, which come first."""
+    return o3.Irreps([pair for pair in irreps if pair.ir != SCALAR])
