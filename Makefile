@@ -4,8 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
-PROJECTS := pyproject.toml $(PLUGINS:%=%/pyproject.toml)
+PROJECTS := pyproject.toml plugins/editable.txt $(wildcard plugins/*/pyproject.toml)
 
 .PHONY: help run test test-slow install lint docs benchmark clean
 
@@ -32,9 +31,10 @@ lint: $(STAMP)  ## Check style, types and layers.
 docs: $(STAMP)  ## Build the documentation; its tutorials are executed, warnings are errors.
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
-benchmark: $(STAMP)  ## Measure start-up and the data path beside the usual ways.
+benchmark: $(STAMP)  ## Measure start-up, data path and training beside the usual ways.
 	$(BIN)/python benchmarks/startup.py --check
 	$(BIN)/python benchmarks/data_path.py --check
+	$(BIN)/python benchmarks/encoders.py --preset default --preset mp2018
 
 clean:  ## Remove the environment and what was built; runs are kept.
 	rm -rf $(VENV) docs/_build build dist
@@ -48,5 +48,5 @@ $(STAMP): constraints.txt $(PROJECTS)
 	$(BIN)/python -m pip install --quiet --upgrade pip --constraint constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-	  --editable ".[test,lint,docs]" $(PLUGINS:%=--editable %)
+	  --editable ".[test,lint,docs]" --requirement plugins/editable.txt
 	@touch $@

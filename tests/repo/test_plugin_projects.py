@@ -18,6 +18,13 @@ def test_there_are_plugins(plugins):
     assert plugins
 
 
+def test_make_installs_all_plugins_but_the_optional_one(plugins, repository):
+    listed = (repository / "plugins" / "editable.txt").read_text("utf-8")
+    names = set(re.findall(r"^--editable \./plugins/(\S+)$", listed, re.MULTILINE))
+    assert {plugin.name for plugin in plugins} - names == {"matsciml-model-dgl"}
+    assert names <= {plugin.name for plugin in plugins}
+
+
 def test_the_name_says_the_kind(plugin):
     match = re.fullmatch(r"matsciml-([a-z]+)-([a-z0-9-]+)", plugin.name)
     assert match
