@@ -13,6 +13,15 @@ import pytest
 _NUMBER = count()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Use an empty data folder, so that a developer's own datasets do not show up in tests."""
+    folder = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MATSCIML_DATA", str(folder))
+        yield folder
+
+
 class PluginFolder:
     """A folder of distributions as pip would have left them in ``site-packages``."""
 

@@ -2,7 +2,9 @@
 
 VERBS = {
     "run": ("run:run", "Train a model on a dataset, and report how well it predicts."),
+    "data": ("data:data", "List, fetch, import, convert, look at and split datasets."),
     "list-plugins": ("list_plugins:list_plugins", "List what the installed plugins offer."),
+    "list-tasks": ("list_tasks:list_tasks", "List the benchmark's tasks, and which can run here."),
     "info": ("info:info", "Show everything that is known about a component."),
     "doctor": ("doctor:doctor", "Check the installation, and say how to mend it."),
     "new": ("new:new", "Write the skeleton of a plugin, ready to install."),

@@ -14,10 +14,14 @@ from numpy.typing import NDArray
 from matsciml_core.data.neighbours import find_edges, with_edges
 from matsciml_core.interfaces.crystal import CrystalBatch
 from matsciml_core.interfaces.encoder import Neighbourhood
+from matsciml_core.interfaces.symmetry import AsymmetricUnit
 
 SAME_LENGTH = 1e-5
 """Edges between the same atoms whose lengths differ by less than this, Å, count as equal: more than
 the rounding of coordinates in files, and far less than any two different shells differ by."""
+SAME_VECTOR = 1e-4
+"""The same for the directions of edges, by a sum of fifteen numbers."""
+_PRIMES = np.array([2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47])
 
 
 class EdgeList(NamedTuple):
@@ -95,29 +99,23 @@ class EdgeSource:
             batch: Crystals without edges, on the CPU.
             indices: The numbers under which the cache knows them.
         """
-        represented = _representatives(batch)
         if self.cache is None:
-            return self._search(batch, represented)
+            return self._search(batch)
         missing = [k for k, index in enumerate(indices) if index not in self.cache]
-        fresh = dict(zip(missing, self._search_each(batch, missing, represented), strict=True))
+        fresh = dict(zip(missing, self._search_each(batch, missing), strict=True))
         for k, edges in fresh.items():
             self.cache.put(indices[k], edges)
         parts = [fresh[k] if k in fresh else self.cache[index] for k, index in enumerate(indices)]
         counts = batch.atoms_per_crystal.numpy()
         return join_edges(parts, counts.cumsum() - counts)
 
-    def _search_each(
-        self, batch: CrystalBatch, chosen: Sequence[int], represented: NDArray[np.int64] | None
-    ) -> list[EdgeList]:
+    def _search_each(self, batch: CrystalBatch, chosen: Sequence[int]) -> list[EdgeList]:
         """Return the edges of some crystals of a batch, numbered from their own first atoms."""
         if not chosen:
             return []
         if len(chosen) < batch.num_crystals:
-            batch, rows = _select(batch, chosen)
-            if represented is not None:
-                place = np.cumsum(rows) - 1  # in the selection, by row of the whole batch
-                represented = place[represented[rows]]
-        edges = self._search(batch, represented)
+            batch = _select(batch, chosen)
+        edges = self._search(batch)
         bounds = np.concatenate(([0], np.cumsum(batch.atoms_per_crystal.numpy())))
         cuts = pairwise(np.searchsorted(edges.index[1], bounds).tolist())
         return [
@@ -125,7 +123,7 @@ class EdgeSource:
             for (first, last), atom in zip(cuts, bounds.tolist(), strict=False)
         ]
 
-    def _search(self, batch: CrystalBatch, represented: NDArray[np.int64] | None) -> EdgeList:
+    def _search(self, batch: CrystalBatch) -> EdgeList:
         positions = batch.positions.to(torch.float64).numpy()
         cells = batch.cell.to(torch.float64).numpy()
         index, shifts = find_edges(
@@ -135,17 +133,23 @@ class EdgeSource:
             batch.atoms_per_crystal.numpy(),
             self.neighbourhood,
         )
-        if represented is None:
+        unit = batch.asymmetric_unit
+        if unit is None:
             return EdgeList(index, shifts)
+        represented = unit.atoms[unit.distinct].numpy()
         kept = represented[index[1]] == index[1]
         index, shifts = index[:, kept], shifts[kept]
-        if not self.neighbourhood.distances_only:
+        if self.neighbourhood.uses == "edges":
             return EdgeList(index, shifts)
         source, target = index
         offset = np.einsum("ei,eij->ej", shifts, cells[batch.crystal_index.numpy()[target]])
-        lengths = np.linalg.norm(positions[target] - positions[source] - offset, axis=1)
-        first, multiplicity = merge_equal(target, represented[source], lengths)
-        return EdgeList(index[:, first], shifts[first], multiplicity)
+        vectors = positions[target] - positions[source] - offset
+        groups = group_equal(target, represented[source], np.linalg.norm(vectors, axis=1))
+        if self.neighbourhood.uses == "vectors":
+            groups = _split_by_symmetry(groups, vectors, source, target, unit)
+        _, first, multiplicity = np.unique(groups, return_index=True, return_counts=True)
+        order = np.argsort(first)
+        return EdgeList(index[:, first[order]], shifts[first[order]], multiplicity[order])
 
 
 def attach(batch: CrystalBatch, edges: EdgeList) -> CrystalBatch:
@@ -159,32 +163,68 @@ def attach(batch: CrystalBatch, edges: EdgeList) -> CrystalBatch:
     )
 
 
-def merge_equal(
+def group_equal(
     target: NDArray[np.int64], source: NDArray[np.int64], lengths: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> NDArray[np.int64]:
     """Group edges that connect the same two atoms at the same distance.
 
     Args:
-        target: Atom that each edge enters, ``(edges,)``, ascending.
+        target: Atom that each edge enters, ``(edges,)``.
         source: Atom that represents the one each edge comes from, ``(edges,)``.
         lengths: ``(edges,)``, Å.
 
     Returns:
-        The first edge of each group, ascending, and the number of its edges, both ``(groups,)``.
+        The number of each edge's group, ``(edges,)``.
     """
     order = np.lexsort((lengths, source, target))
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (
-        (np.diff(target[order]) != 0)
-        | (np.diff(source[order]) != 0)
-        | (np.diff(lengths[order]) > SAME_LENGTH)
-    )
-    starts = np.flatnonzero(new)
-    counts = np.diff(starts, append=len(order))
-    first = order[starts]
-    # Groups are ordered by target already; their edges stand where the neighbour list has them.
-    ascending = np.argsort(first, kind="stable")
-    return first[ascending], counts[ascending]
+    different = np.diff(target[order]) != 0
+    different |= np.diff(source[order]) != 0
+    different |= np.diff(lengths[order]) > SAME_LENGTH
+    return _numbered(order, different)
+
+
+def _split_by_symmetry(
+    groups: NDArray[np.int64],
+    vectors: NDArray[np.float64],
+    source: NDArray[np.int64],
+    target: NDArray[np.int64],
+    unit: AsymmetricUnit,
+) -> NDArray[np.int64]:
+    """Split groups of edges into those that stay equal when atoms move as symmetry allows.
+
+    With v the edge vector, P the projections onto allowed displacements of source and target, and
+    R the rotation of the source against its representative, the length of the displaced edge
+    v + u - u' R depends on P v, on P R⁻¹ v and on P R P, since u = P u.
+
+    Args:
+        groups: Group of each edge, ``(edges,)``.
+        vectors: Edge vectors, ``(edges, 3)``, Å.
+        source: ``(edges,)``.
+        target: ``(edges,)``.
+        unit: Of the batch.
+    """
+    distinct = unit.distinct.numpy()
+    site = unit.site.to(torch.float64).numpy()
+    rotation = unit.rotation.to(torch.float64).numpy()[source]
+    at_source, at_target = site[distinct[source]], site[distinct[target]]
+    seen_from_target = np.einsum("ei,eij->ej", vectors, at_target)
+    seen_from_source = np.einsum("ei,eji,ejk->ek", vectors, rotation, at_source)
+    together = at_source @ rotation @ at_target
+    numbers = np.concatenate((seen_from_target, seen_from_source, together.reshape(-1, 9)), axis=1)
+    # Fifteen numbers are compared by one combination of them that no symmetry can make equal.
+    combined = numbers @ np.sqrt(_PRIMES)
+    order = np.lexsort((combined, groups))
+    different = np.diff(groups[order]) != 0
+    different |= np.diff(combined[order]) > SAME_VECTOR
+    return _numbered(order, different)
+
+
+def _numbered(order: NDArray[np.int64], different: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Number groups of sorted edges, each beginning where one differs from that before it."""
+    numbers = np.empty(len(order), dtype=np.int64)
+    if len(order):
+        numbers[order] = np.concatenate(([0], np.cumsum(different)))
+    return numbers
 
 
 def join_edges(parts: Sequence[EdgeList], first_atoms: NDArray[np.int64]) -> EdgeList:
@@ -208,33 +248,28 @@ def join_edges(parts: Sequence[EdgeList], first_atoms: NDArray[np.int64]) -> Edg
     )
 
 
-def _representatives(batch: CrystalBatch) -> NDArray[np.int64] | None:
-    """Return the row of the atom that stands for each atom, ``(atoms,)``; None: itself."""
-    unit = batch.asymmetric_unit
-    return None if unit is None else unit.atoms[unit.distinct].numpy()
-
-
 def _slice(edges: EdgeList, first: int, last: int, atom: int) -> EdgeList:
     multiplicity = None if edges.multiplicity is None else edges.multiplicity[first:last]
     return EdgeList(edges.index[:, first:last] - atom, edges.shifts[first:last], multiplicity)
 
 
-def _select(batch: CrystalBatch, chosen: Sequence[int]) -> tuple[CrystalBatch, NDArray[np.bool_]]:
-    """Return the geometry of some crystals of a batch, in ascending order, and mark their atoms."""
+def _select(batch: CrystalBatch, chosen: Sequence[int]) -> CrystalBatch:
+    """Return the geometry and symmetry of some crystals of a batch, in ascending order."""
     crystals = torch.tensor(chosen)
     wanted = torch.zeros(batch.num_crystals, dtype=torch.bool)
     wanted[crystals] = True
     atoms = wanted[batch.crystal_index]
     counts = batch.atoms_per_crystal[crystals]
-    part = CrystalBatch(
+    unit = batch.asymmetric_unit
+    return CrystalBatch(
         atomic_numbers=batch.atomic_numbers[atoms],
         positions=batch.positions[atoms],
         cell=batch.cell[crystals],
         pbc=batch.pbc[crystals],
         crystal_index=torch.repeat_interleave(counts),
         atoms_per_crystal=counts,
+        asymmetric_unit=None if unit is None else unit.select(atoms, crystals),
     )
-    return part, atoms.numpy()
 
 
 def _smallest(array: NDArray[Any]) -> type[np.signedinteger[Any]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from matsciml_core.errors import SplitError
@@ -19,6 +20,7 @@ from matsciml_core.errors import SplitError
 PARTS = ("train", "validation", "test")
 FRACTIONS = (0.8, 0.1, 0.1)
 VERSION = 1
+_PART_NAMES = {"val": "validation", "valid": "validation", "training": "train"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +181,132 @@ def stratified_split(
     return _make(ids, strata, fractions, seed, f"stratified by {by}")
 
 
+def grouped_split(
+    ids: Sequence[str],
+    groups: Sequence[str],
+    *,
+    by: str,
+    fractions: Sequence[float] = FRACTIONS,
+    seed: int = 0,
+) -> Split:
+    """Split whole groups, so that nothing in the test part has a relative in the training part.
+
+    The groups are shuffled and dealt one by one to the part that is furthest behind its share, so
+    the shares are met as well as the sizes of the groups allow.
+
+    Args:
+        ids: Unique ids.
+        groups: The group of each id, for example its reduced composition or its trajectory.
+        by: What the groups are, for the record.
+        fractions: Share of training, validation and test.
+        seed: Seed of the shuffle.
+
+    Returns:
+        The split.
+
+    Raises:
+        SplitError: Ids are not unique, or there are fewer groups than parts.
+    """
+    members = _members(ids, groups)
+    shares = np.asarray(fractions, dtype=np.float64) / np.sum(fractions)
+    if len(members) < np.count_nonzero(shares):
+        raise SplitError(
+            f"There are only {len(members)} groups by {by}, too few for as many parts; split by "
+            "something else, or at random."
+        )
+    names = sorted(members)
+    generator = np.random.Generator(np.random.PCG64(seed))
+    filled = np.zeros(len(PARTS))
+    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    for k in generator.permutation(len(names)):
+        group = members[names[k]]
+        goal = shares * (filled.sum() + len(group))
+        # A part that is to stay empty is never behind.
+        behind = np.where(shares > 0, goal - filled, -np.inf)
+        chosen = int(np.argmax(behind))
+        filled[chosen] += len(group)
+        parts[PARTS[chosen]].extend(group)
+    return _as_split(f"grouped by {by}", seed, parts)
+
+
+def blocked_split(ids: Sequence[str], *, fractions: Sequence[float] = FRACTIONS) -> Split:
+    """Cut a series into consecutive blocks: training first, then validation, then test.
+
+    For molecular dynamics, where neighbouring frames are nearly equal and a random split leaks.
+
+    Args:
+        ids: Unique ids in the order of time.
+        fractions: Share of training, validation and test.
+
+    Returns:
+        The split.
+
+    Raises:
+        SplitError: Ids are not unique.
+    """
+    _check_unique(ids)
+    bounds = np.cumsum(fractions) / np.sum(fractions)
+    cuts = [0, *(round(bound * len(ids)) for bound in bounds.tolist())]
+    parts = {
+        part: list(ids[first:last])
+        for part, (first, last) in zip(PARTS, pairwise(cuts), strict=True)
+    }
+    return _as_split("blocks in time", None, parts)
+
+
+def listed_split(ids: Sequence[str], lists: Mapping[str, Sequence[str]], *, source: str) -> Split:
+    """Split as somebody else did, by lists of ids.
+
+    Ids of the dataset that no list names go into a part ``unused``; ids that the dataset does not
+    have are left out, and counted in the algorithm's name.
+
+    Args:
+        ids: The dataset's ids.
+        lists: Ids by part; ``val`` and ``valid`` mean ``validation``.
+        source: Where the lists come from, for the record.
+
+    Returns:
+        The split.
+
+    Raises:
+        SplitError: A part is unknown or empty, or an id is in two lists.
+    """
+    known = set(ids)
+    used: set[str] = set()
+    parts: dict[str, list[str]] = {}
+    missing = 0
+    for name, listed in lists.items():
+        part = _PART_NAMES.get(name, name)
+        if part not in PARTS:
+            raise SplitError(f"'{source}' has a part '{name}'; parts are {', '.join(PARTS)}.")
+        kept = [one for one in map(str, listed) if one in known]
+        missing += len(listed) - len(kept)
+        if not kept:
+            raise SplitError(f"The dataset has none of the ids in the part '{name}' of '{source}'.")
+        if used & set(kept) or len(set(kept)) < len(kept):
+            raise SplitError(f"'{source}' lists an id twice, for example in the part '{name}'.")
+        used.update(kept)
+        parts[part] = kept
+    rest = [name for name in ids if name not in used]
+    how = f"listed in {source}" + (f", {missing} of its ids missing" if missing else "")
+    return _as_split(how, None, {**parts, **({"unused": rest} if rest else {})})
+
+
+def read_lists(path: str | os.PathLike[str]) -> dict[str, list[str]]:
+    """Read lists of ids by part from a YAML or JSON file.
+
+    Raises:
+        SplitError: The file is something else.
+    """
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SplitError(f"'{path}' cannot be read as YAML or JSON.") from error
+    if not isinstance(data, dict) or not all(isinstance(ids, list) for ids in data.values()):
+        raise SplitError(f"'{path}' does not hold lists of ids by part, such as train, val, test.")
+    return {str(part): [str(name) for name in ids] for part, ids in data.items()}
+
+
 def hash_ids(ids: Sequence[str]) -> str:
     """Return the SHA-256 of the sorted ids, one per line."""
     return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
@@ -187,11 +315,7 @@ def hash_ids(ids: Sequence[str]) -> str:
 def _make(
     ids: Sequence[str], strata: Sequence[str], fractions: Sequence[float], seed: int, how: str
 ) -> Split:
-    if len(set(ids)) != len(ids):
-        raise SplitError("The ids of the dataset are not unique; a split needs unique ids.")
-    members: dict[str, list[str]] = {}
-    for name, stratum in sorted(zip(ids, strata, strict=True)):
-        members.setdefault(stratum, []).append(name)
+    members = _members(ids, strata)
     generator = np.random.Generator(np.random.PCG64(seed))
     parts: dict[str, list[str]] = {part: [] for part in PARTS}
     bounds = np.cumsum(fractions) / np.sum(fractions)
@@ -201,6 +325,24 @@ def _make(
         cuts = [0, *(round(bound * len(names)) for bound in bounds.tolist())]
         for part, (first, last) in zip(PARTS, pairwise(cuts), strict=True):
             parts[part].extend(shuffled[first:last])
+    return _as_split(how, seed, parts)
+
+
+def _members(ids: Sequence[str], groups: Sequence[str]) -> dict[str, list[str]]:
+    """Return the sorted ids of each group."""
+    _check_unique(ids)
+    members: dict[str, list[str]] = {}
+    for name, group in sorted(zip(ids, groups, strict=True)):
+        members.setdefault(group, []).append(name)
+    return members
+
+
+def _check_unique(ids: Sequence[str]) -> None:
+    if len(set(ids)) != len(ids):
+        raise SplitError("The ids of the dataset are not unique; a split needs unique ids.")
+
+
+def _as_split(how: str, seed: int | None, parts: Mapping[str, Sequence[str]]) -> Split:
     return Split(
         algorithm=how,
         seed=seed,

@@ -93,14 +93,8 @@ def orbits_of(crystal: Crystal, symprec: float = SYMPREC) -> Orbits:
 
 
 def _unit(batch: CrystalBatch, orbits: Sequence[Orbits]) -> AsymmetricUnit:
-    counts = batch.atoms_per_crystal.numpy()
-    first = (counts.cumsum() - counts).repeat(counts)
     return AsymmetricUnit.from_orbits(
-        np.concatenate([found.representative for found in orbits]) + first,
-        np.concatenate([found.rotation for found in orbits]),
-        batch.cell,
-        batch.crystal_index,
-        batch.atoms_per_crystal,
+        Orbits.joined(orbits), batch.cell, batch.crystal_index, batch.atoms_per_crystal
     )
 
 
@@ -128,7 +122,7 @@ def find_orbits(
         The orbits.
     """
     count = len(atomic_numbers)
-    if count == 1 or not pbc.all():
+    if not pbc.all():
         return Orbits.trivial(count)
     fractional = np.linalg.solve(cell.T, positions.T).T.astype(np.float64, copy=False)
     operations = _operations(cell, fractional, atomic_numbers, symprec)
@@ -162,23 +156,30 @@ def _match(
 ) -> Orbits:
     """Assign each atom to the first atom that some operation maps onto it."""
     count = len(atomic_numbers)
-    representative = np.arange(count)
-    rotation = np.tile(np.eye(3, dtype=np.int8), (count, 1, 1))
+    found = Orbits(
+        np.arange(count),
+        np.tile(np.eye(3, dtype=np.int8), (count, 1, 1)),
+        np.tile(np.eye(3, dtype=np.int16), (count, 1, 1)),
+        np.ones(count, dtype=np.int16),
+    )
     free = np.ones(count, dtype=bool)
     for atom in range(count):
         if not free[atom]:
             continue
-        free[atom] = False
         others = np.flatnonzero(free & (atomic_numbers == atomic_numbers[atom]))
-        if not len(others):
-            continue
         images = rotations @ fractional[atom] + translations  # (operations, 3)
         offset = images[:, None] - fractional[None, others]
         offset -= np.rint(offset)
         miss = np.linalg.norm(offset @ cell, axis=2)  # (operations, others), Å
+        # The atom itself comes first among the others; operations that keep it are its site's.
+        kept = miss[:, 0] < tolerance
+        found.site_sum[atom] = rotations[kept].sum(axis=0)
+        found.site_order[atom] = kept.sum()
         best = miss.argmin(axis=0)
-        found = miss[best, np.arange(len(others))] < tolerance
-        representative[others[found]] = atom
-        rotation[others[found]] = rotations[best[found]]
-        free[others[found]] = False
-    return Orbits(representative, rotation)
+        near = miss[best, np.arange(len(others))] < tolerance
+        near[0] = False
+        found.representative[others[near]] = atom
+        found.rotation[others[near]] = rotations[best[near]]
+        free[others[near]] = False
+        free[atom] = False
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor, nn
 
@@ -26,10 +26,14 @@ class Neighbourhood:
     Edges of equal length (to 1e-4 Å) are kept or dropped together, so that the choice does not
     break symmetry; an atom may therefore keep a few more than this.
     """
-    distances_only: bool = False
-    """Whether the encoder uses nothing of an edge but its length and the atoms it connects. Of the
-    edges from equivalent atoms into one atom, those of equal length are then the same, and with an
-    asymmetric unit one of them stands for all."""
+    uses: Literal["edges", "vectors", "lengths"] = "edges"
+    """What the encoder makes of an edge, beside the two atoms it connects.
+
+    ``edges``: each one matters by itself, for angles between edges, or for tensors.
+    ``vectors``: numbers depend on lengths, and vectors are sums of edge vectors times numbers, as
+    in E(n)-equivariant networks. ``lengths``: nothing but the length matters. Where an asymmetric
+    unit is used, one edge then stands for all that cannot be told apart in this way.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

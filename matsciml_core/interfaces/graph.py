@@ -119,6 +119,22 @@ class MessageGraph:
         carried = vectors.index_select(0, self.unit.distinct).unsqueeze(1)  # (atoms, 1, 3)
         return torch.bmm(carried, self.unit.rotation.to(vectors.dtype)).squeeze(1)
 
+    def allowed(self, vectors: Tensor) -> Tensor:
+        """Return what of the nodes' Cartesian vectors their site symmetry allows.
+
+        Sums of edge vectors over all edges are allowed as they are. Where one edge stands for
+        several, as with ``Neighbourhood(uses="vectors")``, this makes its multiple their sum.
+
+        Args:
+            vectors: ``(nodes, 3)``.
+
+        Returns:
+            ``(nodes, 3)``, in the unit of ``vectors``.
+        """
+        if self.unit is None:
+            return vectors
+        return torch.bmm(vectors.unsqueeze(1), self.unit.site.to(vectors.dtype)).squeeze(1)
+
     def differences(self, vectors: Tensor) -> Tensor:
         """Return the target's vector minus the source's, along each edge.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -26,12 +26,31 @@ class Orbits:
     rotation: NDArray[np.int8]
     """The operation's matrix W in lattice coordinates, ``(atoms, 3, 3)``: a displacement f
     (fractional, as a column) of the representative is the displacement W f of this atom."""
+    site_sum: NDArray[np.int16]
+    """For a representative the sum of the matrices W of the operations that leave it where it is,
+    ``(atoms, 3, 3)``; divided by their number it projects displacements onto those that keep the
+    symmetry. Of no meaning for other atoms."""
+    site_order: NDArray[np.integer[Any]]
+    """Number of those operations, at least 1, ``(atoms,)``."""
 
     @classmethod
     def trivial(cls, atoms: int) -> Self:
         """Return the orbits of a crystal in which no two atoms are equivalent."""
-        identity = np.eye(3, dtype=np.int8)
-        return cls(np.arange(atoms), np.broadcast_to(identity, (atoms, 3, 3)))
+        identity = np.broadcast_to(np.eye(3, dtype=np.int16), (atoms, 3, 3))
+        ones = np.ones(atoms, dtype=np.int16)
+        return cls(np.arange(atoms), identity.astype(np.int8), identity, ones)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Put the orbits of several crystals side by side; places count on through all of them."""
+        counts = np.array([len(part.representative) for part in parts])
+        first = (counts.cumsum() - counts).repeat(counts)
+        return cls(
+            np.concatenate([part.representative for part in parts]) + first,
+            np.concatenate([part.rotation for part in parts]),
+            np.concatenate([part.site_sum for part in parts]),
+            np.concatenate([part.site_order for part in parts]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +73,9 @@ class AsymmetricUnit:
     rotation: Tensor
     """Carries Cartesian vectors (as rows, v @ rotation) from the representative to each atom,
     ``(atoms, 3, 3)``, dimensionless."""
+    site: Tensor
+    """Projects Cartesian vectors (as rows, v @ site) of each distinct atom onto those that its
+    surroundings allow, which its site symmetry leaves as they are, ``(distinct, 3, 3)``."""
     edge_multiplicity: Tensor | None = None
     """Number of edges that each edge stands for, ``(edges,)``, floating point; None: one each."""
 
@@ -65,42 +87,59 @@ class AsymmetricUnit:
             **{name: function(value) for name, value in tensors.items() if value is not None},
         )
 
-    @classmethod
-    def from_orbits(
-        cls,
-        representative: NDArray[np.integer[Any]],
-        rotation: NDArray[np.int8],
-        cell: Tensor,
-        crystal_index: Tensor,
-        atoms_per_crystal: Tensor,
-    ) -> Self:
-        """Put the orbits of several crystals side by side.
+    def select(self, atoms: Tensor, crystals: Tensor) -> Self:
+        """Return the asymmetric unit of some crystals, without edges.
 
         Args:
-            representative: Row of each atom's representative in the batch, ``(atoms,)``.
-            rotation: In lattice coordinates, see :class:`Orbits`, ``(atoms, 3, 3)``.
+            atoms: Whether each atom belongs to one of them, ``(atoms,)`` bool.
+            crystals: Their numbers, ascending.
+        """
+        nodes = atoms[self.atoms]
+        return replace(
+            self,
+            atoms=(torch.cumsum(atoms, 0) - 1)[self.atoms[nodes]],
+            distinct=(torch.cumsum(nodes, 0) - 1)[self.distinct[atoms]],
+            multiplicity=self.multiplicity[nodes],
+            atoms_per_crystal=self.atoms_per_crystal[crystals],
+            rotation=self.rotation[atoms],
+            site=self.site[nodes],
+            edge_multiplicity=None,
+        )
+
+    @classmethod
+    def from_orbits(
+        cls, orbits: Orbits, cell: Tensor, crystal_index: Tensor, atoms_per_crystal: Tensor
+    ) -> Self:
+        """Turn orbits into what encoders need.
+
+        Args:
+            orbits: Of all crystals of the batch, side by side.
             cell: Lattice vectors as rows, ``(crystals, 3, 3)``, Å.
             crystal_index: The crystal of each atom, ``(atoms,)``.
             atoms_per_crystal: ``(crystals,)``.
         """
-        rows = torch.from_numpy(np.ascontiguousarray(representative, dtype=np.int64))
+        rows = torch.from_numpy(orbits.representative.astype(np.int64))
         places = torch.arange(len(rows))
         first = rows == places
         atoms = places[first]
         distinct = (torch.cumsum(first, 0) - 1)[rows]
         crystals = atoms_per_crystal.shape[0]
+        chosen = atoms.numpy()
+        site = orbits.site_sum[chosen] / orbits.site_order[chosen, None, None]
         return cls(
             atoms=atoms,
             distinct=distinct,
             multiplicity=torch.bincount(distinct, minlength=len(atoms)).to(cell.dtype),
             atoms_per_crystal=torch.bincount(crystal_index[atoms], minlength=crystals),
-            rotation=_cartesian(torch.from_numpy(rotation.copy()), cell, crystal_index),
+            rotation=_cartesian(orbits.rotation, cell, crystal_index),
+            site=_cartesian(site, cell, crystal_index[atoms]),
         )
 
 
-def _cartesian(rotation: Tensor, cell: Tensor, crystal_index: Tensor) -> Tensor:
+def _cartesian(matrix: NDArray[Any], cell: Tensor, crystal_index: Tensor) -> Tensor:
     """Return L⁻¹ Wᵀ L of each atom: rows r = f L and f' = f Wᵀ give r' = r L⁻¹ Wᵀ L."""
-    inverse = torch.linalg.inv(cell.to(torch.float64))
-    middle = rotation.to(torch.float64).transpose(1, 2)
-    result = inverse[crystal_index] @ middle @ cell.to(torch.float64)[crystal_index]
-    return result.to(cell.dtype)  # type: ignore[no-any-return]
+    lattice = cell.to(torch.float64)
+    inverse = torch.linalg.inv(lattice)
+    middle = torch.from_numpy(matrix.astype(np.float64)).transpose(1, 2)
+    result = inverse[crystal_index] @ middle @ lattice[crystal_index]
+    return result.to(cell.dtype)

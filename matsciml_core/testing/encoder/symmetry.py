@@ -169,9 +169,9 @@ def asymmetric_unit(subject: EncoderSubject) -> Measured:
     """The embedding is the same whether it is given all edges or those into distinct atoms only.
 
     Measured: the largest relative difference between the embeddings of rutile, magnesium and a
-    crystal without symmetry, and of the same crystals with their asymmetric unit; where the
-    neighbourhood declares ``distances_only``, with one edge for all that are the same. Only for
-    encoders that declare ``asymmetric_unit=True``.
+    crystal without symmetry, and of the same crystals with their asymmetric unit and, if the
+    neighbourhood says so in ``uses``, one edge for all that are the same. Only for encoders that
+    declare ``asymmetric_unit=True``.
 
     Why: an atom that symmetry maps onto another has its features, so computing both is a waste;
     but every sum, mean and softmax then has to count the one as often as it occurs.

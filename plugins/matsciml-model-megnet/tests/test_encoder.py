@@ -72,9 +72,7 @@ class TestConfig:
     def test_widths_and_neighbourhood_follow_the_settings(self):
         encoder = build(cutoff=4.5, max_neighbours=12, hidden_widths=[8], convolution_widths=[8])
         assert (encoder.atom_width, encoder.crystal_width) == (8, 40)
-        assert encoder.neighbours == Neighbourhood(
-            cutoff=4.5, max_neighbours=12, distances_only=True
-        )
+        assert encoder.neighbours == Neighbourhood(cutoff=4.5, max_neighbours=12, uses="lengths")
 
 
 def plain_embedding(encoder: MEGNet, batch: CrystalBatch) -> tuple[torch.Tensor, torch.Tensor]:

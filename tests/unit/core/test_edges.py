@@ -1,23 +1,26 @@
 """Edges: remembered in few bytes, joined for batches, and reduced to those that differ."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from matsciml_core import CrystalBatch, MessageGraph, Neighbourhood
+from matsciml_core import Crystal, CrystalBatch, MessageGraph, Neighbourhood
 from matsciml_core.data import attach_asymmetric_unit
 from matsciml_core.data.edges import (
     EdgeList,
     EdgeSource,
     NeighbourCache,
     attach,
+    group_equal,
     join_edges,
-    merge_equal,
 )
 from matsciml_core.testing.crystals import (
     bcc_iron,
     hcp_magnesium,
     rutile,
+    simple_cubic,
     sodium_chloride,
     triclinic,
 )
@@ -108,78 +111,95 @@ class TestCache:
         assert shifts.shape == (0, 3)
 
 
-class TestMergeEqual:
+class TestGroupEqual:
     def test_equal_lengths_from_one_atom_are_one(self) -> None:
-        first, counts = merge_equal(
+        groups = group_equal(
             np.array([0, 0, 0, 0, 1, 1]),
             np.array([1, 0, 1, 1, 0, 0]),
             np.array([2.0, 2.0, 2.0, 3.0, 2.0, 2.0]),
         )
-        assert first.tolist() == [0, 1, 3, 4]
-        assert counts.tolist() == [2, 1, 1, 2]
+        assert groups.tolist() == [1, 0, 1, 2, 3, 3]
 
     def test_rounding_of_files_does_not_count(self) -> None:
-        _, counts = merge_equal(np.zeros(3), np.zeros(3), np.array([2.0, 2.000001, 2.001]))
-        assert counts.tolist() == [2, 1]
+        groups = group_equal(np.zeros(3), np.zeros(3), np.array([2.000001, 2.001, 2.0]))
+        assert groups.tolist() == [0, 1, 0]
 
     def test_no_edges(self) -> None:
         empty = np.zeros(0, dtype=np.int64)
-        first, counts = merge_equal(empty, empty, empty.astype(float))
-        assert not len(first)
-        assert not len(counts)
+        assert not len(group_equal(empty, empty, empty.astype(float)))
 
 
-def source(*, distances_only: bool, cached: bool = False) -> EdgeSource:
-    near = Neighbourhood(cutoff=5.0, distances_only=distances_only)
+def source(uses: str, *, cached: bool = False) -> EdgeSource:
+    near = Neighbourhood(cutoff=5.0, uses=uses)  # type: ignore[arg-type]
     return EdgeSource(near, NeighbourCache() if cached else None)
 
 
-def reduced_batch(*, distances_only: bool) -> CrystalBatch:
-    batch = attach_asymmetric_unit(CrystalBatch.from_crystals(SAMPLES))
-    edges = source(distances_only=distances_only).find(batch, range(len(SAMPLES)))
-    return attach(batch, edges)
+def find(uses: str, crystals: list[Crystal]) -> EdgeList:
+    batch = attach_asymmetric_unit(CrystalBatch.from_crystals(crystals))
+    return source(uses).find(batch, range(len(crystals)))
 
 
-class TestDistancesOnly:
+def reduced_batch(uses: str, crystals: list[Crystal]) -> CrystalBatch:
+    batch = attach_asymmetric_unit(CrystalBatch.from_crystals(crystals))
+    return attach(batch, source(uses).find(batch, range(len(crystals))))
+
+
+def cubic_with_a_coincidence() -> Crystal:
+    """A simple cubic cell with room: images at (3, 0, 0) and (2, 2, 1) are equally far away."""
+    return replace(simple_cubic(1.6), id="coincidence")
+
+
+class TestReduction:
     def test_iron_has_one_edge_per_shell(self) -> None:
         """Body-centred cubic within 5 Å: 8, 6, 12, 24 and 8 neighbours at five distances."""
-        batch = attach_asymmetric_unit(CrystalBatch.from_crystals([bcc_iron()]))
-        edges = source(distances_only=True).find(batch, [0])
-        assert sorted(edges.multiplicity.tolist()) == [6, 8, 8, 12, 24]
+        for uses in ("lengths", "vectors"):
+            assert sorted(find(uses, [bcc_iron()]).multiplicity.tolist()) == [6, 8, 8, 12, 24]
 
-    def test_every_edge_is_counted(self) -> None:
-        merged, all_edges = (reduced_batch(distances_only=choice) for choice in (True, False))
+    def test_equal_lengths_that_symmetry_does_not_connect(self) -> None:
+        """Without site symmetry along the edge, directions tell edges of one length apart."""
+        crystal = rutile()
+        lengths, vectors = (len(find(uses, [crystal]).shifts) for uses in ("lengths", "vectors"))
+        assert lengths <= vectors < len(find("edges", [crystal]).shifts)
+
+    def test_coincidences_are_harmless_where_nothing_can_move(self) -> None:
+        """An atom on a cubic site has no allowed displacement, so length is all there is."""
+        crystal = cubic_with_a_coincidence()
+        assert len(find("vectors", [crystal]).shifts) == len(find("lengths", [crystal]).shifts)
+
+    @pytest.mark.parametrize("uses", ["lengths", "vectors"])
+    def test_every_edge_is_counted(self, uses: str) -> None:
+        merged, all_edges = (reduced_batch(choice, SAMPLES) for choice in (uses, "edges"))
         counts = MessageGraph.of(merged).incoming.counts(torch.float64)
         assert torch.equal(counts, MessageGraph.of(all_edges).incoming.counts(torch.float64))
-        assert merged.num_edges < all_edges.num_edges / 2
+        assert merged.num_edges < 0.7 * all_edges.num_edges
 
     def test_a_crystal_without_symmetry_keeps_its_edges(self) -> None:
-        """All but one of each pair of images of the atom itself, which are as far away."""
-        batch = attach_asymmetric_unit(CrystalBatch.from_crystals([triclinic()]))
-        merged = source(distances_only=True).find(batch, [0])
-        all_edges = source(distances_only=False).find(batch, [0])
+        """Lengths alone make one of each pair of opposite images of an atom itself."""
+        all_edges = find("edges", [triclinic()])
         own = all_edges.index[0] == all_edges.index[1]
-        assert len(merged.shifts) == len(all_edges.shifts) - own.sum() // 2
+        assert len(find("lengths", [triclinic()]).shifts) == len(all_edges.shifts) - own.sum() // 2
+        assert len(find("vectors", [triclinic()]).shifts) == len(all_edges.shifts)
 
     def test_whole_crystals_are_left_alone(self) -> None:
         batch = CrystalBatch.from_crystals(SAMPLES)
-        merged = source(distances_only=True).find(batch, range(len(SAMPLES)))
+        merged = source("lengths").find(batch, range(len(SAMPLES)))
         assert merged.multiplicity is None
-        assert merged.index.shape == source(distances_only=False).find(batch, range(5)).index.shape
+        assert merged.index.shape == source("edges").find(batch, range(5)).index.shape
 
+    @pytest.mark.parametrize("uses", ["lengths", "vectors", "edges"])
     @pytest.mark.parametrize("chosen", [[0], [2, 0], [4, 3, 2, 1, 0]])
-    def test_from_the_cache_they_are_the_same(self, chosen: list[int]) -> None:
-        cached = source(distances_only=True, cached=True)
+    def test_from_the_cache_they_are_the_same(self, chosen: list[int], uses: str) -> None:
+        cached = source(uses, cached=True)
         cached.find(attach_asymmetric_unit(CrystalBatch.from_crystals(SAMPLES[:3])), range(3))
         batch = attach_asymmetric_unit(CrystalBatch.from_crystals([SAMPLES[k] for k in chosen]))
         for _ in range(2):
             found = cached.find(batch, chosen)
-            expected = source(distances_only=True).find(batch, chosen)
+            expected = source(uses).find(batch, chosen)
             for one, other in zip(found, expected, strict=True):
                 assert np.array_equal(one, other)
 
     def test_the_multiplicity_has_the_type_of_the_batch(self) -> None:
-        batch = reduced_batch(distances_only=True)
+        batch = reduced_batch("lengths", SAMPLES)
         assert batch.asymmetric_unit.edge_multiplicity.dtype == torch.float64
         single = batch.to(dtype=torch.float32).asymmetric_unit
         assert single.edge_multiplicity.dtype == torch.float32

@@ -12,7 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matsciml_core.data.splits import Split, hash_ids, random_split, stratified_split
+from matsciml_core.data.splits import (
+    Split,
+    blocked_split,
+    grouped_split,
+    hash_ids,
+    listed_split,
+    random_split,
+    read_lists,
+    stratified_split,
+)
 from matsciml_core.errors import SplitError
 
 IDS = [f"mp-{number}" for number in range(1000)]
@@ -247,3 +256,78 @@ class TestFile:
     def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(SplitError, match=r"absent\.json"):
             Split.load(tmp_path / "absent.json")
+
+
+class TestGrouped:
+    GROUPS = tuple(f"g{number % 137}" for number in range(1000))
+
+    def grouped(self, ids=IDS, groups=GROUPS, **changes) -> Split:
+        return grouped_split(ids, groups, by="composition", **changes)
+
+    def test_no_group_is_in_two_parts(self):
+        place = dict(zip(IDS, self.GROUPS, strict=True))
+        parts = [{place[name] for name in ids} for ids in self.grouped().parts.values()]
+        for one, other in combinations(parts, 2):
+            assert not one & other
+
+    def test_the_shares_are_met(self):
+        sizes = [len(ids) for ids in self.grouped(fractions=(0.5, 0.3, 0.2)).parts.values()]
+        assert sum(sizes) == 1000
+        assert np.allclose(sizes, [500, 300, 200], atol=10)
+
+    def test_a_part_may_be_empty(self):
+        parts = self.grouped(fractions=(0.9, 0.0, 0.1)).parts
+        assert parts["validation"] == ()
+
+    def test_order_does_not_matter_and_the_seed_does(self):
+        ids, groups = shuffled(IDS, list(self.GROUPS))
+        assert self.grouped(ids, groups).hash == self.grouped().hash
+        assert self.grouped(seed=1).hash != self.grouped().hash
+
+    def test_too_few_groups_are_an_error(self):
+        with pytest.raises(SplitError, match="only 2 groups"):
+            self.grouped(IDS[:4], ["a", "b", "a", "b"])
+
+
+class TestBlocked:
+    def test_parts_follow_each_other(self):
+        parts = blocked_split(IDS, fractions=(0.8, 0.1, 0.1)).parts
+        assert set(parts["train"]) == set(IDS[:800])
+        assert set(parts["validation"]) == set(IDS[800:900])
+        assert set(parts["test"]) == set(IDS[900:])
+
+
+class TestListed:
+    def test_lists_of_somebody_else_are_taken_over(self, tmp_path):
+        file = tmp_path / "theirs.yml"
+        file.write_text("train:\n- mp-1\n- mp-2\n- mp-9999\nval:\n- mp-3\ntest:\n- mp-4\n")
+        split = listed_split(IDS, read_lists(file), source="theirs.yml")
+        assert split.parts["train"] == ("mp-1", "mp-2")
+        assert split.parts["validation"] == ("mp-3",)
+        assert len(split.parts["unused"]) == 996
+        assert "1 of its ids missing" in split.algorithm
+        assert {part: len(places) for part, places in split.indices(IDS).items()} == {
+            "train": 2,
+            "validation": 1,
+            "test": 1,
+            "unused": 996,
+        }
+
+    @pytest.mark.parametrize(
+        ("lists", "message"),
+        [
+            ({"train": ["mp-1"], "test": ["mp-1"]}, "twice"),
+            ({"train": ["mp-1", "mp-1"]}, "twice"),
+            ({"train": ["other"]}, "none of the ids"),
+            ({"training": ["mp-1"], "rest": ["mp-2"]}, "a part 'rest'"),
+        ],
+    )
+    def test_lists_that_make_no_split_are_refused(self, lists, message):
+        with pytest.raises(SplitError, match=message):
+            listed_split(IDS, lists, source="theirs")
+
+    @pytest.mark.parametrize("text", ["- a\n- b\n", "train: 3\n", "a: [b\n"])
+    def test_files_that_hold_no_lists_are_refused(self, tmp_path, text):
+        (tmp_path / "x.yml").write_text(text)
+        with pytest.raises(SplitError, match=r"cannot be read|does not hold lists"):
+            read_lists(tmp_path / "x.yml")

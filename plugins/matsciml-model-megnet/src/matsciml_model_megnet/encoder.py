@@ -51,7 +51,7 @@ class MEGNet(Encoder):
         config = config or MEGNetConfig()
         super().__init__(config)
         self.neighbours = Neighbourhood(
-            cutoff=config.cutoff, max_neighbours=config.max_neighbours, distances_only=True
+            cutoff=config.cutoff, max_neighbours=config.max_neighbours, uses="lengths"
         )
         self.atom_width = config.width
         self.crystal_width = 5 * config.width

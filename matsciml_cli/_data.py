@@ -1,0 +1,415 @@
+"""What the verbs of ``matsciml data`` do once their flags are read."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from matsciml_cli._console import Row, write_heading, write_json, write_table
+from matsciml_core.data import grouping, splits
+from matsciml_core.data.fetch import FetchRequest, note_store, store_key
+from matsciml_core.data.fetch.progress import Progress as Event
+from matsciml_core.data.fetch.progress import Report, silent
+from matsciml_core.data.importing import ImportSettings, Naming, add_dataset, understand
+from matsciml_core.data.ingestion import Conversion, Manifest, read_manifest
+from matsciml_core.data.leaks import LeakReport, find_leaks
+from matsciml_core.data.store_dataset import StoreDataset
+from matsciml_core.errors import ConfigError, PluginLoadError, did_you_mean
+from matsciml_core.interfaces.dataset import Dataset
+from matsciml_core.registry.folders import data_folder, dataset_folder
+from matsciml_core.registry.imported import ImportedSpec
+from matsciml_core.registry.specs import DatasetSpec, TargetInfo
+
+SCHEMA = 1
+_CHUNK = 4096
+_GROUPS: Mapping[str, Callable[[Dataset], list[str]]] = {
+    "composition": grouping.compositions,
+    "prototype": grouping.prototypes,
+    "trajectory": lambda dataset: grouping.trajectories(dataset.ids),
+}
+"""``--by`` → the group of each crystal."""
+_BY = ("random", "composition", "crystal-system", "prototype", "trajectory", "time")
+
+
+def fetch_dataset(
+    spec: DatasetSpec, *, release: str | None, part: str | None, to: Path | None, limit: int | None
+) -> None:
+    """Fetch a dataset as its plugin knows how to, and note where its store lies."""
+    if spec.fetch is None:
+        raise ConfigError(
+            f"The dataset '{spec.name}' has nothing to fetch; 'matsciml data info {spec.name}' "
+            "shows what there is."
+        )
+    function = import_named(spec, spec.fetch)
+    key = store_key(release, part)
+    folder = (dataset_folder(spec.name) / key) if to is None else to.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    with progress_bars() as report:
+        request = FetchRequest(
+            folder=folder, release=release, part=part, limit=limit, report=report
+        )
+        store = Path(function(request))
+    note_store(spec.name, key, store)
+    _summarise(spec.name, read_manifest(store), store)
+
+
+def import_dataset(
+    paths: Sequence[Path],
+    name: str,
+    *,
+    labels: tuple[str, ...],
+    per_atom: tuple[str, ...],
+    form: str | None,
+    id_column: str | None,
+    trajectory: str | None,
+    table: Path | None,
+    about: Mapping[str, str],
+    to: Path | None,
+    workers: int,
+    replace: bool,
+) -> None:
+    """Make a dataset of a user's files."""
+    settings = ImportSettings(
+        labels=labels,
+        per_atom=per_atom,
+        form=form,
+        naming=Naming(column=id_column, trajectory=trajectory),
+        table=table,
+        workers=workers,
+        **about,
+    )
+    _add(name, understand(paths, settings), to=to, replace=replace)
+
+
+def convert_dataset(
+    spec: DatasetSpec, path: Path, form: str, *, name: str, to: Path | None, replace: bool
+) -> None:
+    """Make a dataset of what another toolkit wrote, as the dataset's plugin understands it."""
+    if not path.exists():
+        raise ConfigError(f"'{path}' does not exist; name the file to convert.")
+    if form not in spec.readers:
+        raise ConfigError(
+            f"The dataset '{spec.name}' cannot be converted from '{form}'."
+            f"{did_you_mean(form, spec.readers)} It reads: {', '.join(spec.readers) or 'nothing'}."
+        )
+    reader = import_named(spec, spec.readers[form])
+    _add(name, reader(path), to=to, replace=replace)
+
+
+def show_dataset(spec: DatasetSpec, *, verify: bool, as_json: bool) -> None:
+    """Show what is known about a dataset's data."""
+    dataset = open_dataset(spec)
+    if verify and isinstance(dataset, StoreDataset):
+        dataset.store.verify()
+    facts = _facts(spec, dataset) | {"verified": verify and isinstance(dataset, StoreDataset)}
+    if as_json:
+        write_json({"schema": SCHEMA, **facts})
+        return
+    write_heading(f"dataset {spec.name}")
+    low, high = facts["volume_per_atom"]
+    lines = {
+        "crystals": f"{facts['crystals']:,} with {facts['atoms']:,} atoms",
+        "volume": f"{low:.4g} to {high:.4g} Å³ per atom",
+        "source": ", ".join(filter(None, (facts["source"], facts["release"]))),
+        "licence": facts["licence"] or "not stated",
+        "splits": ", ".join(facts["splits"]),
+        "hash": facts["content_hash"] + (", verified" if facts["verified"] else ""),
+        "cite": "; ".join(facts["references"]),
+    }
+    write_table([Row((key, value)) for key, value in lines.items() if value], indent=2)
+    write_heading("labels")
+    write_table([_label_row(label) for label in facts["labels"]], indent=2)
+    if facts["manifest"] is not None:
+        _show_rejected(Manifest(**facts["manifest"]))
+
+
+def split_dataset(
+    spec: DatasetSpec, *, by: str, seed: int, fractions: Sequence[float], output: Path | None
+) -> None:
+    """Make a split, and keep it as a file."""
+    dataset = open_dataset(spec)
+    split = _make_split(dataset, by, seed, fractions)
+    path = output or _split_path(spec, by, seed, fractions)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    split.save(path)
+    sizes = ", ".join(f"{len(ids):,} {part}" for part, ids in split.parts.items())
+    print(f"Split of {spec.name}, {split.algorithm}: {sizes}.")
+    print(f"Hash: {split.hash}")
+    shown = path.stem if isinstance(spec, ImportedSpec) and output is None else str(path)
+    print(f"File: {path}")
+    print(f"Use:  matsciml run --dataset {spec.name} --set split.name={shown}")
+
+
+def report_leaks(
+    specs: Sequence[DatasetSpec], *, split: str | None, confirm: bool, as_json: bool
+) -> None:
+    """Compare the structures of datasets and of their parts."""
+    datasets = {spec.name: open_dataset(spec) for spec in specs}
+    parts = {
+        name: [
+            (part, indices)
+            for part, indices in dataset.split(split).indices(dataset.ids).items()
+            if len(indices)
+        ]
+        for name, dataset in datasets.items()
+    }
+    with progress_bars() as report:
+        found = find_leaks(datasets, parts, confirm=confirm, report=report)
+    if as_json:
+        write_json(_leaks_as_data(found))
+    else:
+        _show_leaks(found, confirm)
+
+
+def import_named(spec: DatasetSpec, path: str) -> Any:
+    """Import a function that a dataset's record names.
+
+    Raises:
+        PluginLoadError: The module cannot be imported or has no such function.
+    """
+    module, _, name = path.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except Exception as error:
+        raise PluginLoadError(
+            f"The dataset '{spec.name}' names '{path}', which cannot be imported: "
+            f"{type(error).__name__}: {error}. Run 'matsciml doctor' for what is missing."
+        ) from error
+
+
+def open_dataset(spec: DatasetSpec) -> Dataset:
+    """Open a dataset with its default settings."""
+    model = spec.load_config()
+    dataset: Dataset = spec.load()(None if model is None else model())
+    return dataset
+
+
+@contextmanager
+def progress_bars() -> Iterator[Report]:
+    """Draw progress on stderr, where that is a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield silent
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[shown]}"))
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=console, transient=True) as bars, _remarks(console):
+
+        def report(event: Event) -> None:
+            if event.label not in tasks:
+                tasks[event.label] = bars.add_task(event.label, total=event.total, shown="")
+            bars.update(
+                tasks[event.label],
+                completed=event.done,
+                total=event.total,
+                shown=describe_progress(event),
+            )
+
+        yield report
+
+
+@contextmanager
+def _remarks(console: Console) -> Iterator[None]:
+    """Show what the fetch layer has to say, such as why it waits, above the bars."""
+    handler = logging.Handler()
+    handler.emit = lambda record: console.print(record.getMessage(), style="dim")  # type: ignore[method-assign]
+    logger = logging.getLogger("matsciml.fetch")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def describe_progress(event: Event) -> str:
+    """Return amount, rate and remaining time for people.
+
+    >>> describe_progress(Event(label="", done=5_000_000, total=10_000_000, unit="bytes",
+    ...                         rate=1e6, remaining=5.0))
+    '5.0 of 10.0 MB, 1.0 MB/s, 0:05 left'
+    """
+    scale, unit = (1e6, "MB") if event.unit == "bytes" else (1.0, event.unit)
+    digits = 1 if event.unit == "bytes" else 0
+    amount = f"{event.done / scale:,.{digits}f}"
+    if event.total is not None:
+        amount += f" of {event.total / scale:,.{digits}f}"
+    text = f"{amount} {unit}, {event.rate / scale:,.{digits}f} {unit}/s"
+    if event.remaining is None or event.finished:
+        return text
+    minutes, seconds = divmod(round(event.remaining), 60)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+    return f"{text}, {clock} left"
+
+
+def _add(name: str, conversion: Conversion, *, to: Path | None, replace: bool) -> None:
+    with progress_bars() as report:
+        manifest = add_dataset(name, conversion, to=to, replace_existing=replace, report=report)
+    _summarise(name, manifest, to or dataset_folder(name) / "store")
+    print(f"Train: matsciml run --dataset {name}")
+
+
+def _summarise(name: str, manifest: Manifest | None, store: Path) -> None:
+    if manifest is not None:
+        low, high = manifest.volume_per_atom
+        print(
+            f"{name}: {manifest.accepted:,} crystals of {manifest.records:,} records, "
+            f"{low:.3g} to {high:.3g} Å³ per atom."
+        )
+        _show_rejected(manifest)
+    print(f"Store: {store}")
+
+
+def _show_rejected(manifest: Manifest) -> None:
+    if not manifest.rejected:
+        return
+    write_heading("rejected")
+    rows = [
+        Row((f"{entry['count']:,}", reason, f"for example {', '.join(entry['examples'][:2])}"))
+        for reason, entry in manifest.rejected.items()
+    ]
+    write_table(rows, indent=2)
+
+
+def _facts(spec: DatasetSpec, dataset: Dataset) -> dict[str, Any]:
+    atoms, volumes, ranges = _scan(dataset)
+    provenance = dataset.provenance
+    stored = isinstance(dataset, StoreDataset)
+    manifest = read_manifest(dataset.store.folder) if isinstance(dataset, StoreDataset) else None
+    return {
+        "name": spec.name,
+        "crystals": len(dataset),
+        "atoms": atoms,
+        "volume_per_atom": volumes,
+        "labels": [
+            {"name": info.name, "unit": info.unit, "kind": info.kind, **ranges[info.name]}
+            for info in dataset.targets.values()
+        ],
+        "source": provenance.source,
+        "release": provenance.release,
+        "licence": provenance.licence,
+        "references": [f"doi:{one.doi}" if one.doi else one.key for one in provenance.references],
+        "content_hash": provenance.content_hash if stored else "",
+        "splits": list(dataset.split_names),
+        "manifest": None if manifest is None else asdict(manifest),
+    }
+
+
+def _scan(dataset: Dataset) -> tuple[int, list[float], dict[str, dict[str, Any]]]:
+    """Return the number of atoms, the extremes of volume per atom, and those of each label."""
+    atoms, volumes = 0, [np.inf, -np.inf]
+    ranges = {name: _Range(info) for name, info in dataset.targets.items()}
+    for first in range(0, len(dataset), _CHUNK):
+        batch = dataset.__getitems__(range(first, min(first + _CHUNK, len(dataset))))
+        atoms += batch.num_atoms
+        volume = np.abs(np.linalg.det(batch.cell.numpy())) / batch.atoms_per_crystal.numpy()
+        volumes = [min(volumes[0], float(volume.min())), max(volumes[1], float(volume.max()))]
+        for name, gathered in ranges.items():
+            gathered.add(batch.targets[name].numpy())
+    return atoms, volumes, {name: gathered.as_data() for name, gathered in ranges.items()}
+
+
+class _Range:
+    """Count, smallest, largest and mean of a label."""
+
+    def __init__(self, info: TargetInfo) -> None:
+        self._is_class = info.is_class
+        self._count, self._sum = 0, 0.0
+        self._low, self._high = np.inf, -np.inf
+
+    def add(self, values: Any) -> None:
+        """Take in a batch, without what is missing."""
+        present = values[values >= 0] if self._is_class else values[~np.isnan(values)]
+        if present.size:
+            self._count += present.size
+            self._sum += float(present.sum())
+            self._low = min(self._low, float(present.min()))
+            self._high = max(self._high, float(present.max()))
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the numbers; None where there is none."""
+        if not self._count:
+            return {"count": 0, "min": None, "max": None, "mean": None}
+        mean = self._sum / self._count
+        return {"count": self._count, "min": self._low, "max": self._high, "mean": mean}
+
+
+def _label_row(label: Mapping[str, Any]) -> Row:
+    if not label["count"]:
+        return Row((label["name"], label["unit"], "0 values", ""))
+    span = f"{label['min'] + 0.0:.5g} to {label['max'] + 0.0:.5g}, mean {label['mean']:.5g}"
+    return Row((label["name"], label["unit"], f"{label['count']:,} values", span))
+
+
+def _make_split(dataset: Dataset, by: str, seed: int, fractions: Sequence[float]) -> splits.Split:
+    ids = dataset.ids
+    if by == "random":
+        return splits.random_split(ids, fractions=fractions, seed=seed)
+    if by == "time":
+        return splits.blocked_split(ids, fractions=fractions)
+    if by == "crystal-system":
+        strata = grouping.crystal_systems(dataset)
+        return splits.stratified_split(
+            ids, strata, by="crystal system", fractions=fractions, seed=seed
+        )
+    if by in _GROUPS:
+        groups = _GROUPS[by](dataset)
+        return splits.grouped_split(ids, groups, by=by, fractions=fractions, seed=seed)
+    if Path(by).is_file():
+        return splits.listed_split(ids, splits.read_lists(by), source=Path(by).name)
+    raise ConfigError(
+        f"'--by {by}' is neither a way to split nor a file.{did_you_mean(by, _BY)} Ways: "
+        f"{', '.join(_BY)}."
+    )
+
+
+def _split_path(spec: DatasetSpec, by: str, seed: int, fractions: Sequence[float]) -> Path:
+    stem = re.sub(r"[^a-z0-9-]+", "-", Path(by).stem.lower())
+    name = stem if by == "time" or by not in _BY else f"{stem}-{seed}"
+    if tuple(fractions) != splits.FRACTIONS:
+        name += "-" + "-".join(f"{share:g}" for share in fractions)
+    if isinstance(spec, ImportedSpec):
+        return Path(spec.folder) / "splits" / f"{name}.json"
+    return data_folder() / "splits" / spec.name / f"{name}.json"
+
+
+def _leaks_as_data(found: LeakReport) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "structures": len(found.groups),
+        "candidates": found.candidates,
+        "confirmed": found.confirmed,
+        "parts": list(found.parts),
+        "sizes": list(found.sizes),
+        "overlaps": found.overlaps.tolist(),
+        "examples": [list(pair) for pair in found.examples],
+    }
+
+
+def _show_leaks(found: LeakReport, confirm: bool) -> None:
+    how = "confirmed by StructureMatcher" if confirm else "by fingerprint alone"
+    write_heading(f"structures that also occur in …, {how}")
+    rows = [
+        Row((part, f"{size:,}", *(f"{count:,}" for count in counts)))
+        for part, size, counts in zip(
+            found.parts, found.sizes, found.overlaps.tolist(), strict=True
+        )
+    ]
+    write_table(rows, header=("", "structures", *found.parts))
+    print("On the diagonal: structures that occur more than once in that part.")
+    if found.examples:
+        write_heading("for example")
+        write_table([Row(pair) for pair in found.examples], indent=2)

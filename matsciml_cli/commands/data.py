@@ -1,0 +1,281 @@
+"""``matsciml data``: list, fetch, import, convert, look at and split datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matsciml_cli._completion import complete_names
+from matsciml_cli._console import Row, write_heading, write_json, write_table
+from matsciml_cli._light import LightCommand
+from matsciml_cli._state import registry_of
+from matsciml_core.errors import ConfigError
+from matsciml_core.registry.folders import data_folder
+from matsciml_core.registry.imported import OWNER
+from matsciml_core.registry.specs import DatasetSpec
+
+SCHEMA = 1
+"""Grows when a key of the JSON output changes its meaning or goes away."""
+
+data = typer.Typer(
+    name="data",
+    help="List, fetch, import, convert, look at and split datasets.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+_Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="Name of a dataset.", autocompletion=complete_names("dataset")
+    ),
+]
+_Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+_To = Annotated[
+    Path | None,
+    typer.Option("--to", help="Folder for the data; default: within MATSCIML_DATA."),
+]
+
+
+@data.command("list", cls=LightCommand)
+def list_datasets(context: typer.Context, as_json: _Json = False) -> None:
+    """List the datasets on offer, those of plugins and those that were imported.
+
+    The JSON has the keys `schema` (1), `folder` (where data are kept) and `datasets`, each with
+    `name`, `summary`, `size`, `labels`, `licence`, `source`, `distribution` and `fetchable`.
+    """
+    offers = registry_of(context).offers("dataset")
+    rows = [_listed(spec, record.label) for spec, record in offers if isinstance(spec, DatasetSpec)]
+    if as_json:
+        write_json({"schema": SCHEMA, "folder": str(data_folder()), "datasets": rows})
+        return
+    write_table(
+        [_row(row) for row in rows], header=("name", "crystals", "labels", "from", "summary")
+    )
+    write_heading(f"Data folder: {data_folder()}")
+
+
+def _listed(spec: DatasetSpec, owner: str) -> dict[str, object]:
+    return {
+        "name": spec.name,
+        "summary": spec.summary,
+        "size": spec.size,
+        "labels": [target.name for target in spec.targets],
+        "licence": spec.licence,
+        "source": spec.source,
+        "distribution": owner,
+        "fetchable": spec.fetch is not None,
+    }
+
+
+def _row(row: dict[str, object]) -> Row:
+    labels = row["labels"] if isinstance(row["labels"], list) else []
+    size = "" if row["size"] is None else f"{row['size']:,}"
+    more = f" + {len(labels) - 2}" if len(labels) > 2 else ""
+    shown = ", ".join(labels[:2]) + more
+    owner = OWNER if row["distribution"] == OWNER else str(row["distribution"])
+    return Row((str(row["name"]), size, shown, owner, str(row["summary"])))
+
+
+@data.command("fetch", cls=LightCommand)
+def fetch(
+    context: typer.Context,
+    name: _Name,
+    release: Annotated[
+        str | None, typer.Option(help="Release of the source; default: the plugin's.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Part, of a source that comes in parts, such as 2M.")
+    ] = None,
+    to: _To = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="About this many records only, for a trial.")
+    ] = None,
+) -> None:
+    """Fetch a dataset from its source, and make a store of it; continues where it stopped."""
+    from matsciml_cli._data import fetch_dataset  # noqa: PLC0415 - heavy
+
+    spec = registry_of(context).get("dataset", name)
+    fetch_dataset(spec, release=release, part=split, to=to, limit=limit)
+
+
+@data.command("import", cls=LightCommand)
+def import_files(
+    context: typer.Context,
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Files, or a folder of CIF or POSCAR.")
+    ],
+    name: Annotated[str, typer.Option(help="What the dataset shall be called.")],
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=UNIT or NAME=COLUMN:UNIT, for example gap=band_gap:eV; repeat."),
+    ] = None,
+    per_atom: Annotated[
+        list[str] | None, typer.Option(help="A label with one value per atom; forces are known.")
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="Format; default: by the file's name.")
+    ] = None,
+    id_column: Annotated[str | None, typer.Option("--id", help="Value that is the id.")] = None,
+    trajectory: Annotated[
+        str | None, typer.Option(help="Value that says which trajectory a frame belongs to.")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="CSV with labels; its first column holds the ids.")
+    ] = None,
+    source: Annotated[str, typer.Option(help="Where the data come from.")] = "",
+    release: Annotated[str, typer.Option(help="Version or date of the source.")] = "",
+    licence: Annotated[str, typer.Option(help="Licence of the data.")] = "",
+    to: _To = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read CIF and POSCAR.")] = 1,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace an imported dataset of that name.")
+    ] = False,
+) -> None:
+    """Make a dataset of extended XYZ, CIF, POSCAR, CSV, JSON or ASE files.
+
+    For example: matsciml data import mine.extxyz --name mine --label energy=eV
+    --label forces=eV/A; from then on, matsciml run --dataset mine finds it.
+    """
+    _refuse_plugin_name(context, name)
+    from matsciml_cli._data import import_dataset  # noqa: PLC0415 - heavy
+
+    import_dataset(
+        paths,
+        name,
+        labels=tuple(label or ()),
+        per_atom=tuple(per_atom or ()),
+        form=form,
+        id_column=id_column,
+        trajectory=trajectory,
+        table=table,
+        about={"source": source, "release": release, "licence": licence},
+        to=to,
+        workers=workers,
+        replace=replace,
+    )
+
+
+@data.command("convert", cls=LightCommand)
+def convert(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="The file or folder to convert.")],
+    form: Annotated[str, typer.Option("--from", help="What wrote it, for example toolkit.")],
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="Dataset whose plugin understands it.", autocompletion=complete_names("dataset")
+        ),
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="What it shall be called; default: DATASET-FORMAT.")
+    ] = None,
+    to: _To = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace an imported dataset of that name.")
+    ] = False,
+) -> None:
+    """Convert what another toolkit wrote into a dataset, its known faults mended."""
+    spec = registry_of(context).get("dataset", dataset)
+    chosen = name or f"{dataset}-{form}"
+    _refuse_plugin_name(context, chosen)
+    from matsciml_cli._data import convert_dataset  # noqa: PLC0415 - heavy
+
+    convert_dataset(spec, path, form, name=chosen, to=to, replace=replace)
+
+
+@data.command("info", cls=LightCommand)
+def info(
+    context: typer.Context,
+    name: _Name,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every record and compare its hash.")
+    ] = False,
+    as_json: _Json = False,
+) -> None:
+    """Show a dataset: size, labels with their ranges, source, licence, splits, what was rejected.
+
+    The JSON has the keys `schema` (1), `name`, `crystals`, `atoms`, `volume_per_atom`, `labels`,
+    `source`, `release`, `licence`, `references`, `content_hash`, `splits`, `manifest` and
+    `verified`.
+    """
+    from matsciml_cli._data import show_dataset  # noqa: PLC0415 - heavy
+
+    show_dataset(registry_of(context).get("dataset", name), verify=verify, as_json=as_json)
+
+
+@data.command("split", cls=LightCommand)
+def split(
+    context: typer.Context,
+    name: _Name,
+    by: Annotated[
+        str,
+        typer.Option(
+            help="random, composition, crystal-system, prototype, trajectory, time, or a file "
+            "with lists of ids."
+        ),
+    ] = "random",
+    seed: Annotated[int, typer.Option(help="Seed of the shuffle.")] = 0,
+    fractions: Annotated[
+        str, typer.Option(help="Shares of training, validation and test.")
+    ] = "0.8,0.1,0.1",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File; default: with the dataset.")
+    ] = None,
+) -> None:
+    """Split a dataset, and keep the split as a file with its hash."""
+    from matsciml_cli._data import split_dataset  # noqa: PLC0415 - heavy
+
+    spec = registry_of(context).get("dataset", name)
+    split_dataset(spec, by=by, seed=seed, fractions=_fractions(fractions), output=output)
+
+
+@data.command("leaks", cls=LightCommand)
+def leaks(
+    context: typer.Context,
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="One dataset, or several to compare.")
+    ],
+    split: Annotated[str | None, typer.Option(help="Split whose parts are compared.")] = None,
+    confirm: Annotated[
+        bool,
+        typer.Option("--confirm/--no-confirm", help="Confirm by pymatgen's StructureMatcher."),
+    ] = True,
+    as_json: _Json = False,
+) -> None:
+    """Count structures that occur twice: within a dataset, between its parts, across datasets.
+
+    The JSON has the keys `schema` (1), `structures`, `candidates`, `confirmed`, `parts` (names of
+    the rows and columns), `sizes`, `overlaps` (structures of the row's part that also occur in
+    the column's) and `examples`.
+    """
+    from matsciml_cli._data import report_leaks  # noqa: PLC0415 - heavy
+
+    registry = registry_of(context)
+    specs = [registry.get("dataset", name) for name in names]
+    report_leaks(specs, split=split, confirm=confirm, as_json=as_json)
+
+
+def _refuse_plugin_name(context: typer.Context, name: str) -> None:
+    for spec, record in registry_of(context).find(name):
+        if spec.kind == "dataset" and record.distribution != OWNER:
+            raise ConfigError(
+                f"The plugin {record.label} offers a dataset '{name}' already; choose another "
+                "--name."
+            )
+
+
+def _fractions(text: str) -> tuple[float, ...]:
+    try:
+        shares = tuple(float(share) for share in text.split(","))
+    except ValueError:
+        shares = ()
+    if len(shares) != 3 or min(shares) < 0 or sum(shares) <= 0:
+        raise ConfigError(
+            f"'--fractions {text}' is not understood; give three numbers, such as 0.8,0.1,0.1."
+        )
+    return shares

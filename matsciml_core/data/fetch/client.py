@@ -1,0 +1,314 @@
+"""The HTTP client of every source: paced, patient, and discreet about secrets.
+
+``requests`` does the transport, so proxies (``HTTPS_PROXY``, ``NO_PROXY``) and certificates
+(``REQUESTS_CA_BUNDLE``) are those of the environment. This module adds mirrors, rates per host,
+retries, and redirects that never carry a secret to another host.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import requests
+import urllib3
+
+from matsciml_core import __version__
+from matsciml_core.data.fetch.addresses import Addresses, safe_url
+from matsciml_core.data.fetch.pacing import Retry, TokenBucket, retry_after
+from matsciml_core.errors import FetchError
+
+Result = TypeVar("Result")
+
+_LOG = logging.getLogger("matsciml.fetch")
+_REPEAT = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses after which the same request may succeed."""
+_REDIRECT = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 10
+_DEFAULT_RATE = 10.0
+"""Requests per second to a host for which nobody named a rate."""
+READ_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError)
+"""What reading a body may raise when the connection breaks."""
+_BLOCK = 1 << 16
+
+
+class TransientError(FetchError):
+    """A failure that may pass; raised inside this package only, and then repeated."""
+
+    def __init__(self, reason: str, *, asked: float | None = None, gained: bool = False) -> None:
+        """Keep what the server asked for, s, and whether the attempt brought anything."""
+        super().__init__(reason)
+        self.asked = asked
+        self.gained = gained
+
+
+class Client:
+    """Sends GET requests.
+
+    It may be shared between threads. Rates are those of the host that is really asked, which is
+    the mirror's where there is one; the user's configuration wins over the plugin's wish.
+
+    Args:
+        addresses: Mirrors and rates; None: environment and configuration file.
+        rates: Most requests per second by host, as the source demands.
+        retry: How patiently requests are repeated.
+        timeout: Longest wait for a connection, and for the next bytes, s.
+        sleep: Waits; for tests.
+
+    Raises:
+        ConfigError: The user's configuration cannot be read.
+    """
+
+    def __init__(
+        self,
+        addresses: Addresses | None = None,
+        *,
+        rates: Mapping[str, float] | None = None,
+        retry: Retry | None = None,
+        timeout: tuple[float, float] = (15.0, 60.0),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Open nothing yet."""
+        self.addresses = Addresses.read() if addresses is None else addresses
+        self.retry = Retry() if retry is None else retry
+        self._rates = {**(rates or {}), **self.addresses.rates}
+        self._timeout = timeout
+        self._sleep = sleep
+        self._buckets: dict[str, TokenBucket] = {}
+        self._lock = threading.Lock()
+        self._local = threading.local()
+
+    def pace(self, host: str, rate: float) -> None:
+        """Ask a host at most so often, unless the user's configuration says otherwise.
+
+        Args:
+            host: Name of the host.
+            rate: Requests per second.
+        """
+        self._rates.setdefault(host, rate)
+
+    def get_json(
+        self,
+        url: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        secrets: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Return the JSON that a server answers with.
+
+        Args:
+            url: Address without query.
+            parameters: The query.
+            secrets: Headers that only the host of ``url`` may see, for example an API key.
+
+        Raises:
+            FetchError: The server refused, never answered, or answered with something else.
+        """
+        whole = url if not parameters else f"{url}?{urlencode(parameters)}"
+
+        def attempt() -> Any:
+            return _parse(self._body(whole, secrets), whole)
+
+        return self.persist(attempt, whole)
+
+    def get_bytes(self, url: str, *, secrets: Mapping[str, str] | None = None) -> bytes:
+        """Return a small body as it is.
+
+        Args:
+            url: Address with query.
+            secrets: Headers that only the host of ``url`` may see.
+
+        Raises:
+            FetchError: The server refused, never answered, or answered with nothing.
+        """
+        return self.persist(lambda: self._body(url, secrets), url)
+
+    def persist(self, attempt: Callable[[], Result], url: str) -> Result:
+        """Call a function until it raises no :class:`TransientError`.
+
+        Args:
+            attempt: Sends one request and reads its answer.
+            url: For messages.
+
+        Raises:
+            FetchError: The last attempt failed too, or the server wants too long a pause.
+        """
+        failed = 0
+        while True:
+            try:
+                return attempt()
+            except TransientError as error:
+                failed = 1 if error.gained else failed + 1
+                self._wait(error, failed, url)
+
+    @contextmanager
+    def open(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        accept: tuple[int, ...] = (200,),
+    ) -> Iterator[requests.Response]:
+        """Send one request, follow its redirects, and give the answer with its body unread.
+
+        Args:
+            url: Address with query.
+            headers: Further headers.
+            secrets: Headers that only the host of ``url`` may see.
+            accept: Statuses that are an answer.
+
+        Raises:
+            TransientError: Something that may pass; to be raised within :meth:`persist`.
+            FetchError: Something that will not.
+        """
+        response = self._follow(url, dict(headers or {}), dict(secrets or {}))
+        try:
+            if response.status_code not in accept:
+                raise _refusal(response, url)
+            yield response
+        finally:
+            response.close()
+
+    def _follow(
+        self, url: str, headers: dict[str, str], secrets: dict[str, str]
+    ) -> requests.Response:
+        address = self.addresses.resolve(url)
+        for _ in range(_MOST_REDIRECTS):
+            response = self._send(address, {**headers, **secrets})
+            location = response.headers.get("Location")
+            if response.status_code not in _REDIRECT or location is None:
+                return response
+            response.close()
+            target = self.addresses.resolve(urljoin(address, location))
+            if _origin(target) != _origin(address):
+                secrets = {}  # a secret belongs to one host; the next one must not see it
+            address = target
+        raise FetchError(f"'{safe_url(url)}' redirects in a circle; the source has moved.")
+
+    def _send(self, address: str, headers: Mapping[str, str]) -> requests.Response:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+        if parts.scheme not in ("http", "https"):
+            raise FetchError(f"'{safe_url(address)}' is no http address; the source is wrong.")
+        self._bucket(host).take()
+        try:
+            return self._session().get(
+                address,
+                headers={"Accept-Encoding": "identity", **headers},
+                stream=True,
+                allow_redirects=False,
+                timeout=self._timeout,
+            )
+        except requests.RequestException as error:
+            # The library's own message may quote the whole address, and the proxy's password.
+            raise _connection_fault(error, host) from None
+
+    def _body(self, url: str, secrets: Mapping[str, str] | None) -> bytes:
+        with self.open(url, secrets=secrets, headers={"Accept-Encoding": "gzip"}) as response:
+            try:
+                body = b"".join(response.iter_content(_BLOCK))
+            except READ_ERRORS:
+                raise TransientError("the connection broke off") from None
+        if not body:
+            raise TransientError("the answer was empty")
+        return body
+
+    def _wait(self, error: TransientError, failed: int, url: str) -> None:
+        shown = safe_url(url)
+        if failed >= self.retry.attempts:
+            raise FetchError(
+                f"'{shown}' could not be fetched, after {failed} attempts: {error}; run the same "
+                "command again later, it continues where it stopped."
+            ) from None
+        if error.asked is not None and error.asked > self.retry.longest_asked:
+            raise FetchError(
+                f"The server of '{shown}' asks to wait {error.asked:.0f} s; run the same command "
+                "again after that, it continues where it stopped."
+            ) from None
+        pause = self.retry.pause(failed - 1, error.asked)
+        _LOG.info("%s: %s; again in %.1f s", shown, error, pause)
+        self._sleep(pause)
+
+    def _bucket(self, host: str) -> TokenBucket:
+        with self._lock:
+            if host not in self._buckets:
+                rate = self._rates.get(host, _DEFAULT_RATE)
+                self._buckets[host] = TokenBucket(rate, sleep=self._sleep)
+            return self._buckets[host]
+
+    def _session(self) -> requests.Session:
+        """Return this thread's session; requests does not promise that threads may share one."""
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.headers["User-Agent"] = f"matsciml/{__version__}"
+            session.auth = _as_it_is  # or requests would send what a .netrc file has for the host
+            self._local.session = session
+        return session
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
+
+
+def _parse(body: bytes, url: str) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        if looks_like_html(body):
+            raise TransientError("the answer was a web page instead of JSON") from None
+        raise TransientError("the answer was no valid JSON") from None
+
+
+def looks_like_html(start: bytes) -> bool:
+    """Return whether a body begins like a web page."""
+    head = start[:512].lstrip().lower()
+    return head.startswith((b"<!doctype html", b"<html", b"<head", b"<script"))
+
+
+def _refusal(response: requests.Response, url: str) -> FetchError:
+    """Return the error for a status that is no answer."""
+    status, shown = response.status_code, safe_url(url)
+    if status in _REPEAT:
+        asked = retry_after(response.headers.get("Retry-After"))
+        return TransientError(f"the server answered with status {status}", asked=asked)
+    if status in (202, 204):
+        return FetchError(
+            f"The server of '{shown}' answered with status {status} and without data, as some do "
+            "to programs; try again later, or set a mirror of the host."
+        )
+    if status in (401, 403):
+        return FetchError(
+            f"The server of '{shown}' refused (status {status}); check the key, or whether the "
+            "address is still public."
+        )
+    advice = {404: "it has moved or never existed", 410: "it is gone", 414: "the query is too long"}
+    reason = advice.get(status, "the source has changed")
+    return FetchError(f"The server of '{shown}' answered with status {status}: {reason}.")
+
+
+def _connection_fault(error: requests.RequestException, host: str) -> FetchError:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return FetchError(
+            f"The certificate of '{host}' cannot be verified; behind a proxy with a certificate of "
+            "its own, set REQUESTS_CA_BUNDLE to the file that holds it."
+        )
+    if isinstance(error, requests.exceptions.ProxyError):
+        return TransientError("the proxy does not answer; check HTTPS_PROXY")
+    if isinstance(error, requests.Timeout):
+        return TransientError(f"'{host}' did not answer in time")
+    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
+        return FetchError(f"The address of '{host}' is invalid; check the mirror's address.")
+    return TransientError(f"there is no connection to '{host}'")

@@ -1,0 +1,52 @@
+"""Where the stores lie that were fetched, so that a plugin's dataset finds them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from matsciml_core.registry.folders import dataset_folder
+
+_RECORD = "fetched.json"
+
+
+def store_key(release: str | None, part: str | None) -> str:
+    """Return what a fetched store is listed under."""
+    return "/".join(filter(None, (release, part))) or "default"
+
+
+def note_store(name: str, key: str, store: Path) -> None:
+    """Note where a fetched store lies.
+
+    Args:
+        name: Registry name of the dataset.
+        key: See :func:`store_key`.
+        store: The store's folder.
+    """
+    folder = dataset_folder(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    known = fetched_stores(name)
+    known.pop(key, None)
+    known[key] = store.absolute()
+    part = folder / f"{_RECORD}.part"
+    data = {
+        key: str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+        for key, path in known.items()
+    }
+    part.write_text(json.dumps(data, indent=1), encoding="utf-8")
+    os.replace(part, folder / _RECORD)
+
+
+def fetched_stores(name: str) -> dict[str, Path]:
+    """Return the stores that were fetched for a dataset by their keys, the latest one last.
+
+    Args:
+        name: Registry name of the dataset.
+    """
+    folder = dataset_folder(name)
+    try:
+        data = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {key: (folder / path).resolve() for key, path in data.items()}

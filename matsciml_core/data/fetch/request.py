@@ -1,0 +1,32 @@
+"""What a dataset plugin is told when its user wants its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from matsciml_core.data.fetch.client import Client
+from matsciml_core.data.fetch.progress import Report, silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchRequest:
+    """The argument of the function that ``DatasetSpec.fetch`` names.
+
+    The function downloads into ``folder / "raw"``, ingests into ``folder / "store"`` (see
+    :func:`matsciml_core.data.ingest`), and returns the store's folder. Called again after it was
+    killed it goes on; called again after it has finished it makes no request.
+    """
+
+    folder: Path
+    """Folder of this dataset, release and part; exists."""
+    release: str | None = None
+    """The release the user named; None: the plugin's default."""
+    part: str | None = None
+    """The part the user named with ``--split``, for sources that come in parts; None: default."""
+    limit: int | None = None
+    """Fetch about this many records and no more, for a trial; None: all."""
+    client: Client = field(default_factory=Client)
+    """Sends the requests."""
+    report: Report = silent
+    """Receives progress."""

@@ -1,0 +1,87 @@
+"""A record of a user's file: a structure, and everything that was written beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from matsciml_core.data.importing.labels import LabelColumn
+from matsciml_core.data.ingestion import Item, Rejection, reason_of
+from matsciml_core.errors import MatSciMLError
+from matsciml_core.interfaces.crystal import Crystal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """One record, before it is decided which of its values are labels."""
+
+    name: str
+    """What the file calls it, or its place in the file."""
+    atomic_numbers: ArrayLike
+    positions: ArrayLike
+    """Cartesian, ``(atoms, 3)``, Å."""
+    cell: ArrayLike
+    """Lattice vectors as rows, ``(3, 3)``, Å."""
+    pbc: ArrayLike = (True, True, True)
+    values: dict[str, Any] = field(default_factory=dict)
+    """Everything else, by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Naming:
+    """How crystals get their ids."""
+
+    column: str | None = None
+    """The value that is the id; None: what the reader proposes."""
+    trajectory: str | None = None
+    """The value that says which trajectory a frame belongs to; ids become ``<value>/<name>``."""
+
+    def name(self, frame: Frame) -> str:
+        """Return the id of a frame."""
+        own = frame.name if self.column is None else str(frame.values.get(self.column, frame.name))
+        return own if self.trajectory is None else f"{frame.values.get(self.trajectory)}/{own}"
+
+
+def to_crystals(
+    frames: Iterable[Frame | Rejection],
+    labels: Sequence[LabelColumn],
+    naming: Naming,
+    table: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Iterator[Item]:
+    """Turn records into crystals; one item for each record.
+
+    Args:
+        frames: The records.
+        labels: Which values are labels.
+        naming: How crystals get their ids.
+        table: Further values by id.
+    """
+    for frame in frames:
+        yield frame if isinstance(frame, Rejection) else _crystal(frame, labels, naming, table)
+
+
+def _crystal(
+    frame: Frame,
+    labels: Sequence[LabelColumn],
+    naming: Naming,
+    table: Mapping[str, Mapping[str, Any]] | None,
+) -> Item:
+    name = naming.name(frame)
+    values = {**frame.values, **(table or {}).get(name, {})}
+    atoms = len(np.asarray(frame.atomic_numbers))
+    try:
+        found = {label.info.name: label.read(values, atoms) for label in labels}
+        return Crystal(
+            id=name,
+            atomic_numbers=np.asarray(frame.atomic_numbers),
+            positions=np.asarray(frame.positions, dtype=np.float64),
+            cell=np.asarray(frame.cell, dtype=np.float64),
+            pbc=np.asarray(frame.pbc, dtype=bool),
+            labels={key: value for key, value in found.items() if value is not None},
+        )
+    except MatSciMLError as error:
+        return Rejection(name, reason_of(error))

@@ -1,0 +1,146 @@
+"""Labels as a person declares them on the command line: ``energy=eV``, ``gap=band_gap:eV``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.registry.specs import TargetInfo, TargetKind
+from matsciml_core.registry.units import canonical_unit
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_CLASSES = re.compile(r"class(?:\((\d+)\))?")
+_HARTREE = 27.211386245981
+"""eV; CODATA 2022."""
+_BOHR = 0.529177210544
+"""Å; CODATA 2022."""
+CONVERTED: dict[str, tuple[str, float]] = {
+    "mev": ("eV", 1e-3),
+    "mev/atom": ("eV/atom", 1e-3),
+    "mev/a": ("eV/Å", 1e-3),
+    "mev/å": ("eV/Å", 1e-3),
+    "ha": ("eV", _HARTREE),
+    "hartree": ("eV", _HARTREE),
+    "ry": ("eV", _HARTREE / 2),
+    "ha/bohr": ("eV/Å", _HARTREE / _BOHR),
+    "kj/mol": ("eV", 0.010364269656262),
+    "kcal/mol": ("eV", 0.043364104241800),
+}
+"""Units that are converted where a person declares them: canonical unit and factor."""
+_MISSING = frozenset({"", "na", "n/a", "nan", "none", "null"})
+_TRUE, _FALSE = frozenset({"true", "t", "yes"}), frozenset({"false", "f", "no"})
+_ENERGIES = frozenset({"energy", "total_energy", "free_energy"})
+_VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelColumn:
+    """A label, and where and in which unit a source has it."""
+
+    info: TargetInfo
+    column: str
+    factor: float = 1.0
+    """What a value is multiplied by to be in the label's unit."""
+
+    def read(self, values: dict[str, Any], num_atoms: int) -> Any | None:
+        """Return the label of a record; None where it is missing.
+
+        Args:
+            values: What the record has, by column.
+            num_atoms: Atoms of the crystal.
+
+        Raises:
+            DataError: The value is no number, no class, or has the wrong number of values.
+        """
+        value = values.get(self.column)
+        if value is None or (isinstance(value, str) and value.strip().lower() in _MISSING):
+            return None
+        if self.info.is_class:
+            return self._class(value)
+        return self._number(value, num_atoms)
+
+    def _class(self, value: Any) -> int | None:
+        text = str(value).strip().lower()
+        number = float(text in _TRUE) if text in _TRUE | _FALSE else self._array(value).item()
+        if np.isnan(number):
+            return None
+        classes = self.info.num_classes or 2
+        if number != int(number) or not 0 <= number < classes:
+            raise DataError(
+                f"The label '{self.info.name}' is no class from 0 to {classes - 1}, as declared."
+            )
+        return int(number)
+
+    def _number(self, value: Any, num_atoms: int) -> Any:
+        array = self._array(value) * self.factor
+        if self.info.kind == "stress" and array.size == 6:
+            array = array.ravel()[_VOIGT]  # xx, yy, zz, yz, xz, xy, as ASE orders them
+        if self.info.kind == "stress":
+            array = array.reshape(3, 3) if array.size == 9 else array
+        expected = self.info.width * (num_atoms if self.info.per_atom else 1)
+        if array.size != expected:
+            raise DataError(f"The label '{self.info.name}' has a wrong number of values.")
+        return array.item() if not self.info.per_atom and array.size == 1 else array
+
+    def _array(self, value: Any) -> NDArray[np.float64]:
+        try:
+            return np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise DataError(f"The label '{self.info.name}' is no number.") from None
+
+
+def parse_label(text: str, *, per_atom: bool = False) -> LabelColumn:
+    """Return the label that ``NAME=UNIT`` or ``NAME=COLUMN:UNIT`` declares.
+
+    ``class`` is a label of two classes, ``class(7)`` one of seven. ``energy`` in eV is a total
+    energy and ``forces`` in eV/Å are its forces, so that a model can learn them together.
+
+    Args:
+        text: The declaration.
+        per_atom: Whether there is one value per atom; of forces it is known.
+
+    Raises:
+        ConfigError: The text has another form.
+        UnitError: The unit is unknown.
+
+    >>> parse_label("gap=band_gap:meV").factor
+    0.001
+    """
+    name, equals, rest = text.partition("=")
+    column, colon, unit = rest.rpartition(":")
+    if not equals or not _NAME.fullmatch(name.strip()) or (colon and not column.strip()):
+        raise ConfigError(
+            f"'--label {text}' is not understood; write NAME=UNIT, for example energy=eV, or "
+            "NAME=COLUMN:UNIT; names have lower-case letters, digits and '_'."
+        )
+    name, column, unit = name.strip(), column.strip() or name.strip(), unit.strip()
+    info, factor = _describe(name, unit, per_atom)
+    return LabelColumn(info=info, column=column, factor=factor)
+
+
+def _describe(name: str, unit: str, per_atom: bool) -> tuple[TargetInfo, float]:
+    classes = _CLASSES.fullmatch(unit)
+    if classes is not None:
+        count = int(classes[1] or 2)
+        kind: TargetKind = "binary" if count == 2 else "multiclass"
+        number = None if count == 2 else count
+        info = TargetInfo(name=name, kind=kind, unit="class", num_classes=number, per_atom=per_atom)
+        return info, 1.0
+    known, factor = CONVERTED.get(unit.lower(), (unit, 1.0))
+    canonical = canonical_unit(known, label=name)
+    kind = _kind(name, canonical)
+    per_atom = per_atom or kind == "forces"
+    return TargetInfo(name=name, kind=kind, unit=canonical, per_atom=per_atom), factor
+
+
+def _kind(name: str, unit: str) -> TargetKind:
+    if unit == "eV" and name in _ENERGIES:
+        return "energy"
+    if unit == "eV/Å" and name.startswith("force"):
+        return "forces"
+    return "stress" if unit == "eV/Å³" and "stress" in name else "scalar"

@@ -1,0 +1,31 @@
+"""Values that stand in a table of their own, beside the structures."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from matsciml_core.errors import ConfigError
+
+
+def read_table(path: Path) -> dict[str, dict[str, str]]:
+    """Return the rows of a CSV file with a header, by the value in their first column.
+
+    Args:
+        path: The file; its first column holds the ids of the structures.
+
+    Raises:
+        ConfigError: The file cannot be read, or has fewer than two columns.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = csv.DictReader(stream)
+            names = [name for name in rows.fieldnames or () if name]
+            if len(names) < 2:
+                raise ConfigError(
+                    f"The table '{path}' needs a header, ids in its first column, and a column for "
+                    "each label."
+                )
+            return {row[names[0]]: {key: row[key] for key in names[1:]} for row in rows}
+    except (OSError, csv.Error, UnicodeDecodeError) as error:
+        raise ConfigError(f"The table '{path}' cannot be read: {error}.") from error

@@ -1,0 +1,3 @@
+"""The Open Quantum Materials Database as a MatSciML dataset."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,16 @@
+"""Settings of the dataset ``oqmd``."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from matsciml_core import Config
+
+
+class OQMDConfig(Config):
+    """Which crystals to serve."""
+
+    path: str | None = None
+    """Folder of a store; None: what was fetched last."""
+    max_atoms: int | None = Field(default=None, ge=1)
+    """Serve only crystals with at most this many atoms in the cell; None: all."""

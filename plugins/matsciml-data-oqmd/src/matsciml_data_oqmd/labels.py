@@ -1,0 +1,62 @@
+"""Labels, origin and citations. Imports no torch."""
+
+from __future__ import annotations
+
+from matsciml_core import Reference, TargetInfo
+
+SOURCE = "Open Quantum Materials Database (https://oqmd.org)"
+LICENCE = "CC-BY-4.0"
+
+TARGETS: tuple[TargetInfo, ...] = (
+    TargetInfo(
+        name="formation_energy_per_atom",
+        kind="scalar",
+        unit="eV/atom",
+        description="Formation energy from the elements at 0 K, PBE and PBE+U with the references "
+        "that OQMD fitted (its delta_e); not to be mixed with that of another database.",
+    ),
+    TargetInfo(
+        name="energy_above_hull",
+        kind="scalar",
+        unit="eV/atom",
+        description="Distance to the convex hull of the database (its stability); negative where a "
+        "phase lies below the hull of all the others.",
+    ),
+    TargetInfo(
+        name="is_stable",
+        kind="binary",
+        unit="class",
+        description="1 where that distance is not above zero; a property of the database at the "
+        "time, not of the crystal alone.",
+    ),
+    TargetInfo(
+        name="band_gap",
+        kind="scalar",
+        unit="eV",
+        description="Band gap by PBE or PBE+U; zero for metals, and missing where unknown.",
+    ),
+)
+"""The first one is what ``run`` trains when no target is named."""
+
+REFERENCES: tuple[Reference, ...] = (
+    Reference(
+        key="saal2013materials",
+        authors="Saal, James E. and Kirklin, Scott and Aykol, Muratahan and Meredig, Bryce and "
+        "Wolverton, C.",
+        title="Materials design and discovery with high-throughput density functional theory: The "
+        "Open Quantum Materials Database (OQMD)",
+        venue="JOM 65, 1501-1509",
+        year=2013,
+        doi="10.1007/s11837-013-0755-4",
+    ),
+    Reference(
+        key="kirklin2015open",
+        authors="Kirklin, Scott and Saal, James E. and Meredig, Bryce and Thompson, Alex and "
+        "Doak, Jeff W. and Aykol, Muratahan and Rühl, Stephan and Wolverton, Chris",
+        title="The Open Quantum Materials Database (OQMD): assessing the accuracy of DFT formation "
+        "energies",
+        venue="npj Computational Materials 1, 15010",
+        year=2015,
+        doi="10.1038/npjcompumats.2015.10",
+    ),
+)

@@ -1,0 +1,23 @@
+"""Registers the dataset ``oqmd``."""
+
+from collections.abc import Iterable
+
+from matsciml_core import DatasetSpec, hookimpl
+from matsciml_data_oqmd.labels import LICENCE, REFERENCES, SOURCE, TARGETS
+
+
+@hookimpl
+def matsciml_datasets() -> Iterable[DatasetSpec]:
+    """Offer ``oqmd``."""
+    yield DatasetSpec(
+        name="oqmd",
+        summary="Over a million relaxed crystals of OQMD with formation energies; to be fetched.",
+        target="matsciml_data_oqmd.dataset:OQMD",
+        config="matsciml_data_oqmd.config:OQMDConfig",
+        references=REFERENCES,
+        licence=LICENCE,
+        targets=TARGETS,
+        source=SOURCE,
+        fetch="matsciml_data_oqmd.fetch:fetch",
+        readers={"toolkit": "matsciml_data_oqmd.toolkit:read_toolkit"},
+    )

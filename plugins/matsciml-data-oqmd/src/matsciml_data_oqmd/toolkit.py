@@ -1,0 +1,76 @@
+"""OQMD as the Open MatSciML Toolkit stored it, with its known fault mended.
+
+The toolkit took the fractional coordinates of OQMD's REST interface for Cartesian ones; the key
+``cart_coords`` holds fractions. The interface rounds them to three digits, so atoms are off by up
+to 0.05 Å, which nothing can mend: fetch the data anew for exact positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from matsciml_core import Crystal
+from matsciml_core.data import Rejection
+from matsciml_core.data.ingestion import Conversion, Item, fingerprint_of, reason_of
+from matsciml_core.data.legacy_lmdb import count_records, legacy_files, legacy_records
+from matsciml_core.errors import MatSciMLError
+from matsciml_core.interfaces.dataset import Provenance
+from matsciml_data_oqmd.fetch import OUTLIER, labels_of
+from matsciml_data_oqmd.labels import LICENCE, REFERENCES, SOURCE, TARGETS
+
+
+def read_toolkit(path: Path) -> Conversion:
+    """Understand an LMDB of the toolkit; its pickles are read as plain data only.
+
+    Args:
+        path: The file, or a folder with several.
+
+    Raises:
+        DataError: It is no LMDB, or damaged.
+    """
+    files = legacy_files(path)
+    return Conversion(
+        source=partial(_crystals, files),
+        targets=TARGETS,
+        provenance=Provenance(
+            source=SOURCE,
+            release=f"toolkit LMDB '{path.name}', positions to 0.05 Å",
+            licence=LICENCE,
+            references=REFERENCES,
+        ),
+        fingerprint=fingerprint_of([path]),
+        summary=f"OQMD crystals from the toolkit's '{path.name}'.",
+        total=count_records(files),
+    )
+
+
+def _crystals(files: list[Path], start: int) -> Iterator[Item]:
+    for key, record in legacy_records(files, start=start):
+        yield crystal_of(key, record)
+
+
+def crystal_of(key: str, record: Any) -> Item:
+    """Return a record of the toolkit as a crystal, or why it can't be one."""
+    try:
+        name = f"oqmd-{record['entry_id']}"
+        energy, fractional = record.get("delta_e"), np.array(record["cart_coords"])
+        if energy is not None and abs(energy) > OUTLIER:
+            return Rejection(name, f"The formation energy is beyond {OUTLIER:g} eV/atom.")
+        if (np.abs(fractional) > 1.0).any():
+            return Rejection(name, "The coordinates are not the fractions that they should be.")
+        return Crystal.from_fractional(
+            id=name,
+            atomic_numbers=record["atomic_numbers"],
+            fractional=fractional,
+            cell=record["cell"],
+            labels=labels_of(energy, record.get("stability"), record.get("band_gap")),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return Rejection(key, "The record is incomplete.")
+    except MatSciMLError as error:
+        return Rejection(key, reason_of(error))

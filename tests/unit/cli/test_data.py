@@ -1,0 +1,304 @@
+"""``matsciml data``: from a file or a source to a dataset that runs find."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+
+from matsciml_cli import _completion, _state
+from matsciml_core.registry.manager import build_registry
+from matsciml_core.testing.server import FaultServer
+
+CELL = [[4.0, 0, 0], [0, 4.0, 0], [0, 0, 4.0]]
+
+PLUGIN = """
+    from matsciml_core import DatasetSpec, TargetInfo, hookimpl
+
+    @hookimpl
+    def matsciml_datasets():
+        yield DatasetSpec(
+            name="remote",
+            summary="A source.",
+            target="{package}.work:Remote",
+            targets=(TargetInfo(name="energy", kind="energy", unit="eV"),),
+            fetch="{package}.work:fetch",
+            readers={"toolkit": "{package}.work:convert"},
+        )
+        yield DatasetSpec(name="local", summary="A toy.", target="{package}.work:Remote")
+"""
+WORK = """
+    import json
+    from matsciml_core import TargetInfo
+    from matsciml_core.data import StoreDataset, ingest
+    from matsciml_core.data.fetch import RemoteFile, download, fetched_stores
+    from matsciml_core.data.importing.structures import frame_from_structure
+    from matsciml_core.data.importing.frames import Naming, to_crystals
+    from matsciml_core.data.importing.labels import parse_label
+    from matsciml_core.data.ingestion import Conversion, fingerprint_of, from_iterable
+    from matsciml_core.interfaces.dataset import Provenance
+
+    TARGETS = (TargetInfo(name="energy", kind="energy", unit="eV"),)
+    PROVENANCE = Provenance(source="https://source.example", licence="CC-BY-4.0")
+
+    class Remote(StoreDataset):
+        def __init__(self, config=None):
+            super().__init__(list(fetched_stores("remote").values())[-1])
+
+    def items(path):
+        entries = json.loads(path.read_text())
+        frames = (frame_from_structure(e["structure"], e["id"], e) for e in entries)
+        return to_crystals(frames, [parse_label("energy=eV")], Naming())
+
+    def fetch(request):
+        file = RemoteFile(url="https://source.example/data.json", name="data.json")
+        path = download(request.client, file, request.folder / "raw", report=request.report)
+        ingest(
+            from_iterable(lambda: items(path)), request.folder / "store",
+            targets=TARGETS, provenance=PROVENANCE, report=request.report,
+        )
+        return request.folder / "store"
+
+    def convert(path):
+        return Conversion(
+            source=from_iterable(lambda: items(path)), targets=TARGETS, provenance=PROVENANCE,
+            fingerprint=fingerprint_of([path]), summary="Converted.",
+        )
+"""
+
+
+def entry(number: int) -> dict:
+    shift = 0.4 + number / 900
+    return {
+        "id": f"m-{number}",
+        "energy": -float(number),
+        "structure": {
+            "lattice": {"matrix": CELL},
+            "sites": [
+                {"species": [{"element": "Na", "occu": 1}], "abc": [0, 0, 0]},
+                {"species": [{"element": "Cl", "occu": 1}], "abc": [0.5, 0.5, shift]},
+                {"species": [{"element": "O", "occu": 1}], "abc": [0.5, 0.0, 0.1 * (number % 3)]},
+            ][: 2 + number % 2],
+        },
+    }
+
+
+ENTRIES = [entry(number) for number in range(30)]
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    folder = tmp_path / "data"
+    monkeypatch.setenv("MATSCIML_DATA", str(folder))
+    monkeypatch.setenv("MATSCIML_CONFIG", str(tmp_path / "no-config.toml"))
+    return folder
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(ENTRIES))
+    return path
+
+
+@pytest.fixture
+def imported(cli, data, monkeypatch):
+    """The command line with the imported datasets, and with no plugin at all."""
+    build = partial(build_registry, only=[])
+    monkeypatch.setattr(_state, "build_registry", build)
+    monkeypatch.setattr(_completion, "build_registry", build)
+    return cli
+
+
+@pytest.fixture
+def mine(imported, file):
+    done = imported("data", "import", str(file), "--name", "mine", "--label", "energy=eV")
+    assert done.code == 0, done.err
+    return imported
+
+
+@pytest.fixture
+def plugin(cli, data, plugin_folder):
+    plugin_folder.add("matsciml-data-remote", PLUGIN, modules={"work": WORK})
+    return cli
+
+
+def test_the_verbs_are_listed(cli):
+    out = cli("data", "--help").out
+    for verb in ("list", "fetch", "import", "convert", "info", "split", "leaks"):
+        assert f"  {verb} " in out
+
+
+def test_an_import_says_what_it_did_and_how_to_go_on(imported, file, data):
+    done = imported("data", "import", str(file), "--name", "mine", "--label", "energy=eV")
+    assert "mine: 30 crystals of 30 records" in done.out
+    assert str(data / "datasets" / "mine" / "store") in done.out
+    assert "matsciml run --dataset mine" in done.out
+    listed = imported("data", "list", "--json").data
+    assert listed["folder"] == str(data)
+    assert [(one["name"], one["size"]) for one in listed["datasets"]] == [("mine", 30)]
+    assert "mine" in imported("list-plugins").out
+
+
+def test_what_was_rejected_is_shown(imported, tmp_path):
+    broken = [*ENTRIES[:5], {"id": "x", "energy": 1.0}, {**ENTRIES[1], "id": "y", "energy": "?"}]
+    path = tmp_path / "broken.json"
+    path.write_text(json.dumps(broken))
+    done = imported("data", "import", str(path), "--name", "mine", "--label", "energy=eV")
+    assert "5 crystals of 7 records" in done.out
+    assert "The entry has no structure.  for example x" in done.out
+    assert "The entry has no structure." in imported("data", "info", "mine").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["absent.json", "--label", "energy=eV"], "does not exist"),
+        (["FILE", "--label", "enrgy=eV"], "Did you mean 'energy'"),
+        (["FILE", "--label", "energy=furlong"], "which is not one of"),
+        (["FILE"], "Declare at least one label"),
+        (["FILE", "--label", "energy=eV", "--name", "A B"], "not a valid dataset name"),
+    ],
+)
+def test_mistakes_are_one_sentence(imported, file, arguments, message):
+    given = [str(file) if one == "FILE" else one for one in arguments]
+    done = imported("data", "import", "--name", "mine", *given)
+    assert done.code == 2
+    assert message in done.error
+
+
+def test_info_tells_ranges_units_and_verifies(mine):
+    facts = mine("data", "info", "mine", "--verify", "--json").data
+    label = facts["labels"][0]
+    assert (label["name"], label["unit"], label["count"]) == ("energy", "eV", 30)
+    assert (label["min"], label["max"], label["mean"]) == (-29.0, 0.0, -14.5)
+    assert facts["verified"] is True
+    assert facts["crystals"] == 30
+    out = mine("data", "info", "mine").out
+    assert "-29 to 0, mean -14.5" in out
+
+
+def test_a_flipped_byte_is_detected(mine, data):
+    shard = data / "datasets" / "mine" / "store" / "00000.lmdb"
+    content = bytearray(shard.read_bytes())
+    place = content.find(np.float64(-17.0).tobytes())
+    content[place] ^= 1
+    shard.write_bytes(content)
+    done = mine("data", "info", "mine", "--verify")
+    assert done.code == 2
+    assert "is damaged" in done.error
+
+
+def test_a_split_is_kept_with_the_dataset_and_found_by_name(mine, data):
+    done = mine(
+        "data", "split", "mine", "--by", "composition", "--seed", "7", "--fractions", "1,0,1"
+    )
+    assert "Hash: " in done.out
+    assert "--set split.name=composition-7-1-0-1" in done.out
+    assert "composition-7-1-0-1" in mine("data", "info", "mine", "--json").data["splits"]
+    dataset = build_registry(only=[]).get("dataset", "mine").load()(None)
+    split = dataset.split("composition-7-1-0-1")
+    compositions = {
+        part: {tuple(sorted(dataset[k].atomic_numbers.tolist())) for k in indices}
+        for part, indices in split.indices(dataset.ids).items()
+    }
+    assert not compositions["train"] & compositions["test"]
+    assert split.hash in done.out
+
+
+@pytest.mark.parametrize("by", ["random", "time", "prototype", "crystal-system", "trajectory"])
+def test_every_way_to_split_works(mine, data, by):
+    done = mine("data", "split", "mine", "--by", by)
+    if by == "prototype" and done.code:
+        assert "too few" in done.error
+        return
+    assert done.code == 0, done.err
+    name = by if by == "time" else f"{by}-0"
+    assert (data / "datasets" / "mine" / "splits" / f"{name}.json").exists()
+
+
+def test_lists_of_ids_are_imported(mine, tmp_path):
+    lists = tmp_path / "Their list.yml"
+    lists.write_text("train: [m-1, m-2]\nval: [m-3]\ntest: [m-4]\n")
+    done = mine("data", "split", "mine", "--by", str(lists))
+    assert "2 train, 1 validation, 1 test, 26 unused" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--by", "compositoin"], "Did you mean 'composition'"),
+        (["--fractions", "1,2"], "give three numbers"),
+        (["--fractions", "a,b,c"], "give three numbers"),
+    ],
+)
+def test_wrong_splits_are_explained(mine, arguments, message):
+    assert message in mine("data", "split", "mine", *arguments).error
+
+
+def test_leaks_are_counted(imported, tmp_path):
+    for name, chosen in (("one", ENTRIES[:10]), ("two", ENTRIES[9:12])):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(chosen))
+        imported("data", "import", str(path), "--name", name, "--label", "energy=eV")
+    found = imported("data", "leaks", "one", "two", "--json", "--no-confirm").data
+    assert sum(found["sizes"]) == 13
+    assert any("two" in one + other for one, other in found["examples"])
+    assert "On the diagonal" in imported("data", "leaks", "one", "--no-confirm").out
+
+
+def test_fetching_goes_to_the_mirror_once(plugin, data, monkeypatch):
+    with FaultServer() as server:
+        server.files["/mirror/data.json"] = json.dumps(ENTRIES).encode()
+        server.faults["/mirror/data.json"] = ["503", "drop:100"]
+        monkeypatch.setenv("MATSCIML_MIRROR_SOURCE_EXAMPLE", f"{server.url}/mirror")
+        done = plugin("data", "fetch", "remote")
+        assert done.code == 0, done.err
+        assert "remote: 30 crystals of 30 records" in done.out
+        assert len(server.requests) == 3
+        assert plugin("data", "fetch", "remote").code == 0
+        assert len(server.requests) == 3
+    facts = plugin("data", "info", "remote", "--verify", "--json").data
+    assert (facts["crystals"], facts["licence"]) == (30, "CC-BY-4.0")
+    assert plugin("data", "list", "--json").data["datasets"][1]["fetchable"] is True
+
+
+def test_fetching_into_another_folder_is_remembered(plugin, data, tmp_path, monkeypatch):
+    with FaultServer() as server:
+        server.files["/data.json"] = json.dumps(ENTRIES).encode()
+        monkeypatch.setenv("MATSCIML_MIRROR_SOURCE_EXAMPLE", server.url)
+        plugin("data", "fetch", "remote", "--to", str(tmp_path / "big"))
+    assert (tmp_path / "big" / "store" / "index.json").exists()
+    assert plugin("data", "info", "remote", "--json").data["crystals"] == 30
+
+
+def test_a_dataset_without_a_source_says_so(plugin):
+    assert "nothing to fetch" in plugin("data", "fetch", "local").error
+
+
+def test_a_foreign_file_is_converted_by_the_datasets_plugin(plugin, data, file):
+    done = plugin("data", "convert", str(file), "--from", "toolkit", "--dataset", "remote")
+    assert done.code == 0, done.err
+    assert "remote-toolkit: 30 crystals" in done.out
+    assert (data / "datasets" / "remote-toolkit" / "dataset.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["FILE", "--from", "toolkt", "--dataset", "remote"], "Did you mean 'toolkit'"),
+        (["FILE", "--from", "toolkit", "--dataset", "local"], "It reads: nothing"),
+        (["absent", "--from", "toolkit", "--dataset", "remote"], "does not exist"),
+        (["FILE", "--from", "toolkit", "--dataset", "remote", "--name", "local"], "already"),
+    ],
+)
+def test_conversions_that_cannot_be_are_explained(plugin, file, arguments, message):
+    given = [str(file) if one == "FILE" else one for one in arguments]
+    assert message in plugin("data", "convert", *given).error
+
+
+def test_the_name_of_a_plugins_dataset_is_refused(plugin, file):
+    done = plugin("data", "import", str(file), "--name", "remote", "--label", "energy=eV")
+    assert "matsciml-data-remote 0.1.0 offers a dataset 'remote' already" in done.error

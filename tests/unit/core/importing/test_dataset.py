@@ -1,0 +1,160 @@
+"""An imported dataset is one like any other: listed, opened, split, run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from matsciml_core.data.importing import (
+    ImportedDataset,
+    ImportSettings,
+    Naming,
+    add_dataset,
+    remove_dataset,
+    understand,
+)
+from matsciml_core.errors import ConfigError, DataError, RegistryError
+from matsciml_core.registry.imported import ImportedSpec
+from matsciml_core.registry.manager import build_registry
+
+CELL = [[4.0, 0, 0], [0, 4.0, 0], [0, 0, 4.0]]
+
+
+def entry(number: int) -> dict:
+    return {
+        "id": f"m-{number}",
+        "energy": -float(number),
+        "run": number // 10,
+        "structure": {
+            "lattice": {"matrix": CELL},
+            "sites": [
+                {"species": [{"element": "Na", "occu": 1}], "abc": [0, 0, 0]},
+                {"species": [{"element": "Cl", "occu": 1}], "abc": [0.5, 0.5, 0.4 + number / 900]},
+            ],
+        },
+    }
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps([entry(number) for number in range(40)]))
+    return path
+
+
+SETTINGS = ImportSettings(labels=("energy=eV",), licence="CC0-1.0", source="my cluster")
+
+
+def test_the_registry_finds_it_and_opens_it(file, data):
+    manifest = add_dataset("mine", understand([file], SETTINGS))
+    assert manifest.accepted == 40
+    registry = build_registry()
+    spec = registry.get("dataset", "mine")
+    assert isinstance(spec, ImportedSpec)
+    assert (spec.size, spec.licence, spec.source) == (40, "CC0-1.0", "my cluster")
+    assert [target.name for target in spec.targets] == ["energy"]
+    dataset = spec.load()(None)
+    assert isinstance(dataset, ImportedDataset)
+    assert dataset[3].labels["energy"] == -3.0
+    assert dataset[3].positions[1] == pytest.approx([2, 2, 4 * (0.4 + 3 / 900)])
+    assert "imported" not in registry.distributions()
+    assert Path(spec.folder) == data / "datasets" / "mine"
+
+
+def test_listing_loads_neither_torch_nor_numpy(file, data):
+    add_dataset("mine", understand([file], SETTINGS))
+    code = (
+        "import sys; from matsciml_core.registry.manager import build_registry\n"
+        "registry = build_registry(only=[])\n"
+        "assert [spec.name for spec in registry.specs('dataset')] == ['mine']\n"
+        "print(sorted({'torch', 'numpy', 'pydantic'} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "MATSCIML_DATA": str(data)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_importing_again_does_nothing_and_other_data_need_consent(file):
+    add_dataset("mine", understand([file], SETTINGS))
+    add_dataset("mine", understand([file], SETTINGS))
+    file.write_text(json.dumps([entry(1)]))
+    with pytest.raises(DataError, match="--replace"):
+        add_dataset("mine", understand([file], SETTINGS))
+    assert add_dataset("mine", understand([file], SETTINGS), replace_existing=True).accepted == 1
+
+
+def test_the_store_may_lie_elsewhere(file, tmp_path, data):
+    add_dataset("mine", understand([file], SETTINGS), to=tmp_path / "big" / "disk")
+    assert (tmp_path / "big" / "disk" / "index.json").exists()
+    assert len(build_registry().get("dataset", "mine").load()(None)) == 40
+    remove_dataset("mine")
+    assert build_registry(only=[]).specs("dataset") == []
+
+
+def test_a_damaged_dataset_is_shown_as_failed_and_harms_nothing(file, data):
+    add_dataset("mine", understand([file], SETTINGS))
+    add_dataset("other", understand([file], SETTINGS))
+    (data / "datasets" / "mine" / "store" / "index.json").write_text("{")
+    registry = build_registry(only=[])
+    assert [spec.name for spec in registry.specs("dataset")] == ["other"]
+    failed = next(record for record in registry.plugins if record.state == "failed")
+    assert "cannot be read" in failed.sentence()
+    assert "Import the data again" in failed.sentence()
+
+
+def test_an_unfinished_import_is_not_listed_and_goes_on(file, data):
+    conversion = understand([file], SETTINGS)
+
+    def failing(start):
+        for number, item in enumerate(conversion.source(start), start):
+            if number == 30:
+                raise RuntimeError("stop")
+            yield item
+
+    with pytest.raises(RuntimeError):
+        add_dataset("mine", type(conversion)(**{**vars(conversion), "source": failing}))
+    assert build_registry(only=[]).specs("dataset") == []
+    assert add_dataset("mine", conversion).accepted == 40
+
+
+def test_a_misspelt_label_is_noticed_at_once(file):
+    with pytest.raises(ConfigError, match=r"no value 'enrgy'. Did you mean 'energy'?"):
+        understand([file], ImportSettings(labels=("enrgy=eV",)))
+    with pytest.raises(ConfigError, match=r"at least one label.*have: energy, id, run"):
+        understand([file], ImportSettings(labels=()))
+
+
+def test_a_table_adds_labels(file, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("id,gap\nm-0,1.5\nm-2,2500\n")
+    settings = ImportSettings(labels=("gap=meV", "energy=eV"), table=table)
+    add_dataset("mine", understand([file], settings))
+    dataset = build_registry().get("dataset", "mine").load()(None)
+    assert dataset[0].labels["gap"] == pytest.approx(0.0015)
+    assert "gap" not in dataset[1].labels
+    assert dataset[2].labels["gap"] == pytest.approx(2.5)
+
+
+def test_trajectories_become_part_of_the_ids(file):
+    settings = ImportSettings(labels=("energy=eV",), naming=Naming(trajectory="run"))
+    add_dataset("mine", understand([file], settings))
+    dataset = build_registry().get("dataset", "mine").load()(None)
+    assert dataset.ids[:2] == ["0/m-0", "0/m-1"]
+    assert dataset.ids[-1] == "3/m-39"
+
+
+def test_a_strange_name_is_refused(file):
+    with pytest.raises(RegistryError, match="not a valid dataset name"):
+        add_dataset("../mine", understand([file], SETTINGS))
+    with pytest.raises(RegistryError, match="not a valid dataset name"):
+        add_dataset("My Data", understand([file], SETTINGS))

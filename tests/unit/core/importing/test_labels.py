@@ -1,0 +1,87 @@
+"""Labels are what a person says they are, in the unit that they are in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from matsciml_core.data.importing.labels import parse_label
+from matsciml_core.errors import ConfigError, DataError, UnitError
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "unit", "column", "per_atom"),
+    [
+        ("energy=eV", "energy", "eV", "energy", False),
+        ("energy=E0:eV", "energy", "eV", "E0", False),
+        ("forces=eV/A", "forces", "eV/Å", "forces", True),
+        ("stress=eV/A^3", "stress", "eV/Å³", "stress", False),
+        ("gap=band_gap:eV", "scalar", "eV", "band_gap", False),
+        ("number=spacegroup.number:1", "scalar", "dimensionless", "spacegroup.number", False),
+        ("metal=is_metal:class", "binary", "class", "is_metal", False),
+        ("system=class(7)", "multiclass", "class", "system", False),
+        ("e_form=meV/atom", "scalar", "eV/atom", "e_form", False),
+    ],
+)
+def test_declarations_are_understood(text, kind, unit, column, per_atom):
+    label = parse_label(text)
+    assert (label.info.kind, label.info.unit) == (kind, unit)
+    assert (label.column, label.info.per_atom) == (column, per_atom)
+
+
+@pytest.mark.parametrize("text", ["energy", "=eV", "Energy=eV", "a b=eV", "energy=:eV"])
+def test_what_is_no_declaration_is_explained(text):
+    with pytest.raises(ConfigError, match="write NAME=UNIT"):
+        parse_label(text)
+
+
+def test_an_unknown_unit_is_refused():
+    with pytest.raises(UnitError, match="furlong"):
+        parse_label("length=furlong")
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "expected"),
+    [
+        ("energy=meV", 1500.0, 1.5),
+        ("energy=Ha", "1", 27.211386245981),
+        ("energy=Ry", 2, 27.211386245981),
+        ("energy=kJ/mol", 96.48533212, 1.0),
+        ("energy=kcal/mol", 23.060547830, 1.0),
+        ("energy=eV", "", None),
+        ("energy=eV", "na", None),
+        ("energy=eV", None, None),
+        ("metal=class", "True", 1),
+        ("metal=class", False, 0),
+        ("metal=class", float("nan"), None),
+        ("system=class(7)", 6, 6),
+    ],
+)
+def test_values_are_converted(text, value, expected):
+    label = parse_label(text)
+    found = label.read({label.column: value}, 2)
+    assert found == (expected if not isinstance(expected, float) else pytest.approx(expected))
+
+
+def test_forces_and_stress_have_their_shapes():
+    forces = parse_label("forces=Ha/Bohr").read({"forces": [[1.0, 0, 0], [0, 0, 2.0]]}, 2)
+    assert forces[1, 2] == pytest.approx(2 * 51.4220675112)
+    voigt = parse_label("stress=eV/A^3").read({"stress": [1, 2, 3, 4, 5, 6]}, 2)
+    assert np.array_equal(voigt, [[1, 6, 5], [6, 2, 4], [5, 4, 3]])
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "message"),
+    [
+        ("energy=eV", "high", "no number"),
+        ("energy=eV", [1, 2], "wrong number of values"),
+        ("forces=eV/A", [[1.0, 0, 0]], "wrong number of values"),
+        ("metal=class", 2, "no class from 0 to 1"),
+        ("system=class(7)", 3.5, "no class from 0 to 6"),
+        ("system=class(7)", -1, "no class"),
+    ],
+)
+def test_values_that_do_not_fit_are_refused(text, value, message):
+    label = parse_label(text)
+    with pytest.raises(DataError, match=message):
+        label.read({label.column: value}, 2)
