@@ -201,11 +201,12 @@ def _incomplete(registry: Registry) -> Iterator[Check]:
         missing = registry.missing(spec)
         if missing:
             wanted = " ".join(f"'{problem.requirement}'" for problem in missing)
+            note = f"; {spec.requires_note}" if spec.requires_note else ""
             yield Check(
                 area="optional",
                 name=f"{spec.kind} {spec.name}",
                 state="warning",
-                detail=f"{record.label}: " + " and ".join(one.reason for one in missing),
+                detail=f"{record.label}: " + " and ".join(one.reason for one in missing) + note,
                 mend=f"To use it, run: pip install {wanted}",
             )
 

@@ -64,6 +64,7 @@ def _write(message: str) -> None:
 
 def _usage_sentence(error: Exception) -> str:
     message = str(getattr(error, "format_message", error.__str__)()).strip()
+    message = message.replace("Value error, ", "")  # how pydantic introduces typer's own sentence
     stop = "" if message.endswith((".", "?", "!")) else "."
     context = getattr(error, "ctx", None)
     see = f" See '{context.command_path} --help'." if context is not None else ""

@@ -1,8 +1,9 @@
-"""What ``matsciml run`` does once its flags are read."""
+"""What ``matsciml run`` does once its request is read: run, and print what came out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,38 +12,74 @@ from rich.console import Console
 from rich.table import Table
 
 from matsciml_cli._errors import INTERRUPTED
-from matsciml_core import RunResult, build_registry
-from matsciml_core.errors import ConfigError
-from matsciml_core.training import assemble, run_folder
-from matsciml_core.training.config import merge, normalise, parse_overrides, read_config_file
-from matsciml_core.training.run import RunInterrupted, resume, start
+from matsciml_core import RunResult
+from matsciml_core.registry.manager import Registry
+from matsciml_core.training import assemble, run, run_folder
 
 
-def execute(
-    flags: Mapping[str, Any], file: Path | None, overrides: Sequence[str], resumed: Path | None
-) -> None:
-    """Run, or continue a run, and print its result.
+def start(raw: Mapping[str, Any], registry: Registry) -> None:
+    """Run, and print the result.
 
-    Flags win over ``--set``, ``--set`` over the file, and all over defaults.
+    Args:
+        raw: The configuration as plain data.
+        registry: Where components are looked up.
 
     Raises:
         MatSciMLError: Something the user can mend is wrong.
         typer.Exit: The user pressed Ctrl-C.
     """
-    console = Console()
-    registry = build_registry()
+    config = assemble.resolve(raw, registry)
+    result = _interruptible(lambda: run.start(config, registry))
+    show(Console(), result, run_folder.find_run(Path(config.output) / run_folder.LATEST))
+
+
+def resume(path: Path, registry: Registry, changes: Mapping[str, Any]) -> None:
+    """Continue a run, and print the result.
+
+    Args:
+        path: The run folder, or a link to it.
+        registry: Where components are looked up.
+        changes: Settings of the section ``training`` to change.
+
+    Raises:
+        MatSciMLError: Something the user can mend is wrong.
+        typer.Exit: The user pressed Ctrl-C.
+    """
+    result = _interruptible(lambda: run.resume(path, registry, changes))
+    show(Console(), result, run_folder.find_run(path))
+
+
+def _interruptible(work: Callable[[], RunResult]) -> RunResult:
     try:
-        if resumed is not None:
-            changes = _resume_changes(flags, file, overrides)
-            result, folder = resume(resumed, registry, changes), run_folder.find_run(resumed)
-        else:
-            config = assemble.resolve(_raw(flags, file, overrides), registry)
-            result = start(config, registry)
-            folder = run_folder.find_run(Path(config.output) / run_folder.LATEST)
-    except RunInterrupted as stop:
-        console.print(f"\n{stop}", soft_wrap=True)
+        return work()
+    except run.RunInterrupted as stop:
+        print(f"\n{interruption(stop.folder)}")
         raise typer.Exit(INTERRUPTED) from stop
-    show(console, result, folder)
+
+
+def interruption(folder: Path) -> str:
+    """Return what an interrupted run has left behind, and how to go on.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        Lines of text; the last is a command to type.
+    """
+    checkpoint = folder / run_folder.CHECKPOINTS / run_folder.LAST_CHECKPOINT
+    if not checkpoint.is_file():
+        config = shlex.quote(str(folder / run_folder.CONFIG))
+        return (
+            "Interrupted before anything was saved. Start again with:\n"
+            f"  matsciml run --config {config}"
+        )
+    epochs = len(run_folder.read_metrics(folder))
+    finished = f"{epochs} finished {'epoch' if epochs == 1 else 'epochs'}"
+    return (
+        f"Interrupted. {folder} holds a checkpoint and the metrics of {finished}; the model and "
+        "the report are written when the run ends. Resume with:\n"
+        f"  matsciml run --resume {shlex.quote(str(folder))}"
+    )
 
 
 def show(console: Console, result: RunResult, folder: Path) -> None:
@@ -61,49 +98,6 @@ def show(console: Console, result: RunResult, folder: Path) -> None:
         console.print(table)
     console.print(f"Run folder: {folder}", soft_wrap=True)
     console.print(f"Report:     {folder / 'report.html'}", soft_wrap=True)
-
-
-def _raw(flags: Mapping[str, Any], file: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
-    """Join file, ``--set`` and flags into plain data."""
-    data = normalise(read_config_file(file)) if file is not None else {}
-    named = {key: value for key, value in flags.items() if value}
-    for section in ("encoder", "strategy"):
-        _name(data, section, named.pop(section, None))
-    _name_datasets(data, named.pop("datasets", None))
-    changes = parse_overrides(overrides)
-    dataset = changes.pop("dataset", None)
-    merge(data, changes)
-    if dataset is not None:
-        data["dataset"] = dataset
-        data = normalise(data)
-    return merge(data, named)
-
-
-def _name(data: dict[str, Any], section: str, name: str | None) -> None:
-    """Let a flag name a component; settings in the file hold only for the one named there."""
-    if name is not None and data.get(section, {}).get("name") != name:
-        data[section] = {"name": name}
-
-
-def _name_datasets(data: dict[str, Any], names: Sequence[str] | None) -> None:
-    if names:
-        known = {item.get("name"): item for item in data.get("datasets", [])}
-        data["datasets"] = [known.get(name, {"name": name}) for name in names]
-
-
-def _resume_changes(
-    flags: Mapping[str, Any], file: Path | None, overrides: Sequence[str]
-) -> dict[str, Any]:
-    """Return the training settings to change on resume; nothing else may change."""
-    changes = parse_overrides(overrides)
-    training = changes.pop("training", {})
-    fixed = [key for key in ("datasets", "encoder", "targets", "strategy", "output") if flags[key]]
-    if file is not None or changes or fixed:
-        raise ConfigError(
-            "'--resume' continues a run as it was configured; only training settings such as "
-            "--epochs may be given with it."
-        )
-    return {**training, **flags["training"]}
 
 
 def _unit(metric: str, unit: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.machinery import PathFinder
@@ -153,8 +153,25 @@ def _default(value: ast.expr | None, constants: dict[str, ast.expr]) -> tuple[An
     if not (isinstance(value, ast.Call) and ast.unparse(value.func).endswith("Field")):
         return _literal(value, constants), ""
     given = {word.arg: word.value for word in value.keywords}
-    default = value.args[0] if value.args else given.get("default", given.get("default_factory"))
-    return _literal(default, constants), str(_literal(given.get("description"), constants) or "")
+    description = str(_literal(given.get("description"), constants) or "")
+    if "default_factory" in given:
+        return _made(given["default_factory"], constants), description
+    default = value.args[0] if value.args else given.get("default")
+    return _literal(default, constants), description
+
+
+def _made(factory: ast.expr, constants: dict[str, ast.expr]) -> Any:
+    """Return what a default factory makes, where that can be told without calling it."""
+    if isinstance(factory, ast.Lambda):
+        return _literal(factory.body, constants)
+    name = ast.unparse(factory)
+    if name in _EMPTY:
+        return _EMPTY[name]()
+    return f"{name}()"
+
+
+_EMPTY: dict[str, Callable[[], Any]] = {"dict": dict, "list": list, "tuple": tuple}
+"""What makes an empty collection, when it is called with nothing."""
 
 
 def _literal(node: ast.expr | None, constants: dict[str, ast.expr]) -> Any:

@@ -11,6 +11,7 @@ from matsciml_cli._completion import complete_kinds, complete_names
 from matsciml_cli._console import STYLES, Row, on_terminal, warn, write_json, write_table
 from matsciml_cli._state import registry_of
 from matsciml_core.errors import ConfigError
+from matsciml_core.registry._messages import with_article
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
@@ -85,9 +86,8 @@ def _find(registry: Registry, name: str, kind: str | None) -> Spec:
     if not known:
         raise registry.unknown(name)
     if len(known) > 1:
-        raise ConfigError(
-            f"'{name}' is a {' and a '.join(known)}; say which with '--kind {known[0]}'."
-        )
+        names = " and ".join(map(with_article, known))
+        raise ConfigError(f"'{name}' is {names}; say which with '--kind {known[0]}'.")
     return registry.get(known[0], name)
 
 

@@ -158,8 +158,13 @@ def _preset(name: str, settings: Settings) -> Row:
 
 
 def _setting(setting: Mapping[str, Any]) -> Row:
-    default = "" if setting["default"] is None else f"= {_text(setting['default'])}"
+    default = "" if setting["default"] is None else f"= {_value(setting['default'])}"
     return Row((setting["name"], setting["type"], default, setting["description"]))
+
+
+def _value(default: Any) -> str:
+    """Return a default as text; an empty collection as Python writes it."""
+    return _text(default) or repr(default)
 
 
 def _citation(reference: Reference) -> str:

@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from matsciml_cli._completion import complete_names
+from matsciml_cli._state import registry_of
 
 
 def run(
+    context: typer.Context,
     dataset: Annotated[
         list[str] | None,
         typer.Option(
@@ -72,7 +74,18 @@ def run(
     # this when torch is imported, and the user's own settings win.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")
-    # The heavy imports come last, so that --help and a wrong flag answer at once.
-    from matsciml_cli._run import execute  # noqa: PLC0415
+    # The heavy imports come last, so that --help and whatever is misspelt are answered at once.
+    from matsciml_cli import _request  # noqa: PLC0415 - imports pydantic
 
-    execute(flags, config, overrides or [], resume)
+    registry = registry_of(context)
+    if resume is None:
+        raw = _request.read(flags, config, overrides or [])
+        _request.look_up(raw, registry)
+        from matsciml_cli._run import start  # noqa: PLC0415 - imports torch
+
+        start(raw, registry)
+    else:
+        changes = _request.read_changes(flags, config, overrides or [])
+        from matsciml_cli._run import resume as continue_run  # noqa: PLC0415 - imports torch
+
+        continue_run(resume, registry, changes)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from matsciml_core.errors import ConfigError, MatSciMLError
+from matsciml_core.registry._messages import with_article
 from matsciml_core.registry.specs import Spec
 from matsciml_core.testing import dataset, encoder, head, strategy
 from matsciml_core.testing.checks import Check, Result, Row
@@ -83,16 +84,7 @@ def subject_of(
     component: type[Any] | None = None,
     quick: bool = False,
 ) -> Subject:
-    """Load a component for its checks.
-
-    Args:
-        spec: What the component declares.
-        options: Its settings, as plain data.
-        component: The class; None: the one that the spec names.
-        quick: Whether to leave out slow checks.
-
-    Returns:
-        What checks are run on.
+    """Load a component for its checks; see :meth:`Subject.from_spec`, of the class for its kind.
 
     Raises:
         ConfigError: There are no checks for this kind, or a setting is wrong.
@@ -100,7 +92,8 @@ def subject_of(
     """
     if spec.kind not in SUBJECTS:
         raise ConfigError(
-            f"There are no checks for a {spec.kind}; there are for {', '.join(SUBJECTS)}."
+            f"There are no checks for {with_article(spec.kind)}; there are for "
+            f"{', '.join(SUBJECTS)}."
         )
     return SUBJECTS[spec.kind].from_spec(spec, options, component=component, quick=quick)
 

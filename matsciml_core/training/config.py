@@ -33,7 +33,7 @@ class SplitConfig(Config):
 
     name: str | None = None
     """A split the dataset offers; empty: its default."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Seed of the shuffle, where the split is made rather than shipped."""
 
 
@@ -55,17 +55,28 @@ class TrainingConfig(Config):
     """Decoupled weight decay of AdamW."""
     gradient_clip: PositiveFloat | None = 10.0
     """Largest norm of the gradient; empty: not clipped."""
+    accumulate_batches: PositiveInt = 1
+    """Batches (of each dataset) whose gradients make one step: a larger batch in the memory of a
+    smaller one."""
+    inspect_gradients: int = Field(default=0, ge=0)
+    """Steps between two records of the angles between the tasks' gradients in ``gradients.csv``;
+    0: none are recorded."""
     average_decay: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Decay per step of the exponential moving average of the weights that is validated, tested
     and saved; 0: the weights themselves."""
     precision: Literal["float32", "float64", "bfloat16"] = "float32"
     """``bfloat16`` means automatic mixed precision; positions and losses stay in float32."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of initial weights, batch order and dropout."""
     device: str = "auto"
     """``auto``, ``cpu``, ``cuda``, ``cuda:1``, …"""
     num_workers: int = Field(default=0, ge=0)
     """Processes that prepare batches ahead; 0: none."""
+    asymmetric_unit: bool = True
+    """Whether encoders that can are trained and validated on symmetry-distinct atoms only, which
+    is the same mathematics with fewer edges; they are tested on whole crystals."""
+    symprec: PositiveFloat = 1e-3
+    """How far, Å, an atom may be from where symmetry puts it to count as equivalent."""
     cache_neighbours: bool = True
     """Whether to keep neighbour lists in memory, up to 2 GiB, rather than search every epoch."""
 
@@ -114,6 +125,7 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
             value = yaml.safe_load(text) if text else None
         except yaml.YAMLError as error:
             raise ConfigError(f"The value in '--set {pair}' is not valid YAML.") from error
+        _require_text_keys(value, f"'--set {pair}'")
         merge(result, _nest(key.strip().split("."), value), where=key)
     return result
 
@@ -128,15 +140,23 @@ def read_config_file(path: str | os.PathLike[str]) -> dict[str, Any]:
         data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
-            f"The configuration file '{path}' cannot be read: {error.strerror}."
+            f"The configuration file '{path}' cannot be read ({error.strerror}); name a YAML file "
+            "with settings, for example runs/latest/config.yaml."
+        ) from error
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError(
+            f"The configuration file '{path}' is not valid YAML: {_yaml_problem(error)}."
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        detail = " ".join(str(error).split())
         raise ConfigError(
-            f"The configuration file '{path}' is not valid YAML: {detail}."
+            f"The configuration file '{path}' is not text in UTF-8; name a YAML file with settings."
         ) from error
     if not isinstance(data, dict):
-        raise ConfigError(f"The configuration file '{path}' must be a mapping of settings.")
+        raise ConfigError(
+            f"The configuration file '{path}' must be a mapping of settings, with lines such as "
+            "'dataset: mine'."
+        )
+    _require_text_keys(data, f"the configuration file '{path}'")
     return data
 
 
@@ -198,12 +218,10 @@ def build_config(raw: Mapping[str, Any]) -> RunConfig:
         raise ConfigError(
             "No encoder is named; add --encoder NAME, see 'matsciml list-plugins --kind encoder'."
         )
-    training = data.get("training", {})
-    if isinstance(training, Mapping):
-        data["training"] = validate(TrainingConfig, training, where="training")
-    split = data.get("split", {})
-    if isinstance(split, Mapping):
-        data["split"] = validate(SplitConfig, split, where="split")
+    _check_sections(data)
+    _check_datasets(data["datasets"])
+    data["training"] = validate(TrainingConfig, data.get("training", {}), where="training")
+    data["split"] = validate(SplitConfig, data.get("split", {}), where="split")
     return validate(RunConfig, data, where="")
 
 
@@ -216,6 +234,65 @@ def write_config(config: RunConfig, path: str | os.PathLike[str]) -> None:
     """Write the configuration as YAML, in the order of its sections."""
     text = yaml.safe_dump(dump_config(config), sort_keys=False, allow_unicode=True)
     Path(path).write_text(text, encoding="utf-8")
+
+
+def _check_sections(data: Mapping[str, Any]) -> None:
+    """Refuse unknown sections, and plain values where a section has settings of its own."""
+    for key, value in data.items():
+        if key in TrainingConfig.model_fields:
+            raise ConfigError(f"'{key}' is a setting of 'training'; write 'training.{key}'.")
+        if key not in RunConfig.model_fields:
+            sections = ("dataset", "target", *RunConfig.model_fields)
+            raise ConfigError(
+                f"'{key}' is not a section of a run.{did_you_mean(key, sections)}"
+                f" Sections: {', '.join(RunConfig.model_fields)}."
+            )
+        if key in ("head", "split", "training") and not isinstance(value, Mapping):
+            raise ConfigError(
+                f"'{key}' is {value!r}, but it is a section with settings of its own; set one of "
+                f"them, for example '{key}.{_FIRST[key]}'."
+            )
+    name = data.get("head", {}).get("name")
+    if not isinstance(name, str | None):
+        raise ConfigError(f"'head.name' is {name!r}; give the name of one task head.")
+
+
+_FIRST = {"head": "name", "split": "name", "training": "epochs"}
+"""A setting to name as an example, by section."""
+
+
+def _check_datasets(datasets: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse datasets without a name, and the same one twice."""
+    names = [item.get("name") for item in datasets]
+    if None in names:
+        raise ConfigError(
+            "A dataset has no name; write 'dataset: {name: NAME}', or a list of such mappings "
+            "under 'datasets', or add --dataset NAME."
+        )
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"The dataset '{name}' is named more than once; name it once.")
+
+
+def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
+    """Say where the problem is, and what, without the excerpt that YAML adds."""
+    mark = error.problem_mark or error.context_mark
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return f"{place}{error.problem or error.context}"
+
+
+def _require_text_keys(value: Any, where: str) -> None:
+    """Refuse keys that YAML reads as numbers, truth values or dates."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise ConfigError(
+                    f"A key in {where} is {key!r}, which is no text; name a setting there."
+                )
+            _require_text_keys(item, where)
+    elif isinstance(value, list):
+        for item in value:
+            _require_text_keys(item, where)
 
 
 def _nest(keys: Sequence[str], value: Any) -> dict[str, Any]:

@@ -33,6 +33,8 @@ class Run:
     tasks: list[Task]
     strategy: Strategy
     device: torch.device
+    symprec: float | None
+    """Tolerance, Å, of the symmetry used in training and validation; None: whole crystals."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -50,7 +52,14 @@ class Run:
         """Return the source of batches of one dataset and part."""
         cached = self.config.training.cache_neighbours and part != "test"
         return assemble.build_source(
-            prepared, part, self.encoder, dtype=self.dtype, cached=cached, number=number
+            prepared,
+            part,
+            self.encoder,
+            dtype=self.dtype,
+            cached=cached,
+            # The test is made on whole crystals, whatever symmetry saved in training.
+            symprec=self.symprec if part != "test" else None,
+            number=number,
         )
 
     def _loader(self, source: BatchSource, part: str) -> CrystalLoader:
@@ -72,10 +81,16 @@ class Run:
         )
 
 
-def prepare(
-    config: RunConfig, registry: Registry, folder: Path | None, name_parts: list[str]
-) -> Run:
+def prepare(config: RunConfig, registry: Registry, folder: Path | None = None) -> Run:
     """Build data, model and strategy; a new run folder is made last, when all else is sound.
+
+    Args:
+        config: A resolved configuration.
+        registry: Where components are looked up.
+        folder: The folder of a run that is resumed; None: a new one.
+
+    Returns:
+        The prepared run.
 
     Raises:
         MatSciMLError: Something the user can mend is wrong.
@@ -90,17 +105,23 @@ def prepare(
     if config.training.precision == "float64":
         for module in (encoder, strategy, *(task.head for task in tasks)):
             module.to(torch.float64)
-    if name_parts and name_parts[-1] == "default":
-        name_parts[-1] = "+".join(label for prepared in datasets for label in prepared.labels)
     return Run(
         config=config,
-        folder=folder or run_folder.create_run_folder(config.output, name_parts),
+        folder=folder or run_folder.create_run_folder(config.output, _name_parts(config, datasets)),
         datasets=datasets,
         encoder=encoder,
         tasks=tasks,
         strategy=strategy,
         device=device,
+        symprec=assemble.usable_symprec(config, spec, encoder, tasks),
     )
+
+
+def _name_parts(config: RunConfig, datasets: list[assemble.PreparedDataset]) -> list[str]:
+    """Return what names the run folder: datasets, encoder, and the labels that are trained."""
+    labels = dict.fromkeys(label for prepared in datasets for label in prepared.labels)
+    names = [prepared.name for prepared in datasets]
+    return ["+".join(names), config.encoder.name, "+".join(labels)]
 
 
 def _device(name: str) -> torch.device:

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from matsciml_core.errors import ConfigError
 from matsciml_core.registry.specs import RunInfo, RunResult
 from matsciml_core.training import assemble, run_folder
 from matsciml_core.training.callbacks import MetricsFile
-from matsciml_core.training.config import RunConfig, dump_config, read_config_file, write_config
+from matsciml_core.training.config import (
+    RunConfig,
+    dump_config,
+    merge,
+    read_config_file,
+    write_config,
+)
 from matsciml_core.training.evaluate import Scores, evaluate
 from matsciml_core.training.fitting import RunInterrupted, fit
 from matsciml_core.training.model_files import save_model
+from matsciml_core.training.module import TrainingModule
 from matsciml_core.training.prepare import Run, prepare
 from matsciml_core.training.report import write_report
-from matsciml_core.training.summary import result_of, summarise
+from matsciml_core.training.summary import Course, result_of, summarise
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
@@ -41,9 +51,7 @@ def start(config: RunConfig, registry: Registry) -> RunResult:
         MatSciMLError: Something the user can mend is wrong.
         RunInterrupted: The user pressed Ctrl-C.
     """
-    names = [item.name for item in config.datasets]
-    labels = list(config.targets) or ["default"]
-    run = prepare(config, registry, None, ["+".join(names), config.encoder.name, "+".join(labels)])
+    run = prepare(config, registry)
     write_config(config, run.folder / run_folder.CONFIG)
     for prepared in run.datasets:
         prepared.split.save(run.folder / f"split-{prepared.name}.json")
@@ -55,6 +63,8 @@ def resume(
 ) -> RunResult:
     """Continue an interrupted run from its last checkpoint, in its own folder.
 
+    A run that was trained to its end and stopped before its report is only tested and reported.
+
     Args:
         path: The run folder, or a link to it.
         registry: Where components are looked up.
@@ -64,7 +74,7 @@ def resume(
         Test metrics and baselines.
 
     Raises:
-        ConfigError: There is no checkpoint to resume from.
+        ConfigError: There is no checkpoint to resume from, or nothing left to do.
         RunInterrupted: The user pressed Ctrl-C again.
     """
     folder = run_folder.find_run(path)
@@ -72,12 +82,16 @@ def resume(
     if not checkpoint.is_file():
         raise ConfigError(
             f"'{folder}' has no checkpoint yet, so there is nothing to resume; start again with "
-            f"matsciml run --config {folder / run_folder.CONFIG}"
+            f"matsciml run --config {shlex.quote(str(folder / run_folder.CONFIG))}"
         )
-    raw = read_config_file(folder / run_folder.CONFIG)
-    raw["training"] = {**raw.get("training", {}), **(changes or {})}
+    raw = merge(read_config_file(folder / run_folder.CONFIG), {"training": changes or {}})
     config = assemble.resolve(raw, registry)
-    run = prepare(config, registry, folder, [])
+    if run_folder.reported_epochs(folder) >= config.training.epochs:
+        raise ConfigError(
+            f"The run has finished its {config.training.epochs} epochs already, so there is "
+            "nothing to resume; ask for more with --epochs."
+        )
+    run = prepare(config, registry, folder)
     write_config(config, folder / run_folder.CONFIG)
     run_folder.link_latest(folder)
     return _execute(run, registry, checkpoint=checkpoint)
@@ -87,19 +101,33 @@ def _execute(run: Run, registry: Registry, checkpoint: Path | None) -> RunResult
     info = RunInfo(folder=str(run.folder), config=dump_config(run.config))
     registry.hook.matsciml_before_fit(run=info)
     started, clock = datetime.now().astimezone(), time.perf_counter()
-    metrics_file = MetricsFile(run.folder)
-    best_epoch = fit(run, registry, metrics_file, checkpoint)
-    test = _scores(run, "test")
-    result = result_of(test)
-    summary = summarise(run, registry, result, _scores(run, "validation")) | {
-        "started": started.isoformat(timespec="seconds"),
-        "wall_seconds": round(time.perf_counter() - clock, 1),
-        "training_seconds": round(float(metrics_file.rows[-1]["seconds"]), 1),
-        "best_epoch": best_epoch,
-    }
-    _write(run, summary, test)
+    if len(run_folder.read_metrics(run.folder)) >= run.config.training.epochs:
+        best_epoch = _restore(run)
+    else:
+        best_epoch = fit(run, registry, MetricsFile(run.folder), checkpoint)
+    try:
+        test = _scores(run, "test")
+        result, validation = result_of(test), result_of(_scores(run, "validation"))
+        course = Course(
+            started=started,
+            wall_seconds=time.perf_counter() - clock,
+            training_seconds=float(run_folder.read_metrics(run.folder)[-1]["seconds"]),
+            best_epoch=best_epoch,
+        )
+        _write(run, summarise(run, registry, course, result, validation), test)
+    except KeyboardInterrupt as stop:
+        raise RunInterrupted(run.folder) from stop
     registry.hook.matsciml_after_fit(run=info, result=result)
     return result
+
+
+def _restore(run: Run) -> int:
+    """Load the best weights of a run that was trained to its end; return their epoch, from 1."""
+    module = TrainingModule(run.encoder, run.tasks, run.strategy, run.config.training, steps=1)
+    file = run.folder / run_folder.CHECKPOINTS / run_folder.BEST_CHECKPOINT
+    checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    module.load_state_dict(checkpoint["state_dict"])
+    return int(checkpoint["epoch"]) + 1
 
 
 def _write(run: Run, summary: Mapping[str, Any], test: Mapping[str, Scores]) -> None:

@@ -9,13 +9,14 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from matsciml_core.errors import ConfigError
 from matsciml_core.training.evaluate import Scores
@@ -26,7 +27,10 @@ PREDICTIONS = "predictions-test.csv"
 SUMMARY = "run.json"
 CHECKPOINTS = "checkpoints"
 LAST_CHECKPOINT = "last.ckpt"
+BEST_CHECKPOINT = "best.ckpt"
 LATEST = "latest"
+CLASS_KINDS = ("binary", "multiclass")
+"""Kinds of label whose values are class indices."""
 
 _PACKAGES = (
     "matsciml",
@@ -97,6 +101,23 @@ def find_run(path: str | os.PathLike[str]) -> Path:
     return folder.resolve()
 
 
+def read_metrics(folder: Path) -> list[dict[str, str]]:
+    """Return the lines of ``metrics.csv``, one per finished epoch; none where there is no file."""
+    file = folder / METRICS
+    if not file.is_file():
+        return []
+    with file.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def reported_epochs(folder: Path) -> int:
+    """Return how many epochs the report in the folder is about; 0 where there is none."""
+    file = folder / SUMMARY
+    if not file.is_file():
+        return 0
+    return int(json.loads(file.read_text(encoding="utf-8"))["epochs"])
+
+
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     """Write ``run.json``; numbers that are not finite become null."""
     text = json.dumps(_plain(summary), indent=1, ensure_ascii=False, allow_nan=False)
@@ -106,17 +127,54 @@ def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
 
 
 def write_predictions(folder: Path, scores: Mapping[str, Scores]) -> None:
-    """Write one line per labelled value of the test part."""
+    """Write one line per labelled value of the test part.
+
+    ``index`` counts the values of a crystal: 0 for a label per crystal, 3 · atom + component for
+    forces. Classes are written as the predicted class with its ``probability``; without them that
+    column is left away.
+    """
+    classes = any(score.kind in CLASS_KINDS for score in scores.values())
+    header = ["dataset", "target", "id", "index", "label", "prediction"]
     with (folder / PREDICTIONS).open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["dataset", "target", "id", "index", "label", "prediction"])
+        writer.writerow([*header, "probability"] if classes else header)
         for key, score in scores.items():
             dataset, _, target = key.partition("/")
-            labels = torch.cat(score.labels).reshape(len(score.ids), -1).tolist()
-            values = torch.cat(score.predictions).reshape(len(score.ids), -1).tolist()
-            for name, label, value in zip(score.ids, labels, values, strict=True):
-                for index, pair in enumerate(zip(label, value, strict=True)):
-                    writer.writerow([dataset, target, name, index, *map(repr, pair)])
+            for row in _prediction_rows(score):
+                writer.writerow([dataset, target, *row] + [""] * (classes and len(row) == 4))
+
+
+def _prediction_rows(score: Scores) -> Iterator[list[str | int]]:
+    """Yield id, index, label and prediction, and for classes the probability, of each value."""
+    if not score.ids:
+        return
+    labels = torch.cat(score.labels)
+    values = torch.cat(score.predictions)
+    if score.kind in CLASS_KINDS:
+        probability, chosen = _most_likely(values)
+        lines = zip(score.ids, labels.tolist(), chosen.tolist(), probability.tolist(), strict=True)
+        for name, label, choice, share in lines:
+            yield [name, 0, int(label), choice, f"{share:.6g}"]
+        return
+    flat = labels.reshape(len(score.ids), -1), values.reshape(len(score.ids), -1)
+    width = flat[0].shape[1]
+    rows = zip(score.ids, score.atoms, *(part.tolist() for part in flat), strict=True)
+    for name, atom, label_row, value_row in rows:
+        for place, pair in enumerate(zip(label_row, value_row, strict=True)):
+            yield [name, atom * width + place, *map(repr, pair)]
+
+
+def _most_likely(probabilities: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the probability and the index of the most likely class of each crystal.
+
+    Args:
+        probabilities: ``(crystals,)``, that of class 1 of two, or ``(crystals, classes)``.
+    """
+    if probabilities.dim() == 1:
+        chosen = probabilities > 0.5
+        return torch.where(chosen, probabilities, 1.0 - probabilities), chosen.to(torch.int64)
+    best = probabilities.max(dim=1)
+    return best.values, best.indices
 
 
 def versions() -> dict[str, str]:

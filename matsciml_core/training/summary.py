@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,6 +20,17 @@ if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
 
 
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """When a run took place, and how its training went."""
+
+    started: datetime
+    wall_seconds: float
+    training_seconds: float
+    best_epoch: int
+    """The epoch that the tested weights are from, counted from 1."""
+
+
 def result_of(scores: Mapping[str, Scores]) -> RunResult:
     """Return the metrics of the model and of the trivial predictors, as plain numbers."""
     return RunResult(
@@ -30,15 +43,16 @@ def result_of(scores: Mapping[str, Scores]) -> RunResult:
 
 
 def summarise(
-    run: Run, registry: Registry, result: RunResult, validation: Mapping[str, Scores]
+    run: Run, registry: Registry, course: Course, result: RunResult, validation: RunResult
 ) -> dict[str, Any]:
-    """Return what ``run.json`` says, but for times.
+    """Return what ``run.json`` says.
 
     Args:
         run: The run, trained.
         registry: Where its components are from.
-        result: Scores of the test part.
-        validation: Scores of the validation part.
+        course: Its times, and the best epoch.
+        result: Metrics of the test part.
+        validation: Metrics of the validation part.
 
     Returns:
         Plain data.
@@ -48,15 +62,19 @@ def summarise(
     return {
         "status": "finished",
         "command": run_folder.command_line(),
+        "started": course.started.isoformat(timespec="seconds"),
+        "wall_seconds": round(course.wall_seconds, 1),
+        "training_seconds": round(course.training_seconds, 1),
         "seed": run.config.training.seed,
         "epochs": run.config.training.epochs,
+        "best_epoch": course.best_epoch,
         "versions": run_folder.versions(),
         "plugins": registry.distributions(),
         "hardware": run_folder.hardware(run.device),
         "parameters": {"encoder": encoder, "heads": heads, "total": encoder + sum(heads.values())},
         "datasets": {prepared.name: _describe(prepared) for prepared in run.datasets},
         "heads": {task.key: _constants(task) for task in run.tasks},
-        "metrics": {"test": dict(result.metrics), "validation": result_of(validation).metrics},
+        "metrics": {"test": dict(result.metrics), "validation": dict(validation.metrics)},
         "baselines": dict(result.baselines),
         "citations": citations(run, registry),
     }
@@ -81,6 +99,7 @@ def _describe(prepared: PreparedDataset) -> dict[str, Any]:
         "dropped": dict(prepared.dropped),
         "labels": {
             label: {"kind": info.kind, "unit": info.unit, "description": info.description}
+            | ({"num_classes": info.num_classes} if info.num_classes else {})
             for label, info in infos.items()
         },
     }

@@ -15,6 +15,7 @@ import yaml
 from matsciml_cli.app import execute
 from matsciml_core import build_registry
 from matsciml_core.training import assemble
+from matsciml_core.training import run as training_run
 from matsciml_core.training.callbacks import InterruptGuard
 from matsciml_core.training.config import read_config_file
 from matsciml_core.training.evaluate import evaluate
@@ -160,7 +161,7 @@ class TestResume:
         registry = build_registry()
         config = self.config(tmp_path / "undisturbed")
         start(config, registry)
-        steps = -(-len(prepare(config, registry, tmp_path, []).datasets[0].parts["train"]) // 64)
+        steps = -(-len(prepare(config, registry, tmp_path).datasets[0].parts["train"]) // 64)
         disturbed = self.config(tmp_path / "interrupted")
         with monkeypatch.context() as patch:
             interrupt_after(patch, steps + (3 if stop == "in the middle" else 0))
@@ -183,12 +184,37 @@ class TestResume:
         assert execute(["run", "--resume", str(folder), "--epochs", "3"]) == 0
         assert json.loads((folder / "run.json").read_text())["epochs"] == 3
 
+    def test_a_run_that_was_stopped_while_it_was_tested_is_reported(
+        self, tmp_path, monkeypatch, capsys
+    ):
+        def stop(*arguments):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(training_run, "evaluate", stop)
+            assert run_small(tmp_path, "--epochs", "2") == 130
+        assert "2 finished epochs" in capsys.readouterr().out
+        before = (tmp_path / "latest/metrics.csv").read_text()
+        assert not (tmp_path / "latest/run.json").exists()
+        assert execute(["run", "--resume", str(tmp_path / "latest")]) == 0
+        assert run_small(tmp_path / "undisturbed", "--epochs", "2") == 0
+        resumed, undisturbed = (
+            json.loads((folder / "latest/run.json").read_text())
+            for folder in (tmp_path, tmp_path / "undisturbed")
+        )
+        assert (tmp_path / "latest/metrics.csv").read_text() == before
+        assert resumed["metrics"] == undisturbed["metrics"]
+        assert resumed["best_epoch"] == undisturbed["best_epoch"]
+
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
             (["--resume", "{empty}"], "not a run folder"),
             (["--resume", "{folder}", "--dataset", "mp"], "only training settings"),
             (["--resume", "{folder}", "--set", "encoder.cutoff=3"], "only training settings"),
+            (["--resume", "{folder}", "--set", "training=3"], "only training settings"),
+            (["--resume", "{folder}", "--epochs", "1"], "finished its 1 epochs already"),
+            (["--resume", "{empty}/absent"], "not a run folder"),
         ],
     )
     def test_what_cannot_be_resumed_is_said(self, folder, tmp_path, capsys, arguments, words):
@@ -214,8 +240,16 @@ class TestMistakes:
             ([*SMALL, "--set", "head.loss=l3"], ["head.loss", "'l3'", "huber"]),
             ([*SMALL, "--set", "training.device=gpu"], ["'gpu'", "cpu"]),
             ([*SMALL, "--set", "split.name=mine"], ["'mine'", "stratified"]),
-            ([*SMALL, "--strategy", "pcgrad"], ["pcgrad", "matsciml-strategy-pcgrad"]),
+            ([*SMALL, "--strategy", "xyzzy"], ["xyzzy", "matsciml-strategy-xyzzy"]),
             ([*SMALL, "--config", "absent.yaml"], ["absent.yaml"]),
+            (
+                ["--dataset", "mp", "--dataset", "mp", "--encoder", "megnet"],
+                ["'mp'", "more than once"],
+            ),
+            ([*SMALL, "--seed", str(2**32)], ["training.seed", "less than"]),
+            ([*SMALL, "--strategy", ""], ["no strategy ''"]),
+            ([*SMALL, "--set", "split.seed=-1"], ["split.seed", "-1"]),
+            ([*SMALL, "--set", "head.name=regresion"], ["'regresion'", "'regression'"]),
             (
                 [*SMALL, "--target", "formation_energy_per_atom", "--target", "band_gap"],
                 ["one task", "list-plugins --kind strategy"],
@@ -262,7 +296,8 @@ def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_resume(tmp_path):
     rest, _ = process.communicate(timeout=120)
     assert process.returncode == 130, "".join(lines) + rest
     assert "Traceback" not in rest
-    assert re.search(r"matsciml run --resume \S+", rest)
+    assert re.search(r"holds a checkpoint and the metrics of \d+ finished epochs?;", rest)
+    assert re.search(r"\n  matsciml run --resume \S+\n", rest)
     folder = tmp_path / "latest"
     assert (folder / "checkpoints/last.ckpt").is_file()
     assert not (folder / "run.json").exists()

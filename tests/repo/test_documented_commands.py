@@ -121,12 +121,14 @@ def test_a_verb_takes_the_options_that_are_documented(command):
 
 
 def runs() -> Iterator[Command]:
-    """Yield the documented runs of components that this repository has."""
-    names = {spec.name for spec, _ in build_registry().offers()}
+    """Yield the documented runs of components that this repository has and can load here."""
+    registry = build_registry()
+    names = {spec.name for spec, _ in registry.offers() if not registry.missing(spec)}
     for command in OURS:
         words = command.words
-        given = [words[i + 1] for i, word in enumerate(words) if word in ("--dataset", "--encoder")]
-        if words[1] == "run" and len(given) == 2 and set(given) <= names:
+        kinds = ("--dataset", "--encoder", "--strategy")
+        given = [words[i + 1] for i, word in enumerate(words) if word in kinds]
+        if words[1] == "run" and len(given) >= 2 and set(given) <= names:
             yield command
 
 

@@ -382,7 +382,7 @@ class TestCompletion:
         return done.stdout
 
     def test_verbs(self) -> None:
-        assert self.complete("matsciml li", 1).split() == ["list-plugins"]
+        assert self.complete("matsciml list-p", 1).split() == ["list-plugins"]
 
     def test_options(self) -> None:
         assert "--json" in self.complete("matsciml doctor --", 2).split()

@@ -49,6 +49,8 @@ SPECS = (
     replace(examples.DATASET, name="both"),
     replace(examples.STRATEGY, name="both"),
     replace(examples.HEAD, name="head"),
+    replace(examples.DATASET, name="twin"),
+    replace(examples.ENCODER, name="twin"),
 )
 
 
@@ -154,6 +156,7 @@ class TestUserErrors:
             (["good", "--kind", "dataset"], "good"),
             (["good", "--kind", "encodr"], "Did you mean 'encoder'?"),
             (["both"], "'both' is a dataset and a strategy; say which with '--kind dataset'."),
+            (["twin"], "'twin' is a dataset and an encoder; say which with '--kind dataset'."),
             (["good", "--set", "width"], "'--set width' is not KEY=VALUE"),
             (["good", "--set", "widht=3"], "Did you mean 'width'?"),
             (["good", "--set", "width=[3"], "The value in '--set width=[3' is not valid YAML."),

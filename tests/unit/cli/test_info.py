@@ -42,6 +42,8 @@ CONFIG = '''
         """Layers."""
         maybe: int | None = None
         made: list[int] = Field(default_factory=list)
+        built: dict[str, int] = Field(default_factory=lambda: {"a": 1})
+        computed: int = Field(default_factory=int)
         sum: int = 2 + _WIDTH
         required: str
         _private: int = 1
@@ -114,6 +116,8 @@ class TestText:
             "width int = 64 Width of the hidden layers, dimensionless.",
             "cutoff float = 5.0 Longest edge, Å.",
             "maybe int | None",
+            "made list[int] = []",
+            "built dict[str, int] = a=1",
             "layers tuple[int, ...] = 1, 2 Layers.",
             "Chen, C.; Ye, W.: Graphs. J. Graphs 1 (2019), doi:10.1/abc",
         ):
@@ -233,7 +237,9 @@ class TestReadSettings:
             "kind": "a",
             "layers": (1, 2),
             "maybe": None,
-            "made": "list",
+            "made": [],
+            "built": {"a": 1},
+            "computed": "int()",
             "sum": "2 + _WIDTH",
             "required": None,
         }
@@ -325,5 +331,6 @@ class TestReadSettings:
         for field in settings.fields:
             description = model.model_fields[field.name].description or ""
             assert field.description == " ".join(textwrap.dedent(description).split())
-            if field.name not in ("made", "sum", "required"):
-                assert field.default == model.model_fields[field.name].default
+            if field.name not in ("computed", "sum", "required"):
+                default = model.model_fields[field.name].get_default(call_default_factory=True)
+                assert field.default == default

@@ -41,6 +41,10 @@ class TestOverrides:
         with pytest.raises(ConfigError, match=r"head\.hidden"):
             parse_overrides(["head.hidden=[64"])
 
+    def test_keys_are_text(self):
+        with pytest.raises(ConfigError, match=r"--set head=\{1: 2\}"):
+            parse_overrides(["head={1: 2}"])
+
     def test_yaml_cannot_build_objects(self):
         with pytest.raises(ConfigError, match="not valid YAML"):
             parse_overrides(["output=!!python/object/apply:os.getcwd []"])
@@ -93,7 +97,15 @@ class TestBuild:
             ({"trainin": {}}, ["trainin", "Did you mean 'training'?"]),
             ({"encoder": {"cutoff": 3}}, ["encoder.name", "missing"]),
             ({"encoder": 7}, ["encoder", "7"]),
-            ({"training": 7}, ["training"]),
+            ({"training": 7}, ["'training' is 7", "section", "training.epochs"]),
+            ({"head": "regression"}, ["'head' is 'regression'", "section", "head.name"]),
+            ({"head": {"name": [1]}}, ["head.name", "[1]"]),
+            ({"split": "random"}, ["'split' is 'random'", "split.name"]),
+            ({"epochs": 3}, ["'epochs'", "'training.epochs'"]),
+            ({"datasets": {"mp": {"max_atoms": 3}}, "dataset": None}, ["no name", "--dataset"]),
+            ({"datasets": ["mp", "mp"], "dataset": None}, ["'mp'", "more than once"]),
+            ({"split": {"seed": -1}}, ["split.seed", "-1"]),
+            ({"training": {"seed": 2**32}}, ["training.seed", "less than"]),
         ],
     )
     def test_a_mistake_is_named_with_its_mend(self, change, words):
@@ -124,12 +136,27 @@ class TestFiles:
         write_config(build_config(MINIMAL), tmp_path / "config.yaml")
         assert yaml.safe_load((tmp_path / "config.yaml").read_text())["encoder"]["name"] == "megnet"
 
-    @pytest.mark.parametrize("content", ["[1, 2]", "a: [", "a: !!python/name:os.system"])
-    def test_unusable_content_names_the_file(self, tmp_path, content):
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            (b"[1, 2]", "mapping of settings"),
+            (b"", "mapping of settings"),
+            (b"a: [", "line 1, column 5: "),
+            (b"a: 1\n\tb: 2", "line 2, column 1: "),
+            (b"a: !!python/name:os.system", "line 1, column 4: "),
+            (b"\x00\x01", "not text in UTF-8"),
+            (b"a: \xe9\xff", "not text in UTF-8"),
+            (b"5: 6", "is 5, which is no text"),
+            (b"a: [{true: 6}]", "is True, which is no text"),
+        ],
+    )
+    def test_unusable_content_names_the_file_and_the_place(self, tmp_path, content, words):
         path = tmp_path / "config.yaml"
-        path.write_text(content)
-        with pytest.raises(ConfigError, match=r"config\.yaml"):
+        path.write_bytes(content)
+        with pytest.raises(ConfigError, match=r"config\.yaml") as error:
             read_config_file(path)
+        assert words in str(error.value)
+        assert "\n" not in str(error.value)
 
     def test_a_missing_file_is_named(self, tmp_path):
         with pytest.raises(ConfigError, match=r"absent\.yaml"):

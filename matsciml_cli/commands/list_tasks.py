@@ -1,0 +1,53 @@
+"""``matsciml list-tasks``: the tasks of the published benchmark, and which can be trained here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from matsciml_cli._console import Row, warn, write_json, write_table
+from matsciml_cli._state import registry_of
+from matsciml_cli._tasks import TaskRow, each_size, published_source, task_rows
+
+SCHEMA = 1
+"""Grows when a key of the JSON output changes its meaning or goes away."""
+_STYLES = {"not installed": "dim", "no data": "yellow", "no label": "yellow", "failed": "red"}
+
+
+def list_tasks(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """List the tasks of the published benchmark, and which of them can be trained here.
+
+    Sizes are crystals for training / validation / test. The JSON has the keys `schema` (1),
+    `source` and `tasks`; a task has `dataset`, `target`, `title`, `metric`, `unit`, `published`
+    and `here` (sizes, null where there is none), `state` (`ok`, `no data`, `no label`,
+    `not installed` or `failed`) and `remark`.
+    """
+    rows = task_rows(registry_of(context))
+    if as_json:
+        tasks = [asdict(row) for row in rows]
+        write_json({"schema": SCHEMA, "source": published_source(), "tasks": tasks})
+        return
+    write_table(
+        [_as_row(row) for row in rows],
+        header=("dataset", "target", "metric", "unit", "published sizes", "sizes here", "data"),
+    )
+    ready = sum(row.state == "ok" for row in rows)
+    warn(f"{ready} of {len(rows)} tasks can be trained with the data on this machine.")
+
+
+def _as_row(row: TaskRow) -> Row:
+    cells = (
+        row.dataset,
+        row.target,
+        row.metric,
+        row.unit or "-",
+        " / ".join(each_size(row.published)),
+        " / ".join(each_size(row.here)) or "-",
+        row.remark,
+    )
+    return Row(cells, _STYLES.get(row.state, ""))
