@@ -1,0 +1,3 @@
+"""E(n)-GNN for MatSciML: the encoder and its presets."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,162 @@
+"""E(n)-GNN as a MatSciML encoder."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from matsciml_core import CrystalBatch, Embedding, Encoder, Neighbourhood
+from matsciml_core.interfaces.graph import MessageGraph
+from matsciml_core.interfaces.segments import segment_mean, segment_sum
+from matsciml_model_egnn.config import EGNNConfig
+from matsciml_model_egnn.features import DistanceFeatures, envelope
+from matsciml_model_egnn.layer import EdgeGeometry, EGNNLayer
+from matsciml_model_egnn.layers import DenseStack, Sources, activate
+
+
+class EGNN(Encoder):
+    """E(n)-GNN: atoms send messages along edges, and move a little while they do.
+
+    Atom features start from the element. In every layer each edge vector is computed anew from
+    the current positions, with the image shift of the neighbour list held fixed, so all images of
+    an atom move with it. The atom embedding is a dense network of the final features,
+    ``(atoms, 128)`` by default; the crystal embedding its mean or sum.
+
+    Where the batch has an asymmetric unit, messages go to symmetry-distinct atoms only, and their
+    displacements are carried to the others by the symmetry operations.
+
+    References:
+        Satorras, Hoogeboom, Welling, E(n) Equivariant Graph Neural Networks, ICML (2021),
+        arXiv:2102.09844. Deviations are listed in the plugin's README.
+    """
+
+    config: EGNNConfig
+    neighbours: Neighbourhood
+
+    def __init__(self, config: EGNNConfig | None = None) -> None:
+        """Build the layers.
+
+        Args:
+            config: The settings; None: the defaults.
+        """
+        config = config or EGNNConfig()
+        super().__init__(config)
+        self.neighbours = Neighbourhood(
+            cutoff=config.cutoff,
+            max_neighbours=config.max_neighbours,
+            uses="vectors" if config.update_positions else "lengths",
+        )
+        self.atom_width = self.crystal_width = config.projection_widths[-1]
+        self.element_embedding = nn.Embedding(config.element_rows, config.width, padding_idx=0)
+        self.input = nn.Linear(config.width, config.width)
+        self.distance = DistanceFeatures(config)
+        self.layers = nn.ModuleList(
+            EGNNLayer(config, self.distance.width, moves=_moves(config, number))
+            for number in range(config.num_layers)
+        )
+        self.projection = DenseStack(config.width, config.projection_widths, config.activation)
+
+    def forward(self, batch: CrystalBatch) -> Embedding:
+        """Embed a batch.
+
+        Args:
+            batch: Crystals with edges within :attr:`neighbours`.
+
+        Returns:
+            The embedding, in the dtype of the parameters.
+
+        Raises:
+            ShapeError: The batch carries no edges.
+        """
+        graph = MessageGraph.of(batch)
+        h, _ = self.propagate(batch, graph)
+        nodes = self.projection(h).to(h.dtype)  # (nodes, embedding)
+        read = segment_mean if self.config.readout == "mean" else segment_sum
+        return Embedding(atoms=graph.to_atoms(nodes), crystals=read(nodes, graph.nodes))
+
+    def displacements(self, batch: CrystalBatch) -> Tensor:
+        """Return how far the layers have moved each atom.
+
+        Args:
+            batch: Crystals with edges.
+
+        Returns:
+            ``(atoms, 3)``, Å. They turn with the crystal. More than about 0.5 Å for any atom means
+            that training is about to become unstable.
+
+        Raises:
+            ShapeError: The batch carries no edges.
+        """
+        graph = MessageGraph.of(batch)
+        return graph.vectors_to_atoms(self.propagate(batch, graph)[1])
+
+    def propagate(self, batch: CrystalBatch, graph: MessageGraph) -> tuple[Tensor, Tensor]:
+        """Run all layers.
+
+        Args:
+            batch: Crystals with edges.
+            graph: Their message graph.
+
+        Returns:
+            Node features ``(nodes, width)`` and displacements ``(nodes, 3)``, Å.
+        """
+        h = self._start(graph.atomic_numbers)
+        initial = batch.edge_vectors().to(h.dtype)
+        moved = h.new_zeros(h.shape[0], 3)
+        fused = _fusing(initial)
+        edges = self.geometry(initial, fused=fused)
+        sources = Sources(graph.source, h.shape[0])
+        last = len(self.layers) - 1
+        for number, module in enumerate(self.layers):
+            layer = cast(EGNNLayer, module)
+            # What the last layer would move is never looked at.
+            move = self.config.update_positions and number < last
+            h, step = layer(h, edges, graph, sources, move=move)
+            if number < last:
+                h = activate(h, self.config.activation)
+            if step is not None:
+                moved = moved + step
+                edges = self.geometry(initial + graph.differences(moved), fused=fused)
+        return h, moved
+
+    def geometry(self, vectors: Tensor, *, fused: bool = False) -> EdgeGeometry:
+        """Return what a layer needs of edge vectors ``(edges, 3)``, Å."""
+        squared = vectors.square().sum(dim=1)
+        distances = squared.sqrt()
+        config = self.config
+        return EdgeGeometry(
+            vectors=vectors,
+            distances=distances,
+            features=self.distance(squared, distances),
+            scale=envelope(distances, config.cutoff) if config.envelope else None,
+            fused=fused,
+        )
+
+    def _start(self, atomic_numbers: Tensor) -> Tensor:
+        rows = self.config.element_rows
+        if rows < _ELEMENT_ROWS:
+            atomic_numbers = torch.where(atomic_numbers < rows, atomic_numbers, 0)
+        elements = self.element_embedding(atomic_numbers)
+        return self.input(elements).to(elements.dtype)  # type: ignore[no-any-return]
+
+
+_ELEMENT_ROWS = 119
+"""Atomic numbers run from 1 to 118."""
+
+
+def _moves(config: EGNNConfig, number: int) -> bool:
+    if number == config.num_layers - 1:
+        return config.last_position_network
+    return config.update_positions
+
+
+def _fusing(vectors: Tensor) -> bool:
+    """Return whether to go over the edges in blocks: on a CPU, and not for training on forces.
+
+    A GPU has no large cache to stay in; a second derivative goes the plain way anyhow.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    return vectors.device.type == "cpu" and not vectors.requires_grad

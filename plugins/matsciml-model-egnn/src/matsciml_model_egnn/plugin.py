@@ -1,0 +1,39 @@
+"""What the registry learns about this plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from matsciml_core import EncoderCapabilities, EncoderSpec, Reference, hookimpl
+
+
+@hookimpl
+def matsciml_encoders() -> Iterable[EncoderSpec]:
+    """Offer E(n)-GNN."""
+    yield EncoderSpec(
+        name="egnn",
+        summary="E(n)-GNN: messages from distances, equivariant displacements, mean read-out.",
+        target="matsciml_model_egnn.encoder:EGNN",
+        config="matsciml_model_egnn.config:EGNNConfig",
+        licence="MIT",
+        capabilities=EncoderCapabilities(
+            symmetry="E(3)",
+            neighbours="radius",
+            supercell=True,
+            smooth_cutoff=True,
+            asymmetric_unit=True,
+            presets=("default", "table6", "forces"),
+        ),
+        training={"learning_rate": 1e-3, "schedule": "one-cycle", "batch_size": 32},
+        references=(
+            Reference(
+                key="satorras2021egnn",
+                authors="Satorras, Victor Garcia and Hoogeboom, Emiel and Welling, Max",
+                title="E(n) Equivariant Graph Neural Networks",
+                venue="Proceedings of the 38th International Conference on Machine Learning, "
+                "PMLR 139, 9323-9332",
+                year=2021,
+                doi="10.48550/arXiv.2102.09844",
+            ),
+        ),
+    )
