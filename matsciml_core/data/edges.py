@@ -27,7 +27,7 @@ _PRIMES = np.array([2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47])
 class EdgeList(NamedTuple):
     """Edges sorted by target."""
 
-    index: NDArray[np.integer[Any]]
+    ends: NDArray[np.integer[Any]]
     """Source and target atom, ``(2, edges)``."""
     shifts: NDArray[np.signedinteger[Any]]
     """Image of the source atom in lattice vectors, ``(edges, 3)``."""
@@ -64,7 +64,7 @@ class NeighbourCache:
         if index in self._kept:
             return
         small = EdgeList(
-            edges.index.astype(_smallest(edges.index)),
+            edges.ends.astype(_smallest(edges.ends)),
             edges.shifts.astype(_smallest(edges.shifts)),
             edges.multiplicity
             if edges.multiplicity is None
@@ -117,7 +117,7 @@ class EdgeSource:
             batch = _select(batch, chosen)
         edges = self._search(batch)
         bounds = np.concatenate(([0], np.cumsum(batch.atoms_per_crystal.numpy())))
-        cuts = pairwise(np.searchsorted(edges.index[1], bounds).tolist())
+        cuts = pairwise(np.searchsorted(edges.ends[1], bounds).tolist())
         return [
             _slice(edges, first, last, atom)
             for (first, last), atom in zip(cuts, bounds.tolist(), strict=False)
@@ -154,7 +154,7 @@ class EdgeSource:
 
 def attach(batch: CrystalBatch, edges: EdgeList) -> CrystalBatch:
     """Return the batch with edges, and with the multiplicity they have in its asymmetric unit."""
-    connected = with_edges(batch, edges.index, edges.shifts)
+    connected = with_edges(batch, edges.ends.astype(np.int64, copy=False), edges.shifts)
     if edges.multiplicity is None or batch.asymmetric_unit is None:
         return connected
     counts = torch.from_numpy(edges.multiplicity).to(batch.positions.dtype)
@@ -238,7 +238,7 @@ def join_edges(parts: Sequence[EdgeList], first_atoms: NDArray[np.int64]) -> Edg
         The edges of the batch; int64, the others in the smallest type that holds them.
     """
     counts = [part.shifts.shape[0] for part in parts]
-    index = np.concatenate([part.index for part in parts], axis=1, dtype=np.int64)
+    index = np.concatenate([part.ends for part in parts], axis=1, dtype=np.int64)
     index += first_atoms.repeat(counts)
     multiplicities = [part.multiplicity for part in parts if part.multiplicity is not None]
     return EdgeList(
@@ -250,7 +250,7 @@ def join_edges(parts: Sequence[EdgeList], first_atoms: NDArray[np.int64]) -> Edg
 
 def _slice(edges: EdgeList, first: int, last: int, atom: int) -> EdgeList:
     multiplicity = None if edges.multiplicity is None else edges.multiplicity[first:last]
-    return EdgeList(edges.index[:, first:last] - atom, edges.shifts[first:last], multiplicity)
+    return EdgeList(edges.ends[:, first:last] - atom, edges.shifts[first:last], multiplicity)
 
 
 def _select(batch: CrystalBatch, chosen: Sequence[int]) -> CrystalBatch:

@@ -26,7 +26,7 @@ from matsciml_core.interfaces.symmetry import Orbits
 
 SYMMETRY_FILE = "symmetry.bin"
 _OFFSET = np.dtype("<u8")
-_FIELDS = {
+_FIELDS: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
     "representative": (np.dtype("<u4"), ()),
     "rotation": (np.dtype("i1"), (3, 3)),
     "site_sum": (np.dtype("<i2"), (3, 3)),

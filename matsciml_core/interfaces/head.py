@@ -183,7 +183,9 @@ def with_gradients(batch: CrystalBatch, heads: Iterable[TaskHead]) -> CrystalBat
     heads = tuple(heads)
     if not any(head.needs_position_gradient for head in heads):
         return batch
-    changes = {"positions": batch.positions.detach().requires_grad_()}
-    if any(head.needs_cell_gradient for head in heads):
-        changes["cell"] = batch.cell.detach().requires_grad_()
-    return replace(batch, **changes)
+    strained = any(head.needs_cell_gradient for head in heads)
+    return replace(
+        batch,
+        positions=batch.positions.detach().requires_grad_(),
+        cell=batch.cell.detach().requires_grad_() if strained else batch.cell,
+    )

@@ -141,5 +141,5 @@ def _cartesian(matrix: NDArray[Any], cell: Tensor, crystal_index: Tensor) -> Ten
     lattice = cell.to(torch.float64)
     inverse = torch.linalg.inv(lattice)
     middle = torch.from_numpy(matrix.astype(np.float64)).transpose(1, 2)
-    result = inverse[crystal_index] @ middle @ lattice[crystal_index]
+    result: Tensor = inverse[crystal_index] @ middle @ lattice[crystal_index]
     return result.to(cell.dtype)

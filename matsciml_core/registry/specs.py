@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, get_args

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data.loader import BatchSource, NeighbourCache
+from matsciml_core.data.edges import NeighbourCache
+from matsciml_core.data.loader import BatchSource
 from matsciml_core.data.splits import Split
+from matsciml_core.data.symmetry import OrbitSource
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.head import TaskHead, label_mask
 from matsciml_core.interfaces.strategy import Strategy, Task
-from matsciml_core.registry.specs import Spec, StrategySpec, TargetInfo, TaskHeadSpec
+from matsciml_core.registry.specs import EncoderSpec, Spec, StrategySpec, TargetInfo, TaskHeadSpec
 from matsciml_core.training.config import RunConfig, build_config, check_choice, normalise
 
 if TYPE_CHECKING:
@@ -118,25 +120,101 @@ def component_config(spec: Spec, options: Mapping[str, Any], where: str) -> Any 
 def build_tasks(
     config: RunConfig, registry: Registry, datasets: list[PreparedDataset], encoder: Encoder
 ) -> list[Task]:
-    """Build a head for each label of each dataset, and fit it on the training split."""
+    """Build the heads for the labels of each dataset, and fit them on the training split."""
+    name = config.head.get("name")
+    grouped = [
+        (prepared, spec, infos)
+        for prepared in datasets
+        for spec, infos in group_labels(
+            registry, name, [prepared.dataset.targets[label] for label in prepared.labels]
+        )
+    ]
+    specs = {spec.name: spec for _, spec, _ in grouped}
     tasks = []
-    for prepared in datasets:
-        for label in prepared.labels:
-            info = prepared.dataset.targets[label]
-            spec = head_spec(registry, config.head.get("name"), info)
-            options = {key: value for key, value in config.head.items() if key != "name"}
-            head: TaskHead = spec.load()(
-                (info,),
-                encoder.atom_width,
-                encoder.crystal_width,
-                component_config(spec, options, "head"),
-            )
-            source = BatchSource(
-                prepared.dataset, prepared.parts["train"], neighbourhood=None, labels=(label,)
-            )
-            head.fit(source.plain(block) for block in _blocks(len(source)))
-            tasks.append(Task(dataset=prepared.name, head_name=spec.name, head=head))
+    for prepared, spec, infos in grouped:
+        head: TaskHead = spec.load()(
+            infos,
+            encoder.atom_width,
+            encoder.crystal_width,
+            component_config(spec, head_options(config.head, spec, specs), "head"),
+        )
+        labels = [info.name for info in infos]
+        source = BatchSource(
+            prepared.dataset, prepared.parts["train"], neighbourhood=None, labels=labels
+        )
+        head.fit(source.plain(block) for block in _blocks(len(source)))
+        tasks.append(Task(dataset=prepared.name, head_name=spec.name, head=head))
     return tasks
+
+
+def group_labels(
+    registry: Registry, name: str | None, infos: Sequence[TargetInfo]
+) -> list[tuple[TaskHeadSpec, tuple[TargetInfo, ...]]]:
+    """Say which labels of a dataset one head predicts together.
+
+    A head whose spec is ``joint`` takes at most one label of each of its kinds, in the order in
+    which it lists the kinds; every other head takes one label.
+
+    Args:
+        registry: Where heads are looked up.
+        name: The head that the user named; None: the default for each label.
+        infos: The labels, in the order in which the user named them.
+
+    Returns:
+        A head with its labels for each task.
+
+    Raises:
+        ConfigError: See :func:`head_spec`.
+    """
+    groups: list[tuple[TaskHeadSpec, list[TargetInfo]]] = []
+    for info in infos:
+        spec = head_spec(registry, name, info)
+        for other, members in groups:
+            taken = {member.kind for member in members}
+            if spec.joint and other.name == spec.name and info.kind not in taken:
+                members.append(info)
+                break
+        else:
+            groups.append((spec, [info]))
+    return [
+        (spec, tuple(sorted(members, key=lambda one: spec.target_kinds.index(one.kind))))
+        for spec, members in groups
+    ]
+
+
+def head_options(
+    head: Mapping[str, Any], spec: TaskHeadSpec, specs: Mapping[str, TaskHeadSpec]
+) -> dict[str, Any]:
+    """Return the settings of one head of a run.
+
+    A setting reaches every head that has it. Under a head's name it reaches that head only, and
+    wins: ``{"dropout": 0.1, "quantile": {"hidden": [128]}}``.
+
+    Args:
+        head: The section ``head`` of the configuration.
+        spec: The head.
+        specs: All heads of the run by name.
+
+    Returns:
+        Settings; one that no head has is handed to all of them, so that it is refused.
+    """
+    fields = {name: _fields(one) for name, one in specs.items()}
+    known = set().union(*fields.values())
+    own = head.get(spec.name) if isinstance(head.get(spec.name), Mapping) else None
+    shared = {
+        key: value
+        for key, value in head.items()
+        if key != "name" and not (key in specs and isinstance(value, Mapping))
+    }
+    options = {
+        key: value for key, value in shared.items() if key in fields[spec.name] or key not in known
+    }
+    return {**options, **(own or {})}
+
+
+def _fields(spec: Spec) -> set[str]:
+    model = spec.load_config()
+    return set() if model is None else {*model.model_fields, *(["preset"] * bool(model.presets))}
 
 
 def head_spec(registry: Registry, name: str | None, info: TargetInfo) -> TaskHeadSpec:
@@ -170,6 +248,24 @@ def head_spec(registry: Registry, name: str | None, info: TargetInfo) -> TaskHea
     )
 
 
+def usable_symprec(
+    config: RunConfig, spec: EncoderSpec, encoder: Encoder, tasks: Sequence[Task]
+) -> float | None:
+    """Return the tolerance, Å, of the symmetry that the run may use; None: all atoms are needed.
+
+    An encoder must be able to work on the asymmetric unit, and no head may differentiate with
+    respect to positions: moving one atom breaks the symmetry.
+    """
+    able = (
+        config.training.asymmetric_unit
+        and spec.capabilities.asymmetric_unit
+        and spec.capabilities.symmetry == "E(3)"
+        and not encoder.needs_whole_crystals
+        and not any(task.head.needs_position_gradient for task in tasks)
+    )
+    return config.training.symprec if able else None
+
+
 def build_strategy(config: RunConfig, registry: Registry, tasks: list[Task]) -> Strategy:
     """Build the strategy and let it look at the tasks.
 
@@ -191,9 +287,21 @@ def build_source(
     *,
     dtype: torch.dtype,
     cached: bool,
+    symprec: float | None = None,
     number: int = 0,
 ) -> BatchSource:
-    """Return the source of one part's batches, with the edges the encoder asks for."""
+    """Return the source of one part's batches, with the edges the encoder asks for.
+
+    Args:
+        prepared: The dataset.
+        part: ``train``, ``validation`` or ``test``.
+        encoder: Says what neighbourhood it needs.
+        dtype: Floating-point type of the batches.
+        cached: Whether to keep edges in memory.
+        symprec: Tolerance, Å, of the symmetry by which edges into equivalent atoms are left out;
+            None: all edges are there.
+        number: Number of the dataset within the run.
+    """
     return BatchSource(
         prepared.dataset,
         prepared.parts[part],
@@ -201,6 +309,7 @@ def build_source(
         labels=prepared.labels,
         dtype=dtype,
         cache=NeighbourCache() if cached else None,
+        orbits=None if symprec is None else OrbitSource(prepared.dataset, symprec),
         dataset_index=number,
     )
 

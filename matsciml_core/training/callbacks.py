@@ -1,4 +1,4 @@
-"""Lightning callbacks of every run: the metrics file, progress, and a clean Ctrl-C."""
+"""Lightning callbacks of every run: files that grow, progress, and a clean Ctrl-C."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
+from matsciml_core.training.gradient_angles import AnglesFile
 from matsciml_core.training.run_folder import CHECKPOINTS, LAST_CHECKPOINT, METRICS
+
+if TYPE_CHECKING:
+    from matsciml_core.training.module import TrainingModule
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
@@ -72,6 +76,39 @@ class MetricsFile(Callback):
         part.replace(self.path)
 
 
+class GradientAnglesFile(Callback):
+    """Writes the angles between the tasks' gradients to ``gradients.csv``, once per epoch.
+
+    Args:
+        folder: The run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Remember the folder; the file is made when training starts."""
+        self.folder = folder
+        self._file: AnglesFile | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep the lines of the steps before a resume."""
+        if trainer.is_global_zero:
+            self._file = AnglesFile(self.folder, trainer.global_step)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write what the epoch recorded."""
+        self._write(pl_module)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Write what was recorded so far: the run may be resumed from here."""
+        self._write(pl_module)
+
+    def _write(self, pl_module: pl.LightningModule) -> None:
+        rows = cast("TrainingModule", pl_module).angles.take()
+        if self._file is not None:
+            self._file.append(rows)
+
+
 class EpochLines(Callback):
     """Prints one line per epoch, for output that is not a terminal."""
 
@@ -126,7 +163,7 @@ class InterruptGuard(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: object
     ) -> None:
         """Save and stop, if asked to; after an epoch's last step, validation comes first."""
-        if self.requested and not trainer.is_last_batch:
+        if self.requested and not trainer.is_last_batch and _between_steps(pl_module):
             self._stop(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -152,3 +189,8 @@ class InterruptGuard(Callback):
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+
+
+def _between_steps(pl_module: pl.LightningModule) -> bool:
+    """Return whether no gradients are waiting for further batches; a checkpoint has none."""
+    return cast("TrainingModule", pl_module).between_steps

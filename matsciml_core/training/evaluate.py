@@ -8,15 +8,22 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
+from torchmetrics import MeanAbsoluteError, Metric
 
 from matsciml_core.interfaces.crystal import CrystalBatch
 from matsciml_core.interfaces.encoder import Encoder
-from matsciml_core.interfaces.head import TaskHead
+from matsciml_core.interfaces.head import TaskHead, with_gradients
 from matsciml_core.interfaces.strategy import Task
+from matsciml_core.registry.specs import TargetInfo
 
 MODEL = "model"
 """Name under which the model's own metrics are kept beside those of trivial predictors."""
+PER_ATOM = "mae_per_atom"
+"""Extra metric of total energies: the mean absolute error divided by the number of atoms, eV/atom.
+A head's metrics see no numbers of atoms, so that it is made here."""
+MOST_ROWS = 100_000
+"""Labelled rows (crystals, or atoms) of a target whose predictions are kept for the file and the
+figures. Metrics are of all rows."""
 
 
 @dataclass
@@ -24,28 +31,57 @@ class Scores:
     """What a part of the data says about one target."""
 
     unit: str
+    kind: str = "scalar"
+    """Kind of the label, see ``TargetKind``."""
     metrics: dict[str, dict[str, Metric]] = field(default_factory=dict)
     """Metrics by predictor (``model``, ``mean``, …) and name."""
+    count: int = 0
+    """Labelled rows: crystals, or atoms for a label per atom."""
     ids: list[str] = field(default_factory=list)
+    """Id of the crystal of each kept row."""
+    atoms: list[int] = field(default_factory=list)
+    """Place within its crystal of the atom of each kept row; 0 for a label per crystal."""
     labels: list[Tensor] = field(default_factory=list)
+    """Blocks of kept rows, float64."""
     predictions: list[Tensor] = field(default_factory=list)
+    """Blocks of kept rows, float64; for classes probabilities."""
 
     def summary(self, predictor: str) -> dict[str, Any]:
         """Return a predictor's metrics as plain numbers, with unit, count and skill.
 
-        Skill is 1 − MAE / MAE of predict-the-mean: 1 is perfect, 0 is no better than the mean.
+        Skill is 1 − MAE / MAE of predict-the-mean (where there is none, of predict-zero): 1 is
+        perfect, 0 is no better.
         """
         values = {name: metric.compute().item() for name, metric in self.metrics[predictor].items()}
-        mean = self.metrics.get("mean", {}).get("mae")
-        if mean is not None and "mae" in values:
-            reference = mean.compute().item()
+        trivial = self.metrics.get("mean") or self.metrics.get("zero") or {}
+        if "mae" in trivial and "mae" in values:
+            reference = trivial["mae"].compute().item()
             values["skill"] = 1.0 - values["mae"] / reference if reference else float("nan")
-        return {**values, "unit": self.unit, "count": len(self.ids)}
+        return {**values, "unit": self.unit, "count": self.count}
 
     @property
     def predictors(self) -> list[str]:
         """Names of the trivial predictors."""
         return [name for name in self.metrics if name != MODEL]
+
+    def keep(self, batch: CrystalBatch, info: TargetInfo, rows: Tensor, values: Tensor) -> None:
+        """Keep labels and predictions of a batch, up to ``MOST_ROWS`` rows in all.
+
+        Args:
+            batch: The crystals.
+            info: The label.
+            rows: Labelled crystals, or atoms, in ascending order.
+            values: The model's prediction for all crystals, or atoms, in physical units.
+        """
+        self.count += len(rows)
+        rows = rows[: MOST_ROWS - len(self.ids)]
+        owners = batch.crystal_index[rows] if info.per_atom else rows
+        first = batch.atoms_per_crystal.cumsum(0) - batch.atoms_per_crystal
+        atoms = rows - first[owners] if info.per_atom else torch.zeros_like(rows)
+        self.ids.extend(batch.ids[owner] for owner in owners.tolist())
+        self.atoms.extend(atoms.tolist())
+        self.labels.append(batch.targets[info.name][rows].to("cpu", torch.float64))
+        self.predictions.append(values[rows].to("cpu", torch.float64))
 
 
 def evaluate(
@@ -80,14 +116,17 @@ def _score_batch(
     encoder: Encoder, tasks: Sequence[Task], batch: CrystalBatch, scores: dict[str, Scores]
 ) -> None:
     present = batch.targets.keys()
-    tasks = [task for task in tasks if all(info.name in present for info in task.head.targets)]
+    tasks = [task for task in tasks if any(info.name in present for info in task.head.targets)]
     if not tasks:
         return
-    # A head that differentiates with respect to positions needs a graph, also when scoring.
-    graph = any(task.head.needs_position_gradient for task in tasks)
-    with torch.set_grad_enabled(graph):
+    heads = [task.head for task in tasks]
+    # A head that differentiates with respect to positions needs a graph, also when scoring; what
+    # calls this may have turned gradients off, or be in inference mode.
+    graph = any(head.needs_position_gradient for head in heads)
+    with torch.inference_mode(mode=False), torch.set_grad_enabled(graph):
+        batch = with_gradients(batch, heads)
         embedding = encoder(batch)
-        outputs = [task.head(embedding, batch) for task in tasks]
+        outputs = [head(embedding, batch) for head in heads]
     with torch.no_grad():
         for task, output in zip(tasks, outputs, strict=True):
             _score_task(task, task.head.to_physical(output, batch), batch, scores)
@@ -99,28 +138,35 @@ def _score_task(
     mask = task.head.mask(batch)
     trivial = task.head.trivial_predictions(batch)
     for info in task.head.targets:
-        known = mask[info.name]
-        label = batch.targets[info.name][known].to("cpu")
-        score = scores.setdefault(task.target_key(info.name), Scores(info.unit))
+        if info.name not in batch.targets:
+            continue
+        key = task.target_key(info.name)
+        score = scores.setdefault(key, Scores(info.unit, info.kind))
         values = {MODEL: predicted[info.name]} | {
-            name: prediction[info.name] for name, prediction in trivial.items()
+            name: found[info.name] for name, found in trivial.items() if info.name in found
         }
         for predictor, value in values.items():
-            metrics = score.metrics.setdefault(predictor, _fresh(task.head, info.name))
-            for metric in metrics.values():
-                metric.update(value[known].to("cpu"), label)
-        score.labels.append(label.to(torch.float64))
-        score.predictions.append(predicted[info.name][known].to("cpu", torch.float64))
-        score.ids.extend(_ids_of(known, batch, per_atom=info.per_atom))
+            metrics = score.metrics.setdefault(predictor, _fresh(task.head, info))
+            _update(metrics, value, batch, info.name, mask[info.name])
+        rows = mask[info.name].flatten(1).all(1) if info.width > 1 else mask[info.name]
+        score.keep(batch, info, rows.nonzero()[:, 0], predicted[info.name])
 
 
-def _fresh(head: TaskHead, target: str) -> dict[str, Metric]:
-    metrics = head.metrics()[target]
+def _update(
+    metrics: Mapping[str, Metric], value: Tensor, batch: CrystalBatch, name: str, known: Tensor
+) -> None:
+    """Feed the labelled values of a batch to metrics, on the CPU."""
+    label = batch.targets[name]
+    for key, metric in metrics.items():
+        if key == PER_ATOM:
+            atoms = batch.atoms_per_crystal
+            metric.update((value / atoms)[known].cpu(), (label / atoms)[known].cpu())
+        else:
+            metric.update(value[known].cpu(), label[known].cpu())
+
+
+def _fresh(head: TaskHead, info: TargetInfo) -> dict[str, Metric]:
+    metrics = head.metrics()[info.name]
+    if info.kind == "energy":
+        metrics[PER_ATOM] = MeanAbsoluteError()
     return {name: metric.set_dtype(torch.float64) for name, metric in metrics.items()}
-
-
-def _ids_of(known: Tensor, batch: CrystalBatch, *, per_atom: bool) -> list[str]:
-    """Return the crystal's id for each labelled value."""
-    places = known.nonzero()[:, 0].to("cpu")
-    owners = batch.crystal_index.to("cpu")[places] if per_atom else places
-    return [batch.ids[owner] for owner in owners.tolist()]

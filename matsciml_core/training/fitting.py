@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,14 +18,17 @@ from pytorch_lightning.callbacks import (
     RichProgressBar,
 )
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.utilities.combined_loader import CombinedLoader
 from rich.console import Console
 
-from matsciml_core.data.loader import CrystalLoader
+from matsciml_core.data.steps import StepLoader
 from matsciml_core.errors import ConfigError
-from matsciml_core.interfaces.strategy import BatchMode
 from matsciml_core.training import run_folder
-from matsciml_core.training.callbacks import EpochLines, InterruptGuard, MetricsFile
+from matsciml_core.training.callbacks import (
+    EpochLines,
+    GradientAnglesFile,
+    InterruptGuard,
+    MetricsFile,
+)
 from matsciml_core.training.module import TrainingModule
 from matsciml_core.training.prepare import Run
 
@@ -70,8 +73,8 @@ def fit(run: Run, registry: Registry, metrics_file: MetricsFile, checkpoint: Pat
         RunInterrupted: The user pressed Ctrl-C.
     """
     training = run.config.training
-    loaders = run.loader("train")
-    steps = training.epochs * _steps_per_epoch(loaders, run.strategy.batch_mode)
+    loader = _training_loader(run)
+    steps = training.epochs * -(-len(loader) // training.accumulate_batches)
     module = TrainingModule(run.encoder, run.tasks, run.strategy, training, steps)
     best = _best_checkpoint(run.folder)
     guard = InterruptGuard(run.folder)
@@ -87,8 +90,8 @@ def fit(run: Run, registry: Registry, metrics_file: MetricsFile, checkpoint: Pat
         with _without_advice():
             _trainer(run, callbacks).fit(
                 module,
-                CombinedLoader(loaders, run.strategy.batch_mode),
-                CombinedLoader(run.loader("validation"), "max_size"),
+                loader,
+                StepLoader(run.loader("validation"), "max_size"),
                 ckpt_path=checkpoint,
                 weights_only=True,
             )
@@ -100,9 +103,15 @@ def fit(run: Run, registry: Registry, metrics_file: MetricsFile, checkpoint: Pat
     return _restore_best(module, best, metrics_file)
 
 
-def _steps_per_epoch(loaders: Mapping[str, CrystalLoader], mode: BatchMode) -> int:
-    sizes = [len(loader) for loader in loaders.values()]
-    return {"min_size": min(sizes), "sequential": sum(sizes)}.get(mode, max(sizes))
+def _training_loader(run: Run) -> StepLoader:
+    loaders, strategy = run.loader("train"), run.strategy
+    sizes = {name: len(loader) for name, loader in loaders.items()}
+    return StepLoader(
+        loaders,
+        strategy.batch_mode,
+        shares=strategy.shares(sizes) if strategy.batch_mode == "drawn" else None,
+        seed=run.config.training.seed,
+    )
 
 
 def _restore_best(module: TrainingModule, best: ModelCheckpoint, metrics_file: MetricsFile) -> int:
@@ -137,10 +146,12 @@ def _last_checkpoint(folder: Path) -> ModelCheckpoint:
 
 
 def _more_callbacks(run: Run, registry: Registry) -> list[Callback]:
-    """Return the plugins' callbacks, weight averaging if asked for, and the display."""
+    """Return the plugins' callbacks, what was asked for, and the display."""
     callbacks: list[Callback] = [spec.load()() for spec in registry.specs("callback")]
     if run.config.training.average_decay:
         callbacks.append(EMAWeightAveraging(decay=run.config.training.average_decay))
+    if run.config.training.inspect_gradients and len(run.tasks) > 1:
+        callbacks.append(GradientAnglesFile(run.folder))
     return [*callbacks, RichProgressBar() if _is_terminal() else EpochLines()]
 
 
@@ -151,7 +162,6 @@ def _trainer(run: Run, callbacks: list[Callback]) -> pl.Trainer:
         devices=1 if run.device.index is None else [run.device.index],
         precision=_PRECISIONS[training.precision],  # type: ignore[arg-type]
         max_epochs=training.epochs,
-        gradient_clip_val=None if run.strategy.manual else training.gradient_clip,
         callbacks=callbacks,
         logger=TensorBoardLogger(run.folder, name="tensorboard", version=""),
         default_root_dir=run.folder,
@@ -159,6 +169,8 @@ def _trainer(run: Run, callbacks: list[Callback]) -> pl.Trainer:
         enable_progress_bar=_is_terminal(),
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
+        # What inference mode makes can never be differentiated, as forces need it.
+        inference_mode=not any(task.head.needs_position_gradient for task in run.tasks),
         log_every_n_steps=10,
     )
 

@@ -14,8 +14,12 @@ from torchmetrics import Metric
 
 from matsciml_core.interfaces.crystal import CrystalBatch
 from matsciml_core.interfaces.encoder import Encoder
+from matsciml_core.interfaces.head import with_gradients
 from matsciml_core.interfaces.strategy import Parameters, Strategy, Task
+from matsciml_core.training import _ranks
 from matsciml_core.training.config import TrainingConfig
+from matsciml_core.training.gradient_angles import AngleRecorder
+from matsciml_core.training.gradients import TaskGradients
 
 if TYPE_CHECKING:
     from pytorch_lightning.core.optimizer import LightningOptimizer
@@ -32,6 +36,10 @@ Batches = Mapping[str, CrystalBatch]
 class TrainingModule(pl.LightningModule):
     """One shared encoder, a head per task, and the strategy that joins their losses.
 
+    Optimisation is by hand for every strategy, so that accumulation, averaging over ranks,
+    clipping and leaving out steps that are not finite are one mechanism, whether a strategy
+    works on losses or on gradients.
+
     Args:
         encoder: Shared by all tasks.
         tasks: What is trained, with fitted heads.
@@ -39,6 +47,9 @@ class TrainingModule(pl.LightningModule):
         training: Optimiser and schedule.
         steps: Optimiser steps of the whole run, for the schedule.
     """
+
+    between_steps = True
+    """Whether no gradients are waiting for further batches of their step."""
 
     def __init__(
         self,
@@ -56,17 +67,27 @@ class TrainingModule(pl.LightningModule):
         self.tasks = tuple(tasks)
         self.settings = training
         self.steps = steps
-        self.automatic_optimization = not strategy.manual
+        self.automatic_optimization = False
+        strategy.setup(self.tasks)
+        self.angles = AngleRecorder(encoder, [task.key for task in tasks])
+        self._gradients: TaskGradients | None = None
+        self._inspected = False
         self._metrics = [_named_metrics(task) for task in tasks]
         # Registered as modules, so that they follow the model to its device.
         self.validation_metrics = nn.ModuleList(nn.ModuleDict(named) for named in self._metrics)
 
     def losses(self, batches: Batches) -> dict[str, Tensor]:
-        """Return the loss of each task that has a label in this step."""
-        return {
-            task.key: _loss(task, prediction, batch)
-            for task, prediction, batch in self.predictions(batches)
+        """Return the loss of each task that has a label in this step.
+
+        In a distributed run these are the tasks that have a label on any rank, and each loss is
+        weighted such that its mean over the ranks is the mean over all labels.
+        """
+        found = {
+            task.key: (prediction, batch) for task, prediction, batch in self.predictions(batches)
         }
+        if _ranks.world_size() > 1:
+            return self._joint_losses(found)
+        return {task.key: _loss(task, *found[task.key]) for task in self.tasks if task.key in found}
 
     def predictions(
         self, batches: Batches
@@ -79,27 +100,38 @@ class TrainingModule(pl.LightningModule):
             tasks = [task for task in self.tasks if task.dataset == dataset and _has(task, batch)]
             if not tasks:
                 continue
-            embedding = self.encoder(batch)
+            crystals = with_gradients(batch, [task.head for task in tasks])
+            embedding = self.encoder(crystals)
             for task in tasks:
-                yield task, task.head(embedding, batch), batch
+                yield task, task.head(embedding, crystals), crystals
 
-    def training_step(self, batch: Batches, batch_idx: int) -> Tensor:
-        """Take one step on one batch per dataset."""
+    def training_step(self, batch: Batches, batch_idx: int) -> None:
+        """Add the gradients of one batch per dataset, and step once enough have been added."""
         losses = self.losses(batch)
         for key, loss in losses.items():
             self._log(f"train/{key}/loss", loss, batch)
-        total = self.strategy_module.combine(losses)
-        self._log("train/loss", total, batch, bar=True)
-        if self.strategy_module.manual:
-            self._manual_step(losses)
-        return total
+        # Sums over gradients must not be taken in reduced precision.
+        with torch.autocast(self.device.type, enabled=False):
+            first, parts = self._group(batch_idx)
+            if first == batch_idx:
+                self._begin()
+            if losses:
+                total = self.strategy_module.combine(losses)
+                self._log("train/loss", total, batch, bar=True)
+                self._add_gradients(losses, total, parts)
+            self.between_steps = batch_idx + 1 == first + parts
+            if self.between_steps:
+                self._step()
 
     def validation_step(self, batch: Batches, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Score one batch per dataset."""
         losses = []
-        for task, prediction, crystals in self.predictions(batch):
-            losses.append(_loss(task, prediction, crystals))
-            _update(self._metrics[self.tasks.index(task)], task, prediction, crystals)
+        graph = any(task.head.needs_position_gradient for task in self.tasks)
+        with torch.set_grad_enabled(graph):
+            for task, prediction, crystals in self.predictions(batch):
+                losses.append(_loss(task, prediction, crystals).detach())
+                with torch.no_grad():
+                    _update(self._metrics[self.tasks.index(task)], task, prediction, crystals)
         if losses:
             self._log("validation/loss", torch.stack(losses).sum(), batch, bar=True)
 
@@ -113,8 +145,13 @@ class TrainingModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return one AdamW over encoder, heads and strategy, with its schedule per step."""
+        learned = list(self.strategy_module.parameters())  # weights of losses: not to be decayed
+        model = [one for module in (self.encoder, self.heads) for one in module.parameters()]
+        groups: list[dict[str, Any]] = [{"params": [one for one in model if one.requires_grad]}]
+        if learned:
+            groups.append({"params": learned, "weight_decay": 0.0})
         optimiser = torch.optim.AdamW(
-            [parameter for parameter in self.parameters() if parameter.requires_grad],
+            groups,
             lr=self.settings.learning_rate,
             weight_decay=self.settings.weight_decay,
             fused=True,
@@ -127,21 +164,100 @@ class TrainingModule(pl.LightningModule):
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 
-    def _manual_step(self, losses: Mapping[str, Tensor]) -> None:
-        optimiser = cast("LightningOptimizer", self.optimizers())
-        schedule = cast("LambdaLR", self.lr_schedulers())
-        optimiser.zero_grad()
-        shared = tuple(self.encoder.parameters())
+    @property
+    def parameters_by_role(self) -> Parameters:
+        """The parameters, shared ones and those of each task's head."""
         heads = {task.key: tuple(task.head.parameters()) for task in self.tasks}
-        self.strategy_module.set_gradients(losses, Parameters(shared, heads))
-        if self.settings.gradient_clip is not None:
-            self.clip_gradients(optimiser.optimizer, self.settings.gradient_clip, "norm")
+        return Parameters(tuple(self.encoder.parameters()), heads)
+
+    def _group(self, batch_idx: int) -> tuple[int, int]:
+        """Return the first batch of a batch's step, and how many batches the step has."""
+        wanted = self.settings.accumulate_batches
+        first = batch_idx - batch_idx % wanted
+        return first, int(min(wanted, max(self.trainer.num_training_batches - first, 1)))
+
+    def _begin(self) -> None:
+        """Start a step: no gradients yet."""
+        cast("LightningOptimizer", self.optimizers()).zero_grad()
+        every = self.settings.inspect_gradients
+        self._inspected = every > 0 and self.global_step % every == 0 and len(self.tasks) > 1
+        self._gradients = None
+        if self.strategy_module.needs_task_gradients or self._inspected:
+            roles = self.parameters_by_role
+            heads = roles.heads if self.strategy_module.needs_task_gradients else {}
+            keys = [task.key for task in self.tasks]
+            self._gradients = TaskGradients(Parameters(roles.shared, heads), keys)
+
+    def _add_gradients(self, losses: Mapping[str, Tensor], total: Tensor, parts: int) -> None:
+        """Differentiate the losses of one of the ``parts`` of a step."""
+        alone = self.strategy_module.needs_task_gradients
+        if self._gradients is not None:
+            scaled = {key: loss / parts for key, loss in losses.items()}
+            self._gradients.add(scaled, keep_graph=not alone)
+        if not alone:
+            torch.autograd.backward(total / parts)
+
+    def _step(self) -> None:
+        """Let the strategy decide, and move the parameters."""
+        optimiser = cast("LightningOptimizer", self.optimizers())
+        parameters = [one for one in self.parameters() if one.requires_grad]
+        _ranks.average_gradients(parameters)
+        if self._gradients is not None:
+            self._use_task_gradients(self._gradients)
+            self._gradients = None
+        finite = _clip(parameters, self.settings.gradient_clip)
+        # A fused optimiser reads this flag on its own device and leaves the step out.
+        optimiser.optimizer.found_inf = 1.0 - finite  # type: ignore[attr-defined]
         optimiser.step()
-        schedule.step()
+        cast("LambdaLR", self.lr_schedulers()).step()
+        self.log("train/skipped_steps", 1.0 - finite, on_step=False, on_epoch=True, reduce_fx="sum")
+
+    def _use_task_gradients(self, gradients: TaskGradients) -> None:
+        gradients.average_over_ranks()
+        if self._inspected:
+            self.angles.record(self.global_step, gradients)
+        if self.strategy_module.needs_task_gradients and gradients.losses:
+            matrix = gradients.matrix()
+            gradients.assign(self.strategy_module.aggregate(matrix, gradients.losses))
+
+    def _joint_losses(
+        self, found: Mapping[str, tuple[dict[str, Tensor], CrystalBatch]]
+    ) -> dict[str, Tensor]:
+        """Return this rank's part of the losses of all ranks."""
+        present = _ranks.anywhere([task.key in found for task in self.tasks])
+        counts = torch.stack([self._label_counts(task, found.get(task.key)) for task in self.tasks])
+        factors = _ranks.factors(counts)  # (tasks, targets)
+        losses = {}
+        for task, here, weights in zip(self.tasks, present, factors, strict=True):
+            if task.key in found:
+                losses[task.key] = _weighted_loss(task, *found[task.key], weights)
+            elif here:  # on another rank; a leaf, so that a strategy can differentiate it
+                losses[task.key] = torch.zeros((), device=self.device, requires_grad=True)
+        return losses
+
+    def _label_counts(
+        self, task: Task, found: tuple[dict[str, Tensor], CrystalBatch] | None
+    ) -> Tensor:
+        """Return the number of labels of each target of a task, padded to the largest task."""
+        most = max(len(one.head.targets) for one in self.tasks)
+        counts = torch.zeros(most, dtype=torch.float64, device=self.device)
+        if found is not None:
+            masks = task.head.mask(found[1])
+            for number, info in enumerate(task.head.targets):
+                counts[number] = masks[info.name].sum()
+        return counts
 
     def _log(self, name: str, value: Tensor, batch: Batches, *, bar: bool = False) -> None:
         count = sum(crystals.num_crystals for crystals in batch.values())
-        self.log(name, value.detach(), prog_bar=bar, on_step=False, on_epoch=True, batch_size=count)
+        self.log(
+            name,
+            value.detach().to(torch.float32),  # one type on every rank
+            prog_bar=bar,
+            on_step=False,
+            on_epoch=True,
+            batch_size=count,
+            sync_dist=_ranks.world_size() > 1,
+        )
 
 
 def learning_rate_factor(schedule: str, steps: int) -> Callable[[int], float]:
@@ -179,6 +295,37 @@ def _loss(task: Task, prediction: Mapping[str, Tensor], batch: CrystalBatch) -> 
     return task.head.loss(prediction, task.head.normalise(batch), task.head.mask(batch))
 
 
+def _weighted_loss(
+    task: Task, prediction: Mapping[str, Tensor], batch: CrystalBatch, weights: Tensor
+) -> Tensor:
+    """Return the loss with a weight for each target, whose losses are means of their own.
+
+    The loss of a head is a sum over its targets, so that masking all but one gives its part.
+    """
+    labels, masks = task.head.normalise(batch), task.head.mask(batch)
+    parts = []
+    for info, weight in zip(task.head.targets, weights, strict=False):
+        alone = {
+            name: mask if name == info.name else torch.zeros_like(mask)
+            for name, mask in masks.items()
+        }
+        parts.append(weight * task.head.loss(prediction, labels, alone))
+    return torch.stack(parts).sum()
+
+
+def _clip(parameters: Sequence[nn.Parameter], limit: float | None) -> Tensor:
+    """Shorten the gradient of all parameters to a largest norm.
+
+    Returns:
+        1 where the norm is finite, else 0; nothing waits for the device.
+    """
+    gradients = [one.grad for one in parameters if one.grad is not None]
+    norm = nn.utils.get_total_norm(gradients)
+    if limit is not None:
+        nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+    return norm.isfinite().to(torch.float32)
+
+
 def _update(
     metrics: Mapping[str, Metric], task: Task, prediction: Mapping[str, Tensor], batch: CrystalBatch
 ) -> None:
@@ -186,6 +333,8 @@ def _update(
     physical, mask = task.head.to_physical(prediction, batch), task.head.mask(batch)
     for name, metric in metrics.items():
         target = name.rpartition("/")[0]
+        if target not in batch.targets:
+            continue
         known = mask[target]
         metric.update(physical[target][known], batch.targets[target][known])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from matsciml_core.testing.checks import Check
-from matsciml_core.testing.head import reporting, training
+from matsciml_core.testing.head import derivatives, reporting, training
 
 CHECKS: tuple[Check, ...] = (
     training.construction,
@@ -18,6 +18,7 @@ CHECKS: tuple[Check, ...] = (
     reporting.normalisation,
     reporting.physical_values,
     reporting.batch_equals_singles,
+    derivatives.conservative,
     reporting.metrics,
     reporting.trivial_predictions,
     reporting.precision,

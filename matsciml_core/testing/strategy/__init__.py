@@ -13,6 +13,7 @@ CHECKS: tuple[Check, ...] = (
     gradients.task_order,
     gradients.scales,
     gradients.zero_gradient,
+    gradients.not_finite,
     gradients.identical_tasks,
     gradients.opposed_tasks,
     gradients.accumulation,

@@ -7,13 +7,14 @@ import gc
 import pickle
 import weakref
 from collections.abc import Sequence
+from math import inf
 from typing import get_args
 
 import torch
 from torch import Tensor
 
 from matsciml_core.errors import ConfigError
-from matsciml_core.interfaces.strategy import BatchMode, Task
+from matsciml_core.interfaces.strategy import BatchMode, Strategy, Task
 from matsciml_core.testing.checks import Broken, Measured, NotApplicable, Worst, check
 from matsciml_core.testing.strategy.subject import (
     Network,
@@ -31,7 +32,8 @@ def construction(subject: StrategySubject) -> str:
     """The strategy is built from its settings alone, and accepts as many tasks as it declares.
 
     Measured: ``validate`` accepts one task, and two and three where the spec allows them, on one
-    dataset and on several where the spec allows them; ``batch_mode`` is one of those that exist.
+    dataset and on several where the spec allows them; ``batch_mode`` is one of those that exist,
+    and where it is ``drawn``, each dataset has a positive share.
 
     Why: ``run`` decides by the spec what may be combined, before any data is read.
     """
@@ -42,6 +44,8 @@ def construction(subject: StrategySubject) -> str:
     if strategy.batch_mode not in get_args(BatchMode):
         modes = ", ".join(get_args(BatchMode))
         raise Broken(f"batch_mode is '{strategy.batch_mode}'; use one of {modes}.")
+    if strategy.batch_mode == "drawn":
+        _need_shares(strategy)
     return f"{numbers[-1]} tasks"
 
 
@@ -136,6 +140,13 @@ def save_and_load(subject: StrategySubject) -> Measured:
 
 def _alive(traces: Sequence[weakref.ref[Tensor]]) -> bool:
     return any(trace() is not None for trace in traces)
+
+
+def _need_shares(strategy: Strategy) -> None:
+    sizes = {"data0": 3, "data1": 40}
+    shares = strategy.shares(sizes)
+    if shares.keys() != sizes.keys() or not all(0 < share < inf for share in shares.values()):
+        raise Broken(f"The shares of datasets are {dict(shares)}; give a positive number for each.")
 
 
 def _need_refusal(subject: StrategySubject, tasks: Sequence[Task], what: str) -> None:

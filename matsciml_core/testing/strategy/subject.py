@@ -14,6 +14,7 @@ from matsciml_core.registry.specs import StrategySpec, TargetInfo
 from matsciml_core.testing.checks import SEED, Broken, NotApplicable
 from matsciml_core.testing.examples import ExampleHead
 from matsciml_core.testing.subject import Subject
+from matsciml_core.training.gradients import TaskGradients
 
 WIDTH = 6
 _ROWS = 12
@@ -85,15 +86,15 @@ class StrategySubject(Subject):
         return self.spec
 
     def build(self, tasks: Sequence[Task]) -> Strategy:
-        """Return a new strategy in double precision that has seen its tasks."""
+        """Return a new strategy in double precision that is set up for its tasks."""
         with torch.random.fork_rng(devices=()):
             torch.default_generator.manual_seed(SEED)
             strategy = self.component(self.config)
         if not isinstance(strategy, Strategy):
             raise Broken(f"{self.component.__name__} is not a subclass of Strategy.")
-        strategy = strategy.double()
         strategy.validate(tasks)
-        return strategy
+        strategy.setup(tasks)
+        return strategy.double()
 
     def prepare(self) -> None:
         """Build the strategy for one task."""
@@ -131,11 +132,22 @@ def make_tasks(number: int, *, datasets: int) -> list[Task]:
 
 
 def apply(strategy: Strategy, losses: Mapping[str, Tensor], network: Network) -> None:
-    """Let a strategy add its gradients, as a training step does."""
-    if strategy.manual:
-        strategy.set_gradients(losses, network.parameters_by_role)
-    else:
+    """Let a strategy add its gradients, as a training step does.
+
+    Raises:
+        Broken: It returned something that is no gradient of the shared parameters.
+    """
+    if not strategy.needs_task_gradients:
         torch.autograd.backward(strategy.combine(losses))
+        return
+    gradients = TaskGradients(network.parameters_by_role, list(losses))
+    gradients.add(losses)
+    matrix = gradients.matrix()
+    found = strategy.aggregate(matrix, gradients.losses)
+    if not isinstance(found, Tensor) or found.shape != matrix.shape[1:]:
+        shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise Broken(f"aggregate returned {shape}; return one vector, {tuple(matrix.shape[1:])}.")
+    gradients.assign(found)
 
 
 def step(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,40 @@ def summarise(values: Predictions) -> ErrorSummary:
         largest=float(absolute.max()),
         standard_error=float(absolute.std(ddof=1) / len(absolute) ** 0.5) if independent else None,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentErrors:
+    """Errors of one component of forces or stress, in the label's unit."""
+
+    name: str
+    mae: float
+    rmse: float
+    bias: float
+    """Mean of prediction minus label."""
+    label: float
+    """Mean absolute label."""
+
+
+def by_component(values: Predictions, names: Sequence[str]) -> list[ComponentErrors]:
+    """Return the errors of each component; none where the file does not say which is which."""
+    if values.places is None:
+        return []
+    found = []
+    for number, name in enumerate(names):
+        chosen = values.places % len(names) == number
+        if chosen.any():
+            errors = values.errors[chosen]
+            found.append(
+                ComponentErrors(
+                    name=name,
+                    mae=float(np.abs(errors).mean()),
+                    rmse=float((errors**2).mean() ** 0.5),
+                    bias=float(errors.mean()),
+                    label=float(np.abs(values.labels[chosen]).mean()),
+                )
+            )
+    return found
 
 
 def worst(values: Predictions) -> list[WorstCrystal]:

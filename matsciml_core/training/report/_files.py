@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,17 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from matsciml_core.errors import ConfigError
+from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.training.gradient_angles import (
+    GRADIENTS,
+    GradientAngles,
+    read_gradient_angles,
+)
 from matsciml_core.training.run_folder import CONFIG, METRICS, PREDICTIONS, SUMMARY
 
 Numbers = NDArray[np.float64]
+_Row = tuple[str, int, float, float, float]
+"""Id, index, label, prediction, probability."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,10 @@ class Predictions:
     """``(values,)``."""
     not_finite: int
     """Predictions that were no finite numbers and are left out."""
+    places: NDArray[np.int64] | None = None
+    """Number of each value within its crystal, ``(values,)``."""
+    probabilities: Numbers | None = None
+    """Of predicted classes, ``(values,)``."""
 
     @property
     def errors(self) -> Numbers:
@@ -62,6 +73,8 @@ class RunFiles:
     """Columns of ``metrics.csv``, NaN where a cell is empty."""
     predictions: Mapping[str, Predictions] = field(default_factory=dict)
     """By ``"<dataset>/<target>"``."""
+    angles: Sequence[GradientAngles] = ()
+    """Angles between the gradients of each pair of tasks, where they were recorded."""
     problems: Mapping[str, str] = field(default_factory=dict)
     """File name → sentence that says why it could not be used."""
 
@@ -117,7 +130,11 @@ def read_run(folder: Path) -> RunFiles:
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
             detail = " ".join(str(error).split())
             problems[name] = f"{name} could not be read: {detail}."
-    return RunFiles(name=folder.resolve().name, problems=problems, **found)
+    try:
+        angles = read_gradient_angles(folder)
+    except (OSError, DataError) as error:
+        angles, problems[GRADIENTS] = [], str(error)
+    return RunFiles(name=folder.resolve().name, angles=angles, problems=problems, **found)
 
 
 def _read_config(text: str) -> dict[str, Any]:
@@ -148,19 +165,24 @@ def _read_history(text: str) -> dict[str, Any]:
 
 
 def _read_predictions(text: str) -> dict[str, Any]:
-    rows: dict[str, list[tuple[str, float, float]]] = {}
+    rows: dict[str, list[_Row]] = {}
     for row in csv.DictReader(io.StringIO(text)):
-        value = (row["id"], float(row["label"]), float(row["prediction"]))
+        probability = float(row.get("probability") or "nan")
+        numbers = float(row["label"]), float(row["prediction"]), probability
+        value = (row["id"], int(row.get("index") or 0), *numbers)
         rows.setdefault(f"{row['dataset']}/{row['target']}", []).append(value)
     return {"predictions": {key: _collect(values) for key, values in rows.items()}}
 
 
-def _collect(rows: list[tuple[str, float, float]]) -> Predictions:
-    values = np.array([row[1:] for row in rows], dtype=np.float64)
+def _collect(rows: list[_Row]) -> Predictions:
+    values = np.array([row[2:] for row in rows], dtype=np.float64)
     finite = np.isfinite(values[:, 0]) & np.isfinite(values[:, 1])
+    places = np.array([row[1] for row in rows], dtype=np.int64)
     return Predictions(
         ids=tuple(row[0] for row, kept in zip(rows, finite, strict=True) if kept),
         labels=values[finite, 0],
         predictions=values[finite, 1],
         not_finite=int((~finite).sum()),
+        places=places[finite],
+        probabilities=values[finite, 2] if np.isfinite(values[:, 2]).any() else None,
     )

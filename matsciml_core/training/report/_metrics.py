@@ -9,6 +9,8 @@ from matsciml_core.training.report import _numbers
 
 CLASS_KINDS = ("binary", "multiclass")
 """Kinds of label whose values are class indices."""
+COMPONENT_KINDS = ("forces", "stress")
+"""Kinds of label with several values per row."""
 
 NOT_METRICS = ("unit", "count")
 """Entries that stand beside the metrics in ``run.json`` and are none."""
@@ -22,12 +24,18 @@ class MetricInfo:
     short: str
     unit_power: int = 0
     """The metric's unit is the label's to this power."""
+    own_unit: str = ""
+    """Unit of a metric that does not follow from the label's."""
     larger_is_better: bool = True
     meaning: str = ""
 
     def quantity(self, value: object, unit: str) -> str:
         """Write a value of the metric, for a label with this unit."""
-        return _numbers.quantity(value, _numbers.power(unit, self.unit_power))
+        return _numbers.quantity(value, self.unit(unit))
+
+    def unit(self, label_unit: str) -> str:
+        """Return the metric's unit, for a label with this unit."""
+        return self.own_unit or _numbers.power(label_unit, self.unit_power)
 
 
 _KNOWN = {
@@ -46,12 +54,44 @@ _KNOWN = {
     "skill": MetricInfo(
         title="Skill",
         short="Skill",
-        meaning="1 − MAE / MAE of predicting the training mean: 1 is perfect, 0 no better",
+        meaning="1 − MAE / MAE of predicting the training mean (zero, for forces): 1 is perfect, "
+        "0 no better",
     ),
     "accuracy": MetricInfo(title="Accuracy", short="accuracy"),
     "balanced_accuracy": MetricInfo(title="Balanced accuracy", short="balanced accuracy"),
     "f1": MetricInfo(title="F1 score", short="F1"),
-    "auroc": MetricInfo(title="Area under the ROC curve", short="AUROC"),
+    "macro_f1": MetricInfo(
+        title="F1 score, mean over classes",
+        short="macro F1",
+        meaning="the mean over classes that occur of 2 · right / (labels + predictions)",
+    ),
+    "auroc": MetricInfo(
+        title="Area under the ROC curve",
+        short="AUROC",
+        meaning="0.5 for a constant score; of more than two classes the mean of one against rest",
+    ),
+    "average_precision": MetricInfo(
+        title="Average precision",
+        short="average precision",
+        meaning="area under precision against recall; a constant score gives the share of class 1",
+    ),
+    "top5_accuracy": MetricInfo(
+        title="Accuracy of the five most likely classes", short="top-5 accuracy"
+    ),
+    "crystal_system_accuracy": MetricInfo(
+        title="Accuracy of the crystal system", short="crystal-system accuracy"
+    ),
+    "cosine": MetricInfo(
+        title="Mean cosine to the labelled force",
+        short="cosine",
+        meaning="1 is the right direction for every atom, 0 no relation",
+    ),
+    "mae_per_atom": MetricInfo(
+        title="Mean absolute error per atom",
+        short="MAE per atom",
+        own_unit="eV/atom",
+        larger_is_better=False,
+    ),
 }
 
 _PREDICTORS = {
@@ -59,6 +99,8 @@ _PREDICTORS = {
     "median": "predicting the median",
     "majority": "predicting the majority class",
     "zero": "predicting zero",
+    "composition": "predicting from composition alone",
+    "symmetry_finder": "asking a symmetry finder",
 }
 
 
@@ -87,8 +129,9 @@ def headline_metric(kind: str, metrics: Mapping[str, object]) -> str | None:
 
 def headline_baseline(kind: str, baselines: Mapping[str, object]) -> str | None:
     """Choose the trivial predictor that the headline compares with."""
-    wanted = "majority" if kind in CLASS_KINDS else "mean"
-    return wanted if wanted in baselines else next(iter(baselines), None)
+    wanted = ("majority",) if kind in CLASS_KINDS else ("mean", "zero")
+    known = (name for name in (*wanted, *baselines) if name in baselines)
+    return next(known, None)
 
 
 def comparison(name: str, value: object, baseline: str, reference: object, unit: str) -> str:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from matsciml_core.training.report import _errors, figures
+from matsciml_core.training.report import _classes, _errors, figures, matrices
 from matsciml_core.training.report._drawing import Absent, Drawing
 from matsciml_core.training.report._files import Predictions, RunFiles
 from matsciml_core.training.report._metrics import (
     CLASS_KINDS,
+    COMPONENT_KINDS,
     comparison,
     metric_info,
     metric_names,
@@ -23,13 +24,17 @@ from matsciml_core.training.report._numbers import (
     UNITLESS,
     counted,
     number,
-    power,
     quantity,
 )
 from matsciml_core.training.report._targets import Target
 from matsciml_core.training.report._views import Bar, Fact, Table, facts
 from matsciml_core.training.report.curves import Curve, CurvePlot, Level, learning_curve
 from matsciml_core.training.run_folder import METRICS, PREDICTIONS
+
+_COMPONENTS = {
+    "forces": ("x", "y", "z"),
+    "stress": ("xx", "xy", "xz", "yx", "yy", "yz", "zx", "zy", "zz"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,21 +59,72 @@ class TargetView:
     drawings: Sequence[Drawing | Absent]
     facts: Sequence[Fact]
     worst: Table | None
+    tables: Sequence[Table] = ()
 
 
 def view(run: RunFiles, target: Target) -> TargetView:
     """Prepare everything the page shows about a target."""
     values = run.predictions.get(target.key)
-    usable = values is not None and len(values.labels) > 0 and target.kind not in CLASS_KINDS
-    summary = _errors.summarise(values) if usable and values else None
+    usable = values if values is not None and len(values.labels) else None
+    classes = target.kind in CLASS_KINDS
+    summary = _errors.summarise(usable) if usable and not classes else None
+    confusion = _classes.confusion(usable, target.num_classes) if usable and classes else None
     return TargetView(
         target=target,
         headline=headline(target, values),
         table=metrics_table(target) if target.metrics else None,
         curve=_curve(run, target),
-        drawings=_drawings(run, target, values, summary),
-        facts=_error_facts(values, summary, target.unit) if values and summary else [],
-        worst=_worst_table(values, target.unit) if values and summary else None,
+        drawings=_class_drawings(run, target, values, confusion)
+        if classes
+        else _drawings(run, target, values, summary),
+        facts=_facts(target, usable, summary),
+        worst=_worst_table(usable, target.unit) if usable and summary else None,
+        tables=_more_tables(target, usable, confusion),
+    )
+
+
+def _facts(
+    target: Target, values: Predictions | None, summary: _errors.ErrorSummary | None
+) -> Sequence[Fact]:
+    if values is None:
+        return []
+    return _error_facts(values, summary, target.unit) if summary else _classes.class_facts(values)
+
+
+def _more_tables(
+    target: Target, values: Predictions | None, confusion: _classes.Confusion | None
+) -> list[Table]:
+    """Return classes, or errors by component, where the label has either."""
+    if confusion is not None:
+        return [_classes.class_table(confusion)]
+    if values is None or target.kind not in COMPONENT_KINDS:
+        return []
+    found = _errors.by_component(values, _COMPONENTS[target.kind])
+    return [_component_table(target, found)] if found else []
+
+
+def _component_table(target: Target, found: Sequence[_errors.ComponentErrors]) -> Table:
+    suffix = "" if target.unit in UNITLESS else f", {target.unit}"
+    return Table(
+        caption=f"Errors of each component of {target.title}",
+        columns=[
+            "Component",
+            f"Mean absolute error{suffix}",
+            f"Root mean square error{suffix}",
+            f"Mean error{suffix}",
+            f"Mean absolute label{suffix}",
+        ],
+        rows=[
+            [
+                one.name,
+                number(one.mae),
+                number(one.rmse),
+                number(one.bias, signed=True),
+                number(one.label),
+            ]
+            for one in found
+        ],
+        note="The mean absolute label is the error of predicting zero.",
     )
 
 
@@ -89,7 +145,7 @@ def headline(target: Target, values: Predictions | None) -> Headline | None:
         text = comparison(target.metric, value, target.baseline, reference, target.unit)
     return Headline(
         value=number(value),
-        unit="" if number(value) == ABSENT else power(target.unit, info.unit_power),
+        unit="" if number(value) == ABSENT else info.unit(target.unit),
         caption=f"{info.title}{_sample(target, values)}",
         comparison=text,
         bars=_bars(target, target.metric),
@@ -127,7 +183,7 @@ def metrics_table(target: Target) -> Table:
 
 def _metric_row(name: str, target: Target, columns: Any) -> list[str]:
     info = metric_info(name)
-    unit = power(target.unit, info.unit_power)
+    unit = info.unit(target.unit)
     short = "" if info.short.lower() == info.title.lower() else f" ({info.short})"
     title = f"{info.title}{short}, {unit}" if unit else f"{info.title}{short}"
     return [title, *(number(found.get(name)) for found in columns)]
@@ -159,7 +215,7 @@ def _curve(run: RunFiles, target: Target) -> Drawing | Absent:
     plot = CurvePlot(
         title=title,
         subject=target.title if len(run.part("metrics", "test")) > 1 else "",
-        unit=power(target.unit, info.unit_power),
+        unit=info.unit(target.unit),
         epochs=run.epochs,
         curves=[Curve("model", values)],
         best_epoch=run.best_epoch,
@@ -176,7 +232,7 @@ def _validation_level(target: Target, metric: str) -> Level | None:
     """
     mae, skill = target.validation.get("mae"), target.validation.get("skill")
     if metric == "mae" and mae and isinstance(skill, float) and skill != 1.0:
-        return Level(predictor("mean"), mae / (1.0 - skill))
+        return Level(predictor(target.baseline or "mean"), mae / (1.0 - skill))
     if target.baseline is None:
         return None
     value = target.baselines[target.baseline].get(metric)
@@ -191,9 +247,7 @@ def _drawings(
     values: Predictions | None,
     summary: _errors.ErrorSummary | None,
 ) -> list[Drawing | Absent]:
-    """Choose the figures by the kind of label."""
-    if target.kind in CLASS_KINDS:
-        return [Absent(f"Predictions of {target.kind} labels are not drawn yet.")]
+    """Return the figures of a label that is a number."""
     if values is None or summary is None:
         return [Absent(_why_no_predictions(run, target, values))]
     prefix, unit = f"target{target.number}", target.unit
@@ -203,6 +257,18 @@ def _drawings(
         figures.error_histogram(f"{prefix}errors", values, summary, unit),
         figures.error_shares(f"{prefix}shares", values, mean_errors, unit),
     ]
+
+
+def _class_drawings(
+    run: RunFiles,
+    target: Target,
+    values: Predictions | None,
+    confusion: _classes.Confusion | None,
+) -> list[Drawing | Absent]:
+    """Return the figures of a label that is a class."""
+    if confusion is None:
+        return [Absent(_why_no_predictions(run, target, values))]
+    return [matrices.confusion_matrix(f"target{target.number}confusion", confusion)]
 
 
 def _why_no_predictions(run: RunFiles, target: Target, values: Predictions | None) -> str:

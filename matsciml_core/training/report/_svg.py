@@ -26,6 +26,8 @@ SECOND = "#050000"
 BASELINE = "#060000"
 DENSITY = tuple(f"#0000{level:02x}" for level in range(1, 8))
 """From few to many."""
+DIVERGING = tuple(f"#0001{level:02x}" for level in range(1, 8))
+"""From −1 over 0 to 1."""
 
 DASHED = (0, (4, 3))
 """Line style of what a model is compared with."""
@@ -38,6 +40,7 @@ _VARIABLES = {
     SECOND: "--second",
     BASELINE: "--baseline",
     **{colour: f"--density-{level}" for level, colour in enumerate(DENSITY, 1)},
+    **{colour: f"--cosine-{level}" for level, colour in enumerate(DIVERGING, 1)},
 }
 
 _COORDINATES = ("d", "points", "transform", "x", "y")

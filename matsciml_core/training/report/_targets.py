@@ -25,6 +25,8 @@ class Target:
     validation: dict[str, Any]
     baselines: dict[str, dict[str, Any]]
     constants: dict[str, Any]
+    num_classes: int | None = None
+    """Number of classes, where the label has some."""
 
     @property
     def dataset(self) -> str:
@@ -57,6 +59,15 @@ def read_targets(run: RunFiles) -> list[Target]:
     return [_target(run, place, key) for place, key in enumerate(run.part("metrics", "test"))]
 
 
+def _constants(run: RunFiles, dataset: str, label: str) -> dict[str, Any]:
+    """Return what the label's head fitted; one head may serve several labels, joined by ``+``."""
+    for key in run.part("heads"):
+        owner, _, labels = key.partition("/")
+        if owner == dataset and label in (labels, *labels.split("+")):
+            return run.part("heads", key)
+    return {}
+
+
 def _target(run: RunFiles, place: int, key: str) -> Target:
     dataset, _, label = key.partition("/")
     info = run.part("datasets", dataset, "labels", label)
@@ -71,5 +82,6 @@ def _target(run: RunFiles, place: int, key: str) -> Target:
         metrics=metrics,
         validation=run.part("metrics", "validation", key),
         baselines={name: run.part("baselines", key, name) for name in baselines},
-        constants=run.part("heads", key),
+        constants=_constants(run, dataset, label),
+        num_classes=info.get("num_classes"),
     )

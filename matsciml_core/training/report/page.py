@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from matsciml_core.training.report import _cards, _results
+from matsciml_core.training.gradient_angles import GRADIENTS
+from matsciml_core.training.report import _cards, _results, matrices
 from matsciml_core.training.report._drawing import Absent, Drawing
 from matsciml_core.training.report._files import RunFiles, read_run
 from matsciml_core.training.report._numbers import duration, moment, number, words
@@ -67,6 +68,7 @@ def _context(run: RunFiles) -> dict[str, Any]:
         "views": [_results.view(run, target) for target in read_targets(run)],
         "curves": _curves(run),
         "has_curves": len(run.epochs) > 1,
+        "conflicts": _conflicts(run),
         "best_epoch": run.best_epoch,
         "data": _cards.data_cards(run),
         "model": _cards.model_card(run),
@@ -128,6 +130,15 @@ def _curves(run: RunFiles) -> list[Drawing | Absent]:
         CurvePlot(title="Learning rate", epochs=run.epochs, curves=[Curve("learning rate", rate)]),
     ]
     return [learning_curve(f"history{place}", plot) for place, plot in enumerate(plots)]
+
+
+def _conflicts(run: RunFiles) -> list[Drawing | Absent]:
+    """Return a heat map for each pair of tasks whose gradients were compared."""
+    if GRADIENTS in run.problems:
+        return [Absent(run.problems[GRADIENTS])]
+    return [
+        matrices.conflict_map(f"conflict{place}", angles) for place, angles in enumerate(run.angles)
+    ]
 
 
 def _too_short(run: RunFiles) -> str:

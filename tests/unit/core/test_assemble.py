@@ -4,7 +4,12 @@ import pytest
 
 from matsciml_core import StrategySpec, TargetInfo, TaskHeadSpec
 from matsciml_core.errors import ConfigError
-from matsciml_core.training.assemble import component_config, head_spec
+from matsciml_core.training.assemble import (
+    component_config,
+    group_labels,
+    head_options,
+    head_spec,
+)
 
 GAP = TargetInfo(name="band_gap", kind="scalar", unit="eV")
 STABLE = TargetInfo(name="is_stable", kind="binary", unit="class")
@@ -63,3 +68,69 @@ def test_a_component_without_settings_takes_none():
     assert component_config(spec, {}, "strategy") is None
     with pytest.raises(ConfigError, match=r"'plain' has no settings.*strategy\.weight"):
         component_config(spec, {"weight": 2}, "strategy")
+
+
+ENERGY = TargetInfo(name="energy", kind="energy", unit="eV")
+RELAXED = TargetInfo(name="energy_relaxed", kind="energy", unit="eV")
+FORCES = TargetInfo(name="forces", kind="forces", unit="eV/Å", per_atom=True)
+
+
+class TestGroups:
+    def joint(self, *, together=True):
+        return TaskHeadSpec(
+            name="potential",
+            summary="Energy and forces.",
+            target="toy.head:Head",
+            target_kinds=("energy", "forces"),
+            joint=together,
+        )
+
+    def names(self, registry, *infos):
+        groups = group_labels(registry, None, infos)
+        return [(spec.name, [info.name for info in members]) for spec, members in groups]
+
+    def test_an_energy_and_its_forces_are_one_task(self):
+        registry = Heads(self.joint(), head("regression"))
+        expected = [("potential", ["energy", "forces"]), ("regression", ["band_gap"])]
+        assert self.names(registry, ENERGY, GAP, FORCES) == expected
+
+    def test_the_order_of_the_kinds_is_the_heads_own(self):
+        assert self.names(Heads(self.joint()), FORCES, ENERGY) == [
+            ("potential", ["energy", "forces"])
+        ]
+
+    def test_two_energies_are_two_tasks_and_the_first_gets_the_forces(self):
+        assert self.names(Heads(self.joint()), ENERGY, RELAXED, FORCES) == [
+            ("potential", ["energy", "forces"]),
+            ("potential", ["energy_relaxed"]),
+        ]
+
+    def test_other_heads_take_one_label_each(self):
+        assert self.names(Heads(self.joint(together=False)), ENERGY, FORCES) == [
+            ("potential", ["energy"]),
+            ("potential", ["forces"]),
+        ]
+
+
+class TestHeadOptions:
+    example = TaskHeadSpec(
+        name="one",
+        summary="A head.",
+        target="toy.head:Head",
+        config="matsciml_core.testing.examples:ExampleEncoderConfig",
+        target_kinds=("scalar",),
+    )
+    bare = head("two")
+    heads = {"one": example, "two": bare}
+
+    def test_a_setting_reaches_every_head_that_has_it(self):
+        assert head_options({"width": 3, "name": "one"}, self.example, self.heads) == {"width": 3}
+        assert head_options({"width": 3}, self.bare, self.heads) == {}
+
+    def test_under_a_heads_name_it_reaches_that_head_and_wins(self):
+        settings = {"width": 3, "one": {"width": 5}}
+        assert head_options(settings, self.example, self.heads) == {"width": 5}
+        assert head_options(settings, self.bare, self.heads) == {}
+
+    def test_what_no_head_has_is_handed_on_to_be_refused(self):
+        assert head_options({"widht": 3}, self.bare, self.heads) == {"widht": 3}

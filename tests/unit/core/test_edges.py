@@ -176,7 +176,7 @@ class TestReduction:
     def test_a_crystal_without_symmetry_keeps_its_edges(self) -> None:
         """Lengths alone make one of each pair of opposite images of an atom itself."""
         all_edges = find("edges", [triclinic()])
-        own = all_edges.index[0] == all_edges.index[1]
+        own = all_edges.ends[0] == all_edges.ends[1]
         assert len(find("lengths", [triclinic()]).shifts) == len(all_edges.shifts) - own.sum() // 2
         assert len(find("vectors", [triclinic()]).shifts) == len(all_edges.shifts)
 
@@ -184,7 +184,7 @@ class TestReduction:
         batch = CrystalBatch.from_crystals(SAMPLES)
         merged = source("lengths").find(batch, range(len(SAMPLES)))
         assert merged.multiplicity is None
-        assert merged.index.shape == source("edges").find(batch, range(5)).index.shape
+        assert merged.ends.shape == source("edges").find(batch, range(5)).ends.shape
 
     @pytest.mark.parametrize("uses", ["lengths", "vectors", "edges"])
     @pytest.mark.parametrize("chosen", [[0], [2, 0], [4, 3, 2, 1, 0]])

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from matsciml_core import DatasetSpec, hookimpl
 from matsciml_data_mp.references import LICENCE, REFERENCES, RELEASE, SOURCE
 from matsciml_data_mp.targets import TARGETS
+from matsciml_data_mp.tasks import TASKS
 
 
 @hookimpl
@@ -20,4 +21,6 @@ def matsciml_datasets() -> Iterable[DatasetSpec]:
         targets=TARGETS,
         size=6317,
         source=f"{SOURCE}, {RELEASE}",
+        tasks=TASKS,
+        inventory="matsciml_data_mp.tasks:take_inventory",
     )

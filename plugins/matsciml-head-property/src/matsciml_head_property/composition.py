@@ -60,4 +60,5 @@ class CompositionFit:
         """Return the coefficient of each element, ``(119,)`` float64."""
         ridge = RIDGE * self._gram.diagonal().mean() + torch.finfo(torch.float64).tiny
         matrix = self._gram + ridge * torch.eye(ELEMENTS, dtype=torch.float64)
-        return torch.linalg.solve(matrix, self._moment)
+        solution: Tensor = torch.linalg.solve(matrix, self._moment)
+        return solution

@@ -4,16 +4,36 @@ from collections.abc import Iterable
 
 from matsciml_core import TaskHeadSpec, hookimpl
 
+_PACKAGE = "matsciml_head_property"
+
 
 @hookimpl
 def matsciml_task_heads() -> Iterable[TaskHeadSpec]:
-    """Offer ``regression``."""
+    """Offer a regression head and two classifiers."""
     yield TaskHeadSpec(
         name="regression",
         summary="A number per crystal, trained in z-scores fitted on the training split.",
-        target="matsciml_head_property.regression:RegressionHead",
-        config="matsciml_head_property.config:RegressionConfig",
+        target=f"{_PACKAGE}.regression:RegressionHead",
+        config=f"{_PACKAGE}.config:RegressionConfig",
         licence="MIT",
         target_kinds=("scalar",),
+        default=True,
+    )
+    yield TaskHeadSpec(
+        name="binary-classifier",
+        summary="The probability of one of two classes per crystal.",
+        target=f"{_PACKAGE}.classification:BinaryHead",
+        config=f"{_PACKAGE}.config:BinaryConfig",
+        licence="MIT",
+        target_kinds=("binary",),
+        default=True,
+    )
+    yield TaskHeadSpec(
+        name="multiclass-classifier",
+        summary="Probabilities of many classes per crystal, for example 230 space groups.",
+        target=f"{_PACKAGE}.classification:MulticlassHead",
+        config=f"{_PACKAGE}.config:MulticlassConfig",
+        licence="MIT",
+        target_kinds=("multiclass",),
         default=True,
     )

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, R2Score
 
-from matsciml_core import CrystalBatch, Embedding, TargetInfo, TaskHead, Values, label_mask
+from matsciml_core import (
+    CrystalBatch,
+    Embedding,
+    TargetInfo,
+    TaskHead,
+    Values,
+    label_mask,
+    labels_of,
+)
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_head_property.composition import ELEMENTS, CompositionFit, composition_values
 from matsciml_head_property.config import RegressionConfig
+from matsciml_head_property.layers import perceptron
 
 SMALLEST_SPREAD = 1e-8
 """Labels with a smaller standard deviation, in their unit, are constant."""
 
-_ACTIVATIONS = {"silu": nn.SiLU, "relu": nn.ReLU, "softplus": nn.Softplus}
-_LOSSES = {
+_LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "l1": functional.l1_loss,
     "mse": functional.mse_loss,
     "huber": functional.huber_loss,
@@ -61,7 +69,13 @@ class RegressionHead(TaskHead):
                 f"{', '.join(info.name for info in self.targets)}; choose another head."
             )
         self.settings = config or RegressionConfig()
-        self.layers = _perceptron(crystal_width, self.settings)
+        self.layers = perceptron(
+            crystal_width,
+            self.settings.hidden,
+            1,
+            activation=self.settings.activation,
+            dropout=self.settings.dropout,
+        )
         for name, value in (("mean", 0.0), ("std", 1.0), ("median", 0.0)):
             self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
         self.register_buffer("coefficients", torch.zeros(ELEMENTS, dtype=torch.float64))
@@ -109,7 +123,7 @@ class RegressionHead(TaskHead):
 
     def normalise(self, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return the labels as z-scores, ``(crystals,)``, NaN where missing."""
-        labels = batch.targets[self.target.name]
+        labels = labels_of(batch, self.target)
         return {self.target.name: (labels - self.mean).div(self.std).to(labels.dtype)}
 
     def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
@@ -146,15 +160,3 @@ class RegressionHead(TaskHead):
             "composition": composition_values(self.coefficients, batch),
         }
         return {name: {self.target.name: value} for name, value in predictions.items()}
-
-
-def _perceptron(width: int, config: RegressionConfig) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for hidden in config.hidden:
-        layers += [nn.Linear(width, hidden), _ACTIVATIONS[config.activation]()]
-        layers += [nn.Dropout(config.dropout)] if config.dropout else []
-        width = hidden
-    last = nn.Linear(width, 1)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(*layers, last)

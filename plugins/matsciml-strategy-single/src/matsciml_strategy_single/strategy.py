@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from matsciml_core import Strategy, Task
+from matsciml_core import Strategy, Task, build_registry
 from matsciml_core.errors import ConfigError
 
 
@@ -23,11 +23,23 @@ class Single(Strategy):
             names = ", ".join(task.key for task in tasks)
             raise ConfigError(
                 f"The strategy 'single' trains one task, but the run has {len(tasks)} ({names}); "
-                "name one --target, or choose a multi-task strategy from "
-                "'matsciml list-plugins --kind strategy'."
+                f"name one --target, or name with --strategy {_able(tasks)}."
             )
 
     def combine(self, losses: Mapping[str, Tensor]) -> Tensor:
         """Return the one loss."""
         (loss,) = losses.values()
         return loss
+
+
+def _able(tasks: Sequence[Task]) -> str:
+    """Return the installed strategies that take so many tasks from so many datasets, in words."""
+    datasets = len({task.dataset for task in tasks})
+    able = [
+        spec.name
+        for spec in build_registry(strict=False).specs("strategy")
+        if (spec.max_tasks is None or spec.max_tasks >= max(len(tasks), 2))
+        and (spec.max_datasets is None or spec.max_datasets >= datasets)
+    ]
+    names = f"one that takes several: {', '.join(able)}" if able else "another; none is installed"
+    return f"{names} (see 'matsciml list-plugins --kind strategy')"

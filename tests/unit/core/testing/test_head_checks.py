@@ -335,7 +335,7 @@ class TakesAnyUnit(ForceHead):
 def test_the_example_keeps_every_promise(outcome):
     found = outcome(SPEC)
     assert not found.failed | found.warned
-    assert found.skipped == {"units"}
+    assert found.skipped == {"units", "conservative"}
 
 
 @pytest.mark.parametrize(
@@ -378,6 +378,57 @@ def test_energy_forces_and_stress_are_checked_together(outcome):
     found = outcome(FORCES, ForceHead)
     assert not found.failed | found.warned
     assert found.row("units").measured == "eV, eV/Å, eV/Å³"
+
+
+class ForcesWithoutTheSign(ForceHead):
+    def forward(self, embedding, batch):
+        found = super().forward(embedding, batch)
+        return found | {self.names["forces"]: -found[self.names["forces"]]}
+
+
+class PressureForStress(ForceHead):
+    def forward(self, embedding, batch):
+        found = super().forward(embedding, batch)
+        return found | {self.names["stress"]: -found[self.names["stress"]]}
+
+
+class ForcesInAnotherScale(ForceHead):
+    """Undoes a normalisation in the energy and forgets it in the forces."""
+
+    def to_physical(self, prediction, batch):
+        found = super().to_physical(prediction, batch)
+        return found | {self.names["energy"]: 2.0 * found[self.names["energy"]]}
+
+    def normalise(self, batch):
+        name = self.names["energy"]
+        halved = {name: batch.targets[name] / 2.0 - self.per_atom * batch.atoms_per_crystal}
+        return super().normalise(batch) | halved
+
+
+@pytest.mark.parametrize(
+    "component", [ForcesWithoutTheSign, PressureForStress, ForcesInAnotherScale]
+)
+def test_forces_and_stress_must_be_derivatives(outcome, component):
+    assert outcome(FORCES, component).failed == {"conservative"}
+
+
+class LeavesForcesOut(ForceHead):
+    def trivial_predictions(self, batch):
+        found = super().trivial_predictions(batch)["mean"]
+        return {"mean": {n: v for n, v in found.items() if n != self.names["forces"]}}
+
+
+class TwoPredictors(ForceHead):
+    def trivial_predictions(self, batch):
+        found = super().trivial_predictions(batch)["mean"]
+        forces = self.names["forces"]
+        rest = {name: value for name, value in found.items() if name != forces}
+        return {"zero": {forces: found[forces]}, "mean": rest}
+
+
+def test_every_target_needs_a_trivial_predictor_but_not_every_predictor_every_target(outcome):
+    assert outcome(FORCES, LeavesForcesOut).failed == {"trivial-predictions"}
+    assert not outcome(FORCES, TwoPredictors).failed
 
 
 def test_energies_in_any_unit_are_a_warning(outcome):

@@ -1,0 +1,89 @@
+"""Records of LMDB files that other toolkits wrote: a pickle under each decimal key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from matsciml_core.data.legacy_pickle import load_legacy
+from matsciml_core.errors import DataError
+
+
+def legacy_files(path: Path) -> list[Path]:
+    """Return the LMDB files that a path names, in the order of their names.
+
+    Args:
+        path: A file, or a folder with ``*.lmdb`` or with ``data.mdb``.
+
+    Raises:
+        DataError: There is none.
+    """
+    if path.is_file():
+        return [path]
+    files = sorted(path.glob("*.lmdb")) or sorted(path.glob("data.mdb"))
+    if not files:
+        raise DataError(
+            f"'{path}' holds no LMDB file; name a file, or a folder with '*.lmdb' or 'data.mdb'."
+        )
+    return files
+
+
+def legacy_records(
+    files: Sequence[Path], *, start: int = 0, inert: Sequence[str] = ()
+) -> Iterator[tuple[str, Any]]:
+    """Yield the records of LMDB files, in numerical order of their keys within each file.
+
+    Args:
+        files: See :func:`legacy_files`.
+        start: How many records to skip.
+        inert: Packages whose objects become inert records, see ``load_legacy``.
+
+    Yields:
+        The key, with the file's name before it where there are several, and the plain data.
+
+    Raises:
+        DataError: A file is damaged, or a record asks for more than plain data.
+    """
+    for file in files:
+        prefix = f"{file.stem}/" if len(files) > 1 else ""
+        with _open(file) as environment, environment.begin() as transaction:
+            keys = sorted(_keys(transaction), key=int)
+            skipped = min(start, len(keys))
+            start -= skipped
+            for key in keys[skipped:]:
+                where = f"Record {int(key)} of '{file}'"
+                record = load_legacy(bytes(transaction.get(key, b"")), inert=inert, where=where)
+                yield f"{prefix}{int(key)}", record
+
+
+def count_records(files: Sequence[Path]) -> int:
+    """Return the number of records of LMDB files.
+
+    Raises:
+        DataError: A file is damaged.
+    """
+    total = 0
+    for file in files:
+        with _open(file) as environment, environment.begin() as transaction:
+            total += sum(1 for _ in _keys(transaction))
+    return total
+
+
+def _keys(transaction: lmdb.Transaction) -> Iterator[bytes]:
+    """Yield the keys of records; beside them some toolkits keep ``length`` and the like."""
+    for found in transaction.cursor().iternext(keys=True, values=False):
+        key = bytes(found)
+        if key.isdigit():
+            yield key
+
+
+def _open(file: Path) -> lmdb.Environment:
+    try:
+        return lmdb.open(
+            str(file), subdir=False, readonly=True, lock=False, readahead=False, max_dbs=0
+        )
+    except (OSError, lmdb.Error) as error:
+        raise DataError(f"'{file}' cannot be read as LMDB ({error}); fetch it again.") from error

@@ -1,0 +1,135 @@
+"""The gradient of each task by itself, for strategies that resolve conflicts between tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from matsciml_core.interfaces.strategy import Parameters
+from matsciml_core.training import _ranks
+
+
+class TaskGradients:
+    """Sums the gradients of each task over the batches of one optimiser step.
+
+    Each loss is differentiated once, with respect to the shared parameters and its own head's, in
+    the graph of one forward pass: T tasks cost T backward passes. Differentiating only up to the
+    shared embedding first, and pulling T vectors back through the encoder, costs the same, since
+    heads are small, and fails for heads that differentiate with respect to positions, whose
+    losses reach the encoder by other ways than the embedding.
+
+    Gradients of the shared parameters are kept as rows of one matrix; those of heads go to
+    ``.grad`` at once.
+
+    Args:
+        parameters: The parameters by role; frozen ones are left out.
+        tasks: Keys of the run's tasks, in the order of the rows.
+    """
+
+    def __init__(self, parameters: Parameters, tasks: Sequence[str]) -> None:
+        """Make the matrix."""
+        self.shared = _trainable(parameters.shared)
+        self._heads = {key: _trainable(heads) for key, heads in parameters.heads.items()}
+        self._rows = {key: number for number, key in enumerate(tasks)}
+        sizes = [parameter.numel() for parameter in self.shared]
+        like = self.shared[0].detach() if self.shared else torch.empty(0)
+        self._matrix = like.new_zeros((len(tasks), sum(sizes)))
+        self._parts = [
+            [
+                part.view_as(one)
+                for part, one in zip(torch.split(row, sizes), self.shared, strict=True)
+            ]
+            for row in self._matrix
+        ]
+        self._losses: dict[str, Tensor] = {}
+        self.reached = [False] * len(self.shared)
+        """Whether any task has reached each shared parameter."""
+
+    def add(self, losses: Mapping[str, Tensor], *, keep_graph: bool = False) -> None:
+        """Add the gradients of a batch.
+
+        Args:
+            losses: A scalar per task key.
+            keep_graph: Whether the losses are differentiated again afterwards.
+        """
+        count = len(self.shared)
+        for number, (key, loss) in enumerate(losses.items()):
+            heads = self._heads.get(key, ())
+            found = torch.autograd.grad(
+                loss,
+                (*self.shared, *heads),
+                retain_graph=keep_graph or number + 1 < len(losses),
+                allow_unused=True,
+            )
+            self._add_row(key, found[:count])
+            _give(heads, found[count:])
+            known = self._losses.get(key)
+            self._losses[key] = loss.detach() if known is None else known + loss.detach()
+
+    @property
+    def losses(self) -> dict[str, Tensor]:
+        """The summed losses by task, without graph, in the order of the rows."""
+        return {key: self._losses[key] for key in self._rows if key in self._losses}
+
+    @property
+    def every_row(self) -> Tensor:
+        """All rows, ``(tasks of the run, parameters)``; zero for a task that was absent."""
+        return self._matrix
+
+    def matrix(self) -> Tensor:
+        """Return the rows of the tasks that were present, ``(tasks, parameters)``."""
+        places = [number for key, number in self._rows.items() if key in self._losses]
+        if len(places) == len(self._matrix):
+            return self._matrix
+        return torch.stack([self._matrix[place] for place in places])
+
+    def average_over_ranks(self) -> None:
+        """Average the rows over the ranks of a distributed run; heads are averaged elsewhere."""
+        if _ranks.world_size() == 1:
+            return
+        _ranks.average(self._matrix)
+        self.reached = _ranks.anywhere(self.reached)
+        if self._losses:
+            values = torch.stack([loss.to(torch.float64) for loss in self.losses.values()])
+            _ranks.average(values)
+            self._losses = dict(zip(self.losses, values, strict=True))
+
+    def assign(self, gradient: Tensor) -> None:
+        """Add a gradient of the shared parameters, ``(parameters,)``, to ``.grad``.
+
+        A parameter that no task reaches receives none, so that an optimiser leaves it alone.
+        """
+        sizes = [parameter.numel() for parameter in self.shared]
+        parts = torch.split(gradient.detach(), sizes)
+        found = [
+            part.view_as(one) if reached else None
+            for part, one, reached in zip(parts, self.shared, self.reached, strict=True)
+        ]
+        _give(self.shared, found)
+
+    def _add_row(self, key: str, found: Sequence[Tensor | None]) -> None:
+        pairs = [
+            (part, gradient)
+            for part, gradient in zip(self._parts[self._rows[key]], found, strict=True)
+            if gradient is not None
+        ]
+        if pairs:
+            torch._foreach_add_([part for part, _ in pairs], [one for _, one in pairs])
+        self.reached = [
+            before or gradient is not None
+            for before, gradient in zip(self.reached, found, strict=True)
+        ]
+
+
+def _trainable(parameters: Iterable[nn.Parameter]) -> tuple[nn.Parameter, ...]:
+    return tuple(parameter for parameter in parameters if parameter.requires_grad)
+
+
+def _give(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]) -> None:
+    """Add gradients to those that the parameters have."""
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        if gradient is not None:
+            before = parameter.grad
+            parameter.grad = gradient if before is None else before + gradient

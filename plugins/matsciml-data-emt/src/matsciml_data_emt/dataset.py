@@ -1,0 +1,119 @@
+"""Alloys in motion as a dataset: generated on first use, then read from a store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import cast
+
+from filelock import FileLock
+
+from matsciml_core.data import Split, StoreDataset, stratified_split
+from matsciml_core.data.ingestion import from_iterable, ingest
+from matsciml_core.data.store import INDEX_FILE
+from matsciml_core.errors import DataError
+from matsciml_core.interfaces.dataset import Provenance
+from matsciml_core.registry.folders import dataset_folder
+from matsciml_data_emt import __version__
+from matsciml_data_emt.config import EMTConfig
+from matsciml_data_emt.labels import LICENCE, REFERENCES, SOURCE, TARGETS
+
+
+class EMTAlloys(StoreDataset):
+    """Molecular dynamics of fcc alloys with energies, forces and stress by a toy potential.
+
+    The first use generates the crystals (about a minute for the default) and keeps them as a
+    store; the folder's name follows from the settings, so that other settings make other data.
+
+    Args:
+        config: Which alloys to move, and how.
+
+    Raises:
+        DataError: The data cannot be kept in the folder.
+    """
+
+    def __init__(self, config: EMTConfig | None = None) -> None:
+        """Generate the data where it is not there yet, and open it."""
+        settings = EMTConfig() if config is None else config
+        super().__init__(prepare(settings), settings)
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """``trajectory`` keeps each trajectory in one part; ``random`` divides them."""
+        return ("trajectory", "random")
+
+    def split(self, name: str | None = None, seed: int = 0) -> Split:
+        """Return a split 80/10/10.
+
+        Frames of one trajectory resemble each other, so that ``random`` tests memory.
+        """
+        if self._check_split_name(name) == "random":
+            return super().split("random", seed)
+        settings = cast("EMTConfig", self.config)
+        return _by_trajectory(self.ids, settings.trajectories, seed)
+
+
+def _by_trajectory(ids: list[str], trajectories: int, seed: int) -> Split:
+    """Divide the trajectories at random, at least one for each part."""
+    names = [f"t{number:04d}" for number in range(trajectories)]
+    chosen = stratified_split(names, [""] * trajectories, by="nothing", seed=seed)
+    part_of = {name: part for part, members in chosen.parts.items() for name in members}
+    parts: dict[str, list[str]] = {part: [] for part in chosen.parts}
+    for one in sorted(ids):
+        parts[part_of[one.partition("-")[0]]].append(one)
+    return Split(
+        algorithm="random, by trajectory",
+        seed=seed,
+        parts={part: tuple(members) for part, members in parts.items()},
+    )
+
+
+def prepare(settings: EMTConfig) -> Path:
+    """Return the folder of the store, generating it where it is not there yet.
+
+    Raises:
+        DataError: The folder cannot be written.
+    """
+    parent = Path(settings.folder) if settings.folder else dataset_folder("emt")
+    folder = parent / _name(settings)
+    if not (folder / INDEX_FILE).is_file():
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            # The processes of a distributed run want the same data: one makes it, others wait.
+            with FileLock(f"{folder}.lock"):
+                _generate(folder, settings)
+        except OSError as error:
+            raise DataError(
+                f"The generated crystals cannot be kept in '{parent}' ({error.strerror}); name "
+                "another folder with --set dataset.folder=FOLDER, or set MATSCIML_DATA."
+            ) from error
+    return folder
+
+
+def _name(settings: EMTConfig) -> str:
+    """Return a name that every setting decides, but for the folder itself."""
+    identity = {"version": __version__, **settings.model_dump(mode="json", exclude={"folder"})}
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return f"{'-'.join(settings.metals).lower()}-{digest[:12]}"
+
+
+def _generate(folder: Path, settings: EMTConfig) -> None:
+    from matsciml_data_emt.dynamics import generate  # noqa: PLC0415 - ASE, only where needed
+
+    if (folder / INDEX_FILE).is_file():
+        return
+    total = settings.trajectories * settings.frames
+    print(f"Generating {total:,} crystals of a toy alloy in '{folder}'.", file=sys.stderr)
+    release = f"plugin {__version__}, settings {folder.name}"
+    ingest(
+        from_iterable(lambda: generate(settings)),
+        folder,
+        targets=TARGETS,
+        provenance=Provenance(
+            source=SOURCE, release=release, licence=LICENCE, references=REFERENCES
+        ),
+        fingerprint=folder.name,
+        total=total,
+    )

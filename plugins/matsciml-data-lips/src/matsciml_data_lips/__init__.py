@@ -1,0 +1,3 @@
+"""The LiPS dataset."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,96 @@
+"""LiPS as a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filelock import FileLock
+
+from matsciml_core.data import Split, StoreDataset, random_split
+from matsciml_core.data.fetch.locations import note_store
+from matsciml_core.data.ingestion import ingest
+from matsciml_core.data.store import INDEX_FILE
+from matsciml_core.errors import DataError
+from matsciml_core.registry.folders import dataset_folder
+from matsciml_data_lips.config import LiPSConfig
+from matsciml_data_lips.inventory import NAME, known_stores, split_sizes
+from matsciml_data_lips.labels import FRACTIONS
+
+
+class LiPS(StoreDataset):
+    """Frames of a molecular dynamics simulation of Li27 P12 S44 with energies and forces.
+
+    Args:
+        config: Where the frames come from.
+
+    Raises:
+        DataError: There is no data, or the file is not of LiPS.
+        UnitError: Energies or forces are not in eV and eV/Å.
+    """
+
+    def __init__(self, config: LiPSConfig | None = None) -> None:
+        """Find the store, or make it of the file that was named."""
+        settings = LiPSConfig() if config is None else config
+        super().__init__(locate(settings.path), settings)
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """``blocked`` divides the trajectory in time; ``random`` is what was published."""
+        return ("blocked", "random")
+
+    def split(self, name: str | None = None, seed: int = 0) -> Split:
+        """Return a split 70/20/10.
+
+        ``blocked``: the first frames train, the next validate, the last test (``seed`` has no
+        effect). ``random``: frames a few femtoseconds apart are nearly the same, and land in
+        different parts.
+        """
+        if self._check_split_name(name) == "random":
+            return random_split(self.ids, fractions=FRACTIONS, seed=seed)
+        ids = sorted(self.ids)
+        train, validation, _ = split_sizes(len(ids))
+        parts = {
+            "train": tuple(ids[:train]),
+            "validation": tuple(ids[train : train + validation]),
+            "test": tuple(ids[train + validation :]),
+        }
+        return Split(algorithm="blocked in time", seed=None, parts=parts)
+
+
+def locate(path: str | None) -> Path:
+    """Return the store to read, made of a local file where one is named.
+
+    Raises:
+        DataError: There is no data, or the file is not of LiPS.
+    """
+    if path is not None:
+        return _from_file(Path(path).expanduser())
+    stores = known_stores()
+    if stores:
+        return stores[0]
+    raise DataError(
+        "There is no LiPS data on this machine; name a file with --set dataset.path=lips.xyz (from "
+        "https://doi.org/10.24435/materialscloud:s0-5n, or an LMDB of the Open MatSciML Toolkit)."
+    )
+
+
+def _from_file(path: Path) -> Path:
+    from matsciml_data_lips.readers import read  # noqa: PLC0415 - ASE, only where needed
+
+    if (path / INDEX_FILE).is_file():
+        return path
+    conversion = read(path)
+    folder = dataset_folder(NAME) / f"local-{conversion.fingerprint[:12]}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):  # of several processes one converts, the others wait
+        ingest(
+            conversion.source,
+            folder,
+            targets=conversion.targets,
+            provenance=conversion.provenance,
+            fingerprint=conversion.fingerprint,
+            label="LiPS frames",
+            total=conversion.total,
+        )
+        note_store(NAME, f"local/{path.name}", folder)
+    return folder

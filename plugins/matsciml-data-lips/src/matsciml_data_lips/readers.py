@@ -1,0 +1,152 @@
+"""From a local file to LiPS crystals, with a check that energies and forces are in eV and eV/Å."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from matsciml_core import Crystal
+from matsciml_core.data.ingestion import Conversion, fingerprint_of
+from matsciml_core.data.legacy_lmdb import count_records, legacy_files, legacy_records
+from matsciml_core.errors import DataError, UnitError
+from matsciml_core.interfaces.dataset import Provenance
+from matsciml_data_lips.labels import LICENCE, REFERENCES, SOURCE, TARGETS
+
+ENERGY_PER_ATOM = (-5.0, -3.5)
+"""Where the energies of all frames lie, eV/atom; the mean is −4.31, and the spread 0.007."""
+LARGEST_FORCE = 50.0
+"""No atom of a sound frame feels more, eV/Å; the mean component is 0.44."""
+XYZ_SUFFIXES = (".xyz", ".extxyz")
+
+
+def read(path: Path) -> Conversion:
+    """Understand a file by its name.
+
+    Raises:
+        DataError: Nothing is there, or it is of neither kind.
+    """
+    if not path.exists():
+        raise DataError(f"'{path}' does not exist; name a file of LiPS, see 'matsciml info'.")
+    return read_extended_xyz(path) if path.suffix.lower() in XYZ_SUFFIXES else read_toolkit(path)
+
+
+def read_toolkit(path: Path) -> Conversion:
+    """Understand an LMDB of the Open MatSciML Toolkit; its pickles are read as plain data only.
+
+    Raises:
+        DataError: It is no LMDB, or damaged.
+    """
+    files = legacy_files(path)
+    source = partial(_toolkit_crystals, files)
+    return _conversion(path, source, "toolkit LMDB", count_records(files))
+
+
+def read_extended_xyz(path: Path) -> Conversion:
+    """Understand an extended XYZ file, with ``energy`` and ``forces`` of each frame."""
+    return _conversion(path, partial(_xyz_crystals, path), "extended XYZ", None)
+
+
+def crystal_of(name: str, frame: Mapping[str, Any], where: str) -> Crystal:
+    """Return a frame as a crystal.
+
+    Args:
+        name: Its id.
+        frame: ``atomic_numbers``, ``positions`` (Å), ``cell`` (Å), ``energy`` and ``forces``.
+        where: What is read, for messages.
+
+    Raises:
+        UnitError: Energy or forces cannot be in eV and eV/Å.
+    """
+    numbers, forces = np.asarray(frame["atomic_numbers"]), np.asarray(frame["forces"], np.float64)
+    energy = float(frame["energy"])
+    low, high = ENERGY_PER_ATOM
+    if not low < energy / len(numbers) < high:
+        raise UnitError(
+            f"Label 'energy' of {where} is {energy:g} for {len(numbers)} atoms, which cannot be a "
+            f"total energy of LiPS in eV ({low * len(numbers):.0f} to {high * len(numbers):.0f}); "
+            "convert it to eV per cell."
+        )
+    largest = float(np.abs(forces).max(initial=0.0))
+    if largest > LARGEST_FORCE:
+        raise UnitError(
+            f"Label 'forces' of {where} has a component of {largest:g}, which cannot be in eV/Å; "
+            "convert the forces to eV/Å."
+        )
+    return Crystal(
+        id=name,
+        atomic_numbers=numbers,
+        positions=np.asarray(frame["positions"]),
+        cell=np.asarray(frame["cell"]),
+        labels={"energy": energy, "forces": forces},
+    )
+
+
+def _conversion(path: Path, source: Any, form: str, total: int | None) -> Conversion:
+    return Conversion(
+        source=source,
+        targets=TARGETS,
+        provenance=Provenance(
+            source=SOURCE,
+            release=f"local {form} '{path.name}'",
+            licence=LICENCE,
+            references=REFERENCES,
+        ),
+        fingerprint=fingerprint_of([path]),
+        summary=f"LiPS frames from the {form} '{path.name}'.",
+        total=total,
+    )
+
+
+def _toolkit_crystals(files: list[Path], start: int) -> Iterator[Crystal]:
+    for key, record in legacy_records(files, start=start):
+        where = f"record {key}"
+        try:
+            frame = {
+                "atomic_numbers": record["atomic_numbers"],
+                "positions": record["pos"],
+                "cell": record["cell"],
+                "energy": record["energy"],
+                "forces": record["force"],
+            }
+        except (KeyError, TypeError, IndexError) as error:
+            raise DataError(
+                f"Record {key} of '{files[0]}' is no LiPS frame ({error} is missing); name an LMDB "
+                "of the LiPS dataset."
+            ) from error
+        yield crystal_of(f"lips-{_padded(key)}", frame, where)
+
+
+def _padded(key: str) -> str:
+    folder, separator, number = key.rpartition("/")
+    return f"{folder}{separator}{int(number):06d}"
+
+
+def _xyz_crystals(path: Path, start: int) -> Iterator[Crystal]:
+    from ase.io import iread  # noqa: PLC0415 - only where XYZ is read
+
+    number = start
+    try:
+        for atoms in islice(iread(str(path), index=":", format="extxyz"), start, None):
+            # What the file has: get_forces() would set those of fixed atoms to zero.
+            results = {} if atoms.calc is None else atoms.calc.results
+            frame = {
+                "atomic_numbers": atoms.numbers,
+                "positions": atoms.positions,
+                "cell": atoms.cell.array,
+                "energy": results["energy"],
+                "forces": results["forces"],
+            }
+            yield crystal_of(f"lips-{number:06d}", frame, f"frame {number}")
+            number += 1
+    except UnitError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"Frame {number} of '{path}' cannot be read ({type(error).__name__}: {error}); it "
+            "needs energy and forces in extended XYZ."
+        ) from error

@@ -1,0 +1,257 @@
+"""The head: constants, units, masks, derivatives and learning."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from matsciml_core import Crystal, CrystalBatch, TargetInfo, with_gradients
+from matsciml_core.data import attach_neighbours
+from matsciml_core.errors import ConfigError, DataError, UnitError
+from matsciml_core.testing.examples import ExampleEncoder
+from matsciml_head_forces.config import EnergyForcesConfig
+from matsciml_head_forces.derivatives import derivatives
+from matsciml_head_forces.head import EnergyForcesHead
+
+ENERGY = TargetInfo(name="energy", kind="energy", unit="eV")
+FORCES = TargetInfo(name="forces", kind="forces", unit="eV/Å", per_atom=True)
+STRESS = TargetInfo(name="stress", kind="stress", unit="eV/Å³")
+ALL = (ENERGY, FORCES, STRESS)
+
+
+def crystal(name, seed, *, without=()):
+    random = np.random.default_rng(seed)
+    labels = {
+        "energy": -8.0 + random.normal(),
+        "forces": random.normal(size=(2, 3)),
+        "stress": 0.1 * random.normal(size=(3, 3)),
+    }
+    return Crystal(
+        id=name,
+        atomic_numbers=[29, 79],
+        positions=[[0, 0, 0], [1.9 + 0.1 * random.normal(), 2.0, 1.8]],
+        cell=3.9 * np.eye(3),
+        labels={key: value for key, value in labels.items() if key not in without},
+    )
+
+
+def batch_of(*crystals, targets=ALL):
+    return CrystalBatch.from_crystals(crystals, targets)
+
+
+def head_for(targets=ALL, width=16, **settings):
+    torch.manual_seed(0)
+    return EnergyForcesHead(targets, width, width, EnergyForcesConfig(**settings)).double()
+
+
+def ready(batch, head, encoder):
+    batch = attach_neighbours(batch, encoder.neighbours)
+    return with_gradients(batch, [head])
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    torch.manual_seed(0)
+    return ExampleEncoder().double()
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return batch_of(*(crystal(str(k), k) for k in range(6)))
+
+
+class TestConstants:
+    def test_forces_set_the_scale_where_they_are_trained(self, batch):
+        head = head_for()
+        head.fit([batch])
+        assert head.std == pytest.approx(batch.targets["forces"].square().mean().sqrt())
+
+    def test_energies_set_it_where_they_are_alone_or_asked_for(self, batch):
+        per_atom = batch.targets["energy"] / 2
+        for head in (head_for([ENERGY]), head_for(scale="energy")):
+            head.fit([batch])
+            assert head.std == pytest.approx(per_atom.std(correction=0))
+
+    def test_forces_alone_need_no_energy(self, batch):
+        head = head_for([FORCES])
+        head.fit([batch])
+        assert head.std > 0
+        assert not head.references.any()
+
+    def test_forces_and_energies_share_one_scale(self, batch):
+        head = head_for()
+        head.fit([batch])
+        target = head.normalise(batch)
+        torch.testing.assert_close(target["forces"] * head.std, batch.targets["forces"])
+        energy = (target["energy"] * head.std + head.mean) * 2 + head.references[[29, 79]].sum()
+        torch.testing.assert_close(energy, batch.targets["energy"])
+
+    def test_the_same_energy_everywhere_is_refused(self):
+        same = [replace(crystal(str(k), k), labels={"energy": -8.0}) for k in range(3)]
+        with pytest.raises(DataError, match="'energy' has no spread beyond"):
+            head_for([ENERGY]).fit([batch_of(*same, targets=[ENERGY])])
+
+    def test_a_split_without_forces_is_refused(self):
+        bare = batch_of(*(crystal(str(k), k, without=("forces",)) for k in range(3)))
+        with pytest.raises(DataError, match=r"No crystal .* label 'forces'"):
+            head_for().fit([bare])
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("info", "unit"), [(ENERGY, "eV/atom"), (ENERGY, "K"), (FORCES, "eV"), (STRESS, "GPa")]
+    )
+    def test_other_units_name_the_label(self, info, unit):
+        with pytest.raises(UnitError, match=f"Label '{info.name}' is in {unit}"):
+            head_for([replace(info, unit=unit)])
+
+    @pytest.mark.parametrize("unit", ["hartree", "meV"])
+    def test_units_that_the_project_does_not_know_name_the_label(self, unit):
+        with pytest.raises(UnitError, match=f"Label 'energy' has the unit '{unit}'"):
+            replace(ENERGY, unit=unit)
+
+    def test_two_energies_are_refused(self):
+        with pytest.raises(ConfigError, match="at most one energy"):
+            head_for([ENERGY, replace(ENERGY, name="other")])
+
+    def test_positions_without_gradients_are_refused(self, batch, encoder):
+        bare = attach_neighbours(batch, encoder.neighbours)
+        head = head_for()
+        with pytest.raises(ConfigError, match="with_gradients"):
+            head(encoder(bare), bare)
+
+
+class TestMasks:
+    @pytest.mark.parametrize("absurd", [1e30, -1e30, 0.0, float("nan")])
+    def test_masked_labels_do_not_matter_however_absurd(self, batch, encoder, absurd):
+        head = head_for()
+        head.fit([batch])
+        holed = batch_of(
+            crystal("0", 0),
+            crystal("1", 1, without=("energy",)),
+            crystal("2", 2, without=("forces", "stress")),
+            crystal("3", 3),
+        )
+        seen = ready(holed, head, encoder)
+        prediction = head(encoder(seen), seen)
+        target, mask = head.normalise(holed), head.mask(holed)
+        filled = {name: torch.where(mask[name], value, absurd) for name, value in target.items()}
+        expected = head.loss(prediction, target, mask)
+        torch.testing.assert_close(head.loss(prediction, filled, mask), expected)
+        assert expected.isfinite()
+
+    def test_an_absurd_masked_label_changes_no_parameter_gradient(self, batch, encoder):
+        head = head_for().train()
+        head.fit([batch])
+        gradients = []
+        for absurd in (float("nan"), 1e25):
+            labels = batch.targets["forces"].clone()
+            labels[4:7] = float("nan")
+            holed = replace(batch, targets={**batch.targets, "forces": labels})
+            mask = head.mask(holed)
+            seen = ready(holed, head, encoder)
+            prediction = head(encoder(seen), seen)
+            target = head.normalise(holed)
+            target["forces"] = torch.where(mask["forces"], target["forces"], absurd)
+            loss = head.loss(prediction, target, mask)
+            gradients.append(torch.autograd.grad(loss, list(head.parameters())))
+        for one, other in zip(*gradients, strict=True):
+            torch.testing.assert_close(one, other)
+
+    def test_a_force_with_a_missing_component_is_missing(self, batch):
+        head = head_for()
+        labels = batch.targets["forces"].clone()
+        labels[3, 1] = float("nan")
+        holed = replace(batch, targets={**batch.targets, "forces": labels})
+        assert head.mask(holed)["forces"][3].tolist() == [False] * 3
+        assert head.mask(holed)["forces"].sum() == 33
+
+    def test_a_batch_that_carries_no_forces_trains_on_the_energy_alone(self, batch, encoder):
+        head = head_for([ENERGY, FORCES])
+        head.fit([batch])
+        bare = replace(batch, targets={"energy": batch.targets["energy"]})
+        seen = ready(bare, head, encoder)
+        prediction = head(encoder(seen), seen)
+        loss = head.loss(prediction, head.normalise(bare), head.mask(bare))
+        error = (prediction["energy"] - head.normalise(bare)["energy"]).abs().mean()
+        torch.testing.assert_close(loss, error / 11)
+
+
+class TestDerivatives:
+    def test_stress_of_a_known_energy(self):
+        # E = c · V: the stress is c times the unit matrix, positive since stretching costs energy.
+        batch = with_gradients(batch_of(crystal("a", 0)), [head_for()])
+        energy = 0.3 * torch.linalg.det(batch.cell)
+        forces, stress = derivatives(energy, batch, create_graph=False, stress=True)
+        torch.testing.assert_close(stress[0], 0.3 * torch.eye(3, dtype=torch.float64))
+        assert not forces.any()
+
+    def test_forces_pull_back(self):
+        batch = with_gradients(batch_of(crystal("a", 0)), [head_for([FORCES])])
+        energy = 0.5 * batch.positions.square().sum().reshape(1)
+        forces, stress = derivatives(energy, batch, create_graph=False, stress=False)
+        torch.testing.assert_close(forces, -batch.positions.detach())
+        assert stress is None
+
+    def test_forces_of_a_crystal_sum_to_zero(self, batch, encoder):
+        head = head_for()
+        head.fit([batch])
+        seen = ready(batch, head, encoder)
+        forces = head(encoder(seen), seen)["forces"].detach()
+        assert forces.abs().max() > 1e-4
+        sums = torch.zeros(6, 3, dtype=torch.float64).index_add(0, batch.crystal_index, forces)
+        assert sums.abs().max() < 1e-12
+
+    def test_only_stress_needs_the_cell(self):
+        assert head_for().needs_cell_gradient
+        assert not head_for([ENERGY, FORCES]).needs_cell_gradient
+        assert not head_for([ENERGY]).needs_position_gradient
+
+
+def test_forces_are_learnt_from_a_handful_of_crystals(encoder):
+    torch.manual_seed(3)
+    teacher = head_for(hidden=(8,))
+    pupil = head_for([ENERGY, FORCES])
+    crystals = batch_of(*(crystal(str(k), k) for k in range(8)), targets=[])
+    seen = ready(crystals, teacher, encoder)
+    taught = teacher(encoder(seen), seen)
+    labels = {"energy": 2 * taught["energy"].detach(), "forces": taught["forces"].detach()}
+    batch = replace(
+        attach_neighbours(crystals, encoder.neighbours),
+        targets=labels,
+        target_info={"energy": ENERGY, "forces": FORCES},
+    )
+    pupil.fit([batch])
+    pupil.train()
+    optimiser = torch.optim.Adam(pupil.parameters(), lr=1e-2)
+    for _ in range(150):
+        seen = with_gradients(batch, [pupil])
+        prediction = pupil(encoder(seen), seen)
+        loss = pupil.loss(prediction, pupil.normalise(seen), pupil.mask(seen))
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+    forces = pupil.to_physical(prediction, seen)["forces"].detach()
+    error = (forces - labels["forces"]).abs().mean()
+    assert error < 0.2 * labels["forces"].abs().mean()
+
+
+def test_trivial_predictors(batch):
+    head = head_for()
+    head.fit([batch])
+    found = head.trivial_predictions(batch)
+    assert found.keys() == {"mean", "composition", "zero"}
+    mean = batch.targets["energy"].mean()
+    torch.testing.assert_close(found["mean"]["energy"], mean.expand(6))
+    torch.testing.assert_close(found["composition"]["energy"], mean.expand(6))
+    assert not found["zero"]["forces"].any()
+    torch.testing.assert_close(found["mean"]["stress"][0], batch.targets["stress"].mean(0))
+
+
+def test_cosine_leaves_out_atoms_without_a_force(batch):
+    metric = head_for().metrics()["forces"]["cosine"]
+    labels = torch.tensor([[1.0, 0, 0], [0, 0, 0], [0, 2.0, 0]])
+    predicted = torch.tensor([[2.0, 0, 0], [5.0, 5, 5], [0, 0, 1.0]])
+    metric.update(predicted.flatten(), labels.flatten())
+    assert metric.compute().item() == pytest.approx(0.5)

@@ -1,0 +1,3 @@
+"""The sum of the tasks' losses."""
+
+__version__ = "0.1.0"

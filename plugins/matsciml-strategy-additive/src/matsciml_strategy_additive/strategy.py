@@ -1,0 +1,81 @@
+"""The strategy ``additive``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from matsciml_core import Strategy, Task
+from matsciml_core.errors import ConfigError, did_you_mean
+from matsciml_strategy_additive.config import AdditiveConfig
+
+
+class Additive(Strategy):
+    """Every parameter receives ∇ Σ_t w_t L_t; a task without a label in a step drops out of it.
+
+    With learned weights the sum is that of Kendall, Gal and Cipolla (2018), eqs. (7) and (10),
+    with v_t = ln σ_t²: a task adds w_t L_t e^{−v_t} / 2 + v_t / 2 for regression, and
+    w_t L_t e^{−v_t} + v_t / 2 for classification. Deviations: any loss stands in for the squared
+    error; v starts where each task's factor is 1, so that training starts as the plain sum; a
+    single task keeps its plain loss, since there is nothing to weigh it against.
+    """
+
+    log_variance: nn.Parameter
+    """v_t, ``(tasks,)``, dimensionless; only with learned weights."""
+
+    def __init__(self, config: AdditiveConfig | None = None) -> None:
+        """Keep the settings."""
+        super().__init__(config)
+        self.settings = config or AdditiveConfig()
+        self._weights: dict[str, float] = {}
+        self._places: dict[str, int] = {}
+        self._halves: dict[str, float] = {}
+
+    def validate(self, tasks: Sequence[Task]) -> None:
+        """Refuse a weight that belongs to no task: it would be without effect, silently.
+
+        Raises:
+            ConfigError: There is such a weight.
+        """
+        known = {name for task in tasks for name in (task.key, _label(task))}
+        for name in self.settings.weights:
+            if name not in known:
+                raise ConfigError(
+                    f"'strategy.weights' names '{name}', which is no task of this run."
+                    f"{did_you_mean(name, known)} Tasks: {', '.join(task.key for task in tasks)}."
+                )
+
+    def setup(self, tasks: Sequence[Task]) -> None:
+        """Look up each task's weight, and make the learned ones."""
+        given = self.settings.weights
+        self._weights = {
+            task.key: given.get(task.key, given.get(_label(task), 1.0)) for task in tasks
+        }
+        if self.settings.weighting == "uncertainty" and len(tasks) > 1:
+            self._places = {task.key: number for number, task in enumerate(tasks)}
+            self._halves = {task.key: 1.0 if _classifies(task) else 0.5 for task in tasks}
+            start = [math.log(self._halves[task.key]) for task in tasks]
+            self.log_variance = nn.Parameter(torch.tensor(start))
+
+    def combine(self, losses: Mapping[str, Tensor]) -> Tensor:
+        """Return the weighted sum of the losses."""
+        # Sorted: sums of floating-point numbers depend on their order, and runs must not.
+        return torch.stack([self._term(key, losses[key]) for key in sorted(losses)]).sum()
+
+    def _term(self, key: str, loss: Tensor) -> Tensor:
+        weighted = self._weights.get(key, 1.0) * loss
+        if key not in self._places:
+            return weighted
+        log_variance = self.log_variance[self._places[key]]
+        return self._halves[key] * torch.exp(-log_variance) * weighted + 0.5 * log_variance
+
+
+def _label(task: Task) -> str:
+    return task.key.removeprefix(f"{task.dataset}/")
+
+
+def _classifies(task: Task) -> bool:
+    return all(info.is_class for info in task.head.targets)
