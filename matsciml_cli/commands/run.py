@@ -12,6 +12,10 @@ from matsciml_cli._completion import complete_names
 from matsciml_cli._state import registry_of
 
 
+_INSPECTED = 10
+"""Steps between two looks at the gradients with ``--inspect-gradients``."""
+
+
 def run(
     context: typer.Context,
     dataset: Annotated[
@@ -52,6 +56,12 @@ def run(
     batch_size: Annotated[int | None, typer.Option(help="Most crystals in a batch.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and dropout.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = None,
+    inspect_gradients: Annotated[
+        bool,
+        typer.Option(
+            "--inspect-gradients", help="Record every tenth step how tasks pull against each other."
+        ),
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Parent of the run folder.")
     ] = None,
@@ -60,7 +70,13 @@ def run(
     ] = None,
 ) -> None:
     """Train an encoder on a dataset, test it, and write a report."""
-    training = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "device": device}
+    training = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "seed": seed,
+        "device": device,
+        "inspect_gradients": _INSPECTED if inspect_gradients else None,
+    }
     flags = {
         "datasets": dataset,
         "encoder": encoder,

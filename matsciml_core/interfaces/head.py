@@ -102,6 +102,9 @@ class TaskHead(nn.Module, ABC):
     def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
         """Return the mean loss over the labelled entries, a scalar.
 
+        The terms of several targets are added, each a mean over its own labels: distributed
+        training weighs every term by the labels that each process had.
+
         Args:
             prediction: What ``forward`` returned.
             target: What ``normalise`` returned.

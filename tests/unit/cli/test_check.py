@@ -92,7 +92,7 @@ def test_a_good_component(matsciml):
         "wrong",
     ]
     assert len(lines) == len(CHECKS["encoder"]) + 2
-    assert re.fullmatch(r"encoder good: 3\d passed, 0 failed, [01] skipped", lines[-1])
+    assert re.fullmatch(r"encoder good: 3\d passed, 0 failed, [12] skipped", lines[-1])
     rotation = next(line for line in lines if " rotation " in line)
     assert rotation.startswith("✓  rotation")
     assert "≤ 1e-09" in rotation
@@ -176,7 +176,7 @@ class TestUserErrors:
     def test_the_kind_settles_an_ambiguous_name(self, matsciml):
         code, out, _ = matsciml("both", "--kind", "strategy")
         assert code == 0
-        assert out.splitlines()[-1].startswith("strategy both: 14 passed")
+        assert out.splitlines()[-1].startswith("strategy both: 15 passed")
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_on_a_terminal_the_current_check_is_shown(matsciml, monkeypatch):
     code, out, _ = matsciml("both", "--kind", "strategy")
     assert code == 0
     assert "single-task" in out
-    assert "strategy both: 14 passed" in out
+    assert "strategy both: 15 passed" in out
 
 
 def test_help_imports_no_torch():

@@ -111,8 +111,7 @@ def reduced(batch: CrystalBatch) -> CrystalBatch:
     """Say that the batch has edges into symmetry-distinct atoms only."""
     orbits = Orbits.trivial(batch.num_atoms)
     unit = AsymmetricUnit.from_orbits(
-        orbits.representative,
-        orbits.rotation.copy(),
+        orbits,
         batch.cell,
         batch.crystal_index,
         batch.atoms_per_crystal,

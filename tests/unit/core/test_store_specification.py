@@ -14,8 +14,9 @@ import lmdb
 import numpy as np
 import pytest
 
-from matsciml_core.data import CrystalStore, CrystalStoreWriter
+from matsciml_core.data import CrystalStore, CrystalStoreWriter, write_symmetry
 from matsciml_core.data._layout import RecordLayout
+from matsciml_core.data.symmetry import orbits_of
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
@@ -114,16 +115,46 @@ def test_the_program_reads_what_the_project_reads(
             np.testing.assert_array_equal(stored, expected.numpy())
 
 
-def test_the_index_has_the_keys_of_the_page_and_no_others(store: CrystalStore) -> None:
+@pytest.fixture
+def with_symmetry(store: CrystalStore, tmp_path: Path) -> Path:
+    """A copy of the store, with the symmetry of its crystals."""
+    folder = Path(shutil.copytree(store.folder, tmp_path / "copy"))
+    write_symmetry(folder)
+    return folder
+
+
+def test_the_symmetry_file_is_as_the_page_says(with_symmetry: Path) -> None:
+    entry = json.loads((with_symmetry / "index.json").read_text(encoding="utf-8"))["symmetry"]
+    data = (with_symmetry / entry["file"]).read_bytes()
+    assert hashlib.sha256(data).hexdigest() == entry["sha256"]
+    crystals, atoms = entry["crystals"], entry["atoms"]
+    offsets = np.frombuffer(data, "<u8", crystals + 1)
+    places = np.frombuffer(data, "<u4", atoms, 8 * (crystals + 1))
+    start = 8 * (crystals + 1) + 4 * atoms
+    operations = np.frombuffer(data, "i1", 9 * atoms, start).reshape(-1, 3, 3)
+    sums = np.frombuffer(data, "<i2", 9 * atoms, start + 9 * atoms).reshape(-1, 3, 3)
+    orders = np.frombuffer(data, "<i2", atoms, start + 27 * atoms)
+    assert len(data) == start + 29 * atoms
+    for k, crystal in enumerate(CrystalStore(with_symmetry).read(range(crystals)).crystals()):
+        part = slice(int(offsets[k]), int(offsets[k + 1]))
+        found = orbits_of(crystal, entry["symprec"])
+        assert np.array_equal(places[part], found.representative)
+        assert np.array_equal(operations[part], found.rotation)
+        assert np.array_equal(sums[part], found.site_sum)
+        assert np.array_equal(orders[part], found.site_order)
+
+
+def test_the_index_has_the_keys_of_the_page_and_no_others(with_symmetry: Path) -> None:
     text = PAGE.read_text(encoding="utf-8")
-    index = json.loads((store.folder / "index.json").read_text(encoding="utf-8"))
+    index = json.loads((with_symmetry / "index.json").read_text(encoding="utf-8"))
     reference = {"key", "authors", "title", "venue", "year", "doi"}
     shard, meta, target = index["shards"][0], index["meta"], index["meta"]["targets"][0]
     named = set(re.findall(r"`([a-z_]+)`", text))
-    assert {*index, *shard, *meta, *target, *reference} <= named
+    symmetry = index["symmetry"]
+    assert {*index, *shard, *meta, *target, *reference, *symmetry} <= named
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", text, re.M)
     listed = set(re.findall(r"\w+", " ".join(rows)))
-    assert listed == {*index, *meta, *target}
+    assert listed == {*index, *meta, *target, *symmetry}
 
 
 def test_hash_keys_and_lengths_are_as_the_page_says(store: CrystalStore, folder: Path) -> None:
