@@ -8,7 +8,7 @@ with the same weights:
 - *plain*: concatenate, dense layers, scatter, on full graphs;
 - *full*: the project's encoder on full graphs;
 - *reduced*: the same on symmetry-distinct atoms, as a run trains;
-- *bfloat16*: the same under autocast;
+- *bfloat16*: the same under autocast, with ``--bfloat16``;
 - *end to end*: reduced, from the store through the loader.
 
 The machine's matrix-multiply peak is measured between them with a large float32 product. The
@@ -19,7 +19,7 @@ that is saved counts as speed.
 from __future__ import annotations
 
 import argparse
-import resource
+import math
 import statistics
 import subprocess
 import sys
@@ -53,6 +53,7 @@ PLAIN: dict[str, Callable[[Any], nn.Module]] = {
 }
 """The plain implementations, each made with the weights of an encoder."""
 WAYS = ("plain", "full", "reduced", "bfloat16", "end to end")
+RESET = Path("/proc/self/clear_refs")
 GEMM = 2048
 """Rows of the square matrices whose product is the peak."""
 
@@ -98,10 +99,14 @@ class Bench:
         preset: Its preset.
         crystals: How many crystals a pass trains on.
         batch_size: Crystals in a batch.
+        bfloat16: Whether to time that too.
     """
 
-    def __init__(self, name: str, preset: str, crystals: int, batch_size: int) -> None:
+    def __init__(
+        self, name: str, preset: str, crystals: int, batch_size: int, *, bfloat16: bool = False
+    ) -> None:
         """Build the encoder, its plain counterpart, and the batches."""
+        self.bfloat16 = bfloat16
         registry = build_registry()
         spec = registry.get("encoder", name)
         options = {"preset": preset, "cutoff": CUTOFF}
@@ -139,11 +144,14 @@ class Bench:
         reduced = "reduced" if self.can_reduce else "full"
         found = {
             "full": lambda: self._pass(self.encoder, self.batches["full"]),
-            "bfloat16": lambda: self._pass(self.encoder, self.batches[reduced], bfloat16=True),
             "end to end": lambda: self._pass(
                 self.encoder, (self.sources[reduced][places] for places in self.places)
             ),
         }
+        if self.bfloat16:
+            found["bfloat16"] = lambda: self._pass(
+                self.encoder, self.batches[reduced], bfloat16=True
+            )
         if self.can_reduce:
             found["reduced"] = lambda: self._pass(self.encoder, self.batches["reduced"])
         if self.plain is not None:
@@ -180,6 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--crystals", type=int, default=256)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--bfloat16", action="store_true", help="time autocast as well")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, help="write the tables to this file as well")
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
@@ -193,7 +202,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.preset is None or preset in options.preset
     ]
     if options.memory_of:
-        print(memory(Bench(*chosen[0], options.crystals, options.batch_size), options.memory_of))
+        bench = Bench(*chosen[0], options.crystals, options.batch_size, bfloat16=True)
+        print(memory(bench, options.memory_of))
         return
     results = []
     for name, preset in chosen:
@@ -205,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measure(name: str, preset: str, options: argparse.Namespace) -> Result:
     """Time all ways of one encoder in turns."""
-    bench = Bench(name, preset, options.crystals, options.batch_size)
+    bench = Bench(name, preset, options.crystals, options.batch_size, bfloat16=options.bfloat16)
     result = Result(
         encoder=name,
         preset=preset,
@@ -243,10 +253,13 @@ def gemm_peak() -> float:
 
 
 def memory(bench: Bench, way: str) -> float:
-    """Return by how much one pass raises the largest resident memory, MiB."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Return by how much one pass raises the largest resident memory, MiB; NaN but on Linux."""
+    if not RESET.exists():
+        return math.nan
+    RESET.write_text("5")  # the largest size so far is forgotten
+    before = _largest_resident()
     bench.ways()[way]()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return _largest_resident() - before
 
 
 def report(results: Sequence[Result], options: argparse.Namespace) -> str:
@@ -351,6 +364,12 @@ def _source(
         cache=NeighbourCache(),
         orbits=orbits,
     )
+
+
+def _largest_resident() -> float:
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    (line,) = [line for line in lines if line.startswith("VmHWM:")]
+    return int(line.split()[1]) / 1024
 
 
 def _labelled(dataset: Any) -> np.ndarray[Any, Any]:

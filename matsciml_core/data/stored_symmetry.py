@@ -103,7 +103,7 @@ def write_symmetry(folder: str | os.PathLike[str], symprec: float = SYMPREC) -> 
         "symprec": symprec,
         "crystals": len(found),
         "atoms": int(offsets[-1]),
-        "sha256": hashlib.sha256(data).hexdigest(),
+        "content_hash": hashlib.sha256(data).hexdigest(),
     }
     index = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8")) | {"symmetry": entry}
     text = json.dumps(index, indent=1, ensure_ascii=False) + "\n"

@@ -126,7 +126,7 @@ def with_symmetry(store: CrystalStore, tmp_path: Path) -> Path:
 def test_the_symmetry_file_is_as_the_page_says(with_symmetry: Path) -> None:
     entry = json.loads((with_symmetry / "index.json").read_text(encoding="utf-8"))["symmetry"]
     data = (with_symmetry / entry["file"]).read_bytes()
-    assert hashlib.sha256(data).hexdigest() == entry["sha256"]
+    assert hashlib.sha256(data).hexdigest() == entry["content_hash"]
     crystals, atoms = entry["crystals"], entry["atoms"]
     offsets = np.frombuffer(data, "<u8", crystals + 1)
     places = np.frombuffer(data, "<u4", atoms, 8 * (crystals + 1))

@@ -197,7 +197,7 @@ class TestScorecard:
     def test_it_counts(self, scorecard):
         assert scorecard.passed
         assert scorecard.summary() == "15 passed, 0 failed, 1 skipped"
-        assert len(scorecard.of("passed")) == 14
+        assert len(scorecard.of("passed")) == 15
 
     def test_failures_and_warnings_are_told_apart(self, scorecard):
         rows = (*scorecard.rows, _row("failed"), _row("warning"))
