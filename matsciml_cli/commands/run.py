@@ -11,7 +11,6 @@ import typer
 from matsciml_cli._completion import complete_names
 from matsciml_cli._state import registry_of
 
-
 _INSPECTED = 10
 """Steps between two looks at the gradients with ``--inspect-gradients``."""
 

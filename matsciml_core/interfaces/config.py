@@ -50,7 +50,7 @@ class Config(BaseModel):
         values = dict(options)
         preset = values.pop("preset", next(iter(cls.presets), None))
         if preset is not None:
-            if preset not in cls.presets:
+            if not isinstance(preset, str) or preset not in cls.presets:
                 raise ConfigError(
                     f"'{where}.preset' is '{preset}', which does not exist."
                     f"{did_you_mean(str(preset), cls.presets)}"
