@@ -10,6 +10,7 @@ import typer
 
 from matsciml_cli._completion import complete_names
 from matsciml_cli._state import registry_of
+from matsciml_cli._threads import leave_room
 
 _INSPECTED = 10
 """Steps between two looks at the gradients with ``--inspect-gradients``."""
@@ -84,11 +85,7 @@ def run(
         "output": None if output is None else str(output),
         "training": {key: value for key, value in training.items() if value is not None},
     }
-    # GNU OpenMP's threads wait by spinning, which on two cores slows training ten times and more
-    # as soon as another process wants one of them; with a short spin it costs little. OpenMP reads
-    # this when torch is imported, and the user's own settings win.
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+    leave_room(os.environ)
     # The heavy imports come last, so that --help and whatever is misspelt are answered at once.
     from matsciml_cli import _request  # noqa: PLC0415 - imports pydantic
 
