@@ -9,21 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.interfaces.crystal_systems import crystal_system
 from matsciml_core.interfaces.dataset import Dataset
 
 SYMPREC = 0.1
 """Tolerance of the search for symmetry, Å; the Materials Project's."""
 _CHUNK = 1024
-_LAST_NUMBER = (
-    (2, "triclinic"),
-    (15, "monoclinic"),
-    (74, "orthorhombic"),
-    (142, "tetragonal"),
-    (167, "trigonal"),
-    (194, "hexagonal"),
-    (230, "cubic"),
-)
-"""Last space group of each crystal system."""
 
 
 def compositions(dataset: Dataset) -> list[str]:
@@ -33,7 +24,7 @@ def compositions(dataset: Dataset) -> list[str]:
 
 def crystal_systems(dataset: Dataset) -> list[str]:
     """Return the crystal system of each crystal, found with the tolerance ``SYMPREC``."""
-    return [_system(space_group(crystal)) for crystal in each_crystal(dataset)]
+    return [crystal_system(space_group(crystal)) for crystal in each_crystal(dataset)]
 
 
 def prototypes(dataset: Dataset) -> list[str]:
@@ -92,7 +83,3 @@ def _reduced(numbers: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.
 
 def _anonymous(numbers: NDArray[np.uint8]) -> str:
     return ":".join(map(str, sorted(_reduced(numbers)[1].tolist())))
-
-
-def _system(number: int) -> str:
-    return next(name for last, name in _LAST_NUMBER if number <= last)

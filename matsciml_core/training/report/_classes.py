@@ -8,22 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from matsciml_core.interfaces.crystal_systems import FIRST_SPACE_GROUPS
 from matsciml_core.training.report._files import Predictions
 from matsciml_core.training.report._numbers import ABSENT, counted, number, percent
 from matsciml_core.training.report._views import Fact, Table, facts
 
 SPACE_GROUPS = 230
 """Classes of a label of space groups; class k is the international number k + 1."""
-SYSTEMS = (
-    ("triclinic", 1),
-    ("monoclinic", 3),
-    ("orthorhombic", 16),
-    ("tetragonal", 75),
-    ("trigonal", 143),
-    ("hexagonal", 168),
-    ("cubic", 195),
-)
-"""Crystal systems with their first international number."""
 MOST = 12
 """Classes of a confusion matrix; rarer ones are put together."""
 
@@ -56,9 +47,9 @@ def confusion(values: Predictions, num_classes: int | None) -> Confusion:
     """
     labels, chosen = values.labels.astype(np.int64), values.predictions.astype(np.int64)
     if num_classes == SPACE_GROUPS:
-        starts = np.array([start for _, start in SYSTEMS])
+        starts = np.array(list(FIRST_SPACE_GROUPS.values()))
         place = np.searchsorted(starts, np.arange(1, SPACE_GROUPS + 1), side="right") - 1
-        names = [name for name, _ in SYSTEMS]
+        names = list(FIRST_SPACE_GROUPS)
         return _count(place[labels], place[chosen], names, "crystal systems")
     most = int(max(labels.max(), chosen.max(), (num_classes or 1) - 1)) + 1
     if most <= MOST:

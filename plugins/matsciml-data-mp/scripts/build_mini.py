@@ -28,6 +28,7 @@ from tables import Entry, Reading, read_tables
 from matsciml_core import Crystal, Provenance
 from matsciml_core.data import CrystalStoreWriter, stratified_split, write_symmetry
 from matsciml_core.data.store import remove_store
+from matsciml_core.interfaces import crystal_systems
 from matsciml_data_mp.references import LICENCE, REFERENCES, RELEASE, SOURCE
 from matsciml_data_mp.targets import TARGETS
 
@@ -37,16 +38,6 @@ SYMPREC = 0.1
 """Å, the tolerance of the Materials Project."""
 SAME_VOLUME = 0.03
 """Largest relative difference in volume per atom between two relaxations of one crystal."""
-CRYSTAL_SYSTEMS = (
-    (2, "triclinic"),
-    (15, "monoclinic"),
-    (74, "orthorhombic"),
-    (142, "tetragonal"),
-    (167, "trigonal"),
-    (194, "hexagonal"),
-    (230, "cubic"),
-)
-"""Largest space-group number of each system."""
 
 
 @dataclass(kw_only=True)
@@ -189,7 +180,7 @@ def crystal_system(crystal: Crystal) -> str:
     number = crystal.labels.get("space_group")
     if number is None:
         return "unknown"
-    return next(system for last, system in CRYSTAL_SYSTEMS if number < last)
+    return crystal_systems.crystal_system(int(number) + 1)  # the label counts from 0
 
 
 def describe(

@@ -13,9 +13,7 @@ from torchmetrics import Metric
 from torchmetrics.classification import BinaryAUROC, BinaryAveragePrecision, MulticlassAUROC
 from torchmetrics.utilities.data import dim_zero_cat
 
-CRYSTAL_SYSTEM_STARTS = (1, 3, 16, 75, 143, 168, 195)
-"""First international number of triclinic, monoclinic, orthorhombic, tetragonal, trigonal,
-hexagonal and cubic groups."""
+from matsciml_core.interfaces.crystal_systems import FIRST_SPACE_GROUPS
 
 
 class _Confusion(Metric):
@@ -76,7 +74,7 @@ class CrystalSystemAccuracy(Metric):
     def __init__(self) -> None:
         super().__init__()
         numbers = torch.arange(1, 231)
-        starts = torch.tensor(CRYSTAL_SYSTEM_STARTS[1:])
+        starts = torch.tensor(list(FIRST_SPACE_GROUPS.values())[1:])
         self.systems = torch.bucketize(numbers, starts, right=True)  # (groups,)
         self.add_state("right", torch.tensor(0), dist_reduce_fx="sum")
         self.add_state("total", torch.tensor(0), dist_reduce_fx="sum")
@@ -89,7 +87,7 @@ class CrystalSystemAccuracy(Metric):
             target: Class indices, ``(crystals,)``.
         """
         systems = self.systems.to(target.device)
-        sums = preds.new_zeros(len(preds), len(CRYSTAL_SYSTEM_STARTS))
+        sums = preds.new_zeros(len(preds), len(FIRST_SPACE_GROUPS))
         sums.index_add_(1, systems, preds)
         self.right += (sums.argmax(dim=1) == systems[target]).sum()
         self.total += len(target)
