@@ -8,8 +8,7 @@ import torch
 from e3nn import o3
 from torch import Tensor, nn
 
-from matsciml_core import CrystalBatch, Embedding, Encoder, Neighbourhood
-from matsciml_core.errors import ShapeError
+from matsciml_core import CrystalBatch, Embedding, Encoder, MessageGraph, Neighbourhood
 from matsciml_core.interfaces.segments import Segments, segment_mean
 from matsciml_model_nequip.config import NequIPConfig
 from matsciml_model_nequip.convolution import EdgeGeometry
@@ -133,19 +132,14 @@ class NequIP(Encoder):
         return before, x
 
     def _geometry(self, batch: CrystalBatch) -> EdgeGeometry:
-        if batch.edge_index is None or batch.edges_per_atom is None:
-            raise ShapeError(
-                "NequIP needs the batch's edge_index and edges_per_atom; call "
-                "matsciml_core.data.attach_neighbours(batch, encoder.neighbours) first."
-            )
+        graph = MessageGraph.of(batch)
         dtype = self.element_embedding.weight.dtype
         vectors = batch.edge_vectors()  # (edges, 3), Å
         distances = torch.linalg.vector_norm(vectors, dim=1)  # (edges,), Å
         directions = vectors / distances.unsqueeze(1)
-        source, target = batch.edge_index.unbind(0)
         return EdgeGeometry(
-            source=source,
-            incoming=Segments(target, batch.edges_per_atom),
+            source=graph.source,
+            incoming=graph.incoming,
             harmonics=self.harmonics(directions.to(dtype)),
             radial=self.radial(distances.to(dtype)),
         )
