@@ -5,7 +5,8 @@
 Each encoder trains with its default settings, through the same command as a user's, on formation
 energies of the Materials Project crystals. How many epochs fit into the time is found by a run of
 two epochs before, so that the learning-rate schedule ends when the time does. Writes
-``benchmarks/results/encoder_budget.md`` and a plot of error against time beside it.
+``benchmarks/results/encoder_budget.md`` and a plot of error against time beside it. Runs that
+``--keep`` kept are not repeated, so that the machine need not be quiet for all of them at once.
 """
 
 from __future__ import annotations
@@ -86,12 +87,13 @@ def train(encoder: str, seconds: float, folder: Path) -> Outcome:
 
 
 def run(encoder: str, epochs: int, output: Path) -> Outcome:
-    """Run the command line, and read what it wrote."""
+    """Run the command line, unless that was done before, and read what it wrote."""
     command = ["run", "--dataset", "mp", "--encoder", encoder, "--epochs", str(epochs)]
-    subprocess.run(
-        [sys.executable, "-m", "matsciml_cli", *command, "--output", str(output)], check=True
-    )
     latest = output / "latest"
+    if not (latest / "run.json").is_file():
+        subprocess.run(
+            [sys.executable, "-m", "matsciml_cli", *command, "--output", str(output)], check=True
+        )
     summary = json.loads((latest / "run.json").read_text(encoding="utf-8"))
     with (latest / "metrics.csv").open(encoding="utf-8") as stream:
         return Outcome(encoder, summary, list(csv.DictReader(stream)))

@@ -183,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--encoder", action="append", help="which; default: all with a preset")
+    parser.add_argument("--encoder", action="append", help="which; default: all with a plain way")
     parser.add_argument("--preset", action="append", help="which presets; default: all")
     parser.add_argument("--crystals", type=int, default=256)
     parser.add_argument("--batch-size", type=int, default=32)
@@ -194,10 +194,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    names = options.encoder or [spec.name for spec in build_registry().specs("encoder")]
     chosen = [
         (name, preset)
-        for name in names
+        for name in options.encoder or PLAIN
         for preset in build_registry().get("encoder", name).capabilities.presets
         if options.preset is None or preset in options.preset
     ]

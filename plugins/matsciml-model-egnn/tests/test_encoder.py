@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from matsciml_core import CrystalBatch, Neighbourhood
 from matsciml_core.errors import ConfigError, ShapeError
-from matsciml_model_egnn import _fused, encoder
+from matsciml_model_egnn import _chain, _fused, encoder
 from matsciml_model_egnn.config import EGNNConfig
 from matsciml_model_egnn.encoder import EGNN
 
@@ -53,7 +53,7 @@ def plain_class():
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch):
     """Several blocks, the last one not full."""
-    monkeypatch.setattr(_fused, "BLOCK", 50)
+    monkeypatch.setattr(_chain, "BLOCK", 50)
 
 
 class TestParameterCount:
@@ -86,7 +86,7 @@ class TestPlainEquations:
         found, wanted = network(batch), plain(batch)
         torch.testing.assert_close(found.atoms, wanted.atoms, rtol=1e-10, atol=1e-12)
         torch.testing.assert_close(found.crystals, wanted.crystals, rtol=1e-10, atol=1e-12)
-        assert batch.num_edges > _fused.BLOCK
+        assert batch.num_edges > _chain.BLOCK
         for ours, theirs in zip(*gradients, strict=True):
             if theirs is None:  # the position network that nothing uses
                 assert ours is None
@@ -96,24 +96,69 @@ class TestPlainEquations:
 
     @pytest.mark.parametrize("options", [{}, {"preset": "table6"}], ids=["silu", "relu"])
     def test_second_derivatives(self, plain_class, batch, options, monkeypatch):
-        """Of the plain operations, and of the blocks where somebody insists on them."""
+        """Of the plain operations, and of blocks."""
         network = build(**options)
-        wanted = force_gradient(plain_class.like(network), batch)
-        assert wanted.abs().max() > 1e-9
+        wanted = force_gradients(plain_class.like(network), batch)
+        assert all(gradient.abs().max() > 1e-9 for gradient in wanted)
         for fusing in (False, True):
             monkeypatch.setattr(encoder, "_fusing", lambda _, fusing=fusing: fusing)
-            found = force_gradient(network, batch)
-            torch.testing.assert_close(found, wanted, rtol=1e-7, atol=1e-9)
+            monkeypatch.setattr(_fused, "_again", None)
+            found = force_gradients(network, batch)
+            for ours, theirs in zip(found, wanted, strict=True):
+                scale = float(theirs.abs().max())
+                torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-9 * scale)
+
+    def test_second_derivatives_by_weights(self, plain_class, batch):
+        """Nobody trains with them, but they must not be wrong."""
+        network = build()
+        found, wanted = (
+            weight_curvature(one, batch) for one in (network, plain_class.like(network))
+        )
+        assert wanted.abs().max() > 1e-9
+        torch.testing.assert_close(found, wanted, rtol=1e-7, atol=1e-9)
+
+    @pytest.mark.parametrize("aggregation", ["sum", "mean"])
+    @pytest.mark.parametrize("envelope", [True, False])
+    def test_second_derivatives_against_finite_differences(self, batch, aggregation, envelope):
+        network = build(
+            width=3,
+            message_widths=(4, 3),
+            position_widths=(3,),
+            update_widths=(4,),
+            projection_widths=(3,),
+            num_layers=2,
+            aggregation=aggregation,
+            envelope=envelope,
+            position_gain=1.0,
+        )
+        weights = [network.layers[0].message.layers[k].weight for k in (0, 1)]
+
+        def energy(positions, *_):
+            return network(replace(batch, positions=positions)).crystals.square().sum()
+
+        positions = batch.positions.clone().requires_grad_()
+        assert torch.autograd.gradgradcheck(energy, (positions,), fast_mode=True)
+        assert torch.autograd.gradgradcheck(energy, (positions, *weights), fast_mode=True)
 
 
-def force_gradient(network: torch.nn.Module, batch: CrystalBatch) -> torch.Tensor:
-    """Differentiate the squared forces of a made-up energy by a weight."""
+def force_gradients(network: torch.nn.Module, batch: CrystalBatch) -> list[torch.Tensor]:
+    """Differentiate a made-up energy and its squared forces by all weights."""
     positions = batch.positions.clone().requires_grad_()
     energy = 1e2 * network(replace(batch, positions=positions)).crystals.square().sum()
     (forces,) = torch.autograd.grad(energy, positions, create_graph=True)
-    weight = network.layers[1].message.layers[0].weight
-    (gradient,) = torch.autograd.grad(forces.square().sum(), weight)
-    return gradient
+    network.zero_grad()
+    (forces.square().sum() + energy).backward()
+    return [one.grad for one in network.parameters() if one.grad is not None]
+
+
+def weight_curvature(network: torch.nn.Module, batch: CrystalBatch) -> torch.Tensor:
+    """Differentiate the squared gradient by one weight by another."""
+    positions = batch.positions.clone().requires_grad_()
+    energy = 1e2 * network(replace(batch, positions=positions)).crystals.square().sum()
+    first = network.layers[0].message.layers[1].weight
+    (gradient,) = torch.autograd.grad(energy, first, create_graph=True)
+    second = network.layers[1].message.layers[0].weight
+    return torch.autograd.grad(gradient.square().sum(), second)[0]
 
 
 class _NoSynchronisation(TorchDispatchMode):

@@ -153,10 +153,5 @@ def _moves(config: EGNNConfig, number: int) -> bool:
 
 
 def _fusing(vectors: Tensor) -> bool:
-    """Return whether to go over the edges in blocks: on a CPU, and not for training on forces.
-
-    A GPU has no large cache to stay in; a second derivative goes the plain way anyhow.
-    """
-    if torch.compiler.is_compiling():
-        return False
-    return vectors.device.type == "cpu" and not vectors.requires_grad
+    """Return whether to go over the edges in blocks: on a CPU; a GPU has no large cache."""
+    return vectors.device.type == "cpu" and not torch.compiler.is_compiling()
