@@ -38,6 +38,10 @@ class SplitError(DataError):
     """A split does not belong to the dataset it is used with."""
 
 
+class TrainingError(MatSciMLError):
+    """Training cannot go on; what was trained before is kept."""
+
+
 class UnitError(DataError):
     """A unit is unknown, or not one that the task head can train on."""
 

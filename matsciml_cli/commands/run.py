@@ -56,6 +56,7 @@ def run(
     batch_size: Annotated[int | None, typer.Option(help="Most crystals in a batch.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and dropout.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = None,
+    devices: Annotated[int | None, typer.Option(help="GPUs that share each batch.")] = None,
     inspect_gradients: Annotated[
         bool,
         typer.Option(
@@ -64,6 +65,10 @@ def run(
     ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Parent of the run folder.")
+    ] = None,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(help="Start from the model of a finished run, or from an exported one."),
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Continue an interrupted run, for example runs/latest.")
@@ -75,6 +80,7 @@ def run(
         "batch_size": batch_size,
         "seed": seed,
         "device": device,
+        "devices": devices,
         "inspect_gradients": _INSPECTED if inspect_gradients else None,
     }
     flags = {
@@ -82,6 +88,7 @@ def run(
         "encoder": encoder,
         "targets": target,
         "strategy": strategy,
+        "init": {} if init_from is None else {"model": str(init_from)},
         "output": None if output is None else str(output),
         "training": {key: value for key, value in training.items() if value is not None},
     }

@@ -18,6 +18,7 @@ from matsciml_core.interfaces.crystal import CrystalBatch
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.encoder import Neighbourhood
 from matsciml_core.interfaces.head import label_mask
+from matsciml_core.interfaces.structure import read_crystals
 
 
 class BatchSource(TorchDataset[CrystalBatch]):
@@ -63,7 +64,7 @@ class BatchSource(TorchDataset[CrystalBatch]):
     def __getitem__(self, places: Sequence[int]) -> CrystalBatch:
         """Return the batch of the crystals at several places of this part."""
         indices = self.indices[np.asarray(places)].tolist()
-        batch = self.dataset.__getitems__(indices)
+        batch = read_crystals(self.dataset, indices, self.labels)
         if self.orbits is not None:
             batch = replace(batch, asymmetric_unit=self.orbits.unit(batch, indices))
         edges = None if self.edges is None else self.edges.find(batch, indices)
@@ -74,7 +75,8 @@ class BatchSource(TorchDataset[CrystalBatch]):
 
     def plain(self, places: Sequence[int]) -> CrystalBatch:
         """Return a float64 batch with labels and without edges, as heads are fitted on."""
-        batch = self.dataset.__getitems__(self.indices[np.asarray(places)].tolist())
+        indices = self.indices[np.asarray(places)].tolist()
+        batch = read_crystals(self.dataset, indices, self.labels)
         return replace(batch, targets=self._present(batch))
 
     def _present(self, batch: CrystalBatch) -> dict[str, torch.Tensor]:
@@ -100,6 +102,8 @@ class BatchSampler(Sampler[list[int]]):
         seed: Seed of the order.
         max_atoms: Most atoms in a batch; None: any number.
         atoms_per_crystal: ``(crystals,)``; needed with ``max_atoms``.
+        share: (number of this process, number of processes) where several share each batch;
+            this one draws its part, which is empty where there are fewer crystals than processes.
     """
 
     def __init__(
@@ -111,6 +115,7 @@ class BatchSampler(Sampler[list[int]]):
         seed: int = 0,
         max_atoms: int | None = None,
         atoms_per_crystal: NDArray[np.int64] | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         """Keep the bounds."""
         self.count = count
@@ -119,6 +124,7 @@ class BatchSampler(Sampler[list[int]]):
         self.seed = seed
         self.max_atoms = max_atoms
         self.atoms_per_crystal = atoms_per_crystal
+        self.share = share
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -133,7 +139,9 @@ class BatchSampler(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         """Yield the batches of the current epoch, each a list of places."""
-        yield from self._batches()
+        first, processes = self.share
+        for batch in self._batches():
+            yield batch[first::processes]
 
     def _batches(self) -> list[list[int]]:
         order = self._order()
@@ -163,8 +171,10 @@ class BatchSampler(Sampler[list[int]]):
         return [*batches, batch] if batch else batches
 
 
-class CrystalLoader(DataLoader[CrystalBatch]):
+class CrystalLoader(DataLoader[CrystalBatch | None]):
     """A DataLoader over a :class:`BatchSource` that can resume in the middle of an epoch.
+
+    It serves None in place of a batch that this process has no crystal of.
 
     Args:
         source: Makes the batches.
@@ -184,17 +194,20 @@ class CrystalLoader(DataLoader[CrystalBatch]):
         """Set up a loader that takes whole batches from the source."""
         # batch_size=None: the sampler's items are lists of places and the source returns batches.
         super().__init__(
-            source,
+            _Share(source),
             batch_size=None,
             sampler=_Resumable(sampler),
             num_workers=num_workers,
             collate_fn=_unchanged,
             pin_memory=pin_memory,
             persistent_workers=num_workers > 0,
+            # A seed is drawn for each pass; drawn from everybody's numbers it would shift those of
+            # a run that is resumed within an epoch.
+            generator=torch.Generator(),
         )
         self._served = 0
 
-    def __iter__(self) -> Iterator[CrystalBatch]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[CrystalBatch | None]:  # type: ignore[override]
         """Serve the batches of an epoch, after those that were served before an interruption."""
         resumable: _Resumable = self.sampler  # type: ignore[assignment]
         self._served = resumable.skip
@@ -211,6 +224,16 @@ class CrystalLoader(DataLoader[CrystalBatch]):
         resumable: _Resumable = self.sampler  # type: ignore[assignment]
         finished = state["served"] >= len(resumable.sampler)
         resumable.skip = 0 if finished else state["served"]
+
+
+class _Share(TorchDataset["CrystalBatch | None"]):
+    """Serves None where a process has no crystal of a batch."""
+
+    def __init__(self, source: BatchSource) -> None:
+        self.source = source
+
+    def __getitem__(self, places: list[int]) -> CrystalBatch | None:
+        return self.source[places] if places else None
 
 
 class _Resumable(Sampler[list[int]]):

@@ -24,6 +24,8 @@ Step = tuple[str, ...]
 class StepLoader:
     """Serves one mapping of dataset to batch per step, and can resume in the middle of an epoch.
 
+    A dataset of whose batch this process has no crystal is left out of the step.
+
     Which datasets a step takes depends on mode, shares, seed and epoch alone. A dataset that is
     passed more than once in an epoch comes in a new order each time.
 
@@ -83,7 +85,8 @@ class StepLoader:
         streams = {name: self._stream(name, taken[name]) for name in self.loaders}
         for step in steps[self._served :]:
             self._served += 1
-            yield {name: next(streams[name]) for name in step}
+            batches = {name: next(streams[name]) for name in step}
+            yield {name: batch for name, batch in batches.items() if batch is not None}
 
     def state_dict(self) -> dict[str, int]:
         """Return how many steps of the current epoch were served."""
@@ -112,7 +115,7 @@ class StepLoader:
         order = generator.permutation(np.repeat(np.arange(len(names)), counts))
         return [(names[place],) for place in order.tolist()]
 
-    def _stream(self, name: str, taken: int) -> Iterator[CrystalBatch]:
+    def _stream(self, name: str, taken: int) -> Iterator[CrystalBatch | None]:
         """Yield the batches of a dataset without end, after the first ones."""
         loader, order = self.loaders[name], self.epoch
         while taken >= len(loader):

@@ -8,12 +8,44 @@ process.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+_FOLDER = "MATSCIML_RUN_FOLDER"
+"""Environment variable through which the first process tells the others its run folder."""
+
+
+def rank() -> int:
+    """Return the number of this process among those of the run, known before they are joined."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def given_folder() -> Path | None:
+    """Return the run folder that the first process made; None in that process."""
+    return Path(os.environ[_FOLDER]) if rank() > 0 else None
+
+
+@contextmanager
+def joined(folder: Path) -> Iterator[None]:
+    """Let the processes that are started inside find the run folder, and part with them after."""
+    if rank() == 0:
+        os.environ[_FOLDER] = str(folder)
+    try:
+        yield
+    finally:
+        # What is computed afterwards, tests and reports, is the first process's alone.
+        if world_size() > 1:
+            dist.destroy_process_group()
+            _host_group.cache_clear()
+        if rank() == 0:
+            os.environ.pop(_FOLDER, None)
 
 
 def world_size() -> int:
@@ -28,6 +60,15 @@ def anywhere(flags: Sequence[bool]) -> list[bool]:
     found = torch.tensor(flags, dtype=torch.int32)
     dist.all_reduce(found, dist.ReduceOp.MAX, group=_host_group(dist.group.WORLD))
     return [bool(value) for value in found.tolist()]
+
+
+def total(count: int) -> int:
+    """Return the sum of a number over the ranks; no device is waited for."""
+    if world_size() == 1:
+        return count
+    summed = torch.tensor(count)
+    dist.all_reduce(summed, group=_host_group(dist.group.WORLD))
+    return int(summed)
 
 
 def factors(counts: Tensor) -> Tensor:

@@ -10,16 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matsciml_core.data.edges import NeighbourCache
+from matsciml_core.data.labelled import labelled
 from matsciml_core.data.loader import BatchSource
-from matsciml_core.data.splits import Split
+from matsciml_core.data.splits import PARTS, Split
 from matsciml_core.data.symmetry import OrbitSource
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.encoder import Encoder
-from matsciml_core.interfaces.head import TaskHead, label_mask
+from matsciml_core.interfaces.head import TaskHead
 from matsciml_core.interfaces.strategy import Strategy, Task
+from matsciml_core.interfaces.structure import targets_of
 from matsciml_core.registry.specs import EncoderSpec, Spec, StrategySpec, TargetInfo, TaskHeadSpec
-from matsciml_core.training.config import RunConfig, build_config, check_choice, normalise
+from matsciml_core.training.config import (
+    RunConfig,
+    SplitConfig,
+    build_config,
+    check_choice,
+    normalise,
+)
+from matsciml_core.training.model_folder import adopt_encoder
 
 if TYPE_CHECKING:
     import torch
@@ -45,12 +54,14 @@ class PreparedDataset:
     """Names of the labels the run uses."""
 
 
-def resolve(raw: Mapping[str, Any], registry: Registry) -> RunConfig:
+def resolve(raw: Mapping[str, Any], registry: Registry, *, adopt: bool = True) -> RunConfig:
     """Fill in what the user left open, and expand every component's settings.
 
     Args:
         raw: Plain data from flags, overrides and file.
         registry: Where the components are looked up.
+        adopt: Whether to take over the encoder of the model that the run starts from, which must
+            be there; a run under way needs it no more.
 
     Returns:
         A configuration that repeats the run even if defaults change later.
@@ -59,7 +70,7 @@ def resolve(raw: Mapping[str, Any], registry: Registry) -> RunConfig:
         ConfigError: A setting is unknown or wrong.
         RegistryError: A component does not exist or cannot be used.
     """
-    data = normalise(raw)
+    data = adopt_encoder(normalise(raw)) if adopt else normalise(raw)
     config = build_config(data)
     encoder_spec = registry.get("encoder", config.encoder.name)
     training = {**encoder_spec.training, **dict(data.get("training", {}))}
@@ -126,7 +137,7 @@ def build_tasks(
         (prepared, spec, infos)
         for prepared in datasets
         for spec, infos in group_labels(
-            registry, name, [prepared.dataset.targets[label] for label in prepared.labels]
+            registry, name, [targets_of(prepared.dataset)[label] for label in prepared.labels]
         )
     ]
     specs = {spec.name: spec for _, spec, _ in grouped}
@@ -342,21 +353,21 @@ def _targets_by_dataset(config: RunConfig, datasets: Mapping[str, Dataset]) -> d
         owners = [
             name
             for name, dataset in datasets.items()
-            if label in dataset.targets and prefix in ("", name)
+            if label in targets_of(dataset) and prefix in ("", name)
         ]
         if not owners:
-            known = [label for name, data in datasets.items() for label in data.targets]
+            known = [label for name, data in datasets.items() for label in targets_of(data)]
             check_choice(label, known, what="target")
             raise ConfigError(f"The dataset '{prefix}' has no target '{label}'.")
         for name in owners:
             wanted[name].append(label)
     for name, labels in wanted.items():
         if not labels and not config.targets:
-            labels.append(next(iter(datasets[name].targets)))
+            labels.append(next(iter(targets_of(datasets[name]))))
         if not labels:
             raise ConfigError(
                 f"No target is taken from the dataset '{name}'; its targets are "
-                f"{', '.join(datasets[name].targets)}."
+                f"{', '.join(targets_of(datasets[name]))}."
             )
     return {name: list(dict.fromkeys(labels)) for name, labels in wanted.items()}
 
@@ -364,10 +375,11 @@ def _targets_by_dataset(config: RunConfig, datasets: Mapping[str, Dataset]) -> d
 def _prepare(name: str, dataset: Dataset, labels: list[str], config: RunConfig) -> PreparedDataset:
     split = dataset.split(config.split.name, config.split.seed)
     everything = split.indices(dataset.ids)
-    labelled = _labelled(dataset, labels)
-    parts = {part: indices[labelled[indices]] for part, indices in everything.items()}
+    everything["train"] = _draw(everything["train"], dataset, config.split)
+    present = labelled(dataset, labels)
+    parts = {part: indices[present[indices]] for part, indices in everything.items()}
     for part, indices in parts.items():
-        if not len(indices):
+        if part in PARTS and not len(indices):  # there may be a part that nobody uses
             raise DataError(
                 f"No crystal of the {part} part of '{name}' has a value for "
                 f"{' or '.join(labels)}; choose another target or another split."
@@ -382,22 +394,16 @@ def _prepare(name: str, dataset: Dataset, labels: list[str], config: RunConfig) 
     )
 
 
-def _labelled(dataset: Dataset, labels: list[str]) -> NDArray[np.bool_]:
-    """Return, for each crystal, whether it has at least one of the labels."""
-    found = []
-    for block in _blocks(len(dataset)):
-        batch = dataset.__getitems__(block)
-        present = np.zeros(batch.num_crystals, dtype=bool)
-        for label in labels:
-            info = batch.target_info[label]
-            mask = label_mask(batch.targets[label], info)
-            if info.per_atom:
-                atoms = batch.crystal_index[mask.reshape(len(mask), -1).any(1)]
-                present[np.unique(atoms.numpy())] = True
-            else:
-                present |= mask.reshape(batch.num_crystals, -1).any(1).numpy()
-        found.append(present)
-    return np.concatenate(found)
+def _draw(
+    indices: NDArray[np.int64], dataset: Dataset, config: SplitConfig
+) -> NDArray[np.int64]:
+    """Draw the crystals to train on, where their number is limited, whatever order they are in."""
+    most = config.max_train_crystals
+    if most is None or most >= len(indices):
+        return indices
+    by_id = sorted(indices.tolist(), key=lambda index: dataset.ids[index])
+    order = np.random.default_rng(config.seed).permutation(len(by_id))
+    return np.sort(np.asarray(by_id, dtype=np.int64)[order[:most]])
 
 
 def _blocks(count: int) -> list[list[int]]:

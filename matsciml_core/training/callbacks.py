@@ -1,25 +1,20 @@
-"""Lightning callbacks of every run: files that grow, progress, and a clean Ctrl-C."""
+"""Lightning callbacks of every run: files that grow, and progress."""
 
 from __future__ import annotations
 
 import csv
-import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from matsciml_core.training.gradient_angles import AnglesFile
-from matsciml_core.training.run_folder import CHECKPOINTS, LAST_CHECKPOINT, METRICS
+from matsciml_core.training.run_folder import METRICS
 
 if TYPE_CHECKING:
     from matsciml_core.training.module import TrainingModule
-
-Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class MetricsFile(Callback):
@@ -64,7 +59,8 @@ class MetricsFile(Callback):
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
         }
         self.rows.append({**row, **values})
-        self._write()
+        if trainer.is_global_zero:
+            self._write()
 
     def _write(self) -> None:
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
@@ -122,6 +118,8 @@ class EpochLines(Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print epoch, losses, metrics in physical units, and seconds."""
+        if not trainer.is_global_zero:
+            return
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         shown = {
             name: value
@@ -134,63 +132,3 @@ class EpochLines(Callback):
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {text}  {seconds:.1f} s",
             flush=True,
         )
-
-
-class InterruptGuard(Callback):
-    """Turns Ctrl-C into a checkpoint between two steps; a second Ctrl-C stops at once.
-
-    An interrupt in the middle of an optimiser step would leave half-updated weights, so the
-    signal only sets a flag, and the run stops after the step.
-
-    Args:
-        folder: The run folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        """Remember where to put the checkpoint."""
-        self.checkpoint = folder / CHECKPOINTS / LAST_CHECKPOINT
-        self.requested = False
-        self._previous: Handler = None
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take over SIGINT, where this is the main thread."""
-        try:
-            self._previous = signal.signal(signal.SIGINT, self._request)
-        except ValueError:  # not the main thread: signals belong to someone else
-            self._previous = None
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: object
-    ) -> None:
-        """Save and stop, if asked to; after an epoch's last step, validation comes first."""
-        if self.requested and not trainer.is_last_batch and _between_steps(pl_module):
-            self._stop(trainer)
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save and stop, if asked to."""
-        if self.requested and trainer.current_epoch + 1 < (trainer.max_epochs or 0):
-            self._stop(trainer)
-
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Give SIGINT back."""
-        self.release()
-
-    def release(self) -> None:
-        """Give SIGINT back to whoever had it."""
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
-            self._previous = None
-
-    def _stop(self, trainer: pl.Trainer) -> NoReturn:
-        trainer.save_checkpoint(self.checkpoint)
-        raise KeyboardInterrupt
-
-    def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
-
-
-def _between_steps(pl_module: pl.LightningModule) -> bool:
-    """Return whether no gradients are waiting for further batches; a checkpoint has none."""
-    return cast("TrainingModule", pl_module).between_steps

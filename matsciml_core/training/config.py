@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.interfaces.config import Config, validate
@@ -35,6 +35,10 @@ class SplitConfig(Config):
     """A split the dataset offers; empty: its default."""
     seed: int = Field(default=0, ge=0)
     """Seed of the shuffle, where the split is made rather than shipped."""
+    max_train_crystals: PositiveInt | None = None
+    """Most crystals of each training part to use, drawn with the seed before those without a wanted
+    label are left out, so that runs with other labels see the same crystals, and a smaller number
+    some of them. Validation and test stay whole. Empty: all."""
 
 
 class TrainingConfig(Config):
@@ -70,6 +74,11 @@ class TrainingConfig(Config):
     """Seed of initial weights, batch order and dropout."""
     device: str = "auto"
     """``auto``, ``cpu``, ``cuda``, ``cuda:1``, …"""
+    devices: PositiveInt = 1
+    """GPUs of this machine, or processes on its processor, that share the crystals of each batch;
+    the mathematics is that of one."""
+    checkpoint_minutes: PositiveFloat = 10.0
+    """Minutes between two checkpoints within an epoch; the end of each epoch has one anyhow."""
     num_workers: int = Field(default=0, ge=0)
     """Processes that prepare batches ahead; 0: none."""
     asymmetric_unit: bool = True
@@ -79,6 +88,26 @@ class TrainingConfig(Config):
     """How far, Å, an atom may be from where symmetry puts it to count as equivalent."""
     cache_neighbours: bool = True
     """Whether to keep neighbour lists in memory, up to 2 GiB, rather than search every epoch."""
+
+
+class InitConfig(Config):
+    """Which trained model a run starts from, and what of it goes on learning."""
+
+    model: str | None = None
+    """Folder of a finished run, or of an exported model; empty: new weights. The encoder is the
+    model's, with its settings."""
+    train: Literal["all", "heads"] = "all"
+    """``all``; or ``heads`` on an encoder that stays exactly as the model has it."""
+    heads: Literal["matching", "new"] = "matching"
+    """``matching``: a head for labels that the model predicts too starts from the model's
+    weights; ``new``: every head starts from new ones. What heads fit on the training part, such
+    as means and reference energies, is always fitted anew."""
+
+    @model_validator(mode="after")
+    def _has_a_model_to_keep(self) -> InitConfig:
+        if self.train == "heads" and self.model is None:
+            raise ValueError("only a trained encoder can stay as it is; name its run in init.model")
+        return self
 
 
 class RunConfig(Config):
@@ -98,6 +127,8 @@ class RunConfig(Config):
     """Which crystals train, validate and test."""
     training: TrainingConfig = TrainingConfig()
     """How the model is trained."""
+    init: InitConfig = InitConfig()
+    """Which trained model the run starts from."""
     output: str = "runs"
     """Folder that receives the run folder."""
 
@@ -222,6 +253,7 @@ def build_config(raw: Mapping[str, Any]) -> RunConfig:
     _check_datasets(data["datasets"])
     data["training"] = validate(TrainingConfig, data.get("training", {}), where="training")
     data["split"] = validate(SplitConfig, data.get("split", {}), where="split")
+    data["init"] = validate(InitConfig, data.get("init", {}), where="init")
     return validate(RunConfig, data, where="")
 
 
@@ -247,7 +279,7 @@ def _check_sections(data: Mapping[str, Any]) -> None:
                 f"'{key}' is not a section of a run.{did_you_mean(key, sections)}"
                 f" Sections: {', '.join(RunConfig.model_fields)}."
             )
-        if key in ("head", "split", "training") and not isinstance(value, Mapping):
+        if key in _FIRST and not isinstance(value, Mapping):
             raise ConfigError(
                 f"'{key}' is {value!r}, but it is a section with settings of its own; set one of "
                 f"them, for example '{key}.{_FIRST[key]}'."
@@ -257,7 +289,7 @@ def _check_sections(data: Mapping[str, Any]) -> None:
         raise ConfigError(f"'head.name' is {name!r}; give the name of one task head.")
 
 
-_FIRST = {"head": "name", "split": "name", "training": "epochs"}
+_FIRST = {"head": "name", "split": "name", "training": "epochs", "init": "model"}
 """A setting to name as an example, by section."""
 
 

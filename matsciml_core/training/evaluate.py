@@ -74,6 +74,8 @@ class Scores:
             values: The model's prediction for all crystals, or atoms, in physical units.
         """
         self.count += len(rows)
+        if info.kind == "structure":  # nothing to compare value by value
+            return
         rows = rows[: MOST_ROWS - len(self.ids)]
         owners = batch.crystal_index[rows] if info.per_atom else rows
         first = batch.atoms_per_crystal.cumsum(0) - batch.atoms_per_crystal
@@ -87,7 +89,7 @@ class Scores:
 def evaluate(
     encoder: Encoder,
     tasks: Sequence[Task],
-    batches: Mapping[str, Iterable[CrystalBatch]],
+    batches: Mapping[str, Iterable[CrystalBatch | None]],
     device: torch.device,
 ) -> dict[str, Scores]:
     """Score tasks on batches.
@@ -107,7 +109,7 @@ def evaluate(
     scores: dict[str, Scores] = {}
     for dataset, stream in batches.items():
         mine = [task for task in tasks if task.dataset == dataset]
-        for batch in stream:
+        for batch in filter(None, stream):
             _score_batch(encoder, mine, batch.to(device), scores)
     return scores
 
@@ -119,6 +121,26 @@ def _score_batch(
     tasks = [task for task in tasks if any(info.name in present for info in task.head.targets)]
     if not tasks:
         return
+    batch, predictions = predict_tasks(encoder, tasks, batch)
+    with torch.no_grad():
+        for task, predicted in zip(tasks, predictions, strict=True):
+            _score_task(task, predicted, batch, scores)
+
+
+def predict_tasks(
+    encoder: Encoder, tasks: Sequence[Task], batch: CrystalBatch
+) -> tuple[CrystalBatch, list[dict[str, Tensor]]]:
+    """Predict the labels of a batch of crystals, in physical units.
+
+    Args:
+        encoder: In evaluation mode.
+        tasks: With heads in evaluation mode.
+        batch: With the edges that the encoder asks for, on its device.
+
+    Returns:
+        The batch that was embedded, whose positions may require gradients, and of each task the
+        predictions by label.
+    """
     heads = [task.head for task in tasks]
     # A head that differentiates with respect to positions needs a graph, also when scoring; what
     # calls this may have turned gradients off, or be in inference mode.
@@ -128,8 +150,10 @@ def _score_batch(
         embedding = encoder(batch)
         outputs = [head(embedding, batch) for head in heads]
     with torch.no_grad():
-        for task, output in zip(tasks, outputs, strict=True):
-            _score_task(task, task.head.to_physical(output, batch), batch, scores)
+        found = [
+            head.to_physical(output, batch) for head, output in zip(heads, outputs, strict=True)
+        ]
+    return batch, found
 
 
 def _score_task(

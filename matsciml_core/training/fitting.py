@@ -22,13 +22,9 @@ from rich.console import Console
 
 from matsciml_core.data.steps import StepLoader
 from matsciml_core.errors import ConfigError
-from matsciml_core.training import run_folder
-from matsciml_core.training.callbacks import (
-    EpochLines,
-    GradientAnglesFile,
-    InterruptGuard,
-    MetricsFile,
-)
+from matsciml_core.training import _ranks, run_folder
+from matsciml_core.training.callbacks import EpochLines, GradientAnglesFile, MetricsFile
+from matsciml_core.training.guards import InterruptGuard, LostSteps, TimedCheckpoints
 from matsciml_core.training.module import TrainingModule
 from matsciml_core.training.prepare import Run
 
@@ -42,7 +38,9 @@ _ADVICE = (
     "exists and is not empty",  # a resumed run continues in its own folder
     "LeafSpec.*is deprecated",  # Lightning's own use of a torch function
 )
-_PRECISIONS = {"float32": "32-true", "float64": "64-true", "bfloat16": "bf16-mixed"}
+_PRECISIONS = {"float32": "32-true", "float64": "32-true", "bfloat16": "bf16-mixed"}
+"""Lightning's names. Model and batches of a float64 run are in float64 before Lightning sees them;
+its own way would rebuild each batch field by field, which records that cannot change refuse."""
 
 
 class RunInterrupted(Exception):
@@ -83,11 +81,13 @@ def fit(run: Run, registry: Registry, metrics_file: MetricsFile, checkpoint: Pat
         metrics_file,
         best,
         _last_checkpoint(run.folder),
+        TimedCheckpoints(run.folder, run.config.training.checkpoint_minutes),
+        LostSteps(run.folder, run.config.training.learning_rate),
         *_more_callbacks(run, registry),
         guard,
     ]
     try:
-        with _without_advice():
+        with _without_advice(), _ranks.joined(run.folder):
             _trainer(run, callbacks).fit(
                 module,
                 loader,
@@ -100,6 +100,8 @@ def fit(run: Run, registry: Registry, metrics_file: MetricsFile, checkpoint: Pat
         if guard.requested or isinstance(stop, KeyboardInterrupt):
             raise RunInterrupted(run.folder) from stop
         raise
+    if _ranks.rank() > 0:
+        raise SystemExit(0)  # the first process tests and reports
     return _restore_best(module, best, metrics_file)
 
 
@@ -159,7 +161,8 @@ def _trainer(run: Run, callbacks: list[Callback]) -> pl.Trainer:
     training = run.config.training
     return pl.Trainer(
         accelerator=run.device.type,
-        devices=1 if run.device.index is None else [run.device.index],
+        devices=training.devices if run.device.index is None else [run.device.index],
+        strategy="ddp" if training.devices > 1 else "auto",
         precision=_PRECISIONS[training.precision],  # type: ignore[arg-type]
         max_epochs=training.epochs,
         callbacks=callbacks,

@@ -13,24 +13,27 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from matsciml_core.errors import DataError
+from matsciml_core.errors import DataError, RegistryError
 from matsciml_core.interfaces.config import Config
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Task
 from matsciml_core.registry.specs import TargetInfo
 from matsciml_core.training.assemble import build_component, component_config
+from matsciml_core.training.model_folder import (
+    DESCRIPTION,
+    FORMAT,
+    TENSORS,
+    VERSION,
+    read_description,
+)
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
-
-FORMAT = "matsciml-model"
-VERSION = 1
-TENSORS = "model.safetensors"
-DESCRIPTION = "model.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,28 +85,58 @@ def load_model(folder: str | os.PathLike[str], registry: Registry) -> LoadedMode
         RegistryError: A component's plugin is not installed.
     """
     path = Path(folder)
-    description = _read_description(path / DESCRIPTION)
+    description = read_description(path / DESCRIPTION)
     entry = description["encoder"]
     encoder: Encoder = build_component(
         registry.get("encoder", entry["name"]), entry["config"], "encoder"
     )
     tasks = tuple(_build_task(item, encoder, registry) for item in description["heads"])
+    tensors = load_tensors(path)
     try:
-        tensors = load_file(path / TENSORS)
         _restore("encoder", encoder, tensors)
         for number, task in enumerate(tasks):
             _restore(f"heads.{number}", task.head, tensors)
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except RuntimeError as error:
         raise DataError(
             f"'{path / TENSORS}' does not hold the model that '{DESCRIPTION}' describes: {error}"
         ) from error
     return LoadedModel(encoder=encoder, tasks=tasks, description=description)
 
 
+def load_tensors(folder: Path) -> dict[str, Tensor]:
+    """Read the tensors of a model, by their names in the file.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    try:
+        return load_file(folder / TENSORS)
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"'{folder / TENSORS}' cannot be read as safetensors ({error}); copy or export the "
+            "model again."
+        ) from error
+
+
+def part_of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors of one module, by their names within it.
+
+    Args:
+        tensors: All tensors of a model.
+        prefix: ``encoder``, or ``heads.<number>``.
+    """
+    start = f"{prefix}."
+    return {name[len(start) :]: one for name, one in tensors.items() if name.startswith(start)}
+
+
 def _build_task(item: Mapping[str, Any], encoder: Encoder, registry: Registry) -> Task:
     spec = registry.get("task-head", item["name"])
+    try:
+        targets = tuple(TargetInfo(**target) for target in item["targets"])
+    except (TypeError, RegistryError) as error:
+        raise DataError(f"'{DESCRIPTION}' has a label that is none: {error}") from error
     head = spec.load()(
-        tuple(TargetInfo(**target) for target in item["targets"]),
+        targets,
         encoder.atom_width,
         encoder.crystal_width,
         component_config(spec, item["config"], "head"),
@@ -132,23 +165,9 @@ def _prefixed(prefix: str, module: nn.Module) -> dict[str, Tensor]:
 
 
 def _restore(prefix: str, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    start = f"{prefix}."
-    state = {name[len(start) :]: value for name, value in tensors.items() if name.startswith(start)}
+    """Give a module its tensors, in the precision in which they were trained."""
+    state = part_of(tensors, prefix)
+    trained = [state[name] for name, _ in module.named_parameters() if name in state]
+    if any(one.dtype == torch.float64 for one in trained):
+        module.to(torch.float64)
     module.load_state_dict(state)
-
-
-def _read_description(path: Path) -> dict[str, Any]:
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"'{path}' cannot be read as a model description ({error}); name a folder that holds "
-            f"'{DESCRIPTION}' and '{TENSORS}'."
-        ) from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise DataError(f"'{path}' does not describe a MatSciML model.")
-    if description["version"] > VERSION:
-        raise DataError(
-            f"'{path}' has version {description['version']}; upgrade matsciml to read it."
-        )
-    return description

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import pytorch_lightning as pl
 import torch
@@ -29,8 +30,13 @@ WARM_UP = 0.3
 LOWEST = 1e-2
 """Learning rate at the first step of ``one-cycle``, as a share of the peak."""
 
+_RANDOM = "random_states"
+"""Name in a checkpoint."""
+
 Batches = Mapping[str, CrystalBatch]
 """One batch per dataset."""
+Predictions = Mapping[str, tuple[dict[str, Tensor], CrystalBatch]]
+"""A head's prediction, and the batch that it is of, by task."""
 
 
 class TrainingModule(pl.LightningModule):
@@ -50,6 +56,8 @@ class TrainingModule(pl.LightningModule):
 
     between_steps = True
     """Whether no gradients are waiting for further batches of their step."""
+    finite: Tensor | None = None
+    """Whether the last step could be made: 1, or 0 where it was left out; on the device."""
 
     def __init__(
         self,
@@ -72,9 +80,17 @@ class TrainingModule(pl.LightningModule):
         self.angles = AngleRecorder(encoder, [task.key for task in tasks])
         self._gradients: TaskGradients | None = None
         self._inspected = False
+        self._random: dict[str, Tensor] = {}
         self._metrics = [_named_metrics(task) for task in tasks]
         # Registered as modules, so that they follow the model to its device.
         self.validation_metrics = nn.ModuleList(nn.ModuleDict(named) for named in self._metrics)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch dropout and the like on or off; an encoder that learns nothing stays still."""
+        super().train(mode)
+        if not any(one.requires_grad for one in self.encoder.parameters()):
+            self.encoder.eval()
+        return self
 
     def losses(self, batches: Batches) -> dict[str, Tensor]:
         """Return the loss of each task that has a label in this step.
@@ -82,34 +98,28 @@ class TrainingModule(pl.LightningModule):
         In a distributed run these are the tasks that have a label on any rank, and each loss is
         weighted such that its mean over the ranks is the mean over all labels.
         """
-        found = {
-            task.key: (prediction, batch) for task, prediction, batch in self.predictions(batches)
-        }
-        if _ranks.world_size() > 1:
-            return self._joint_losses(found)
-        return {task.key: _loss(task, *found[task.key]) for task in self.tasks if task.key in found}
+        return self._losses_of(self.predictions(batches))
 
-    def predictions(
-        self, batches: Batches
-    ) -> Iterator[tuple[Task, dict[str, Tensor], CrystalBatch]]:
-        """Yield each task that has a label in this step with its prediction and batch.
+    def predictions(self, batches: Batches) -> Predictions:
+        """Return prediction and batch of each task that has a label in this step, by its key.
 
         Each dataset's batch is encoded once, whatever the number of its tasks.
         """
+        found: dict[str, tuple[dict[str, Tensor], CrystalBatch]] = {}
         for dataset, batch in batches.items():
             tasks = [task for task in self.tasks if task.dataset == dataset and _has(task, batch)]
             if not tasks:
                 continue
             crystals = with_gradients(batch, [task.head for task in tasks])
             embedding = self.encoder(crystals)
-            for task in tasks:
-                yield task, task.head(embedding, crystals), crystals
+            found |= {task.key: (task.head(embedding, crystals), crystals) for task in tasks}
+        return found
 
     def training_step(self, batch: Batches, batch_idx: int) -> None:
         """Add the gradients of one batch per dataset, and step once enough have been added."""
-        losses = self.losses(batch)
+        losses, count = self.losses(batch), _count(batch)
         for key, loss in losses.items():
-            self._log(f"train/{key}/loss", loss, batch)
+            self._log(f"train/{key}/loss", loss, count)
         # Sums over gradients must not be taken in reduced precision.
         with torch.autocast(self.device.type, enabled=False):
             first, parts = self._group(batch_idx)
@@ -117,7 +127,7 @@ class TrainingModule(pl.LightningModule):
                 self._begin()
             if losses:
                 total = self.strategy_module.combine(losses)
-                self._log("train/loss", total, batch, bar=True)
+                self._log("train/loss", total, count, bar=True)
                 self._add_gradients(losses, total, parts)
             self.between_steps = batch_idx + 1 == first + parts
             if self.between_steps:
@@ -125,23 +135,30 @@ class TrainingModule(pl.LightningModule):
 
     def validation_step(self, batch: Batches, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Score one batch per dataset."""
-        losses = []
         graph = any(task.head.needs_position_gradient for task in self.tasks)
         with torch.set_grad_enabled(graph):
-            for task, prediction, crystals in self.predictions(batch):
-                losses.append(_loss(task, prediction, crystals).detach())
-                with torch.no_grad():
-                    _update(self._metrics[self.tasks.index(task)], task, prediction, crystals)
+            found = self.predictions(batch)
+        with torch.no_grad():
+            for task, metrics in zip(self.tasks, self._metrics, strict=True):
+                if task.key in found:
+                    _update(metrics, task, *found[task.key])
+            losses = self._losses_of(found)
         if losses:
-            self._log("validation/loss", torch.stack(losses).sum(), batch, bar=True)
+            total = torch.stack([*losses.values()]).sum()
+            self._log("validation/loss", total, _count(batch), bar=True)
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the epoch, in physical units, and start anew."""
-        for task, metrics in zip(self.tasks, self._metrics, strict=True):
-            for name, metric in metrics.items():
-                if metric.update_called:
-                    self.log(f"validation/{task.dataset}/{name}", metric.compute())
-                metric.reset()
+        named = [
+            (f"validation/{task.dataset}/{name}", metric)
+            for task, metrics in zip(self.tasks, self._metrics, strict=True)
+            for name, metric in metrics.items()
+        ]
+        updated = _ranks.anywhere([metric.update_called for _, metric in named])
+        for (name, metric), wanted in zip(named, updated, strict=True):
+            if wanted:  # computed from the states of all ranks, whether they were updated or not
+                self.log(name, _joint_value(metric))
+            metric.reset()
 
     def configure_optimizers(self) -> Any:
         """Return one AdamW over encoder, heads and strategy, with its schedule per step."""
@@ -163,6 +180,24 @@ class TrainingModule(pl.LightningModule):
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the states of the random numbers, which dropout draws from."""
+        checkpoint[_RANDOM] = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            checkpoint[_RANDOM]["cuda"] = torch.cuda.get_rng_state(self.device)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the states until training starts: until then others draw numbers, too."""
+        self._random = checkpoint.get(_RANDOM, {})
+
+    def on_train_start(self) -> None:
+        """Go on with the random numbers where the checkpoint stopped."""
+        if "cpu" in self._random:
+            torch.set_rng_state(self._random["cpu"])
+        if "cuda" in self._random and self.device.type == "cuda":
+            torch.cuda.set_rng_state(self._random["cuda"], self.device)
+        self._random = {}
 
     @property
     def parameters_by_role(self) -> Parameters:
@@ -205,7 +240,7 @@ class TrainingModule(pl.LightningModule):
         if self._gradients is not None:
             self._use_task_gradients(self._gradients)
             self._gradients = None
-        finite = _clip(parameters, self.settings.gradient_clip)
+        finite = self.finite = _clip(parameters, self.settings.gradient_clip)
         # A fused optimiser reads this flag on its own device and leaves the step out.
         optimiser.optimizer.found_inf = 1.0 - finite  # type: ignore[attr-defined]
         optimiser.step()
@@ -220,9 +255,13 @@ class TrainingModule(pl.LightningModule):
             matrix = gradients.matrix()
             gradients.assign(self.strategy_module.aggregate(matrix, gradients.losses))
 
-    def _joint_losses(
-        self, found: Mapping[str, tuple[dict[str, Tensor], CrystalBatch]]
-    ) -> dict[str, Tensor]:
+    def _losses_of(self, found: Predictions) -> dict[str, Tensor]:
+        """Return the loss of each task, see :meth:`losses`."""
+        if _ranks.world_size() > 1:
+            return self._joint_losses(found)
+        return {task.key: _loss(task, *found[task.key]) for task in self.tasks if task.key in found}
+
+    def _joint_losses(self, found: Predictions) -> dict[str, Tensor]:
         """Return this rank's part of the losses of all ranks."""
         present = _ranks.anywhere([task.key in found for task in self.tasks])
         counts = torch.stack([self._label_counts(task, found.get(task.key)) for task in self.tasks])
@@ -247,8 +286,7 @@ class TrainingModule(pl.LightningModule):
                 counts[number] = masks[info.name].sum()
         return counts
 
-    def _log(self, name: str, value: Tensor, batch: Batches, *, bar: bool = False) -> None:
-        count = sum(crystals.num_crystals for crystals in batch.values())
+    def _log(self, name: str, value: Tensor, count: int, *, bar: bool = False) -> None:
         self.log(
             name,
             value.detach().to(torch.float32),  # one type on every rank
@@ -284,6 +322,11 @@ def learning_rate_factor(schedule: str, steps: int) -> Callable[[int], float]:
         return max(cosine((progress - start) / (1.0 - start)), 1e-4)
 
     return factor
+
+
+def _count(batches: Batches) -> int:
+    """Return the number of crystals in a step, on all ranks: what its losses are means over."""
+    return _ranks.total(sum(crystals.num_crystals for crystals in batches.values()))
 
 
 def _has(task: Task, batch: CrystalBatch) -> bool:
@@ -337,6 +380,14 @@ def _update(
             continue
         known = mask[target]
         metric.update(physical[target][known], batch.targets[target][known])
+
+
+def _joint_value(metric: Metric) -> Any:
+    """Return what a metric says of the rows of all ranks."""
+    with warnings.catch_warnings():
+        # A rank whose share of the rows is empty has a state all the same: that of no rows.
+        warnings.filterwarnings("ignore", ".*compute.*before the.*update", UserWarning)
+        return metric.compute()
 
 
 def _named_metrics(task: Task) -> dict[str, Metric]:

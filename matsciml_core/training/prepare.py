@@ -13,8 +13,9 @@ from matsciml_core.data.loader import BatchSampler, BatchSource, CrystalLoader
 from matsciml_core.errors import ConfigError
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Strategy, Task
-from matsciml_core.training import assemble, run_folder
+from matsciml_core.training import _ranks, assemble, run_folder
 from matsciml_core.training.config import RunConfig
+from matsciml_core.training.initial import freeze, initialise
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
@@ -65,6 +66,7 @@ class Run:
     def _loader(self, source: BatchSource, part: str) -> CrystalLoader:
         training = self.config.training
         bounded = training.max_atoms is not None
+        alone = part == "test" or training.devices == 1
         sampler = BatchSampler(
             len(source),
             training.batch_size,
@@ -72,6 +74,7 @@ class Run:
             seed=training.seed,
             max_atoms=training.max_atoms,
             atoms_per_crystal=source.dataset.atoms_per_crystal[source.indices] if bounded else None,
+            share=(0, 1) if alone else (_ranks.rank(), training.devices),
         )
         return CrystalLoader(
             source,
@@ -87,7 +90,8 @@ def prepare(config: RunConfig, registry: Registry, folder: Path | None = None) -
     Args:
         config: A resolved configuration.
         registry: Where components are looked up.
-        folder: The folder of a run that is resumed; None: a new one.
+        folder: The folder of a run that is resumed; None: a new one, or that of the first of the
+            processes that share the run.
 
     Returns:
         The prepared run.
@@ -95,7 +99,7 @@ def prepare(config: RunConfig, registry: Registry, folder: Path | None = None) -
     Raises:
         MatSciMLError: Something the user can mend is wrong.
     """
-    device = _device(config.training.device)
+    device = _device(config.training.device, config.training.devices)
     datasets = assemble.prepare_datasets(config, registry)
     pl.seed_everything(config.training.seed, workers=True, verbose=False)
     spec = registry.get("encoder", config.encoder.name)
@@ -105,9 +109,14 @@ def prepare(config: RunConfig, registry: Registry, folder: Path | None = None) -
     if config.training.precision == "float64":
         for module in (encoder, strategy, *(task.head for task in tasks)):
             module.to(torch.float64)
+    freeze(config, encoder, strategy)
+    if folder is None:  # a run that is resumed takes all weights from its checkpoint
+        initialise(config, encoder, tasks)
     return Run(
         config=config,
-        folder=folder or run_folder.create_run_folder(config.output, _name_parts(config, datasets)),
+        folder=folder
+        or _ranks.given_folder()
+        or run_folder.create_run_folder(config.output, _name_parts(config, datasets)),
         datasets=datasets,
         encoder=encoder,
         tasks=tasks,
@@ -124,18 +133,28 @@ def _name_parts(config: RunConfig, datasets: list[assemble.PreparedDataset]) -> 
     return ["+".join(names), config.encoder.name, "+".join(labels)]
 
 
-def _device(name: str) -> torch.device:
+def _device(name: str, count: int) -> torch.device:
+    """Return the device that was asked for, after checking that there are ``count`` of it."""
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as error:
         raise ConfigError(
             f"'training.device' is '{name}', which is no device; use auto, cpu, cuda or cuda:0."
         ) from error
+    if count > 1 and device.index is not None:
+        raise ConfigError(
+            f"'training.devices' is {count}, but 'training.device' names one of them, '{name}'; "
+            f"use {device.type}."
+        )
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             "'training.device' is a CUDA device, but torch sees no GPU; use --device cpu, or "
             "install a CUDA build of torch."
+        )
+    if device.type == "cuda" and count > torch.cuda.device_count():
+        raise ConfigError(
+            f"'training.devices' is {count}, but torch sees {torch.cuda.device_count()} GPUs here."
         )
     return device

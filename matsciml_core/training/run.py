@@ -14,7 +14,7 @@ import torch
 
 from matsciml_core.errors import ConfigError
 from matsciml_core.registry.specs import RunInfo, RunResult
-from matsciml_core.training import assemble, run_folder
+from matsciml_core.training import _ranks, assemble, run_folder
 from matsciml_core.training.callbacks import MetricsFile
 from matsciml_core.training.config import (
     RunConfig,
@@ -24,6 +24,7 @@ from matsciml_core.training.config import (
     write_config,
 )
 from matsciml_core.training.evaluate import Scores, evaluate
+from matsciml_core.training.faults import explained, read_checkpoint
 from matsciml_core.training.fitting import RunInterrupted, fit
 from matsciml_core.training.model_files import save_model
 from matsciml_core.training.module import TrainingModule
@@ -52,9 +53,10 @@ def start(config: RunConfig, registry: Registry) -> RunResult:
         RunInterrupted: The user pressed Ctrl-C.
     """
     run = prepare(config, registry)
-    write_config(config, run.folder / run_folder.CONFIG)
-    for prepared in run.datasets:
-        prepared.split.save(run.folder / f"split-{prepared.name}.json")
+    if _ranks.rank() == 0:
+        write_config(config, run.folder / run_folder.CONFIG)
+        for prepared in run.datasets:
+            prepared.split.save(run.folder / f"split-{prepared.name}.json")
     return _execute(run, registry, checkpoint=None)
 
 
@@ -75,6 +77,7 @@ def resume(
 
     Raises:
         ConfigError: There is no checkpoint to resume from, or nothing left to do.
+        TrainingError: The checkpoint is damaged.
         RunInterrupted: The user pressed Ctrl-C again.
     """
     folder = run_folder.find_run(path)
@@ -84,22 +87,30 @@ def resume(
             f"'{folder}' has no checkpoint yet, so there is nothing to resume; start again with "
             f"matsciml run --config {shlex.quote(str(folder / run_folder.CONFIG))}"
         )
+    read_checkpoint(checkpoint)
     raw = merge(read_config_file(folder / run_folder.CONFIG), {"training": changes or {}})
-    config = assemble.resolve(raw, registry)
+    config = assemble.resolve(raw, registry, adopt=False)
     if run_folder.reported_epochs(folder) >= config.training.epochs:
         raise ConfigError(
             f"The run has finished its {config.training.epochs} epochs already, so there is "
             "nothing to resume; ask for more with --epochs."
         )
     run = prepare(config, registry, folder)
-    write_config(config, folder / run_folder.CONFIG)
-    run_folder.link_latest(folder)
+    if _ranks.rank() == 0:
+        write_config(config, folder / run_folder.CONFIG)
+        run_folder.link_latest(folder)
     return _execute(run, registry, checkpoint=checkpoint)
 
 
 def _execute(run: Run, registry: Registry, checkpoint: Path | None) -> RunResult:
+    with explained(run):
+        return _train_and_test(run, registry, checkpoint)
+
+
+def _train_and_test(run: Run, registry: Registry, checkpoint: Path | None) -> RunResult:
     info = RunInfo(folder=str(run.folder), config=dump_config(run.config))
-    registry.hook.matsciml_before_fit(run=info)
+    if _ranks.rank() == 0:
+        registry.hook.matsciml_before_fit(run=info)
     started, clock = datetime.now().astimezone(), time.perf_counter()
     if len(run_folder.read_metrics(run.folder)) >= run.config.training.epochs:
         best_epoch = _restore(run)
@@ -132,7 +143,8 @@ def _restore(run: Run) -> int:
 
 def _write(run: Run, summary: Mapping[str, Any], test: Mapping[str, Scores]) -> None:
     name = run.config.encoder.name
-    save_model(run.folder, name, run.encoder, run.tasks, {"citations": summary["citations"]})
+    extra = {"citations": summary["citations"], "elements": summary["elements"]}
+    save_model(run.folder, name, run.encoder, run.tasks, extra)
     run_folder.write_predictions(run.folder, test)
     run_folder.write_summary(run.folder, summary)
     write_report(run.folder)

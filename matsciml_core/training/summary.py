@@ -9,15 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from matsciml_core.interfaces.elements import symbol
 from matsciml_core.interfaces.strategy import Task
+from matsciml_core.interfaces.structure import targets_of
 from matsciml_core.registry.specs import Reference, RunResult, Spec
 from matsciml_core.training import run_folder
 from matsciml_core.training.assemble import PreparedDataset
 from matsciml_core.training.evaluate import MODEL, Scores
+from matsciml_core.training.initial import describe_init
 from matsciml_core.training.prepare import Run
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
+
+
+_CHUNK = 1024
+"""Crystals read at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +64,8 @@ def summarise(
     Returns:
         Plain data.
     """
+    init = describe_init(run)
+    inherited = [] if init is None else init.pop("citations", [])
     heads = {task.key: _count(task.head) for task in run.tasks}
     encoder = _count(run.encoder)
     return {
@@ -72,18 +81,31 @@ def summarise(
         "plugins": registry.distributions(),
         "hardware": run_folder.hardware(run.device),
         "parameters": {"encoder": encoder, "heads": heads, "total": encoder + sum(heads.values())},
+        "elements": elements(run),
+        "init": init,
         "datasets": {prepared.name: _describe(prepared) for prepared in run.datasets},
         "heads": {task.key: _constants(task) for task in run.tasks},
         "metrics": {"test": dict(result.metrics), "validation": dict(validation.metrics)},
         "baselines": dict(result.baselines),
-        "citations": citations(run, registry),
+        "citations": list(dict.fromkeys([*citations(run, registry), *inherited])),
     }
+
+
+def elements(run: Run) -> list[str]:
+    """Return the symbols of the elements in the training parts, in the order of their numbers."""
+    found: set[int] = set()
+    for prepared in run.datasets:
+        indices = prepared.parts["train"].tolist()
+        for first in range(0, len(indices), _CHUNK):
+            batch = prepared.dataset.__getitems__(indices[first : first + _CHUNK])
+            found.update(batch.atomic_numbers.unique().tolist())
+    return [symbol(number) for number in sorted(found)]
 
 
 def _describe(prepared: PreparedDataset) -> dict[str, Any]:
     provenance = prepared.dataset.provenance
     split = prepared.split
-    infos = {label: prepared.dataset.targets[label] for label in prepared.labels}
+    infos = {label: targets_of(prepared.dataset)[label] for label in prepared.labels}
     return {
         "source": provenance.source,
         "release": provenance.release,

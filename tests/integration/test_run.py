@@ -16,9 +16,9 @@ from matsciml_cli.app import execute
 from matsciml_core import build_registry
 from matsciml_core.training import assemble
 from matsciml_core.training import run as training_run
-from matsciml_core.training.callbacks import InterruptGuard
 from matsciml_core.training.config import read_config_file
 from matsciml_core.training.evaluate import evaluate
+from matsciml_core.training.guards import InterruptGuard
 from matsciml_core.training.model_files import load_model
 from matsciml_core.training.run import RunInterrupted, prepare, resume, start
 
@@ -109,7 +109,7 @@ class TestRunFolder:
 
     def test_config_is_expanded(self, folder):
         config = yaml.safe_load((folder / "config.yaml").read_text())
-        assert config["datasets"] == [{"name": "mp", "source": "mini", "max_atoms": 3}]
+        assert config["datasets"] == [{"name": "mp", "release": "mini", "max_atoms": 3}]
         assert config["encoder"]["gaussian_centres"] == 100
         assert config["strategy"] == {"name": "single"}
         assert config["training"]["epochs"] == 2
@@ -236,7 +236,7 @@ class TestMistakes:
             ([*SMALL, "--set", "encoder.cutof=3"], ["encoder.cutof", "'cutoff'"]),
             ([*SMALL, "--set", "encoder.cutoff=big"], ["encoder.cutoff", "'big'", "number"]),
             ([*SMALL, "--set", "encoder.preset=table9"], ["table9", "table7"]),
-            ([*SMALL, "--set", "dataset.source=all"], ["source", "'all'", "mini"]),
+            ([*SMALL, "--set", "dataset.release=all"], ["release", "'all'", "mini"]),
             ([*SMALL, "--set", "head.loss=l3"], ["head.loss", "'l3'", "huber"]),
             ([*SMALL, "--set", "training.device=gpu"], ["'gpu'", "cpu"]),
             ([*SMALL, "--set", "split.name=mine"], ["'mine'", "stratified"]),

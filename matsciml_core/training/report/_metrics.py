@@ -86,6 +86,19 @@ _KNOWN = {
         short="cosine",
         meaning="1 is the right direction for every atom, 0 no relation",
     ),
+    "loss": MetricInfo(title="Loss", short="loss", larger_is_better=False),
+    "lengths_mae": MetricInfo(
+        title="Mean absolute error of lattice lengths",
+        short="MAE of lengths",
+        own_unit="Å",
+        larger_is_better=False,
+    ),
+    "angles_mae": MetricInfo(
+        title="Mean absolute error of lattice angles",
+        short="MAE of angles",
+        own_unit="°",
+        larger_is_better=False,
+    ),
     "mae_per_atom": MetricInfo(
         title="Mean absolute error per atom",
         short="MAE per atom",
@@ -100,6 +113,7 @@ _PREDICTORS = {
     "majority": "predicting the majority class",
     "zero": "predicting zero",
     "composition": "predicting from composition alone",
+    "marginal": "predicting frequencies and means",
     "symmetry_finder": "asking a symmetry finder",
 }
 

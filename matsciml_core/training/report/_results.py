@@ -247,7 +247,9 @@ def _drawings(
     values: Predictions | None,
     summary: _errors.ErrorSummary | None,
 ) -> list[Drawing | Absent]:
-    """Return the figures of a label that is a number."""
+    """Return the figures of a label that is a number; of a structure there is none."""
+    if target.kind == "structure":
+        return []
     if values is None or summary is None:
         return [Absent(_why_no_predictions(run, target, values))]
     prefix, unit = f"target{target.number}", target.unit

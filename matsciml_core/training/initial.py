@@ -1,0 +1,151 @@
+"""Starting from a trained model: weights of its encoder, and of the heads that fit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from matsciml_core.errors import ConfigError
+from matsciml_core.interfaces.encoder import Encoder
+from matsciml_core.interfaces.strategy import Strategy, Task
+from matsciml_core.training.config import RunConfig
+from matsciml_core.training.model_files import load_tensors, part_of
+from matsciml_core.training.model_folder import DESCRIPTION, TENSORS, read_description
+
+if TYPE_CHECKING:
+    from matsciml_core.training.prepare import Run
+
+
+def freeze(config: RunConfig, encoder: Encoder, strategy: Strategy) -> None:
+    """Keep the encoder from learning where the run asks for that.
+
+    Raises:
+        ConfigError: The strategy weighs the tasks' gradients of the encoder, and there are none.
+    """
+    if config.init.train != "heads":
+        return
+    if strategy.needs_task_gradients:
+        name = config.strategy.name if config.strategy else "this strategy"
+        raise ConfigError(
+            f"'init.train' is 'heads', but '{name}' decides what the encoder learns from each "
+            "task; train 'all', or use a strategy that adds losses, such as additive."
+        )
+    encoder.requires_grad_(False)
+
+
+def initialise(config: RunConfig, encoder: Encoder, tasks: Sequence[Task]) -> None:
+    """Give encoder and heads the weights of the model that the run starts from, if there is one.
+
+    Args:
+        config: Of the run, resolved.
+        encoder: Its encoder, with new weights.
+        tasks: Its tasks, with heads that are fitted on the training part.
+
+    Raises:
+        ConfigError: The encoder does not fit.
+        DataError: The model is damaged.
+    """
+    if config.init.model is None:
+        return
+    folder = Path(config.init.model)
+    description = read_description(folder / DESCRIPTION)
+    tensors = load_tensors(folder)
+    _load_encoder(encoder, part_of(tensors, "encoder"), config, description)
+    for task, number in matching_heads(tasks, config, description).items():
+        _load_parameters(task.head, part_of(tensors, f"heads.{number}"))
+
+
+def describe_init(run: Run) -> dict[str, Any] | None:
+    """Return what ``run.json`` says about the model that the run started from; None: there is none.
+
+    Keys are ``model`` (its folder), ``hash`` (SHA-256 of its tensors), ``train``, ``heads`` (keys
+    of the tasks whose heads started from its weights) and ``citations``.
+    """
+    if run.config.init.model is None:
+        return None
+    folder = Path(run.config.init.model)
+    if not (folder / TENSORS).is_file():  # removed while the run was under way
+        return {"model": str(folder), "train": run.config.init.train}
+    description = read_description(folder / DESCRIPTION)
+    found = matching_heads(run.tasks, run.config, description)
+    return {
+        "model": str(folder),
+        "hash": hash_of(folder / TENSORS),
+        "train": run.config.init.train,
+        "heads": [task.key for task in found],
+        "citations": description.get("citations", []),
+    }
+
+
+def hash_of(file: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def matching_heads(
+    tasks: Sequence[Task], config: RunConfig, description: Mapping[str, Any]
+) -> dict[Task, int]:
+    """Return the tasks whose heads start from the model's weights, with the number of its head.
+
+    A head fits where kind of head, its settings, and names, kinds and units of its labels agree;
+    of several the one for the same dataset, or else the first.
+    """
+    if config.init.heads == "new":
+        return {}
+    found: dict[Task, int] = {}
+    for task in tasks:
+        fitting = [n for n, entry in enumerate(description["heads"]) if _fits(task, entry)]
+        same = [n for n in fitting if description["heads"][n]["dataset"] == task.dataset]
+        if fitting:
+            found[task] = (same or fitting)[0]
+    return found
+
+
+def _fits(task: Task, entry: Mapping[str, Any]) -> bool:
+    head = task.head
+    settings = {} if head.config is None else head.config.model_dump(mode="json")
+    labels = [(info.name, info.kind, info.unit, info.num_classes) for info in head.targets]
+    known = [
+        (one.get("name"), one.get("kind"), one.get("unit"), one.get("num_classes"))
+        for one in entry["targets"]
+    ]
+    return entry["name"] == task.head_name and known == labels and entry["config"] == settings
+
+
+def _load_encoder(
+    encoder: Encoder,
+    state: Mapping[str, Tensor],
+    config: RunConfig,
+    description: Mapping[str, Any],
+) -> None:
+    try:
+        encoder.load_state_dict(state)
+    except RuntimeError as error:
+        known = description["encoder"]["config"]
+        changed = [
+            f"encoder.{key}={value}"
+            for key, value in config.encoder.options.items()
+            if known.get(key, value) != value
+        ]
+        advice = (
+            f"leave {' and '.join(changed)} away"
+            if changed
+            else "it was trained with another version of the encoder's plugin; install that one"
+        )
+        raise ConfigError(
+            f"The encoder of this run does not fit the weights in '{config.init.model}'; {advice}."
+        ) from error
+
+
+def _load_parameters(head: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Copy the weights, and leave alone what was fitted on the training part."""
+    with torch.no_grad():
+        for name, parameter in head.named_parameters():
+            if name in state and state[name].shape == parameter.shape:
+                parameter.copy_(state[name])

@@ -1,0 +1,92 @@
+"""Trains a run that is killed again and again, until it has ended.
+
+    python killed_run.py FOLDER KILLS
+
+Each life is a fork of this process, which has imported everything, and starts as a user would: with
+``matsciml run``, and from the first checkpoint on with ``matsciml run --resume``. It is killed with
+SIGKILL after a random time. Prints the steps that each life found and the number of kills.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+import matsciml_core.training.run  # noqa: F401 - so that no life has to import it
+from matsciml_cli.app import execute
+from matsciml_core.training.run_folder import CHECKPOINTS, CONFIG, LAST_CHECKPOINT, read_metrics
+
+SETTINGS = {
+    "split.max_train_crystals": 100,
+    "training.checkpoint_minutes": 0.002,
+    "encoder.hidden_widths": "[8,4]",
+    "encoder.convolution_widths": "[8,4]",
+    "encoder.num_blocks": 1,
+    "encoder.cutoff": 3,
+    "encoder.dropout": 0.2,
+    "strategy.weighting": "uncertainty",
+}
+RUN = ["run", "--dataset", "mp", "--encoder", "megnet", "--strategy", "additive", "--epochs", "8"]
+RUN += ["--target", "band_gap", "--target", "is_stable", "--batch-size", "8"]
+RUN += [part for name, value in SETTINGS.items() for part in ("--set", f"{name}={value}")]
+
+
+def live(arguments: list[str], seconds: float | None) -> bool:
+    """Run a command in a fork; return whether it ended before it was killed."""
+    child = os.fork()
+    if child == 0:
+        torch.set_num_threads(1)
+        os._exit(execute(arguments))
+    if seconds is not None:
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return False
+    if os.WEXITSTATUS(status) != 0:
+        sys.exit(f"{' '.join(arguments)} ended with {os.WEXITSTATUS(status)}")
+    return True
+
+
+def steps_of(checkpoint: Path) -> int:
+    """Return the number of steps that a checkpoint has behind it."""
+    if not checkpoint.is_file():
+        return 0
+    return int(torch.load(checkpoint, weights_only=True)["global_step"])
+
+
+def window(folder: Path, started: float) -> float:
+    """Return the time, s, in which a run that is not killed prepares itself and trains two epochs.
+
+    A life must be able to get past a validation, within which no checkpoint is written.
+    """
+    prepared = (folder / CONFIG).stat().st_mtime - started
+    rows = read_metrics(folder)
+    return prepared + 2.0 * float(rows[-1]["seconds"]) / len(rows)
+
+
+def main(output: Path, kills: int) -> None:
+    """Train once undisturbed, and once among kills."""
+    started = time.time()
+    live([*RUN, "--output", str(output / "undisturbed")], None)
+    most = window(output / "undisturbed" / "latest", started)
+    draw, ended, done = random.Random(1), False, 0
+    parent = output / "killed"
+    latest = parent / "latest"
+    while not ended:
+        steps = steps_of(latest / CHECKPOINTS / LAST_CHECKPOINT)
+        given = ["run", "--resume", str(latest)] if steps else [*RUN, "--output", str(parent)]
+        print(f"life {done + 1} starts after {steps} steps", flush=True)
+        ended = live(given, draw.uniform(0.0, most) if done < kills else None)
+        done += not ended
+    print(f"{done} kills")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

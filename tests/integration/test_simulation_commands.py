@@ -1,0 +1,150 @@
+"""``matsciml relax`` and ``matsciml md`` as they are typed."""
+
+from __future__ import annotations
+
+import pytest
+
+from matsciml_cli.app import execute
+from matsciml_core import TargetInfo
+
+ase_build = pytest.importorskip("ase.build", reason="ASE is not installed")
+from ase.io import read, write  # noqa: E402
+
+ENERGY = TargetInfo(name="energy", kind="energy", unit="eV")
+FORCES = TargetInfo(name="forces", kind="forces", unit="eV/Å", per_atom=True)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, write_model):
+    return write_model(tmp_path_factory.mktemp("models") / "model", [ENERGY, FORCES], scale=50.0)
+
+
+@pytest.fixture
+def run(model, tmp_path, monkeypatch, capsys):
+    """Give a function that runs a command with the model on what lies in the test's folder."""
+    monkeypatch.chdir(tmp_path)
+    alloy = ase_build.bulk("Cu", cubic=True, a=3.7)
+    alloy.symbols[0] = "Au"
+    alloy.rattle(0.1, seed=3)
+    write("alloy.cif", alloy)
+    write("two.extxyz", [alloy, alloy])
+    foreign = alloy.copy()
+    foreign.symbols[1] = "Xe"
+    write("foreign.extxyz", foreign)
+    slab = alloy.copy()
+    slab.pbc = (True, True, False)
+    write("slab.extxyz", slab)
+    (tmp_path / "empty.cif").write_text("")
+
+    def command(verb, *arguments):
+        capsys.readouterr()
+        code = execute([verb, str(model), *arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return command
+
+
+class TestRelax:
+    def test_writes_what_is_lower(self, run):
+        code, out, err = run("relax", "alloy.cif", "--fmax", "0.05", "--steps", "300")
+        assert code == 0, err
+        assert "Converged after" in out
+        relaxed = read("alloy-relaxed.extxyz")
+        assert abs(relaxed.get_forces()).max() < 0.05
+
+    def test_writes_the_format_of_the_ending(self, run):
+        code, _, err = run("relax", "alloy.cif", "--steps", "1", "-o", "sub/relaxed.cif")
+        assert code == 1, err
+        assert len(read("sub/relaxed.cif")) == 4
+
+    def test_says_so_and_fails_where_it_does_not_converge(self, run):
+        code, out, _ = run("relax", "alloy.cif", "--steps", "2")
+        assert code == 1
+        assert "Not converged after 2 steps" in out
+
+    def test_relaxes_the_cell(self, run):
+        code, out, _ = run("relax", "alloy.cif", "--cell", "volume", "--steps", "3")
+        assert code == 1
+        assert read("alloy-relaxed.extxyz").get_volume() != pytest.approx(3.7**3, rel=1e-6)
+        assert out.splitlines()[1].split()[-1] != ""
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (("nowhere.cif",), "'nowhere.cif' cannot be used: 'nowhere.cif' does not exist"),
+            (("empty.cif",), "'empty.cif' cannot be used: There is no structure."),
+            (("two.extxyz",), "holds several structures"),
+            (("foreign.extxyz",), "never seen Xe"),
+            (("slab.extxyz", "--cell", "full"), "periodic in all directions"),
+            (("alloy.cif", "-o", "out.unknown", "--steps", "1"), "cannot be written to"),
+            (("alloy.cif", "--cell", "wide"), "'wide' is not one of 'fixed', 'volume', 'full'"),
+        ],
+    )
+    def test_what_cannot_be_done_is_one_sentence(self, run, arguments, words):
+        code, _, err = run("relax", *arguments)
+        assert code == 2
+        assert err.startswith("Error: ")
+        assert err.count("\n") == 1
+        assert words in err
+
+
+class TestDynamics:
+    def test_writes_a_trajectory_and_the_drift(self, run):
+        code, out, err = run("md", "alloy.cif", "--steps", "20", "--supercell", "1,1,2")
+        assert code == 0, err
+        frames = read("alloy-md.extxyz", index=":")
+        assert [frame.info["step"] for frame in frames] == [0, 10, 20]
+        assert len(frames[0]) == 8
+        assert "eV/atom/ps" in out
+
+    def test_continues_as_if_it_had_never_stopped(self, run):
+        options = ("--ensemble", "nvt", "--every", "5", "--timestep", "2")
+        assert run("md", "alloy.cif", "--steps", "20", *options, "-o", "whole.extxyz")[0] == 0
+        assert run("md", "alloy.cif", "--steps", "8", *options, "-o", "part.extxyz")[0] == 0
+        code, _, err = run("md", "--resume", "part.extxyz", "--steps", "12")
+        assert code == 0, err
+        with open("whole.extxyz", "rb") as whole, open("part.extxyz", "rb") as part:
+            assert whole.read() == part.read()
+
+    def test_at_constant_pressure_changes_the_volume(self, run):
+        code, _, err = run("md", "alloy.cif", "--ensemble", "npt", "--steps", "20")
+        assert code == 0, err
+        volumes = {round(frame.get_volume(), 6) for frame in read("alloy-md.extxyz", index=":")}
+        assert len(volumes) == 3
+
+    def test_does_not_overwrite_a_trajectory_unasked(self, run):
+        assert run("md", "alloy.cif", "--steps", "10")[0] == 0
+        code, _, err = run("md", "alloy.cif", "--steps", "10")
+        assert code == 2
+        assert "exists; continue it with --resume alloy-md.extxyz, give --replace" in err
+        assert run("md", "alloy.cif", "--steps", "10", "--replace")[0] == 0
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            ((), "Name a FILE to start from, or a trajectory to --resume"),
+            (("alloy.cif", "--resume", "x.extxyz"), "one of them"),
+            (("--resume", "x.extxyz"), "There is no trajectory 'x.extxyz' to continue"),
+            (("--resume", "x.extxyz", "--seed", "1"), "as it was begun; leave --seed away"),
+            (("empty.cif",), "There is no structure."),
+            (("foreign.extxyz",), "never seen Xe"),
+            (("slab.extxyz", "--ensemble", "npt"), "Constant pressure needs a crystal"),
+            (("alloy.cif", "-o", "md.traj"), "A trajectory is extended XYZ"),
+            (("alloy.cif", "--supercell", "2,2"), "'--supercell 2,2' is not understood"),
+            (("alloy.cif", "-o", "alloy.cif/md.extxyz"), "cannot be written"),
+        ],
+    )
+    def test_what_cannot_be_done_is_one_sentence(self, run, arguments, words):
+        code, _, err = run("md", *arguments)
+        assert code == 2
+        assert err.startswith("Error: ")
+        assert err.count("\n") == 1
+        assert words in err
+
+    def test_too_long_a_step_is_stopped_with_advice(self, run):
+        code, _, err = run(
+            "md", "alloy.cif", "--timestep", "500", "--temperature", "90000", "--every", "1"
+        )
+        assert code == 2
+        assert "blown up" in err or "no finite energy" in err or "too large or too dense" in err
