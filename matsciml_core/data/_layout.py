@@ -8,7 +8,7 @@ A record is a sequence of 8-byte words, little-endian::
     K words       labels of the crystal, float64, in the order of the store's targets
     3 n words     positions, float64, Å
     w n words     labels per atom, float64, one block per target
-    n bytes       atomic numbers, padded to a word
+    n bytes       atomic numbers, then n bytes for each mark; together padded to a word
     id            UTF-8, padded to a word
 
 Everything before the positions has the same size in every record of a store, so that the parts of
@@ -45,6 +45,8 @@ class RecordLayout:
     """Encodes crystals into records and decodes many records into one batch."""
 
     targets: tuple[TargetInfo, ...]
+    marks: tuple[str, ...] = ()
+    """Names of the marks that records hold."""
 
     @cached_property
     def crystal_targets(self) -> tuple[TargetInfo, ...]:
@@ -78,7 +80,9 @@ class RecordLayout:
         blocks = [crystal.cell, *(_values(crystal, info) for info in self.crystal_targets)]
         blocks += [crystal.positions, *(_values(crystal, info) for info in self.atom_targets)]
         floats = np.concatenate([block.ravel() for block in blocks]).astype("<f8").tobytes()
-        return header + pbc + floats + _pad(crystal.atomic_numbers.tobytes()) + _pad(name)
+        numbers = [crystal.atomic_numbers, *(_mark(crystal, mark) for mark in self.marks)]
+        kinds = b"".join(one.tobytes() for one in numbers)
+        return header + pbc + floats + _pad(kinds) + _pad(name)
 
     def decode(self, records: Sequence[bytes]) -> CrystalBatch:
         """Return the batch of several records, float64, without edges.
@@ -97,9 +101,10 @@ class RecordLayout:
         pbc = heads[:, 1:2].copy().view(np.uint8)[:, :3] != 0
         cells = heads[:, HEADER_WORDS : HEADER_WORDS + CELL_WORDS].copy()
         bodies, numbers, ids = self._parts(records, sizes.tolist())
+        kinds = self._kinds(numbers)
         atoms = sizes[:, 0].astype(np.int64)
         return CrystalBatch(
-            atomic_numbers=torch.from_numpy(numbers.astype(np.int64)),
+            atomic_numbers=torch.from_numpy(kinds[0].astype(np.int64)),
             positions=torch.from_numpy(self._block(bodies, 0, 3)),
             cell=torch.from_numpy(cells.reshape(-1, 3, 3)),
             pbc=torch.from_numpy(pbc),
@@ -107,6 +112,10 @@ class RecordLayout:
             atoms_per_crystal=torch.from_numpy(atoms),
             targets=self._labels(heads, bodies),
             target_info=self._info.copy(),
+            marks={
+                name: torch.from_numpy(rows.copy())
+                for name, rows in zip(self.marks, kinds[1:], strict=True)
+            },
             ids=ids,
         )
 
@@ -137,7 +146,7 @@ class RecordLayout:
 
     def _parts(
         self, records: Sequence[bytes], sizes: Sequence[Sequence[int]]
-    ) -> tuple[list[bytes], NDArray[np.uint8], list[str]]:
+    ) -> tuple[list[bytes], list[bytes], list[str]]:
         """Check the lengths of records, and return what follows the words before the positions.
 
         Args:
@@ -145,22 +154,35 @@ class RecordLayout:
             sizes: Number of atoms, and length of the id, of each.
 
         Returns:
-            The words per atom of each crystal, all atomic numbers, and the ids.
+            The words per atom of each crystal, its bytes per atom, and the ids.
         """
         fixed, per_atom = WORD * self.fixed_words, WORD * self.words_per_atom
+        bytes_per_atom = 1 + len(self.marks)
         bodies, numbers, ids = [], [], []
         try:
             for record, (count, id_length) in zip(records, sizes, strict=True):
                 numbers_at = fixed + per_atom * count
-                id_at = numbers_at + ((count + 7) & -8)  # whole words
+                numbers_end = numbers_at + bytes_per_atom * count
+                id_at = numbers_at + ((numbers_end - numbers_at + 7) & -8)  # whole words
                 if len(record) != id_at + ((id_length + 7) & -8):
                     raise DataError(_DAMAGED)
                 bodies.append(record[fixed:numbers_at])
-                numbers.append(record[numbers_at : numbers_at + count])
+                numbers.append(record[numbers_at:numbers_end])
                 ids.append(record[id_at : id_at + id_length].decode())
         except UnicodeDecodeError as error:
             raise DataError(_DAMAGED) from error
-        return bodies, np.frombuffer(b"".join(numbers), np.uint8), ids
+        return bodies, numbers, ids
+
+    def _kinds(self, numbers: Sequence[bytes]) -> list[NDArray[np.uint8]]:
+        """Return atomic numbers, then the marks, each ``(atoms,)``."""
+        whole = 1 + len(self.marks)
+        if whole == 1:
+            return [np.frombuffer(b"".join(numbers), np.uint8)]
+        parts = [
+            [one[len(one) // whole * k :][: len(one) // whole] for one in numbers]
+            for k in range(whole)
+        ]
+        return [np.frombuffer(b"".join(part), np.uint8) for part in parts]
 
     def _block(self, bodies: Sequence[bytes], column: int, width: int) -> NDArray[np.float64]:
         """Return one block of words per atom, ``(atoms, width)``.
@@ -211,6 +233,11 @@ def _values(crystal: Crystal, info: TargetInfo) -> NDArray[np.float64]:
     if info.is_class:
         return np.where(array < 0, np.nan, array)
     return array
+
+
+def _mark(crystal: Crystal, name: str) -> NDArray[np.uint8]:
+    mark = crystal.marks.get(name)
+    return np.zeros(crystal.num_atoms, dtype=np.uint8) if mark is None else mark
 
 
 def _label_tensor(values: NDArray[np.float64], info: TargetInfo) -> torch.Tensor:

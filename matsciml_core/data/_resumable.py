@@ -20,13 +20,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import lmdb
 
+from matsciml_core.data._files import read_object, write_json
 from matsciml_core.data._layout import RecordLayout
 from matsciml_core.data.store import (
     FORMAT,
@@ -35,11 +36,11 @@ from matsciml_core.data.store import (
     VERSION,
     _put_all,
     _shard_name,
+    describe_content,
 )
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
-from matsciml_core.registry.specs import TargetInfo
 
 TRANSACTION = 1000
 """Records of the source per transaction: what a kill costs at most."""
@@ -67,11 +68,10 @@ class Tally:
     rejected: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Reason → ``count`` and ``examples`` (ids)."""
 
-    def accept(self, crystal: Crystal) -> None:
-        """Count a crystal."""
+    def accept(self, atoms: int, volume: float) -> None:
+        """Count a crystal of so many atoms, with so much volume per atom, Å³."""
         self.accepted += 1
-        self.atoms += crystal.num_atoms
-        volume = crystal.volume / crystal.num_atoms
+        self.atoms += atoms
         self.volume_per_atom = [
             min([volume, *self.volume_per_atom[:1]]),
             max([volume, *self.volume_per_atom[1:]]),
@@ -85,12 +85,33 @@ class Tally:
             entry["examples"].append(name)
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A crystal, ready to be written."""
+
+    id: str
+    record: bytes
+    atoms: int
+    volume_per_atom: float
+    """Å³."""
+
+    @classmethod
+    def of(cls, crystal: Crystal, layout: RecordLayout) -> Self:
+        """Encode a crystal.
+
+        Raises:
+            DataError: A label has the wrong number of values.
+        """
+        atoms = crystal.num_atoms
+        return cls(crystal.id, layout.encode(crystal), atoms, crystal.volume / atoms)
+
+
 class ResumableWriter:
     """Writes a store; takes up what an earlier process left in the folder.
 
     Args:
         folder: The store's folder; made where it is missing.
-        targets: The labels.
+        layout: Labels and marks.
         provenance: Source, release, licence and citations.
         fingerprint: What identifies the source; an unfinished store of another source, or with
             other labels, is begun anew.
@@ -103,7 +124,7 @@ class ResumableWriter:
     def __init__(
         self,
         folder: Path,
-        targets: Sequence[TargetInfo],
+        layout: RecordLayout,
         provenance: Provenance,
         *,
         fingerprint: str,
@@ -111,8 +132,7 @@ class ResumableWriter:
     ) -> None:
         """Find out what there is."""
         self.folder, self.tally = folder, Tally()
-        self._layout = RecordLayout(tuple(targets))
-        self._targets, self._provenance = tuple(targets), provenance
+        self._layout, self._provenance = layout, provenance
         self._shard_size = shard_size
         self._counts: list[int] = []
         self._digest = hashlib.sha256()
@@ -121,7 +141,7 @@ class ResumableWriter:
         self._noted = 0
         self._shard: lmdb.Environment | None = None
         folder.mkdir(parents=True, exist_ok=True)
-        self._identity = _identity(fingerprint, self._targets, shard_size)
+        self._identity = _identity(fingerprint, layout, shard_size)
         _remove(folder / _IDS)
         self._ids = lmdb.open(str(folder / _IDS), subdir=False, lock=False, sync=False)
         try:
@@ -140,20 +160,19 @@ class ResumableWriter:
         if self._shard is not None:
             self._shard.close()
 
-    def add(self, crystal: Crystal) -> None:
+    def add(self, crystal: Encoded) -> None:
         """Append a crystal.
 
         Raises:
-            DataError: Its id came before, or a label has the wrong number of values.
+            DataError: Its id came before.
         """
-        record = self._layout.encode(crystal)
         key = _id_key(crystal.id.encode())
         if self._is_known(key):
             raise DataError("The id was used before.")
         self._pending_ids.add(key)
-        self._digest.update(record)
-        self._pending.append((self.tally.accepted.to_bytes(8, "big"), record))
-        self.tally.accept(crystal)
+        self._digest.update(crystal.record)
+        self._pending.append((self.tally.accepted.to_bytes(8, "big"), crystal.record))
+        self.tally.accept(crystal.atoms, crystal.volume_per_atom)
 
     def step(self) -> None:
         """Note that one more record of the source was dealt with."""
@@ -175,7 +194,7 @@ class ResumableWriter:
         """Write the index, which makes the folder a store, and remove what is not part of it."""
         index = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": self._meta()["schema_version"],
             "shards": [self._entry(number) for number in range(len(self._counts))],
             "meta": self._meta() | {"content_hash": content_hash},
         }
@@ -187,7 +206,7 @@ class ResumableWriter:
         tidy(self.folder)
 
     def _recover(self) -> None:
-        journal = _read_json(self.folder / _JOURNAL)
+        journal = read_object(self.folder / _JOURNAL)
         if journal is None and any(self._leftovers()):
             raise DataError(
                 f"'{self.folder}' holds LMDB files that do not belong to an unfinished store; name "
@@ -300,14 +319,7 @@ class ResumableWriter:
         return {"file": name, "count": self._counts[number], "bytes": size}
 
     def _meta(self) -> dict[str, Any]:
-        provenance = asdict(self._provenance)
-        provenance.pop("content_hash")
-        return {
-            "schema_version": VERSION,
-            "count": self.tally.accepted,
-            "targets": [asdict(info) for info in self._targets],
-            **provenance,
-        }
+        return describe_content(self._layout, self._provenance, self.tally.accepted)
 
 
 def tidy(folder: Path) -> None:
@@ -316,27 +328,9 @@ def tidy(folder: Path) -> None:
         _remove(folder / name)
 
 
-def write_json(path: Path, data: Any) -> None:
-    """Write JSON in one step: the file is the old one or the new one, never half of it."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8") as stream:
-        json.dump(data, stream, indent=1, ensure_ascii=False)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(part, path)
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return data if isinstance(data, dict) else None
-
-
-def _identity(fingerprint: str, targets: Sequence[TargetInfo], shard_size: int) -> str:
-    parts = [fingerprint, VERSION, shard_size, [asdict(info) for info in targets]]
+def _identity(fingerprint: str, layout: RecordLayout, shard_size: int) -> str:
+    targets = [asdict(info) for info in layout.targets]
+    parts = [fingerprint, VERSION, shard_size, targets, layout.marks]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

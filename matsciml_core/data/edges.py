@@ -136,14 +136,14 @@ class EdgeSource:
         unit = batch.asymmetric_unit
         if unit is None:
             return EdgeList(index, shifts)
-        represented = unit.atoms[unit.distinct].numpy()
-        kept = represented[index[1]] == index[1]
+        kept = enter_distinct(torch.from_numpy(index[1]), unit).numpy()
         index, shifts = index[:, kept], shifts[kept]
         if self.neighbourhood.uses == "edges":
             return EdgeList(index, shifts)
         source, target = index
         offset = np.einsum("ei,eij->ej", shifts, cells[batch.crystal_index.numpy()[target]])
         vectors = positions[target] - positions[source] - offset
+        represented = unit.atoms[unit.distinct].numpy()
         groups = group_equal(target, represented[source], np.linalg.norm(vectors, axis=1))
         if self.neighbourhood.uses == "vectors":
             groups = _split_by_symmetry(groups, vectors, source, target, unit)
@@ -161,6 +161,16 @@ def attach(batch: CrystalBatch, edges: EdgeList) -> CrystalBatch:
     return replace(
         connected, asymmetric_unit=replace(batch.asymmetric_unit, edge_multiplicity=counts)
     )
+
+
+def enter_distinct(target: torch.Tensor, unit: AsymmetricUnit) -> torch.Tensor:
+    """Say of each edge, given by the atom it enters, whether that is a distinct one, ``(edges,)``.
+
+    Args:
+        target: Atoms of the batch, ``(edges,)``.
+        unit: Of the batch.
+    """
+    return unit.atoms[unit.distinct[target]] == target
 
 
 def group_equal(

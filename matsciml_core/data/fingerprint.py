@@ -20,6 +20,8 @@ from matsciml_core.interfaces.encoder import Neighbourhood
 
 _REACH = 2.0
 """Search radius, in units of the cube root of the volume per atom: 33 neighbours on average."""
+_VOLUME = 15.0
+"""Stands for the volume per atom, Å³, of what is not periodic and has none."""
 _NEAREST = 12
 _POWERS = (2, 4, 8)
 WIDTH = _NEAREST + 2 * len(_POWERS)
@@ -39,7 +41,7 @@ def fingerprints(batch: CrystalBatch) -> NDArray[np.float32]:
     """
     counts = batch.atoms_per_crystal.numpy()
     owner = batch.crystal_index.numpy()
-    unit = np.cbrt(np.abs(np.linalg.det(batch.cell.numpy())) / counts)
+    unit = np.cbrt(np.where(batch.pbc.numpy().all(axis=1), _volumes(batch), _VOLUME))
     positions = batch.positions.numpy() / unit[owner, None]
     cells = batch.cell.numpy() / unit[:, None, None]
     edges, shifts = find_edges(
@@ -71,6 +73,12 @@ def composition_keys(batch: CrystalBatch) -> NDArray[np.uint64]:
     reduced = (counts // divisor[crystal]).astype(np.uint64)
     keys: NDArray[np.uint64] = np.add.reduceat(reduced * _WEIGHTS[element], starts)
     return keys
+
+
+def _volumes(batch: CrystalBatch) -> NDArray[np.float64]:
+    """Return the volume per atom of each crystal, Å³, ``(crystals,)``."""
+    volumes = np.abs(np.linalg.det(batch.cell.numpy())) / batch.atoms_per_crystal.numpy()
+    return np.asarray(volumes, dtype=np.float64)
 
 
 def _centred_species(

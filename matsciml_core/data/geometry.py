@@ -13,8 +13,12 @@ from matsciml_core.interfaces.encoder import Neighbourhood
 
 SHORTEST_DISTANCE = 0.5
 """No two atoms of a crystal are closer than this, Å (H₂ has 0.74 Å)."""
+SHORTEST_FRACTIONAL = 0.95
+"""Nor than this, Å, where all positions lie within [0, 1], unless there is hydrogen (HF has 0.92 Å,
+N₂ 1.10 Å): fractional coordinates of simple crystals taken as Cartesian are up to 0.87 Å apart."""
 VOLUME_PER_ATOM = (2.0, 400.0)
 """Bounds for a crystal, Å³ per atom: diamond has 5.7, caesium 118."""
+_HYDROGEN = 1
 _SEARCH = 3.0
 """Shortest distances beyond this, Å, are not resolved: they are plausible anyway."""
 
@@ -64,15 +68,19 @@ def check_geometry(crystal: Crystal) -> None:
             f"Crystal '{crystal.id}' has {geometry.volume_per_atom:.3g} Å³ per atom; crystals have "
             f"{low:g} to {high:g}. Is the cell in Å?"
         )
-    if geometry.shortest_distance < SHORTEST_DISTANCE:
+    fractional = looks_fractional(crystal)
+    strict = fractional and _HYDROGEN not in crystal.atomic_numbers
+    limit = SHORTEST_FRACTIONAL if strict else SHORTEST_DISTANCE
+    if geometry.shortest_distance < limit:
         hint = (
-            " All positions lie within [0, 1]: they look fractional; use Crystal.from_fractional."
-            if looks_fractional(crystal)
-            else " Check the positions and the cell."
+            "All positions lie between zero and one: they look fractional; use "
+            "Crystal.from_fractional, or import them with --fractional."
+            if fractional
+            else "Check the positions and the cell."
         )
         raise GeometryError(
             f"Crystal '{crystal.id}' has atoms {geometry.shortest_distance:.3g} Å apart; nothing "
-            f"is closer than {SHORTEST_DISTANCE} Å.{hint}"
+            f"is closer than {limit} Å. {hint}"
         )
 
 
@@ -81,5 +89,5 @@ def looks_fractional(crystal: Crystal) -> bool:
 
     True where several atoms all lie in a unit cube although the cell is much larger.
     """
-    inside = bool((crystal.positions > -1e-6).all() and (crystal.positions < 1 + 1e-6).all())
-    return inside and crystal.num_atoms > 1 and crystal.volume > 8.0
+    inside = crystal.positions.max() < 1 + 1e-6 and crystal.positions.min() > -1e-6
+    return bool(inside) and crystal.num_atoms > 1 and crystal.volume > 8.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import moyopy
 import numpy as np
 from numpy.typing import NDArray
 
+from matsciml_core.data.symmetry import find_space_group
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.crystal_systems import crystal_system
 from matsciml_core.interfaces.dataset import Dataset
@@ -67,13 +67,7 @@ def reduced_composition(numbers: NDArray[np.uint8]) -> str:
 
 def space_group(crystal: Crystal) -> int:
     """Return the number of the space group, 1 to 230; 1 where none can be found."""
-    cell = moyopy.Cell(
-        crystal.cell.tolist(), (crystal.fractional % 1.0).tolist(), crystal.atomic_numbers.tolist()
-    )
-    try:
-        return int(moyopy.MoyoDataset(cell, symprec=SYMPREC).number)
-    except Exception:
-        return 1  # moyo gives up on some distorted cells; without symmetry, they are P1
+    return find_space_group(crystal, SYMPREC) or 1
 
 
 def _reduced(numbers: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

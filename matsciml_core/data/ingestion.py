@@ -1,60 +1,57 @@
 """From a stream of crystals to a store: checked, counted, and resumed after a kill.
 
-A source is a function that yields its records from a given one on, always in the same order. What
-it can't make a crystal of it yields as a :class:`Rejection`, so that nothing disappears: every
-record ends up in the store, or in the manifest under a reason.
+A source is a function that yields its records from a given one on, always in the same order, or a
+:class:`ParallelSource`, which several processes read. What can't be made a crystal is yielded as a
+:class:`Rejection`, so that nothing disappears: every record ends up in the store, or in the
+manifest under a reason.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from filelock import FileLock, Timeout
 
-from matsciml_core.data._resumable import ResumableWriter, _read_json, tidy, write_json
+from matsciml_core.data._files import read_object, write_json
+from matsciml_core.data._layout import RecordLayout
+from matsciml_core.data._preparing import CHUNK, Prepared, prepare, prepare_piece
+from matsciml_core.data._resumable import ResumableWriter, tidy
 from matsciml_core.data.fetch.progress import Meter, Report, silent
-from matsciml_core.data.geometry import SHORTEST_DISTANCE, VOLUME_PER_ATOM, check_geometry
-from matsciml_core.data.neighbours import find_edges
+from matsciml_core.data.launcher import ALONE, Launch
+from matsciml_core.data.sources import Item, ParallelSource, Rejection, Source, reason_of
 from matsciml_core.data.store import INDEX_FILE
-from matsciml_core.errors import DataError, MatSciMLError
-from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.errors import DataError
 from matsciml_core.interfaces.dataset import Provenance
-from matsciml_core.interfaces.encoder import Neighbourhood
 from matsciml_core.registry.specs import TargetInfo
 
+__all__ = [
+    "Conversion",
+    "Item",
+    "Manifest",
+    "ParallelSource",
+    "Rejection",
+    "Source",
+    "fingerprint_of",
+    "from_iterable",
+    "ingest",
+    "read_manifest",
+    "reason_of",
+]
+
 MANIFEST = "manifest.json"
-_CHUNK = 256
-"""Records that are checked together."""
-_VARIABLE = re.compile(r"'[^']*'|\([^)]*\)|(?<![\w.])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """A record of a source that can't be used."""
-
-    id: str
-    """What it is called, as well as that can be told."""
-    reason: str
-    """Why; the same words for every record that has the same fault, since they are counted."""
-
-
-Item = Crystal | Rejection
-Source = Callable[[int], Iterable[Item]]
-"""Yields the records of a source from the n-th on, each as a crystal or a rejection."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion:
     """A foreign file, understood: what the function named in ``DatasetSpec.readers`` returns."""
 
-    source: Source
+    source: Source | ParallelSource
     targets: Sequence[TargetInfo]
     provenance: Provenance
     fingerprint: str
@@ -63,6 +60,8 @@ class Conversion:
     """One line for ``matsciml list-plugins``."""
     total: int | None = None
     """Number of records, where known."""
+    marks: Sequence[str] = ()
+    """Names of the marks of atoms to store."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,15 +84,17 @@ class Manifest:
 
 
 def ingest(
-    source: Source,
+    source: Source | ParallelSource,
     folder: str | Path,
     *,
     targets: Sequence[TargetInfo],
     provenance: Provenance,
+    marks: Sequence[str] = (),
     fingerprint: str = "",
     label: str = "crystals",
     total: int | None = None,
     report: Report = silent,
+    launch: Launch = ALONE,
     shard_size: int = 50_000,
 ) -> Manifest:
     """Make a store of a source.
@@ -107,15 +108,18 @@ def ingest(
     infinite label, a label with the wrong number of values, or an id that came before.
 
     Args:
-        source: Yields the records from a given one on.
+        source: Yields the records from a given one on; or its pieces.
         folder: Where to put the store.
         targets: The labels, in the order in which they are stored.
         provenance: Source, release, licence and citations, carried along.
+        marks: Names of the marks of atoms to store; others are left out.
         fingerprint: What identifies the source: its files' names, sizes and dates, or its query.
             An unfinished store of another source is begun anew.
         label: What is done, for the progress.
         total: Number of records where known, for the progress.
         report: Receives progress.
+        launch: Which processes read the pieces of a source that has pieces. The store is the
+            same, byte for byte, whoever they are.
         shard_size: Crystals per shard.
 
     Returns:
@@ -132,13 +136,14 @@ def ingest(
             done = read_manifest(place)
             if (place / INDEX_FILE).exists():
                 return _same(done, fingerprint, place)
+            layout = RecordLayout(tuple(targets), tuple(marks))
             with ResumableWriter(
-                place, targets, provenance, fingerprint=fingerprint, shard_size=shard_size
+                place, layout, provenance, fingerprint=fingerprint, shard_size=shard_size
             ) as writer:
                 meter = Meter(
                     label, report, unit="crystals", total=total, done=writer.tally.position
                 )
-                _write(writer, source, meter)
+                _write(writer, source, layout, meter, launch)
                 return _finish(writer, place, fingerprint)
     except Timeout:
         raise DataError(
@@ -149,7 +154,7 @@ def ingest(
 def read_manifest(folder: str | Path) -> Manifest | None:
     """Return the manifest of a finished store; None where there is none."""
     place = Path(folder)
-    data = _read_json(place / MANIFEST) if (place / INDEX_FILE).exists() else None
+    data = read_object(place / MANIFEST) if (place / INDEX_FILE).exists() else None
     return None if data is None else Manifest(**data)
 
 
@@ -175,88 +180,41 @@ def fingerprint_of(paths: Iterable[Path], *details: object) -> str:
     return hashlib.sha256(repr((stats, details)).encode()).hexdigest()
 
 
-def reason_of(error: Exception) -> str:
-    """Return what is wrong without what differs from record to record.
-
-    >>> reason_of(ValueError("Crystal 'a-1' has atoms 0.32 Å apart."))
-    "Crystal '…' has atoms … Å apart."
-    """
-    first = str(error).split("\n", 1)[0]
-    return _VARIABLE.sub(lambda found: "'…'" if found[0].startswith("'") else "…", first)
-
-
-def _write(writer: ResumableWriter, source: Source, meter: Meter) -> None:
-    items = iter(source(writer.tally.position))
-    while chunk := list(islice(items, _CHUNK)):
-        for item in _checked(chunk):
-            _store(writer, item)
-            writer.step()
-        meter.add(len(chunk))
+def _write(
+    writer: ResumableWriter,
+    source: Source | ParallelSource,
+    layout: RecordLayout,
+    meter: Meter,
+    launch: Launch,
+) -> None:
+    start = writer.tally.position
+    if isinstance(source, ParallelSource):
+        with launch.start() as crew:
+            work = partial(prepare_piece, source.read, layout)
+            for records in crew.map(work, source.pieces(start)):
+                _store_all(writer, records, meter)
+    else:
+        _store_all(writer, prepare(source(start), layout), meter)
     meter.finish()
 
 
-def _store(writer: ResumableWriter, item: Item) -> None:
-    if isinstance(item, Rejection):
-        writer.tally.reject(item.id, item.reason)
+def _store_all(writer: ResumableWriter, records: Iterable[Prepared], meter: Meter) -> None:
+    stream = iter(records)
+    while chunk := list(islice(stream, CHUNK)):
+        for record in chunk:
+            _store(writer, record)
+            writer.step()
+        meter.add(len(chunk))
+
+
+def _store(writer: ResumableWriter, record: Prepared) -> None:
+    if isinstance(record, Rejection):
+        writer.tally.reject(record.id, record.reason)
         return
     try:
-        writer.add(item)
+        writer.add(record)
     except DataError as error:
-        writer.tally.reject(item.id, reason_of(error))
-
-
-def _checked(chunk: Sequence[Item]) -> Iterator[Item]:
-    """Yield the records in order, those with an implausible geometry or label as rejections."""
-    crystals = [item for item in chunk if isinstance(item, Crystal)]
-    suspects = _suspects(crystals)
-    place = 0
-    for item in chunk:
-        if isinstance(item, Crystal):
-            yield _examined(item) if suspects[place] else item
-            place += 1
-        else:
-            yield item
-
-
-def _examined(crystal: Crystal) -> Item:
-    try:
-        check_geometry(crystal)
-    except MatSciMLError as error:
-        return Rejection(crystal.id, reason_of(error))
-    for name, value in crystal.labels.items():
-        if value is not None and np.isinf(np.asarray(value, dtype=np.float64)).any():
-            return Rejection(crystal.id, f"The label '{name}' is infinite.")
-    return crystal
-
-
-def _suspects(crystals: Sequence[Crystal]) -> list[bool]:
-    """Mark the crystals to look at closely: one search for all is ten times faster than each."""
-    if not crystals:
-        return []
-    counts = np.array([crystal.num_atoms for crystal in crystals])
-    volumes = np.array([crystal.volume for crystal in crystals]) / counts
-    low, high = VOLUME_PER_ATOM
-    marked = (volumes < low) | (volumes > high)
-    marked |= np.array([_has_infinite_label(crystal) for crystal in crystals])
-    try:
-        edges, _ = find_edges(
-            np.concatenate([crystal.positions for crystal in crystals]),
-            np.stack([crystal.cell for crystal in crystals]),
-            np.stack([crystal.pbc for crystal in crystals]),
-            counts,
-            Neighbourhood(cutoff=SHORTEST_DISTANCE),
-        )
-    except MatSciMLError:
-        return [True] * len(crystals)
-    marked[np.repeat(np.arange(len(crystals)), counts)[edges[1]]] = True
-    return [bool(mark) for mark in marked]
-
-
-def _has_infinite_label(crystal: Crystal) -> bool:
-    return any(
-        value is not None and bool(np.isinf(np.asarray(value, dtype=np.float64)).any())
-        for value in crystal.labels.values()
-    )
+        writer.tally.reject(record.id, reason_of(error))
 
 
 def _finish(writer: ResumableWriter, folder: Path, fingerprint: str) -> Manifest:
@@ -272,10 +230,7 @@ def _finish(writer: ResumableWriter, folder: Path, fingerprint: str) -> Manifest
         content_hash=content_hash,
     )
     if not tally.accepted:
-        reason = next(iter(manifest.rejected), "the source is empty")
-        raise DataError(
-            f"None of the {tally.position} records can be used; most common reason: {reason}"
-        )
+        raise DataError(_why_nothing(manifest))
     write_json(folder / MANIFEST, asdict(manifest))
     writer.publish(content_hash)
     return manifest
@@ -288,3 +243,14 @@ def _same(done: Manifest | None, fingerprint: str, folder: Path) -> Manifest:
         )
     tidy(folder)  # in case the process was killed when all else was done
     return done
+
+
+def _why_nothing(manifest: Manifest) -> str:
+    """Return what is wrong with a source of which no record can be used."""
+    if not manifest.rejected:
+        return "The source is empty; there is nothing to make a store of."
+    reason, entry = next(iter(manifest.rejected.items()))
+    return (
+        f"None of the {manifest.records:,} records can be used. {entry['count']:,} of them, "
+        f"'{entry['examples'][0]}' for example, for this reason: {reason}"
+    )

@@ -1,9 +1,13 @@
 """Leaks: structures that occur twice, within a dataset, between its parts, across datasets.
 
-Two structures are candidates where they have the same reduced composition and fingerprints (see
-``fingerprint``) that differ by less than a tolerance in every number; pymatgen's
-StructureMatcher, with its default tolerances, confirms them. Candidates are found by sorting, so
-the cost grows in proportion to the number of structures, up to the confirmations.
+Two structures are candidates where they have the same reduced composition, fingerprints (see
+``fingerprint``) that differ by less than a tolerance in every number, and the same space group;
+pymatgen's StructureMatcher, with its default tolerances, confirms them. Without the space group it
+would take a distorted perovskite for the cubic one, since it forgives what the distortion is.
+
+Candidates are found by sorting, and symmetry is searched only where the rest of the key agrees, so
+the cost grows in proportion to the number of structures, up to the confirmations; of those, each
+structure gets a bounded number.
 """
 
 from __future__ import annotations
@@ -19,13 +23,20 @@ from numpy.typing import NDArray
 
 from matsciml_core.data.fetch.progress import Meter, Report, silent
 from matsciml_core.data.fingerprint import WIDTH, composition_keys, fingerprints
+from matsciml_core.data.grouping import SYMPREC
+from matsciml_core.data.symmetry import find_space_group
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Dataset
 
 TOLERANCE = 0.03
 """Largest difference of two fingerprints of the same structure, in any of their numbers: atoms
 that moved by about 3 % of their distance."""
+MOST_CONFIRMED = 16
+"""Candidates of one structure that are looked at closely, the nearest ones first: frames of a
+trajectory are all near each other, and comparing all with all would never end."""
 _CHUNK = 512
+_UNKNOWN, _NONE = 0, 255
+"""Instead of a space group: not searched yet; searched and not found."""
 _EXAMPLES = 10
 
 Confirm = Callable[[int, int], bool]
@@ -44,9 +55,11 @@ class LeakReport:
     """Structures of the row's part that also occur in the column's, ``(parts, parts)``; on the
     diagonal, structures that occur more than once in the part itself."""
     candidates: int
-    """Pairs of structures that the fingerprint took for the same."""
+    """Pairs of structures with one composition and near fingerprints that were looked at."""
+    told_apart: int
+    """Pairs of them with different space groups."""
     confirmed: int
-    """Pairs of them that were confirmed."""
+    """Pairs of the others that were confirmed."""
     groups: NDArray[np.int64]
     """Number of the group of each structure, ``(structures,)``; the same for the same structure."""
     examples: tuple[tuple[str, str], ...] = field(default=())
@@ -58,6 +71,7 @@ def find_leaks(
     parts: Mapping[str, Sequence[tuple[str, NDArray[np.int64]]]] | None = None,
     *,
     confirm: bool = True,
+    space_groups: bool = True,
     tolerance: float = TOLERANCE,
     report: Report = silent,
 ) -> LeakReport:
@@ -67,30 +81,38 @@ def find_leaks(
         datasets: Datasets by name.
         parts: For each dataset, names and indices of the parts to tell apart; None: the datasets.
         confirm: Whether StructureMatcher has the last word; without it, candidates count.
+        space_groups: Whether structures of different space groups are different; without it,
+            StructureMatcher alone decides.
         tolerance: See ``TOLERANCE``.
         report: Receives progress.
 
     Returns:
         The report.
     """
-    keys, prints = _describe(datasets, report)
-    lookup = _Lookup(datasets)
-    counter = _Counter(lookup.same if confirm else None)
-    groups = cluster(keys, prints, counter, tolerance)
+    keys, prints = describe(datasets, report)
+    lookup = Lookup(datasets)
+    judge = Judge(lookup, space_groups=space_groups, confirm=confirm)
+    meter = Meter("comparison", report, unit="crystals", total=len(keys))
+    groups = cluster(keys, prints, judge, tolerance, meter)
     names, owner = _owners(datasets, parts)
     return LeakReport(
         parts=tuple(names),
         sizes=tuple(np.bincount(owner[owner >= 0], minlength=len(names)).tolist()),
         overlaps=count_overlaps(groups, owner, len(names)),
-        candidates=counter.asked,
-        confirmed=counter.confirmed,
+        candidates=judge.asked,
+        told_apart=judge.told_apart,
+        confirmed=judge.confirmed,
         groups=groups,
         examples=tuple(_examples(groups, owner, names, lookup)),
     )
 
 
 def cluster(
-    keys: NDArray[np.uint64], prints: NDArray[np.float32], same: Confirm, tolerance: float
+    keys: NDArray[np.uint64],
+    prints: NDArray[np.float32],
+    same: Confirm,
+    tolerance: float,
+    meter: Meter | None = None,
 ) -> NDArray[np.int64]:
     """Put structures that are the same into one group.
 
@@ -102,6 +124,7 @@ def cluster(
         prints: Fingerprints, ``(structures, WIDTH)``.
         same: Has the last word on a pair.
         tolerance: Largest difference of two fingerprints.
+        meter: Told of every structure.
 
     Returns:
         Number of the group of each structure, ``(structures,)``: that of its first member.
@@ -112,8 +135,12 @@ def cluster(
     starts = np.concatenate([[0], bounds])
     ends = np.concatenate([bounds, [len(keys)]])
     several = ends - starts > 1
+    meter = Meter("comparison", silent, unit="crystals") if meter is None else meter
+    meter.add(int(np.count_nonzero(~several)))
     for start, end in zip(starts[several].tolist(), ends[several].tolist(), strict=True):
         _cluster_bucket(order[start:end], prints, same, tolerance, groups)
+        meter.add(end - start)
+    meter.finish()
     return groups
 
 
@@ -155,8 +182,7 @@ def _cluster_bucket(
         own = prints[member]
         while first < len(leaders) and table[first, 0] < own[0] - tolerance:
             first += 1  # leaders come in ascending order: this one is too far for all that follow
-        near = np.abs(table[first : len(leaders)] - own).max(axis=1, initial=0.0) < tolerance
-        for place in np.flatnonzero(near).tolist():
+        for place in _nearest(table[first : len(leaders)], own, tolerance):
             if same(leaders[first + place], member):
                 groups[member] = groups[leaders[first + place]]
                 break
@@ -165,27 +191,66 @@ def _cluster_bucket(
             leaders.append(member)
 
 
-class _Counter:
-    """Asks whether two structures are the same, and counts."""
+def _nearest(table: NDArray[np.float32], own: NDArray[np.float32], tolerance: float) -> list[int]:
+    """Return the rows of a table that are nearest to a fingerprint, the nearest one first."""
+    distance = np.abs(table - own).max(axis=1, initial=0.0)
+    near = np.flatnonzero(distance < tolerance)
+    chosen: list[int] = near[np.argsort(distance[near], kind="stable")[:MOST_CONFIRMED]].tolist()
+    return chosen
 
-    def __init__(self, same: Confirm | None) -> None:
-        self._same = same
-        self.asked = self.confirmed = 0
+
+class Judge:
+    """Says whether two candidates are the same structure, and counts.
+
+    Args:
+        lookup: Finds structures.
+        space_groups: Whether those of different space groups are different.
+        confirm: Whether to ask StructureMatcher about the others.
+    """
+
+    def __init__(self, lookup: Lookup, *, space_groups: bool = True, confirm: bool = True) -> None:
+        """Start with nothing known."""
+        self._lookup, self._space_groups, self._confirm = lookup, space_groups, confirm
+        self._found = np.full(len(lookup), _UNKNOWN, dtype=np.uint8)
+        self.asked = self.told_apart = self.confirmed = 0
 
     def __call__(self, one: int, other: int) -> bool:
+        """Compare two structures, given by their numbers."""
         self.asked += 1
-        agreed = self._same is None or self._same(one, other)
+        if self._space_groups and self._are_told_apart(one, other):
+            self.told_apart += 1
+            return False
+        agreed = not self._confirm or self._lookup.same(one, other)
         self.confirmed += agreed
         return agreed
 
+    def _are_told_apart(self, one: int, other: int) -> bool:
+        found = {self._space_group(one), self._space_group(other)}
+        return len(found) > 1 and _NONE not in found
 
-class _Lookup:
-    """Finds structures by their number, counted through all datasets."""
+    def _space_group(self, number: int) -> int:
+        if self._found[number] == _UNKNOWN:
+            found = find_space_group(self._lookup.crystal(number), SYMPREC)
+            self._found[number] = found or _NONE
+        return int(self._found[number])
+
+
+class Lookup:
+    """Finds structures by their number, counted through all datasets.
+
+    Args:
+        datasets: Datasets by name.
+    """
 
     def __init__(self, datasets: Mapping[str, Dataset]) -> None:
+        """Note where each dataset begins."""
         self._datasets = list(datasets.values())
         self._bounds = np.cumsum([0, *(len(dataset) for dataset in self._datasets)])
         self.structure = lru_cache(maxsize=4096)(self._structure)
+
+    def __len__(self) -> int:
+        """Return the number of structures."""
+        return int(self._bounds[-1])
 
     def crystal(self, number: int) -> Crystal:
         """Return a crystal."""
@@ -193,21 +258,15 @@ class _Lookup:
         return self._datasets[which][number - int(self._bounds[which])]
 
     def same(self, one: int, other: int) -> bool:
-        """Ask StructureMatcher."""
+        """Ask StructureMatcher; what has no lattice it can't compare, and the key decides."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return bool(_matcher().fit(self.structure(one), self.structure(other)))
+            pair = self.structure(one), self.structure(other)
+            return None in pair or bool(_matcher().fit(*pair))
 
     def _structure(self, number: int) -> Any:
-        from pymatgen.core.structure import Structure  # noqa: PLC0415 - heavy
-
         crystal = self.crystal(number)
-        return Structure(
-            crystal.cell,
-            crystal.atomic_numbers.tolist(),
-            crystal.positions,
-            coords_are_cartesian=True,
-        )
+        return crystal.to_pymatgen() if crystal.volume > 0 else None
 
 
 @lru_cache(maxsize=1)
@@ -217,10 +276,10 @@ def _matcher() -> Any:
     return StructureMatcher()
 
 
-def _describe(
-    datasets: Mapping[str, Dataset], report: Report
+def describe(
+    datasets: Mapping[str, Dataset], report: Report = silent
 ) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
-    """Return composition and fingerprint of every structure."""
+    """Return composition and fingerprint of every structure, see :func:`cluster`."""
     keys, prints = [np.empty(0, np.uint64)], [np.empty((0, WIDTH), np.float32)]
     for name, dataset in datasets.items():
         meter = Meter(f"fingerprints of {name}", report, unit="crystals", total=len(dataset))
@@ -252,7 +311,7 @@ def _owners(
 
 
 def _examples(
-    groups: NDArray[np.int64], owner: NDArray[np.int64], names: Sequence[str], lookup: _Lookup
+    groups: NDArray[np.int64], owner: NDArray[np.int64], names: Sequence[str], lookup: Lookup
 ) -> Iterator[tuple[str, str]]:
     """Yield pairs of the same structure, those from different parts first."""
     joined = np.flatnonzero((groups != np.arange(len(groups))) & (owner >= 0))

@@ -49,14 +49,29 @@ def legacy_records(
     """
     for file in files:
         prefix = f"{file.stem}/" if len(files) > 1 else ""
-        with _open(file) as environment, environment.begin() as transaction:
-            keys = sorted(_keys(transaction), key=int)
-            skipped = min(start, len(keys))
-            start -= skipped
-            for key in keys[skipped:]:
-                where = f"Record {int(key)} of '{file}'"
-                record = load_legacy(bytes(transaction.get(key, b"")), inert=inert, where=where)
-                yield f"{prefix}{int(key)}", record
+        skipped = min(start, count_records([file])) if start else 0
+        start -= skipped
+        for key, data in raw_records(file, start=skipped):
+            where = f"Record {key} of '{file}'"
+            yield f"{prefix}{key}", load_legacy(data, inert=inert, where=where)
+
+
+def raw_records(file: Path, *, start: int = 0) -> Iterator[tuple[str, bytes]]:
+    """Yield the pickles of an LMDB file unread, in numerical order of their keys.
+
+    Args:
+        file: The file.
+        start: How many records to skip.
+
+    Yields:
+        The key, and the pickle, for ``load_legacy``.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    with _open(file) as environment, environment.begin() as transaction:
+        for key in sorted(_keys(transaction), key=int)[start:]:
+            yield str(int(key)), bytes(transaction.get(key, b""))
 
 
 def count_records(files: Sequence[Path]) -> int:

@@ -6,21 +6,23 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from matsciml_core.data._files import write_whole
 from matsciml_core.errors import SplitError
 
 PARTS = ("train", "validation", "test")
 FRACTIONS = (0.8, 0.1, 0.1)
+FORMAT = "matsciml-split"
 VERSION = 1
-_PART_NAMES = {"val": "validation", "valid": "validation", "training": "train"}
+UNUSED = "unused"
+"""Part of the crystals that are in none of the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,8 @@ class Split:
     """Seed of the shuffle; None where there was none."""
     parts: Mapping[str, tuple[str, ...]]
     """Ids by part, each sorted."""
+    missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Ids by part that were asked for and that the data do not have."""
 
     @property
     def ids_hash(self) -> str:
@@ -100,8 +104,8 @@ class Split:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the split to a JSON file."""
-        data = {
-            "format": "matsciml-split",
+        data: dict[str, Any] = {
+            "format": FORMAT,
             "version": VERSION,
             "algorithm": self.algorithm,
             "seed": self.seed,
@@ -109,7 +113,9 @@ class Split:
             "sha256": self.hash,
             "parts": {name: list(ids) for name, ids in self.parts.items()},
         }
-        Path(path).write_text(json.dumps(data, indent=0) + "\n", encoding="utf-8")
+        if self.missing:
+            data["missing"] = {name: list(ids) for name, ids in self.missing.items()}
+        write_whole(Path(path), f"{json.dumps(data, indent=0)}\n".encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -124,6 +130,7 @@ class Split:
                 algorithm=data["algorithm"],
                 seed=data["seed"],
                 parts={name: tuple(ids) for name, ids in data["parts"].items()},
+                missing={name: tuple(ids) for name, ids in data.get("missing", {}).items()},
             )
             recorded = data["sha256"]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -226,16 +233,22 @@ def grouped_split(
         chosen = int(np.argmax(behind))
         filled[chosen] += len(group)
         parts[PARTS[chosen]].extend(group)
-    return _as_split(f"grouped by {by}", seed, parts)
+    return make_split(f"grouped by {by}", seed, parts)
 
 
-def blocked_split(ids: Sequence[str], *, fractions: Sequence[float] = FRACTIONS) -> Split:
-    """Cut a series into consecutive blocks: training first, then validation, then test.
+def blocked_split(
+    ids: Sequence[str],
+    series: Sequence[str] | None = None,
+    *,
+    fractions: Sequence[float] = FRACTIONS,
+) -> Split:
+    """Cut each series into consecutive blocks: training first, then validation, then test.
 
     For molecular dynamics, where neighbouring frames are nearly equal and a random split leaks.
 
     Args:
         ids: Unique ids in the order of time.
+        series: The series of each id, such as its trajectory; None: there is one.
         fractions: Share of training, validation and test.
 
     Returns:
@@ -244,72 +257,81 @@ def blocked_split(ids: Sequence[str], *, fractions: Sequence[float] = FRACTIONS)
     Raises:
         SplitError: Ids are not unique.
     """
-    _check_unique(ids)
-    bounds = np.cumsum(fractions) / np.sum(fractions)
-    cuts = [0, *(round(bound * len(ids)) for bound in bounds.tolist())]
-    parts = {
-        part: list(ids[first:last])
-        for part, (first, last) in zip(PARTS, pairwise(cuts), strict=True)
-    }
-    return _as_split("blocks in time", None, parts)
+    check_unique(ids)
+    members: dict[str, list[str]] = {}
+    for name, one in zip(ids, ("" for _ in ids) if series is None else series, strict=True):
+        members.setdefault(one, []).append(name)
+    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    for names in members.values():
+        _deal(names, fractions, parts)
+    return make_split("blocks in time", None, parts)
 
 
-def listed_split(ids: Sequence[str], lists: Mapping[str, Sequence[str]], *, source: str) -> Split:
-    """Split as somebody else did, by lists of ids.
+def sized_split(
+    ids: Sequence[str], sizes: Sequence[int], *, seed: int = 0, source: str = ""
+) -> Split:
+    """Draw parts of given sizes at random, over the sorted ids; what is over stays unused.
 
-    Ids of the dataset that no list names go into a part ``unused``; ids that the dataset does not
-    have are left out, and counted in the algorithm's name.
+    For a publication that states sizes and no ids.
 
     Args:
-        ids: The dataset's ids.
-        lists: Ids by part; ``val`` and ``valid`` mean ``validation``.
-        source: Where the lists come from, for the record.
+        ids: Unique ids.
+        sizes: Crystals for training, validation and test.
+        seed: Seed of the shuffle (NumPy's PCG64).
+        source: Who states the sizes, for the record.
 
     Returns:
         The split.
 
     Raises:
-        SplitError: A part is unknown or empty, or an id is in two lists.
+        SplitError: Ids are not unique, or there are fewer than the parts take.
     """
-    known = set(ids)
-    used: set[str] = set()
-    parts: dict[str, list[str]] = {}
-    missing = 0
-    for name, listed in lists.items():
-        part = _PART_NAMES.get(name, name)
-        if part not in PARTS:
-            raise SplitError(f"'{source}' has a part '{name}'; parts are {', '.join(PARTS)}.")
-        kept = [one for one in map(str, listed) if one in known]
-        missing += len(listed) - len(kept)
-        if not kept:
-            raise SplitError(f"The dataset has none of the ids in the part '{name}' of '{source}'.")
-        if used & set(kept) or len(set(kept)) < len(kept):
-            raise SplitError(f"'{source}' lists an id twice, for example in the part '{name}'.")
-        used.update(kept)
-        parts[part] = kept
-    rest = [name for name in ids if name not in used]
-    how = f"listed in {source}" + (f", {missing} of its ids missing" if missing else "")
-    return _as_split(how, None, {**parts, **({"unused": rest} if rest else {})})
-
-
-def read_lists(path: str | os.PathLike[str]) -> dict[str, list[str]]:
-    """Read lists of ids by part from a YAML or JSON file.
-
-    Raises:
-        SplitError: The file is something else.
-    """
-    try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SplitError(f"'{path}' cannot be read as YAML or JSON.") from error
-    if not isinstance(data, dict) or not all(isinstance(ids, list) for ids in data.values()):
-        raise SplitError(f"'{path}' does not hold lists of ids by part, such as train, val, test.")
-    return {str(part): [str(name) for name in ids] for part, ids in data.items()}
+    check_unique(ids)
+    if sum(sizes) > len(ids):
+        raise SplitError(
+            f"The split needs {sum(sizes):,} crystals and the dataset has {len(ids):,}; fetch all "
+            "of it, or use the split 'random'."
+        )
+    names = sorted(ids)
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(names)).tolist()
+    cuts = np.cumsum([0, *sizes, len(names) - sum(sizes)]).tolist()
+    parts = {
+        part: [names[k] for k in order[first:last]]
+        for part, (first, last) in zip((*PARTS, UNUSED), pairwise(cuts), strict=True)
+    }
+    if not parts[UNUSED]:
+        del parts[UNUSED]
+    return make_split(f"random, with the sizes of {source}" if source else "random", seed, parts)
 
 
 def hash_ids(ids: Sequence[str]) -> str:
     """Return the SHA-256 of the sorted ids, one per line."""
     return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
+
+
+def check_unique(ids: Sequence[str]) -> None:
+    """Refuse ids that occur twice.
+
+    Raises:
+        SplitError: One does.
+    """
+    if len(set(ids)) != len(ids):
+        raise SplitError("The ids of the dataset are not unique; a split needs unique ids.")
+
+
+def make_split(how: str, seed: int | None, parts: Mapping[str, Sequence[str]]) -> Split:
+    """Return a split of parts with ids in any order.
+
+    Args:
+        how: See ``Split.algorithm``.
+        seed: See ``Split.seed``.
+        parts: Ids by part.
+    """
+    return Split(
+        algorithm=how,
+        seed=seed,
+        parts={part: tuple(sorted(names)) for part, names in parts.items()},
+    )
 
 
 def _make(
@@ -318,33 +340,24 @@ def _make(
     members = _members(ids, strata)
     generator = np.random.Generator(np.random.PCG64(seed))
     parts: dict[str, list[str]] = {part: [] for part in PARTS}
-    bounds = np.cumsum(fractions) / np.sum(fractions)
     for stratum in sorted(members):
         names = members[stratum]
-        shuffled = [names[k] for k in generator.permutation(len(names))]
-        cuts = [0, *(round(bound * len(names)) for bound in bounds.tolist())]
-        for part, (first, last) in zip(PARTS, pairwise(cuts), strict=True):
-            parts[part].extend(shuffled[first:last])
-    return _as_split(how, seed, parts)
+        _deal([names[k] for k in generator.permutation(len(names))], fractions, parts)
+    return make_split(how, seed, parts)
+
+
+def _deal(names: Sequence[str], fractions: Sequence[float], parts: dict[str, list[str]]) -> None:
+    """Cut ids into consecutive blocks, one for each part."""
+    bounds = np.cumsum(fractions) / np.sum(fractions)
+    cuts = [0, *(round(bound * len(names)) for bound in bounds.tolist())]
+    for part, (first, last) in zip(PARTS, pairwise(cuts), strict=True):
+        parts[part].extend(names[first:last])
 
 
 def _members(ids: Sequence[str], groups: Sequence[str]) -> dict[str, list[str]]:
     """Return the sorted ids of each group."""
-    _check_unique(ids)
+    check_unique(ids)
     members: dict[str, list[str]] = {}
     for name, group in sorted(zip(ids, groups, strict=True)):
         members.setdefault(group, []).append(name)
     return members
-
-
-def _check_unique(ids: Sequence[str]) -> None:
-    if len(set(ids)) != len(ids):
-        raise SplitError("The ids of the dataset are not unique; a split needs unique ids.")
-
-
-def _as_split(how: str, seed: int | None, parts: Mapping[str, Sequence[str]]) -> Split:
-    return Split(
-        algorithm=how,
-        seed=seed,
-        parts={part: tuple(sorted(names)) for part, names in parts.items()},
-    )

@@ -6,10 +6,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import accumulate
 from operator import index as as_index
 from pathlib import Path
+from threading import get_ident
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +20,7 @@ import lmdb
 import numpy as np
 from numpy.typing import NDArray
 
+from matsciml_core.data._files import write_json
 from matsciml_core.data._layout import RecordLayout
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
@@ -24,10 +28,12 @@ from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.registry.specs import Reference, TargetInfo
 
 FORMAT = "matsciml-store"
-VERSION = 1
+VERSION = 2
+"""The newest version of the format; a store without marks is one of version 1."""
 META_KEY = b"__meta__"
 INDEX_FILE = "index.json"
 _KEYS = {"version", "shards", "meta"}
+_Reader = Callable[[bytes], bytes | None]
 _TRANSACTION = 1000
 """Crystals per write transaction."""
 
@@ -50,19 +56,20 @@ class CrystalStore:
         self.meta: Mapping[str, Any] = index["meta"]
         self.targets = {info["name"]: TargetInfo(**info) for info in self.meta["targets"]}
         self.provenance = _provenance(self.meta)
-        self._layout = RecordLayout(tuple(self.targets.values()))
+        self._layout = RecordLayout(tuple(self.targets.values()), tuple(self.meta.get("marks", ())))
         self._shards = [
             (str((self.folder / shard["file"]).resolve()), shard["bytes"])
             for shard in index["shards"]
         ]
         self.symmetry: Mapping[str, Any] | None = index.get("symmetry")
         """What the index says about stored symmetry, see ``stored_symmetry``; None: none."""
-        self._bounds = np.cumsum([0, *(shard["count"] for shard in index["shards"])])
-        self._opened: dict[int, tuple[tuple[int, int], lmdb.Environment]] = {}
+        self._ends = list(accumulate(shard["count"] for shard in index["shards"]))
+        self._readers: dict[tuple[int, int], list[_Reader | None]] = {}
+        """What reads each shard, by process and thread: a transaction belongs to one of each."""
 
     def __len__(self) -> int:
         """Return the number of crystals."""
-        return int(self._bounds[-1])
+        return self._ends[-1] if self._ends else 0
 
     def read(self, indices: Sequence[int] | NDArray[np.int64]) -> CrystalBatch:
         """Return several crystals as one float64 batch without edges, in the order asked for.
@@ -108,41 +115,41 @@ class CrystalStore:
     def _values(self, indices: Sequence[int]) -> list[bytes]:
         """Return the raw records."""
         keys = [index.to_bytes(8, "big") for index in indices]
-        if len(self._shards) == 1:
-            return self._fetch(0, keys)
-        shard_of = np.searchsorted(self._bounds, indices, side="right") - 1
-        values = [b""] * len(keys)
-        for shard in np.unique(shard_of).tolist():
-            places = np.flatnonzero(shard_of == shard).tolist()
-            found = self._fetch(shard, [keys[place] for place in places])
-            for place, value in zip(places, found, strict=True):
-                values[place] = value
-        return values
-
-    def _fetch(self, shard: int, keys: Sequence[bytes]) -> list[bytes]:
-        """Return records of one shard."""
-        with self._open(shard).begin() as transaction:
-            values: list[Any] = list(map(transaction.get, keys))
+        try:
+            values = self._get(indices, keys)
+        except lmdb.Error:  # a shard was replaced, and the new one opened by another store
+            self._readers.clear()
+            values = self._get(indices, keys)
         if None in values:
-            missing = int.from_bytes(keys[values.index(None)], "big")
+            missing = indices[values.index(None)]
+            shard, _ = self._shards[bisect_right(self._ends, missing)]
             raise DataError(
-                f"Crystal {missing} is missing from '{self._shards[shard][0]}'; the store is "
+                f"Crystal {missing} is missing from '{shard}'; the store is "
                 "damaged, fetch or build it again."
             )
         return values
 
-    def _open(self, shard: int) -> lmdb.Environment:
-        """Return this process's environment for a shard; its file is looked at only once."""
-        path, size = self._shards[shard]
-        opened = _OPEN.get(path)
-        if opened is None or opened is not self._opened.get(shard) or opened[0][0] != os.getpid():
-            _environment(path, size)
-            opened = self._opened[shard] = _OPEN[path]
-        return opened[1]
+    def _get(self, indices: Sequence[int], keys: Sequence[bytes]) -> list[Any]:
+        """Return the records of keys; None where there is none."""
+        here = os.getpid(), get_ident()
+        readers = self._readers.setdefault(here, [None] * len(self._shards))
+        if len(readers) == 1:
+            return list(map(readers[0] or self._open(0, readers), keys))
+        shards = [bisect_right(self._ends, index) for index in indices]
+        return [
+            (readers[shard] or self._open(shard, readers))(key)
+            for shard, key in zip(shards, keys, strict=True)
+        ]
+
+    def _open(self, shard: int, readers: list[_Reader | None]) -> _Reader:
+        """Return what reads a shard, from a transaction that stays open: nobody writes to it."""
+        reader: _Reader = _environment(*self._shards[shard]).begin().get
+        readers[shard] = reader
+        return reader
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to this process."""
-        return {**self.__dict__, "_opened": {}}
+        return {**self.__dict__, "_readers": {}}
 
 
 class CrystalStoreWriter:
@@ -155,6 +162,7 @@ class CrystalStoreWriter:
         folder: Where to put the store; must not hold one yet.
         targets: The labels, in the order in which they are stored.
         provenance: Source, release, licence and citations, carried along.
+        marks: Names of the marks of atoms to store; others are left out.
         shard_size: Crystals per shard.
 
     Raises:
@@ -167,6 +175,7 @@ class CrystalStoreWriter:
         targets: Sequence[TargetInfo],
         provenance: Provenance,
         *,
+        marks: Sequence[str] = (),
         shard_size: int = 50_000,
     ) -> None:
         """Create the folder."""
@@ -174,9 +183,8 @@ class CrystalStoreWriter:
         if (self.folder / INDEX_FILE).exists():
             raise DataError(f"'{self.folder}' holds a store already; remove it or name another.")
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._targets = tuple(targets)
         self._provenance = provenance
-        self._layout = RecordLayout(self._targets)
+        self._layout = RecordLayout(tuple(targets), tuple(marks))
         self._shard_size = shard_size
         self._digest = hashlib.sha256()
         self._pending: list[tuple[bytes, bytes]] = []
@@ -221,10 +229,9 @@ class CrystalStoreWriter:
         self._close_shard()
         meta = self._meta()
         shards = [self._shard(number) for number in range(len(self._counts))]
-        index = {"format": FORMAT, "version": VERSION, "shards": shards, "meta": meta}
-        part = self.folder / f"{INDEX_FILE}.part"
-        part.write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(self.folder / INDEX_FILE)
+        version = meta["schema_version"]
+        index = {"format": FORMAT, "version": version, "shards": shards, "meta": meta}
+        write_json(self.folder / INDEX_FILE, index)
 
     def _shard(self, number: int) -> dict[str, Any]:
         name = _shard_name(number)
@@ -232,13 +239,8 @@ class CrystalStoreWriter:
         return {"file": name, "count": self._counts[number], "bytes": size}
 
     def _meta(self) -> dict[str, Any]:
-        provenance = asdict(self._provenance) | {"content_hash": self._digest.hexdigest()}
-        return {
-            "schema_version": VERSION,
-            "count": self._total,
-            "targets": [asdict(info) for info in self._targets],
-            **provenance,
-        }
+        meta = describe_content(self._layout, self._provenance, self._total)
+        return {**meta, "content_hash": self._digest.hexdigest()}
 
     def _flush(self) -> None:
         if not self._pending:
@@ -254,7 +256,7 @@ class CrystalStoreWriter:
         """Compact the open shard into its final file."""
         if self._environment is None:
             return
-        meta = {"schema_version": VERSION, "shard": len(self._counts) - 1, **self._meta()}
+        meta = {"shard": len(self._counts) - 1, **self._meta()}
         meta.pop("content_hash")  # known only once the last shard is written
         _put_all(self._environment, [(META_KEY, json.dumps(meta).encode())])
         final = self.folder / _shard_name(len(self._counts) - 1)
@@ -264,6 +266,26 @@ class CrystalStoreWriter:
         self._environment = None
         for leftover in self.folder.glob("shard.part*"):
             leftover.unlink()
+
+
+def describe_content(layout: RecordLayout, provenance: Provenance, count: int) -> dict[str, Any]:
+    """Return what the index says about the content, without its hash.
+
+    Args:
+        layout: Labels and marks.
+        provenance: Source, release, licence and citations.
+        count: Number of crystals.
+    """
+    meta: dict[str, Any] = {
+        "schema_version": VERSION if layout.marks else 1,
+        "count": count,
+        "targets": [asdict(info) for info in layout.targets],
+        **asdict(provenance),
+    }
+    if layout.marks:
+        meta["marks"] = list(layout.marks)
+    del meta["content_hash"]
+    return meta
 
 
 def remove_store(folder: str | os.PathLike[str]) -> None:

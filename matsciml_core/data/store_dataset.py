@@ -72,6 +72,15 @@ class StoreDataset(Dataset):
         for cached in ("ids", "atoms_per_crystal"):
             self.__dict__.pop(cached, None)
 
+    def keep_up_to(self, max_atoms: int | None) -> None:
+        """Serve only crystals with at most this many atoms; None: all.
+
+        Raises:
+            DataError: No crystal is left.
+        """
+        if max_atoms is not None:
+            self.keep_only(np.flatnonzero(self.atoms_per_crystal <= max_atoms))
+
     @property
     def targets(self) -> dict[str, TargetInfo]:
         """The labels on offer, by name."""

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matsciml_core.data._files import write_json, write_whole
 from matsciml_core.data.store import INDEX_FILE, CrystalStore
 from matsciml_core.data.symmetry import SYMPREC, orbits_of
 from matsciml_core.errors import DataError
@@ -97,7 +98,7 @@ def write_symmetry(folder: str | os.PathLike[str], symprec: float = SYMPREC) -> 
         np.concatenate([getattr(one, name) for one in found]).astype(kind).tobytes()
         for name, (kind, _) in _FIELDS.items()
     )
-    _replace(folder / SYMMETRY_FILE, data)
+    write_whole(folder / SYMMETRY_FILE, data)
     entry = {
         "file": SYMMETRY_FILE,
         "symprec": symprec,
@@ -106,8 +107,7 @@ def write_symmetry(folder: str | os.PathLike[str], symprec: float = SYMPREC) -> 
         "content_hash": hashlib.sha256(data).hexdigest(),
     }
     index = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8")) | {"symmetry": entry}
-    text = json.dumps(index, indent=1, ensure_ascii=False) + "\n"
-    _replace(folder / INDEX_FILE, text.encode())
+    write_json(folder / INDEX_FILE, index)
     distinct = sum(len(np.unique(one.representative)) for one in found)
     return float(offsets[-1]) / max(distinct, 1)
 
@@ -121,9 +121,3 @@ def _all_orbits(store: CrystalStore, symprec: float) -> Iterator[Orbits]:
 def _length(crystals: int, atoms: int) -> int:
     per_atom = sum(kind.itemsize * math.prod(shape) for kind, shape in _FIELDS.values())
     return (crystals + 1) * _OFFSET.itemsize + atoms * per_atom
-
-
-def _replace(path: Path, data: bytes) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)

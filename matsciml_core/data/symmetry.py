@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from matsciml_core.data.edges import enter_distinct
 from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.symmetry import AsymmetricUnit, Orbits
@@ -72,15 +73,15 @@ def attach_asymmetric_unit(batch: CrystalBatch, symprec: float = SYMPREC) -> Cry
         The batch with ``asymmetric_unit`` and, where it had edges, those into distinct atoms.
     """
     unit = _unit(batch, [orbits_of(crystal, symprec) for crystal in batch.crystals()])
-    if batch.edge_index is None or batch.cell_shift is None or batch.edges_per_atom is None:
+    if batch.edge_index is None or batch.cell_shift is None:
         return replace(batch, asymmetric_unit=unit)
-    wanted = torch.zeros(batch.num_atoms, dtype=torch.bool).index_fill_(0, unit.atoms, True)
-    kept = wanted[batch.edge_index[1]]
+    kept = enter_distinct(batch.edge_index[1], unit)
+    edges = batch.edge_index[:, kept]
     return replace(
         batch,
-        edge_index=batch.edge_index[:, kept],
+        edge_index=edges,
         cell_shift=batch.cell_shift[kept],
-        edges_per_atom=batch.edges_per_atom * wanted,
+        edges_per_atom=torch.bincount(edges[1], minlength=batch.num_atoms),
         asymmetric_unit=unit,
     )
 
@@ -90,6 +91,26 @@ def orbits_of(crystal: Crystal, symprec: float = SYMPREC) -> Orbits:
     return find_orbits(
         crystal.atomic_numbers, crystal.positions, crystal.cell, crystal.pbc, symprec
     )
+
+
+def find_space_group(crystal: Crystal, symprec: float) -> int | None:
+    """Return the number of the space group, 1 to 230; None where there is none.
+
+    That is where a direction is not periodic, and where the search fails, as for some distorted
+    cells.
+
+    Args:
+        crystal: The crystal.
+        symprec: Tolerance, Å.
+    """
+    if not crystal.pbc.all():
+        return None
+    try:
+        fractional = (crystal.fractional % 1.0).tolist()
+        cell = moyopy.Cell(crystal.cell.tolist(), fractional, crystal.atomic_numbers.tolist())
+        return int(moyopy.MoyoDataset(cell, symprec=symprec).number)
+    except ValueError:  # NumPy's, where the cell has no volume, is one too
+        return None
 
 
 def _unit(batch: CrystalBatch, orbits: Sequence[Orbits]) -> AsymmetricUnit:

@@ -42,6 +42,10 @@ class Crystal:
     """Periodic directions, ``(3,)``."""
     labels: Mapping[str, Any] = field(default_factory=dict)
     """Label values by name, in the unit the dataset declares; an absent label is missing."""
+    marks: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    """Whole numbers from 0 to 255 that say what an atom is in its crystal, by name, ``(atoms,)``.
+    ``fixed`` is 1 where the atom was held in place, ``tags`` is what ASE calls so. An absent mark
+    is 0 for every atom."""
 
     def __post_init__(self) -> None:
         """Convert the arrays and check them."""
@@ -66,11 +70,18 @@ class Crystal:
                 f"Crystal '{self.id}' has a cell without volume; give three independent lattice "
                 "vectors as rows, in Å."
             )
+        marks = {name: np.asarray(values) for name, values in self.marks.items()}
+        if any(mark.shape != numbers.shape for mark in marks.values()):
+            raise ShapeError(
+                f"Crystal '{self.id}' has a mark that is not one number per atom; give each the "
+                f"shape {numbers.shape}."
+            )
         for name, value in (
             ("atomic_numbers", numbers.astype(np.uint8)),
             ("positions", positions),
             ("cell", cell),
             ("pbc", pbc),
+            ("marks", {name: mark.astype(np.uint8) for name, mark in marks.items()}),
         ):
             object.__setattr__(self, name, value)
 
@@ -149,7 +160,8 @@ class Crystal:
         """Return the crystal as a ``pymatgen.core.Structure``.
 
         Labels with one row per atom become site properties, the others and the id properties. A
-        label called ``stress`` counts as the crystal's own, also where there are three atoms.
+        label called ``stress`` counts as the crystal's own, also where there are three atoms. Marks
+        are left out.
 
         Raises:
             GeometryError: The crystal has no lattice.
@@ -165,7 +177,7 @@ class Crystal:
         Energy (eV), forces (eV/Å, without the effect of constraints) and stress (eV/Å³, 3 x 3)
         that a calculator holds for exactly these atoms become labels; nothing is calculated.
         Numbers and arrays of numbers in ``info`` and in ``arrays`` become labels too, but for the
-        arrays that ASE itself uses.
+        arrays that ASE itself uses. Tags, and which atoms ``FixAtoms`` holds, become marks.
 
         Args:
             atoms: The atoms.
@@ -185,7 +197,8 @@ class Crystal:
 
         The labels ``energy`` (eV), ``forces`` (eV/Å) and ``stress`` (eV/Å³, made symmetric) go
         into a ``SinglePointCalculator``, whose units and sign are the same. Of the others, those
-        with one row per atom become arrays, and the rest and the id go into ``info``.
+        with one row per atom become arrays, and the rest and the id go into ``info``. The mark
+        ``tags`` becomes ASE's tags, and ``fixed`` the constraint ``FixAtoms``.
 
         Raises:
             MissingPackageError: ASE is not installed.
@@ -229,6 +242,8 @@ class CrystalBatch:
     stress; in the declared unit; NaN, or −1 for a class, where missing."""
     target_info: Mapping[str, TargetInfo] = field(default_factory=dict)
     """Kind and unit of each label in ``targets``."""
+    marks: dict[str, Tensor] = field(default_factory=dict)
+    """Marks of the atoms by name, ``(atoms,)`` uint8, see :class:`Crystal`."""
     dataset_index: Tensor | None = None
     """The dataset each crystal came from, ``(crystals,)`` int64."""
     ids: Sequence[str] = ()
@@ -273,6 +288,7 @@ class CrystalBatch:
                 for info in infos
             },
             target_info={info.name: info for info in infos},
+            marks=_join_marks(crystals),
             ids=[crystal.id for crystal in crystals],
         )
 
@@ -358,6 +374,7 @@ class CrystalBatch:
     def crystals(self) -> list[Crystal]:
         """Return the crystals one by one, with the labels that are present."""
         bounds = [0, *torch.cumsum(self.atoms_per_crystal, 0).tolist()]
+        marks = {name: mark.cpu() for name, mark in self.marks.items()}
         return [
             Crystal(
                 id=self.ids[k] if self.ids else str(k),
@@ -366,6 +383,7 @@ class CrystalBatch:
                 cell=self.cell[k].numpy(force=True),
                 pbc=self.pbc[k].numpy(force=True),
                 labels=self._labels_of(k, first, last),
+                marks={name: mark[first:last].numpy() for name, mark in marks.items()},
             )
             for k, (first, last) in enumerate(pairwise(bounds))
         ]
@@ -462,10 +480,24 @@ class CrystalBatch:
             if isinstance(value, Tensor):
                 changes[item.name] = function(value)
         changes["targets"] = {name: function(value) for name, value in self.targets.items()}
+        changes["marks"] = {name: function(value) for name, value in self.marks.items()}
         if self.asymmetric_unit is not None:
             unit = self.asymmetric_unit
             changes["asymmetric_unit"] = unit.map(function)
         return replace(self, **changes)
+
+
+def _join_marks(crystals: Sequence[Crystal]) -> dict[str, Tensor]:
+    """Collect every mark that a crystal has; the atoms of the others have 0."""
+    names = dict.fromkeys(name for crystal in crystals for name in crystal.marks)
+    return {
+        name: torch.from_numpy(
+            np.concatenate(
+                [c.marks.get(name, np.zeros(c.num_atoms, dtype=np.uint8)) for c in crystals]
+            )
+        )
+        for name in names
+    }
 
 
 def _stack_labels(crystals: Sequence[Crystal], info: TargetInfo) -> Tensor:

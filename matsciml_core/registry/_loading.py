@@ -22,6 +22,7 @@ from matsciml_core.registry.hooks import PROJECT, MatSciMLSpecs
 from matsciml_core.registry.records import PluginRecord
 from matsciml_core.registry.scan import EntryPoint
 from matsciml_core.registry.specs import (
+    BenchmarkSpec,
     CallbackSpec,
     CommandSpec,
     DatasetSpec,
@@ -38,6 +39,7 @@ REGISTRATION: dict[str, type[Spec]] = {
     "matsciml_strategies": StrategySpec,
     "matsciml_commands": CommandSpec,
     "matsciml_callbacks": CallbackSpec,
+    "matsciml_benchmarks": BenchmarkSpec,
 }
 """Registration hook → the record it returns."""
 

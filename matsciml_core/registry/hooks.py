@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import pluggy
 
 from matsciml_core.registry.specs import (
+    BenchmarkSpec,
     CallbackSpec,
     CommandSpec,
     DatasetSpec,
@@ -142,6 +143,26 @@ class MatSciMLSpecs:
                     name="energy",
                     summary="Meter the energy a run uses.",
                     target="matsciml_energy.callback:EnergyMeter",
+                )
+
+        .. versionadded:: 0.1
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def matsciml_benchmarks(self) -> Iterable[BenchmarkSpec]:
+        """Offer rows for the tables of ``matsciml benchmark``, or a table of one's own.
+
+        Called once per process, when the registry is built. The function a record names is
+        imported when its table is asked for; it returns ``BenchmarkRow`` records::
+
+            @hookimpl
+            def matsciml_benchmarks():
+                yield BenchmarkSpec(
+                    name="mine",
+                    summary="My encoder on the tasks of table 2.",
+                    target="matsciml_model_mine.rows:rows",
+                    table="table2",
                 )
 
         .. versionadded:: 0.1

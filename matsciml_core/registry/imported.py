@@ -23,6 +23,7 @@ VERSION = 1
 OWNER = "imported"
 """Stands where a plugin's distribution is shown."""
 _CLASS = "matsciml_core.data.importing.dataset:ImportedDataset"
+_CONFIG = "matsciml_core.data.imported_config:ImportedConfig"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,7 @@ def _spec(folder: Path) -> ImportedSpec:
         name=folder.name,
         summary=_read(folder / RECORD)["summary"],
         target=_CLASS,
+        config=_CONFIG,
         references=tuple(Reference(**reference) for reference in meta["references"]),
         licence=meta["licence"],
         targets=tuple(TargetInfo(**info) for info in meta["targets"]),

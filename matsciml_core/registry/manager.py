@@ -31,6 +31,7 @@ from matsciml_core.registry.imported import imported_records
 from matsciml_core.registry.records import PluginRecord
 from matsciml_core.registry.scan import EntryPoint, scan
 from matsciml_core.registry.specs import (
+    BenchmarkSpec,
     CallbackSpec,
     CommandSpec,
     DatasetSpec,
@@ -40,7 +41,7 @@ from matsciml_core.registry.specs import (
     TaskHeadSpec,
 )
 
-KINDS = ("dataset", "encoder", "task-head", "strategy", "command", "callback")
+KINDS = ("dataset", "encoder", "task-head", "strategy", "command", "callback", "benchmark")
 """What a plugin can offer, in the order in which it is listed."""
 
 Offer = tuple[Spec, PluginRecord]
@@ -132,6 +133,8 @@ class Registry:
     @overload
     def specs(self, kind: Literal["callback"]) -> list[CallbackSpec]: ...
     @overload
+    def specs(self, kind: Literal["benchmark"]) -> list[BenchmarkSpec]: ...
+    @overload
     def specs(self, kind: str) -> list[Spec]: ...
 
     def specs(self, kind: str) -> list[Spec]:  # type: ignore[misc]
@@ -160,6 +163,8 @@ class Registry:
     def get(self, kind: Literal["command"], name: str) -> CommandSpec: ...
     @overload
     def get(self, kind: Literal["callback"], name: str) -> CallbackSpec: ...
+    @overload
+    def get(self, kind: Literal["benchmark"], name: str) -> BenchmarkSpec: ...
     @overload
     def get(self, kind: str, name: str) -> Spec: ...
 

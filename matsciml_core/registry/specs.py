@@ -130,7 +130,8 @@ class Spec:
                 f"'{self.name}' is not a valid {self.kind} name; use lower-case letters, digits, "
                 "'-', '_', '.' and '+', beginning with a letter or digit."
             )
-        for text in (self.target, self.config, getattr(self, "inventory", None)):
+        others = (getattr(self, field, None) for field in ("inventory", "fetch_config"))
+        for text in (self.target, self.config, *others):
             if text is not None and not _TARGET.fullmatch(text):
                 raise RegistryError(
                     f"The {self.kind} '{self.name}' names '{text}'; "
@@ -197,10 +198,20 @@ class DatasetSpec(Spec):
     """Number of crystals of the default source, where known without opening it."""
     source: str = ""
     """Where the data comes from, with its release."""
+    extent: str = ""
+    """How much there is at the source, for people: records, bytes to fetch, time it takes."""
+    splits: Mapping[str, str] = field(default_factory=dict)
+    """The splits on offer, the default one first: name → one sentence that says how it is made."""
+    known_problems: tuple[str, ...] = ()
+    """What one should know before trusting the data, one sentence each: what is wrong at the
+    source, what was mended here, and what cannot be mended."""
     fetch: str | None = None
     """``"package.module:function"``: fetches the data and makes a store of it; the function takes
     a ``matsciml_core.data.fetch.FetchRequest`` and returns the store's folder. None: nothing to
     fetch."""
+    fetch_config: str | None = None
+    """``"package.config:Class"``, a ``matsciml_core.Config``: what ``matsciml data fetch --set``
+    may set; the function finds it in ``FetchRequest.options``. None: there is nothing to set."""
     readers: Mapping[str, str] = field(default_factory=dict)
     """Foreign formats of this dataset that ``matsciml data convert --from`` reads: name →
     ``"package.module:function"``, which takes a path and returns a
@@ -210,6 +221,14 @@ class DatasetSpec(Spec):
     inventory: str | None = None
     """``"package.module:function"``: called without arguments, returns an :class:`Inventory`, or
     None where no data is on this machine. The module must not import torch."""
+
+    def load_fetch_config(self) -> Any | None:
+        """Import and return the class of the fetch's settings, or None.
+
+        Raises:
+            PluginLoadError: The module cannot be imported or has no such class.
+        """
+        return None if self.fetch_config is None else _import_object(self.fetch_config, self)
 
     def take_inventory(self) -> Inventory | None:
         """Say what of the dataset is on this machine; None: nothing, or nobody can tell.
@@ -300,6 +319,17 @@ class CallbackSpec(Spec):
     """A Lightning callback for every run; ``target`` is its class."""
 
     kind: ClassVar[str] = "callback"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkSpec(Spec):
+    """Rows of a benchmark; ``target`` is a function that returns ``BenchmarkRow`` records."""
+
+    kind: ClassVar[str] = "benchmark"
+
+    table: str = ""
+    """The table that the rows join, for example ``table2``; empty: they are a table of their own,
+    under ``name``."""
 
 
 @dataclass(frozen=True, kw_only=True)

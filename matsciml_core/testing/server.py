@@ -31,6 +31,8 @@ class Asked:
     query: dict[str, str]
     headers: dict[str, str]
     """Names in lower case."""
+    method: str = "GET"
+    body: bytes = b""
 
 
 @dataclass
@@ -151,6 +153,8 @@ class _Connection(BaseHTTPRequestHandler):
             path=parts.path,
             query=dict(parse_qsl(parts.query, keep_blank_values=True)),
             headers={name.lower(): value for name, value in self.headers.items()},
+            method=self.command,
+            body=self.rfile.read(int(self.headers.get("Content-Length", 0))),
         )
         self.fault_server.requests.append(asked)
         kind, _, value = self.fault_server.next_fault(asked.path).partition(":")
@@ -162,6 +166,8 @@ class _Connection(BaseHTTPRequestHandler):
             self._send(_PAGES[kind])
         else:
             self._misbehave(asked, kind, value)
+
+    do_POST = do_GET
 
     def _misbehave(self, asked: Asked, kind: str, value: str) -> None:
         if kind == "etag":

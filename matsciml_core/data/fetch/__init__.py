@@ -1,31 +1,41 @@
 """Fetching: files that resume, pages that are never asked for twice, hosts treated gently."""
 
+from matsciml_core.data._files import read_object, write_json
 from matsciml_core.data.fetch.addresses import Addresses, safe_url
-from matsciml_core.data.fetch.client import Client
+from matsciml_core.data.fetch.client import Client, RefusedError
 from matsciml_core.data.fetch.files import RemoteFile, download, verify
 from matsciml_core.data.fetch.locations import fetched_stores, note_store, store_key
+from matsciml_core.data.fetch.many import download_all
 from matsciml_core.data.fetch.pacing import Retry, TokenBucket
 from matsciml_core.data.fetch.progress import Meter, Progress, Report, silent
 from matsciml_core.data.fetch.request import FetchRequest
+from matsciml_core.data.fetch.s3 import Bucket, S3Object, key_below
 from matsciml_core.data.fetch.spool import Page, PageSpool
 
 __all__ = [
     "Addresses",
+    "Bucket",
     "Client",
     "FetchRequest",
     "Meter",
     "Page",
     "PageSpool",
     "Progress",
+    "RefusedError",
     "RemoteFile",
     "Report",
     "Retry",
+    "S3Object",
     "TokenBucket",
     "download",
+    "download_all",
     "fetched_stores",
+    "key_below",
     "note_store",
+    "read_object",
     "safe_url",
     "silent",
     "store_key",
     "verify",
+    "write_json",
 ]

@@ -48,8 +48,17 @@ class TransientError(FetchError):
         self.gained = gained
 
 
+class RefusedError(FetchError):
+    """The server answered with a status that will stay the same."""
+
+    def __init__(self, message: str, status: int) -> None:
+        """Keep the status, so that a source can say in its own words what to do."""
+        super().__init__(message)
+        self.status = status
+
+
 class Client:
-    """Sends GET requests.
+    """Sends requests that change nothing at the source, so that each may be repeated.
 
     It may be shared between threads. Rates are those of the host that is really asked, which is
     the mirror's where there is one; the user's configuration wins over the plugin's wish.
@@ -117,6 +126,19 @@ class Client:
 
         return self.persist(attempt, whole)
 
+    def post_json(self, url: str, question: Any) -> Any:
+        """Return the JSON that a server answers a question with that is too long for an address.
+
+        Args:
+            url: Address.
+            question: What is asked, sent as JSON; it must change nothing at the server.
+
+        Raises:
+            FetchError: The server refused, never answered, or answered with something else.
+        """
+        content = json.dumps(question).encode()
+        return self.persist(lambda: _parse(self._body(url, None, content), url), url)
+
     def get_bytes(self, url: str, *, secrets: Mapping[str, str] | None = None) -> bytes:
         """Return a small body as it is.
 
@@ -155,6 +177,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] | None = None,
         accept: tuple[int, ...] = (200,),
+        content: bytes | None = None,
     ) -> Iterator[requests.Response]:
         """Send one request, follow its redirects, and give the answer with its body unread.
 
@@ -163,12 +186,13 @@ class Client:
             headers: Further headers.
             secrets: Headers that only the host of ``url`` may see.
             accept: Statuses that are an answer.
+            content: JSON to be sent by POST; None: the request is a GET.
 
         Raises:
             TransientError: Something that may pass; to be raised within :meth:`persist`.
             FetchError: Something that will not.
         """
-        response = self._follow(url, dict(headers or {}), dict(secrets or {}))
+        response = self._follow(url, dict(headers or {}), dict(secrets or {}), content)
         try:
             if response.status_code not in accept:
                 raise _refusal(response, url)
@@ -177,11 +201,15 @@ class Client:
             response.close()
 
     def _follow(
-        self, url: str, headers: dict[str, str], secrets: dict[str, str]
+        self,
+        url: str,
+        headers: dict[str, str],
+        secrets: dict[str, str],
+        content: bytes | None,
     ) -> requests.Response:
         address = self.addresses.resolve(url)
         for _ in range(_MOST_REDIRECTS):
-            response = self._send(address, {**headers, **secrets})
+            response = self._send(address, {**headers, **secrets}, content)
             location = response.headers.get("Location")
             if response.status_code not in _REDIRECT or location is None:
                 return response
@@ -192,15 +220,19 @@ class Client:
             address = target
         raise FetchError(f"'{safe_url(url)}' redirects in a circle; the source has moved.")
 
-    def _send(self, address: str, headers: Mapping[str, str]) -> requests.Response:
+    def _send(
+        self, address: str, headers: Mapping[str, str], content: bytes | None
+    ) -> requests.Response:
         parts = urlsplit(address)
         host = parts.hostname or ""
         if parts.scheme not in ("http", "https"):
             raise FetchError(f"'{safe_url(address)}' is no http address; the source is wrong.")
         self._bucket(host).take()
         try:
-            return self._session().get(
+            return self._session().request(
+                "GET" if content is None else "POST",
                 address,
+                data=content,
                 headers={"Accept-Encoding": "identity", **headers},
                 stream=True,
                 allow_redirects=False,
@@ -210,8 +242,13 @@ class Client:
             # The library's own message may quote the whole address, and the proxy's password.
             raise _connection_fault(error, host) from None
 
-    def _body(self, url: str, secrets: Mapping[str, str] | None) -> bytes:
-        with self.open(url, secrets=secrets, headers={"Accept-Encoding": "gzip"}) as response:
+    def _body(
+        self, url: str, secrets: Mapping[str, str] | None, content: bytes | None = None
+    ) -> bytes:
+        headers = {"Accept-Encoding": "gzip"}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        with self.open(url, secrets=secrets, headers=headers, content=content) as response:
             try:
                 body = b"".join(response.iter_content(_BLOCK))
             except READ_ERRORS:
@@ -285,18 +322,20 @@ def _refusal(response: requests.Response, url: str) -> FetchError:
         asked = retry_after(response.headers.get("Retry-After"))
         return TransientError(f"the server answered with status {status}", asked=asked)
     if status in (202, 204):
-        return FetchError(
+        return RefusedError(
             f"The server of '{shown}' answered with status {status} and without data, as some do "
-            "to programs; try again later, or set a mirror of the host."
+            "to programs; try again later, or set a mirror of the host.",
+            status,
         )
     if status in (401, 403):
-        return FetchError(
+        return RefusedError(
             f"The server of '{shown}' refused (status {status}); check the key, or whether the "
-            "address is still public."
+            "address is still public.",
+            status,
         )
     advice = {404: "it has moved or never existed", 410: "it is gone", 414: "the query is too long"}
     reason = advice.get(status, "the source has changed")
-    return FetchError(f"The server of '{shown}' answered with status {status}: {reason}.")
+    return RefusedError(f"The server of '{shown}' answered with status {status}: {reason}.", status)
 
 
 def _connection_fault(error: requests.RequestException, host: str) -> FetchError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 import requests
 from filelock import FileLock, Timeout
 
+from matsciml_core.data._files import read_object, write_json
 from matsciml_core.data.fetch.addresses import safe_url
 from matsciml_core.data.fetch.client import (
     READ_ERRORS,
@@ -205,7 +205,7 @@ class _Download:
             have, total = 0, None if self._packed(response) else _content_length(response)
             self._check_type(response)
             if not self._packed(response):  # what is unpacked on the way cannot be continued
-                _write_json(self.sidecar, asdict(_validators(response, self.file.url, total)))
+                write_json(self.sidecar, asdict(_validators(response, self.file.url, total)))
         if total == 0 and self.file.size != 0:
             raise TransientError("the answer was empty")
         if total is not None and self.file.size not in (None, total):
@@ -293,7 +293,7 @@ class _Download:
         os.replace(self.part, self.target)
         self.sidecar.unlink(missing_ok=True)
         method = self.file.checksum.partition(":")[0] or "sha256"
-        _write_json(_record_path(self.target), _record(self.target, f"{method}:{found}"))
+        write_json(_record_path(self.target), _record(self.target, f"{method}:{found}"))
         self.meter.finish()
 
 
@@ -303,7 +303,7 @@ def verify(path: Path) -> None:
     Raises:
         FetchError: The file differs, or there is no note.
     """
-    record = _read_json(_record_path(path))
+    record = read_object(_record_path(path))
     if record is None:
         raise FetchError(f"'{path}' was not fetched by matsciml; nothing is known about it.")
     if _hash_file(path, record["checksum"]) != record["checksum"]:
@@ -314,14 +314,14 @@ def verify(path: Path) -> None:
 
 def _is_whole(path: Path, file: RemoteFile) -> bool:
     """Return whether a file is there and is what it should be."""
-    record = _read_json(_record_path(path))
+    record = read_object(_record_path(path))
     if not path.exists() or record is None:
         return False
     expected = file.checksum or record["checksum"]
     if record == _record(path, expected):
         return True
     if _hash_file(path, expected) == expected:
-        _write_json(_record_path(path), _record(path, expected))  # touched, not changed
+        write_json(_record_path(path), _record(path, expected))  # touched, not changed
         return True
     return False
 
@@ -357,7 +357,7 @@ def _validators(response: requests.Response, url: str, total: int | None) -> _Va
 
 
 def _read_validators(path: Path) -> _Validators | None:
-    data = _read_json(path)
+    data = read_object(path)
     try:
         return None if data is None else _Validators(**data)
     except TypeError:
@@ -383,20 +383,6 @@ def _check_space(folder: Path, needed: int) -> None:
             f"'{folder}' has {free / 1e9:.1f} GB free, but {needed / 1e9:.1f} GB are still to "
             "come; free some space, or choose another folder with --to."
         )
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return data if isinstance(data, dict) else None
-
-
-def _write_json(path: Path, data: Mapping[str, Any]) -> None:
-    part = path.with_name(f"{path.name}.new")
-    part.write_text(json.dumps(data), encoding="utf-8")
-    os.replace(part, path)
 
 
 @contextmanager

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
+from matsciml_core.data._files import read_object, write_json
 from matsciml_core.registry.folders import dataset_folder
 
 _RECORD = "fetched.json"
@@ -29,13 +28,11 @@ def note_store(name: str, key: str, store: Path) -> None:
     known = fetched_stores(name)
     known.pop(key, None)
     known[key] = store.absolute()
-    part = folder / f"{_RECORD}.part"
     data = {
         key: str(path.relative_to(folder) if path.is_relative_to(folder) else path)
         for key, path in known.items()
     }
-    part.write_text(json.dumps(data, indent=1), encoding="utf-8")
-    os.replace(part, folder / _RECORD)
+    write_json(folder / _RECORD, data)
 
 
 def fetched_stores(name: str) -> dict[str, Path]:
@@ -45,8 +42,5 @@ def fetched_stores(name: str) -> dict[str, Path]:
         name: Registry name of the dataset.
     """
     folder = dataset_folder(name)
-    try:
-        data = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    data = read_object(folder / _RECORD) or {}
     return {key: (folder / path).resolve() for key, path in data.items()}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from matsciml_core.data.fetch.client import Client
 from matsciml_core.data.fetch.progress import Report, silent
+from matsciml_core.data.launcher import ALONE, Launch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,11 @@ class FetchRequest:
     """The part the user named with ``--split``, for sources that come in parts; None: default."""
     limit: int | None = None
     """Fetch about this many records and no more, for a trial; None: all."""
+    options: Any = None
+    """What the user set, an instance of ``DatasetSpec.fetch_config``; None: its defaults."""
     client: Client = field(default_factory=Client)
     """Sends the requests."""
     report: Report = silent
     """Receives progress."""
+    launch: Launch = ALONE
+    """Which processes convert, for sources that come in pieces; see ``ParallelSource``."""

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matsciml_core.data._files import write_json, write_whole
 from matsciml_core.data.fetch.progress import Meter, Report, silent
 from matsciml_core.errors import FetchError
 
@@ -121,7 +122,7 @@ class PageSpool:
             "snapshot": page.snapshot,
         }
         self._check_advance(entry)
-        _write_whole(self._path(len(self._entries)), gzip.compress(body, 6, mtime=0))
+        write_whole(self._path(len(self._entries)), gzip.compress(body, 6, mtime=0))
         with self._journal.open("ab") as stream:
             stream.write(json.dumps(entry).encode() + b"\n")
             stream.flush()
@@ -164,7 +165,7 @@ class PageSpool:
     def _check_query(self, query: dict[str, Any]) -> None:
         path = self.folder / "query.json"
         if not path.exists():
-            _write_whole(path, json.dumps(query, sort_keys=True, indent=1).encode())
+            write_json(path, query)
             return
         if json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(query)):
             raise FetchError(
@@ -183,12 +184,3 @@ def _read_journal(path: Path) -> list[dict[str, Any]]:
         with path.open("r+b") as stream:
             stream.truncate(len(whole))
     return [json.loads(line) for line in whole.splitlines()]
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(part, path)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.errors import ConfigError, DataError, UnitError
 from matsciml_core.registry.specs import TargetInfo, TargetKind
-from matsciml_core.registry.units import canonical_unit
+from matsciml_core.registry.units import UNITS, canonical_unit
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _CLASSES = re.compile(r"class(?:\((\d+)\))?")
@@ -32,6 +32,7 @@ CONVERTED: dict[str, tuple[str, float]] = {
     "kcal/mol": ("eV", 0.043364104241800),
 }
 """Units that are converted where a person declares them: canonical unit and factor."""
+_CONVERTED_SHOWN = "meV, meV/atom, meV/Å, Ha, Ry, Ha/bohr, kJ/mol, kcal/mol"
 _MISSING = frozenset({"", "na", "n/a", "nan", "none", "null"})
 _TRUE, _FALSE = frozenset({"true", "t", "yes"}), frozenset({"false", "f", "no"})
 _ENERGIES = frozenset({"energy", "total_energy", "free_energy"})
@@ -106,7 +107,7 @@ def parse_label(text: str, *, per_atom: bool = False) -> LabelColumn:
 
     Raises:
         ConfigError: The text has another form.
-        UnitError: The unit is unknown.
+        UnitError: The unit is unknown, or contradicts the name.
 
     >>> parse_label("gap=band_gap:meV").factor
     0.001
@@ -131,11 +132,38 @@ def _describe(name: str, unit: str, per_atom: bool) -> tuple[TargetInfo, float]:
         number = None if count == 2 else count
         info = TargetInfo(name=name, kind=kind, unit="class", num_classes=number, per_atom=per_atom)
         return info, 1.0
-    known, factor = CONVERTED.get(unit.lower(), (unit, 1.0))
-    canonical = canonical_unit(known, label=name)
+    canonical, factor = _canonical(name, unit)
     kind = _kind(name, canonical)
+    _check_kind(name, canonical, kind)
     per_atom = per_atom or kind == "forces"
     return TargetInfo(name=name, kind=kind, unit=canonical, per_atom=per_atom), factor
+
+
+def _canonical(name: str, unit: str) -> tuple[str, float]:
+    """Return the unit in which a label is kept, and what its values are multiplied by."""
+    known, factor = CONVERTED.get(unit.lower(), (unit, 1.0))
+    try:
+        return canonical_unit(known, label=name), factor
+    except UnitError:
+        units = [one for one in UNITS if one != "class"]
+        raise UnitError(
+            f"'--label {name}={unit}' has a unit that is not known; use one of {', '.join(units)}, "
+            f"one that is converted ({_CONVERTED_SHOWN}), or class, class(7), … for classes."
+        ) from None
+
+
+def _check_kind(name: str, unit: str, kind: TargetKind) -> None:
+    """Refuse a unit that contradicts the name, which is a slip of the pen nearly always."""
+    if name.startswith("force") and kind != "forces":
+        raise UnitError(
+            f"'--label {name}={unit}' cannot be forces, which are in eV/A (or meV/A, Ha/bohr); "
+            "mend the unit, or give the label another name."
+        )
+    if name in _ENERGIES and unit not in ("eV", "eV/atom"):
+        raise UnitError(
+            f"'--label {name}={unit}' cannot be an energy, which is in eV or eV/atom (or meV, Ha, "
+            "Ry, kJ/mol, kcal/mol); mend the unit, or give the label another name."
+        )
 
 
 def _kind(name: str, unit: str) -> TargetKind:

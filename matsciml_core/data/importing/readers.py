@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from importlib import import_module
+from io import TextIOWrapper
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,12 +20,17 @@ from typing import Any, TextIO
 
 from matsciml_core.data.importing.frames import Frame
 from matsciml_core.data.importing.structures import frame_from_structure, frame_from_text
+from matsciml_core.data.importing.tables import delimiter_of
 from matsciml_core.data.ingestion import Rejection
-from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.errors import ConfigError, DataError, MatSciMLError
+from matsciml_core.interfaces.converters._ase import marks_of
 
 Record = Frame | Rejection
 Reader = Callable[[Path, int], Iterator[Record]]
 """Takes a file or folder and a number of processes."""
+_WIDE = re.compile(r"[A-Za-z]:[SRIL]:\d{4}")
+_PATIENCE = 64
+"""Empty lines after the end of a file that a reader may ask for."""
 _NAMES = ("material_id", "id", "mpid", "mp_id", "jid", "name")
 """Columns that are taken as the id where the user names none."""
 _STRUCTURES = ("structure", "atoms", "initial_structure", "cif", "poscar")
@@ -66,35 +74,74 @@ def read_frames(path: Path, form: str, workers: int = 1) -> Iterator[Record]:
     """
     if form not in READERS:
         raise ConfigError(f"There is no format '{form}'; formats: {', '.join(READERS)}.")
-    return READERS[form](path, workers)
+    return _explained(READERS[form](path, workers), path, form)
+
+
+def _explained(records: Iterator[Record], path: Path, form: str) -> Iterator[Record]:
+    """Yield records; whatever a reader stumbles over becomes one sentence."""
+    try:
+        yield from records
+    except MatSciMLError:
+        raise
+    except UnicodeDecodeError as error:
+        raise DataError(f"'{path}' is not in UTF-8; save it in that encoding.") from error
+    except Exception as error:
+        raise DataError(
+            f"'{path}' cannot be read as {form} ({type(error).__name__}: {error}); mend the file, "
+            "or name its --format."
+        ) from error
 
 
 def _folder_format(path: Path) -> str:
-    if any(path.glob("*.cif")):
+    if _cifs(path):
         return "cif"
-    if any(_poscars(path)):
+    if _poscars(path):
         return "poscar"
-    raise ConfigError(
-        f"The folder '{path}' holds neither CIF nor POSCAR files; name the file to import."
-    )
+    deeper = next((one for one in sorted(path.rglob("*")) if one.is_dir() and _cifs(one)), None)
+    advice = "name the file to import" if deeper is None else f"but '{deeper}' does, name that"
+    raise ConfigError(f"The folder '{path}' holds neither CIF nor POSCAR files; {advice}.")
 
 
 def _read_ase(path: Path, workers: int) -> Iterator[Record]:
     """Read whatever ASE reads frame by frame, extended XYZ above all."""
     del workers
-    iread = _ase("ase.io").iread
     number = 0
     try:
-        for atoms in iread(str(path), index=":"):
-            yield _frame_from_atoms(atoms, f"{path.name.split('.')[0]}-{number:06d}")
-            number += 1
+        with closing(_trajectory(path)) as frames:
+            for atoms in frames:
+                yield _frame_from_atoms(atoms, f"{path.name.split('.')[0]}-{number:06d}")
+                number += 1
     except Exception as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(
             f"Structure {number} of '{path}' cannot be read ({type(error).__name__}: {error}); "
             "mend the file there."
         ) from error
+
+
+def _trajectory(path: Path) -> Iterator[Any]:
+    """Yield ASE's atoms; ASE must not guess a format from what a stranger wrote into the file."""
+    ase = _ase("ase.io")
+    if ".traj" in path.suffixes:
+        yield from ase.iread(str(path), index=":", format="traj")
+        return
+    with _Ending(ase.formats.open_with_compression(str(path), "rb"), encoding="utf-8") as text:
+        yield from ase.iread(text, index=":", format="extxyz")
+
+
+class _Ending(TextIOWrapper):
+    """Text whose claims are small: ASE goes on for as many atoms and columns as a frame claims."""
+
+    _empty = 0
+
+    def readline(self, size: int = -1, /) -> str:
+        """Read a line; fail where nothing has come for a while."""
+        line = super().readline(size)
+        self._empty = 0 if line else self._empty + 1
+        if self._empty > _PATIENCE:
+            raise DataError("the file ends in the middle of a frame")
+        if _WIDE.search(line):
+            raise DataError("a property claims more than 999 columns")
+        return line
 
 
 def _frame_from_atoms(atoms: Any, name: str) -> Record:
@@ -109,6 +156,7 @@ def _frame_from_atoms(atoms: Any, name: str) -> Record:
         cell=atoms.cell.array,
         pbc=atoms.pbc,
         values=values,
+        marks=marks_of(atoms),
     )
 
 
@@ -124,6 +172,7 @@ def _read_ase_database(path: Path, workers: int) -> Iterator[Record]:
             cell=row.cell,
             pbc=row.pbc,
             values=values,
+            marks=marks_of(row.toatoms()),
         )
 
 
@@ -137,7 +186,7 @@ def _read_ase_lmdb(path: Path, workers: int) -> Iterator[Record]:
     del workers
     import lmdb  # noqa: PLC0415 - only here
 
-    decode = _ase("ase.io.jsonio").decode
+    decode, as_row = _ase("ase.io.jsonio").decode, _ase("ase.db.row").AtomsRow
     with lmdb.open(str(path), subdir=False, readonly=True, lock=False) as environment:
         with environment.begin() as transaction:
             keys = [key for key in transaction.cursor().iternext(values=False) if key.isdigit()]
@@ -152,15 +201,20 @@ def _read_ase_lmdb(path: Path, workers: int) -> Iterator[Record]:
                 cell=row["cell"],
                 pbc=row["pbc"],
                 values=values,
+                marks=marks_of(as_row(row).toatoms()),
             )
 
 
 def _read_cif(path: Path, workers: int) -> Iterator[Record]:
-    return _read_texts(sorted(path.glob("*.cif")) if path.is_dir() else [path], "cif", workers)
+    return _read_texts(_cifs(path) if path.is_dir() else [path], "cif", workers)
 
 
 def _read_poscar(path: Path, workers: int) -> Iterator[Record]:
     return _read_texts(_poscars(path) if path.is_dir() else [path], "poscar", workers)
+
+
+def _cifs(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() == ".cif")
 
 
 def _poscars(folder: Path) -> list[Path]:
@@ -177,15 +231,16 @@ def _read_texts(files: Sequence[Path], form: str, workers: int) -> Iterator[Reco
 
 
 def _text_name(path: Path) -> str:
-    bare = path.stem if path.suffix in (".cif", ".vasp", ".poscar") else path.name
-    return path.parent.name if bare in ("POSCAR", "CONTCAR") else bare
+    known = path.suffix.lower() in (".cif", ".vasp", ".poscar")
+    bare = path.stem if known else path.name
+    return path.absolute().parent.name if bare in ("POSCAR", "CONTCAR") else bare
 
 
 def _read_csv(path: Path, workers: int) -> Iterator[Record]:
     """Read a table with a column ``cif``, ``poscar``, or ``structure`` (JSON)."""
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a CIF is longer than the default allows
     with _text(path) as stream:
-        rows = csv.DictReader(stream)
+        rows = csv.DictReader(stream, delimiter=delimiter_of(stream))
         column = next((name for name in _STRUCTURES if name in (rows.fieldnames or ())), None)
         if column is None:
             raise DataError(
@@ -298,8 +353,8 @@ def _own_name(values: dict[str, Any], otherwise: str) -> str:
 
 def _text(path: Path) -> TextIO:
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="")
-    return path.open(encoding="utf-8", newline="")
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")  # spreadsheets put a mark before the text
 
 
 def _ase(module: str) -> Any:
@@ -321,6 +376,8 @@ READERS: dict[str, Reader] = {
     "aselmdb": _read_ase_lmdb,
 }
 """Format → reader."""
+CARTESIAN = ("extxyz", "ase-db", "aselmdb")
+"""Formats whose positions are Cartesian by definition, and fractional by mistake."""
 _SUFFIXES = {
     ".extxyz": "extxyz",
     ".xyz": "extxyz",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from matsciml_core.data.importing.frames import Frame
 from matsciml_core.data.ingestion import Rejection
+from matsciml_core.interfaces.elements import SYMBOLS
 
 _DISORDERED = "A site holds several species, or is only partly occupied."
 
@@ -81,6 +82,29 @@ def frame_from_text(text: str, form: str, name: str, values: dict[str, Any]) -> 
     )
 
 
+def numbers_of_sites(
+    sites: Sequence[str] | None, species: Sequence[Mapping[str, Any]] | None
+) -> list[int] | None:
+    """Return the atomic numbers of the sites of a structure as OPTIMADE describes it.
+
+    Args:
+        sites: ``species_at_sites``, the name of the species at each site.
+        species: What each species is; None or empty: its name is an element's symbol.
+
+    Returns:
+        The numbers; None where there is no site, or one that is not exactly one atom.
+    """
+    single = {
+        kind.get("name"): kind["chemical_symbols"][0]
+        for kind in species or []
+        if len(kind.get("chemical_symbols") or ()) == 1
+        and kind.get("concentration", [1.0]) == [1.0]
+    }
+    symbols = [single.get(site, "") if species else site for site in sites or []]
+    numbers = [number for number in map(atomic_number, symbols) if number is not None]
+    return numbers if numbers and len(numbers) == len(symbols) else None
+
+
 def atomic_number(symbol: str) -> int | None:
     """Return the atomic number of an element's symbol, oxidation state and isotope ignored.
 
@@ -91,10 +115,4 @@ def atomic_number(symbol: str) -> int | None:
     return _NUMBERS.get(letters)
 
 
-_SYMBOLS = (
-    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se "
-    "Br Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb "
-    "Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm "
-    "Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og"
-)
-_NUMBERS = {symbol: number for number, symbol in enumerate(_SYMBOLS.split(), 1)} | {"D": 1, "T": 1}
+_NUMBERS = {one: number for number, one in enumerate(SYMBOLS, 1)} | {"D": 1, "T": 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import TextIO
 
 from matsciml_core.errors import ConfigError
 
@@ -18,8 +19,8 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
         ConfigError: The file cannot be read, or has fewer than two columns.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = csv.DictReader(stream)
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = csv.DictReader(stream, delimiter=delimiter_of(stream))
             names = [name for name in rows.fieldnames or () if name]
             if len(names) < 2:
                 raise ConfigError(
@@ -29,3 +30,14 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
             return {row[names[0]]: {key: row[key] for key in names[1:]} for row in rows}
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise ConfigError(f"The table '{path}' cannot be read: {error}.") from error
+
+
+def delimiter_of(stream: TextIO) -> str:
+    """Return what separates columns, judged by the first line; spreadsheets differ by country.
+
+    Args:
+        stream: The table; read from its beginning afterwards.
+    """
+    first = stream.readline()
+    stream.seek(0)
+    return max(",;\t", key=first.count)

@@ -13,6 +13,9 @@ from matsciml_core.interfaces.converters._packages import import_package
 from matsciml_core.interfaces.crystal import Crystal
 
 _CALCULATED = ("energy", "forces", "stress")
+_TAGS, _FIXED = "tags", "fixed"
+_MOST = 255
+"""Largest number that a mark can be."""
 _ASE_ARRAYS = (
     "numbers",
     "positions",
@@ -40,6 +43,11 @@ def to_atoms(crystal: Crystal) -> Any:
     )
     for name, rows in per_atom.items():
         atoms.new_array(name, rows)
+    if _TAGS in crystal.marks:
+        atoms.set_tags(crystal.marks[_TAGS].astype(np.int64))
+    if _FIXED in crystal.marks:
+        held = import_package("ase.constraints").FixAtoms(mask=crystal.marks[_FIXED] != 0)
+        atoms.set_constraint(held)
     if calculated:
         singlepoint = import_package("ase.calculators.singlepoint")
         atoms.calc = singlepoint.SinglePointCalculator(atoms, **_to_results(calculated))
@@ -61,7 +69,23 @@ def from_atoms(cls: type[Crystal], atoms: Any, id: str | None) -> Crystal:
         cell=np.array(atoms.cell),
         pbc=atoms.pbc.copy(),
         labels={k: v for k, v in found.items() if v is not None} | _results_of(atoms),
+        marks=marks_of(atoms),
     )
+
+
+def marks_of(atoms: Any) -> dict[str, Any]:
+    """Return the tags, and which atoms are fixed; nothing where nobody set them."""
+    marks: dict[str, Any] = {}
+    tags = atoms.get_tags()
+    if tags.any() and tags.min() >= 0 and tags.max() <= _MOST:
+        marks[_TAGS] = tags
+    holds = [one for one in atoms.constraints if type(one).__name__ == "FixAtoms"]
+    if holds:
+        fixed = np.zeros(len(atoms), dtype=np.uint8)
+        for hold in holds:
+            fixed[hold.index] = 1
+        marks[_FIXED] = fixed
+    return marks
 
 
 def _to_results(labels: Mapping[str, Any]) -> dict[str, Any]:

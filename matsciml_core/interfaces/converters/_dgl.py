@@ -17,7 +17,7 @@ from matsciml_core.interfaces.converters._graphs import (
 from matsciml_core.interfaces.converters._packages import import_package
 from matsciml_core.interfaces.crystal import CrystalBatch
 
-_WHOLE = ("cell", "pbc", "targets", "target_info", "dataset_index", "ids")
+_WHOLE = ("cell", "pbc", "targets", "target_info", "marks", "dataset_index", "ids")
 """Fields that belong neither to atoms nor to edges, or that only the batch knows the kind of."""
 
 

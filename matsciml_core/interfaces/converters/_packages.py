@@ -14,6 +14,7 @@ _INSTALL = {
     "dgl": "dgl==1.1.3",
     "pymatgen": "pymatgen",
     "torch_geometric": "torch_geometric",
+    "torch_sim": "torch-sim-atomistic",
 }
 """Package → what pip is asked for. Later releases of DGL load no current torch."""
 

@@ -99,6 +99,7 @@ def from_pyg(cls: type[CrystalBatch], graph: Any, targets: Sequence[TargetInfo])
         **edges,
         targets=_labels(_get(graph, "y"), infos),
         target_info=infos,
+        marks=dict(_get(graph, "marks", {})),
         dataset_index=_get(graph, "dataset"),
         ids=_as_list(_get(graph, "id", [])),
     )
@@ -120,6 +121,8 @@ def _whole(batch: CrystalBatch) -> dict[str, Any]:
     if batch.target_info:
         values["target_info"] = [tuple(batch.target_info.values())] * batch.num_crystals
         values["y"] = dict(batch.targets)
+    if batch.marks:
+        values["marks"] = dict(batch.marks)
     return values
 
 
@@ -140,14 +143,18 @@ def _let_it_be_taken_apart(
     infos = batch.target_info
     slices["y"] = {name: ends if infos[name].per_atom else places for name in batch.targets}
     increments["y"] = dict.fromkeys(batch.targets)
+    slices["marks"], increments["marks"] = (
+        dict.fromkeys(batch.marks, ends),
+        dict.fromkeys(batch.marks),
+    )
     graph._num_graphs = batch.num_crystals
     graph._slice_dict = {key: value for key, value in slices.items() if key in graph}
     graph._inc_dict = {key: value for key, value in increments.items() if key in graph}
 
 
 def _is_label(graph: Any, key: str) -> bool:
-    labels = _get(graph, "y")
-    return isinstance(labels, Mapping) and key in labels
+    dicts = (_get(graph, "y"), _get(graph, "marks"))
+    return any(isinstance(one, Mapping) and key in one for one in dicts)
 
 
 def _own_targets(graph: Any) -> tuple[TargetInfo, ...]:

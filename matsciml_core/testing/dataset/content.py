@@ -38,8 +38,9 @@ def declared_size(subject: DatasetSubject) -> str:
 def geometry(subject: DatasetSubject) -> Measured:
     """Crystals have sensible volumes and distances; positions are Cartesian, in Å.
 
-    Measured: the share of sampled crystals with two atoms closer than 0.5 Å, periodic images
-    included, or with fewer than 2 or more than 400 Å³ per atom.
+    Measured: the share of sampled crystals with two atoms closer than 0.5 Å (0.95 Å where all
+    positions look fractional and no atom is hydrogen), periodic images included, or with fewer
+    than 2 or more than 400 Å³ per atom.
 
     Why: fractional coordinates taken as Cartesian ones put all atoms into a cube of 1 Å, and
     coordinates in bohr or nanometres shrink or blow up a crystal; training runs all the same.

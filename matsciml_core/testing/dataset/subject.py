@@ -104,9 +104,12 @@ def first_difference(found: CrystalBatch, expected: CrystalBatch) -> str | None:
         return "ids"
     if found.targets.keys() != expected.targets.keys():
         return "targets"
-    for name, values in expected.targets.items():
-        if not same_values(found.targets[name], values):
-            return f"targets['{name}']"
+    if found.marks.keys() != expected.marks.keys():
+        return "marks"
+    for group in ("targets", "marks"):
+        for name, values in getattr(expected, group).items():
+            if not same_values(getattr(found, group)[name], values):
+                return f"{group}['{name}']"
     return None
 
 

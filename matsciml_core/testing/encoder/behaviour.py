@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from matsciml_core.interfaces.crystal import CrystalBatch
-from matsciml_core.interfaces.encoder import Encoder, Neighbourhood
+from matsciml_core.interfaces.encoder import Embedding, Encoder, Neighbourhood
 from matsciml_core.testing.checks import SEED, Broken, Measured, NotApplicable, check
 from matsciml_core.testing.crystals import triclinic
 from matsciml_core.testing.encoder.subject import (
@@ -122,7 +122,7 @@ def precision(subject: EncoderSubject) -> Measured:
             raise Broken(f"With {dtype} parameters the embedding is {embedding.crystals.dtype}.")
         found.append(embedding)
     atoms, crystals = found[0].atoms.double(), found[0].crystals.double()
-    return Measured(change(type(found[0])(atoms=atoms, crystals=crystals), found[1]))
+    return Measured(change(Embedding(atoms=atoms, crystals=crystals), found[1]))
 
 
 @check("encoder", tolerance=REPEAT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from matsciml_core.testing.checks import Check
-from matsciml_core.testing.head import derivatives, reporting, training
+from matsciml_core.testing.head import derivatives, generation, reporting, training
 
 CHECKS: tuple[Check, ...] = (
     training.construction,
@@ -24,4 +24,5 @@ CHECKS: tuple[Check, ...] = (
     reporting.precision,
     reporting.save_and_load,
     reporting.copies,
+    generation.generation,
 )

@@ -14,7 +14,12 @@ from matsciml_core.interfaces.crystal import CrystalBatch
 from matsciml_core.interfaces.head import TaskHead
 from matsciml_core.registry.specs import TargetInfo
 from matsciml_core.testing.checks import SEED, Broken, Measured, Worst, check
-from matsciml_core.testing.head.subject import Bench, TaskHeadSubject, connected
+from matsciml_core.testing.head.subject import (
+    Bench,
+    TaskHeadSubject,
+    connected,
+    has_values,
+)
 from matsciml_core.testing.tolerances import EXACT, PRECISION, ROUND_TRIP, SAME_LOSS
 
 _SHIFT = 0.5
@@ -51,7 +56,7 @@ def physical_values(subject: TaskHeadSubject) -> None:
     """Predictions in physical units have the shape of the labels; for classes, probabilities.
 
     Measured: ``to_physical`` of an untrained prediction: finite, one row per crystal or atom,
-    and the label's shape; for classes all values are between 0 and 1.
+    and the label's shape but for structures; for classes all values are between 0 and 1.
 
     Why: metrics compare these values with the labels, element by element.
     """
@@ -63,7 +68,7 @@ def physical_values(subject: TaskHeadSubject) -> None:
                 raise Broken(f"The prediction of {info.name} has no finite value for every row.")
             if info.is_class and not bool(((value >= 0) & (value <= 1)).all()):
                 raise Broken(f"The prediction of {info.name} is no probability.")
-            if not info.is_class and value.shape != labels.shape:
+            if has_values(info) and value.shape != labels.shape:
                 raise Broken(
                     f"The prediction of {info.name} has the shape {tuple(value.shape)}, its "
                     f"label {tuple(labels.shape)}."
@@ -230,7 +235,7 @@ def _check_mae(info: TargetInfo, found: dict, labels: Tensor) -> None:  # type: 
 
 def _check_trivial(bench: Bench, predictor: str, info: TargetInfo, value: Tensor) -> None:
     labels = bench.batch.targets[info.name]
-    right_form = len(value) == len(labels) and (info.is_class or value.shape == labels.shape)
+    right_form = len(value) == len(labels) and (not has_values(info) or value.shape == labels.shape)
     if not (right_form and value.isfinite().all()):
         raise Broken(f"'{predictor}' of {info.name} has the wrong shape, or is not finite.")
     if predictor == "mean" and info.kind == "scalar":

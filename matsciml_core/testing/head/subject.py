@@ -13,10 +13,12 @@ from torch import Tensor
 from matsciml_core.data.neighbours import attach_neighbours
 from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
 from matsciml_core.interfaces.encoder import Embedding, Neighbourhood
+from matsciml_core.interfaces.generation import GenerativeHead, LatentEmbedding
 from matsciml_core.interfaces.head import TaskHead, Values
+from matsciml_core.interfaces.structure import STRUCTURE
 from matsciml_core.registry.specs import TargetInfo, TargetKind, TaskHeadSpec
 from matsciml_core.testing import transforms
-from matsciml_core.testing.checks import SEED, Broken, NotApplicable
+from matsciml_core.testing.checks import SEED, Broken
 from matsciml_core.testing.crystals import all_crystals
 from matsciml_core.testing.examples import ExampleEncoder, ExampleEncoderConfig, mean_over_atoms
 from matsciml_core.testing.subject import Subject, stir_zeros
@@ -24,8 +26,14 @@ from matsciml_core.testing.subject import Subject, stir_zeros
 ATOM_WIDTH, CRYSTAL_WIDTH = 12, 20
 """Different, so that a head that mixes them up fails."""
 _TOGETHER: tuple[TargetKind, ...] = ("energy", "forces", "stress")
-_ALONE: tuple[TargetKind, ...] = ("scalar", "binary", "multiclass")
-_UNITS = {"energy": "eV", "forces": "eV/Å", "stress": "eV/Å³", "scalar": "eV/atom"}
+_ALONE: tuple[TargetKind, ...] = ("scalar", "binary", "multiclass", "structure")
+_UNITS = {
+    "energy": "eV",
+    "forces": "eV/Å",
+    "stress": "eV/Å³",
+    "scalar": "eV/atom",
+    "structure": STRUCTURE.unit,
+}
 _CRYSTALS = 16
 _MISSING_EVERY = 4
 
@@ -81,7 +89,7 @@ class Bench:
     def is_plain(self, info: TargetInfo, prediction: Values) -> bool:
         """Return whether a prediction is simply a normalised label, of the same shape."""
         shape = self.batch.targets[info.name].shape
-        return not info.is_class and prediction[info.name].shape == shape
+        return has_values(info) and prediction[info.name].shape == shape
 
 
 @dataclass
@@ -104,19 +112,14 @@ class TaskHeadSubject(Subject):
         return [*groups, together] if together else groups
 
     def benches(self) -> Iterator[Bench]:
-        """Yield a fitted head with a batch for each group of targets.
-
-        Raises:
-            NotApplicable: The head trains none of the kinds that the checks know.
-        """
-        if not self.groups:
-            raise NotApplicable("Heads for whole structures have no checks yet.")
+        """Yield a fitted head with a batch for each group of targets."""
         for group in self.groups:
             yield self.bench(group)
 
     def bench(self, group: Targets, *, fitted: bool = True) -> Bench:
         """Return a head for some targets with a batch."""
-        head, embed = self.build(group).double().eval(), _Embed().double()
+        head = self.build(group).double().eval()
+        embed = _Embed(latent=isinstance(head, GenerativeHead)).double()
         batch = labelled_batch(group)
         if fitted:
             head.fit(iter([batch.without_edges()]))
@@ -150,20 +153,25 @@ class TaskHeadSubject(Subject):
 
 
 class _Embed(torch.nn.Module):
-    """An encoder with different widths for atoms and crystals."""
+    """An encoder with different widths for atoms and crystals; with a latent space where asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, latent: bool = False) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=()):
             torch.default_generator.manual_seed(SEED)
             self.encoder = ExampleEncoder()
             self.atoms = torch.nn.Linear(16, ATOM_WIDTH)
             self.crystals = torch.nn.Linear(16, CRYSTAL_WIDTH)
+            self.variance = torch.nn.Linear(16, CRYSTAL_WIDTH) if latent else None
 
     def forward(self, batch: CrystalBatch) -> Embedding:
         atoms = self.encoder(batch).atoms
         crystals = mean_over_atoms(torch.tanh(self.crystals(atoms)), batch)
-        return Embedding(atoms=torch.tanh(self.atoms(atoms)), crystals=crystals)
+        inner = torch.tanh(self.atoms(atoms))
+        if self.variance is None:
+            return Embedding(atoms=inner, crystals=crystals)
+        variance = mean_over_atoms(torch.tanh(self.variance(atoms)), batch)
+        return LatentEmbedding(atoms=inner, crystals=crystals, mean=crystals, log_variance=variance)
 
 
 def labelled_batch(group: Targets) -> CrystalBatch:
@@ -185,7 +193,14 @@ def connected(samples: Sequence[Crystal], targets: Targets) -> CrystalBatch:
     return attach_neighbours(batch, Neighbourhood(cutoff=ExampleEncoderConfig().cutoff))
 
 
+def has_values(info: TargetInfo) -> bool:
+    """Return whether predictions of a label are numbers to compare with it, in its shape."""
+    return not info.is_class and info.kind != "structure"
+
+
 def _label(info: TargetInfo, crystal: Crystal, random: np.random.Generator) -> object:
+    if info.kind == "structure":
+        return 1.0
     if info.is_class:
         return int(random.integers(info.num_classes or 2))
     if info.kind == "energy":

@@ -65,7 +65,15 @@ def slab() -> Crystal:
     )
 
 
-CRYSTALS = [labelled(one, k) for k, one in enumerate([*all_crystals(), slab(), isolated_atom(4.0)])]
+def marked() -> Crystal:
+    """Return the slab with an atom that is held in place, and with ASE's tags."""
+    return replace(slab(), id="marked", marks={"fixed": [1, 0, 0], "tags": [0, 1, 2]})
+
+
+CRYSTALS = [
+    labelled(one, k)
+    for k, one in enumerate([*all_crystals(), marked(), slab(), isolated_atom(4.0)])
+]
 
 
 @pytest.fixture
@@ -83,7 +91,7 @@ def assert_same_batch(found: CrystalBatch, wanted: CrystalBatch) -> None:
         if isinstance(theirs, torch.Tensor):
             assert mine.dtype == theirs.dtype, field.name
             assert torch.equal(mine, theirs), field.name
-        elif field.name == "targets":
+        elif field.name in ("targets", "marks"):
             assert list(mine) == list(theirs)
             for name, values in theirs.items():
                 assert mine[name].dtype == values.dtype
@@ -105,6 +113,10 @@ def assert_same_crystal(found: Crystal, wanted: Crystal, *, exact: bool) -> None
     assert found.labels.keys() == wanted.labels.keys()
     for name, value in wanted.labels.items():
         np.testing.assert_array_equal(found.labels[name], value)
+    if exact:
+        assert found.marks.keys() == wanted.marks.keys()
+        for name, mark in wanted.marks.items():
+            np.testing.assert_array_equal(found.marks[name], mark)
 
 
 def reduced(batch: CrystalBatch) -> CrystalBatch:
@@ -280,6 +292,18 @@ class TestASE:
         atoms.set_array("magmom", np.array([0.5, -0.5]))
         found = Crystal.from_ase(atoms)
         assert found.labels.keys() == {"gap", "magmom"}
+        assert {name: mark.tolist() for name, mark in found.marks.items()} == {"tags": [1, 2]}
+
+    def test_what_is_held_in_place_is_marked(self):
+        from ase import Atoms
+        from ase.constraints import FixAtoms, FixBondLength
+
+        atoms = Atoms("HFH", positions=[[0, 0, 0], [0, 0, 0.92], [0, 0, 3]], tags=[-1, 0, 0])
+        atoms.set_constraint([FixAtoms([2]), FixBondLength(0, 1), FixAtoms([0])])
+        marks = Crystal.from_ase(atoms).marks
+        assert {name: mark.tolist() for name, mark in marks.items()} == {"fixed": [1, 0, 1]}
+        (back,) = Crystal.from_ase(atoms).to_ase().constraints
+        assert sorted(back.index) == [0, 2]
 
     def test_disorder_is_refused(self):
         from ase import Atoms
@@ -339,7 +363,9 @@ class TestPyG:
         wanted = attach_neighbours(CrystalBatch.from_crystals(CRYSTALS[3:4], TARGETS), NEIGHBOURS)
         found = CrystalBatch.from_pyg(graph)
         assert found.dataset_index.tolist() == [0]
-        assert_same_batch(replace(found, dataset_index=None), wanted)
+        # In the batch every crystal has the marks of any.
+        assert [mark.tolist() for mark in found.marks.values()] == [[0] * found.num_atoms] * 2
+        assert_same_batch(replace(found, dataset_index=None, marks={}), wanted)
 
     def test_edges_in_any_order(self, batch):
         graph = batch.to_pyg()

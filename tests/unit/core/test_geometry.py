@@ -175,3 +175,17 @@ def test_looks_fractional(
 def test_the_error_is_one_that_the_command_line_prints() -> None:
     assert issubclass(GeometryError, DataError)
     assert issubclass(GeometryError, MatSciMLError)
+
+
+@pytest.mark.parametrize("basis", [[[0.0, 0.5, 0.5], [0.5, 0.5, 0.0]], [[0.5, 0.5, 0.5]]])
+def test_fractions_of_simple_metals_are_caught_too(basis: list[list[float]]) -> None:
+    """They are 0.71 Å (fcc) and 0.87 Å (bcc) apart when they are taken for Cartesian."""
+    fractional = np.array([[0.0, 0.0, 0.0], *basis])
+    taken = Crystal(
+        id="x",
+        atomic_numbers=np.full(len(fractional), 29),
+        positions=fractional,
+        cell=np.eye(3) * 3.6,
+    )
+    with pytest.raises(GeometryError, match="look fractional.*--fractional"):
+        check_geometry(taken)

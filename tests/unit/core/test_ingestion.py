@@ -15,7 +15,8 @@ import pytest
 from filelock import FileLock
 
 from matsciml_core.data import CrystalStore, CrystalStoreWriter, Rejection, ingest
-from matsciml_core.data.ingestion import from_iterable, read_manifest, reason_of
+from matsciml_core.data.ingestion import ParallelSource, from_iterable, read_manifest, reason_of
+from matsciml_core.data.launcher import Launch
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
@@ -63,6 +64,20 @@ def build(folder, source=items, **changes):
     return ingest(source, folder, **{**options, **changes})
 
 
+def read_piece(bounds: tuple[int, int]):
+    """Yield the records of a piece; for other processes."""
+    yield from items(*bounds)
+
+
+def pieces(start: int, size: int = 170, stop: int = 2600):
+    """Yield the pieces from the one that holds a record on."""
+    for first in range(start - start % size, stop, size):
+        yield (first, min(first + size, stop)), max(0, start - first)
+
+
+IN_PIECES = ParallelSource(pieces=pieces, read=read_piece)
+
+
 def content(folder: Path) -> dict[str, bytes]:
     return {
         path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != ".lock"
@@ -104,6 +119,46 @@ def test_the_store_is_what_the_plain_writer_would_have_made(whole, tmp_path):
     for one, two in zip(ours.scan(), plain.scan(), strict=True):
         assert one.ids == two.ids
         assert one.targets["energy"].tolist() == two.targets["energy"].tolist()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_source_in_pieces_makes_the_same_store_whoever_reads_it(whole, tmp_path, workers):
+    build(tmp_path, IN_PIECES, launch=Launch(workers=workers))
+    assert content(tmp_path) == content(whole)
+
+
+@pytest.mark.parametrize("stop", [1, 999, 1000, 1700, 2599])
+def test_a_source_in_pieces_is_resumed_within_a_piece(whole, tmp_path, stop):
+    def failing(bounds):
+        for number, item in enumerate(items(*bounds), bounds[0]):
+            if number == stop:
+                raise OSError("gone")
+            yield item
+
+    with pytest.raises(OSError, match="gone"):
+        build(tmp_path, ParallelSource(pieces=pieces, read=failing))
+    asked = []
+
+    def noted(start):
+        asked.append(start)
+        return pieces(start)
+
+    build(tmp_path, ParallelSource(pieces=noted, read=read_piece))
+    assert content(tmp_path) == content(whole)
+    assert len(asked) == 1
+    assert max(0, stop - 1000) <= asked[0] <= stop
+
+
+def test_marks_are_stored_where_they_are_named(tmp_path):
+    one = make(0, marks={"fixed": [1], "other": [9]})
+    two = make(1, marks={"other": [8, 9], "fixed": [1, 0]})
+    build(tmp_path, from_iterable(lambda: [one, two, make(2)]), marks=("fixed",))
+    store = CrystalStore(tmp_path)
+    batch = store.read(range(3))
+    assert store.meta["marks"] == ["fixed"]
+    assert list(batch.marks) == ["fixed"]
+    assert batch.marks["fixed"].tolist() == [1, 1, 0, 0, 0, 0]
+    assert batch.crystals()[1].marks["fixed"].tolist() == [1, 0]
 
 
 def test_a_finished_store_is_not_read_again(whole):

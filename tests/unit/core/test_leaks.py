@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,7 +12,14 @@ from hypothesis import strategies as st
 
 from matsciml_core.data.fingerprint import WIDTH, composition_keys, fingerprints
 from matsciml_core.data.grouping import reduced_composition, space_group
-from matsciml_core.data.leaks import TOLERANCE, cluster, count_overlaps, find_leaks
+from matsciml_core.data.leaks import (
+    MOST_CONFIRMED,
+    TOLERANCE,
+    cluster,
+    count_overlaps,
+    find_leaks,
+)
+from matsciml_core.data.symmetry import find_space_group
 from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
 from matsciml_core.interfaces.dataset import Dataset, Provenance
 
@@ -134,7 +142,7 @@ def test_a_table_of_overlaps_between_parts_and_datasets(confirm):
     assert found.sizes == (8, 2, 5)
     assert found.overlaps.tolist() == [[0, 2, 2], [2, 0, 1], [2, 1, 0]]
     assert {"one/train:c0", "one/test:c0-1"} in map(set, found.examples)
-    assert found.confirmed == 4
+    assert (found.confirmed, found.told_apart) == (4, 0)
 
 
 def test_structure_matcher_has_the_last_word():
@@ -152,6 +160,74 @@ def test_structure_matcher_has_the_last_word():
     assert find_leaks({"x": pair}).overlaps.tolist() == [[2]]
     assert space_group(pair[0]) == 194
     assert space_group(pair[1]) == 225
+
+
+def distorted_perovskite(name: str, shift: float) -> Crystal:
+    """SrTiO₃ with titanium moved along z by a fraction of the lattice constant."""
+    fractional = [[0, 0, 0], [0.5, 0.5, 0.5 + shift], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
+    return Crystal.from_fractional(
+        id=name,
+        atomic_numbers=[38, 22, 8, 8, 8],
+        fractional=fractional,
+        cell=np.eye(3) * 3.9,
+    )
+
+
+def test_the_space_group_is_part_of_the_key():
+    cubic, polar = distorted_perovskite("cubic", 0.0), distorted_perovskite("polar", 0.04)
+    assert (space_group(cubic), space_group(polar)) == (221, 99)
+    pair = Listed([cubic, polar, described_otherwise(polar, 3)])
+    found = find_leaks({"x": pair}, tolerance=0.5)
+    assert found.overlaps.tolist() == [[2]]
+    assert (found.candidates, found.told_apart, found.confirmed) == (2, 1, 1)
+    assert find_leaks({"x": pair}, tolerance=0.5, space_groups=False).overlaps.tolist() == [[3]]
+
+
+def test_symmetry_is_searched_for_candidates_only(monkeypatch):
+    searched = []
+
+    def spy(crystal, symprec):
+        searched.append(crystal.id)
+        return find_space_group(crystal, symprec)
+
+    monkeypatch.setattr("matsciml_core.data.leaks.find_space_group", spy)
+    crystals = [crystal(seed) for seed in range(20)]
+    find_leaks({"x": Listed([*crystals, described_otherwise(crystals[3], 1)])}, confirm=False)
+    assert sorted(searched) == ["c3", "c3-1"]
+
+
+def test_frames_that_all_look_alike_are_compared_a_bounded_number_of_times():
+    asked = Counter()
+
+    def never(one, other):
+        asked[other] += 1
+        return False
+
+    prints = np.full((200, WIDTH), 0.5, dtype=np.float32)
+    cluster(np.zeros(200, dtype=np.uint64), prints, never, TOLERANCE)
+    assert max(asked.values()) == MOST_CONFIRMED
+
+
+def test_the_nearest_candidate_is_asked_first():
+    prints = np.zeros((4, WIDTH), dtype=np.float32)
+    prints[:, 1] = [0.0, 0.02, 0.009, 0.013]
+    asked = []
+    cluster(np.zeros(4, np.uint64), prints, lambda a, b: bool(asked.append((a, b))), 0.03)
+    assert asked == [(0, 1), (0, 2), (1, 2), (2, 3), (1, 3), (0, 3)]
+
+
+def test_molecules_without_a_cell_are_compared_by_their_surroundings():
+    def molecule(name, length):
+        return Crystal(
+            id=name,
+            atomic_numbers=np.array([8, 8]),
+            positions=np.array([[0.0, 0, 0], [0, 0, length]]),
+            cell=np.zeros((3, 3)),
+            pbc=np.zeros(3, dtype=bool),
+        )
+
+    molecules = Listed([molecule("a", 1.2), molecule("b", 1.2), molecule("c", 1.5)])
+    assert find_leaks({"x": molecules}).overlaps.tolist() == [[2]]
 
 
 def test_every_duplicate_counts_once():

@@ -89,7 +89,9 @@ class TestSpec:
 
     def test_every_kind_is_named(self) -> None:
         kinds = {one.kind for one in specs.Spec.__subclasses__()}
-        assert kinds == {"dataset", "encoder", "task-head", "strategy", "command", "callback"}
+        assert kinds == {
+            "dataset", "encoder", "task-head", "strategy", "command", "callback", "benchmark",
+        }  # fmt: skip
 
     def test_defaults_promise_the_least_surprise(self) -> None:
         assert EncoderSpec(**BASIC).capabilities == EncoderCapabilities()

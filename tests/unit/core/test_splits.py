@@ -17,9 +17,8 @@ from matsciml_core.data.splits import (
     blocked_split,
     grouped_split,
     hash_ids,
-    listed_split,
     random_split,
-    read_lists,
+    sized_split,
     stratified_split,
 )
 from matsciml_core.errors import SplitError
@@ -296,38 +295,25 @@ class TestBlocked:
         assert set(parts["validation"]) == set(IDS[800:900])
         assert set(parts["test"]) == set(IDS[900:])
 
+    def test_each_series_is_cut_by_itself(self):
+        frames = [f"{name}/{k}" for name in "ab" for k in range(10)]
+        parts = blocked_split(frames, [name[0] for name in frames], fractions=(0.5, 0.2, 0.3)).parts
+        assert parts["validation"] == ("a/5", "a/6", "b/5", "b/6")
+        assert parts["test"] == ("a/7", "a/8", "a/9", "b/7", "b/8", "b/9")
 
-class TestListed:
-    def test_lists_of_somebody_else_are_taken_over(self, tmp_path):
-        file = tmp_path / "theirs.yml"
-        file.write_text("train:\n- mp-1\n- mp-2\n- mp-9999\nval:\n- mp-3\ntest:\n- mp-4\n")
-        split = listed_split(IDS, read_lists(file), source="theirs.yml")
-        assert split.parts["train"] == ("mp-1", "mp-2")
-        assert split.parts["validation"] == ("mp-3",)
-        assert len(split.parts["unused"]) == 996
-        assert "1 of its ids missing" in split.algorithm
-        assert {part: len(places) for part, places in split.indices(IDS).items()} == {
-            "train": 2,
-            "validation": 1,
-            "test": 1,
-            "unused": 996,
-        }
 
-    @pytest.mark.parametrize(
-        ("lists", "message"),
-        [
-            ({"train": ["mp-1"], "test": ["mp-1"]}, "twice"),
-            ({"train": ["mp-1", "mp-1"]}, "twice"),
-            ({"train": ["other"]}, "none of the ids"),
-            ({"training": ["mp-1"], "rest": ["mp-2"]}, "a part 'rest'"),
-        ],
-    )
-    def test_lists_that_make_no_split_are_refused(self, lists, message):
-        with pytest.raises(SplitError, match=message):
-            listed_split(IDS, lists, source="theirs")
+class TestSized:
+    def test_parts_have_the_sizes_and_the_rest_is_unused(self):
+        split = sized_split(IDS, (600, 200, 150), seed=7, source="the paper")
+        sizes = {part: len(names) for part, names in split.parts.items()}
+        assert sizes == {"train": 600, "validation": 200, "test": 150, "unused": 50}
+        assert split.algorithm == "random, with the sizes of the paper"
+        assert sized_split(shuffled(IDS)[0], (600, 200, 150), seed=7, source="x").hash == split.hash
+        assert sized_split(IDS, (600, 200, 150), seed=8).hash != split.hash
 
-    @pytest.mark.parametrize("text", ["- a\n- b\n", "train: 3\n", "a: [b\n"])
-    def test_files_that_hold_no_lists_are_refused(self, tmp_path, text):
-        (tmp_path / "x.yml").write_text(text)
-        with pytest.raises(SplitError, match=r"cannot be read|does not hold lists"):
-            read_lists(tmp_path / "x.yml")
+    def test_without_a_rest_there_is_no_such_part(self):
+        assert set(sized_split(IDS, (800, 100, 100)).parts) == {"train", "validation", "test"}
+
+    def test_more_than_there_is_cannot_be_drawn(self):
+        with pytest.raises(SplitError, match=r"needs 1,001 crystals and the dataset has 1,000"):
+            sized_split(IDS, (900, 100, 1))

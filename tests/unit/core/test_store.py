@@ -321,8 +321,8 @@ class TestIndex:
     def test_a_later_version_is_refused_with_the_mend(self, tmp_path: Path) -> None:
         folder = write(tmp_path / "s", CRYSTALS[:2]).folder
         index = json.loads((folder / "index.json").read_text())
-        (folder / "index.json").write_text(json.dumps(index | {"version": 2}))
-        with pytest.raises(DataError, match=r"version 2.*upgrade matsciml"):
+        (folder / "index.json").write_text(json.dumps(index | {"version": 3}))
+        with pytest.raises(DataError, match=r"version 3.*upgrade matsciml"):
             CrystalStore(folder)
 
     def test_an_empty_store_has_length_zero(self, tmp_path: Path) -> None:

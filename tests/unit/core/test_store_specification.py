@@ -33,6 +33,7 @@ TARGETS = (
     TargetInfo(name="metal", kind="binary", unit="class"),
 )
 """Labels of every kind, those per atom and per crystal mixed."""
+MARKS = ("fixed", "tags")
 
 
 def make_crystal(number: int) -> Crystal:
@@ -55,13 +56,15 @@ def make_crystal(number: int) -> Crystal:
         cell=random.normal(size=(3, 3)) + 5 * np.eye(3),
         pbc=random.random(3) < 0.7,
         labels={name: value for name, value in labels.items() if name not in absent},
+        marks={name: random.integers(0, 256, atoms) for name in MARKS if random.random() < 0.8},
     )
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> CrystalStore:
     folder = tmp_path_factory.mktemp("specification") / "store"
-    with CrystalStoreWriter(folder, TARGETS, Provenance(source="test"), shard_size=16) as writer:
+    provenance = Provenance(source="test")
+    with CrystalStoreWriter(folder, TARGETS, provenance, marks=MARKS, shard_size=16) as writer:
         for number in range(40):
             writer.add(make_crystal(number))
     return CrystalStore(folder)
@@ -107,6 +110,8 @@ def test_the_program_reads_what_the_project_reads(
         assert crystal["pbc"] == batch.pbc[k].tolist()
         assert list(crystal["cell"]) == batch.cell[k].flatten().tolist()
         assert list(crystal["positions"]) == batch.positions[first:last].flatten().tolist()
+        for name in MARKS:
+            assert crystal["marks"][name] == batch.marks[name][first:last].tolist()
         for info in TARGETS:
             values = batch.targets[info.name]
             expected = (values[first:last] if info.per_atom else values[k]).flatten().double()
@@ -165,7 +170,7 @@ def test_hash_keys_and_lengths_are_as_the_page_says(store: CrystalStore, folder:
     for number, (_, value) in enumerate(records):
         crystal = make_crystal(number)
         atoms, name = crystal.num_atoms, len(crystal.id.encode())
-        words = 11 + (1 + 9 + 1 + 1) + (3 + 1 + 3 + 1) * atoms + -(-atoms // 8) + -(-name // 8)
+        words = 11 + (1 + 9 + 1 + 1) + (3 + 1 + 3 + 1) * atoms + -(-3 * atoms // 8) + -(-name // 8)
         assert len(value) == 8 * words
 
 
@@ -186,3 +191,15 @@ def test_an_id_that_is_not_utf8_is_damage() -> None:
     assert layout.decode([sound]).ids == [make_crystal(3).id]
     with pytest.raises(DataError, match="its id is not UTF-8"):
         layout.decode([sound, broken])
+
+
+def test_a_store_without_marks_is_of_version_1(tmp_path: Path, reader: dict[str, Any]) -> None:
+    with CrystalStoreWriter(tmp_path / "store", TARGETS, Provenance(source="test")) as writer:
+        for number in range(3):
+            writer.add(make_crystal(number))
+    index = json.loads((tmp_path / "store" / "index.json").read_text(encoding="utf-8"))
+    assert (index["version"], index["meta"]["schema_version"]) == (1, 1)
+    assert "marks" not in index["meta"]
+    (first, *_) = reader["read_store"](tmp_path / "store")
+    assert first["atomic_numbers"] == make_crystal(0).atomic_numbers.tolist()
+    assert first["marks"] == {}

@@ -23,6 +23,15 @@ def test_json_is_fetched_through_faults(client, server, pauses):
     assert len(pauses) == 3
 
 
+def test_a_long_question_is_sent_by_post_through_faults(client, server, pauses):
+    server.handlers["/api"] = lambda asked: Answer(asked.body)
+    server.faults["/api"] = ["503", "reset"]
+    assert client.post_json(f"{server.url}/api", {"size": [1, 2]}) == {"size": [1, 2]}
+    assert [asked.method for asked in server.requests] == ["POST"] * 3
+    assert server.requests[-1].headers["content-type"] == "application/json"
+    assert len(pauses) == 2
+
+
 def test_broken_json_is_an_error(client, server):
     server.files["/bad"] = b'{"cut": '
     with pytest.raises(FetchError, match="no valid JSON"):

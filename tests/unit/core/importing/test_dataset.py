@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,72 @@ def test_a_strange_name_is_refused(file):
         add_dataset("../mine", understand([file], SETTINGS))
     with pytest.raises(RegistryError, match="not a valid dataset name"):
         add_dataset("My Data", understand([file], SETTINGS))
+
+
+def test_a_label_that_is_declared_twice_is_refused(file):
+    with pytest.raises(ConfigError, match="'energy' is declared twice"):
+        understand([file], ImportSettings(labels=("energy=eV", "energy=run:eV")))
+
+
+def test_structures_alone_want_a_table(tmp_path):
+    file = tmp_path / "alone.json"
+    file.write_text(json.dumps({"a": entry(1)["structure"]}))
+    with pytest.raises(ConfigError, match=r"structures and nothing else.*--table"):
+        understand([file], ImportSettings(labels=("energy=eV",)))
+
+
+def test_a_table_of_other_ids_is_refused(file, tmp_path):
+    (tmp_path / "gaps.csv").write_text("id;gap\nx-1;0.5\n")
+    settings = ImportSettings(labels=("gap=eV",), table=tmp_path / "gaps.csv")
+    with pytest.raises(ConfigError, match=r"ids look like 'x-1', those of .* like 'm-0'"):
+        understand([file], settings)
+
+
+def test_fractions_are_understood_where_a_person_says_so(tmp_path, data):
+    pytest.importorskip("ase", reason="needs ASE: pip install ase")
+    file = tmp_path / "fractions.extxyz"
+    lines = [f"{symbol} {x} {x} {x}" for symbol, x in (("Na", 0.0), ("Cl", 0.5))]
+    header = 'Lattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3 energy=-1 pbc="T T T"'
+    file.write_text("\n".join(["2", header, *lines]) + "\n")
+    plain = ImportSettings(labels=("energy=eV",))
+    with pytest.raises(DataError, match=r"fractions-0+. for example, .*with --fractional"):
+        add_dataset("wrong", understand([file], plain))
+    add_dataset("right", understand([file], replace(plain, fractional=True)))
+    crystal = build_registry(only=[]).get("dataset", "right").load()(None)[0]
+    assert crystal.positions.tolist() == [[0, 0, 0], [2, 2, 2]]
+
+
+def test_fractions_are_refused_where_the_format_says_what_it_has(file):
+    with pytest.raises(ConfigError, match="'json' says itself"):
+        understand([file], ImportSettings(labels=("energy=eV",), fractional=True))
+
+
+def test_what_is_fixed_stays_known(tmp_path, data):
+    ase = pytest.importorskip("ase", reason="needs ASE: pip install ase")
+    from ase.calculators.singlepoint import SinglePointCalculator
+    from ase.constraints import FixAtoms
+    from ase.io import write
+
+    slab = ase.Atoms("CuCuO", [[0, 0, 2], [0, 0, 4], [0, 0, 6]], cell=[3, 3, 12], pbc=True)
+    slab.set_constraint(FixAtoms([0]))
+    slab.set_tags([0, 1, 2])
+    slab.calc = SinglePointCalculator(slab, energy=-9.0)
+    write(tmp_path / "slabs.extxyz", [slab])
+    add_dataset("slabs", understand([tmp_path / "slabs.extxyz"], SETTINGS))
+    (crystal,) = ImportedDataset(str(data / "datasets" / "slabs")).__getitems__([0]).crystals()
+    marks = {name: mark.tolist() for name, mark in crystal.marks.items()}
+    assert marks == {"fixed": [1, 0, 0], "tags": [0, 1, 2]}
+
+
+def test_large_crystals_can_be_left_out(tmp_path, data):
+    entries = [entry(number) for number in range(20)]
+    for one in entries[::2]:
+        del one["structure"]["sites"][1]
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(entries))
+    add_dataset("mine", understand([path], SETTINGS))
+    spec = build_registry().get("dataset", "mine")
+    config = spec.load_config()
+    small = spec.load()(config.from_options({"max_atoms": 1}, where="dataset"))
+    assert small.ids == [f"m-{number}" for number in range(0, 20, 2)]
+    assert len(spec.load()(config())) == 20

@@ -36,8 +36,22 @@ def test_what_is_no_declaration_is_explained(text):
 
 
 def test_an_unknown_unit_is_refused():
-    with pytest.raises(UnitError, match="furlong"):
+    with pytest.raises(UnitError, match=r"length=furlong.*one of eV, .*converted \(meV, .*class"):
         parse_label("length=furlong")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("forces=eV", r"cannot be forces, which are in eV/A"),
+        ("force_dft=eV/A^3", r"cannot be forces"),
+        ("energy=eV/A", r"cannot be an energy, which is in eV or eV/atom"),
+        ("total_energy=K", r"cannot be an energy"),
+    ],
+)
+def test_a_unit_that_contradicts_the_name_is_refused(text, message):
+    with pytest.raises(UnitError, match=message):
+        parse_label(text)
 
 
 @pytest.mark.parametrize(

@@ -87,8 +87,9 @@ def write_aselmdb(folder: Path) -> Path:
         environment.begin(write=True) as transaction,
     ):
         for number, name in enumerate(NAMES, 1):
-            row = AtomsRow(ase_atoms(name)).__dict__
-            text = encode({**{key: row[key] for key in kept}, "data": {"id": name}})
+            row = AtomsRow(ase_atoms(name))
+            more = {"constraints": row.constraints, "data": {"id": name}}
+            text = encode({**{key: row[key] for key in kept}, **more})
             transaction.put(str(number).encode(), zlib.compress(text.encode()))
         transaction.put(b"nextid", zlib.compress(b"3"))
     return path
@@ -189,6 +190,7 @@ def test_a_format_gives_the_crystals_and_their_labels(form, tmp_path):
         if form in WITH_FORCES:
             # Atom 0 is fixed; its force is kept all the same.
             assert crystal.labels["forces"] == pytest.approx(FORCES[name])
+            assert crystal.marks["fixed"].tolist() == [1] + [0] * (crystal.num_atoms - 1)
 
 
 def test_every_reader_is_tested():
@@ -279,3 +281,44 @@ def test_ids_come_from_a_column_and_trajectories_are_their_first_part():
     assert Naming().name(frame) == "f-7"
     assert Naming(column="k").name(frame) == "3"
     assert Naming(trajectory="t").name(frame) == "x/f-7"
+
+
+@pytest.mark.parametrize(
+    ("separator", "encoding"), [(",", "utf-8"), (";", "utf-8"), ("\t", "utf-8"), (";", "utf-8-sig")]
+)
+def test_tables_of_spreadsheets_are_read(tmp_path, separator, encoding):
+    path = tmp_path / "mine.csv"
+    with path.open("w", newline="", encoding=encoding) as stream:
+        table = csv.writer(stream, delimiter=separator)
+        table.writerow(["material_id", "cif", "energy"])
+        for name in NAMES:
+            table.writerow([name, pymatgen_structure(name).to(fmt="cif"), ENERGY[name]])
+    found = crystals(path, "energy=eV")
+    assert [(one.id, one.labels["energy"]) for one in found] == list(ENERGY.items())
+
+
+def test_a_table_in_another_encoding_is_explained(tmp_path):
+    (tmp_path / "x.csv").write_bytes("id,cif\ncafé,x\n".encode("latin-1"))
+    with pytest.raises(DataError, match="not in UTF-8"):
+        crystals(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("name", ["x.db", "x.aselmdb", "x.csv.gz"])
+def test_a_file_that_is_something_else_is_explained(tmp_path, name):
+    pytest.importorskip("ase", reason="needs ASE: pip install ase")
+    (tmp_path / name).write_bytes(b"something else" * 400)
+    with pytest.raises(DataError, match=rf"{name}' cannot be read as"):
+        crystals(tmp_path / name)
+
+
+def test_suffixes_in_capitals_are_known(tmp_path):
+    write_cif_folder(tmp_path)
+    (tmp_path / "a.cif").rename(tmp_path / "a.CIF")
+    assert [one.id for one in crystals(tmp_path)] == ["a", "b"]
+
+
+def test_a_folder_of_folders_names_the_one_that_is_meant(tmp_path):
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    write_cif_folder(tmp_path / "deep" / "er")
+    with pytest.raises(ConfigError, match=r"but '.*deep/er' does, name that"):
+        detect_format(tmp_path)

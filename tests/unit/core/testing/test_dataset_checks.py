@@ -208,7 +208,7 @@ class WrongAtomCounts(ExampleDataset):
 
 
 FAULTS = [
-    (FractionalAsCartesian, {"cartesian"}),
+    (FractionalAsCartesian, {"cartesian", "geometry"}),
     (InNanometres, {"geometry"}),
     (Overlapping, {"geometry"}),
     (DuplicateIds, {"unique-ids", "splits"}),
@@ -307,6 +307,18 @@ def test_the_declared_size_holds_for_the_default_settings_only():
     subject = DatasetSubject(spec=SPEC, component=WrongSize, default_config=False)
     assert check.run(subject).result == "passed"
     assert check.run(replace(subject, default_config=True)).result == "failed"
+
+
+def test_the_declared_names_of_labels_hold_for_the_default_settings_only():
+    from matsciml_core.testing.dataset.subject import DatasetSubject
+
+    check = next(one for one in CHECKS if one.name == "declared-labels")
+    fewer = replace(SPEC, targets=SPEC.targets[:1])
+    subject = DatasetSubject(spec=fewer, component=ExampleDataset, default_config=False)
+    assert check.run(subject).result == "passed"
+    assert check.run(replace(subject, default_config=True)).result == "failed"
+    other = replace(SPEC, targets=(replace(SPEC.targets[0], unit="Å"),))
+    assert check.run(replace(subject, spec=other)).result == "failed"
 
 
 class Empty(ExampleDataset):

@@ -1,0 +1,167 @@
+"""How much longer a record takes to read from a large store than from a small one.
+
+Run ``python benchmarks/store_scale.py --records 10000000``; ``--check`` exits with 1 where the bar
+is missed, ``--output FILE`` writes the result as Markdown. Records are small (two atoms, one label,
+about 200 bytes), so that what is measured is finding them; shards have 50,000, the default. Batches
+of 32 are decoded from both stores in turns, in order as conversions and statistics read, and at
+random as training does; no record is read twice from the large store, and all of it was read once
+before, so that disk and page faults do not count. Needs about 300 bytes of disk, and of memory for
+the page cache, per record; ``--folder`` says where (in ``/dev/shm`` where the system drops cached
+files early); a folder that has the stores is used again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import _measure
+import numpy as np
+
+from matsciml_core import Crystal, TargetInfo
+from matsciml_core.data import CrystalStore, CrystalStoreWriter
+from matsciml_core.interfaces.dataset import Provenance
+
+SMALL = 10_000
+BATCH = 32
+RUN = 12_800
+"""Records that are read in one measurement."""
+WAYS = ("in order", "at random")
+BAR = 1.2
+"""Most that a record may take from the large store, over what it takes from the small one."""
+PREDICTION = """\
+A record costs 3 to 4 µs to decode in a batch of 32, and finding it in one shard 0.5 µs. In a store
+of 200 shards a random batch touches about 30 of them: with a transaction for each of them 1 µs more
+per record, with transactions that stay open next to nothing. In order, nothing else changes: 1.05
+times as long at most. At random, 10⁴ records stay in the processor's caches and 10⁷ do not: about
+ten misses per record, for pages of the tree and for the record itself, of 0.1 µs each. So 1.3 times
+as long; a miss takes as long whoever causes it."""
+
+
+def main() -> int:
+    """Measure, print the result, and return the exit code."""
+    options = _options()
+    _measure.on_one_core()
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary) if options.folder is None else options.folder
+        tasks = [
+            _task(way, records, folder, options.repeats)
+            for way in WAYS
+            for records in (SMALL, options.records)
+        ]
+        timings = _measure.interleave(tasks, options.repeats)
+    ratios = {
+        way: statistics.median(
+            large / small
+            for small, large in zip(
+                timings[_name(way, SMALL)].core,
+                timings[_name(way, options.records)].core,
+                strict=True,
+            )
+        )
+        for way in WAYS
+    }
+    text = _report(timings, options.records, options.repeats, ratios)
+    print(text)
+    if options.output is not None:
+        options.output.write_text(text, encoding="utf-8")
+    return 0 if max(ratios.values()) <= BAR or not options.check else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--repeats", type=int, default=15, help="at least 9 for a fair median")
+    parser.add_argument("--folder", type=Path, help="for the stores; default: a temporary one")
+    parser.add_argument("--check", action="store_true", help="exit with 1 where the bar is missed")
+    parser.add_argument("--output", type=Path, help="Markdown file to write")
+    return parser.parse_args()
+
+
+def _name(way: str, records: int) -> str:
+    return f"{records:,} {way}"
+
+
+def _task(way: str, records: int, folder: Path, repeats: int) -> _measure.Task:
+    place = folder / str(records)
+    if not (place / "index.json").exists():
+        _write(records, place)
+    store = CrystalStore(place)
+    for _ in store.scan():
+        pass  # so that every page is in memory, and known to this process
+    needed = (repeats + 1) * RUN
+    if way == "at random":
+        indices = np.random.default_rng(records).permutation(records)
+    else:
+        indices = np.arange(records)
+    runs = np.resize(indices[:needed], (repeats + 1, RUN // BATCH, BATCH)).tolist()
+    return _measure.Task(_name(way, records), _reading(store, iter(runs)), items=RUN)
+
+
+def _reading(store: CrystalStore, runs: Iterator[list[list[int]]]) -> Callable[[], None]:
+    def read() -> None:
+        for batch in next(runs):
+            store.read(batch)
+
+    return read
+
+
+def _write(records: int, folder: Path) -> None:
+    targets = [TargetInfo(name="energy", kind="scalar", unit="eV")]
+    numbers, cell = np.array([11, 17]), np.eye(3) * 4.0
+    positions = np.array([[0.0, 0.0, 0.0], [2.0, 2.0, 2.0]])
+    with CrystalStoreWriter(folder, targets, Provenance(source="synthetic")) as writer:
+        for number in range(records):
+            writer.add(
+                Crystal(
+                    id=f"s{number:08d}",
+                    atomic_numbers=numbers,
+                    positions=positions,
+                    cell=cell,
+                    labels={"energy": float(number)},
+                )
+            )
+
+
+def _report(
+    timings: dict[str, _measure.Timing], records: int, repeats: int, ratios: dict[str, float]
+) -> str:
+    rows = [
+        (
+            name,
+            f"{1e6 / timing.rate:.2f} µs",
+            f"{1e6 / timing.spread[1]:.2f} – {1e6 / timing.spread[0]:.2f} µs",
+            f"{1e6 / timing.wall_rate:.2f} µs",
+        )
+        for name, timing in timings.items()
+    ]
+    bars = [
+        (f"{records:,} over {SMALL:,}, {way}", f"{BAR}", f"{ratio:.3f}", _verdict(ratio))
+        for way, ratio in ratios.items()
+    ]
+    parts = [
+        "# Large stores",
+        "Written by `python benchmarks/store_scale.py --output benchmarks/results/store_scale.md`.",
+        _measure.markdown_list(_measure.machine(("torch", "numpy", "lmdb"))),
+        "## Prediction",
+        PREDICTION,
+        "## Measurement",
+        f"Batches of {BATCH}, decoded into tensors; core time per record, medians of {repeats} "
+        f"repeats in turns, of {RUN:,} records each; range: the fastest and the slowest repeat; "
+        "wall: by the wall clock.",
+        _measure.markdown_table(("records", "per record", "range", "wall"), rows),
+        _measure.markdown_table(("bar", "needed", "measured", ""), bars),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _verdict(ratio: float) -> str:
+    return "pass" if ratio <= BAR else "FAIL"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""Splits that somebody else made: lists of ids in files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from matsciml_core.data.splits import FORMAT, PARTS, UNUSED, Split, make_split
+from matsciml_core.errors import SplitError
+
+_PART_NAMES = {
+    **{part: part for part in (*PARTS, UNUSED)},
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "testing": "test",
+}
+# Numbers and dates stay the text that they are, and the compiled reader is ten times faster.
+_Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+def listed_split(ids: Sequence[str], lists: Mapping[str, Sequence[str]], *, source: str) -> Split:
+    """Split as somebody else did, by lists of ids.
+
+    Ids of the dataset that no list names go into a part ``unused``; ids that the dataset does not
+    have are left out and kept in ``Split.missing``.
+
+    Args:
+        ids: The dataset's ids.
+        lists: Ids by part; ``val`` and ``valid`` mean ``validation``.
+        source: Where the lists come from, for the record.
+
+    Returns:
+        The split.
+
+    Raises:
+        SplitError: A part is unknown, the dataset has none of its ids, or an id is listed twice.
+    """
+    known, used = set(ids), set[str]()
+    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    missing: dict[str, tuple[str, ...]] = {}
+    for name, listed in lists.items():
+        part = _PART_NAMES.get(name)
+        if part is None:
+            raise SplitError(f"'{source}' has a part '{name}'; parts are {', '.join(PARTS)}.")
+        if part == UNUSED:
+            continue
+        _check_listed(name, listed, used, source)
+        kept = [one for one in listed if one in known]
+        absent = tuple(sorted(set(listed) - known))
+        if absent and not kept:
+            raise SplitError(
+                f"The dataset has none of the {len(listed):,} ids in the part '{name}' of "
+                f"'{source}', for example '{absent[0]}'; its own look like '{ids[0]}'."
+            )
+        parts[part] += kept
+        if absent:
+            missing[part] = (*missing.get(part, ()), *absent)
+    rest = [one for one in ids if one not in used]
+    split = make_split(f"listed in {source}", None, parts | ({UNUSED: rest} if rest else {}))
+    return replace(split, missing=missing)
+
+
+def read_lists(paths: Sequence[str | os.PathLike[str]]) -> dict[str, list[str]]:
+    """Read lists of ids by part.
+
+    A file is YAML or JSON with lists by part, as ``train: [mp-1, mp-2]``; a split file of
+    MatSciML; or one list, as YAML, JSON or plain text with an id per line, whose part is in the
+    file's name, as ``train.txt`` or ``mp-test-ids.json``. Each may be compressed by gzip.
+
+    Args:
+        paths: The files; of a folder, all the files in it.
+
+    Returns:
+        Ids by the names that the files give to the parts.
+
+    Raises:
+        SplitError: A file is something else, or two of them name the same part.
+    """
+    found: dict[str, list[str]] = {}
+    for path in _files([Path(path) for path in paths]):
+        for part, listed in _read(path).items():
+            if part in found:
+                raise SplitError(f"'{path}' has the part '{part}', as another file does.")
+            found[part] = listed
+    return found
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    files = [
+        file
+        for path in paths
+        for file in (sorted(path.glob("[!.]*.*")) if path.is_dir() else [path])
+    ]
+    if not files:
+        raise SplitError(f"'{paths[0]}' holds no files; name files with lists of ids.")
+    return files
+
+
+def _read(path: Path) -> dict[str, list[str]]:
+    """Return the lists in one file by part."""
+    data = _parse(path, _text(path))
+    if isinstance(data, dict) and data.get("format") == FORMAT:
+        data = Split.load(path).parts
+    if isinstance(data, list):
+        data = {_part_of(path): data}
+    if not isinstance(data, Mapping) or not all(map(_is_list, data.values())):
+        raise SplitError(
+            f"'{path}' does not hold lists of ids by part, such as 'train: [mp-1, mp-2]', nor one "
+            "id per line."
+        )
+    return {str(part): [str(name) for name in listed] for part, listed in data.items()}
+
+
+def _is_list(listed: Any) -> bool:
+    return isinstance(listed, list | tuple) and all(isinstance(one, str | int) for one in listed)
+
+
+def _parse(path: Path, text: str) -> Any:
+    kind = path.name.removesuffix(".gz").rpartition(".")[2].lower()
+    try:
+        if kind == "json":
+            return json.loads(text)
+        if kind in ("yml", "yaml"):
+            return yaml.load(text, Loader=_Loader)
+    except (ValueError, yaml.YAMLError) as error:
+        raise SplitError(f"'{path}' cannot be read as {kind.upper()}.") from error
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+        return (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise SplitError(f"'{path}' cannot be read: {reason}.") from error
+
+
+def _part_of(path: Path) -> str:
+    """Return the part that a file's name tells."""
+    words = re.split(r"[^a-z]+", path.name.lower())
+    parts = {_PART_NAMES[word] for word in words if word in _PART_NAMES}
+    if len(parts) != 1:
+        raise SplitError(
+            f"'{path}' holds one list, and its name does not say of which part; name the file "
+            f"'train', 'val' or 'test'{path.suffix}."
+        )
+    return parts.pop()
+
+
+def _check_listed(name: str, listed: Sequence[str], used: set[str], source: str) -> None:
+    """Refuse an id that is listed twice, and note the others."""
+    for one in listed:
+        if one in used:
+            raise SplitError(f"'{source}' lists '{one}' twice, the second time in '{name}'.")
+        used.add(one)

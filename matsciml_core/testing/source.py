@@ -1,0 +1,79 @@
+"""What a dataset plugin's tests say about the stand-in for its source.
+
+A plugin keeps its stand-ins in ``tests/standin.py``, as ``SOURCES``: name of a dataset → a
+:class:`StandInSource`. Its own tests use them, and so does the test that takes every source
+through the same sequence: fetch, kill, resume, load, fetch again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from matsciml_core.data.fetch.addresses import PREFIX, host_key
+from matsciml_core.testing.server import FaultServer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One crystal of a stand-in, computed by hand from what its files say."""
+
+    id: str
+    atomic_numbers: Sequence[int]
+    positions: Sequence[Sequence[float]]
+    """Cartesian, ``(atoms, 3)``, Å."""
+    cell: Sequence[Sequence[float]]
+    """Lattice vectors as rows, ``(3, 3)``, Å."""
+    labels: Mapping[str, Any]
+    """By name, in the units that the dataset declares; others may exist."""
+    missing: Sequence[str] = ()
+    """Labels that this crystal has not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandInSource:
+    """A source on loopback that speaks the protocol of the real one."""
+
+    standin: Callable[[], AbstractContextManager[FaultServer]]
+    """Starts it, with all its routes."""
+    mirrors: tuple[str, ...]
+    """Hosts that it stands in for."""
+    sample: Sample
+    arguments: tuple[str, ...] = ()
+    """Of ``matsciml data fetch NAME``."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Of the dataset, so that it serves what was fetched; empty: it does by itself."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Further environment variables, such as a key."""
+    slow: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Path → faults of :class:`FaultServer` that make a fetch last long enough to be killed."""
+
+    def variables(self, server: FaultServer) -> dict[str, str]:
+        """Return the environment variables under which the source is the stand-in."""
+        mirrors = {f"{PREFIX}{host_key(host)}": server.url for host in self.mirrors}
+        return {**mirrors, **self.environment}
+
+
+def load_module(file: str | Path) -> ModuleType:
+    """Import a file beside a test module; tests are no packages, so ``import`` can't.
+
+    Args:
+        file: For example ``Path(__file__).with_name("standin.py")``.
+    """
+    path = Path(file).resolve()
+    name = f"_{path.stem}_of_{path.parent.parent.name.replace('-', '_')}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"'{path}' is no Python file.")
+    module = module_from_spec(spec)
+    sys.modules[name] = module  # before it runs: its dataclasses look themselves up
+    spec.loader.exec_module(module)
+    return module

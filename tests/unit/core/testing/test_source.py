@@ -1,0 +1,51 @@
+"""Stand-ins are found by path, and say under which variables they are the source."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+
+from matsciml_core.testing.server import FaultServer
+from matsciml_core.testing.source import Sample, StandInSource, load_module
+
+
+@contextmanager
+def standin():
+    with FaultServer() as server:
+        yield server
+
+
+def test_variables_name_the_mirrors_and_what_else_is_needed():
+    sample = Sample(id="a", atomic_numbers=[1], positions=[[0, 0, 0]], cell=[[1]], labels={})
+    source = StandInSource(
+        standin=standin,
+        mirrors=("api.example.org", "b.example"),
+        sample=sample,
+        environment={"EXAMPLE_KEY": "x"},
+    )
+    with source.standin() as server:
+        assert source.variables(server) == {
+            "MATSCIML_MIRROR_API_EXAMPLE_ORG": server.url,
+            "MATSCIML_MIRROR_B_EXAMPLE": server.url,
+            "EXAMPLE_KEY": "x",
+        }
+
+
+def test_a_module_is_loaded_once_and_may_have_dataclasses(tmp_path):
+    folder = tmp_path / "matsciml-data-mine" / "tests"
+    folder.mkdir(parents=True)
+    file = folder / "standin.py"
+    file.write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass, field\n\n\n"
+        "@dataclass\n"
+        "class Row:\n"
+        "    values: list[int] = field(default_factory=list)\n"
+    )
+    module = load_module(file)
+    try:
+        assert module.Row().values == []
+        assert load_module(file) is module
+        assert module.__name__ == "_standin_of_matsciml_data_mine"
+    finally:
+        del sys.modules[module.__name__]
