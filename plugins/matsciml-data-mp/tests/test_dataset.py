@@ -124,7 +124,7 @@ def test_provenance_says_whose_data_it_is() -> None:
 def test_data_that_was_not_installed_is_one_clear_sentence(
     tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_FOLDERS", {"mini": (tmp_path, tmp_path)})
+    monkeypatch.setattr(module, "_INSTALLED", (tmp_path, tmp_path))
     with pytest.raises(DataError, match=r"holds no store: 'index\.json' is missing"):
         MaterialsProject()
 

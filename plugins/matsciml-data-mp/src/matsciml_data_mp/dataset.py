@@ -6,31 +6,67 @@ from pathlib import Path
 
 import numpy as np
 
-from matsciml_core.data import StoreDataset
+from matsciml_core.data import Split, StoreDataset, grouped_split
+from matsciml_core.data.grouping import compositions
 from matsciml_data_mp.config import MPConfig
+from matsciml_data_mp.splits import PAPER_SIZES, paper_sizes_split
+from matsciml_data_mp.stores import MINI, find_release
 
 _PACKAGE = Path(__file__).parent
-_FOLDERS = {"mini": (_PACKAGE / "mini", _PACKAGE / "splits")}
-"""Store and splits of each source."""
+_INSTALLED = (_PACKAGE / "mini", _PACKAGE / "splits")
+"""Store and splits of ``mini``."""
 
 
 class MaterialsProject(StoreDataset):
-    """Crystals of the Materials Project with computed labels, in order of material id.
+    """Crystals of the Materials Project with computed labels.
 
-    A crystal carries the labels that its sources had; the others are missing. Labels that were
-    computed for another structure under the same id were not attached.
+    A crystal carries the labels that its source had; the others are missing. ``mini`` is in the
+    order of material ids, a release in that of its source.
 
     Args:
         config: Which crystals to serve; None: all of ``mini``.
 
     Raises:
-        DataError: The store is missing or damaged.
+        DataError: The release is not on this machine, or its store is damaged.
     """
 
     def __init__(self, config: MPConfig | None = None) -> None:
         """Open the store and select the crystals."""
         settings = MPConfig() if config is None else config
-        folder, splits = _FOLDERS[settings.source]
+        self._installed = settings.release == MINI
+        folder, splits = _INSTALLED if self._installed else (find_release(settings.release), None)
         super().__init__(folder, settings, splits)
+        self._selected = settings.max_atoms is not None
         if settings.max_atoms is not None:
             self.keep_only(np.flatnonzero(self.atoms_per_crystal <= settings.max_atoms))
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """Of ``mini``: what is shipped, then ``random``; of a release, ``paper-sizes`` first."""
+        if self._installed:
+            return super().split_names
+        return (PAPER_SIZES, "composition", "random")
+
+    def split(self, name: str | None = None, seed: int = 0) -> Split:
+        """Return a split.
+
+        Of a release, ``paper-sizes`` is 70/20/10, stratified by the families of the published
+        split; ``composition`` is 80/10/10 and keeps a composition in one part, so that polymorphs
+        do not leak.
+        """
+        chosen = name or self.split_names[0]
+        if self._installed or chosen not in (PAPER_SIZES, "composition"):
+            return super().split(name, seed)
+        if chosen == "composition":
+            return grouped_split(self.ids, compositions(self), by="composition", seed=seed)
+        split = self._paper_sizes(seed)
+        return split.restrict(self.ids) if self._selected else split
+
+    def _paper_sizes(self, seed: int) -> Split:
+        """Split all crystals of the store, so that none changes its part when few are served."""
+        ids: list[str] = []
+        groups: list[int] = []
+        for batch in self.store.scan():
+            ids += batch.ids
+            groups += batch.targets["space_group"].tolist()
+        return paper_sizes_split(ids, groups, seed=seed)

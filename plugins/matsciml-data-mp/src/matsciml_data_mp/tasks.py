@@ -7,8 +7,10 @@ from pathlib import Path
 
 from matsciml_core import BenchmarkTask, Inventory
 
-SIZES_FILE = Path(__file__).parent / "label_sizes.json"
-"""Labelled crystals of ``mini`` in each part of the default split, by label."""
+SIZES_NAME = "label_sizes.json"
+"""Name of the file with the labelled crystals in each part of the default split, by label."""
+SIZES_FILE = Path(__file__).parent / SIZES_NAME
+"""That of ``mini``."""
 
 _PUBLISHED = (108_159, 30_904, 15_456)
 
@@ -33,7 +35,19 @@ TASKS: tuple[BenchmarkTask, ...] = (
 
 
 def take_inventory() -> Inventory:
-    """Say what is installed with the plugin."""
-    listed = json.loads(SIZES_FILE.read_text(encoding="utf-8"))
-    sizes = {label: (parts[0], parts[1], parts[2]) for label, parts in listed.items()}
-    return Inventory(where="the plugin itself (source mini)", sizes=sizes)
+    """Say what is installed with the plugin, and what more the release has that came last."""
+    from matsciml_data_mp.stores import fetched_releases  # noqa: PLC0415 - slow to import
+
+    sizes, where = _sizes(SIZES_FILE), "the plugin itself (mini)"
+    fetched = [(name, store / SIZES_NAME) for name, store in fetched_releases().items()]
+    for name, file in reversed(fetched):
+        if file.is_file():
+            where += f"; what mini lacks, in dataset.release={name}"
+            sizes = {**_sizes(file), **sizes}
+            break
+    return Inventory(where=where, sizes=sizes)
+
+
+def _sizes(file: Path) -> dict[str, tuple[int, int, int]]:
+    listed = json.loads(file.read_text(encoding="utf-8"))
+    return {label: (parts[0], parts[1], parts[2]) for label, parts in listed.items()}

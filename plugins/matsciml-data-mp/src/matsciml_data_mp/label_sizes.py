@@ -1,0 +1,45 @@
+"""How many crystals of a release carry a label, counted once and kept beside its store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matsciml_core.data.fetch import write_json
+from matsciml_core.data.store import CrystalStore
+from matsciml_core.interfaces.head import label_mask
+from matsciml_data_mp.splits import paper_sizes_split
+from matsciml_data_mp.tasks import SIZES_NAME
+
+
+def write_label_sizes(store: Path) -> None:
+    """Write the labelled crystals in each part of the default split, by label.
+
+    Args:
+        store: Folder of a finished store; where the file is there already, nothing is read.
+    """
+    file = store / SIZES_NAME
+    if file.exists():
+        return
+    ids, groups, known = _read(CrystalStore(store))
+    parts = paper_sizes_split(ids, groups).indices(ids)
+    sizes = {
+        label: [int(mask[indices].sum()) for indices in parts.values()]
+        for label, mask in known.items()
+    }
+    write_json(file, {label: counts for label, counts in sizes.items() if any(counts)})
+
+
+def _read(store: CrystalStore) -> tuple[list[str], list[int], dict[str, NDArray[np.bool_]]]:
+    """Return ids, space groups, and which crystals have each label."""
+    ids: list[str] = []
+    groups: list[int] = []
+    masks: dict[str, list[NDArray[np.bool_]]] = {label: [] for label in store.targets}
+    for batch in store.scan():
+        ids += batch.ids
+        groups += batch.targets["space_group"].tolist()
+        for label, info in store.targets.items():
+            masks[label].append(label_mask(batch.targets[label], info).numpy())
+    return ids, groups, {label: np.concatenate(parts) for label, parts in masks.items()}
