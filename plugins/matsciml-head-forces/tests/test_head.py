@@ -9,7 +9,9 @@ import torch
 from matsciml_core import Crystal, CrystalBatch, TargetInfo, with_gradients
 from matsciml_core.data import attach_neighbours
 from matsciml_core.errors import ConfigError, DataError, UnitError
+from matsciml_core.interfaces.strategy import Task
 from matsciml_core.testing.examples import ExampleEncoder
+from matsciml_core.training.evaluate import evaluate
 from matsciml_head_forces.config import EnergyForcesConfig
 from matsciml_head_forces.derivatives import derivatives
 from matsciml_head_forces.head import EnergyForcesHead
@@ -176,6 +178,66 @@ class TestMasks:
         loss = head.loss(prediction, head.normalise(bare), head.mask(bare))
         error = (prediction["energy"] - head.normalise(bare)["energy"]).abs().mean()
         torch.testing.assert_close(loss, error / 11)
+
+
+class TestFixedAtoms:
+    """What pulls at an atom that is held in place is nobody's business."""
+
+    def held(self, batch, absurd):
+        """Hold every other atom in place, and let absurd forces pull at it."""
+        fixed = torch.arange(batch.num_atoms) % 2
+        forces = torch.where(fixed[:, None] == 1, absurd, batch.targets["forces"])
+        return replace(
+            batch,
+            marks={"fixed": fixed.to(torch.uint8)},
+            targets={**batch.targets, "forces": forces},
+        )
+
+    @pytest.fixture
+    def free(self, batch):
+        """The same, the forces on those atoms being missing."""
+        return replace(self.held(batch, float("nan")), marks={})
+
+    def gradients(self, batch, encoder):
+        head = head_for().train()
+        head.fit([batch])
+        seen = ready(batch, head, encoder)
+        prediction = head(encoder(seen), seen)
+        loss = head.loss(prediction, head.normalise(seen), head.mask(seen))
+        return [loss.detach(), *torch.autograd.grad(loss, list(head.parameters()))]
+
+    @pytest.mark.parametrize("absurd", [1e6, -1e6, 0.0])
+    def test_they_train_nothing(self, batch, free, encoder, absurd):
+        found = self.gradients(self.held(batch, absurd), encoder)
+        for one, other in zip(found, self.gradients(free, encoder), strict=True):
+            torch.testing.assert_close(one, other)
+
+    def test_they_set_no_scale(self, batch, free):
+        heads = [head_for() for _ in range(2)]
+        for head, part in zip(heads, (self.held(batch, 1e6), free), strict=True):
+            head.fit([part])
+        assert heads[0].std == heads[1].std == heads[0].force_rms
+        assert 0.1 < heads[0].std < 10
+
+    def test_they_are_not_scored(self, batch, encoder):
+        head = head_for([ENERGY, FORCES])
+        head.fit([batch])
+        held = attach_neighbours(self.held(batch, 1e6), encoder.neighbours)
+        task = Task(dataset="slabs", head_name="energy-forces", head=head)
+        scores = evaluate(encoder, [task], {"slabs": [held]}, torch.device("cpu"))
+        found = scores["slabs/forces"]
+        free = batch.targets["forces"][::2]
+        assert found.count == len(free)
+        assert found.summary("zero")["mae"] == pytest.approx(free.abs().mean().item())
+        assert found.summary("model")["rmse"] < 10
+        assert scores["slabs/energy"].count == 6
+
+    def test_the_energy_counts_all_the_same(self, batch):
+        head = head_for()
+        mask = head.mask(self.held(batch, 0.0))
+        assert mask["energy"].all()
+        assert mask["stress"].all()
+        assert mask["forces"].sum() == 3 * 6
 
 
 class TestDerivatives:

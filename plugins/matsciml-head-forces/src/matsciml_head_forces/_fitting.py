@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from matsciml_core import CrystalBatch, TargetInfo, label_mask
+from matsciml_core import CrystalBatch, TargetInfo, Values
 from matsciml_core.errors import DataError
 from matsciml_head_forces.references import ELEMENTS, ReferenceFit
 
@@ -43,8 +43,8 @@ class _Moments:
         self.sum = torch.zeros(shape, dtype=torch.float64)
         self.square = torch.zeros(shape, dtype=torch.float64)
 
-    def add(self, labels: Tensor, info: TargetInfo) -> None:
-        rows = labels.to(torch.float64)[label_mask(labels, info).flatten(1).all(1)]
+    def add(self, labels: Tensor, known: Tensor) -> None:
+        rows = labels.to(torch.float64)[known.flatten(1).all(1)]
         self.count += len(rows)
         self.sum += rows.sum(0)
         self.square += rows.square().sum(0)
@@ -58,12 +58,17 @@ class _Moments:
         return (self.square / max(self.count, 1)).mean().sqrt()
 
 
-def fit_constants(training: Iterable[CrystalBatch], by_kind: Mapping[str, TargetInfo]) -> Constants:
+def fit_constants(
+    training: Iterable[CrystalBatch],
+    by_kind: Mapping[str, TargetInfo],
+    mask: Callable[[CrystalBatch], Values],
+) -> Constants:
     """Fit reference energies and spreads.
 
     Args:
         training: The training split, read once.
         by_kind: The targets by their kind: energy, forces, stress.
+        mask: Says which labels of a batch count.
 
     Returns:
         The constants.
@@ -75,15 +80,16 @@ def fit_constants(training: Iterable[CrystalBatch], by_kind: Mapping[str, Target
     counts: dict[str, ReferenceFit | _Moments]
     counts = {"energy": energies, "forces": forces, "stress": stress}
     for batch in training:
+        counted = mask(batch)
         for kind, info in by_kind.items():
             labels = batch.targets.get(info.name)
             if labels is None:
                 continue
             if kind == "energy":
                 values = labels.to(torch.float64)
-                energies.add(batch, values, label_mask(values, info))
+                energies.add(batch, values, counted[info.name])
             else:
-                (forces if kind == "forces" else stress).add(labels, info)
+                (forces if kind == "forces" else stress).add(labels, counted[info.name])
     for kind, info in by_kind.items():
         if not counts[kind].count:
             raise DataError(

@@ -31,6 +31,8 @@ _LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "mse": functional.mse_loss,
     "huber": functional.huber_loss,
 }
+FIXED = "fixed"
+"""The mark of atoms that were held in place."""
 _CONSTANTS = ("mean", "std", "mean_energy_per_atom", "force_rms")
 
 
@@ -42,6 +44,10 @@ class EnergyForcesHead(TaskHead):
     what else is trained. w are per-element reference energies by least squares, μ and σ mean and
     spread of what they leave, all fitted in float64 on the training split. The head trains on
     (E/n − Σ_Z x_Z w_Z − μ)/σ, F/σ and stress/σ with the one σ that derivatives allow.
+
+    Atoms that bear the mark ``fixed`` were held in place when the labels were made. What pulled at
+    them says nothing about the motion of the others: their forces are neither trained on nor
+    scored.
 
     In evaluation mode forces carry no graph; what is differentiated further must be in training
     mode.
@@ -103,7 +109,7 @@ class EnergyForcesHead(TaskHead):
         Raises:
             DataError: No crystal has any of the labels, or there is nothing to learn.
         """
-        found = fit_constants(training, self.by_kind)
+        found = fit_constants(training, self.by_kind, self.mask)
         for name in (*_CONSTANTS, "references", "mean_stress"):
             if name != "std":
                 getattr(self, name).copy_(getattr(found, name))
@@ -150,6 +156,15 @@ class EnergyForcesHead(TaskHead):
                 rest = values - reference_energies(self.references, batch)
                 values = rest / batch.atoms_per_crystal - self.mean
             found[info.name] = (values / self.std).to(labels.dtype)
+        return found
+
+    def mask(self, batch: CrystalBatch) -> dict[str, Tensor]:
+        """Return where the batch has a label that counts: of forces, those on free atoms."""
+        found = super().mask(batch)
+        fixed = batch.marks.get(FIXED)
+        if fixed is not None and "forces" in self.by_kind:
+            name = self.by_kind["forces"].name
+            found[name] = found[name] & (fixed == 0).unsqueeze(1)
         return found
 
     def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:

@@ -1,0 +1,147 @@
+"""Fetching S2EF and IS2RE: archives, resumed and checked, then read piece by piece.
+
+An archive is fetched when its part is converted, not before, so that a store that is finished
+needs none of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from matsciml_core import TargetInfo
+from matsciml_core.data import ingest
+from matsciml_core.data.fetch import FetchRequest, RemoteFile, download
+from matsciml_core.data.ingestion import ParallelSource
+from matsciml_core.errors import FetchError
+from matsciml_core.interfaces.dataset import Provenance
+from matsciml_data_ocp import is2re, s2ef
+from matsciml_data_ocp.config import OCPFetchConfig
+from matsciml_data_ocp.inventory import note_sizes
+from matsciml_data_ocp.labels import (
+    IS2RE_TARGETS,
+    LICENCE,
+    MARKS,
+    REFERENCES,
+    S2EF_TARGETS,
+    SOURCE,
+)
+from matsciml_data_ocp.parts import TRAIN, Published, SourceFile, find_files
+from matsciml_data_ocp.splitting import count_default_split
+
+_VALIDATION_SHARE, _FEWEST = 5, 10
+"""In a trial, validation parts get a fifth of what the training part gets, but not fewer than ten,
+so that there are two systems to divide."""
+
+
+def fetch_s2ef(request: FetchRequest) -> Path:
+    """Fetch parts of S2EF, by default 200,000 frames to train on and ``val_id``.
+
+    Args:
+        request: Where to put them, and which.
+
+    Returns:
+        The store's folder.
+
+    Raises:
+        FetchError: There is no such part, or the server does not give it.
+        DataError: An archive is not what was published.
+    """
+    published = _published("s2ef", request, "200K")
+    parts = [
+        s2ef.Part(
+            name=file.part,
+            pairs=partial(_pairs, request, file),
+            limit=_limit(request, file),
+        )
+        for file in published.files
+    ]
+    source = ParallelSource(pieces=partial(s2ef.shards, parts), read=s2ef.read_shard)
+    return _ingest(request, published, source, S2EF_TARGETS, "S2EF frames")
+
+
+def fetch_is2re(request: FetchRequest) -> Path:
+    """Fetch parts of IS2RE, by default all to train on, ``val_id`` and the other three.
+
+    Args:
+        request: Where to put them, and which.
+
+    Returns:
+        The store's folder.
+
+    Raises:
+        FetchError: There is no such part, or the server does not give it.
+        DataError: The archive is not what was published, or the disk is too full to unpack it.
+    """
+    published = _published("is2re", request, "all+val_id+val_ood_ads+val_ood_cat+val_ood_both")
+    raw = request.folder / "raw"
+    unpacked = {file.part: raw / file.member.replace("/", "-") for file in published.files}
+
+    def pieces(start: int) -> Iterator[tuple[is2re.Records, int]]:
+        archive = _download(request, published.files[0])
+        is2re.unpack(archive, {file.member: unpacked[file.part] for file in published.files})
+        for file in published.files:
+            limit = _limit(request, file)
+            path = unpacked[file.part]
+            yield from is2re.pieces(file.part, path, start, limit)
+            start = max(0, start - is2re.count(path, limit))
+
+    source = ParallelSource(pieces=pieces, read=is2re.read_relaxations)
+    store = _ingest(request, published, source, IS2RE_TARGETS, "IS2RE systems")
+    for path in unpacked.values():
+        path.unlink(missing_ok=True)  # ten times as large as the archive, which stays
+    return store
+
+
+def _published(dataset: str, request: FetchRequest, default: str) -> Published:
+    if request.release is not None:
+        raise FetchError(
+            f"There is one release of {dataset}; leave --release out, and choose a part by --split."
+        )
+    options = OCPFetchConfig() if request.options is None else request.options
+    return find_files(dataset, request.part or default, options.sources)
+
+
+def _ingest(
+    request: FetchRequest,
+    published: Published,
+    source: ParallelSource,
+    targets: Sequence[TargetInfo],
+    label: str,
+) -> Path:
+    store = request.folder / "store"
+    limits = [_limit(request, file) for file in published.files]
+    totals = zip(published.files, limits, strict=True)
+    ingest(
+        source,
+        store,
+        targets=targets,
+        provenance=Provenance(
+            source=SOURCE, release=published.release, licence=LICENCE, references=REFERENCES
+        ),
+        marks=MARKS,
+        fingerprint=hashlib.sha256(repr((published, limits)).encode()).hexdigest(),
+        label=label,
+        total=sum(file.records if most is None else most for file, most in totals),
+        report=request.report,
+        launch=request.launch,
+    )
+    note_sizes(store, count_default_split(store))
+    return store
+
+
+def _pairs(request: FetchRequest, file: SourceFile) -> Iterator[s2ef.Pair]:
+    yield from s2ef.pairs_of_archive(_download(request, file))
+
+
+def _download(request: FetchRequest, file: SourceFile) -> Path:
+    remote = RemoteFile(url=file.url, name=file.file, checksum=f"md5:{file.md5}")
+    return download(request.client, remote, request.folder / "raw", report=request.report)
+
+
+def _limit(request: FetchRequest, file: SourceFile) -> int | None:
+    if request.limit is None or file.part == TRAIN:
+        return request.limit
+    return max(_FEWEST, request.limit // _VALIDATION_SHARE)

@@ -1,0 +1,142 @@
+"""Which published parts a store holds, and how they become training, validation and test.
+
+Ids begin with their part: ``train/random1181709/frame175``. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from matsciml_core.errors import ConfigError, FetchError, did_you_mean
+
+TRAIN = "train"
+VALIDATION = "val_id"
+OUT_OF_DOMAIN = ("val_ood_ads", "val_ood_cat", "val_ood_both")
+PARTS = (TRAIN, VALIDATION, *OUT_OF_DOMAIN)
+"""In the order in which a store holds them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceFile:
+    """A published file, or the member of an archive, that holds a part."""
+
+    part: str
+    url: str
+    file: str
+    md5: str
+    records: int
+    """As published."""
+    member: str = ""
+    """How the path of the member ends, where the file is an archive of several parts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What is published of a dataset."""
+
+    release: str
+    files: tuple[SourceFile, ...]
+
+
+def find_files(dataset: str, wanted: str, table: str | None) -> Published:
+    """Return the files that hold the parts somebody wants, in the order of ``PARTS``.
+
+    Args:
+        dataset: ``s2ef`` or ``is2re``.
+        wanted: Names of training parts or validation parts, joined by ``+``. Where a training part
+            is named and no validation part, ``val_id`` comes with it.
+        table: A file like ``sources.json``; None: that of the plugin.
+
+    Raises:
+        ConfigError: The table cannot be read.
+        FetchError: There is no such part, or two to train on.
+    """
+    source = _read_table(table)
+    known = source[dataset]
+    names = [name.strip() for name in wanted.split("+")]
+    for name in names:
+        if name not in known:
+            raise FetchError(
+                f"There is no part '{name}' of {dataset}.{did_you_mean(name, known)} Parts: "
+                f"{', '.join(known)}; join several by '+'. The published test part has no labels."
+            )
+    training = [name for name in names if name not in PARTS]
+    if len(training) > 1:
+        raise FetchError(
+            f"'{wanted}' names several parts to train on, of which the larger holds the smaller; "
+            "name one."
+        )
+    if len(training) == len(names):
+        names.append(VALIDATION)
+    chosen = {name if name in PARTS else TRAIN: known[name] for name in names}
+    return Published(
+        release=f"{source['release']}, {'+'.join(dict.fromkeys(names))}",
+        files=tuple(
+            _as_file(part, source["address"], chosen[part]) for part in PARTS if part in chosen
+        ),
+    )
+
+
+def find_bounds(count: int, name_of: Callable[[int], str]) -> dict[str, tuple[int, int]]:
+    """Return where each part of a store begins and ends, by looking at a few ids.
+
+    Args:
+        count: Number of records.
+        name_of: Returns the id of a record.
+    """
+    bounds: dict[str, tuple[int, int]] = {}
+    start = 0
+    while start < count:
+        part = part_of(name_of(start))
+        low, high = start, count  # the record at low is of this part, that at high is not
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if part_of(name_of(middle)) == part else (low, middle)
+        bounds[part] = (start, high)
+        start = high
+    return bounds
+
+
+def part_of(name: str) -> str:
+    """Return the part that an id belongs to.
+
+    >>> part_of("val_id/random12/frame3")
+    'val_id'
+    """
+    return name.partition("/")[0]
+
+
+def split_names(parts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the splits that some parts allow, the default one first."""
+    names: list[str] = []
+    if TRAIN in parts and VALIDATION in parts:
+        names = [part for part in (VALIDATION, *OUT_OF_DOMAIN) if part in parts]
+    return (*names, "system")
+
+
+def _as_file(part: str, address: str, entry: Mapping[str, Any]) -> SourceFile:
+    return SourceFile(
+        part=part,
+        url=f"{address.rstrip('/')}/{entry['file']}",
+        file=entry["file"],
+        md5=entry["md5"],
+        records=entry["records"],
+        member=entry.get("member", ""),
+    )
+
+
+def _read_table(path: str | None) -> dict[str, Any]:
+    place = files("matsciml_data_ocp") / "sources.json" if path is None else Path(path)
+    try:
+        table: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
+        return {name: table[name] for name in ("address", "release", "s2ef", "is2re")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"The table of files '{path}' cannot be read ({type(error).__name__}: {error}); write "
+            "it like the plugin's 'sources.json'."
+        ) from error

@@ -1,0 +1,108 @@
+"""Files of OC20 that somebody has already: shards of S2EF, and the LMDBs that OCP writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from matsciml_core import TargetInfo
+from matsciml_core.data.ingestion import Conversion, Item, ParallelSource, fingerprint_of
+from matsciml_core.data.legacy_lmdb import count_records, legacy_files
+from matsciml_core.interfaces.dataset import Provenance
+from matsciml_data_ocp import is2re, s2ef
+from matsciml_data_ocp.labels import (
+    IS2RE_TARGETS,
+    LICENCE,
+    MARKS,
+    REFERENCES,
+    S2EF_TARGETS,
+    SOURCE,
+)
+from matsciml_data_ocp.parts import PARTS, TRAIN
+
+
+def read_shards(path: Path) -> Conversion:
+    """Understand a published tar archive of S2EF, or a folder that it was unpacked into.
+
+    Args:
+        path: The archive or folder; which part it is, its name tells.
+
+    Raises:
+        DataError: It holds no pairs of ``N.extxyz.xz`` and ``N.txt.xz``.
+    """
+    pairs = s2ef.pairs_of_folder if path.is_dir() else s2ef.pairs_of_archive
+    part = s2ef.Part(name=_part(path), pairs=partial(pairs, path))
+    source = ParallelSource(pieces=partial(s2ef.shards, [part]), read=s2ef.read_shard)
+    return _conversion(path, source, S2EF_TARGETS, "frames of S2EF")
+
+
+def read_s2ef_lmdb(path: Path) -> Conversion:
+    """Understand LMDBs of S2EF as OCP writes them; their pickles are read as plain data only.
+
+    Args:
+        path: A file, or a folder with several.
+
+    Raises:
+        DataError: It is no LMDB, or damaged.
+    """
+    targets = [info for info in S2EF_TARGETS if info.name != "reference_energy"]
+    return _lmdb_conversion(path, is2re.read_frames, targets, "frames of S2EF")
+
+
+def read_is2re_lmdb(path: Path) -> Conversion:
+    """Understand LMDBs of IS2RE, as published; their pickles are read as plain data only.
+
+    Args:
+        path: A file, or a folder with several.
+
+    Raises:
+        DataError: It is no LMDB, or damaged.
+    """
+    return _lmdb_conversion(path, is2re.read_relaxations, IS2RE_TARGETS, "systems of IS2RE")
+
+
+def _lmdb_conversion(
+    path: Path,
+    read: Callable[[is2re.Records], Iterator[Item]],
+    targets: Sequence[TargetInfo],
+    what: str,
+) -> Conversion:
+    files = legacy_files(path)
+
+    def pieces(start: int) -> Iterator[tuple[is2re.Records, int]]:
+        for file in files:
+            yield from is2re.pieces(_part(file), file, start)
+            start = max(0, start - is2re.count(file))
+
+    source = ParallelSource(pieces=pieces, read=read)
+    return _conversion(path, source, targets, what, total=count_records(files))
+
+
+def _conversion(
+    path: Path, source: ParallelSource, targets: Sequence[TargetInfo], what: str, **known: Any
+) -> Conversion:
+    return Conversion(
+        source=source,
+        targets=targets,
+        provenance=Provenance(
+            source=SOURCE,
+            release=f"local '{path.name}'",
+            licence=LICENCE,
+            references=REFERENCES,
+        ),
+        fingerprint=fingerprint_of([path]),
+        summary=f"OC20 {what} from '{path.name}'.",
+        marks=MARKS,
+        **known,
+    )
+
+
+def _part(path: Path) -> str:
+    """Return the part that a path names, the last folder first; training where it names none."""
+    for name in (path.name, *reversed(path.parent.parts)):
+        found = [part for part in PARTS if part in name]
+        if found:
+            return found[0]
+    return TRAIN

@@ -1,0 +1,104 @@
+"""The published parts as training, validation and test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matsciml_core.data import CrystalStore, Split, grouped_split
+from matsciml_core.data.splits import PARTS, UNUSED, make_split
+from matsciml_core.errors import SplitError
+from matsciml_data_ocp.parts import TRAIN, VALIDATION, find_bounds, part_of, split_names
+
+Ids = Sequence[str]
+_BLOCK = 4096
+
+
+def systems(ids: Ids) -> list[str]:
+    """Return the system of each id, which all its frames have in common.
+
+    >>> systems(["train/random12/frame3", "val_id/random7"])
+    ['random12', 'random7']
+    """
+    return [name.split("/", 2)[1] for name in ids]
+
+
+def split_by_system(ids: Ids, seed: int) -> Split:
+    """Return a split 80/10/10 by whole systems.
+
+    Raises:
+        SplitError: There are fewer systems than parts.
+    """
+    return grouped_split(ids, systems(ids), by="system", seed=seed)
+
+
+def published_split(ids: Ids, test: str) -> Split:
+    """Return the published parts as a split; ids of other parts are unused.
+
+    Args:
+        ids: Of all parts.
+        test: The part to test on. ``val_id`` is halved by system, since it validates too.
+
+    Raises:
+        SplitError: ``val_id`` has a single system.
+    """
+    by_part: dict[str, list[str]] = {}
+    for name in ids:
+        by_part.setdefault(part_of(name), []).append(name)
+    train, validation = by_part.pop(TRAIN, []), by_part.pop(VALIDATION, [])
+    if test == VALIDATION:
+        validation, tested = halve(validation)
+    else:
+        tested = by_part.pop(test, [])
+    unused = [name for names in by_part.values() for name in names]
+    parts = dict(zip(PARTS, (train, validation, tested), strict=True))
+    return make_split(
+        f"published, tested on {test}", None, {**parts, UNUSED: unused} if unused else parts
+    )
+
+
+def halve(ids: Ids) -> tuple[list[str], list[str]]:
+    """Return two halves without a system in common, always the same ones.
+
+    Raises:
+        SplitError: There is a single system.
+    """
+    made = grouped_split(ids, systems(ids), by="system", fractions=(0.0, 0.5, 0.5), seed=0)
+    return list(made.parts["validation"]), list(made.parts["test"])
+
+
+def bounds_of(store: CrystalStore) -> Mapping[str, tuple[int, int]]:
+    """Return where each part begins and ends in a store."""
+    return find_bounds(len(store), lambda place: store.read([place]).ids[0])
+
+
+def count_default_split(folder: Path) -> tuple[int, int, int]:
+    """Return the sizes of the default split; of a training part no id is read.
+
+    Args:
+        folder: Of a store.
+
+    Returns:
+        Records for training, validation and test; no test where there is nothing to divide.
+    """
+    store = CrystalStore(folder)
+    bounds = bounds_of(store)
+    try:
+        if split_names(bounds)[0] != VALIDATION:
+            ids = [name for batch in store.scan() for name in batch.ids]
+            train, validation, test = map(len, split_by_system(ids, 0).parts.values())
+            return train, validation, test
+        low, high = bounds[VALIDATION]
+        halves = halve(_ids(store, low, high))
+        return _length(bounds[TRAIN]), len(halves[0]), len(halves[1])
+    except SplitError:
+        return _length(bounds.get(TRAIN)), _length(bounds.get(VALIDATION)), 0
+
+
+def _ids(store: CrystalStore, first: int, last: int) -> list[str]:
+    blocks = (range(at, min(at + _BLOCK, last)) for at in range(first, last, _BLOCK))
+    return [name for block in blocks for name in store.read(block).ids]
+
+
+def _length(bounds: tuple[int, int] | None) -> int:
+    return 0 if bounds is None else bounds[1] - bounds[0]
