@@ -10,9 +10,6 @@ import lmdb
 import numpy as np
 import pytest
 import torch
-from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import write
 
 from matsciml_core.errors import DataError, UnitError
 from matsciml_core.testing import DatasetContract
@@ -57,13 +54,17 @@ def write_lmdb(path: Path, records: list[object]) -> Path:
 
 
 def write_xyz(path: Path, records: list[dict[str, object]]) -> Path:
-    images = []
+    symbols = {3: "Li", 15: "P", 16: "S"}
+    lines = []
     for one in records:
-        atoms = Atoms(NUMBERS, np.asarray(one["pos"]), cell=np.asarray(one["cell"]), pbc=True)
-        energy, forces = float(one["energy"]), np.asarray(one["force"], np.float64)
-        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
-        images.append(atoms)
-    write(str(path), images, format="extxyz")
+        cell = " ".join(str(value) for value in np.asarray(one["cell"]).ravel())
+        head = f'Lattice="{cell}" Properties=species:S:1:pos:R:3:forces:R:3 energy={one["energy"]}'
+        lines += ["83", f'{head} pbc="T T T"']
+        for number, place, force in zip(
+            NUMBERS, np.asarray(one["pos"]), np.asarray(one["force"]), strict=True
+        ):
+            lines.append(" ".join(map(str, (symbols[number], *place, *force))))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 
@@ -173,8 +174,14 @@ class TestRefusals:
 
     def test_xyz_without_forces(self, tmp_path: Path) -> None:
         file = tmp_path / "a.xyz"
-        write(str(file), Atoms("Li", cell=[9, 9, 9], pbc=True), format="extxyz")
-        with pytest.raises(DataError, match=r"Frame 0 of .* needs energy and forces"):
+        file.write_text('1\nLattice="9 0 0 0 9 0 0 0 9"\nLi 0.0 0.0 0.0\n', encoding="utf-8")
+        with pytest.raises(DataError, match=r"None of the 1 records .* no energy or no forces"):
+            locate(str(file))
+
+    def test_a_file_that_is_no_xyz(self, tmp_path: Path) -> None:
+        file = tmp_path / "a.xyz"
+        file.write_text("3\nLattice", encoding="utf-8")
+        with pytest.raises(DataError, match=r"a\.xyz' cannot be read"):
             locate(str(file))
 
     def test_nothing_there(self, tmp_path: Path) -> None:

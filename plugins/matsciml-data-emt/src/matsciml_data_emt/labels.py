@@ -6,6 +6,15 @@ from matsciml_core import Reference, TargetInfo
 
 SOURCE = "generated on this machine with ASE's EMT potential, which is a toy"
 LICENCE = "CC0-1.0"
+EXTENT = "1,000 frames in 20 trajectories by default, generated in about a minute"
+SPLITS = {
+    "trajectory": "80/10/10 of the trajectories, each of which stays in one part.",
+    "random": "80/10/10 of the frames; tests memory, since frames of a trajectory are alike.",
+}
+KNOWN_PROBLEMS = (
+    "EMT is a toy: nothing that is learnt here says anything about the real alloys.",
+    "Frames of a trajectory are alike, so its 1,000 frames count for far fewer.",
+)
 
 _TOY = "by effective-medium theory as in ASE: a fast toy, not a description of the real alloy."
 

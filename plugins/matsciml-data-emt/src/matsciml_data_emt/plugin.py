@@ -3,7 +3,15 @@
 from collections.abc import Iterable
 
 from matsciml_core import DatasetSpec, hookimpl
-from matsciml_data_emt.labels import LICENCE, REFERENCES, SOURCE, TARGETS
+from matsciml_data_emt.labels import (
+    EXTENT,
+    KNOWN_PROBLEMS,
+    LICENCE,
+    REFERENCES,
+    SOURCE,
+    SPLITS,
+    TARGETS,
+)
 
 
 @hookimpl
@@ -19,4 +27,7 @@ def matsciml_datasets() -> Iterable[DatasetSpec]:
         targets=TARGETS,
         size=1000,
         source=SOURCE,
+        extent=EXTENT,
+        splits=SPLITS,
+        known_problems=KNOWN_PROBLEMS,
     )

@@ -9,12 +9,15 @@ from filelock import FileLock
 from matsciml_core.data import Split, StoreDataset, random_split
 from matsciml_core.data.fetch.locations import note_store
 from matsciml_core.data.ingestion import ingest
+from matsciml_core.data.splits import blocked_split
 from matsciml_core.data.store import INDEX_FILE
 from matsciml_core.errors import DataError
 from matsciml_core.registry.folders import dataset_folder
 from matsciml_data_lips.config import LiPSConfig
-from matsciml_data_lips.inventory import NAME, known_stores, split_sizes
-from matsciml_data_lips.labels import FRACTIONS
+from matsciml_data_lips.inventory import NAME, known_stores
+from matsciml_data_lips.labels import FRACTIONS, SPLITS
+from matsciml_data_lips.mdsim import mdsim_split
+from matsciml_data_lips.readers import read
 
 
 class LiPS(StoreDataset):
@@ -35,26 +38,23 @@ class LiPS(StoreDataset):
 
     @property
     def split_names(self) -> tuple[str, ...]:
-        """``blocked`` divides the trajectory in time; ``random`` is what was published."""
-        return ("blocked", "random")
+        """``blocked`` divides the trajectory in time; ``random`` and ``mdsim`` were published."""
+        return tuple(SPLITS)
 
     def split(self, name: str | None = None, seed: int = 0) -> Split:
-        """Return a split 70/20/10.
+        """Return a split, 70/20/10 except for ``mdsim``.
 
         ``blocked``: the first frames train, the next validate, the last test (``seed`` has no
         effect). ``random``: frames a few femtoseconds apart are nearly the same, and land in
-        different parts.
+        different parts. ``mdsim``: see :func:`mdsim_split`; ``seed`` has no effect.
         """
-        if self._check_split_name(name) == "random":
+        name = self._check_split_name(name)
+        if name == "random":
             return random_split(self.ids, fractions=FRACTIONS, seed=seed)
-        ids = sorted(self.ids)
-        train, validation, _ = split_sizes(len(ids))
-        parts = {
-            "train": tuple(ids[:train]),
-            "validation": tuple(ids[train : train + validation]),
-            "test": tuple(ids[train + validation :]),
-        }
-        return Split(algorithm="blocked in time", seed=None, parts=parts)
+        in_time = sorted(self.ids)
+        if name == "mdsim":
+            return mdsim_split(in_time)
+        return blocked_split(in_time, fractions=FRACTIONS)
 
 
 def locate(path: str | None) -> Path:
@@ -69,14 +69,12 @@ def locate(path: str | None) -> Path:
     if stores:
         return stores[0]
     raise DataError(
-        "There is no LiPS data on this machine; name a file with --set dataset.path=lips.xyz (from "
-        "https://doi.org/10.24435/materialscloud:s0-5n, or an LMDB of the Open MatSciML Toolkit)."
+        "There is no LiPS data on this machine; run: matsciml data fetch lips (0.3 GB), or name a "
+        "file with --set dataset.path=lips.xyz (or an LMDB of the Open MatSciML Toolkit)."
     )
 
 
 def _from_file(path: Path) -> Path:
-    from matsciml_data_lips.readers import read  # noqa: PLC0415 - ASE, only where needed
-
     if (path / INDEX_FILE).is_file():
         return path
     conversion = read(path)

@@ -4,10 +4,30 @@ from __future__ import annotations
 
 from matsciml_core import BenchmarkTask, Reference, TargetInfo
 
-SOURCE = "Materials Cloud Archive 2022.45 (https://doi.org/10.24435/materialscloud:s0-5n)"
+DOI = "10.24435/materialscloud:s0-5n"
+SOURCE = f"Materials Cloud Archive 2022.45 (https://doi.org/{DOI})"
 LICENCE = "CC-BY-4.0"
 FRACTIONS = (0.7, 0.2, 0.1)
 """Share of training, validation and test, as published."""
+
+EXTENT = "25,000 frames, about 0.3 GB to fetch, minutes"
+SPLITS = {
+    "blocked": "70/20/10 in the order of time: frames that train are all earlier than those that "
+    "test.",
+    "random": "70/20/10 at random by the seed, with the published sizes; neighbouring frames are "
+    "nearly equal, so that it tests memory.",
+    "mdsim": "19,000/1,000/5,000 frames as drawn by the MDsim benchmark, exactly; of a shorter "
+    "trajectory, the same shares.",
+}
+"""The default one first."""
+KNOWN_PROBLEMS = (
+    "The paper that took LiPS into a benchmark gives meV/atom and meV/Å; the file has eV per cell "
+    "and eV/Å, which is checked for every frame.",
+    "A force error of 0.44 eV/Å, as published for every model, is what predicting zero gives.",
+    "Frames are 2 fs apart and nearly equal: a random split leaks, the default does not.",
+    "The published random split was made without a seed and cannot be repeated; its sizes can.",
+    "Positions are not wrapped into the cell, and need not be.",
+)
 
 _PBE = "by density functional theory (PBE, VASP) along a molecular dynamics trajectory"
 

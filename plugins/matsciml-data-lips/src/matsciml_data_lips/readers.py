@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from matsciml_core import Crystal
-from matsciml_core.data.ingestion import Conversion, fingerprint_of
+from matsciml_core.data.importing.extxyz import XYZFrame, read_extended_xyz
+from matsciml_core.data.ingestion import Conversion, Item, Rejection, fingerprint_of
 from matsciml_core.data.legacy_lmdb import count_records, legacy_files, legacy_records
 from matsciml_core.errors import DataError, UnitError
 from matsciml_core.interfaces.dataset import Provenance
@@ -32,7 +33,7 @@ def read(path: Path) -> Conversion:
     """
     if not path.exists():
         raise DataError(f"'{path}' does not exist; name a file of LiPS, see 'matsciml info'.")
-    return read_extended_xyz(path) if path.suffix.lower() in XYZ_SUFFIXES else read_toolkit(path)
+    return read_xyz(path) if path.suffix.lower() in XYZ_SUFFIXES else read_toolkit(path)
 
 
 def read_toolkit(path: Path) -> Conversion:
@@ -46,9 +47,9 @@ def read_toolkit(path: Path) -> Conversion:
     return _conversion(path, source, "toolkit LMDB", count_records(files))
 
 
-def read_extended_xyz(path: Path) -> Conversion:
+def read_xyz(path: Path) -> Conversion:
     """Understand an extended XYZ file, with ``energy`` and ``forces`` of each frame."""
-    return _conversion(path, partial(_xyz_crystals, path), "extended XYZ", None)
+    return _conversion(path, partial(xyz_crystals, path), "extended XYZ", None)
 
 
 def crystal_of(name: str, frame: Mapping[str, Any], where: str) -> Crystal:
@@ -126,27 +127,34 @@ def _padded(key: str) -> str:
     return f"{folder}{separator}{int(number):06d}"
 
 
-def _xyz_crystals(path: Path, start: int) -> Iterator[Crystal]:
-    from ase.io import iread  # noqa: PLC0415 - only where XYZ is read
+def xyz_crystals(path: Path, start: int = 0) -> Iterator[Item]:
+    """Yield the frames of an extended XYZ file, from the ``start``-th on.
 
+    Raises:
+        DataError: The file is no extended XYZ, or is cut off.
+        UnitError: Energies or forces are not in eV and eV/Å.
+    """
     number = start
-    try:
-        for atoms in islice(iread(str(path), index=":", format="extxyz"), start, None):
-            # What the file has: get_forces() would set those of fixed atoms to zero.
-            results = {} if atoms.calc is None else atoms.calc.results
-            frame = {
-                "atomic_numbers": atoms.numbers,
-                "positions": atoms.positions,
-                "cell": atoms.cell.array,
-                "energy": results["energy"],
-                "forces": results["forces"],
-            }
-            yield crystal_of(f"lips-{number:06d}", frame, f"frame {number}")
-            number += 1
-    except UnitError:
-        raise
-    except Exception as error:
-        raise DataError(
-            f"Frame {number} of '{path}' cannot be read ({type(error).__name__}: {error}); it "
-            "needs energy and forces in extended XYZ."
-        ) from error
+    with path.open("rb") as stream:
+        try:
+            for frame in islice(read_extended_xyz(stream), start, None):
+                yield _read_frame(frame, number)
+                number += 1
+        except UnitError:
+            raise
+        except DataError as error:
+            raise DataError(f"'{path}' cannot be read: {error}") from error
+
+
+def _read_frame(frame: XYZFrame, number: int) -> Item:
+    name, columns = f"lips-{number:06d}", frame.columns
+    if "energy" not in frame.info or "forces" not in columns:
+        return Rejection(name, "The frame has no energy or no forces in extended XYZ.")
+    values = {
+        "atomic_numbers": columns["species"],
+        "positions": columns["pos"],
+        "cell": frame.cell,
+        "energy": frame.number("energy"),
+        "forces": columns["forces"],
+    }
+    return crystal_of(name, values, f"frame {number}")

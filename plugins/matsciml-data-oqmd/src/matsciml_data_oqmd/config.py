@@ -1,4 +1,4 @@
-"""Settings of the dataset ``oqmd``."""
+"""Settings of the dataset ``oqmd``, and of its fetch."""
 
 from __future__ import annotations
 
@@ -14,3 +14,10 @@ class OQMDConfig(Config):
     """Folder of a store; None: what was fetched last."""
     max_atoms: int | None = Field(default=None, ge=1)
     """Serve only crystals with at most this many atoms in the cell; None: all."""
+
+
+class OQMDFetchConfig(Config):
+    """How to ask the source."""
+
+    page: int = Field(default=500, ge=1, le=5000)
+    """Crystals per request; fewer where the server resets the connection."""

@@ -17,16 +17,16 @@ import numpy as np
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection, ingest
 from matsciml_core.data.fetch import Client, FetchRequest, Page, PageSpool
-from matsciml_core.data.importing.structures import atomic_number
+from matsciml_core.data.importing.structures import numbers_of_sites
 from matsciml_core.data.ingestion import Item, reason_of
 from matsciml_core.errors import FetchError, MatSciMLError
 from matsciml_core.interfaces.dataset import Provenance
+from matsciml_data_oqmd.config import OQMDFetchConfig
 from matsciml_data_oqmd.labels import LICENCE, REFERENCES, SOURCE, TARGETS
 
 ADDRESS = "https://oqmd.org/optimade/v1/structures"
 RATE = 0.2
 """Requests per second: a page takes the server longer, and it resets hasty connections."""
-PAGE = 500
 FIELDS = (
     "lattice_vectors,cartesian_site_positions,species_at_sites,species,structure_features,"
     "_oqmd_entry_id,_oqmd_delta_e,_oqmd_stability,_oqmd_band_gap"
@@ -52,7 +52,8 @@ def fetch(request: FetchRequest) -> Path:
         raise FetchError(
             "OQMD serves its newest release only, and in one part; leave --release and --split out."
         )
-    size = PAGE if request.limit is None else min(PAGE, request.limit)
+    page = (request.options or OQMDFetchConfig()).page
+    size = page if request.limit is None else min(page, request.limit)
     query = {"address": ADDRESS, "fields": FIELDS, "page": size, "limit": request.limit}
     spool = PageSpool(request.folder / "raw", query)
     request.client.pace("oqmd.org", RATE)
@@ -114,7 +115,7 @@ def read_entry(entry: Mapping[str, Any]) -> Item:
     """Return a structure of the interface as a crystal, or why it can't be one."""
     data = entry.get("attributes") or {}
     name = f"oqmd-{data.get('_oqmd_entry_id') or entry.get('id')}"
-    numbers = _numbers(data)
+    numbers = numbers_of_sites(data.get("species_at_sites"), data.get("species"))
     if numbers is None:
         return Rejection(name, "A site holds several species, a vacancy, or none known.")
     energy = data.get("_oqmd_delta_e")
@@ -151,21 +152,3 @@ def labels_of(
         "band_gap": band_gap,
     }
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _numbers(data: Mapping[str, Any]) -> list[int] | None:
-    """Return the atomic numbers of the sites; None where one is not exactly one atom."""
-    single = {
-        kind.get("name"): kind["chemical_symbols"][0]
-        for kind in data.get("species") or []
-        if len(kind.get("chemical_symbols", ())) == 1 and kind.get("concentration", [1.0]) == [1.0]
-    }
-    known = single if data.get("species") else None
-    numbers: list[int] = []
-    for site in data.get("species_at_sites") or [""]:
-        symbol = site if known is None else known.get(site, "")
-        number = atomic_number(symbol)
-        if number is None:
-            return None
-        numbers.append(number)
-    return numbers

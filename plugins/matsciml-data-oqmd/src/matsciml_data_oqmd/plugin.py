@@ -3,7 +3,15 @@
 from collections.abc import Iterable
 
 from matsciml_core import DatasetSpec, hookimpl
-from matsciml_data_oqmd.labels import LICENCE, REFERENCES, SOURCE, TARGETS
+from matsciml_data_oqmd.labels import (
+    EXTENT,
+    KNOWN_PROBLEMS,
+    LICENCE,
+    REFERENCES,
+    SOURCE,
+    SPLITS,
+    TARGETS,
+)
 
 
 @hookimpl
@@ -18,6 +26,10 @@ def matsciml_datasets() -> Iterable[DatasetSpec]:
         licence=LICENCE,
         targets=TARGETS,
         source=SOURCE,
+        extent=EXTENT,
+        splits=SPLITS,
+        known_problems=KNOWN_PROBLEMS,
         fetch="matsciml_data_oqmd.fetch:fetch",
+        fetch_config="matsciml_data_oqmd.config:OQMDFetchConfig",
         readers={"toolkit": "matsciml_data_oqmd.toolkit:read_toolkit"},
     )

@@ -7,8 +7,6 @@ to 0.05 Å, which nothing can mend: fetch the data anew for exact positions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,8 @@ import numpy as np
 
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection
-from matsciml_core.data.ingestion import Conversion, Item, fingerprint_of, reason_of
-from matsciml_core.data.legacy_lmdb import count_records, legacy_files, legacy_records
+from matsciml_core.data.ingestion import Conversion, Item, reason_of
+from matsciml_core.data.legacy_conversion import legacy_conversion, read_each
 from matsciml_core.errors import MatSciMLError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_oqmd.fetch import OUTLIER, labels_of
@@ -33,25 +31,15 @@ def read_toolkit(path: Path) -> Conversion:
     Raises:
         DataError: It is no LMDB, or damaged.
     """
-    files = legacy_files(path)
-    return Conversion(
-        source=partial(_crystals, files),
+    return legacy_conversion(
+        path,
+        read_each(path, crystal_of),
+        title="OQMD crystals",
         targets=TARGETS,
         provenance=Provenance(
-            source=SOURCE,
-            release=f"toolkit LMDB '{path.name}', positions to 0.05 Å",
-            licence=LICENCE,
-            references=REFERENCES,
+            source=SOURCE, release="positions to 0.05 Å", licence=LICENCE, references=REFERENCES
         ),
-        fingerprint=fingerprint_of([path]),
-        summary=f"OQMD crystals from the toolkit's '{path.name}'.",
-        total=count_records(files),
     )
-
-
-def _crystals(files: list[Path], start: int) -> Iterator[Item]:
-    for key, record in legacy_records(files, start=start):
-        yield crystal_of(key, record)
 
 
 def crystal_of(key: str, record: Any) -> Item:

@@ -1,0 +1,3 @@
+"""The Carolina Materials Database as a MatSciML dataset."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,26 @@
+"""The Carolina Materials Database as a dataset."""
+
+from __future__ import annotations
+
+from matsciml_core.data import Split, grouped_split
+from matsciml_core.data.fetched_dataset import FetchedDataset
+from matsciml_core.data.grouping import compositions
+from matsciml_data_carolina.labels import SPLITS
+
+
+class Carolina(FetchedDataset):
+    """Cubic crystals with formation energies; see :class:`CarolinaConfig` for what to serve."""
+
+    name = "carolina"
+    advice = "one file from Zenodo; add --limit 1000 for a trial"
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """``composition`` keeps compositions together; ``random`` is what was published."""
+        return tuple(SPLITS)
+
+    def split(self, name: str | None = None, seed: int = 0) -> Split:
+        """Return a split: 80/10/10, made by the seed."""
+        if self._check_split_name(name) == "random":
+            return super().split(name, seed)
+        return grouped_split(self.ids, compositions(self), by="composition", seed=seed)

@@ -1,0 +1,161 @@
+"""The database's own site: a CIF file for each crystal, and its energy on a page for people.
+
+The file ``n.cif`` belongs to the page of entry ``n + 1``. There is no interface for programs, and
+the site runs on one small machine, so that it is asked one question at a time and seldom.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.robotparser import RobotFileParser
+
+from matsciml_core.data.fetch import Client, FetchRequest, Page, PageSpool, RefusedError
+from matsciml_core.data.fetch.client import TransientError, looks_like_html
+from matsciml_core.data.ingestion import Item, Rejection
+from matsciml_core.errors import FetchError
+from matsciml_data_carolina.cif import read_cif
+from matsciml_data_carolina.labels import COUNT, SITE
+
+HOST = urlsplit(SITE).hostname or ""
+RATE = 2.0
+"""Requests per second at most; less where the site's robots.txt says so."""
+PAGE = 25
+"""Crystals that are put away together."""
+_AGENT = "matsciml"
+_ENERGY = re.compile(
+    r"Formation\s+Energy\s*/\s*Atom\s*</h5>\s*<span[^>]*>(.*?)</span>", re.DOTALL | re.IGNORECASE
+)
+_NUMBER = re.compile(r"([-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?)(?:\s*eV(?:\s*/\s*atom)?)?", re.IGNORECASE)
+
+
+def harvest(request: FetchRequest) -> PageSpool:
+    """Ask the site for every crystal, or for the first ``limit`` ones.
+
+    Raises:
+        FetchError: The site does not answer, forbids programs, or has changed.
+    """
+    count = COUNT if request.limit is None else min(COUNT, request.limit)
+    folder = request.folder / "raw" / ("site" if count == COUNT else f"site-first-{count}")
+    spool = PageSpool(folder, {"address": SITE, "count": count, "page": PAGE})
+    if not spool.complete:
+        request.client.pace(HOST, min(RATE, _asked_rate(request.client)))
+        spool.harvest(
+            lambda cursor: fetch_page(request.client, folder, cursor or 0, count),
+            label="Carolina crystals",
+            report=request.report,
+        )
+    return spool
+
+
+def read_record(record: Mapping[str, Any]) -> Item:
+    """Return what the site has of a crystal as a crystal, or why it can't be one."""
+    name = f"carolina-{record['number']}"
+    if record["cif"] is None:
+        return Rejection(name, "The site has no such file.")
+    return read_cif(name, record["cif"], read_energy(record["energy"]))
+
+
+def read_energy(text: str | None) -> float | None:
+    """Return the energy that a page states, eV/atom; None where it states a dash or nothing.
+
+    >>> read_energy(" -0.392 eV"), read_energy("–")
+    (-0.392, None)
+    """
+    found = _NUMBER.fullmatch(unescape(text or "").strip().replace("\N{MINUS SIGN}", "-"))
+    return None if found is None else float(found[1])
+
+
+def fetch_page(client: Client, folder: Path, first: int, count: int) -> Page:
+    """Fetch some crystals, each of which is noted at once so that a kill costs one at most.
+
+    Args:
+        client: Sends the requests.
+        folder: Where to note them.
+        first: Number of the first one.
+        count: Number of crystals in all.
+
+    Raises:
+        FetchError: No page of an entry states an energy in the known form.
+    """
+    end = min(first + PAGE, count)
+    notes = folder / "unfinished.jsonl"
+    records = list(_noted(notes, first))[: end - first]
+    with notes.open("w", encoding="utf-8") as stream:
+        stream.writelines(_line(record) for record in records)
+        for number in range(first + len(records), end):
+            records.append(fetch_record(client, number))
+            stream.write(_line(records[-1]))
+            stream.flush()
+    pages = [record for record in records if record["has_page"]]
+    if pages and all(record["energy"] is None for record in pages):
+        raise FetchError(
+            f"None of the entries {first + 1} to {end} of '{SITE}' states a formation energy as "
+            "its pages used to; the site has changed."
+        )
+    return Page(records=records, next=end if end < count else None, total=count)
+
+
+def fetch_record(client: Client, number: int) -> dict[str, Any]:
+    """Return ``number``, ``cif`` and the text of ``energy`` as the site has them of a crystal."""
+    cif = _find(client, f"{SITE}/static/export/cifs/{number}.cif")
+    page = _find(client, f"{SITE}/entry/{number + 1}/", is_page=True)
+    found = None if page is None else _ENERGY.search(page)
+    energy = None if found is None else found[1].strip()
+    return {"number": number, "cif": cif, "energy": energy, "has_page": page is not None}
+
+
+def _find(client: Client, url: str, *, is_page: bool = False) -> str | None:
+    """Return a text; None where the site has none under this address."""
+
+    def attempt() -> str:
+        body = client.get_bytes(url)
+        if not is_page and looks_like_html(body):
+            raise TransientError("the answer was a web page instead of a CIF file")
+        return body.decode("utf-8", errors="replace")
+
+    try:
+        return client.persist(attempt, url)
+    except RefusedError as refusal:
+        if refusal.status in (404, 410):
+            return None
+        raise
+
+
+def _asked_rate(client: Client) -> float:
+    """Return how often the site wants to be asked, 1/s; without its word, any rate.
+
+    Raises:
+        FetchError: It does not want to be asked by programs at all.
+    """
+    rules = RobotFileParser()
+    rules.parse((_find(client, f"{SITE}/robots.txt", is_page=True) or "").splitlines())
+    if not rules.can_fetch(_AGENT, f"{SITE}/entry/1/"):
+        raise FetchError(
+            f"'{SITE}' does not want to be read by programs any more; fetch from Zenodo, that is, "
+            "without --set from_site=true."
+        )
+    delay = rules.crawl_delay(_AGENT)
+    return float("inf") if not delay else 1.0 / float(delay)
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(record) + "\n"
+
+
+def _noted(path: Path, first: int) -> Iterator[dict[str, Any]]:
+    """Yield the crystals that an earlier process noted, as far as they follow one another."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    for number, line in enumerate(lines, first):
+        try:
+            record = json.loads(line)
+        except ValueError:  # a kill cut it off
+            return
+        if record["number"] != number:
+            return
+        yield record

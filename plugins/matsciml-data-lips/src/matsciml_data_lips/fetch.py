@@ -1,0 +1,86 @@
+"""LiPS from the Materials Cloud Archive: one file of extended XYZ, found by its DOI.
+
+The archive moved to InvenioRDM, and the addresses in other programs lead nowhere since; the DOI
+still leads to the record, and the record lists its files with their checksums.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+from matsciml_core.data import ingest
+from matsciml_core.data.fetch import Client, FetchRequest, RemoteFile, download
+from matsciml_core.data.fetch.records import (
+    MATERIALS_CLOUD,
+    find_record,
+    list_files,
+    remembered_file,
+)
+from matsciml_core.data.ingestion import Source
+from matsciml_core.errors import FetchError
+from matsciml_core.interfaces.dataset import Provenance
+from matsciml_data_lips.labels import DOI, LICENCE, REFERENCES, SOURCE, TARGETS
+from matsciml_data_lips.readers import xyz_crystals
+
+FILE = "lips.xyz"
+
+
+def fetch(request: FetchRequest) -> Path:
+    """Fetch the trajectory, and make a store of it or of its first ``limit`` frames.
+
+    Args:
+        request: Where to put it.
+
+    Returns:
+        The store's folder.
+
+    Raises:
+        FetchError: The archive does not answer, or has no such file any more.
+        UnitError: Energies or forces are not in eV and eV/Å.
+    """
+    if request.release is not None or request.part is not None:
+        raise FetchError("LiPS has one release and one part; leave --release and --split out.")
+    raw = request.folder / "raw"
+    file = remembered_file(raw / "record.json", lambda: find_file(request.client))
+    path = download(request.client, file, raw, report=request.report)
+    store = request.folder / ("store" if request.limit is None else f"store-first-{request.limit}")
+    ingest(
+        _frames(path, request.limit),
+        store,
+        targets=TARGETS,
+        provenance=Provenance(
+            source=SOURCE,
+            release=f"{file.name}, {file.checksum}",
+            licence=LICENCE,
+            references=REFERENCES,
+        ),
+        fingerprint=file.checksum,
+        label="LiPS frames",
+        total=request.limit,
+        report=request.report,
+    )
+    return store
+
+
+def find_file(client: Client) -> RemoteFile:
+    """Return where the trajectory lies, with its size and checksum.
+
+    Raises:
+        FetchError: The archive has no such record, or the record no such file.
+    """
+    record = find_record(client, MATERIALS_CLOUD, DOI)
+    files = list_files(client, MATERIALS_CLOUD, record)
+    if FILE not in files:
+        raise FetchError(
+            f"The record '{record}' of the Materials Cloud Archive has no file '{FILE}' but "
+            f"{', '.join(sorted(files)) or 'none'}; it has changed."
+        )
+    return files[FILE]
+
+
+def _frames(path: Path, limit: int | None) -> Source:
+    """Return the frames of a file, or its first ones, as a source."""
+    return lambda start: islice(
+        xyz_crystals(path, start), None if limit is None else max(0, limit - start)
+    )

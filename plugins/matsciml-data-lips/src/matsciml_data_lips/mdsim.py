@@ -1,0 +1,50 @@
+"""The split of the MDsim benchmark, so that numbers can be compared with those published there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matsciml_core.data import Split
+from matsciml_core.data.splits import make_split
+
+SIZES = (19_000, 1_000)
+"""Frames for training and validation; the rest, 5,000 of the published trajectory, tests."""
+SEED = 123
+_SHARES = (0.76, 0.04)
+
+
+def mdsim_split(ids: Sequence[str]) -> Split:
+    """Return the split of MDsim.
+
+    The benchmark calls scikit-learn's ``train_test_split`` twice with the seed 123, first to part
+    the test frames from the rest, then to part the validation frames. Each call permutes by
+    NumPy's older generator, whose stream never changes, and takes the test part first; that is
+    repeated here exactly. A trajectory that is too short for the sizes is divided by the same
+    rule in the same shares.
+
+    Args:
+        ids: Ids in the order of time.
+
+    References:
+        Fu et al., Forces are not Enough: Benchmark and Critical Evaluation for Machine Learning
+        Force Fields with Molecular Simulations, TMLR (2023), arXiv:2210.07237; file
+        ``preprocessing/lips.py`` of its code.
+    """
+    train, validation = SIZES
+    shown = ""
+    if len(ids) <= train + validation:
+        train, validation = (round(share * len(ids)) for share in _SHARES)
+        shown = f", its shares of {len(ids)} frames"
+    test_first = _permutation(len(ids))
+    test, rest = np.split(test_first, [len(ids) - train - validation])
+    inner = rest[_permutation(len(rest))]
+    parts = {"train": inner[validation:], "validation": inner[:validation], "test": test}
+    named = {part: [ids[place] for place in places.tolist()] for part, places in parts.items()}
+    return make_split(f"random, as in MDsim{shown}", SEED, named)
+
+
+def _permutation(count: int) -> NDArray[np.int64]:
+    return np.random.RandomState(SEED).permutation(count)

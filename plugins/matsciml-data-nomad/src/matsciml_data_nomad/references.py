@@ -1,0 +1,229 @@
+"""Reference energies of the elements, so that energies of a method become comparable.
+
+For each method, reference energies μ are fitted by least squares to E/N ≈ Σ x_i μ_i over the
+training part, where E/N is the total energy per atom and x the fractions of the elements. What is
+left, E/N − Σ x_i μ_i, is the label: the energy of the crystal beyond that of its elements as they
+are on average in crystals, near zero and without what codes, pseudopotentials and cores add.
+
+Crystals are read several times rather than kept, so memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matsciml_core.interfaces.elements import symbol
+from matsciml_data_nomad.archive import Calculation
+from matsciml_data_nomad.parts import part_of
+
+MIN_CRYSTALS = 20
+"""A method with fewer training crystals has no reference energies."""
+MIN_PER_ELEMENT = 3
+"""The same for a method with fewer training crystals for each element: it would fit anything."""
+OUTLIER = 10.0
+"""Crystals further off the reference energies, eV/atom, are failed calculations, and not fitted."""
+UNKNOWN = "unknown functional"
+_ELEMENTS = 119
+_ROUNDS = 6
+_SINGULAR = 1e-9
+"""Eigenvalues below this, relative to the largest, mean combinations that no crystal determines."""
+_OUTSIDE = 1e-6
+
+Calculations = Callable[[], Iterable[Calculation]]
+"""Yields all of them, anew for each call."""
+
+
+@dataclass(kw_only=True)
+class Fit:
+    """Reference energies of a method."""
+
+    energies: NDArray[np.float64] = field(default_factory=lambda: np.zeros(_ELEMENTS))
+    """By atomic number, eV/atom."""
+    known: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(_ELEMENTS, dtype=bool))
+    """Elements that occur in training crystals, by atomic number."""
+    undetermined: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, _ELEMENTS)))
+    """Directions in the space of compositions that no training crystal determines."""
+    crystals: int = 0
+    """Training crystals that were fitted."""
+    left_out: int = 0
+    """Training crystals that were not, being outliers."""
+    error: float = np.inf
+    """Root mean square of the labels of the fitted crystals, eV/atom."""
+
+    def residual(self, fractions: NDArray[np.float64], energy: float) -> float:
+        """Return an energy beyond the reference energies, eV/atom.
+
+        Args:
+            fractions: Of the elements, by atomic number.
+            energy: Total energy, eV/atom.
+        """
+        return float(energy - fractions @ self.energies)
+
+    def determines(self, fractions: NDArray[np.float64]) -> bool:
+        """Return whether training crystals say anything about a composition."""
+        if fractions[~self.known].any():
+            return False
+        return bool((np.abs(self.undetermined @ fractions) < _OUTSIDE).all())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceEnergies:
+    """Reference energies of all methods, and what has none."""
+
+    fits: dict[str, Fit]
+    """By method."""
+    dropped: dict[str, int]
+    """Crystals of methods without reference energies, by method."""
+    lowest: dict[str, float]
+    """Lowest total energy of a cell by reduced composition, eV, for the legacy label."""
+
+    def formation_energy(self, calculation: Calculation) -> float | None:
+        """Return the formation energy of a crystal, eV/atom; None where it is not determined."""
+        fit = self.fits.get(calculation.method or UNKNOWN)
+        if fit is None or calculation.energy is None:
+            return None
+        fractions = fractions_of(calculation.atomic_numbers)
+        if not fit.determines(fractions):
+            return None
+        return fit.residual(fractions, calculation.energy / len(calculation.atomic_numbers))
+
+    def as_data(self) -> dict[str, Any]:
+        """Return what was fitted, and what was not, for a JSON file."""
+        return {
+            "format": "matsciml-reference-energies",
+            "version": 1,
+            "unit": "eV/atom",
+            "methods": {name: _fit_as_data(fit) for name, fit in sorted(self.fits.items())},
+            "dropped": dict(sorted(self.dropped.items())),
+        }
+
+
+def fit_references(calculations: Calculations) -> ReferenceEnergies:
+    """Fit the reference energies of every method that has enough training crystals.
+
+    Outliers are left out in rounds: one that is far off can spoil a fit so much that all crystals
+    are far off, so the bound follows the error of the fit down.
+
+    Args:
+        calculations: Yields all crystals; called about five times.
+    """
+    counts, training, lowest = _count(calculations())
+    fits = {method: Fit() for method, number in training.items() if number >= MIN_CRYSTALS}
+    for _ in range(_ROUNDS):
+        if not _refine(fits, calculations()):
+            break
+    kept = {name: fit for name, fit in fits.items() if _is_enough(fit)}
+    dropped = {name: number for name, number in counts.items() if name not in kept}
+    return ReferenceEnergies(fits=kept, dropped=dropped, lowest=lowest)
+
+
+def fractions_of(numbers: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the fraction of each element, by atomic number, ``(119,)``, dimensionless."""
+    return np.bincount(numbers, minlength=_ELEMENTS) / len(numbers)
+
+
+def _count(
+    calculations: Iterable[Calculation],
+) -> tuple[Counter[str], Counter[str], dict[str, float]]:
+    """Return crystals and training crystals by method, and the lowest energies."""
+    counts: Counter[str] = Counter()
+    training: Counter[str] = Counter()
+    lowest: dict[str, float] = {}
+    for one in calculations:
+        if one.energy is None:
+            continue
+        composition = one.composition
+        counts[one.method or UNKNOWN] += 1
+        lowest[composition] = min(one.energy, lowest.get(composition, np.inf))
+        if one.method is not None and part_of(composition) == "train":
+            training[one.method] += 1
+    return counts, training, lowest
+
+
+def _refine(fits: dict[str, Fit], calculations: Iterable[Calculation]) -> bool:
+    """Fit once more what is left of the energies; return whether another round is worth it.
+
+    Fitting what is left, instead of the energies, keeps the precision: total energies are a
+    million times larger.
+    """
+    sums = {method: _Sums(fit) for method, fit in fits.items()}
+    for method, fractions, energy in _training_rows(fits, calculations):
+        sums[method].add(fractions, fits[method].residual(fractions, energy))
+    changes = [one.solve() for one in sums.values()]
+    return any(changes)
+
+
+def _training_rows(
+    fits: dict[str, Fit], calculations: Iterable[Calculation]
+) -> Iterator[tuple[str, NDArray[np.float64], float]]:
+    for one in calculations:
+        if one.method in fits and one.energy is not None and part_of(one.composition) == "train":
+            atoms = len(one.atomic_numbers)
+            yield one.method, fractions_of(one.atomic_numbers), one.energy / atoms
+
+
+class _Sums:
+    """Normal equations of a method's crystals that are no outliers."""
+
+    def __init__(self, fit: Fit) -> None:
+        self._fit = fit
+        self._bound = max(OUTLIER, 3.0 * fit.error)
+        self._gram = np.zeros((_ELEMENTS, _ELEMENTS))
+        self._moment = np.zeros(_ELEMENTS)
+        self._square = 0.0
+        self._count = self._left_out = 0
+
+    def add(self, fractions: NDArray[np.float64], residual: float) -> None:
+        if abs(residual) > self._bound:
+            self._left_out += 1
+            return
+        present = np.flatnonzero(fractions)
+        self._gram[np.ix_(present, present)] += np.outer(fractions[present], fractions[present])
+        self._moment[present] += fractions[present] * residual
+        self._square += residual**2
+        self._count += 1
+
+    def solve(self) -> bool:
+        """Correct the fit; return whether it may still change."""
+        fit = self._fit
+        present = np.flatnonzero(np.diag(self._gram))
+        values, vectors = np.linalg.eigh(self._gram[np.ix_(present, present)])
+        sound = values > _SINGULAR * values.max(initial=0.0)
+        inverse = vectors[:, sound] / values[sound] @ vectors[:, sound].T
+        change = inverse @ self._moment[present]
+        fit.energies[present] += change
+        fit.known = np.diag(self._gram) > 0.0
+        fit.undetermined = np.zeros((int((~sound).sum()), _ELEMENTS))
+        fit.undetermined[:, present] = vectors[:, ~sound].T
+        explained = change @ self._moment[present]
+        error = float(np.sqrt(max(self._square - explained, 0.0) / max(self._count, 1)))
+        settled = self._bound == OUTLIER and (self._count, self._left_out) == (
+            fit.crystals,
+            fit.left_out,
+        )
+        fit.crystals, fit.left_out, fit.error = self._count, self._left_out, error
+        return not settled
+
+
+def _is_enough(fit: Fit) -> bool:
+    return fit.crystals >= max(MIN_CRYSTALS, MIN_PER_ELEMENT * int(fit.known.sum()))
+
+
+def _fit_as_data(fit: Fit) -> dict[str, Any]:
+    elements = np.flatnonzero(fit.known).tolist()
+    return {
+        "crystals": fit.crystals,
+        "left_out": fit.left_out,
+        "rms_error": fit.error,
+        "energies": {symbol(number): fit.energies[number] for number in elements},
+        "undetermined": [
+            {symbol(number): row[number] for number in elements if abs(row[number]) > _OUTSIDE}
+            for row in fit.undetermined
+        ],
+    }
