@@ -1,0 +1,288 @@
+"""The head that generates crystals: CDVAE's predictors, decoder and losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from matsciml_core import CrystalBatch, Embedding, TargetInfo, Values, labels_of
+from matsciml_core.errors import ConfigError
+from matsciml_core.interfaces.generation import (
+    Composition,
+    GeneratedCrystal,
+    GenerativeHead,
+    LatentEmbedding,
+    Progress,
+    SamplingConfig,
+    SamplingState,
+)
+from matsciml_core.interfaces.segments import Segments
+from matsciml_model_cdvae import losses
+from matsciml_model_cdvae import sampling as langevin
+from matsciml_model_cdvae._fitting import Statistics, fit_statistics
+from matsciml_model_cdvae.config import CrystalGenerationConfig
+from matsciml_model_cdvae.connect import Candidates
+from matsciml_model_cdvae.gemnet import NUM_SPECIES, GemNetDecoder
+from matsciml_model_cdvae.latent import LatentReadout
+from matsciml_model_cdvae.lattice import lattice_parameters
+from matsciml_model_cdvae.metrics import ColumnMean
+from matsciml_model_cdvae.niggli import niggli_reduced
+from matsciml_model_cdvae.noise import Draws, Noise, Noisy, species_of
+from matsciml_model_cdvae.predictors import Guess, LatticeScaler, Predictors
+
+ERRORS = ("atoms_right", "lengths_mae", "angles_mae", "species_right")
+"""Further columns of a prediction: whether the number of atoms is right (0 or 1), mean absolute
+errors of the predicted lengths (Å) and angles (degrees), and the share of noisy atoms of which the
+decoder names the species."""
+
+
+class CrystalGeneration(GenerativeHead):
+    """Generates crystals by denoising atoms in a predicted cell, given a latent vector.
+
+    Trained on the crystals themselves: ``forward`` returns for each crystal the six terms of the
+    loss, in the order of ``losses.TERMS``, and :data:`ERRORS`. In evaluation mode the noise
+    depends on the crystals' ids alone. The number of atoms, the lattice and the composition are
+    read off the latent vector; the decoder is a GemNet-dT.
+
+    References:
+        Xie, Fu, Ganea, Barzilay, Jaakkola, ICLR 2022, arXiv:2110.06197. Deviations: positions are
+        always noised in the true lattice, as the original does for the first half of its
+        training; neighbours are cut by a rule that is the same for both ends of an edge
+        (``cut``).
+
+    Raises:
+        ConfigError: There is more than one target, or one that is no structure.
+    """
+
+    weights: Tensor
+    """Of the terms, ``(6,)``, dimensionless."""
+
+    def __init__(
+        self,
+        targets: Sequence[TargetInfo],
+        atom_width: int,
+        crystal_width: int,
+        config: CrystalGenerationConfig | None = None,
+    ) -> None:
+        """Build predictors and decoder."""
+        super().__init__(targets, atom_width, crystal_width, config)
+        if [info.kind for info in self.targets] != ["structure"]:
+            named = ", ".join(f"{info.name} ({info.kind})" for info in self.targets)
+            raise ConfigError(
+                "The head 'crystal-generation' is trained on one target of the kind structure, "
+                f"not on {named}; choose --target structure, or another head."
+            )
+        self.target = self.targets[0]
+        self.settings = settings = config or CrystalGenerationConfig()
+        self.latent_width = settings.latent_width or crystal_width
+        own = settings.latent_width is not None
+        self.readout = LatentReadout(crystal_width, self.latent_width) if own else None
+        self.predictors = Predictors(
+            self.latent_width, settings.predictor_width, settings.max_atoms
+        )
+        self.decoder = GemNetDecoder(settings, self.latent_width)
+        self.noise = Noise(settings)
+        self.scaler = LatticeScaler()
+        self.statistics = Statistics(settings.max_atoms)
+        weights = [getattr(settings, f"{name}_weight") for name in losses.TERMS]
+        self.register_buffer("weights", torch.tensor(weights).double(), persistent=False)
+
+    def fit(self, training: Iterable[CrystalBatch]) -> None:
+        """Fit the normalisation of the lattice, and how often atom numbers and species occur.
+
+        Raises:
+            DataError: There is no crystal, or one that the head cannot generate.
+        """
+        fit_statistics(training, self.scaler, self.statistics, self.target)
+
+    def mask(self, batch: CrystalBatch) -> dict[str, Tensor]:
+        """Return which crystals are labelled, and of a size and of elements that can be made."""
+        known = super().mask(batch)[self.target.name]
+        beyond = torch.zeros_like(batch.atoms_per_crystal).index_add(
+            0, batch.crystal_index, (batch.atomic_numbers > NUM_SPECIES).to(torch.int64)
+        )
+        fits = (batch.atoms_per_crystal <= self.settings.max_atoms) & (beyond == 0)
+        return {self.target.name: known & fits}
+
+    def forward(self, embedding: Embedding, batch: CrystalBatch) -> dict[str, Tensor]:
+        """Add noise, remove it, and return the terms of the loss and errors, ``(crystals, 10)``.
+
+        Raises:
+            ConfigError: The encoder has no latent space, and none was asked for.
+        """
+        # Reduced precision would round positions to a tenth of an Å.
+        with torch.autocast(batch.positions.device.type, enabled=False):
+            latent, crystals = self.latent(embedding), in_niggli_cells(batch)
+            return {self.target.name: self.columns(latent, crystals, self.noise.draw(batch))}
+
+    def latent(self, embedding: Embedding) -> LatentEmbedding:
+        """Return the latent distribution of an embedding, in the dtype of the parameters.
+
+        Raises:
+            ConfigError: The encoder has no latent space, and none was asked for.
+        """
+        dtype = self.decoder.species.weight.dtype
+        if self.readout is not None:
+            found: LatentEmbedding = self.readout(embedding.crystals.to(dtype), embedding.atoms)
+            return found
+        if not isinstance(embedding, LatentEmbedding):
+            raise ConfigError(
+                "The encoder has no latent space to generate crystals from; choose one that has, "
+                "such as --encoder cdvae, or let the head make one with --set "
+                "head.latent_width=64."
+            )
+        return replace(
+            embedding,
+            crystals=embedding.crystals.to(dtype),
+            mean=embedding.mean.to(dtype),
+            log_variance=embedding.log_variance.to(dtype),
+        )
+
+    def columns(self, latent: LatentEmbedding, batch: CrystalBatch, draws: Draws) -> Tensor:
+        """Return the terms of the loss and the errors, ``(crystals, 10)``.
+
+        Args:
+            latent: The latent distribution of each crystal, with a draw from it.
+            batch: The true crystals, in the cells whose parameters are learnt.
+            draws: The random numbers.
+        """
+        guess: Guess = self.predictors(latent.crystals)
+        noisy: Noisy = self.noise(batch, guess.composition, draws)
+        settings = self.settings
+        candidates = Candidates.of(batch.cell, batch.atoms_per_crystal, settings.radius)
+        edges = candidates.connect(
+            noisy.positions, settings.radius, settings.max_neighbours, settings.cut
+        )
+        denoised = self.decoder(noisy.species, latent.crystals, batch.crystal_index, edges)
+        divergence = losses.divergence(latent.mean, latent.log_variance)
+        return self._scored(batch, noisy, guess, denoised, divergence)
+
+    def _scored(
+        self,
+        batch: CrystalBatch,
+        noisy: Noisy,
+        guess: Guess,
+        denoised: tuple[Tensor, Tensor],
+        divergence: Tensor,
+    ) -> Tensor:
+        """Return terms and errors of what was guessed and denoised, ``(crystals, 10)``."""
+        scores, logits = denoised
+        species = species_of(batch)
+        atoms = Segments(batch.crystal_index, batch.atoms_per_crystal)
+        true = self.scaler.standardised(batch.cell, batch.atoms_per_crystal)
+        terms = (
+            losses.atoms_loss(
+                guess.atoms, batch.atoms_per_crystal.clamp(max=self.settings.max_atoms)
+            ),
+            losses.lattice_loss(guess.lattice, true),
+            losses.coordinates_loss(scores, noisy.displacement, noisy.sigma, atoms),
+            losses.species_loss(logits, species, noisy.species_sigma, atoms),
+            losses.composition_loss(guess.composition, species, atoms),
+            divergence,
+        )
+        with torch.no_grad():
+            errors = self._errors(batch, guess, logits, atoms)
+        return torch.stack((*terms, *errors), dim=1)
+
+    def _errors(
+        self, batch: CrystalBatch, guess: Guess, logits: Tensor, atoms: Segments
+    ) -> list[Tensor]:
+        """Return the columns of :data:`ERRORS`, ``(crystals,)`` each."""
+        counts, dtype = batch.atoms_per_crystal, guess.lattice.dtype
+        predicted = self.scaler.parameters_of(guess.lattice, counts)
+        differences = (predicted - lattice_parameters(batch.cell)).abs().to(dtype)
+        right = (logits.argmax(1) == species_of(batch)).to(dtype)
+        return [
+            (guess.atoms.argmax(1) == counts).to(dtype),
+            differences[:, :3].mean(1),
+            differences[:, 3:].mean(1),
+            losses.mean_over_atoms(right, atoms),
+        ]
+
+    def normalise(self, batch: CrystalBatch) -> dict[str, Tensor]:
+        """Return the labels as they are: a number where the crystal is there to learn from."""
+        return {self.target.name: labels_of(batch, self.target)}
+
+    def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
+        """Return the weighted sum of the terms, each a mean over the labelled crystals."""
+        known = mask[self.target.name]
+        terms = prediction[self.target.name][:, : len(losses.TERMS)]
+        means = torch.where(known.unsqueeze(1), terms, 0.0).sum(0) / known.sum().clamp(min=1)
+        return (means * self.weights.to(means.dtype)).sum()
+
+    def to_physical(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
+        """Return the terms and errors, with the weighted sum before them, ``(crystals, 11)``."""
+        values = prediction[self.target.name].to(torch.float64)
+        total = (values[:, : len(losses.TERMS)] * self.weights).sum(1, keepdim=True)
+        return {self.target.name: torch.cat((total, values), dim=1)}
+
+    def metrics(self) -> dict[str, dict[str, Metric]]:
+        """Return the means of all columns of :meth:`to_physical`."""
+        names = ("loss", *losses.TERMS, *ERRORS)
+        return {self.target.name: {name: ColumnMean(k) for k, name in enumerate(names)}}
+
+    def trivial_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
+        """Return how the training split's frequencies and means, and no denoising, do."""
+        exact, count = in_niggli_cells(batch.to(dtype=torch.float64)), batch.num_crystals
+        guess = Guess(
+            atoms=self.statistics.log_atoms.double().expand(count, -1),
+            lattice=exact.cell.new_zeros(count, 6),
+            composition=self.statistics.log_species.double().expand(count, -1),
+        )
+        noisy: Noisy = self.noise(exact, guess.composition, self.noise.draw(exact))
+        logits = guess.composition.index_select(0, batch.crystal_index)
+        denoised = torch.zeros_like(exact.positions), logits
+        columns = self._scored(exact, noisy, guess, denoised, exact.cell.new_zeros(count))
+        return {"marginal": self.to_physical({self.target.name: columns}, batch)}
+
+    def encode(self, embedding: Embedding) -> Tensor:
+        """Return the means of the latent distributions, ``(crystals, latent_width)``."""
+        return self.latent(embedding).mean
+
+    @torch.no_grad()
+    def decode(
+        self,
+        latents: Tensor,
+        *,
+        sampling: SamplingConfig,
+        composition: Composition | None = None,
+        generator: torch.Generator | None = None,
+        progress: Progress | None = None,
+        checkpoint: Callable[[SamplingState], None] | None = None,
+        state: SamplingState | None = None,
+    ) -> list[GeneratedCrystal]:
+        """Turn latent vectors into crystals by annealed Langevin dynamics."""
+        generator = generator or torch.Generator().manual_seed(int(torch.randint(2**31, ())))
+        wanted = self._wanted(latents, composition)
+        start, rejections = langevin.prepare(self.decoder, self.settings, wanted, generator)
+        if start is None:
+            return [GeneratedCrystal(crystal=None, rejected=reason) for reason in rejections]
+        sampler = langevin.Sampler(start.landscape, sampling, generator)
+        ends = sampler.run(start.walkers, progress=progress, checkpoint=checkpoint, state=state)
+        return langevin.collect(start, ends, rejections)
+
+    def _wanted(self, latents: Tensor, known: Composition | None) -> langevin.Wanted:
+        """Return what latent vectors stand for, but for what is known."""
+        latents = latents.to(self.decoder.species.weight)
+        guess: Guess = self.predictors(latents)
+        counts = guess.atoms.argmax(1)
+        species = None
+        if known is not None:
+            counts = known.atoms_per_crystal.to(counts)
+            species = None if known.atomic_numbers is None else known.atomic_numbers - 1
+        return langevin.Wanted(
+            latents=latents,
+            atoms_per_crystal=counts,
+            lattice=self.scaler.parameters_of(guess.lattice, counts),
+            composition=guess.composition,
+            species=species,
+        )
+
+
+def in_niggli_cells(batch: CrystalBatch) -> CrystalBatch:
+    """Return the same crystals in Niggli-reduced cells, without edges."""
+    return replace(batch.without_edges(), cell=niggli_reduced(batch.cell))
