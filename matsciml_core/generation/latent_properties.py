@@ -1,0 +1,79 @@
+"""What the property heads of a generative model say of points in its latent space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from matsciml_core.errors import ConfigError, did_you_mean
+from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.encoder import Embedding
+from matsciml_core.interfaces.head import TaskHead
+
+if TYPE_CHECKING:
+    from matsciml_core.inference.model import TrainedModel
+
+
+class LatentProperties:
+    """Predicts properties of latent vectors, differentiably.
+
+    A variational encoder's embedding of a crystal is the mean of its latent distribution, so that
+    a head that was trained beside the generative one can read latent vectors directly. What such
+    a head needs besides, the atoms, does not exist yet: one hydrogen atom stands for each crystal,
+    and only labels that are one number per crystal, and do not count atoms, make sense.
+
+    Args:
+        model: A model with a generative head and a head for each label.
+        labels: Names of labels.
+
+    Raises:
+        ConfigError: The model does not predict a label from its latent space.
+    """
+
+    def __init__(self, model: TrainedModel, labels: Sequence[str]) -> None:
+        """Find the head of each label."""
+        self._heads: dict[str, tuple[TaskHead, str]] = {}
+        known = {name: info for name, info in model.targets.items() if info.kind == "scalar"}
+        for label in labels:
+            info = known.get(label)
+            if info is None or info.per_atom:
+                raise ConfigError(
+                    f"The model in '{model.folder}' cannot be guided by '{label}'."
+                    f"{did_you_mean(label, known)} It predicts "
+                    f"{', '.join(known) or 'no number per crystal'} from its latent space; train "
+                    "it beside the structure: --target structure --target NAME --strategy additive."
+                )
+            head = next(task.head for task in model.tasks if info in task.head.targets)
+            self._heads[label] = head, info.name
+
+    def __call__(self, latents: Tensor) -> dict[str, Tensor]:
+        """Return the properties of latent vectors.
+
+        Args:
+            latents: ``(crystals, latent_width)``.
+
+        Returns:
+            By label, ``(crystals,)``, in its unit.
+        """
+        batch = _placeholders(latents)
+        embedding = Embedding(atoms=latents, crystals=latents)
+        found = {}
+        for label, (head, name) in self._heads.items():
+            found[label] = head.to_physical(head(embedding, batch), batch)[name]
+        return found
+
+
+def _placeholders(latents: Tensor) -> CrystalBatch:
+    """Return one-atom crystals, as many as there are latent vectors."""
+    number, device, dtype = len(latents), latents.device, latents.dtype
+    return CrystalBatch(
+        atomic_numbers=torch.ones(number, dtype=torch.int64, device=device),
+        positions=torch.zeros(number, 3, dtype=dtype, device=device),
+        cell=torch.eye(3, dtype=dtype, device=device).expand(number, 3, 3) * 10.0,
+        pbc=torch.ones(number, 3, dtype=torch.bool, device=device),
+        crystal_index=torch.arange(number, device=device),
+        atoms_per_crystal=torch.ones(number, dtype=torch.int64, device=device),
+    )
