@@ -1,0 +1,403 @@
+"""A trained model, ready to be used: load it, and ask it about structures."""
+
+from __future__ import annotations
+
+import copy
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from matsciml_core.data.neighbours import attach_neighbours
+from matsciml_core.errors import ConfigError, did_you_mean
+from matsciml_core.inference.structures import as_crystal, in_batches, is_structure
+from matsciml_core.interfaces.converters._packages import import_package
+from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.elements import symbol
+from matsciml_core.interfaces.encoder import Encoder
+from matsciml_core.interfaces.strategy import Task
+from matsciml_core.registry.manager import build_registry
+from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.training.evaluate import predict_tasks
+from matsciml_core.training.initial import hash_of
+from matsciml_core.training.model_files import load_model
+from matsciml_core.training.model_folder import TENSORS, find_model
+
+if TYPE_CHECKING:
+    from matsciml_core.inference.calculator import ModelCalculator
+    from matsciml_core.inference.torch_sim import TorchSimModel
+    from matsciml_core.registry.manager import Registry
+
+BATCH_SIZE = 32
+"""Most structures that are predicted together."""
+MAX_ATOMS = 1024
+"""Most atoms that are predicted together, unless a structure alone has more."""
+PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a model says of one structure."""
+
+    id: str
+    """The structure's."""
+    values: Mapping[str, Any]
+    """By label: a number; for classes the index of the most likely one; per atom ``(atoms,)``,
+    forces ``(atoms, 3)``, stress ``(3, 3)``. In the label's unit, see ``units``."""
+    units: Mapping[str, str]
+    """Unit of each label; ``class`` for class indices."""
+    probabilities: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Of each class, ``(classes,)``, by label; only for labels that are classes."""
+    unseen_elements: tuple[str, ...] = ()
+    """Elements of the structure that no training crystal had; what is predicted is a guess."""
+
+    def __getitem__(self, label: str) -> Any:
+        """Return the value of a label.
+
+        Raises:
+            ConfigError: The model does not predict it.
+        """
+        if label not in self.values:
+            raise ConfigError(
+                f"The model does not predict '{label}'.{did_you_mean(label, self.values)} Labels: "
+                f"{', '.join(self.values)}."
+            )
+        return self.values[label]
+
+
+class TrainedModel:
+    """A trained encoder with its heads.
+
+    Args:
+        encoder: The encoder.
+        tasks: Its heads, with their labels.
+        description: What ``model.json`` says.
+        folder: Where the model lies.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        tasks: Sequence[Task],
+        description: Mapping[str, Any],
+        folder: Path,
+    ) -> None:
+        """Switch to evaluation."""
+        self.encoder = encoder.eval()
+        self.tasks = tuple(tasks)
+        self.description = description
+        self.folder = folder
+        for task in self.tasks:
+            task.head.eval()
+        for module in self._modules():
+            module.requires_grad_(False)
+        self._names = _label_names(self.tasks)
+
+    @property
+    def targets(self) -> dict[str, TargetInfo]:
+        """The labels that the model predicts, by the name that predictions have.
+
+        That is the label's own, or ``dataset/label`` where several heads share it.
+        """
+        return {name: info for name, (_, info) in self._names.items()}
+
+    @property
+    def elements(self) -> tuple[str, ...] | None:
+        """Symbols of the elements that the training crystals had; None: nobody wrote them down."""
+        known = self.description.get("elements")
+        return None if known is None else tuple(known)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return self._like.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type in which it computes."""
+        return self._like.dtype
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the tensors' file, in hexadecimal digits."""
+        return hash_of(self.folder / TENSORS)
+
+    @property
+    def identity(self) -> str:
+        """What decides the numbers that the model gives: its tensors and its precision."""
+        return f"{self.fingerprint} {str(self.dtype).removeprefix('torch.')}"
+
+    def to(self, device: str | None = None, precision: str | None = None) -> TrainedModel:
+        """Return the model on another device, or in another precision; this one stays as it is.
+
+        Args:
+            device: ``auto``, ``cpu``, ``cuda``, …; None: as it is.
+            precision: ``float32`` or ``float64``; None: as it is.
+
+        Raises:
+            ConfigError: There is no such device or precision.
+        """
+        place = self.device if device is None else find_device(device)
+        dtype = self.dtype if precision is None else find_precision(precision)
+        if (place, dtype) == (self.device, self.dtype):
+            return self
+        encoder, heads = copy.deepcopy((self.encoder, [task.head for task in self.tasks]))
+        tasks = [
+            Task(dataset=task.dataset, head_name=task.head_name, head=head)
+            for task, head in zip(self.tasks, heads, strict=True)
+        ]
+        for head in heads:
+            _move_head(head, place, dtype)
+        return TrainedModel(encoder.to(place, dtype), tasks, self.description, self.folder)
+
+    def predict(
+        self,
+        structures: Any,
+        *,
+        batch_size: int = BATCH_SIZE,
+        max_atoms: int = MAX_ATOMS,
+    ) -> list[Prediction]:
+        """Predict the labels of structures.
+
+        Args:
+            structures: One or several of: ``Crystal``, pymatgen ``Structure``, ASE ``Atoms``.
+            batch_size: Most structures that are predicted together; changes memory, no numbers.
+            max_atoms: Most atoms that are predicted together.
+
+        Returns:
+            One prediction for each structure, in order; of a single structure a list of one.
+
+        Raises:
+            ShapeError: Something is no structure.
+            GeometryError: A structure is no crystal.
+
+        Warns:
+            UserWarning: Structures hold elements that the model has never seen.
+        """
+        several = [structures] if is_structure(structures) else structures
+        found = list(self.stream(several, batch_size=batch_size, max_atoms=max_atoms))
+        unseen = sorted({one for prediction in found for one in prediction.unseen_elements})
+        if unseen:
+            warnings.warn(
+                f"The model has never seen {', '.join(unseen)}; what it says of structures with "
+                "them is a guess.",
+                stacklevel=2,
+            )
+        return found
+
+    def stream(
+        self,
+        structures: Iterable[Any],
+        *,
+        batch_size: int = BATCH_SIZE,
+        max_atoms: int = MAX_ATOMS,
+    ) -> Iterator[Prediction]:
+        """Yield predictions as structures come in; no more than a batch is in memory.
+
+        Args:
+            structures: As for :meth:`predict`, but several.
+            batch_size: As for :meth:`predict`.
+            max_atoms: As for :meth:`predict`.
+
+        Raises:
+            MatSciMLError: As for :meth:`predict`.
+        """
+        for batch in in_batches(
+            map(as_crystal, structures), lambda one: one.num_atoms, batch_size, max_atoms
+        ):
+            yield from self.predict_crystals(batch)
+
+    def predict_crystals(self, crystals: Sequence[Crystal]) -> list[Prediction]:
+        """Predict the labels of crystals, all of them together.
+
+        Args:
+            crystals: At least one.
+
+        Raises:
+            ConfigError: The model predicts no label.
+            GeometryError: A crystal is too large or too dense to be one.
+        """
+        if not self._names:
+            raise ConfigError(f"The model in '{self.folder}' makes crystals; it predicts no label.")
+        return list(self._predict(crystals))
+
+    def batch(self, crystals: Sequence[Crystal]) -> CrystalBatch:
+        """Return crystals as the batch that the encoder asks for, on the model's device.
+
+        Args:
+            crystals: At least one.
+
+        Raises:
+            ShapeError: There is none.
+            GeometryError: A crystal is too large or too dense to be one.
+        """
+        batch = CrystalBatch.from_crystals(crystals)
+        if self.encoder.neighbours is not None:  # searched in double precision, whatever follows
+            batch = attach_neighbours(batch, self.encoder.neighbours)
+        return batch.to(self.device, self.dtype)
+
+    def unseen(self, crystal: Crystal) -> tuple[str, ...]:
+        """Return the elements of a crystal that no training crystal had."""
+        if self.elements is None:
+            return ()
+        present = (symbol(number) for number in np.unique(crystal.atomic_numbers).tolist())
+        return tuple(one for one in present if one not in self.elements)
+
+    def calculator(self, **settings: Any) -> ModelCalculator:
+        """Return an ASE calculator for energy, forces and stress.
+
+        Args:
+            **settings: As for :class:`matsciml_core.inference.calculator.ModelCalculator`.
+
+        Raises:
+            MissingPackageError: ASE is not installed.
+            ConfigError: The model predicts no energy.
+        """
+        import_package("ase")
+        from matsciml_core.inference.calculator import ModelCalculator  # noqa: PLC0415 - ASE
+
+        return ModelCalculator(self, **settings)
+
+    def torch_sim(self, **settings: Any) -> TorchSimModel:
+        """Return the model as torch-sim wants it.
+
+        Args:
+            **settings: As for :class:`matsciml_core.inference.torch_sim.TorchSimModel`.
+
+        Raises:
+            MissingPackageError: torch-sim is not installed.
+            ConfigError: The model predicts no energy.
+        """
+        import_package("torch_sim")
+        from matsciml_core.inference.torch_sim import TorchSimModel  # noqa: PLC0415 - torch-sim
+
+        return TorchSimModel(self, **settings)
+
+    def _predict(self, crystals: Sequence[Crystal]) -> Iterator[Prediction]:
+        batch = self.batch(crystals)
+        tasks = list(dict.fromkeys(task for task, _ in self._names.values()))
+        found = dict(zip(tasks, predict_tasks(self.encoder, tasks, batch)[1], strict=True))
+        values = {
+            name: found[task][info.name].to("cpu", torch.float64)
+            for name, (task, info) in self._names.items()
+        }
+        first = 0
+        for number, crystal in enumerate(crystals):
+            atoms = slice(first, first + crystal.num_atoms)
+            first = atoms.stop
+            yield self._prediction(crystal, values, number, atoms)
+
+    def _prediction(
+        self, crystal: Crystal, values: Mapping[str, Tensor], number: int, atoms: slice
+    ) -> Prediction:
+        numbers: dict[str, Any] = {}
+        probabilities: dict[str, NDArray[np.float64]] = {}
+        for name, info in self.targets.items():
+            row = (values[name][atoms] if info.per_atom else values[name][number]).numpy()
+            if info.is_class:
+                row = np.stack((1.0 - row, row), axis=-1) if info.kind == "binary" else row
+                probabilities[name] = row
+                row = row.argmax(axis=-1)
+            numbers[name] = row if row.ndim else row.item()
+            if info.kind == "stress" and not crystal.pbc.all():
+                numbers[name] = np.full((3, 3), np.nan)  # without a volume there is none
+        return Prediction(
+            id=crystal.id,
+            values=numbers,
+            units={name: info.unit for name, info in self.targets.items()},
+            probabilities=probabilities,
+            unseen_elements=self.unseen(crystal),
+        )
+
+    @property
+    def _like(self) -> Tensor:
+        """A tensor of the encoder."""
+        return next(self.encoder.parameters(), torch.empty(0))
+
+    def _modules(self) -> list[nn.Module]:
+        return [self.encoder, *(task.head for task in self.tasks)]
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    precision: str | None = None,
+    registry: Registry | None = None,
+) -> TrainedModel:
+    """Load a trained model; nothing in its files can execute code.
+
+    Args:
+        path: Folder of a finished run such as ``runs/latest``, or one that ``matsciml export``
+            wrote.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, …
+        precision: ``float32`` or ``float64``; None: the one it was trained in.
+        registry: Where encoder and heads are looked up; None: among the installed plugins.
+
+    Returns:
+        The model, ready to predict.
+
+    Raises:
+        ConfigError: There is no trained model, or no such device.
+        DataError: A file is damaged.
+        RegistryError: The plugin of the encoder or of a head is not installed.
+    """
+    folder = find_model(path)
+    loaded = load_model(folder, registry or build_registry(strict=False))
+    model = TrainedModel(loaded.encoder, loaded.tasks, loaded.description, folder)
+    return model.to(device, precision)
+
+
+def _move_head(head: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    """Move a head; what it fitted stays in double precision, which total energies need."""
+    head.to(device)
+    for parameter in head.parameters():
+        parameter.data = parameter.data.to(dtype)
+
+
+def find_device(name: str) -> torch.device:
+    """Return a device by its name; ``auto`` is a GPU where there is one.
+
+    Raises:
+        ConfigError: There is no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"The device '{name}' cannot be used here; use auto, cpu, cuda or cuda:0."
+        ) from error
+
+
+def find_precision(name: str) -> torch.dtype:
+    """Return a floating-point type by its name.
+
+    Raises:
+        ConfigError: There is no such precision.
+    """
+    if name not in PRECISIONS:
+        raise ConfigError(f"There is no precision '{name}'; choices: {', '.join(PRECISIONS)}.")
+    return PRECISIONS[name]
+
+
+def _label_names(tasks: Sequence[Task]) -> dict[str, tuple[Task, TargetInfo]]:
+    """Name the labels of all heads; what makes structures is no label of one."""
+    pairs = [
+        (task, info) for task in tasks for info in task.head.targets if info.kind != "structure"
+    ]
+    counts = Counter(info.name for _, info in pairs)
+    return {
+        info.name if counts[info.name] == 1 else task.target_key(info.name): (task, info)
+        for task, info in pairs
+    }

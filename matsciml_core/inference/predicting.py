@@ -1,0 +1,144 @@
+"""From files to predictions, a batch at a time, whatever is wrong with some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from matsciml_core.data.fetch.progress import Meter, Report, silent
+from matsciml_core.errors import DataError, MatSciMLError
+from matsciml_core.inference.model import BATCH_SIZE, MAX_ATOMS, Prediction, TrainedModel
+from matsciml_core.inference.structures import Record, in_batches, read_structures
+from matsciml_core.interfaces.crystal import Crystal
+
+_KEPT = 100
+"""Problems whose words are kept."""
+
+
+class Writer(Protocol):
+    """Takes predictions as they come in."""
+
+    def write(self, record: Record, crystal: Crystal, prediction: Prediction) -> None:
+        """Write what a model says of a structure."""
+
+    def flush(self) -> None:
+        """Hand what was written to the operating system."""
+
+
+@dataclass
+class Tally:
+    """What became of the structures."""
+
+    predicted: int = 0
+    skipped: int = 0
+    guesses: int = 0
+    """Structures with elements that the model has never seen."""
+    unseen: set[str] = field(default_factory=set)
+    """Those elements."""
+    problems: list[str] = field(default_factory=list)
+    """What was wrong with the first structures that were skipped."""
+
+    def skip(self, record: Record, problem: str) -> None:
+        """Count a structure that was left out."""
+        self.skipped += 1
+        if len(self.problems) < _KEPT:
+            name = f", '{record.id}'" if record.id else ""
+            self.problems.append(f"Left out {record.path}{name}: {problem}")
+
+    def count(self, prediction: Prediction) -> None:
+        """Count a structure that was predicted."""
+        self.predicted += 1
+        self.guesses += bool(prediction.unseen_elements)
+        self.unseen.update(prediction.unseen_elements)
+
+
+def predict_files(
+    model: TrainedModel,
+    paths: Iterable[Path],
+    writer: Writer,
+    *,
+    form: str | None = None,
+    batch_size: int = BATCH_SIZE,
+    max_atoms: int = MAX_ATOMS,
+    strict: bool = False,
+    report: Report = silent,
+) -> Tally:
+    """Predict every structure of files; no more than a batch of them is in memory.
+
+    Args:
+        model: The model.
+        paths: Files, or folders of CIF or POSCAR files.
+        writer: Gets the predictions, in order.
+        form: Format of the files; None: by their names.
+        batch_size: Most structures at a time.
+        max_atoms: Most atoms at a time.
+        strict: Whether to stop at the first structure that cannot be used.
+        report: Receives progress.
+
+    Returns:
+        What became of the structures.
+
+    Raises:
+        DataError: A structure cannot be used, or has an element that the model does not know,
+            and ``strict`` holds.
+    """
+    tally = Tally()
+    meter = Meter("structures", report, unit="structures")
+    usable = _usable(read_structures(paths, form), tally, strict=strict)
+    for group in in_batches(usable, lambda pair: pair[1].num_atoms, batch_size, max_atoms):
+        for record, crystal, prediction in _predict(model, group, tally, strict=strict):
+            writer.write(record, crystal, prediction)
+            tally.count(prediction)
+        writer.flush()
+        meter.add(len(group))
+    meter.finish()
+    return tally
+
+
+Usable = tuple[Record, Crystal]
+
+
+def _usable(records: Iterable[Record], tally: Tally, *, strict: bool) -> Iterator[Usable]:
+    """Yield records that hold a structure, and count the others."""
+    for record in records:
+        if record.crystal is None:
+            _skip(tally, record, record.problem, strict=strict)
+        else:
+            yield record, record.crystal
+
+
+def _predict(
+    model: TrainedModel, group: list[Usable], tally: Tally, *, strict: bool
+) -> list[tuple[Record, Crystal, Prediction]]:
+    """Predict a group; where that fails one by one, so that a bad one spoils no others."""
+    crystals = [crystal for _, crystal in group]
+    try:
+        found = model.predict_crystals(crystals)
+    except MatSciMLError as error:
+        if len(group) > 1:
+            return [one for pair in group for one in _predict(model, [pair], tally, strict=strict)]
+        _skip(tally, group[0][0], str(error), strict=strict)
+        return []
+    pairs = zip(group, found, strict=True)
+    predicted = [(record, crystal, prediction) for (record, crystal), prediction in pairs]
+    if strict:
+        _refuse_guesses(predicted)
+    return predicted
+
+
+def _refuse_guesses(predicted: Iterable[tuple[Record, Crystal, Prediction]]) -> None:
+    for record, _, prediction in predicted:
+        if prediction.unseen_elements:
+            raise DataError(
+                f"{record.path}, '{record.id}', has {', '.join(prediction.unseen_elements)}, which "
+                "the model has never seen; leave it out, or leave --strict away."
+            )
+
+
+def _skip(tally: Tally, record: Record, problem: str, *, strict: bool) -> None:
+    if strict:
+        name = f", '{record.id}'" if record.id else ""
+        raise DataError(f"{record.path}{name}, cannot be used: {problem}")
+    tally.skip(record, problem)

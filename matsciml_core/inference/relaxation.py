@@ -1,0 +1,123 @@
+"""Relaxing a structure, with its cell or without, by ASE's optimisers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import ase.optimize
+import numpy as np
+from ase import units
+from ase.filters import FrechetCellFilter
+
+from matsciml_core.errors import ConfigError
+
+Optimiser = Literal["fire", "lbfgs", "bfgs"]
+Cell = Literal["fixed", "volume", "full"]
+_OPTIMISERS = {"fire": "FIRE", "lbfgs": "LBFGS", "bfgs": "BFGS"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelaxationStep:
+    """Where a relaxation stands."""
+
+    number: int
+    energy: float
+    """eV."""
+    largest_force: float
+    """Length of the longest force on an atom, eV/Å."""
+    volume: float
+    """Å³; NaN without a cell."""
+    pressure: float
+    """GPa, positive under compression; NaN where the cell is fixed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relaxation:
+    """What came out."""
+
+    atoms: Any
+    """The relaxed ASE Atoms, with their calculator."""
+    converged: bool
+    first: RelaxationStep
+    last: RelaxationStep
+
+
+def relax(
+    atoms: Any,
+    *,
+    optimiser: Optimiser = "fire",
+    cell: Cell = "fixed",
+    largest_force: float = 0.02,
+    steps: int = 500,
+    pressure: float = 0.0,
+    report: Callable[[RelaxationStep], None] | None = None,
+) -> Relaxation:
+    """Move atoms, and where asked for the cell, to the nearest minimum of the energy.
+
+    Args:
+        atoms: ASE Atoms with a calculator; they are moved.
+        optimiser: ``fire`` is robust, ``lbfgs`` and ``bfgs`` need fewer steps near a minimum.
+        cell: What of the cell changes: nothing, its ``volume``, or volume and shape.
+        largest_force: Converged where no atom feels more, eV/Å; where the cell changes, the
+            stress times the volume per atom must be as small, eV.
+        steps: Most steps.
+        pressure: Pressure at which the cell is relaxed, GPa.
+        report: Told of every step.
+
+    Returns:
+        The relaxed atoms, and whether they are.
+
+    Raises:
+        ConfigError: A cell is to change that is not periodic, or a choice does not exist.
+        DataError: The model's energy or forces are not finite.
+    """
+    moving = _moving(atoms, cell, pressure)
+    if optimiser not in _OPTIMISERS:
+        raise ConfigError(
+            f"There is no optimiser '{optimiser}'; choices: {', '.join(_OPTIMISERS)}."
+        )
+    motion = getattr(ase.optimize, _OPTIMISERS[optimiser])(moving, logfile=None)
+    seen: list[RelaxationStep] = []
+
+    def look() -> None:
+        step = _measure(atoms, motion.nsteps, cell)
+        seen[1:] = [step] if seen else []
+        if not seen:
+            seen.append(step)
+        if report is not None:
+            report(step)
+
+    motion.attach(look)
+    converged = bool(motion.run(fmax=largest_force, steps=steps))
+    return Relaxation(atoms=atoms, converged=converged, first=seen[0], last=seen[-1])
+
+
+def _moving(atoms: Any, cell: Cell, pressure: float) -> Any:
+    """Return what the optimiser moves: the atoms, or the atoms and their cell."""
+    if cell not in ("fixed", "volume", "full"):
+        raise ConfigError(
+            f"There is no choice '{cell}' for the cell; choose fixed, volume or full."
+        )
+    if cell == "fixed":
+        return atoms
+    if not atoms.pbc.all():
+        raise ConfigError(
+            "Only a cell that is periodic in all directions can be relaxed; keep it fixed."
+        )
+    return FrechetCellFilter(  # type: ignore[no-untyped-call]
+        atoms, hydrostatic_strain=cell == "volume", scalar_pressure=pressure * units.GPa
+    )
+
+
+def _measure(atoms: Any, number: int, cell: Cell) -> RelaxationStep:
+    periodic = bool(atoms.cell.rank == 3)
+    stressed = periodic and cell != "fixed"
+    return RelaxationStep(
+        number=number,
+        energy=float(atoms.get_potential_energy()),
+        largest_force=float(np.linalg.norm(atoms.get_forces(), axis=1).max()),
+        volume=float(atoms.get_volume()) if periodic else float("nan"),
+        pressure=float(-atoms.get_stress()[:3].mean() / units.GPa) if stressed else float("nan"),
+    )

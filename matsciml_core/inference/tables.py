@@ -1,0 +1,147 @@
+"""Predictions written to files as they come in: CSV for tables, extended XYZ for forces."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from matsciml_core.errors import ConfigError
+from matsciml_core.inference.model import Prediction
+from matsciml_core.inference.structures import Record
+from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.interfaces.elements import formula
+from matsciml_core.registry.specs import TargetInfo
+
+_FIRST = ("file", "id", "formula", "atoms")
+_NOTE = "note"
+
+
+class CsvPredictions:
+    """One line per structure; a column per label with its unit, and of classes the probability.
+
+    What has several values per structure, such as forces, is written as JSON.
+
+    Args:
+        stream: Where to write.
+        targets: The labels, by the name that predictions have.
+    """
+
+    def __init__(self, stream: TextIO, targets: Mapping[str, TargetInfo]) -> None:
+        """Write the header."""
+        self._stream = stream
+        self._targets = targets
+        self._writer = csv.writer(stream, lineterminator="\n")
+        self._writer.writerow(header(targets))
+
+    def write(self, record: Record, crystal: Crystal, prediction: Prediction) -> None:
+        """Write the line of a structure."""
+        first = [record.path, record.id, formula(crystal.atomic_numbers), crystal.num_atoms]
+        cells: list[Any] = []
+        for name, info in self._targets.items():
+            cells.append(_cell(prediction.values[name]))
+            if info.is_class:
+                cells.append(_cell(prediction.probabilities[name].max(axis=-1)))
+        self._writer.writerow([*first, *cells, note(crystal, prediction)])
+
+    def flush(self) -> None:
+        """Hand what was written to the operating system."""
+        self._stream.flush()
+
+
+class XyzPredictions:
+    """One frame per structure, with energy, forces and stress where ASE looks for them.
+
+    Args:
+        stream: Where to write.
+        targets: The labels, by the name that predictions have.
+    """
+
+    def __init__(self, stream: TextIO, targets: Mapping[str, TargetInfo]) -> None:
+        """Look for what ASE has names of its own for."""
+        self._stream = stream
+        own = [(name, info) for name, info in targets.items() if info.kind in _CALCULATED]
+        kinds = [info.kind for _, info in own]
+        self._names = {name: info.kind for name, info in own if kinds.count(info.kind) == 1}
+
+    def write(self, record: Record, crystal: Crystal, prediction: Prediction) -> None:
+        """Write the frame of a structure."""
+        from ase.io.extxyz import write_extxyz  # noqa: PLC0415 - optional
+
+        labels = {
+            self._names.get(name, name): value
+            for name, value in prediction.values.items()
+            if np.isfinite(value).all()
+        }
+        labelled = Crystal(
+            id=record.id,
+            atomic_numbers=crystal.atomic_numbers,
+            positions=crystal.positions,
+            cell=crystal.cell,
+            pbc=crystal.pbc,
+            labels=labels,
+        )
+        write_extxyz(self._stream, [labelled.to_ase()])
+
+    def flush(self) -> None:
+        """Hand what was written to the operating system."""
+        self._stream.flush()
+
+
+_CALCULATED = ("energy", "forces", "stress")
+FORMATS: dict[str, type[CsvPredictions] | type[XyzPredictions]] = {
+    ".csv": CsvPredictions,
+    ".extxyz": XyzPredictions,
+    ".xyz": XyzPredictions,
+}
+"""Suffix of the file → what writes it."""
+
+
+def writer_of(output: str) -> type[CsvPredictions] | type[XyzPredictions]:
+    """Return what writes a file of this name; ``-`` is CSV.
+
+    Raises:
+        ConfigError: Nothing does.
+    """
+    suffix = ".csv" if output == "-" else Path(output).suffix.lower()
+    if suffix not in FORMATS:
+        raise ConfigError(
+            f"Predictions cannot be written to '{output}'; give it one of the endings "
+            f"{', '.join(FORMATS)}, or write to -."
+        )
+    return FORMATS[suffix]
+
+
+def header(targets: Mapping[str, TargetInfo]) -> list[str]:
+    """Return the titles of the columns."""
+    titles = list(_FIRST)
+    for name, info in targets.items():
+        titles.append(f"{name} ({info.unit})")
+        if info.is_class:
+            titles.append(f"{name} (probability)")
+    return [*titles, _NOTE]
+
+
+def note(crystal: Crystal, prediction: Prediction) -> str:
+    """Return what a reader of a prediction should know; empty: nothing special."""
+    remarks = []
+    if prediction.unseen_elements:
+        names = " ".join(prediction.unseen_elements)
+        remarks.append(f"a guess: the model has never seen {names}")
+    if not crystal.pbc.all():
+        remarks.append("not periodic in all directions")
+    broken = [name for name, value in prediction.values.items() if np.isnan(value).any()]
+    if broken and crystal.pbc.all():
+        remarks.append(f"not finite: {' '.join(broken)}")
+    return "; ".join(remarks)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, np.ndarray) and value.ndim:
+        return "" if np.isnan(value).any() else json.dumps(value.tolist())
+    number = value.item() if isinstance(value, np.generic | np.ndarray) else value
+    return "" if number != number else repr(number)
