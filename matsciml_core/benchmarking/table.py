@@ -1,0 +1,256 @@
+"""The file that describes a table: its rows, how each is trained, and what was published."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import Field, PositiveInt, field_validator
+
+from matsciml_core.errors import ConfigError, did_you_mean
+from matsciml_core.interfaces.config import Config, validate
+from matsciml_core.training.config import read_config_file
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*(/[a-z0-9][a-z0-9+._-]*)*")
+Settings = Mapping[str, Any]
+Metrics = Mapping[str, str | tuple[str, ...]]
+Table = TypeVar("Table", bound="BenchmarkTable")
+
+
+class PublishedNumber(Config):
+    """A number that a publication gives for a row."""
+
+    value: float
+    """The number as printed."""
+    target: str = ""
+    """The label it is about; empty: the row's only one."""
+    metric: str = ""
+    """The metric it is of, where the label is compared by several."""
+    encoder: str = ""
+    """The column it stands in; empty: it is the best of all published columns."""
+    unit: str = "no unit"
+    """Unit as the publication states it."""
+    notes: tuple[str, ...] = ()
+    """Names of footnotes of the table."""
+
+
+class Generation(Config):
+    """How crystals are drawn from a trained model and judged beside its test part."""
+
+    number: PositiveInt = 100
+    """Crystals to draw."""
+    steps: PositiveInt = 100
+    """Langevin steps at each noise level."""
+    cutoffs: str = "mp20"
+    """Cut-offs of coverage, see ``matsciml evaluate-crystals``."""
+    coverage: bool = True
+    """Whether to compute coverage, which takes longest."""
+
+
+class Budget(Config):
+    """How much a table may cost."""
+
+    about: str = ""
+    """One sentence for the head of the table."""
+    epochs: PositiveInt | None = None
+    """Passes over the training part; empty: as the run's defaults say."""
+    crystals: PositiveInt | None = None
+    """Most crystals to train on; empty: all."""
+    seeds: PositiveInt = 1
+    """Runs of each cell, with the seeds 0, 1, …"""
+    datasets: Mapping[str, Settings] = Field(default_factory=dict)
+    """Settings of datasets, by name."""
+    settings: Settings = Field(default_factory=dict)
+    """Further settings of every run, as in its configuration file."""
+    columns: Mapping[str, Settings] = Field(default_factory=dict)
+    """Column → settings of its runs, where they differ from those of the others."""
+    generation: Generation = Generation()
+    """How rows that generate crystals are judged."""
+
+
+class BenchmarkRow(Config):
+    """What is trained and tested together, once with each encoder."""
+
+    name: str
+    """What users type: lower case, parts joined by ``/``, for example ``mine/band-gap``."""
+    title: str
+    """The task in words."""
+    datasets: tuple[str, ...]
+    """Registry names."""
+    targets: tuple[str, ...] = ()
+    """Labels, ``name`` or ``dataset/name``; empty: each dataset's first."""
+    strategy: str = ""
+    """How several tasks are trained together; empty: the plain gradient of one."""
+    encoders: Mapping[str, Settings] = Field(default_factory=dict)
+    """Column → settings of its encoder, with its ``name``; without settings those of the table
+    hold, and empty means all columns of the table. A list of columns will do."""
+    settings: Settings = Field(default_factory=dict)
+    """Further settings of the runs, as in their configuration file."""
+    metrics: Metrics = Field(default_factory=dict)
+    """Label → metric, or metrics, to compare by, where they are not the table's."""
+    budgets: tuple[str, ...] = ()
+    """Budgets that the row belongs to; empty: all."""
+    published: tuple[PublishedNumber, ...] = ()
+    """What a publication gives for it."""
+    notes: tuple[str, ...] = ()
+    """Names of footnotes of the table."""
+    generates: bool = False
+    """Whether crystals are drawn from the trained model and judged."""
+    reference: bool = False
+    """Whether other rows with the same label and encoder are compared with this one."""
+    origin: str = ""
+    """Who added it, where it is not of the table itself."""
+
+    @field_validator("encoders", mode="before")
+    @classmethod
+    def _columns(cls, value: Any) -> Any:
+        return {name: {} for name in value} if isinstance(value, list | tuple) else value
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if not _NAME.fullmatch(value):
+            raise ValueError(
+                "use lower-case letters, digits, '+', '.', '_' and '-', with '/' between parts"
+            )
+        return value
+
+
+class BenchmarkTable(Config):
+    """A table: rows, columns, budgets and footnotes."""
+
+    name: str
+    """What users type, for example ``table2``."""
+    title: str
+    """Heading."""
+    about: str = ""
+    """What the table asks, in a sentence or two."""
+    source: str = ""
+    """The publication whose numbers stand beside."""
+    kind: Literal["runs", "data"] = "runs"
+    """``data``: nothing is trained, the table is about the datasets themselves."""
+    encoders: Mapping[str, Settings] = Field(default_factory=dict)
+    """Column → settings of its encoder, with its ``name``."""
+    metrics: Metrics = Field(default_factory=dict)
+    """Label → metric to compare by; others are compared by MSE, forces by MAE, classes by
+    accuracy."""
+    budgets: Mapping[str, Budget] = Field(default_factory=dict)
+    """Budgets by name."""
+    rows: tuple[BenchmarkRow, ...] = ()
+    """The rows, in their order."""
+    notes: Mapping[str, str] = Field(default_factory=dict)
+    """Footnotes by name."""
+
+    def budget(self, name: str) -> Budget:
+        """Return a budget.
+
+        Raises:
+            ConfigError: There is none of that name.
+        """
+        if name not in self.budgets:
+            raise ConfigError(
+                f"The table '{self.name}' has no budget '{name}'.{did_you_mean(name, self.budgets)}"
+                f" Budgets: {', '.join(self.budgets) or 'none'}."
+            )
+        return self.budgets[name]
+
+    def with_rows(
+        self,
+        rows: Iterable[BenchmarkRow],
+        *,
+        encoders: Mapping[str, Settings] | None = None,
+        notes: Mapping[str, str] | None = None,
+        metrics: Metrics | None = None,
+    ) -> Self:
+        """Return the table with further rows behind its own.
+
+        Raises:
+            ConfigError: Two rows have one name, or a footnote does not exist.
+        """
+        return checked(
+            self.model_copy(
+                update={
+                    "rows": (*self.rows, *rows),
+                    "encoders": {**self.encoders, **(encoders or {})},
+                    "notes": {**self.notes, **(notes or {})},
+                    "metrics": {**self.metrics, **(metrics or {})},
+                }
+            )
+        )
+
+
+DEFAULT_BUDGETS: Mapping[str, Budget] = {
+    "mini": Budget(about="8 epochs on at most 1,500 crystals", epochs=8, crystals=1500),
+    "devset": Budget(
+        about="2 epochs on at most 200 crystals; shows that every cell runs, and nothing else",
+        epochs=2,
+        crystals=200,
+    ),
+    "full": Budget(about="as many epochs as a run takes by default, on all crystals", seeds=3),
+}
+"""Budgets of tables that bring none."""
+
+
+class RowsFile(Config):
+    """Rows of one's own, for ``matsciml benchmark TABLE --rows FILE``."""
+
+    rows: tuple[BenchmarkRow, ...] = Field(min_length=1)
+    """The rows."""
+    encoders: Mapping[str, Settings] = Field(default_factory=dict)
+    """Column → settings of its encoder, with its ``name``."""
+    metrics: Metrics = Field(default_factory=dict)
+    """Label → metric to compare by."""
+    notes: Mapping[str, str] = Field(default_factory=dict)
+    """Footnotes by name."""
+
+
+def read_table(path: Path) -> BenchmarkTable:
+    """Read the file of a table.
+
+    Raises:
+        ConfigError: It cannot be read, or says something that a table does not know.
+    """
+    return checked(validate(BenchmarkTable, read_config_file(path), where=path.stem))
+
+
+def add_rows(table: BenchmarkTable, path: Path) -> BenchmarkTable:
+    """Return the table with the rows of a user's file.
+
+    Raises:
+        ConfigError: The file cannot be read, or says something that rows do not know.
+    """
+    found = validate(RowsFile, read_config_file(path), where=path.stem)
+    rows = [row.model_copy(update={"origin": path.name}) for row in found.rows]
+    return table.with_rows(rows, encoders=found.encoders, notes=found.notes, metrics=found.metrics)
+
+
+def checked(table: Table) -> Table:
+    """Refuse a table whose rows share a name, or name footnotes or budgets that do not exist.
+
+    Raises:
+        ConfigError: The first thing that is wrong.
+    """
+    seen: set[tuple[str, str]] = set()
+    for row in table.rows:
+        for budget in row.budgets or tuple(table.budgets) or ("",):
+            if (row.name, budget) in seen:
+                raise ConfigError(
+                    f"The table '{table.name}' has two rows called '{row.name}'; rename one."
+                )
+            seen.add((row.name, budget))
+        _check_row(table, row)
+    return table
+
+
+def _check_row(table: BenchmarkTable, row: BenchmarkRow) -> None:
+    for name in row.budgets:
+        table.budget(name)
+    notes = [*row.notes, *(note for number in row.published for note in number.notes)]
+    for note in notes:
+        if note not in table.notes:
+            raise ConfigError(
+                f"The row '{row.name}' of '{table.name}' names the footnote '{note}', which does "
+                f"not exist.{did_you_mean(note, table.notes)}"
+            )

@@ -1,0 +1,169 @@
+"""A real browser without a window, driven over its debugging pipe, without any package."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_FLAGS = (
+    "--headless",
+    "--no-sandbox",  # in a container there may be none
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+)
+_TROUBLE = ("error", "warning", "assert")
+
+
+class Browser:
+    """One tab of a headless Chromium."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        """Start the browser and open an empty tab."""
+        # It reads commands from its file descriptor 3 and answers on 4.
+        command_read, self._commands = os.pipe()
+        self._answers, answer_write = os.pipe()
+        redirect = f'exec 3<&{command_read} 4>&{answer_write}; exec "$0" "$@"'
+        self._process = subprocess.Popen(
+            ["bash", "-c", redirect, program, *_FLAGS, f"--user-data-dir={folder}", "about:blank"],
+            pass_fds=(command_read, answer_write),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(command_read)
+        os.close(answer_write)
+        self._number = count(1)
+        self._rest = b""
+        self._session: str | None = None
+        self.events: list[dict[str, Any]] = []
+        (tab,) = [one for one in self._targets() if one["type"] == "page"]
+        attached = self.ask("Target.attachToTarget", targetId=tab["targetId"], flatten=True)
+        self._session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.ask(f"{domain}.enable")
+
+    def _targets(self) -> list[dict[str, Any]]:
+        for _ in range(100):
+            found = self.ask("Target.getTargets")["targetInfos"]
+            if any(one["type"] == "page" for one in found):
+                return list(found)
+            time.sleep(0.1)
+        raise RuntimeError("the browser opens no tab")
+
+    def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Send a command, and return its result."""
+        number = next(self._number)
+        message = {"id": number, "method": method, "params": parameters}
+        if self._session is not None:
+            message["sessionId"] = self._session
+        os.write(self._commands, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._receive()
+            if answer.get("id") == number:
+                assert "error" not in answer, answer
+                return dict(answer["result"])
+            self.events.append(answer)
+
+    def _receive(self) -> dict[str, Any]:
+        while b"\0" not in self._rest:
+            data = os.read(self._answers, 1 << 20)
+            if not data:
+                raise RuntimeError("the browser has gone")
+            self._rest += data
+        message, _, self._rest = self._rest.partition(b"\0")
+        return dict(json.loads(message))
+
+    def open(self, path: Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
+        """Show a file, in a window of this size, and wait until it is loaded."""
+        self.ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
+        )  # fmt: skip
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.ask("Emulation.setEmulatedMedia", features=[scheme])
+        self.events.clear()
+        self.ask("Page.navigate", url=path.resolve().as_uri())
+        while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
+            self.events.append(self._receive())
+
+    def run(self, script: str) -> Any:
+        """Evaluate JavaScript in the page, and return its value."""
+        answer = self.ask(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def press(self, key: str, text: str = "") -> None:
+        """Press and release a key."""
+        for kind in ("keyDown", "keyUp"):
+            given = {"text": text} if text and kind == "keyDown" else {}
+            self.ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, **given)
+
+    def screenshot(self, path: Path) -> None:
+        """Save what the window shows as a PNG file."""
+        import base64
+
+        path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot")["data"]))
+
+    @property
+    def troubles(self) -> list[str]:
+        """What the console complained about since the page was opened."""
+        self.run("1")  # whatever was under way has been answered now
+        found = []
+        for event in self.events:
+            data = event.get("params", {})
+            if event.get("method") == "Runtime.exceptionThrown":
+                found.append(str(data["exceptionDetails"]))
+            elif event.get("method") == "Log.entryAdded" and data["entry"]["level"] in _TROUBLE:
+                found.append(str(data["entry"]["text"]))
+            elif event.get("method") == "Runtime.consoleAPICalled" and data["type"] in _TROUBLE:
+                found.append(str(data["args"]))
+        return found
+
+    @property
+    def requests(self) -> list[str]:
+        """Addresses that the page has asked for, but for its own and for what it holds itself."""
+        asked = [
+            event["params"]["request"]["url"]
+            for event in self.events
+            if event.get("method") == "Network.requestWillBeSent"
+        ]
+        return [url for url in asked[1:] if not url.startswith("data:")]
+
+    def close(self) -> None:
+        """End the browser."""
+        self._session = None
+        try:
+            self.ask("Browser.close")
+        except (OSError, RuntimeError):
+            self._process.kill()
+        self._process.wait(30)
+        os.close(self._commands)
+        os.close(self._answers)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Give a headless Chromium; the test is skipped where none is installed."""
+    program = next(filter(None, map(shutil.which, _NAMES)), None)
+    if program is None:
+        pytest.skip("no Chromium is installed; with one, pages are tested as readers see them")
+    found = Browser(program, tmp_path_factory.mktemp("browser"))
+    yield found
+    found.close()
