@@ -6,6 +6,8 @@ batch of 32 Materials Project crystals, cutoff 6 Å. In turns, in one process, o
 with the same weights:
 
 - *plain*: concatenate, dense layers, scatter, on full graphs;
+- *other*: the same network of another toolkit, where it is installed: matgl's MEGNet, and E(n)-GNN
+  with PyTorch Geometric's message passing;
 - *full*: the project's encoder on full graphs;
 - *reduced*: the same on symmetry-distinct atoms, as a run trains;
 - *bfloat16*: the same under autocast, with ``--bfloat16``;
@@ -32,6 +34,7 @@ from typing import Any
 import _measure
 import numpy as np
 import torch
+from _other_toolkits import of_another_toolkit
 from _plain_egnn import PlainEGNN
 from _plain_gala import PlainGALA
 from _plain_megnet import PlainMEGNet
@@ -52,7 +55,7 @@ PLAIN: dict[str, Callable[[Any], nn.Module]] = {
     "gala": PlainGALA,
 }
 """The plain implementations, each made with the weights of an encoder."""
-WAYS = ("plain", "full", "reduced", "bfloat16", "end to end")
+WAYS = ("plain", "other", "full", "reduced", "bfloat16", "end to end")
 RESET = Path("/proc/self/clear_refs")
 GEMM = 2048
 """Rows of the square matrices whose product is the peak."""
@@ -115,7 +118,9 @@ class Bench:
         self.can_reduce = spec.capabilities.asymmetric_unit
         self.plain = PLAIN[name](self.encoder) if name in PLAIN else None
         self.output = nn.Linear(self.encoder.crystal_width, 1)
-        networks = [network for network in (self.encoder, self.plain) if network is not None]
+        self.other = of_another_toolkit(name, self.encoder)
+        built = (self.encoder, self.plain, self.other)
+        networks = [network for network in built if network is not None]
         self.optimisers = {
             network: torch.optim.AdamW(
                 [*network.parameters(), *self.output.parameters()], lr=1e-5, fused=True
@@ -157,6 +162,9 @@ class Bench:
         if self.plain is not None:
             plain = self.plain
             found["plain"] = lambda: self._pass(plain, self.batches["full"])
+        if self.other is not None:
+            other = self.other
+            found["other"] = lambda: self._pass(other, self.batches["full"])
         return {way: found[way] for way in WAYS if way in found}
 
     def _pass(self, network: nn.Module, batches: Any, *, bfloat16: bool = False) -> None:
@@ -278,12 +286,12 @@ def report(results: Sequence[Result], options: argparse.Namespace) -> str:
             f"{one.operations / 1e6:,.0f}",
             f"{one.edges['full']:.0f}",
             f"{one.edges['reduced']:.0f}",
-            *(f"{one.memory[way]:.0f}" if way in one.memory else "–" for way in WAYS[:4]),
+            *(f"{one.memory[way]:.0f}" if way in one.memory else "–" for way in WAYS[:-1]),
         ]
         for one in results
     ]
     peak = statistics.median(value for one in results for value in one.peak)
-    facts = _measure.machine(("torch", "numpy", "e3nn"))
+    facts = _measure.machine(("torch", "numpy", "torch-geometric", "matgl"))
     facts["threads"] = str(options.threads)
     facts["peak"] = f"{peak / 1e9:.0f} GFLOP/s, a float32 product of {GEMM} x {GEMM} matrices"
     facts["work"] = (
@@ -305,6 +313,7 @@ def report(results: Sequence[Result], options: argparse.Namespace) -> str:
                         "reduced / full",
                         "end to end / reduced",
                         "end to end / plain",
+                        "end to end / other",
                         "bfloat16 / reduced",
                         "peak, plain",
                         "peak, full",
@@ -319,7 +328,7 @@ def report(results: Sequence[Result], options: argparse.Namespace) -> str:
                         "MFLOP per structure",
                         "edges, full",
                         "edges, reduced",
-                        *(f"MiB, {way}" for way in WAYS[:4]),
+                        *(f"MiB, {way}" for way in WAYS[:-1]),
                     ),
                     sizes,
                 ),
@@ -343,6 +352,7 @@ def _ratios(one: Result) -> list[str]:
         ratio("reduced", "full"),
         ratio("end to end", base),
         ratio("end to end", "plain"),
+        ratio("end to end", "other"),
         ratio("bfloat16", base),
         share("plain"),
         share("full"),

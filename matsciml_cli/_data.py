@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import import_module
@@ -16,33 +15,36 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from matsciml_cli._console import Row, write_heading, write_json, write_table
-from matsciml_core.data import grouping, splits
-from matsciml_core.data.fetch import FetchRequest, note_store, store_key
+from matsciml_cli._tasks import LABEL_SIZES
+from matsciml_core.data._files import write_json as write_file
+from matsciml_core.data.fetch import FetchRequest, fetched_stores, note_store, store_key
 from matsciml_core.data.fetch.progress import Progress as Event
 from matsciml_core.data.fetch.progress import Report, silent
 from matsciml_core.data.importing import ImportSettings, Naming, add_dataset, understand
 from matsciml_core.data.ingestion import Conversion, Manifest, read_manifest
-from matsciml_core.data.leaks import LeakReport, find_leaks
+from matsciml_core.data.labelled import label_sizes
+from matsciml_core.data.launcher import ALONE, Launch
+from matsciml_core.data.store import INDEX_FILE, CrystalStore
 from matsciml_core.data.store_dataset import StoreDataset
 from matsciml_core.errors import ConfigError, PluginLoadError, did_you_mean
 from matsciml_core.interfaces.dataset import Dataset
-from matsciml_core.registry.folders import data_folder, dataset_folder
-from matsciml_core.registry.imported import ImportedSpec
+from matsciml_core.registry.folders import dataset_folder
 from matsciml_core.registry.specs import DatasetSpec, TargetInfo
+from matsciml_core.training.config import parse_overrides
 
 SCHEMA = 1
 _CHUNK = 4096
-_GROUPS: Mapping[str, Callable[[Dataset], list[str]]] = {
-    "composition": grouping.compositions,
-    "prototype": grouping.prototypes,
-    "trajectory": lambda dataset: grouping.trajectories(dataset.ids),
-}
-"""``--by`` → the group of each crystal."""
-_BY = ("random", "composition", "crystal-system", "prototype", "trajectory", "time")
 
 
 def fetch_dataset(
-    spec: DatasetSpec, *, release: str | None, part: str | None, to: Path | None, limit: int | None
+    spec: DatasetSpec,
+    *,
+    release: str | None,
+    part: str | None,
+    to: Path | None,
+    limit: int | None,
+    overrides: Sequence[str] = (),
+    launch: Launch,
 ) -> None:
     """Fetch a dataset as its plugin knows how to, and note where its store lies."""
     if spec.fetch is None:
@@ -50,17 +52,28 @@ def fetch_dataset(
             f"The dataset '{spec.name}' has nothing to fetch; 'matsciml data info {spec.name}' "
             "shows what there is."
         )
+    options = _settings(spec, spec.load_fetch_config(), overrides)
     function = import_named(spec, spec.fetch)
     key = store_key(release, part)
     folder = (dataset_folder(spec.name) / key) if to is None else to.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with progress_bars() as report:
+        speed = _Speed(report)
         request = FetchRequest(
-            folder=folder, release=release, part=part, limit=limit, report=report
+            folder=folder,
+            release=release,
+            part=part,
+            limit=limit,
+            options=options,
+            report=speed,
+            launch=launch,
         )
         store = Path(function(request))
     note_store(spec.name, key, store)
+    if spec.inventory is None and not (store / LABEL_SIZES).exists():
+        write_file(store / LABEL_SIZES, label_sizes(open_dataset(spec)))
     _summarise(spec.name, read_manifest(store), store)
+    speed.show(launch)
 
 
 def import_dataset(
@@ -70,6 +83,7 @@ def import_dataset(
     labels: tuple[str, ...],
     per_atom: tuple[str, ...],
     form: str | None,
+    fractional: bool = False,
     id_column: str | None,
     trajectory: str | None,
     table: Path | None,
@@ -83,6 +97,7 @@ def import_dataset(
         labels=labels,
         per_atom=per_atom,
         form=form,
+        fractional=fractional,
         naming=Naming(column=id_column, trajectory=trajectory),
         table=table,
         workers=workers,
@@ -92,7 +107,14 @@ def import_dataset(
 
 
 def convert_dataset(
-    spec: DatasetSpec, path: Path, form: str, *, name: str, to: Path | None, replace: bool
+    spec: DatasetSpec,
+    path: Path,
+    form: str,
+    *,
+    name: str,
+    to: Path | None,
+    replace: bool,
+    launch: Launch,
 ) -> None:
     """Make a dataset of what another toolkit wrote, as the dataset's plugin understands it."""
     if not path.exists():
@@ -103,12 +125,14 @@ def convert_dataset(
             f"{did_you_mean(form, spec.readers)} It reads: {', '.join(spec.readers) or 'nothing'}."
         )
     reader = import_named(spec, spec.readers[form])
-    _add(name, reader(path), to=to, replace=replace)
+    _add(name, reader(path), to=to, replace=replace, launch=launch)
 
 
-def show_dataset(spec: DatasetSpec, *, verify: bool, as_json: bool) -> None:
+def show_dataset(
+    spec: DatasetSpec, *, overrides: Sequence[str] = (), verify: bool, as_json: bool
+) -> None:
     """Show what is known about a dataset's data."""
-    dataset = open_dataset(spec)
+    dataset = open_dataset(spec, overrides)
     if verify and isinstance(dataset, StoreDataset):
         dataset.store.verify()
     facts = _facts(spec, dataset) | {"verified": verify and isinstance(dataset, StoreDataset)}
@@ -127,48 +151,10 @@ def show_dataset(spec: DatasetSpec, *, verify: bool, as_json: bool) -> None:
         "cite": "; ".join(facts["references"]),
     }
     write_table([Row((key, value)) for key, value in lines.items() if value], indent=2)
-    write_heading("labels")
-    write_table([_label_row(label) for label in facts["labels"]], indent=2)
+    _show_labels(facts["labels"])
+    _show_fetched(facts["fetched"])
     if facts["manifest"] is not None:
         _show_rejected(Manifest(**facts["manifest"]))
-
-
-def split_dataset(
-    spec: DatasetSpec, *, by: str, seed: int, fractions: Sequence[float], output: Path | None
-) -> None:
-    """Make a split, and keep it as a file."""
-    dataset = open_dataset(spec)
-    split = _make_split(dataset, by, seed, fractions)
-    path = output or _split_path(spec, by, seed, fractions)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    split.save(path)
-    sizes = ", ".join(f"{len(ids):,} {part}" for part, ids in split.parts.items())
-    print(f"Split of {spec.name}, {split.algorithm}: {sizes}.")
-    print(f"Hash: {split.hash}")
-    shown = path.stem if isinstance(spec, ImportedSpec) and output is None else str(path)
-    print(f"File: {path}")
-    print(f"Use:  matsciml run --dataset {spec.name} --set split.name={shown}")
-
-
-def report_leaks(
-    specs: Sequence[DatasetSpec], *, split: str | None, confirm: bool, as_json: bool
-) -> None:
-    """Compare the structures of datasets and of their parts."""
-    datasets = {spec.name: open_dataset(spec) for spec in specs}
-    parts = {
-        name: [
-            (part, indices)
-            for part, indices in dataset.split(split).indices(dataset.ids).items()
-            if len(indices)
-        ]
-        for name, dataset in datasets.items()
-    }
-    with progress_bars() as report:
-        found = find_leaks(datasets, parts, confirm=confirm, report=report)
-    if as_json:
-        write_json(_leaks_as_data(found))
-    else:
-        _show_leaks(found, confirm)
 
 
 def import_named(spec: DatasetSpec, path: str) -> Any:
@@ -187,11 +173,32 @@ def import_named(spec: DatasetSpec, path: str) -> Any:
         ) from error
 
 
-def open_dataset(spec: DatasetSpec) -> Dataset:
-    """Open a dataset with its default settings."""
-    model = spec.load_config()
-    dataset: Dataset = spec.load()(None if model is None else model())
+def open_dataset(spec: DatasetSpec, overrides: Sequence[str] = ()) -> Dataset:
+    """Open a dataset.
+
+    Args:
+        spec: What its plugin declares.
+        overrides: Its settings as ``KEY=VALUE``; ``dataset.KEY=VALUE`` means the same.
+
+    Raises:
+        ConfigError: A setting is unknown or wrong.
+    """
+    dataset: Dataset = spec.load()(_settings(spec, spec.load_config(), overrides))
     return dataset
+
+
+def _settings(spec: DatasetSpec, model: Any, overrides: Sequence[str]) -> Any:
+    """Return settings given as ``KEY=VALUE``; None where there is nothing to set."""
+    values = parse_overrides(overrides)
+    section = values.pop("dataset", {})
+    values = {**section, **values} if isinstance(section, Mapping) else values
+    if model is not None:
+        return model.from_options(values, where=spec.name)
+    if values:
+        raise ConfigError(
+            f"The dataset '{spec.name}' has nothing to set here; leave '--set {overrides[0]}' away."
+        )
+    return None
 
 
 @contextmanager
@@ -234,6 +241,24 @@ def _remarks(console: Console) -> Iterator[None]:
         logger.setLevel(level)
 
 
+class _Speed:
+    """Passes progress on, and remembers how many structures were converted per second."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._rate: float | None = None
+
+    def __call__(self, event: Event) -> None:
+        if event.finished and event.unit == "crystals" and event.rate:
+            self._rate = event.rate
+        self._report(event)
+
+    def show(self, launch: Launch) -> None:
+        """Print what was measured; nothing where nothing was converted."""
+        if self._rate is not None:
+            print(f"Speed: {self._rate:,.0f} structures/s, {launch.title}.")
+
+
 def describe_progress(event: Event) -> str:
     """Return amount, rate and remaining time for people.
 
@@ -255,10 +280,18 @@ def describe_progress(event: Event) -> str:
     return f"{text}, {clock} left"
 
 
-def _add(name: str, conversion: Conversion, *, to: Path | None, replace: bool) -> None:
+def _add(
+    name: str, conversion: Conversion, *, to: Path | None, replace: bool, launch: Launch = ALONE
+) -> None:
     with progress_bars() as report:
-        manifest = add_dataset(name, conversion, to=to, replace_existing=replace, report=report)
-    _summarise(name, manifest, to or dataset_folder(name) / "store")
+        speed = _Speed(report)
+        manifest = add_dataset(
+            name, conversion, to=to, replace_existing=replace, report=speed, launch=launch
+        )
+    store = to or dataset_folder(name) / "store"
+    _summarise(name, manifest, store)
+    _show_labels(_scan(StoreDataset(store))[2])  # where a wrong column or unit meets the eye
+    speed.show(launch)
     print(f"Train: matsciml run --dataset {name}")
 
 
@@ -284,8 +317,31 @@ def _show_rejected(manifest: Manifest) -> None:
     write_table(rows, indent=2)
 
 
+def _show_fetched(stores: Sequence[Mapping[str, Any]]) -> None:
+    if not stores:
+        return
+    write_heading("fetched, on this machine")
+    rows = [
+        Row((one["key"], f"{one['crystals']:,} crystals", one["release"], one["store"]))
+        for one in stores
+    ]
+    write_table(rows, indent=2)
+
+
+def _fetched(spec: DatasetSpec) -> list[dict[str, Any]]:
+    """Return the stores that were fetched and are still there."""
+    found = []
+    for key, store in fetched_stores(spec.name).items():
+        if not (store / INDEX_FILE).is_file():
+            continue
+        opened = CrystalStore(store)
+        release = opened.provenance.release
+        found.append({"key": key, "release": release, "crystals": len(opened), "store": str(store)})
+    return found
+
+
 def _facts(spec: DatasetSpec, dataset: Dataset) -> dict[str, Any]:
-    atoms, volumes, ranges = _scan(dataset)
+    atoms, volumes, labels = _scan(dataset)
     provenance = dataset.provenance
     stored = isinstance(dataset, StoreDataset)
     manifest = read_manifest(dataset.store.folder) if isinstance(dataset, StoreDataset) else None
@@ -294,10 +350,7 @@ def _facts(spec: DatasetSpec, dataset: Dataset) -> dict[str, Any]:
         "crystals": len(dataset),
         "atoms": atoms,
         "volume_per_atom": volumes,
-        "labels": [
-            {"name": info.name, "unit": info.unit, "kind": info.kind, **ranges[info.name]}
-            for info in dataset.targets.values()
-        ],
+        "labels": labels,
         "source": provenance.source,
         "release": provenance.release,
         "licence": provenance.licence,
@@ -305,11 +358,12 @@ def _facts(spec: DatasetSpec, dataset: Dataset) -> dict[str, Any]:
         "content_hash": provenance.content_hash if stored else "",
         "splits": list(dataset.split_names),
         "manifest": None if manifest is None else asdict(manifest),
+        "fetched": _fetched(spec),
     }
 
 
-def _scan(dataset: Dataset) -> tuple[int, list[float], dict[str, dict[str, Any]]]:
-    """Return the number of atoms, the extremes of volume per atom, and those of each label."""
+def _scan(dataset: Dataset) -> tuple[int, list[float], list[dict[str, Any]]]:
+    """Return the number of atoms, the extremes of volume per atom, and what the labels are."""
     atoms, volumes = 0, [np.inf, -np.inf]
     ranges = {name: _Range(info) for name, info in dataset.targets.items()}
     for first in range(0, len(dataset), _CHUNK):
@@ -319,7 +373,11 @@ def _scan(dataset: Dataset) -> tuple[int, list[float], dict[str, dict[str, Any]]
         volumes = [min(volumes[0], float(volume.min())), max(volumes[1], float(volume.max()))]
         for name, gathered in ranges.items():
             gathered.add(batch.targets[name].numpy())
-    return atoms, volumes, {name: gathered.as_data() for name, gathered in ranges.items()}
+    labels = [
+        {"name": info.name, "unit": info.unit, "kind": info.kind, **ranges[info.name].as_data()}
+        for info in dataset.targets.values()
+    ]
+    return atoms, volumes, labels
 
 
 class _Range:
@@ -347,69 +405,13 @@ class _Range:
         return {"count": self._count, "min": self._low, "max": self._high, "mean": mean}
 
 
+def _show_labels(labels: Sequence[Mapping[str, Any]]) -> None:
+    write_heading("labels")
+    write_table([_label_row(label) for label in labels], indent=2)
+
+
 def _label_row(label: Mapping[str, Any]) -> Row:
     if not label["count"]:
         return Row((label["name"], label["unit"], "0 values", ""))
     span = f"{label['min'] + 0.0:.5g} to {label['max'] + 0.0:.5g}, mean {label['mean']:.5g}"
     return Row((label["name"], label["unit"], f"{label['count']:,} values", span))
-
-
-def _make_split(dataset: Dataset, by: str, seed: int, fractions: Sequence[float]) -> splits.Split:
-    ids = dataset.ids
-    if by == "random":
-        return splits.random_split(ids, fractions=fractions, seed=seed)
-    if by == "time":
-        return splits.blocked_split(ids, fractions=fractions)
-    if by == "crystal-system":
-        strata = grouping.crystal_systems(dataset)
-        return splits.stratified_split(
-            ids, strata, by="crystal system", fractions=fractions, seed=seed
-        )
-    if by in _GROUPS:
-        groups = _GROUPS[by](dataset)
-        return splits.grouped_split(ids, groups, by=by, fractions=fractions, seed=seed)
-    if Path(by).is_file():
-        return splits.listed_split(ids, splits.read_lists(by), source=Path(by).name)
-    raise ConfigError(
-        f"'--by {by}' is neither a way to split nor a file.{did_you_mean(by, _BY)} Ways: "
-        f"{', '.join(_BY)}."
-    )
-
-
-def _split_path(spec: DatasetSpec, by: str, seed: int, fractions: Sequence[float]) -> Path:
-    stem = re.sub(r"[^a-z0-9-]+", "-", Path(by).stem.lower())
-    name = stem if by == "time" or by not in _BY else f"{stem}-{seed}"
-    if tuple(fractions) != splits.FRACTIONS:
-        name += "-" + "-".join(f"{share:g}" for share in fractions)
-    if isinstance(spec, ImportedSpec):
-        return Path(spec.folder) / "splits" / f"{name}.json"
-    return data_folder() / "splits" / spec.name / f"{name}.json"
-
-
-def _leaks_as_data(found: LeakReport) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        "structures": len(found.groups),
-        "candidates": found.candidates,
-        "confirmed": found.confirmed,
-        "parts": list(found.parts),
-        "sizes": list(found.sizes),
-        "overlaps": found.overlaps.tolist(),
-        "examples": [list(pair) for pair in found.examples],
-    }
-
-
-def _show_leaks(found: LeakReport, confirm: bool) -> None:
-    how = "confirmed by StructureMatcher" if confirm else "by fingerprint alone"
-    write_heading(f"structures that also occur in …, {how}")
-    rows = [
-        Row((part, f"{size:,}", *(f"{count:,}" for count in counts)))
-        for part, size, counts in zip(
-            found.parts, found.sizes, found.overlaps.tolist(), strict=True
-        )
-    ]
-    write_table(rows, header=("", "structures", *found.parts))
-    print("On the diagonal: structures that occur more than once in that part.")
-    if found.examples:
-        write_heading("for example")
-        write_table([Row(pair) for pair in found.examples], indent=2)

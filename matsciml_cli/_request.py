@@ -19,6 +19,10 @@ from matsciml_core.training.config import (
     parse_overrides,
     read_config_file,
 )
+from matsciml_core.training.model_folder import adopt_encoder
+
+_FIXED = ("datasets", "encoder", "targets", "strategy", "init", "output")
+"""What a run that is resumed keeps."""
 
 
 def read(flags: Mapping[str, Any], file: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
@@ -46,7 +50,7 @@ def read(flags: Mapping[str, Any], file: Path | None, overrides: Sequence[str]) 
     if dataset is not None:
         data["dataset"] = dataset
         data = normalise(data)
-    return merge(data, named)
+    return adopt_encoder(merge(data, named))
 
 
 def read_changes(
@@ -67,7 +71,7 @@ def read_changes(
     """
     changes = parse_overrides(overrides)
     training = changes.pop("training", {})
-    fixed = [key for key in ("datasets", "encoder", "targets", "strategy", "output") if flags[key]]
+    fixed = [key for key in _FIXED if flags.get(key)]
     if file is not None or changes or fixed or not isinstance(training, Mapping):
         raise ConfigError(
             "'--resume' continues a run as it was configured; only training settings such as "

@@ -16,6 +16,9 @@ from matsciml_core import RunResult
 from matsciml_core.registry.manager import Registry
 from matsciml_core.training import assemble, run, run_folder
 
+_MOST_COLUMNS = 8
+"""Metrics that fit side by side; more get a row each."""
+
 
 def start(raw: Mapping[str, Any], registry: Registry) -> None:
     """Run, and print the result.
@@ -85,19 +88,29 @@ def interruption(folder: Path) -> str:
 def show(console: Console, result: RunResult, folder: Path) -> None:
     """Print test metrics beside the trivial predictors, and where the report lies."""
     for key, metrics in result.metrics.items():
-        table = Table(title=f"{key}, test part ({metrics['count']} values)", title_justify="left")
-        table.add_column("predictor")
-        names = [name for name in metrics if name not in ("unit", "count")]
-        for name in names:
-            unit = _unit(name, metrics["unit"])
-            table.add_column(f"{name} ({unit})" if unit else name, justify="right")
-        rows = {"model": metrics, **result.baselines[key]}
-        for predictor, values in rows.items():
-            cells = [f"{values[name]:.4g}" if name in values else "" for name in names]
-            table.add_row(predictor, *cells, style="bold" if predictor == "model" else None)
-        console.print(table)
+        title = f"{key}, test part ({metrics['count']} values)"
+        console.print(_table(title, {"model": metrics, **result.baselines[key]}))
     console.print(f"Run folder: {folder}", soft_wrap=True)
     console.print(f"Report:     {folder / 'report.html'}", soft_wrap=True)
+
+
+def _table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return metrics by predictor: a row for each predictor, or for each of many metrics."""
+    metrics = rows["model"]
+    names = [name for name in metrics if name not in ("unit", "count")]
+    units = {name: _unit(name, metrics["unit"]) for name in names}
+    lines = [["predictor", *(f"{name} ({units[name]})" if units[name] else name for name in names)]]
+    for predictor, values in rows.items():
+        lines.append([predictor, *(f"{values[n]:.4g}" if n in values else "" for n in names)])
+    if many := len(names) > _MOST_COLUMNS:
+        lines = [list(column) for column in zip(*lines, strict=True)]
+        lines[0][0] = "metric"
+    table = Table(title=title, title_justify="left")
+    for number, heading in enumerate(lines[0]):
+        table.add_column(heading, justify="right" if number else "left")
+    for number, cells in enumerate(lines[1:]):
+        table.add_row(*cells, style=None if many or number else "bold")
+    return table
 
 
 def _unit(metric: str, unit: str) -> str:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "benchmarking.table": ("BenchmarkRow", "PublishedNumber"),
     "registry.hooks": ("hookimpl",),
     "registry.manager": ("Registry", "build_registry"),
     "registry.specs": (
+        "BenchmarkSpec",
         "BenchmarkTask",
         "CallbackSpec",
         "CommandSpec",
@@ -28,6 +30,7 @@ _HOME = {
         "TargetInfo",
         "TaskHeadSpec",
     ),
+    "inference.model": ("Prediction", "TrainedModel", "load"),
     "interfaces.config": ("Config",),
     "interfaces.crystal": ("Crystal", "CrystalBatch"),
     "interfaces.dataset": ("Dataset", "Provenance"),
@@ -41,6 +44,8 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "AsymmetricUnit",
+    "BenchmarkRow",
+    "BenchmarkSpec",
     "BenchmarkTask",
     "CallbackSpec",
     "CommandSpec",
@@ -58,7 +63,9 @@ __all__ = [
     "Neighbourhood",
     "Orbits",
     "Parameters",
+    "Prediction",
     "Provenance",
+    "PublishedNumber",
     "Reference",
     "Registry",
     "RunInfo",
@@ -69,16 +76,19 @@ __all__ = [
     "Task",
     "TaskHead",
     "TaskHeadSpec",
+    "TrainedModel",
     "Values",
     "__version__",
     "build_registry",
     "hookimpl",
     "label_mask",
     "labels_of",
+    "load",
     "with_gradients",
 ]
 
 if TYPE_CHECKING:
+    from matsciml_core.benchmarking.table import BenchmarkRow, PublishedNumber
     from matsciml_core.interfaces.config import Config
     from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
     from matsciml_core.interfaces.dataset import Dataset, Provenance
@@ -96,6 +106,7 @@ if TYPE_CHECKING:
     from matsciml_core.registry.hooks import hookimpl
     from matsciml_core.registry.manager import Registry, build_registry
     from matsciml_core.registry.specs import (
+        BenchmarkSpec,
         BenchmarkTask,
         CallbackSpec,
         CommandSpec,

@@ -11,13 +11,20 @@ from markdown_tables import code, inline, markdown_table
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from matsciml_core.training.config import ComponentConfig, RunConfig, SplitConfig, TrainingConfig
+from matsciml_core.training.config import (
+    ComponentConfig,
+    InitConfig,
+    RunConfig,
+    SplitConfig,
+    TrainingConfig,
+)
 
 _CORE: dict[str, type[BaseModel]] = {
     "The whole run": RunConfig,
     "A component: `datasets`, `encoder`, `strategy`": ComponentConfig,
     "`training`": TrainingConfig,
     "`split`": SplitConfig,
+    "`init`": InitConfig,
 }
 _BOUNDS = {"gt": "> {}", "ge": "≥ {}", "lt": "< {}", "le": "≤ {}", "min_length": "(at least {})"}
 _WORDS = {int: "integer", float: "number", str: "text", bool: "true or false", type(None): "null"}

@@ -23,6 +23,7 @@ _RECORDS = {
         "StrategySpec",
         "CommandSpec",
         "CallbackSpec",
+        "BenchmarkSpec",
     ),
     "Records within records": ("TargetInfo", "Reference"),
     "What lifecycle hooks receive": ("RunInfo", "RunResult"),

@@ -85,7 +85,7 @@ def _component(spec: Spec) -> str:
 
 def _specific(spec: Spec) -> list[str]:
     if isinstance(spec, DatasetSpec):
-        return [_origin(spec), "**Labels**", _labels(spec)]
+        return [_origin(spec), "**Labels**", labels_table(spec)]
     if isinstance(spec, EncoderSpec):
         return ["**Promises**", _promises(spec), _training(spec)]
     if isinstance(spec, TaskHeadSpec):
@@ -101,7 +101,8 @@ def _origin(spec: DatasetSpec) -> str:
     return f"{size}Source: {spec.source or 'not stated'}. Licence: {spec.licence or 'not stated'}."
 
 
-def _labels(spec: DatasetSpec) -> str:
+def labels_table(spec: DatasetSpec) -> str:
+    """Return the labels of a dataset with their units."""
     rows = [
         (f"`{info.name}`", info.kind, info.unit, inline(info.description)) for info in spec.targets
     ]
@@ -137,10 +138,11 @@ def _settings(spec: Spec) -> list[str]:
 def _references(references: tuple[Reference, ...]) -> list[str]:
     if not references:
         return []
-    return ["**To cite**", "\n".join(f"- {_citation(one)}" for one in references)]
+    return ["**To cite**", "\n".join(f"- {citation(one)}" for one in references)]
 
 
-def _citation(one: Reference) -> str:
+def citation(one: Reference) -> str:
+    """Return a publication as people cite it, in Markdown."""
     authors = one.authors.replace(" and ", "; ")
     link = f" [doi:{one.doi}](https://doi.org/{one.doi})" if one.doi else ""
     return f"{authors}: {one.title}. {one.venue} ({one.year}).{link}"

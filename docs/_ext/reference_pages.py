@@ -12,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmark_reference import benchmark_markdown
 from command_line_reference import command_line_markdown
 from config_reference import configs_markdown, run_config_schema
+from dataset_reference import datasets_markdown
 from hook_reference import hooks_markdown
 from plugin_reference import plugins_markdown
 from unit_reference import units_markdown
@@ -24,7 +26,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "hooks.md": hooks_markdown,
     "configs.md": configs_markdown,
     "cli.md": command_line_markdown,
+    "benchmark.md": benchmark_markdown,
     "plugins.md": plugins_markdown,
+    "datasets.md": datasets_markdown,
     "conformance.md": reference_markdown,
     "units.md": units_markdown,
 }

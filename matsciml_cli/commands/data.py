@@ -39,6 +39,22 @@ _To = Annotated[
     Path | None,
     typer.Option("--to", help="Folder for the data; default: within MATSCIML_DATA."),
 ]
+_Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Processes that convert, where the source comes in pieces; default: 1."
+    ),
+]
+_Launcher = Annotated[
+    str,
+    typer.Option(help="processes, of this machine, or ray, of a Ray cluster (default: all of it)."),
+]
+_Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", "-s", help="A setting of the dataset as KEY=VALUE, for example max_atoms=20."
+    ),
+]
 
 
 @data.command("list", cls=LightCommand)
@@ -95,12 +111,27 @@ def fetch(
     limit: Annotated[
         int | None, typer.Option(min=1, help="About this many records only, for a trial.")
     ] = None,
+    workers: _Workers = None,
+    launcher: _Launcher = "processes",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", help="A setting of the source as KEY=VALUE."),
+    ] = None,
 ) -> None:
     """Fetch a dataset from its source, and make a store of it; continues where it stopped."""
     from matsciml_cli._data import fetch_dataset  # noqa: PLC0415 - heavy
+    from matsciml_core.data.launcher import Launch  # noqa: PLC0415 - heavy
 
     spec = registry_of(context).get("dataset", name)
-    fetch_dataset(spec, release=release, part=split, to=to, limit=limit)
+    fetch_dataset(
+        spec,
+        release=release,
+        part=split,
+        to=to,
+        limit=limit,
+        overrides=overrides or (),
+        launch=Launch(launcher=launcher, workers=workers),
+    )
 
 
 @data.command("import", cls=LightCommand)
@@ -120,6 +151,12 @@ def import_files(
     form: Annotated[
         str | None, typer.Option("--format", help="Format; default: by the file's name.")
     ] = None,
+    fractional: Annotated[
+        bool,
+        typer.Option(
+            "--fractional", help="Positions are fractions of the lattice vectors, not Cartesian."
+        ),
+    ] = False,
     id_column: Annotated[str | None, typer.Option("--id", help="Value that is the id.")] = None,
     trajectory: Annotated[
         str | None, typer.Option(help="Value that says which trajectory a frame belongs to.")
@@ -150,6 +187,7 @@ def import_files(
         labels=tuple(label or ()),
         per_atom=tuple(per_atom or ()),
         form=form,
+        fractional=fractional,
         id_column=id_column,
         trajectory=trajectory,
         table=table,
@@ -175,6 +213,8 @@ def convert(
         str | None, typer.Option(help="What it shall be called; default: DATASET-FORMAT.")
     ] = None,
     to: _To = None,
+    workers: _Workers = None,
+    launcher: _Launcher = "processes",
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace an imported dataset of that name.")
     ] = False,
@@ -184,14 +224,17 @@ def convert(
     chosen = name or f"{dataset}-{form}"
     _refuse_plugin_name(context, chosen)
     from matsciml_cli._data import convert_dataset  # noqa: PLC0415 - heavy
+    from matsciml_core.data.launcher import Launch  # noqa: PLC0415 - heavy
 
-    convert_dataset(spec, path, form, name=chosen, to=to, replace=replace)
+    launch = Launch(launcher=launcher, workers=workers)
+    convert_dataset(spec, path, form, name=chosen, to=to, replace=replace, launch=launch)
 
 
 @data.command("info", cls=LightCommand)
 def info(
     context: typer.Context,
     name: _Name,
+    overrides: _Set = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Read every record and compare its hash.")
     ] = False,
@@ -200,12 +243,13 @@ def info(
     """Show a dataset: size, labels with their ranges, source, licence, splits, what was rejected.
 
     The JSON has the keys `schema` (1), `name`, `crystals`, `atoms`, `volume_per_atom`, `labels`,
-    `source`, `release`, `licence`, `references`, `content_hash`, `splits`, `manifest` and
-    `verified`.
+    `source`, `release`, `licence`, `references`, `content_hash`, `splits`, `manifest`, `fetched`
+    (what was fetched, each with `key`, `release`, `crystals` and `store`) and `verified`.
     """
     from matsciml_cli._data import show_dataset  # noqa: PLC0415 - heavy
 
-    show_dataset(registry_of(context).get("dataset", name), verify=verify, as_json=as_json)
+    spec = registry_of(context).get("dataset", name)
+    show_dataset(spec, overrides=overrides or (), verify=verify, as_json=as_json)
 
 
 @data.command("split", cls=LightCommand)
@@ -215,23 +259,34 @@ def split(
     by: Annotated[
         str,
         typer.Option(
-            help="random, composition, crystal-system, prototype, trajectory, time, or a file "
-            "with lists of ids."
+            help="random, composition, crystal-system, prototype, trajectory or time.",
         ),
     ] = "random",
-    seed: Annotated[int, typer.Option(help="Seed of the shuffle.")] = 0,
+    lists: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            help="File with lists of ids: YAML or JSON by part, or one list per file, such as "
+            "train.txt; repeat, or name a folder.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the shuffle.")] = 0,
     fractions: Annotated[
         str, typer.Option(help="Shares of training, validation and test.")
     ] = "0.8,0.1,0.1",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File; default: with the dataset.")
     ] = None,
+    overrides: _Set = None,
 ) -> None:
     """Split a dataset, and keep the split as a file with its hash."""
-    from matsciml_cli._data import split_dataset  # noqa: PLC0415 - heavy
+    from matsciml_cli._splits import SplitRequest, split_dataset  # noqa: PLC0415 - heavy
 
     spec = registry_of(context).get("dataset", name)
-    split_dataset(spec, by=by, seed=seed, fractions=_fractions(fractions), output=output)
+    request = SplitRequest(
+        by=by, lists=tuple(lists or ()), seed=seed, fractions=_fractions(fractions)
+    )
+    split_dataset(spec, request, output=output, overrides=overrides or ())
 
 
 @data.command("leaks", cls=LightCommand)
@@ -240,24 +295,39 @@ def leaks(
     names: Annotated[
         list[str], typer.Argument(metavar="NAME...", help="One dataset, or several to compare.")
     ],
-    split: Annotated[str | None, typer.Option(help="Split whose parts are compared.")] = None,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(help="Split whose parts are compared, NAME or DATASET=NAME; repeat."),
+    ] = None,
     confirm: Annotated[
         bool,
         typer.Option("--confirm/--no-confirm", help="Confirm by pymatgen's StructureMatcher."),
     ] = True,
+    any_space_group: Annotated[
+        bool,
+        typer.Option(
+            "--any-space-group", help="Compare structures of different space groups, too."
+        ),
+    ] = False,
     as_json: _Json = False,
 ) -> None:
     """Count structures that occur twice: within a dataset, between its parts, across datasets.
 
-    The JSON has the keys `schema` (1), `structures`, `candidates`, `confirmed`, `parts` (names of
-    the rows and columns), `sizes`, `overlaps` (structures of the row's part that also occur in
-    the column's) and `examples`.
+    The JSON has the keys `schema` (1), `structures`, `candidates` (pairs that looked alike),
+    `told_apart` (by their space groups), `confirmed`, `parts` (names of the rows and columns),
+    `sizes`, `overlaps` (structures of the row's part that also occur in the column's) and
+    `examples`.
     """
-    from matsciml_cli._data import report_leaks  # noqa: PLC0415 - heavy
+    from matsciml_cli._splits import report_leaks  # noqa: PLC0415 - heavy
 
     registry = registry_of(context)
-    specs = [registry.get("dataset", name) for name in names]
-    report_leaks(specs, split=split, confirm=confirm, as_json=as_json)
+    report_leaks(
+        [registry.get("dataset", name) for name in names],
+        chosen=split or (),
+        confirm=confirm,
+        space_groups=not any_space_group,
+        as_json=as_json,
+    )
 
 
 def _refuse_plugin_name(context: typer.Context, name: str) -> None:

@@ -95,7 +95,7 @@ def read_description(path: Path) -> dict[str, Any]:
 
 def _is_complete(description: Mapping[str, Any]) -> bool:
     encoder, heads = description.get("encoder"), description.get("heads")
-    if not isinstance(heads, list):
+    if not isinstance(heads, list) or not isinstance(description.get("elements", []), list):
         return False
     entries = [(encoder, {"name": str, "config": dict}), *((head, _HEAD) for head in heads)]
     return all(

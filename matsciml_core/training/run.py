@@ -136,6 +136,7 @@ def _restore(run: Run) -> int:
     """Load the best weights of a run that was trained to its end; return their epoch, from 1."""
     module = TrainingModule(run.encoder, run.tasks, run.strategy, run.config.training, steps=1)
     file = run.folder / run_folder.CHECKPOINTS / run_folder.BEST_CHECKPOINT
+    read_checkpoint(file)
     checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     module.load_state_dict(checkpoint["state_dict"])
     return int(checkpoint["epoch"]) + 1

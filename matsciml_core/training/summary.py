@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from matsciml_core.interfaces.elements import symbol
@@ -98,7 +99,7 @@ def elements(run: Run) -> list[str]:
         indices = prepared.parts["train"].tolist()
         for first in range(0, len(indices), _CHUNK):
             batch = prepared.dataset.__getitems__(indices[first : first + _CHUNK])
-            found.update(batch.atomic_numbers.unique().tolist())
+            found.update(np.unique(batch.atomic_numbers.numpy()).tolist())
     return [symbol(number) for number in sorted(found)]
 
 

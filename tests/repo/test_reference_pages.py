@@ -86,6 +86,34 @@ def test_every_setting_of_a_plugin_is_in_the_reference_and_explained(plugin):
             assert f"\n| `{name}` | " in page
 
 
+def test_every_dataset_is_in_the_reference_with_what_to_know_about_it(plugin):
+    from dataset_reference import datasets_markdown
+    from markdown_tables import inline
+
+    page = datasets_markdown()
+    specs = [spec for spec, _ in build_registry(only=[plugin.name]).offers("dataset")]
+    for spec in specs:
+        section = page.partition(f"(dataset-{spec.name})=\n")[2].partition("\n(dataset-")[0]
+        assert spec.licence
+        assert spec.references
+        assert spec.extent or spec.size, f"{spec.name} does not say how much there is"
+        assert spec.known_problems, f"{spec.name} does not say what is wrong with it"
+        for text in (spec.source, spec.licence, spec.extent, *spec.splits.values()):
+            assert inline(text) in section
+        for info in spec.targets:
+            assert f"| `{info.name}` | {info.kind} | {info.unit} |" in section
+        for problem in spec.known_problems:
+            assert f"- {inline(problem)}" in section
+
+
+def test_declared_splits_are_those_that_the_dataset_offers():
+    """Of the sources, only the small set of ``mp`` is here; what is fetched may have more."""
+    spec = build_registry().get("dataset", "mp")
+    offered = spec.load()(None).split_names
+    assert next(iter(spec.splits)) == offered[0]
+    assert set(offered) <= set(spec.splits)
+
+
 def test_every_command_is_in_the_reference():
     from command_line_reference import command_line_markdown
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 
 import numpy as np
@@ -157,7 +158,7 @@ def test_what_was_rejected_is_shown(imported, tmp_path):
     [
         (["absent.json", "--label", "energy=eV"], "does not exist"),
         (["FILE", "--label", "enrgy=eV"], "Did you mean 'energy'"),
-        (["FILE", "--label", "energy=furlong"], "which is not one of"),
+        (["FILE", "--label", "energy=furlong"], "has a unit that is not known; use one of eV"),
         (["FILE"], "Declare at least one label"),
         (["FILE", "--label", "energy=eV", "--name", "A B"], "not a valid dataset name"),
     ],
@@ -219,11 +220,39 @@ def test_every_way_to_split_works(mine, data, by):
     assert (data / "datasets" / "mine" / "splits" / f"{name}.json").exists()
 
 
-def test_lists_of_ids_are_imported(mine, tmp_path):
+@pytest.mark.parametrize("option", ["--by", "--from"])
+def test_lists_of_ids_are_imported(mine, data, tmp_path, option):
     lists = tmp_path / "Their list.yml"
-    lists.write_text("train: [m-1, m-2]\nval: [m-3]\ntest: [m-4]\n")
-    done = mine("data", "split", "mine", "--by", str(lists))
+    lists.write_text("train: [m-1, m-2, x-1]\nval: [m-3]\ntest: [m-4]\n")
+    done = mine("data", "split", "mine", option, str(lists))
+    assert "listed in Their list.yml: 2 train, 1 validation, 1 test, 26 unused" in done.out
+    assert "Missing: 1 of the 3 ids of 'train' are not in the dataset, for example x-1" in done.out
+    assert "--set split.name=their-list" in done.out
+    kept = json.loads((data / "datasets" / "mine" / "splits" / "their-list.json").read_text())
+    assert kept["missing"] == {"train": ["x-1"]}
+
+
+def test_a_list_for_each_part_is_imported(mine, tmp_path):
+    files = []
+    for part, ids in {"train": "m-1\nm-2\n", "val": "m-3\n", "test": "m-4\n"}.items():
+        files.append(tmp_path / f"{part}.txt")
+        files[-1].write_text(ids)
+    arguments = [argument for file in files for argument in ("--from", str(file))]
+    done = mine("data", "split", "mine", *arguments)
     assert "2 train, 1 validation, 1 test, 26 unused" in done.out
+    assert "--set split.name=train-val-test" in done.out
+
+
+def test_a_split_for_other_data_is_refused(mine, data, tmp_path, file):
+    mine("data", "split", "mine", "--seed", "3")
+    file.write_text(json.dumps(ENTRIES[:20]))
+    mine("data", "import", str(file), "--name", "less", "--label", "energy=eV")
+    splits = data / "datasets"
+    (splits / "less" / "splits").mkdir()
+    (splits / "mine" / "splits" / "random-3.json").rename(splits / "less" / "splits" / "x.json")
+    done = mine("data", "leaks", "less", "--split", "x")
+    assert done.code == 2
+    assert "was made for other data: 10 of its ids are missing" in done.error
 
 
 @pytest.mark.parametrize(
@@ -238,15 +267,39 @@ def test_wrong_splits_are_explained(mine, arguments, message):
     assert message in mine("data", "split", "mine", *arguments).error
 
 
-def test_leaks_are_counted(imported, tmp_path):
+@pytest.fixture
+def two(imported, tmp_path):
+    """Two datasets that share a structure."""
     for name, chosen in (("one", ENTRIES[:10]), ("two", ENTRIES[9:12])):
         path = tmp_path / f"{name}.json"
         path.write_text(json.dumps(chosen))
         imported("data", "import", str(path), "--name", name, "--label", "energy=eV")
-    found = imported("data", "leaks", "one", "two", "--json", "--no-confirm").data
+    return imported
+
+
+def test_leaks_are_counted(two):
+    found = two("data", "leaks", "one", "two", "--json", "--no-confirm").data
     assert sum(found["sizes"]) == 13
     assert any("two" in one + other for one, other in found["examples"])
-    assert "On the diagonal" in imported("data", "leaks", "one", "--no-confirm").out
+    assert found["candidates"] >= found["told_apart"] + found["confirmed"]
+    assert "On the diagonal" in two("data", "leaks", "one", "--no-confirm").out
+
+
+def test_it_is_said_which_test_structures_were_trained_on(two, tmp_path):
+    (tmp_path / "lists").mkdir()
+    for name, lists in (
+        ("one", {"train": [f"m-{k}" for k in range(9)], "test": ["m-9"]}),
+        ("two", {"train": ["m-9", "m-10"], "test": ["m-11"]}),
+    ):
+        file = tmp_path / "lists" / f"{name}.json"
+        file.write_text(json.dumps(lists))
+        two("data", "split", name, "--from", str(file), "--output", str(file))
+    chosen = [f"{name}={tmp_path / 'lists' / name}.json" for name in ("one", "two")]
+    arguments = [argument for split in chosen for argument in ("--split", split)]
+    out = two("data", "leaks", "one", "two", *arguments).out
+    assert "one/test  1 of 1 (100.0%)  also in two/train" in out
+    assert "m-9" in out
+    assert "names none of the datasets" in two("data", "leaks", "one", "--split", "on=x").error
 
 
 def test_fetching_goes_to_the_mirror_once(plugin, data, monkeypatch):
@@ -257,9 +310,14 @@ def test_fetching_goes_to_the_mirror_once(plugin, data, monkeypatch):
         done = plugin("data", "fetch", "remote")
         assert done.code == 0, done.err
         assert "remote: 30 crystals of 30 records" in done.out
+        assert re.search(r"^Speed: [\d,]+ structures/s, 1 process\.$", done.out, re.MULTILINE)
         assert len(server.requests) == 3
-        assert plugin("data", "fetch", "remote").code == 0
+        again = plugin("data", "fetch", "remote")
+        assert again.code == 0
+        assert "Speed" not in again.out
         assert len(server.requests) == 3
+    store = data / "datasets" / "remote" / "default" / "store"
+    assert json.loads((store / "label-sizes.json").read_text()) == {"energy": [24, 3, 3]}
     facts = plugin("data", "info", "remote", "--verify", "--json").data
     assert (facts["crystals"], facts["licence"]) == (30, "CC-BY-4.0")
     assert plugin("data", "list", "--json").data["datasets"][1]["fetchable"] is True
@@ -282,6 +340,7 @@ def test_a_foreign_file_is_converted_by_the_datasets_plugin(plugin, data, file):
     done = plugin("data", "convert", str(file), "--from", "toolkit", "--dataset", "remote")
     assert done.code == 0, done.err
     assert "remote-toolkit: 30 crystals" in done.out
+    assert "structures/s, 1 process." in done.out
     assert (data / "datasets" / "remote-toolkit" / "dataset.json").exists()
 
 
@@ -297,6 +356,14 @@ def test_a_foreign_file_is_converted_by_the_datasets_plugin(plugin, data, file):
 def test_conversions_that_cannot_be_are_explained(plugin, file, arguments, message):
     given = [str(file) if one == "FILE" else one for one in arguments]
     assert message in plugin("data", "convert", *given).error
+
+
+@pytest.mark.parametrize("verb", [("fetch", "remote"), ("convert", "FILE", "--dataset", "remote")])
+def test_an_unknown_launcher_is_refused(plugin, file, verb):
+    given = [str(file) if one == "FILE" else one for one in verb]
+    form = ["--from", "toolkit"] if "FILE" in verb else []
+    done = plugin("data", *given, *form, "--launcher", "slurm")
+    assert "no launcher 'slurm'; launchers: processes, ray" in done.error
 
 
 def test_the_name_of_a_plugins_dataset_is_refused(plugin, file):

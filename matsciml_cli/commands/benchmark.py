@@ -1,0 +1,62 @@
+"""``matsciml benchmark``: fill a table with runs, and set it beside the published numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matsciml_cli._state import registry_of
+
+
+def benchmark(
+    context: typer.Context,
+    table: Annotated[
+        str, typer.Argument(help="table1 to table5, a plugin's table, or the YAML file of one.")
+    ],
+    budget: Annotated[str, typer.Option(help="What it may cost: mini, devset or full.")] = "mini",
+    launcher: Annotated[str, typer.Option(help="Where to run: local, ray or slurm.")] = "local",
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Runs of each cell; default: as the budget says.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Most runs at a time; default: as many as fit.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="Run only cells of this name, part or pattern; repeatable."),
+    ] = None,
+    rows: Annotated[
+        list[Path] | None, typer.Option("--rows", help="YAML file with rows of your own.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Parent of the table's folder.")
+    ] = Path("runs"),
+    list_only: Annotated[
+        bool, typer.Option("--list", help="Show the cells and what they wait for; run nothing.")
+    ] = False,
+) -> None:
+    """Fill a table with runs, and set it beside the published numbers.
+
+    Cells that are finished are not run again, so that the same command goes on after an
+    interruption; failed ones are tried again. What is missing for a cell is said in its line.
+    Writes table.html, table.md, table.csv and table.json into OUTPUT/TABLE-BUDGET.
+    """
+    from matsciml_cli import _benchmark  # noqa: PLC0415 - imports pydantic
+
+    request = _benchmark.Request(
+        table=table,
+        budget=budget,
+        launcher=launcher,
+        seeds=seeds,
+        jobs=jobs,
+        only=tuple(only or ()),
+        rows=tuple(rows or ()),
+        output=output,
+    )
+    registry = registry_of(context)
+    if list_only:
+        _benchmark.show_cells(request, registry)
+    else:
+        _benchmark.fill(request, registry)

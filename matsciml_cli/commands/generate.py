@@ -1,0 +1,144 @@
+"""``matsciml generate``: draw crystals from a trained model."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from matsciml_cli._console import Row, write_heading, write_table
+from matsciml_cli._errors import INTERRUPTED
+from matsciml_cli._state import registry_of
+from matsciml_cli._threads import leave_room
+from matsciml_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from matsciml_core.generation.drawing import Drawn, DrawSettings
+    from matsciml_core.interfaces.generation import SamplingConfig
+    from matsciml_core.registry.manager import Registry
+
+
+def generate(
+    context: typer.Context,
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a run that learnt to make crystals.")
+    ],
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="Crystals to draw.")] = 100,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Extended XYZ file.")] = Path(
+        "generated.extxyz"
+    ),
+    batch_size: Annotated[int, typer.Option(min=1, help="Crystals drawn together.")] = 64,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")] = 0,
+    levels: Annotated[
+        int | None, typer.Option(min=1, help="Noise levels; default: as many as were trained.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Langevin steps at each noise level.")] = 100,
+    step_size: Annotated[
+        float, typer.Option(help="Size of a step at the smallest noise level, Å².")
+    ] = 1e-4,
+    guide: Annotated[
+        list[str] | None,
+        typer.Option(help="Wanted property as NAME=VALUE in its unit; repeat for several."),
+    ] = None,
+    guide_steps: Annotated[
+        int, typer.Option(min=1, help="Steps in the latent space towards it.")
+    ] = 5000,
+    guide_rate: Annotated[float, typer.Option(help="Size of such a step.")] = 1e-3,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Throw away an unfinished drawing.")
+    ] = False,
+) -> None:
+    """Draw crystals from a trained model, and write them as extended XYZ.
+
+    For example: matsciml generate runs/latest --number 100 --guide
+    formation_energy_per_atom=-2. Stopped by Ctrl-C or killed, it goes on where it was when it
+    is called again.
+    """
+    leave_room(os.environ)
+    wanted = _wanted(guide or [])
+    from matsciml_core.generation.drawing import DrawSettings  # noqa: PLC0415 - imports torch
+    from matsciml_core.interfaces.generation import GuidanceConfig  # noqa: PLC0415
+
+    settings = DrawSettings(
+        number=number,
+        batch_size=batch_size,
+        seed=seed,
+        sampling=sampling_of(levels, steps, step_size),
+        guidance=GuidanceConfig.from_options(
+            {"steps": guide_steps, "learning_rate": guide_rate}, where="guide"
+        ),
+        targets=wanted,
+    )
+    try:
+        drawn = _draw(registry_of(context), run, settings, output, device, restart=restart)
+    except KeyboardInterrupt as stop:
+        print(
+            f"\nInterrupted. What is drawn is kept; go on with:\n  {shlex.join(_again())}",
+            file=sys.stderr,
+        )
+        raise typer.Exit(INTERRUPTED) from stop
+    _show(drawn, number)
+
+
+def sampling_of(levels: int | None, steps: int, step_size: float) -> SamplingConfig:
+    """Return the settings of the sampler.
+
+    Raises:
+        ConfigError: One of them makes no sense.
+    """
+    from matsciml_core.interfaces.generation import SamplingConfig  # noqa: PLC0415 - imports torch
+
+    return SamplingConfig.from_options(
+        {"levels": levels, "steps_per_level": steps, "step_size": step_size}, where="sampling"
+    )
+
+
+def _draw(
+    registry: Registry,
+    run: Path,
+    settings: DrawSettings,
+    output: Path,
+    device: str,
+    *,
+    restart: bool,
+) -> Drawn:
+    from matsciml_cli._data import progress_bars  # noqa: PLC0415 - heavy
+    from matsciml_core.generation.drawing import draw_crystals  # noqa: PLC0415 - imports torch
+    from matsciml_core.inference.model import load  # noqa: PLC0415 - imports torch
+
+    model = load(run, device=device, registry=registry)
+    with progress_bars() as report:
+        return draw_crystals(model, settings, output, restart=restart, report=report)
+
+
+def _wanted(pairs: list[str]) -> dict[str, float]:
+    found = {}
+    for pair in pairs:
+        name, separator, text = pair.partition("=")
+        try:
+            found[name.strip()] = float(text)
+        except ValueError:
+            separator = ""
+        if not separator:
+            raise ConfigError(
+                f"'--guide {pair}' is not NAME=VALUE, for example "
+                "--guide formation_energy_per_atom=-2."
+            )
+    return found
+
+
+def _again() -> list[str]:
+    return ["matsciml", *(one for one in sys.argv[1:] if one != "--restart")]
+
+
+def _show(drawn: Drawn, number: int) -> None:
+    write_heading(f"{drawn.written:,} of {number:,} crystals: {drawn.path}")
+    if drawn.rejected:
+        rows = [Row((f"{count:,}", f"given up: {why}")) for why, count in drawn.rejected.items()]
+        write_table(rows, indent=2)
+    print(f"Judge them: matsciml evaluate-crystals {shlex.quote(str(drawn.path))} --reference …")

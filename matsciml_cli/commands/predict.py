@@ -1,0 +1,149 @@
+"""``matsciml predict``: what a trained model says of structures in files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from matsciml_cli._console import warn
+from matsciml_cli._state import registry_of
+from matsciml_cli._threads import leave_room
+from matsciml_core.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from matsciml_core.inference.predicting import Tally
+    from matsciml_core.registry.manager import Registry
+
+_SHOWN = 10
+"""Problems that are listed one by one; the rest are counted."""
+
+
+def predict(
+    context: typer.Context,
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a run, or of an exported model.")
+    ],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="CIF, POSCAR, extended XYZ, pymatgen JSON, …"),
+    ],
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", help="CSV or extended XYZ file; - for CSV on stdout."),
+    ] = "predictions.csv",
+    form: Annotated[
+        str | None, typer.Option("--format", help="Format; default: by the file's name.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Most structures at a time.")] = 32,
+    max_atoms: Annotated[int, typer.Option(min=1, help="Most atoms at a time.")] = 1024,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
+    precision: Annotated[
+        str | None, typer.Option(help="float32 or float64; default: the model's.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first structure that cannot be used.")
+    ] = False,
+) -> None:
+    """Predict the labels of structures in files, as many as there are.
+
+    For example: matsciml predict runs/latest new/*.cif --output predictions.csv. What cannot be
+    used is reported and left out. Every label is a column with its unit, of classes the
+    probability too; the last column says where a prediction is a guess.
+    """
+    leave_room(os.environ)
+    tally = _predict(
+        registry_of(context),
+        run,
+        files,
+        output=output,
+        form=form,
+        batch_size=batch_size,
+        max_atoms=max_atoms,
+        device=device,
+        precision=precision,
+        strict=strict,
+    )
+    _summarise(tally, output)
+
+
+def _predict(
+    registry: Registry,
+    run: Path,
+    files: list[Path],
+    *,
+    output: str,
+    form: str | None,
+    batch_size: int,
+    max_atoms: int,
+    device: str,
+    precision: str | None,
+    strict: bool,
+) -> Tally:
+    from matsciml_cli._data import progress_bars  # noqa: PLC0415 - heavy
+    from matsciml_core.data.importing.readers import READERS  # noqa: PLC0415 - heavy
+    from matsciml_core.inference.model import load  # noqa: PLC0415 - imports torch
+    from matsciml_core.inference.predicting import predict_files  # noqa: PLC0415 - imports torch
+    from matsciml_core.inference.tables import writer_of  # noqa: PLC0415 - imports torch
+
+    if form is not None and form not in READERS:
+        raise ConfigError(f"There is no format '{form}'; formats: {', '.join(READERS)}.")
+    kind = writer_of(output)
+    model = load(run, device=device, precision=precision, registry=registry)
+    with progress_bars() as report, _opened(output) as stream:
+        return predict_files(
+            model,
+            files,
+            kind(stream, model.targets),
+            form=form,
+            batch_size=batch_size,
+            max_atoms=max_atoms,
+            strict=strict,
+            report=report,
+        )
+
+
+@contextmanager
+def _opened(output: str) -> Iterator[TextIO]:
+    """Open a file that gets its name when it is whole; ``-`` is stdout."""
+    if output == "-":
+        yield sys.stdout
+        return
+    path = Path(output)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = part.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise ConfigError(
+            f"'{output}' cannot be written ({error.strerror}); name another --output."
+        ) from error
+    with stream:
+        yield stream
+    part.replace(path)
+
+
+def _summarise(tally: Tally, output: str) -> None:
+    """Say on stderr what became of the structures; stdout may hold the table."""
+    for line in tally.problems[:_SHOWN]:
+        warn(line)
+    if tally.skipped > _SHOWN:
+        warn(f"… and {tally.skipped - _SHOWN} more.")
+    if not tally.predicted:
+        raise DataError(
+            "None of the structures could be used, see above for why; no prediction was made."
+        )
+    where = "" if output == "-" else f" Predictions: {output}"
+    left = f", {tally.skipped} left out" if tally.skipped else ""
+    noun = "structure" if tally.predicted == 1 else "structures"
+    warn(f"{tally.predicted} {noun} predicted{left}.{where}")
+    if tally.unseen:
+        warn(
+            f"In {tally.guesses} of them are elements that the model has never seen "
+            f"({', '.join(sorted(tally.unseen))}): these predictions are guesses."
+        )

@@ -1,0 +1,48 @@
+"""``matsciml reproduce``: run one cell of a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matsciml_cli._state import registry_of
+
+
+def reproduce(
+    context: typer.Context,
+    cell: Annotated[
+        str,
+        typer.Argument(help="TABLE/ROW/ENCODER, as 'matsciml benchmark TABLE --list' shows them."),
+    ],
+    budget: Annotated[str, typer.Option(help="What it may cost: mini, devset or full.")] = "mini",
+    launcher: Annotated[str, typer.Option(help="Where to run: local, ray or slurm.")] = "local",
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Runs of the cell; default: as the budget says.")
+    ] = None,
+    rows: Annotated[
+        list[Path] | None, typer.Option("--rows", help="YAML file with rows of your own.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Parent of the table's folder.")
+    ] = Path("runs"),
+) -> None:
+    """Run one cell of a table, and print its line beside the published number.
+
+    The run counts for the whole table too, and is not repeated where it is finished already.
+    """
+    from matsciml_cli import _benchmark  # noqa: PLC0415 - imports pydantic
+
+    table, _, name = cell.partition("/")
+    request = _benchmark.Request(
+        table=table,
+        budget=budget,
+        launcher=launcher,
+        seeds=seeds,
+        jobs=None,
+        only=(name,),
+        rows=tuple(rows or ()),
+        output=output,
+    )
+    _benchmark.reproduce(request, registry_of(context))
