@@ -131,7 +131,7 @@ def _parse(path: Path, text: str) -> Any:
         if kind == "json":
             return json.loads(text)
         if kind in ("yml", "yaml"):
-            return yaml.load(text, Loader=_Loader)
+            return _Loader(text).get_single_data()
     except (ValueError, yaml.YAMLError) as error:
         raise SplitError(f"'{path}' cannot be read as {kind.upper()}.") from error
     lines = (line.partition("#")[0].strip() for line in text.splitlines())

@@ -394,9 +394,7 @@ def _prepare(name: str, dataset: Dataset, labels: list[str], config: RunConfig) 
     )
 
 
-def _draw(
-    indices: NDArray[np.int64], dataset: Dataset, config: SplitConfig
-) -> NDArray[np.int64]:
+def _draw(indices: NDArray[np.int64], dataset: Dataset, config: SplitConfig) -> NDArray[np.int64]:
     """Draw the crystals to train on, where their number is limited, whatever order they are in."""
     most = config.max_train_crystals
     if most is None or most >= len(indices):

@@ -81,7 +81,7 @@ class TestExport:
         crystals = build_registry().get("dataset", "mp").load()(None)
         some = [crystals[index] for index in range(5)]
         key = "formation_energy_per_atom"
-        found = [[one[key] for one in load(folder).predict(some)] for folder in (run, exported)]
+        found = [[one[key] for one in load(folder).stream(some)] for folder in (run, exported)]
         assert found[0] == found[1]
 
     def test_card_has_errors_beside_baselines(self, run, exported):
@@ -189,7 +189,7 @@ class TestFineTuning:
         assert {name for name in heads if not torch.equal(tensors[0][name], tensors[1][name])}
 
     def test_for_another_label_takes_the_encoder_and_a_new_head(self, exported, tmp_path):
-        options = ("--target", "is_metal", "--set", "init.train=heads")
+        options = ("--target", "is_stable", "--set", "init.train=heads")
         assert fine_tune(exported, tmp_path, *options) == 0
         summary = json.loads((tmp_path / "latest" / "run.json").read_text(encoding="utf-8"))
         assert summary["init"]["heads"] == []
@@ -249,6 +249,6 @@ class TestFineTuning:
 
     def test_of_heads_alone_needs_a_strategy_that_adds_losses(self, exported, tmp_path, capsys):
         more = ("--set", "init.train=heads", "--strategy", "pcgrad")
-        targets = ("--target", "formation_energy_per_atom", "--target", "is_metal")
+        targets = ("--target", "formation_energy_per_atom", "--target", "is_stable")
         assert fine_tune(exported, tmp_path, *more, *targets) == 2
         assert "such as additive" in capsys.readouterr().err

@@ -61,7 +61,7 @@ class Launcher(AbstractContextManager["Launcher"], Protocol):
 
 def start_job(job: Job, more: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     """Start a job in a session of its own, so that Ctrl-C reaches it through its launcher only."""
-    with Path(job.log).open("ab") as log:
+    with Path(job.log).open("ab") as log, _heeding_interrupts():
         return subprocess.Popen(
             _as_one(job.commands),
             stdin=subprocess.DEVNULL,
@@ -71,6 +71,16 @@ def start_job(job: Job, more: Mapping[str, str] | None = None) -> subprocess.Pop
             env={**os.environ, **(more or {}), **job.environment},
             start_new_session=True,
         )
+
+
+@contextlib.contextmanager
+def _heeding_interrupts() -> Iterator[None]:
+    """Let processes that are started here receive SIGINT, which Ray's own processes block."""
+    held = signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def _as_one(commands: Sequence[Sequence[str]]) -> list[str]:

@@ -8,7 +8,7 @@ import json
 import re
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from importlib import import_module
@@ -118,7 +118,7 @@ def _read_ase(path: Path, workers: int) -> Iterator[Record]:
         ) from error
 
 
-def _trajectory(path: Path) -> Iterator[Any]:
+def _trajectory(path: Path) -> Generator[Any]:
     """Yield ASE's atoms; ASE must not guess a format from what a stranger wrote into the file."""
     ase = _ase("ase.io")
     if ".traj" in path.suffixes:
@@ -133,7 +133,7 @@ class _Ending(TextIOWrapper):
 
     _empty = 0
 
-    def readline(self, size: int = -1, /) -> str:
+    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
         """Read a line; fail where nothing has come for a while."""
         line = super().readline(size)
         self._empty = 0 if line else self._empty + 1

@@ -187,5 +187,5 @@ def test_fractions_of_simple_metals_are_caught_too(basis: list[list[float]]) -> 
         positions=fractional,
         cell=np.eye(3) * 3.6,
     )
-    with pytest.raises(GeometryError, match="look fractional.*--fractional"):
+    with pytest.raises(GeometryError, match=r"look fractional.*--fractional"):
         check_geometry(taken)

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import pickle
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -399,6 +400,14 @@ class TestDamage:
         write(folder, CRYSTALS[100:103])
         assert CrystalStore(folder).read([0]).ids == [CRYSTALS[100].id]
 
+    def test_whoever_had_the_old_file_open_reads_the_new_one(self, folder: Path) -> None:
+        """The new store has closed the environment that the old one's transactions are of."""
+        old = CrystalStore(folder)
+        assert old.read([0, 1]).ids == [crystal.id for crystal in CRYSTALS[:2]]
+        remove_store(folder)
+        assert write(folder, CRYSTALS[100:120]).read([0]).ids == [CRYSTALS[100].id]
+        assert old.read([0, 1]).ids == [crystal.id for crystal in CRYSTALS[100:102]]
+
     def test_remove_store_tolerates_an_absent_folder(self, tmp_path: Path) -> None:
         remove_store(tmp_path / "absent")
 
@@ -429,6 +438,12 @@ class TestProcesses:
             found = [_as_numbers(batch) for batch in pool.map(store.read, indices)]
         assert found == [_as_numbers(expected_batch(chosen)) for chosen in indices]
         assert_same(store.read([3]), expected_batch([3]))
+
+    def test_threads_read_the_same(self, sharded: CrystalStore) -> None:
+        chosen = [list(np.random.default_rng(k).integers(0, 157, 32)) for k in range(200)]
+        with ThreadPoolExecutor(4) as pool:
+            found = [_as_numbers(batch) for batch in pool.map(sharded.read, chosen)]
+        assert found == [_as_numbers(expected_batch(indices)) for indices in chosen]
 
     @pytest.mark.parametrize("method", START_METHODS)
     def test_data_loader_workers(self, sharded: CrystalStore, method: str) -> None:

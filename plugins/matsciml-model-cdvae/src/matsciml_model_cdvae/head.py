@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -58,6 +59,7 @@ class CrystalGeneration(GenerativeHead):
         ConfigError: There is more than one target, or one that is no structure.
     """
 
+    units: ClassVar[Mapping[str, tuple[str, ...]]] = {"structure": ("dimensionless",)}
     weights: Tensor
     """Of the terms, ``(6,)``, dimensionless."""
 

@@ -27,6 +27,7 @@ from matsciml_model_cdvae.starting import check_cells, draw_composition
 if TYPE_CHECKING:
     from matsciml_model_cdvae.config import CrystalGenerationConfig
 
+
 @dataclass(frozen=True, kw_only=True)
 class Walkers:
     """Crystals on their way through the noise levels."""
