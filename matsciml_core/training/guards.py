@@ -18,13 +18,14 @@ from torch import Tensor
 
 from matsciml_core.errors import TrainingError
 from matsciml_core.training import _ranks
-from matsciml_core.training.run_folder import CHECKPOINTS, LAST_CHECKPOINT, LOST_STEPS
+from matsciml_core.training.run_folder import CHECKPOINTS, LAST_CHECKPOINT
 
 if TYPE_CHECKING:
     from matsciml_core.interfaces.crystal import CrystalBatch
     from matsciml_core.training.module import TrainingModule
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
+LOST_STEPS = "lost-steps.csv"
 MOST_LOST = 20
 """Steps in a row without a finite gradient after which a run stops."""
 LOOK_EVERY = 50
