@@ -29,7 +29,7 @@ lint: $(STAMP)  ## Check style, types and layers.
 	$(BIN)/lint-imports
 
 docs: $(STAMP)  ## Build the documentation; its tutorials are executed, warnings are errors.
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -j 2 -b html docs docs/_build/html
 
 benchmark: $(STAMP)  ## Measure start-up, data path and training beside the usual ways.
 	$(BIN)/python benchmarks/startup.py --check
