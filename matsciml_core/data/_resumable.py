@@ -35,6 +35,7 @@ from matsciml_core.data.store import (
     META_KEY,
     VERSION,
     _put_all,
+    _shard_entry,
     _shard_name,
     describe_content,
 )
@@ -195,7 +196,7 @@ class ResumableWriter:
         index = {
             "format": FORMAT,
             "version": self._meta()["schema_version"],
-            "shards": [self._entry(number) for number in range(len(self._counts))],
+            "shards": [_shard_entry(self.folder, *found) for found in enumerate(self._counts)],
             "meta": self._meta() | {"content_hash": content_hash},
         }
         write_json(self.folder / INDEX_FILE, index)
@@ -312,11 +313,6 @@ class ResumableWriter:
     def _write_journal(self, closing: dict[str, Any] | None = None) -> None:
         data = {"identity": self._identity, "shards": self._counts, "tally": asdict(self.tally)}
         write_json(self.folder / _JOURNAL, {**data, "closing": closing})
-
-    def _entry(self, number: int) -> dict[str, Any]:
-        name = _shard_name(number)
-        size = (self.folder / name).stat().st_size
-        return {"file": name, "count": self._counts[number], "bytes": size}
 
     def _meta(self) -> dict[str, Any]:
         return describe_content(self._layout, self._provenance, self.tally.accepted)

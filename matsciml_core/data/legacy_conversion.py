@@ -15,18 +15,31 @@ from matsciml_core.registry.specs import TargetInfo
 Found = TypeVar("Found")
 
 
-def read_each(path: Path, read: Callable[[str, Any], Found]) -> Callable[[int], Iterator[Found]]:
+def read_each(
+    path: Path, read: Callable[[str, Any], Found], *, inert: Sequence[str] = ()
+) -> Callable[[int], Iterator[Found]]:
     """Return a function that yields what is read of the records from a given one on.
 
     Args:
         path: An LMDB file, or a folder of them; its pickles are read as plain data only.
         read: Takes a key and its record.
+        inert: Packages whose objects become inert records, see ``load_legacy``.
 
     Raises:
         DataError: It is no LMDB.
     """
     files = legacy_files(path)
-    return lambda start: (read(*found) for found in legacy_records(files, start=start))
+    return lambda start: (read(*found) for found in legacy_records(files, start=start, inert=inert))
+
+
+def padded_key(key: str) -> str:
+    """Return a key with leading zeros, so that crystals named after it sort as they are stored.
+
+    >>> padded_key("12"), padded_key("train/12")
+    ('000012', 'train/000012')
+    """
+    folder, separator, number = key.rpartition("/")
+    return f"{folder}{separator}{int(number):06d}"
 
 
 def legacy_conversion(

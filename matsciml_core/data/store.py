@@ -228,15 +228,10 @@ class CrystalStoreWriter:
         self._flush()
         self._close_shard()
         meta = self._meta()
-        shards = [self._shard(number) for number in range(len(self._counts))]
+        shards = [_shard_entry(self.folder, *found) for found in enumerate(self._counts)]
         version = meta["schema_version"]
         index = {"format": FORMAT, "version": version, "shards": shards, "meta": meta}
         write_json(self.folder / INDEX_FILE, index)
-
-    def _shard(self, number: int) -> dict[str, Any]:
-        name = _shard_name(number)
-        size = (self.folder / name).stat().st_size
-        return {"file": name, "count": self._counts[number], "bytes": size}
 
     def _meta(self) -> dict[str, Any]:
         meta = describe_content(self._layout, self._provenance, self._total)
@@ -295,6 +290,12 @@ def remove_store(folder: str | os.PathLike[str]) -> None:
 
 def _shard_name(number: int) -> str:
     return f"{number:05d}.lmdb"
+
+
+def _shard_entry(folder: Path, number: int, count: int) -> dict[str, Any]:
+    """Return what the index says of a shard."""
+    name = _shard_name(number)
+    return {"file": name, "count": count, "bytes": (folder / name).stat().st_size}
 
 
 def _open_for_writing(path: Path) -> lmdb.Environment:

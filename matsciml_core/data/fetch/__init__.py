@@ -4,7 +4,13 @@ from matsciml_core.data._files import read_object, write_json
 from matsciml_core.data.fetch.addresses import Addresses, safe_url
 from matsciml_core.data.fetch.client import Client, RefusedError
 from matsciml_core.data.fetch.files import RemoteFile, download, verify
-from matsciml_core.data.fetch.locations import fetched_stores, note_store, store_key
+from matsciml_core.data.fetch.locations import (
+    fetched_stores,
+    latest_store,
+    note_store,
+    present_stores,
+    store_key,
+)
 from matsciml_core.data.fetch.many import download_all
 from matsciml_core.data.fetch.pacing import Retry, TokenBucket
 from matsciml_core.data.fetch.progress import Meter, Progress, Report, silent
@@ -31,7 +37,9 @@ __all__ = [
     "download_all",
     "fetched_stores",
     "key_below",
+    "latest_store",
     "note_store",
+    "present_stores",
     "read_object",
     "safe_url",
     "silent",

@@ -8,6 +8,8 @@ from matsciml_core.data._files import read_object, write_json
 from matsciml_core.registry.folders import dataset_folder
 
 _RECORD = "fetched.json"
+_INDEX = "index.json"
+"""What a finished store has; named here too, since reading stores imports torch."""
 
 
 def store_key(release: str | None, part: str | None) -> str:
@@ -44,3 +46,22 @@ def fetched_stores(name: str) -> dict[str, Path]:
     folder = dataset_folder(name)
     data = read_object(folder / _RECORD) or {}
     return {key: (folder / path).resolve() for key, path in data.items()}
+
+
+def present_stores(name: str) -> dict[str, Path]:
+    """Return those of :func:`fetched_stores` that are still there, the latest one last.
+
+    Args:
+        name: Registry name of the dataset.
+    """
+    found = fetched_stores(name)
+    return {key: store for key, store in found.items() if (store / _INDEX).is_file()}
+
+
+def latest_store(name: str) -> Path | None:
+    """Return the store fetched last of those that are still there; None: there is none.
+
+    Args:
+        name: Registry name of the dataset.
+    """
+    return next(reversed(present_stores(name).values()), None)

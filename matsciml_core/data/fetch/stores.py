@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matsciml_core.data.fetch.locations import fetched_stores
+from matsciml_core.data.fetch.locations import latest_store
 from matsciml_core.errors import DataError
 
 
 def choose_store(name: str, path: str | None, *, advice: str) -> Path:
-    """Return the store that the user named, or the one that was fetched last.
+    """Return the store that the user named, or the one fetched last of those still there.
 
     Args:
         name: Registry name of the dataset.
@@ -18,14 +18,14 @@ def choose_store(name: str, path: str | None, *, advice: str) -> Path:
             takes, for example.
 
     Raises:
-        DataError: Nothing was named, and nothing was fetched.
+        DataError: Nothing was named, and nothing that was fetched is there.
     """
     if path is not None:
         return Path(path).expanduser()
-    stores = list(fetched_stores(name).values())
-    if not stores:
+    store = latest_store(name)
+    if store is None:
         raise DataError(
             f"There is no data of '{name}' on this machine; run: matsciml data fetch {name} "
             f"({advice})."
         )
-    return stores[-1]
+    return store

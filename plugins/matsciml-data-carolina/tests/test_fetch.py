@@ -188,10 +188,14 @@ def test_a_release_or_a_part_of_the_site_is_refused(
         fetch(replace(request_, **changes))
 
 
-def test_no_composition_is_in_two_parts_of_the_default_split(request_: FetchRequest) -> None:
+def test_no_composition_is_in_two_parts_of_the_default_split(
+    request_: FetchRequest, tmp_path: Path
+) -> None:
     dataset = opened(fetch(request_), CarolinaConfig(max_atoms=2))
     assert dataset.split().algorithm == "grouped by composition"
     assert dataset.split("random").algorithm == "random"
+    dataset.split().save(tmp_path / "mine.json")
+    assert dataset.split(str(tmp_path / "mine.json")).hash == dataset.split().hash
     assert tuple(SPEC.splits) == dataset.split_names
 
 

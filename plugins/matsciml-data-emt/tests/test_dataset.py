@@ -110,6 +110,12 @@ def test_random_split_divides_trajectories(dataset: EMTAlloys) -> None:
     assert [len(names) for names in dataset.split("random").parts.values()] == [16, 2, 2]
 
 
+def test_a_split_can_be_read_from_a_file(dataset: EMTAlloys, tmp_path: Path) -> None:
+    split = dataset.split("random", 3)
+    split.save(tmp_path / "mine.json")
+    assert dataset.split(str(tmp_path / "mine.json")).hash == split.hash
+
+
 def test_the_thermostat_keeps_the_temperature() -> None:
     settings = EMTConfig(metals=("Cu",))
     random = np.random.default_rng(0)

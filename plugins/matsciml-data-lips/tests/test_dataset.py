@@ -139,6 +139,8 @@ class TestSplits:
         assert max(parts[0]) < min(parts[1]) <= max(parts[1]) < min(parts[2])
         assert dataset.split(seed=4).hash == dataset.split().hash
         assert dataset.split("random", 1).hash != dataset.split("random", 2).hash
+        dataset.split("mdsim").save(tmp_path / "mine.json")
+        assert dataset.split(str(tmp_path / "mine.json")).hash == dataset.split("mdsim").hash
 
     def test_the_published_sizes(self) -> None:
         assert split_sizes(25_000) == (17_500, 5_000, 2_500)

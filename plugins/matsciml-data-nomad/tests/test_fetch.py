@@ -259,7 +259,7 @@ def test_an_answer_of_another_kind_is_refused(server: FaultServer, request_: Fet
         fetch(request_)
 
 
-def test_no_composition_is_in_two_parts_of_the_default_split() -> None:
+def test_no_composition_is_in_two_parts_of_the_default_split(tmp_path: Path) -> None:
     dataset = NOMAD(NOMADConfig(max_atoms=4))
     assert tuple(SPEC.splits) == dataset.split_names
     split = dataset.split()
@@ -271,6 +271,8 @@ def test_no_composition_is_in_two_parts_of_the_default_split() -> None:
     assert all(parts)
     assert sum(map(len, parts)) == len(set.union(*parts))
     assert dataset.split("random", 1).hash != dataset.split("random", 2).hash
+    split.save(tmp_path / "mine.json")
+    assert dataset.split(str(tmp_path / "mine.json")).hash == split.hash
 
 
 def test_without_data_the_way_to_them_is_told(

@@ -8,9 +8,10 @@ import lmdb
 import numpy as np
 import pytest
 
-from matsciml_core import Config, Crystal, TargetInfo
+from matsciml_core import Crystal, TargetInfo
 from matsciml_core.data import Rejection, ingest
 from matsciml_core.data.fetch import note_store
+from matsciml_core.data.fetched_config import FetchedConfig
 from matsciml_core.data.fetched_dataset import FetchedDataset
 from matsciml_core.data.ingestion import from_iterable
 from matsciml_core.data.legacy_conversion import legacy_conversion, read_each
@@ -23,11 +24,6 @@ GAP = TargetInfo(name="gap", kind="scalar", unit="eV")
 class Mine(FetchedDataset):
     name = "mine"
     advice = "an hour"
-
-
-class MineConfig(Config):
-    path: str | None = None
-    max_atoms: int | None = None
 
 
 def crystal(key, record):
@@ -45,7 +41,7 @@ def crystal(key, record):
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("MATSCIML_DATA", str(tmp_path))
-    rows = from_iterable(lambda: (crystal(f"m{n}", {"atoms": n}) for n in range(1, 6)))
+    rows = from_iterable(lambda: (crystal(f"m{n}", {"atoms": n}) for n in range(2, 7)))
     ingest(rows, tmp_path / "store", targets=[GAP], provenance=Provenance(source="here"))
     return tmp_path / "store"
 
@@ -55,15 +51,15 @@ def test_what_was_fetched_last_is_served(store):
         Mine()
     note_store("mine", "default", store)
     assert len(Mine()) == 5
-    assert len(Mine(MineConfig())) == 5
+    assert len(Mine(FetchedConfig())) == 5
 
 
 def test_settings_choose_the_store_and_the_crystals(store):
-    few = Mine(MineConfig(path=str(store), max_atoms=2))
-    assert few.ids == ["m1", "m2"]
-    assert few.config.max_atoms == 2
+    few = Mine(FetchedConfig(path=str(store), max_atoms=3))
+    assert few.ids == ["m2", "m3"]
+    assert few.config.max_atoms == 3
     with pytest.raises(DataError, match="No crystal"):
-        Mine(MineConfig(path=str(store), max_atoms=0))
+        Mine(FetchedConfig(path=str(store), max_atoms=1))
 
 
 def write_lmdb(path, records):

@@ -21,6 +21,6 @@ class Carolina(FetchedDataset):
 
     def split(self, name: str | None = None, seed: int = 0) -> Split:
         """Return a split: 80/10/10, made by the seed."""
-        if self._check_split_name(name) == "random":
+        if (name or self.split_names[0]) != "composition":
             return super().split(name, seed)
         return grouped_split(self.ids, compositions(self), by="composition", seed=seed)

@@ -49,8 +49,8 @@ class EMTAlloys(StoreDataset):
 
         Frames of one trajectory resemble each other, so that ``random`` tests memory.
         """
-        if self._check_split_name(name) == "random":
-            return super().split("random", seed)
+        if (name or self.split_names[0]) != "trajectory":
+            return super().split(name, seed)
         settings = cast("EMTConfig", self.config)
         return _by_trajectory(self.ids, settings.trajectories, seed)
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from filelock import FileLock
 
 from matsciml_core.data import Split, StoreDataset, random_split
-from matsciml_core.data.fetch.locations import note_store
+from matsciml_core.data.fetch.locations import latest_store, note_store
 from matsciml_core.data.ingestion import ingest
 from matsciml_core.data.splits import blocked_split
 from matsciml_core.data.store import INDEX_FILE
 from matsciml_core.errors import DataError
 from matsciml_core.registry.folders import dataset_folder
 from matsciml_data_lips.config import LiPSConfig
-from matsciml_data_lips.inventory import NAME, known_stores
+from matsciml_data_lips.inventory import NAME
 from matsciml_data_lips.labels import FRACTIONS, SPLITS
 from matsciml_data_lips.mdsim import mdsim_split
 from matsciml_data_lips.readers import read
@@ -48,13 +48,14 @@ class LiPS(StoreDataset):
         effect). ``random``: frames a few femtoseconds apart are nearly the same, and land in
         different parts. ``mdsim``: see :func:`mdsim_split`; ``seed`` has no effect.
         """
-        name = self._check_split_name(name)
-        if name == "random":
+        chosen = name or self.split_names[0]
+        if chosen == "random":
             return random_split(self.ids, fractions=FRACTIONS, seed=seed)
-        in_time = sorted(self.ids)
-        if name == "mdsim":
-            return mdsim_split(in_time)
-        return blocked_split(in_time, fractions=FRACTIONS)
+        if chosen == "mdsim":
+            return mdsim_split(sorted(self.ids))
+        if chosen == "blocked":
+            return blocked_split(sorted(self.ids), fractions=FRACTIONS)
+        return super().split(name, seed)
 
 
 def locate(path: str | None) -> Path:
@@ -65,9 +66,9 @@ def locate(path: str | None) -> Path:
     """
     if path is not None:
         return _from_file(Path(path).expanduser())
-    stores = known_stores()
-    if stores:
-        return stores[0]
+    store = latest_store(NAME)
+    if store is not None:
+        return store
     raise DataError(
         "There is no LiPS data on this machine; run: matsciml data fetch lips (0.3 GB), or name a "
         "file with --set dataset.path=lips.xyz (or an LMDB of the Open MatSciML Toolkit)."

@@ -4,24 +4,11 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
-from pathlib import Path
 
 from matsciml_core import Inventory
-from matsciml_core.registry.folders import dataset_folder
 from matsciml_data_lips.labels import FRACTIONS, TARGETS
 
 NAME = "lips"
-
-
-def known_stores() -> list[Path]:
-    """Return the stores that were fetched or converted, the last one first."""
-    folder = dataset_folder(NAME)
-    try:
-        listed = json.loads((folder / "fetched.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
-    stores = [(folder / path).resolve() for path in listed.values()]
-    return [store for store in reversed(stores) if (store / "index.json").is_file()]
 
 
 def split_sizes(count: int) -> tuple[int, int, int]:
@@ -35,9 +22,11 @@ def split_sizes(count: int) -> tuple[int, int, int]:
 
 def take_inventory() -> Inventory | None:
     """Say which frames are here; None: none."""
-    stores = known_stores()
-    if not stores:
+    from matsciml_core.data.fetch import latest_store  # noqa: PLC0415 - slow to import
+
+    store = latest_store(NAME)
+    if store is None:
         return None
-    index = json.loads((stores[0] / "index.json").read_text(encoding="utf-8"))
+    index = json.loads((store / "index.json").read_text(encoding="utf-8"))
     sizes = split_sizes(int(index["meta"]["count"]))
-    return Inventory(where=str(stores[0]), sizes={info.name: sizes for info in TARGETS})
+    return Inventory(where=str(store), sizes={info.name: sizes for info in TARGETS})

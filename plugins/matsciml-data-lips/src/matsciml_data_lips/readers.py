@@ -13,7 +13,7 @@ import numpy as np
 from matsciml_core import Crystal
 from matsciml_core.data.importing.extxyz import XYZFrame, read_extended_xyz
 from matsciml_core.data.ingestion import Conversion, Item, Rejection, fingerprint_of
-from matsciml_core.data.legacy_lmdb import count_records, legacy_files, legacy_records
+from matsciml_core.data.legacy_conversion import legacy_conversion, padded_key, read_each
 from matsciml_core.errors import DataError, UnitError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_lips.labels import LICENCE, REFERENCES, SOURCE, TARGETS
@@ -42,14 +42,29 @@ def read_toolkit(path: Path) -> Conversion:
     Raises:
         DataError: It is no LMDB, or damaged.
     """
-    files = legacy_files(path)
-    source = partial(_toolkit_crystals, files)
-    return _conversion(path, source, "toolkit LMDB", count_records(files))
+    return legacy_conversion(
+        path,
+        read_each(path, partial(_toolkit_crystal, path)),
+        title="LiPS frames",
+        targets=TARGETS,
+        provenance=Provenance(source=SOURCE, licence=LICENCE, references=REFERENCES),
+    )
 
 
 def read_xyz(path: Path) -> Conversion:
     """Understand an extended XYZ file, with ``energy`` and ``forces`` of each frame."""
-    return _conversion(path, partial(xyz_crystals, path), "extended XYZ", None)
+    return Conversion(
+        source=partial(xyz_crystals, path),
+        targets=TARGETS,
+        provenance=Provenance(
+            source=SOURCE,
+            release=f"local extended XYZ '{path.name}'",
+            licence=LICENCE,
+            references=REFERENCES,
+        ),
+        fingerprint=fingerprint_of([path]),
+        summary=f"LiPS frames from the extended XYZ '{path.name}'.",
+    )
 
 
 def crystal_of(name: str, frame: Mapping[str, Any], where: str) -> Crystal:
@@ -87,44 +102,21 @@ def crystal_of(name: str, frame: Mapping[str, Any], where: str) -> Crystal:
     )
 
 
-def _conversion(path: Path, source: Any, form: str, total: int | None) -> Conversion:
-    return Conversion(
-        source=source,
-        targets=TARGETS,
-        provenance=Provenance(
-            source=SOURCE,
-            release=f"local {form} '{path.name}'",
-            licence=LICENCE,
-            references=REFERENCES,
-        ),
-        fingerprint=fingerprint_of([path]),
-        summary=f"LiPS frames from the {form} '{path.name}'.",
-        total=total,
-    )
-
-
-def _toolkit_crystals(files: list[Path], start: int) -> Iterator[Crystal]:
-    for key, record in legacy_records(files, start=start):
-        where = f"record {key}"
-        try:
-            frame = {
-                "atomic_numbers": record["atomic_numbers"],
-                "positions": record["pos"],
-                "cell": record["cell"],
-                "energy": record["energy"],
-                "forces": record["force"],
-            }
-        except (KeyError, TypeError, IndexError) as error:
-            raise DataError(
-                f"Record {key} of '{files[0]}' is no LiPS frame ({error} is missing); name an LMDB "
-                "of the LiPS dataset."
-            ) from error
-        yield crystal_of(f"lips-{_padded(key)}", frame, where)
-
-
-def _padded(key: str) -> str:
-    folder, separator, number = key.rpartition("/")
-    return f"{folder}{separator}{int(number):06d}"
+def _toolkit_crystal(path: Path, key: str, record: Any) -> Crystal:
+    try:
+        frame = {
+            "atomic_numbers": record["atomic_numbers"],
+            "positions": record["pos"],
+            "cell": record["cell"],
+            "energy": record["energy"],
+            "forces": record["force"],
+        }
+    except (KeyError, TypeError, IndexError) as error:
+        raise DataError(
+            f"Record {key} of '{path}' is no LiPS frame ({error} is missing); name an LMDB of the "
+            "LiPS dataset."
+        ) from error
+    return crystal_of(f"lips-{padded_key(key)}", frame, f"record {key}")
 
 
 def xyz_crystals(path: Path, start: int = 0) -> Iterator[Item]:

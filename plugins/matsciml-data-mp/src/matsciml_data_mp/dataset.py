@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from matsciml_core.data import Split, StoreDataset, grouped_split
 from matsciml_core.data.grouping import compositions
 from matsciml_data_mp.config import MPConfig
@@ -37,8 +35,7 @@ class MaterialsProject(StoreDataset):
         folder, splits = _INSTALLED if self._installed else (find_release(settings.release), None)
         super().__init__(folder, settings, splits)
         self._selected = settings.max_atoms is not None
-        if settings.max_atoms is not None:
-            self.keep_only(np.flatnonzero(self.atoms_per_crystal <= settings.max_atoms))
+        self.keep_up_to(settings.max_atoms)
 
     @property
     def split_names(self) -> tuple[str, ...]:

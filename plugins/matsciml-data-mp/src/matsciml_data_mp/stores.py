@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from matsciml_core.data.fetch import fetched_stores
+from matsciml_core.data.fetch import present_stores
 from matsciml_core.errors import DataError
 
 NAME = "mp"
@@ -14,7 +14,6 @@ API = "api"
 """What ``--release`` calls the present database, over the interface that needs a key."""
 DEFAULT_RELEASE = "2022-10-28"
 """The release that the published benchmark was made of, as far as its ids tell."""
-_INDEX = "index.json"
 
 
 def fetched_releases() -> dict[str, Path]:
@@ -23,11 +22,10 @@ def fetched_releases() -> dict[str, Path]:
     A store is listed under the name that was asked for; what was fetched without a name, under
     that of the release it turned out to be.
     """
-    found = {}
-    for key, store in fetched_stores(NAME).items():
-        if (store / _INDEX).is_file():
-            found[_release_of(store) if key == "default" else key] = store
-    return found
+    return {
+        _release_of(store) if key == "default" else key: store
+        for key, store in present_stores(NAME).items()
+    }
 
 
 def find_release(release: str) -> Path:
@@ -61,5 +59,5 @@ def canonical(release: str) -> str:
 
 
 def _release_of(store: Path) -> str:
-    index = json.loads((store / _INDEX).read_text(encoding="utf-8"))
+    index = json.loads((store / "index.json").read_text(encoding="utf-8"))
     return str(index["meta"]["release"])

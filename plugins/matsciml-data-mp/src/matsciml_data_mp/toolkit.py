@@ -7,8 +7,7 @@ with zero are missing in its files too, and stay so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ import numpy as np
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection
 from matsciml_core.data.importing.structures import atomic_number
-from matsciml_core.data.ingestion import Conversion, Item, fingerprint_of, reason_of
-from matsciml_core.data.legacy_lmdb import count_records, legacy_files, legacy_records
+from matsciml_core.data.ingestion import Conversion, Item, reason_of
+from matsciml_core.data.legacy_conversion import legacy_conversion, read_each
 from matsciml_core.errors import DataError, MatSciMLError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_mp.records import labels_of
@@ -41,32 +40,21 @@ def read_toolkit(path: Path) -> Conversion:
     Raises:
         DataError: It is no LMDB of this dataset, or damaged.
     """
-    files = legacy_files(path)
-    items = islice(_crystals(files, 0), _PROBED)
+    source = read_each(path, crystal_of, inert=_INERT)
+    items = islice(source(0), _PROBED)
     found = {label for item in items if isinstance(item, Crystal) for label in item.labels}
     if not found:
         raise DataError(
             f"'{path}' holds no crystals of the Materials Project; name the LMDB file of this "
             "dataset, or another --dataset."
         )
-    return Conversion(
-        source=partial(_crystals, files),
+    return legacy_conversion(
+        path,
+        source,
+        title="Materials Project crystals",
         targets=[info for info in RELEASE_TARGETS if info.name in found],
-        provenance=Provenance(
-            source=SOURCE,
-            release=f"toolkit LMDB '{path.name}'",
-            licence=LICENCE,
-            references=RELEASE_REFERENCES,
-        ),
-        fingerprint=fingerprint_of([path]),
-        summary=f"Materials Project crystals from the toolkit's '{path.name}'.",
-        total=count_records(files),
+        provenance=Provenance(source=SOURCE, licence=LICENCE, references=RELEASE_REFERENCES),
     )
-
-
-def _crystals(files: list[Path], start: int) -> Iterator[Item]:
-    for key, record in legacy_records(files, start=start, inert=_INERT):
-        yield crystal_of(key, record)
 
 
 def crystal_of(key: str, record: Any) -> Item:

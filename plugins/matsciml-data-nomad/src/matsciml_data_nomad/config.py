@@ -5,15 +5,11 @@ from __future__ import annotations
 from pydantic import Field
 
 from matsciml_core import Config
+from matsciml_core.data.fetched_config import FetchedConfig
 
 
-class NOMADConfig(Config):
+class NOMADConfig(FetchedConfig):
     """Which crystals to serve."""
-
-    path: str | None = None
-    """Folder of a store; None: what was fetched last."""
-    max_atoms: int | None = Field(default=None, ge=1)
-    """Serve only crystals with at most this many atoms in the cell; None: all."""
 
 
 class NOMADFetchConfig(Config):

@@ -22,6 +22,6 @@ class NOMAD(FetchedDataset):
 
     def split(self, name: str | None = None, seed: int = 0) -> Split:
         """Return a split: 80/10/10; ``composition`` is the same for every seed."""
-        if self._check_split_name(name) == "random":
+        if (name or self.split_names[0]) != "composition":
             return super().split(name, seed)
         return composition_split(self.ids, compositions(self))

@@ -13,7 +13,7 @@ from typing import Any
 
 from matsciml_core.data import Rejection
 from matsciml_core.data.ingestion import Conversion, Item
-from matsciml_core.data.legacy_conversion import legacy_conversion, read_each
+from matsciml_core.data.legacy_conversion import legacy_conversion, padded_key, read_each
 from matsciml_data_nomad.archive import Calculation, read_results
 from matsciml_data_nomad.crystals import crystals, fit
 from matsciml_data_nomad.labels import TARGETS
@@ -39,8 +39,7 @@ def read_toolkit(path: Path) -> Conversion:
 
 def read_record(key: str, record: Any) -> Calculation | Rejection:
     """Return a record of the toolkit, which has no id of its own, or why it can't be used."""
-    folder, separator, number = key.rpartition("/")
-    name = f"nomad-toolkit-{folder}{separator}{int(number):06d}"
+    name = f"nomad-toolkit-{padded_key(key)}"
     try:
         energy = record["energies"]["total"]["value"]
     except (KeyError, TypeError):

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from matsciml_core import Config
+from matsciml_core.data.fetched_config import FetchedConfig
 
 
-class OCPConfig(Config):
+class OCPConfig(FetchedConfig):
     """Which systems to serve."""
-
-    path: str | None = None
-    """Folder of a store; None: what was fetched last."""
-    max_atoms: int | None = Field(default=None, ge=1)
-    """Serve only systems with at most this many atoms; None: all."""
 
 
 class OCPFetchConfig(Config):

@@ -4,31 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
-from typing import ClassVar
 
-import numpy as np
-
-from matsciml_core.data import Split, StoreDataset
-from matsciml_core.errors import DataError
-from matsciml_data_ocp.config import OCPConfig
-from matsciml_data_ocp.inventory import known_stores
+from matsciml_core.data import Split
+from matsciml_core.data.fetched_dataset import FetchedDataset
 from matsciml_data_ocp.parts import split_names
 from matsciml_data_ocp.splitting import bounds_of, published_split, split_by_system
 
 
-class _OCP(StoreDataset):
+class _OCP(FetchedDataset):
     """What the two have in common: published parts, one after the other in a store."""
-
-    name: ClassVar[str]
-    trial: ClassVar[str]
-
-    def __init__(self, config: OCPConfig | None = None) -> None:
-        """Open the store and select the systems."""
-        settings = OCPConfig() if config is None else config
-        super().__init__(self._locate(settings.path), settings)
-        if settings.max_atoms is not None:
-            self.keep_only(np.flatnonzero(self.atoms_per_crystal <= settings.max_atoms))
 
     @property
     def split_names(self) -> tuple[str, ...]:
@@ -51,17 +35,6 @@ class _OCP(StoreDataset):
     def _bounds(self) -> Mapping[str, tuple[int, int]]:
         return bounds_of(self.store)
 
-    def _locate(self, path: str | None) -> Path:
-        if path is not None:
-            return Path(path).expanduser()
-        stores = known_stores(self.name)
-        if not stores:
-            raise DataError(
-                f"There is no data of {self.name} on this machine; run: matsciml data fetch "
-                f"{self.name} {self.trial}"
-            )
-        return stores[0]
-
 
 class S2EF(_OCP):
     """Adsorbates on surfaces in motion, with adsorption energies and forces.
@@ -74,7 +47,7 @@ class S2EF(_OCP):
     """
 
     name = "s2ef"
-    trial = "--split 200K (2 GB; 2M is what the benchmark uses)"
+    advice = "2 GB for --split 200K, the default; the benchmark uses 2M"
 
 
 class IS2RE(_OCP):
@@ -88,4 +61,4 @@ class IS2RE(_OCP):
     """
 
     name = "is2re"
-    trial = "--split 10k (8.1 GB; all is what the benchmark uses)"
+    advice = "8.1 GB; add --split 10k for a trial, the benchmark uses all"

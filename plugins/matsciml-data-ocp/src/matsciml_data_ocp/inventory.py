@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from matsciml_core import Inventory
-from matsciml_core.registry.folders import dataset_folder
 from matsciml_data_ocp.labels import IS2RE_TARGETS, S2EF_TARGETS
 
 _SIZES = "split-sizes.json"
@@ -26,25 +24,16 @@ def is2re() -> Inventory | None:
 
 def note_sizes(store: Path, sizes: tuple[int, int, int]) -> None:
     """Write down what a split would say only after all ids were read."""
-    part = store / f"{_SIZES}.part"
-    part.write_text(json.dumps(sizes), encoding="utf-8")
-    os.replace(part, store / _SIZES)
+    from matsciml_core.data.fetch import write_json  # noqa: PLC0415 - slow to import
 
-
-def known_stores(dataset: str) -> list[Path]:
-    """Return the stores that were fetched and are still there, the last one first."""
-    folder = dataset_folder(dataset)
-    try:
-        listed = json.loads((folder / "fetched.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
-    stores = [(folder / path).resolve() for path in listed.values()]
-    return [store for store in reversed(stores) if (store / "index.json").is_file()]
+    write_json(store / _SIZES, sizes)
 
 
 def _take(dataset: str, labels: list[str]) -> Inventory | None:
-    stores = known_stores(dataset)
-    if not stores:
+    from matsciml_core.data.fetch import latest_store  # noqa: PLC0415 - slow to import
+
+    store = latest_store(dataset)
+    if store is None:
         return None
-    train, validation, test = json.loads((stores[0] / _SIZES).read_text(encoding="utf-8"))
-    return Inventory(where=str(stores[0]), sizes=dict.fromkeys(labels, (train, validation, test)))
+    train, validation, test = json.loads((store / _SIZES).read_text(encoding="utf-8"))
+    return Inventory(where=str(store), sizes=dict.fromkeys(labels, (train, validation, test)))
