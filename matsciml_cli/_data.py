@@ -26,7 +26,7 @@ from matsciml_core.data.labelled import label_sizes
 from matsciml_core.data.launcher import ALONE, Launch
 from matsciml_core.data.store import INDEX_FILE, CrystalStore
 from matsciml_core.data.store_dataset import StoreDataset
-from matsciml_core.errors import ConfigError, PluginLoadError, did_you_mean
+from matsciml_core.errors import ConfigError, MatSciMLError, PluginLoadError, did_you_mean
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.registry.folders import dataset_folder
 from matsciml_core.registry.specs import DatasetSpec, TargetInfo
@@ -71,9 +71,21 @@ def fetch_dataset(
         store = Path(function(request))
     note_store(spec.name, key, store)
     if spec.inventory is None and not (store / LABEL_SIZES).exists():
-        write_file(store / LABEL_SIZES, label_sizes(open_dataset(spec)))
+        _note_label_sizes(spec, store)
     _summarise(spec.name, read_manifest(store), store)
     speed.show(launch)
+
+
+def _note_label_sizes(spec: DatasetSpec, store: Path) -> None:
+    """Write how many labels each part has, which ``list-tasks`` shows, beside what was fetched.
+
+    A dataset that cannot serve it by default, for want of another release, leaves that unknown.
+    """
+    try:
+        dataset = open_dataset(spec)
+    except MatSciMLError:
+        return
+    write_file(store / LABEL_SIZES, label_sizes(dataset))
 
 
 def import_dataset(

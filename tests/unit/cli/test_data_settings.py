@@ -22,7 +22,7 @@ PLUGIN = """
             fetch_config="{package}.config:FetchConfig",
         )
         yield DatasetSpec(
-            name="plain", summary="Chains.", target="{package}.work:Ladder",
+            name="plain", summary="Chains.", target="{package}.work:Plain",
             fetch="{package}.work:fetch",
         )
 """
@@ -50,6 +50,10 @@ WORK = """
     class Ladder(StoreDataset):
         def __init__(self, config=None):
             super().__init__(fetched_stores("ladder")[config.release], config)
+
+    class Plain(StoreDataset):
+        def __init__(self, config=None):
+            super().__init__(fetched_stores("plain")["default"], config)
 
     def fetch(request):
         rungs = 2 if request.options is None else request.options.rungs
