@@ -1,7 +1,7 @@
 """One module for each verb; what is heavy is imported inside the functions that need it."""
 
 VERBS = {
-    "run": ("run:run", "Train a model on a dataset, and report how well it predicts."),
+    "run": ("run:run", "Train a model on a dataset, test it, and report."),
     "predict": ("predict:predict", "Predict the labels of structures in files."),
     "relax": ("relax:relax", "Relax a structure with a trained model."),
     "md": ("md:md", "Run molecular dynamics with a trained model."),
@@ -14,12 +14,12 @@ VERBS = {
         "reconstruct:reconstruct",
         "Encode crystals, decode them again, and compare.",
     ),
-    "export": ("export:export", "Write a trained model to a folder to share, with a card."),
+    "export": ("export:export", "Write a trained model to a folder, ready to share."),
     "benchmark": ("benchmark:benchmark", "Fill a table with runs, beside the published numbers."),
     "reproduce": ("reproduce:reproduce", "Run one cell of a table."),
     "report": ("report:report", "Draw a run's report again, or compare runs on one page."),
     "leaderboard": ("leaderboard:leaderboard", "Rank finished runs, as a static site."),
-    "data": ("data:data", "List, fetch, import, convert, look at and split datasets."),
+    "data": ("data:data", "Fetch, import, convert, look at and split datasets."),
     "list-plugins": ("list_plugins:list_plugins", "List what the installed plugins offer."),
     "list-tasks": ("list_tasks:list_tasks", "List the benchmark's tasks, and which can run here."),
     "info": ("info:info", "Show everything that is known about a component."),

@@ -25,6 +25,8 @@ CONFIG = "config.yaml"
 METRICS = "metrics.csv"
 PREDICTIONS = "predictions-test.csv"
 SUMMARY = "run.json"
+REPORT = "report.html"
+"""Written last: a run without it was interrupted."""
 CHECKPOINTS = "checkpoints"
 LAST_CHECKPOINT = "last.ckpt"
 BEST_CHECKPOINT = "best.ckpt"
@@ -113,7 +115,7 @@ def read_metrics(folder: Path) -> list[dict[str, str]]:
 def reported_epochs(folder: Path) -> int:
     """Return how many epochs the report in the folder is about; 0 where there is none."""
     file = folder / SUMMARY
-    if not file.is_file():
+    if not file.is_file() or not (folder / REPORT).is_file():
         return 0
     return int(json.loads(file.read_text(encoding="utf-8"))["epochs"])
 

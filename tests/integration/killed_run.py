@@ -20,7 +20,13 @@ import torch
 
 import matsciml_core.training.run  # noqa: F401 - so that no life has to import it
 from matsciml_cli.app import execute
-from matsciml_core.training.run_folder import CHECKPOINTS, CONFIG, LAST_CHECKPOINT, read_metrics
+from matsciml_core.training.run_folder import (
+    CHECKPOINTS,
+    CONFIG,
+    LAST_CHECKPOINT,
+    REPORT,
+    read_metrics,
+)
 
 SETTINGS = {
     "split.max_train_crystals": 100,
@@ -79,7 +85,7 @@ def main(output: Path, kills: int) -> None:
     draw, ended, done = random.Random(1), False, 0
     parent = output / "killed"
     latest = parent / "latest"
-    while not ended:
+    while not (ended or (latest / REPORT).is_file()):
         steps = steps_of(latest / CHECKPOINTS / LAST_CHECKPOINT)
         given = ["run", "--resume", str(latest)] if steps else [*RUN, "--output", str(parent)]
         print(f"life {done + 1} starts after {steps} steps", flush=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from matsciml_core.training.report.page import REPORT, write_report
+    from matsciml_core.training.report.page import write_report
 
-__all__ = ["REPORT", "write_report"]
+__all__ = ["write_report"]
 
 
 def __getattr__(name: str) -> Any:

@@ -19,9 +19,8 @@ from matsciml_core.training.report._numbers import duration, moment, number, wor
 from matsciml_core.training.report._svg import MODEL, SECOND
 from matsciml_core.training.report._targets import read_targets
 from matsciml_core.training.report.curves import Curve, CurvePlot, learning_curve
-from matsciml_core.training.run_folder import CONFIG, METRICS, SUMMARY
+from matsciml_core.training.run_folder import CONFIG, METRICS, REPORT, SUMMARY
 
-REPORT = "report.html"
 _LOSSES = (("training", "train/loss", MODEL), ("validation", "validation/loss", SECOND))
 """Name, column of the metrics file, and colour."""
 

@@ -138,7 +138,7 @@ class TestTable:
 
 COMPLAINTS = {
     "empty.cif": "There is no structure.",
-    "empty.extxyz": "Empty file",
+    "empty.extxyz": "There is no structure in it.",
     "empty.json": "no valid JSON",
     "words.cif": "pymatgen cannot read the cif",
     "shared.cif": "several species, or is only partly occupied",

@@ -27,6 +27,7 @@ HOOKS = {
     "strategy": ("matsciml_strategies", "StrategySpec", ""),
     "command": ("matsciml_commands", "CommandSpec", ""),
     "callback": ("matsciml_callbacks", "CallbackSpec", ""),
+    "benchmark": ("matsciml_benchmarks", "BenchmarkSpec", ""),
 }
 
 
