@@ -12,6 +12,7 @@ import typer
 
 from matsciml_cli._console import Row, write_heading, write_table
 from matsciml_cli._errors import INTERRUPTED
+from matsciml_cli._options import Device, GeneratorFolder
 from matsciml_cli._state import registry_of
 from matsciml_cli._threads import leave_room
 from matsciml_core.errors import ConfigError
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 
 def generate(
     context: typer.Context,
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of a run that learnt to make crystals.")
-    ],
+    run: GeneratorFolder,
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="Crystals to draw.")] = 100,
     output: Annotated[Path, typer.Option("--output", "-o", help="Extended XYZ file.")] = Path(
         "generated.extxyz"
@@ -48,7 +47,7 @@ def generate(
         int, typer.Option(min=1, help="Steps in the latent space towards it.")
     ] = 5000,
     guide_rate: Annotated[float, typer.Option(help="Size of such a step.")] = 1e-3,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
+    device: Device = "auto",
     restart: Annotated[
         bool, typer.Option("--restart", help="Throw away an unfinished drawing.")
     ] = False,

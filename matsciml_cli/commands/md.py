@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from matsciml_cli._errors import INTERRUPTED
+from matsciml_cli._options import Device, FileFormat, ModelFolder, Precision
 from matsciml_cli._state import registry_of
 from matsciml_cli._threads import leave_room
 from matsciml_core.errors import ConfigError
@@ -26,9 +27,7 @@ _ROW = "{:>9}  {:>9}  {:>15}  {:>19}  {:>15}  {:>12}"
 
 def md(
     context: typer.Context,
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of a run, or of an exported model.")
-    ],
+    run: ModelFolder,
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="File with one structure.")
     ] = None,
@@ -63,13 +62,9 @@ def md(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace a trajectory of that name.")
     ] = False,
-    form: Annotated[
-        str | None, typer.Option("--format", help="Format of FILE; default: by its name.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
-    precision: Annotated[
-        str | None, typer.Option(help="float32 or float64; default: the model's.")
-    ] = None,
+    form: FileFormat = None,
+    device: Device = "auto",
+    precision: Precision = None,
 ) -> None:
     """Let the atoms of a structure move, and write a trajectory (extended XYZ).
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from matsciml_cli._console import warn
+from matsciml_cli._options import Device, ModelFolder, Precision
 from matsciml_cli._state import registry_of
 from matsciml_cli._threads import leave_room
 from matsciml_core.errors import ConfigError, DataError
@@ -26,9 +27,7 @@ _SHOWN = 10
 
 def predict(
     context: typer.Context,
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of a run, or of an exported model.")
-    ],
+    run: ModelFolder,
     files: Annotated[
         list[Path],
         typer.Argument(metavar="FILE...", help="CIF, POSCAR, extended XYZ, pymatgen JSON, …"),
@@ -42,10 +41,8 @@ def predict(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Most structures at a time.")] = 32,
     max_atoms: Annotated[int, typer.Option(min=1, help="Most atoms at a time.")] = 1024,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
-    precision: Annotated[
-        str | None, typer.Option(help="float32 or float64; default: the model's.")
-    ] = None,
+    device: Device = "auto",
+    precision: Precision = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first structure that cannot be used.")
     ] = False,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from matsciml_cli._console import Row, write_heading, write_json, write_table
+from matsciml_cli._options import Device, GeneratorFolder
 from matsciml_cli._state import registry_of
 from matsciml_cli._threads import leave_room
 from matsciml_cli.commands.generate import sampling_of
@@ -22,9 +23,7 @@ SCHEMA = 1
 
 def reconstruct(
     context: typer.Context,
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of a run that learnt to make crystals.")
-    ],
+    run: GeneratorFolder,
     dataset: Annotated[
         str, typer.Option("--dataset", "-d", help="DATASET:test, another part of it, or a file.")
     ],
@@ -52,7 +51,7 @@ def reconstruct(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that compare; default: one per core.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
+    device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
     """Encode crystals, decode them again, and say how many come back.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from matsciml_cli._errors import FAULT
+from matsciml_cli._options import Device, FileFormat, ModelFolder, Precision
 from matsciml_cli._state import registry_of
 from matsciml_cli._threads import leave_room
 from matsciml_core.errors import ConfigError
@@ -23,9 +24,7 @@ _ROW = "{:>6}  {:>14}  {:>16}  {:>12}  {:>14}"
 
 def relax(
     context: typer.Context,
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of a run, or of an exported model.")
-    ],
+    run: ModelFolder,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="File with one structure.")],
     output: Annotated[
         Path | None,
@@ -44,13 +43,9 @@ def relax(
     ] = 0.02,
     steps: Annotated[int, typer.Option(min=1, help="Most steps.")] = 500,
     pressure: Annotated[float, typer.Option(help="Pressure on the cell, GPa.")] = 0.0,
-    form: Annotated[
-        str | None, typer.Option("--format", help="Format of FILE; default: by its name.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
-    precision: Annotated[
-        str | None, typer.Option(help="float32 or float64; default: the model's.")
-    ] = None,
+    form: FileFormat = None,
+    device: Device = "auto",
+    precision: Precision = None,
 ) -> None:
     """Relax a structure: move atoms, and the cell if asked for, until no force is left.
 
