@@ -19,7 +19,8 @@ from torch.nn import functional
 from matsciml_core import CrystalBatch, Embedding
 from matsciml_model_gala.algebra import product_table, soft_length
 from matsciml_model_gala.attention import GeometricAttention
-from matsciml_model_gala.encoder import ELEMENT_ROWS, GALA, GALALayer
+from matsciml_model_gala.encoder import ELEMENT_ROWS, GALA
+from matsciml_model_gala.layers import GALALayer
 from matsciml_model_gala.networks import DenseNetwork, MomentumNorm
 
 

@@ -6,13 +6,16 @@ numbers and the time is all they differ in.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from matsciml_core import CrystalBatch, Embedding
+from matsciml_core.interfaces.dense import DenseStack
 from matsciml_model_megnet.encoder import MEGNet
-from matsciml_model_megnet.layers import DenseStack
+from matsciml_model_megnet.layers import softplus
 from matsciml_model_megnet.set2set import Set2Set
 
 
@@ -78,10 +81,11 @@ class PlainMEGNet(nn.Module):
 
 
 def _dense(stack: DenseStack, x: Tensor) -> Tensor:
+    shift = 0.0 if stack.activation is softplus else math.log(2)
     for number, layer in enumerate(stack.layers, start=1):
         x = layer(x)
         if number < len(stack.layers) or stack.activate_last:
-            x = functional.softplus(x) - stack.shift
+            x = functional.softplus(x) - shift
     return x
 
 

@@ -7,11 +7,12 @@ import torch
 from safetensors.torch import load_file
 
 from matsciml_core import CrystalBatch
+from matsciml_core.interfaces.dense import DenseStack
 from matsciml_core.interfaces.graph import MessageGraph
 from matsciml_model_egnn.config import EGNNConfig
 from matsciml_model_egnn.encoder import EGNN
 from matsciml_model_egnn.layer import EdgeGeometry, EGNNLayer
-from matsciml_model_egnn.layers import DenseStack, Sources
+from matsciml_model_egnn.layers import ACTIVATIONS, Sources
 
 TOLERANCE = {"rtol": 0, "atol": 1e-10}
 TABLE6 = {
@@ -142,7 +143,7 @@ class TestModel:
         torch.testing.assert_close(found.crystals, reference["model/graph_embedding"], **TOLERANCE)
 
     def test_energies_and_forces(self, encoder, reference, order):
-        head = DenseStack(10, (10, 10, 1), "relu").double()
+        head = DenseStack(10, (10, 10, 1), ACTIVATIONS["relu"]).double()
         theirs = weights(reference, "model/w/prediction.layers.")
         numbered = ((name.split("."), value) for name, value in theirs.items())
         head.load_state_dict({f"layers.{int(n) // 2}.{kind}": v for (n, kind), v in numbered})

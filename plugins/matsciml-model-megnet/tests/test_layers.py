@@ -1,4 +1,4 @@
-"""The activation, dense stacks, Set2Set and input features."""
+"""The activations, Set2Set and input features."""
 
 import math
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from matsciml_core.interfaces.segments import Segments
 from matsciml_model_megnet.features import GaussianExpansion, nine_statistics, reduced_numbers
-from matsciml_model_megnet.layers import DenseStack, shifted_softplus
+from matsciml_model_megnet.layers import ACTIVATIONS, activated_stack, shifted_softplus
 from matsciml_model_megnet.set2set import LSTMCell, Set2Set
 
 
@@ -53,21 +53,13 @@ class TestShiftedSoftplus:
         assert torch.equal(x, before)
 
 
-class TestDenseStack:
-    def test_activates_after_every_layer_or_not_after_the_last(self):
-        stack = DenseStack(3, (4, 2), "softplus")
-        x = torch.randn(5, 3)
-        hidden = functional.softplus(stack.layers[0](x))
-        torch.testing.assert_close(stack(x), functional.softplus(stack.layers[1](hidden)))
-        stack.activate_last = False
-        torch.testing.assert_close(stack(x), stack.layers[1](hidden))
-
-    def test_the_pieces_of_the_weight_act_on_the_parts(self):
-        stack = DenseStack(5, (4,)).double()
-        a, b = torch.randn(7, 2).double(), torch.randn(7, 3).double()
-        first, second = stack.split_weight([2, 3])
-        pieces = a @ first.T + b @ second.T + stack.first_bias
-        torch.testing.assert_close(stack.after_first(pieces), stack(torch.cat((a, b), 1)))
+@pytest.mark.parametrize(("name", "at_zero"), [("softplus2", 0.0), ("softplus", math.log(2))])
+def test_stacks_are_activated_after_every_layer(name, at_zero):
+    stack = activated_stack(3, (4, 2), name)
+    assert ACTIVATIONS[name](torch.zeros(())).item() == pytest.approx(at_zero, abs=1e-7)
+    x, (first, second) = torch.randn(5, 3), stack.layers
+    wanted = ACTIVATIONS[name](second(ACTIVATIONS[name](first(x))))
+    torch.testing.assert_close(stack(x), wanted)
 
 
 class TestSet2Set:

@@ -11,12 +11,13 @@ import torch
 from safetensors.torch import load_file
 
 from matsciml_core import MessageGraph
+from matsciml_core.interfaces.dense import DenseStack
 from matsciml_core.interfaces.segments import Segments
 from matsciml_model_megnet._published_layout import new_name
 from matsciml_model_megnet.block import Features
 from matsciml_model_megnet.config import MEGNetConfig
 from matsciml_model_megnet.encoder import MEGNet
-from matsciml_model_megnet.layers import DenseStack
+from matsciml_model_megnet.layers import softplus
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def load(data: dict[str, torch.Tensor]) -> tuple[MEGNet, DenseStack]:
         set2set_iterations=4,
     )
     encoder = MEGNet(config).double()
-    output = DenseStack(30, (6, 4, 1), "softplus", activate_last=False).double()
+    output = DenseStack(30, (6, 4, 1), softplus).double()
     named = {
         new_name(re.sub(r"attr_(encoder|func)", r"state_\1", key.removeprefix("w/"))): value
         for key, value in data.items()

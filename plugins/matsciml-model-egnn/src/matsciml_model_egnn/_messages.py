@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from matsciml_core.interfaces.segments import Segments, segment_gather, segment_sum
-from matsciml_model_egnn.layers import Activation, Sources, activate, gather_sources
+from matsciml_model_egnn.layers import ACTIVATIONS, Activation, Sources, gather_sources
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def message_rows(plan: Plan, x: EdgeInput, weights: Sequence[Tensor]) -> Tensor:
         weights: Weight and bias of each further layer.
     """
     shares = segment_gather(x.target, plan.incoming) + gather_sources(x.source, plan.sources)
-    rows = activate(torch.addmm(shares, x.features, x.weight.t()), plan.activation)
+    rows = ACTIVATIONS[plan.activation](torch.addmm(shares, x.features, x.weight.t()))
     for number in range(plan.message_layers):
         rows = _dense(rows, weights[2 * number : 2 * number + 2], plan.activation)
     return rows
@@ -105,4 +105,4 @@ def sum_messages(plan: Plan, messages: Tensor, x: EdgeInput) -> Tensor:
 
 
 def _dense(rows: Tensor, layer: Sequence[Tensor], activation: Activation) -> Tensor:
-    return activate(functional.linear(rows, *layer), activation)
+    return ACTIVATIONS[activation](functional.linear(rows, *layer))

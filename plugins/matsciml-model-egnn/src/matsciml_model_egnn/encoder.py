@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from matsciml_core import CrystalBatch, Embedding, Encoder, Neighbourhood
+from matsciml_core.interfaces.dense import DenseStack
 from matsciml_core.interfaces.graph import MessageGraph
 from matsciml_core.interfaces.segments import segment_mean, segment_sum
 from matsciml_model_egnn.config import EGNNConfig
 from matsciml_model_egnn.features import DistanceFeatures, envelope
 from matsciml_model_egnn.layer import EdgeGeometry, EGNNLayer
-from matsciml_model_egnn.layers import DenseStack, Sources, activate
+from matsciml_model_egnn.layers import ACTIVATIONS, Sources
 
 
 class EGNN(Encoder):
@@ -56,7 +57,9 @@ class EGNN(Encoder):
             EGNNLayer(config, self.distance.width, moves=_moves(config, number))
             for number in range(config.num_layers)
         )
-        self.projection = DenseStack(config.width, config.projection_widths, config.activation)
+        self.projection = DenseStack(
+            config.width, config.projection_widths, ACTIVATIONS[config.activation]
+        )
 
     def forward(self, batch: CrystalBatch) -> Embedding:
         """Embed a batch.
@@ -115,7 +118,7 @@ class EGNN(Encoder):
             move = self.config.update_positions and number < last
             h, step = layer(h, edges, graph, sources, move=move)
             if number < last:
-                h = activate(h, self.config.activation)
+                h = ACTIVATIONS[self.config.activation](h)
             if step is not None:
                 moved = moved + step
                 edges = self.geometry(initial + graph.differences(moved), fused=fused)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from matsciml_core.interfaces.dense import DenseStack
 from matsciml_core.interfaces.graph import MessageGraph
 from matsciml_core.interfaces.segments import segment_softmax, segment_sum
 from matsciml_model_egnn._fused import fused_messages
@@ -22,7 +23,7 @@ from matsciml_model_egnn._messages import (
     sum_messages,
 )
 from matsciml_model_egnn.config import EGNNConfig
-from matsciml_model_egnn.layers import DenseStack, Sources
+from matsciml_model_egnn.layers import ACTIVATIONS, Sources
 
 _SLOPE = 0.2
 """Slope of the leaky ReLU before the softmax of ``attention="softmax"``."""
@@ -71,7 +72,8 @@ class EGNNLayer(nn.Module):
         super().__init__()
         self.config = config
         self.features = features
-        width, message, activation = config.width, config.message_widths[-1], config.activation
+        width, message = config.width, config.message_widths[-1]
+        activation = ACTIVATIONS[config.activation]
         self.message = DenseStack(
             2 * width + features, config.message_widths, activation, activate_last=True
         )
@@ -134,7 +136,7 @@ class EGNNLayer(nn.Module):
         )
 
     def _edge_input(self, h: Tensor, edges: EdgeGeometry) -> EdgeInput:
-        w_source, w_target, w_features = self.message.split(
+        w_source, w_target, w_features = self.message.split_weight(
             [self.config.width, self.config.width, self.features]
         )
         return EdgeInput(

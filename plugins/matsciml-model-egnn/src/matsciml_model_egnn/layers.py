@@ -1,85 +1,17 @@
-"""Dense layers, and the sum over the edges that leave an atom."""
+"""Activations, and the sum over the edges that leave an atom."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any, Literal, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 Activation = Literal["silu", "relu"]
 
 _silu_backward = torch.ops.aten.silu_backward.default
-
-
-def activate(x: Tensor, activation: Activation) -> Tensor:
-    """Apply the activation to the fresh result of a dense layer, which ReLU overwrites."""
-    if activation == "relu":
-        return functional.relu_(x)
-    return _SiLU.apply(x)  # type: ignore[no-any-return,no-untyped-call]
-
-
-class DenseStack(nn.Module):
-    """Dense layers with an activation between them, and after the last one if asked for."""
-
-    def __init__(
-        self,
-        input_width: int,
-        widths: Sequence[int],
-        activation: Activation,
-        *,
-        activate_last: bool = False,
-        last_bias: bool = True,
-    ) -> None:
-        """Build the layers.
-
-        Args:
-            input_width: Width of the input.
-            widths: Width of each layer's output.
-            activation: ``silu`` or ``relu``.
-            activate_last: Whether the last layer is activated too.
-            last_bias: Whether the last layer has a bias.
-        """
-        super().__init__()
-        pairs = list(pairwise((input_width, *widths)))
-        self.layers = nn.ModuleList(
-            nn.Linear(first, second, bias=last_bias or number < len(pairs) - 1)
-            for number, (first, second) in enumerate(pairs)
-        )
-        self.activation: Activation = activation
-        self.activate_last = activate_last
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``(..., input_width)`` to ``(..., last width)``."""
-        return self.after_first(self.layers[0](x))
-
-    def after_first(self, x: Tensor) -> Tensor:
-        """Apply everything that follows the first dense layer, whose result may be overwritten."""
-        for layer in self.layers[1:]:
-            x = layer(activate(x, self.activation))
-        return activate(x, self.activation) if self.activate_last else x
-
-    def split(self, widths: Sequence[int]) -> tuple[Tensor, ...]:
-        """Return the first layer's weight in pieces, one per part of a joined input.
-
-        W [a, b] = W_a a + W_b b, so parts that many rows share are multiplied once, not per row.
-
-        Args:
-            widths: Widths of the parts, in the order in which they are joined.
-        """
-        return torch.split(self._first.weight, list(widths), dim=1)
-
-    @property
-    def first_bias(self) -> Tensor:
-        """The first layer's bias."""
-        return self._first.bias
-
-    @property
-    def _first(self) -> nn.Linear:
-        return cast(nn.Linear, self.layers[0])
 
 
 class Sources:
@@ -175,3 +107,15 @@ class _Slope(torch.autograd.Function):
         # The second derivative is s (1 - s) (2 + x (1 - 2 s)).
         curvature = torch.addcmul(x + 2.0, x, s, value=-2.0) * torch.addcmul(s, s, s, value=-1.0)
         return _silu_backward(outer, x), curvature * gradient * outer
+
+
+def _silu(x: Tensor) -> Tensor:
+    return _SiLU.apply(x)  # type: ignore[no-any-return,no-untyped-call]
+
+
+def _relu(x: Tensor) -> Tensor:
+    return functional.relu_(x)
+
+
+ACTIVATIONS: Mapping[Activation, Callable[[Tensor], Tensor]] = {"silu": _silu, "relu": _relu}
+"""What is applied to the fresh result of a dense layer, which ReLU overwrites."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -13,17 +12,12 @@ from torch.utils.checkpoint import checkpoint
 from matsciml_core import CrystalBatch, Embedding, Encoder, MessageGraph, Neighbourhood
 from matsciml_core.errors import ConfigError
 from matsciml_core.interfaces.segments import segment_mean, segment_sum
-from matsciml_model_gala.algebra import soft_length, to_multivector
-from matsciml_model_gala.attention import AttentionOptions, GeometricAttention, invariant_width
+from matsciml_model_gala.algebra import to_multivector
 from matsciml_model_gala.config import GALAConfig
+from matsciml_model_gala.geometry import Geometry, log_envelope
+from matsciml_model_gala.layers import EquivariantUpdate, GALALayer
 from matsciml_model_gala.neighbourhoods import Neighbourhoods, gather
-from matsciml_model_gala.networks import (
-    DenseNetwork,
-    MomentumLayerNorm,
-    MomentumNorm,
-    layer_normalise,
-    weighted_statistics,
-)
+from matsciml_model_gala.networks import DenseNetwork, MomentumNorm, weighted_statistics
 from matsciml_model_gala.products import (
     Algebra,
     Multivectors,
@@ -31,123 +25,12 @@ from matsciml_model_gala.products import (
     Rules,
     Vectors,
     active_columns,
-    spans,
 )
 
 ELEMENT_ROWS = 119
 """Rows of the element tables: the row is the atomic number, 1 to 118; row 0 is not used."""
 _KEPT_PER_HIDDEN = 5
 """Numbers that the backward pass needs per tuple and layer, in units of the hidden width."""
-
-
-class GALALayer(nn.Module):
-    """Attention, a mixing network, a residual and a normalisation."""
-
-    def __init__(self, config: GALAConfig, *, reduce: bool) -> None:
-        """Build the layer.
-
-        Args:
-            config: The settings.
-            reduce: Whether it is the last layer, which leaves one row per neighbourhood.
-        """
-        super().__init__()
-        self.attention = GeometricAttention(attention_options(config, reduce=reduce))
-        hidden = config.network_hidden
-        self.mixing = DenseNetwork(config.hidden, hidden, config.hidden, config.network_norm)
-        self.reduce = reduce
-        self.block_norm = config.block_norm
-
-    def forward(
-        self,
-        invariants: Tensor,
-        values: Tensor,
-        columns: Sequence[int] | None,
-        mask: Tensor | None,
-        log_weights: Tensor | None,
-    ) -> Tensor:
-        """Update the values, ``(centres, members, hidden)``, or reduce them to the centres."""
-        attended = self.attention(
-            invariants, values, columns=columns, mask=mask, log_weights=log_weights
-        ).invariant
-        mixed = self.mixing(attended)
-        return layer_normalise(mixed if self.reduce else mixed + values, self.block_norm)
-
-
-class EquivariantUpdate(nn.Module):
-    """Moves the multivectors by a rotation-covariant attention."""
-
-    def __init__(self, config: GALAConfig, *, last: bool) -> None:
-        """Build the attention and the norm.
-
-        Args:
-            config: The settings.
-            last: Whether no other update follows.
-        """
-        super().__init__()
-        self.attention = GeometricAttention(attention_options(config, reduce=False, covariant=True))
-        self.paper = config.multivector_update == "paper"
-        unused = config.multivector_norm == "none" or (last and self.paper)
-        self.norm = None if unused else MomentumLayerNorm()
-
-    def forward(
-        self,
-        invariants: Tensor,
-        values: Tensor,
-        covariants: Tensor,
-        mask: Tensor | None,
-        log_weights: Tensor | None,
-    ) -> Tensor:
-        """Return what attention makes of the multivectors, ``(centres, members, 8)``."""
-        moved: Tensor = self.attention(
-            invariants, values, mask=mask, log_weights=log_weights, covariants=covariants
-        ).covariant
-        return moved
-
-    def combine(self, moved: Tensor, old: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the multivectors that the layer sees, and those that the next update starts from.
-
-        Args:
-            moved: Attention's result, ``(centres, members, 8)``.
-            old: What it started from.
-        """
-        new = moved + old
-        if self.norm is not None:
-            new = self.norm(new)
-        return (moved, new + old) if self.paper else (new, new)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Geometry:
-    """What the layers see of a block's displacements."""
-
-    products: Products
-    invariants: Tensor
-    mask: Tensor | None
-    log_weights: Tensor | None
-    centres: Tensor | None
-    """How many atoms each centre stands for."""
-
-    @property
-    def row_weights(self) -> Tensor:
-        """How often each tuple counts in a statistic, ``(centres, [members,] .., 1)``."""
-        rank = self.products.rank
-        counts = self.member_weights
-        members = counts.shape[1]
-        result = counts.new_ones(())
-        for place in range(rank):
-            shape = (-1, *[1] * place, members, *[1] * (rank - place - 1), 1)
-            exists = (counts > 0).to(counts.dtype) if place else counts
-            result = result * exists.reshape(shape)
-        return result
-
-    @property
-    def member_weights(self) -> Tensor:
-        """How often each member counts, ``(centres, members)``."""
-        points = self.products.powers[0]
-        counts = points.new_ones(points.shape[:2])
-        if self.mask is not None:
-            counts = self.mask.to(counts.dtype)
-        return counts if self.centres is None else counts * self.centres.to(counts)[:, None]
 
 
 class GALA(Encoder):
@@ -372,48 +255,3 @@ class GALA(Encoder):
         layers = len(self.layers) + len(self.updates)
         numbers = tuples * layers * _KEPT_PER_HIDDEN * config.network_hidden
         return bool(numbers * self.pair_bias.element_size() > config.kept_memory * 2**30)
-
-
-def attention_options(
-    config: GALAConfig, *, reduce: bool, covariant: bool = False
-) -> AttentionOptions:
-    """Return the options of one attention layer.
-
-    Args:
-        config: The settings.
-        reduce: Whether a neighbourhood gives one row.
-        covariant: Whether the result is covariant rather than invariant.
-    """
-    factor = 2 if config.normalised_products else 1
-    return AttentionOptions(
-        width=config.hidden,
-        invariants=invariant_width(
-            config.rank, config.invariant_mode, normalised=config.normalised_products
-        ),
-        rank=config.rank,
-        merge=config.merge,
-        join=config.join,
-        reduce=reduce,
-        covariants=factor * len(spans(config.rank, config.covariant_mode)) if covariant else 0,
-        invariant_result=not covariant,
-        hidden_width=config.network_hidden,
-        norm=config.network_norm,
-        input_norm=config.invariant_norm == "momentum",
-    )
-
-
-def log_envelope(vectors: Tensor, cutoff: float) -> Tensor:
-    """Return ln c(r), with c falling smoothly from 1 at zero to 0 at the cutoff.
-
-    c = 1 − 10x³ + 15x⁴ − 6x⁵ with x = r/cutoff; value and two derivatives vanish at the cutoff.
-
-    Args:
-        vectors: ``(..., 3)``, Å.
-        cutoff: Å.
-
-    Returns:
-        ``(...,)``, at least ln 10⁻³⁰.
-    """
-    x = soft_length(vectors.square().sum(-1), 0.0) / cutoff
-    c = 1 - x**3 * (10 - 15 * x + 6 * x**2)
-    return c.clamp(min=1e-30).log()

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from matsciml_core import MessageGraph
 from matsciml_core.interfaces.segments import segment_gather, segment_mean
 from matsciml_model_megnet.config import MEGNetConfig
-from matsciml_model_megnet.layers import DenseTriple, linear
+from matsciml_model_megnet.layers import DenseTriple
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,9 @@ class MEGNetBlock(nn.Module):
     def _new_edges(self, x: Features, graph: MessageGraph) -> Tensor:
         update = self.update.edges
         w_source, w_target, w_edge, w_state = update.split_weight([self.width] * 4)
-        crystal = linear(x.state, w_state) + update.first_bias  # (crystals, hidden)
-        target = linear(x.atoms, w_target) + segment_gather(crystal, graph.nodes)
-        source = linear(x.atoms, w_source)  # (atoms, hidden)
+        crystal = functional.linear(x.state, w_state) + update.first_bias  # (crystals, hidden)
+        target = functional.linear(x.atoms, w_target) + segment_gather(crystal, graph.nodes)
+        source = functional.linear(x.atoms, w_source)  # (atoms, hidden)
         shares = segment_gather(target, graph.incoming) + source.index_select(0, graph.source)
         return update.after_first(torch.addmm(shares, x.edges, w_edge.t()))
 

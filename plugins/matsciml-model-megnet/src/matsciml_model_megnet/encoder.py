@@ -14,7 +14,7 @@ from matsciml_model_megnet.features import (
     nine_statistics,
     reduced_numbers,
 )
-from matsciml_model_megnet.layers import DenseStack
+from matsciml_model_megnet.layers import activated_stack
 from matsciml_model_megnet.set2set import Set2Set
 
 ELEMENT_ROWS = 119
@@ -69,9 +69,9 @@ class MEGNet(Encoder):
 
     def _build_layers(self, config: MEGNetConfig) -> None:
         hidden, activation = config.hidden_widths, config.activation
-        self.encode_edges = DenseStack(_edge_width(config), hidden, activation)
-        self.encode_atoms = DenseStack(_atom_width(config), hidden, activation)
-        self.encode_state = DenseStack(_state_width(config), hidden, activation)
+        self.encode_edges = activated_stack(_edge_width(config), hidden, activation)
+        self.encode_atoms = activated_stack(_atom_width(config), hidden, activation)
+        self.encode_state = activated_stack(_state_width(config), hidden, activation)
         self.blocks = nn.ModuleList(
             MEGNetBlock(config, first=number == 0) for number in range(config.num_blocks)
         )

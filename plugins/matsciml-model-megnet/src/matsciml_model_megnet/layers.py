@@ -1,20 +1,19 @@
-"""Dense layers and the softplus activations of MEGNet."""
+"""The softplus activations of MEGNet, and its stacks of dense layers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import Literal, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from matsciml_core.interfaces.dense import DenseStack
 
 Activation = Literal["softplus2", "softplus"]
 
 _LN2 = math.log(2)
-_SHIFT: dict[str, float] = {"softplus2": _LN2, "softplus": 0.0}
 
 
 def shifted_softplus(x: Tensor, shift: float = _LN2) -> Tensor:
@@ -36,60 +35,20 @@ def shifted_softplus(x: Tensor, shift: float = _LN2) -> Tensor:
     return functional.softplus(x, threshold=40.0).sub_(shift)
 
 
-class DenseStack(nn.Module):
-    """Dense layers, each followed by the activation, the last one only if asked for."""
+def softplus(x: Tensor) -> Tensor:
+    """Return ln(1 + eˣ), for any x without overflow."""
+    return shifted_softplus(x, 0.0)
 
-    def __init__(
-        self,
-        input_width: int,
-        widths: Sequence[int],
-        activation: Activation = "softplus2",
-        *,
-        activate_last: bool = True,
-    ) -> None:
-        """Build the layers.
 
-        Args:
-            input_width: Width of the input.
-            widths: Width of each layer's output.
-            activation: ``softplus2`` or ``softplus``.
-            activate_last: Whether the last layer is activated too.
-        """
-        super().__init__()
-        self.layers = nn.ModuleList(
-            nn.Linear(first, second) for first, second in pairwise((input_width, *widths))
-        )
-        self.shift = _SHIFT[activation]
-        self.activate_last = activate_last
+ACTIVATIONS: Mapping[Activation, Callable[[Tensor], Tensor]] = {
+    "softplus2": shifted_softplus,
+    "softplus": softplus,
+}
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``(..., input_width)`` to ``(..., last width)``."""
-        return self.after_first(self.layers[0](x))
 
-    def split_weight(self, widths: Sequence[int]) -> tuple[Tensor, ...]:
-        """Return the first layer's weight in pieces, one per part of a joined input.
-
-        W [a, b] = W_a a + W_b b, so parts that many rows share are multiplied once, not per row.
-
-        Args:
-            widths: Widths of the parts, in the order in which they are joined.
-        """
-        return torch.split(self._first.weight, list(widths), dim=1)
-
-    @property
-    def first_bias(self) -> Tensor:
-        """The first layer's bias."""
-        return self._first.bias
-
-    @property
-    def _first(self) -> nn.Linear:
-        return cast(nn.Linear, self.layers[0])
-
-    def after_first(self, x: Tensor) -> Tensor:
-        """Apply everything that follows the first dense layer, given its output."""
-        for layer in self.layers[1:]:
-            x = layer(shifted_softplus(x, self.shift))
-        return shifted_softplus(x, self.shift) if self.activate_last else x
+def activated_stack(input_width: int, widths: Sequence[int], activation: Activation) -> DenseStack:
+    """Return dense layers, each followed by the activation."""
+    return DenseStack(input_width, widths, ACTIVATIONS[activation], activate_last=True)
 
 
 class DenseTriple(nn.Module):
@@ -107,11 +66,6 @@ class DenseTriple(nn.Module):
         """
         super().__init__()
         edges, atoms, state = input_widths
-        self.edges = DenseStack(edges, widths, activation)
-        self.atoms = DenseStack(atoms, widths, activation)
-        self.state = DenseStack(state, widths, activation)
-
-
-def linear(x: Tensor, weight: Tensor) -> Tensor:
-    """Return x Wᵀ, a dense layer without bias."""
-    return functional.linear(x, weight)
+        self.edges = activated_stack(edges, widths, activation)
+        self.atoms = activated_stack(atoms, widths, activation)
+        self.state = activated_stack(state, widths, activation)

@@ -22,10 +22,11 @@ from matsciml_core import CrystalBatch
 from matsciml_core.data.neighbours import attach_neighbours
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.config import validate
+from matsciml_core.interfaces.dense import DenseStack
 from matsciml_model_megnet._published_layout import describe, rename
 from matsciml_model_megnet.config import MEGNetConfig
 from matsciml_model_megnet.encoder import MEGNet
-from matsciml_model_megnet.layers import DenseStack
+from matsciml_model_megnet.layers import ACTIVATIONS
 
 FORMAT = "matsciml-model"
 VERSION = 1
@@ -60,8 +61,7 @@ class PublishedMEGNet(nn.Module):
                 DenseStack(
                     self.encoder.crystal_width,
                     head["config"]["widths"],
-                    head["config"]["activation"],
-                    activate_last=False,
+                    ACTIVATIONS[head["config"]["activation"]],
                 )
             ]
         )

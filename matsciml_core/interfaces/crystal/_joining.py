@@ -1,0 +1,50 @@
+"""Labels and marks of several crystals, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from matsciml_core.errors import ShapeError
+from matsciml_core.interfaces.crystal.crystal import Crystal
+from matsciml_core.registry.specs import TargetInfo
+
+
+def join_marks(crystals: Sequence[Crystal]) -> dict[str, Tensor]:
+    """Collect every mark that a crystal has; the atoms of the others have 0."""
+    names = dict.fromkeys(name for crystal in crystals for name in crystal.marks)
+    return {
+        name: torch.from_numpy(
+            np.concatenate(
+                [c.marks.get(name, np.zeros(c.num_atoms, dtype=np.uint8)) for c in crystals]
+            )
+        )
+        for name in names
+    }
+
+
+def stack_labels(crystals: Sequence[Crystal], info: TargetInfo) -> Tensor:
+    """Collect one label; missing values become NaN, or −1 for a class."""
+    missing = -1.0 if info.is_class else np.nan
+    rows = []
+    for crystal in crystals:
+        shape = _label_shape(info, crystal.num_atoms)
+        value = crystal.labels.get(info.name)
+        row = np.full(shape, missing) if value is None else np.asarray(value, dtype=np.float64)
+        if row.shape != shape:
+            raise ShapeError(
+                f"Label '{info.name}' of crystal '{crystal.id}' has the shape {row.shape}; "
+                f"it must be {shape}."
+            )
+        rows.append(row)
+    stacked = np.concatenate(rows) if info.per_atom else np.stack(rows)
+    return torch.from_numpy(stacked)
+
+
+def _label_shape(info: TargetInfo, num_atoms: int) -> tuple[int, ...]:
+    inner: dict[str, tuple[int, ...]] = {"forces": (3,), "stress": (3, 3)}
+    shape = inner.get(info.kind, ())
+    return (num_atoms, *shape) if info.per_atom else shape

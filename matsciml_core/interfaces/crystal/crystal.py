@@ -1,0 +1,213 @@
+"""One crystal with its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from matsciml_core.errors import GeometryError, ShapeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crystal:
+    """One crystal with its labels, as NumPy arrays.
+
+    The constructor accepts anything NumPy can convert and checks shapes and finiteness; it does
+    not wrap positions into the cell, because unwrapped positions describe the same crystal.
+
+    Raises:
+        ShapeError: An array does not have the shape stated below.
+        GeometryError: A coordinate is not finite, the cell has no volume, or an atomic number
+            is not between 1 and 118.
+    """
+
+    id: str
+    """Unique within its dataset."""
+    atomic_numbers: NDArray[np.uint8]
+    """``(atoms,)``, 1 to 118."""
+    positions: NDArray[np.float64]
+    """Cartesian coordinates, ``(atoms, 3)``, Å."""
+    cell: NDArray[np.float64]
+    """Lattice vectors as rows, ``(3, 3)``, Å."""
+    pbc: NDArray[np.bool_] = field(default_factory=lambda: np.ones(3, dtype=bool))
+    """Periodic directions, ``(3,)``."""
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    """Label values by name, in the unit the dataset declares; an absent label is missing."""
+    marks: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    """Whole numbers from 0 to 255 that say what an atom is in its crystal, by name, ``(atoms,)``.
+    ``fixed`` is 1 where the atom was held in place, ``tags`` is what ASE calls so. An absent mark
+    is 0 for every atom."""
+
+    def __post_init__(self) -> None:
+        """Convert the arrays and check them."""
+        numbers = np.asarray(self.atomic_numbers)
+        positions = np.asarray(self.positions, dtype=np.float64)
+        cell = np.asarray(self.cell, dtype=np.float64)
+        pbc = np.broadcast_to(np.asarray(self.pbc, dtype=bool), (3,))
+        self._check(numbers, positions, cell, pbc)
+        marks = {name: np.asarray(values) for name, values in self.marks.items()}
+        if any(mark.shape != numbers.shape for mark in marks.values()):
+            raise ShapeError(
+                f"Crystal '{self.id}' has a mark that is not one number per atom; give each the "
+                f"shape {numbers.shape}."
+            )
+        for name, value in (
+            ("atomic_numbers", numbers.astype(np.uint8)),
+            ("positions", positions),
+            ("cell", cell),
+            ("pbc", pbc),
+            ("marks", {name: mark.astype(np.uint8) for name, mark in marks.items()}),
+        ):
+            object.__setattr__(self, name, value)
+
+    def _check(
+        self,
+        numbers: NDArray[Any],
+        positions: NDArray[np.float64],
+        cell: NDArray[np.float64],
+        pbc: NDArray[np.bool_],
+    ) -> None:
+        """Refuse what is no crystal."""
+        if numbers.ndim != 1 or positions.shape != (len(numbers), 3) or cell.shape != (3, 3):
+            raise ShapeError(
+                f"Crystal '{self.id}' has atomic_numbers {numbers.shape}, positions "
+                f"{positions.shape} and cell {cell.shape}; they must be (atoms,), (atoms, 3) "
+                "and (3, 3)."
+            )
+        if not len(numbers) or numbers.min() < 1 or numbers.max() > 118:
+            raise GeometryError(
+                f"Crystal '{self.id}' needs at least one atom, and atomic numbers from 1 to 118."
+            )
+        if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
+            raise GeometryError(f"Crystal '{self.id}' has a coordinate that is not finite.")
+        if abs(np.linalg.det(cell)) < 1e-6 and pbc.any():
+            raise GeometryError(
+                f"Crystal '{self.id}' has a cell without volume; give three independent lattice "
+                "vectors as rows, in Å."
+            )
+
+    @classmethod
+    def from_fractional(
+        cls,
+        *,
+        id: str,
+        atomic_numbers: ArrayLike,
+        fractional: ArrayLike,
+        cell: ArrayLike,
+        labels: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Build a crystal from fractional coordinates.
+
+        Args:
+            id: Unique within its dataset.
+            atomic_numbers: ``(atoms,)``.
+            fractional: Coordinates in units of the lattice vectors, ``(atoms, 3)``,
+                dimensionless.
+            cell: Lattice vectors as rows, ``(3, 3)``, Å.
+            labels: Label values by name.
+
+        Returns:
+            The crystal, with Cartesian positions ``fractional @ cell`` in Å.
+
+        Raises:
+            ShapeError: An array has the wrong shape.
+            GeometryError: See the class.
+        """
+        cell_ = np.asarray(cell, dtype=np.float64)
+        positions = np.asarray(fractional, dtype=np.float64) @ cell_
+        return cls(
+            id=id,
+            atomic_numbers=np.asarray(atomic_numbers),
+            positions=positions,
+            cell=cell_,
+            labels=labels or {},
+        )
+
+    @property
+    def num_atoms(self) -> int:
+        """Number of atoms."""
+        return len(self.atomic_numbers)
+
+    @property
+    def volume(self) -> float:
+        """Volume of the cell, Å³."""
+        return float(abs(np.linalg.det(self.cell)))
+
+    @property
+    def fractional(self) -> NDArray[np.float64]:
+        """Coordinates in units of the lattice vectors, ``(atoms, 3)``, dimensionless."""
+        return np.asarray(np.linalg.solve(self.cell.T, self.positions.T).T, dtype=np.float64)
+
+    @classmethod
+    def from_pymatgen(cls, structure: Any, *, id: str | None = None) -> Self:
+        """Build a crystal from a ``pymatgen.core.Structure``.
+
+        Site properties and properties that are numbers, or arrays of numbers, become labels;
+        None at a site becomes NaN. Oxidation states and charges are not kept.
+
+        Args:
+            structure: The structure, ordered.
+            id: Unique within its dataset; None: its property ``id``, or else its formula.
+
+        Raises:
+            ShapeError: It is no Structure.
+            GeometryError: Several species share a site, or one is partly occupied.
+        """
+        from matsciml_core.interfaces.converters import _pymatgen  # noqa: PLC0415 - a circle
+
+        return cast("Self", _pymatgen.from_structure(cls, structure, id))
+
+    def to_pymatgen(self) -> Any:
+        """Return the crystal as a ``pymatgen.core.Structure``.
+
+        Labels with one row per atom become site properties, the others and the id properties. A
+        label called ``stress`` counts as the crystal's own, also where there are three atoms. Marks
+        are left out.
+
+        Raises:
+            GeometryError: The crystal has no lattice.
+        """
+        from matsciml_core.interfaces.converters import _pymatgen  # noqa: PLC0415 - a circle
+
+        return _pymatgen.to_structure(self)
+
+    @classmethod
+    def from_ase(cls, atoms: Any, *, id: str | None = None) -> Self:
+        """Build a crystal from ``ase.Atoms``.
+
+        Energy (eV), forces (eV/Å, without the effect of constraints) and stress (eV/Å³, 3 x 3)
+        that a calculator holds for exactly these atoms become labels; nothing is calculated.
+        Numbers and arrays of numbers in ``info`` and in ``arrays`` become labels too, but for the
+        arrays that ASE itself uses. Tags, and which atoms ``FixAtoms`` holds, become marks.
+
+        Args:
+            atoms: The atoms.
+            id: Unique within its dataset; None: ``info["id"]``, or else the formula.
+
+        Raises:
+            ShapeError: They are no Atoms.
+            GeometryError: Several species share a site; or see the class.
+            MissingPackageError: ASE is not installed.
+        """
+        from matsciml_core.interfaces.converters import _ase  # noqa: PLC0415 - a circle
+
+        return cast("Self", _ase.from_atoms(cls, atoms, id))
+
+    def to_ase(self) -> Any:
+        """Return the crystal as ``ase.Atoms``.
+
+        The labels ``energy`` (eV), ``forces`` (eV/Å) and ``stress`` (eV/Å³, made symmetric) go
+        into a ``SinglePointCalculator``, whose units and sign are the same. Of the others, those
+        with one row per atom become arrays, and the rest and the id go into ``info``. The mark
+        ``tags`` becomes ASE's tags, and ``fixed`` the constraint ``FixAtoms``.
+
+        Raises:
+            MissingPackageError: ASE is not installed.
+        """
+        from matsciml_core.interfaces.converters import _ase  # noqa: PLC0415 - a circle
+
+        return _ase.to_atoms(self)
