@@ -8,7 +8,8 @@ installed vesin has exactly the types known here, and the wrapper is used where 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -29,6 +30,16 @@ LARGEST_BOX = 1000.0
 """Longest lattice vector that is searched, Å. Far beyond, the search would overflow."""
 MOST_PAIRS = 1e8
 """Most pairs expected in one crystal; more are a mistake in the cell, and would fill the memory."""
+MOST_TRIALS = 1e8
+"""Most pairs of atoms, or of empty boxes, that are looked at in a flat cell: about a second."""
+_WASTE = 100.0
+"""Where so many are looked at for each pair expected, the shape of the cell is to blame. In a cell
+with right angles it is 50 at the most."""
+_ROUNDING = 1e-9
+_MOST_BOXES = 1e5
+"""vesin divides a cell into boxes as wide as the cutoff, and into wider ones beyond this number."""
+_BOXES_TO_CHECK = 0.98 * _MOST_BOXES
+"""It may round otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +64,7 @@ def find_pairs(
     cutoff: float,
     *,
     lengths: bool = False,
+    ids: Sequence[str] = (),
 ) -> Pairs:
     """Find all directed pairs within a cutoff, periodic images included.
 
@@ -63,18 +75,20 @@ def find_pairs(
         atoms_per_crystal: ``(crystals,)``.
         cutoff: Distance below which atoms are a pair, Å.
         lengths: Whether to return distances.
+        ids: What the crystals are called in errors; empty: by their numbers.
 
     Returns:
         The pairs.
 
     Raises:
         GeometryError: A coordinate is not finite, a periodic cell has no volume, or a crystal is
-            too large or too dense to be one.
+            too large, too dense or too flat to be one.
     """
     bounds = [0, *np.cumsum(atoms_per_crystal).tolist()]
     points = np.ascontiguousarray(positions, dtype=np.float64)
+    _require_finite(points, cells)
     boxes = _closed_boxes(points, cells, pbc, bounds, cutoff)
-    _check(points, boxes, atoms_per_crystal, cutoff)
+    _check(points, boxes, atoms_per_crystal, cutoff, ids)
     buffer = _Buffer(capacity=64 * len(points), lengths=lengths)
     library = _library()
     if library is None:
@@ -108,33 +122,122 @@ def _closed_boxes(
     return boxes
 
 
+def _require_finite(points: NDArray[np.float64], cells: NDArray[np.float64]) -> None:
+    if not (np.isfinite(points).all() and np.isfinite(cells).all()):
+        raise GeometryError(
+            "The batch has a position or a lattice vector that is not finite; neighbours can only "
+            "be found for finite coordinates."
+        )
+
+
 def _check(
     points: NDArray[np.float64],
     boxes: NDArray[np.float64],
     counts: NDArray[np.int64],
     cutoff: float,
+    ids: Sequence[str],
 ) -> None:
     """Refuse what would end the process inside the compiled search, or fill the memory."""
-    if not (np.isfinite(points).all() and np.isfinite(boxes).all()):
-        raise GeometryError(
-            "The batch has a position or a lattice vector that is not finite; neighbours can only "
-            "be found for finite coordinates."
-        )
     longest = np.linalg.norm(boxes, axis=2).max(axis=1)
     if longest.max() > LARGEST_BOX:
         raise GeometryError(
-            f"Crystal {longest.argmax()} of the batch is {longest.max():.3g} Å long, vacuum "
+            f"{_called(longest.argmax(), len(boxes), ids)} is {longest.max():.3g} Å long, vacuum "
             f"included; at most {LARGEST_BOX:g} Å are searched for neighbours. Are cell and "
             "positions in Å?"
         )
-    expected = 4.0 / 3.0 * np.pi * cutoff**3 * counts.astype(np.float64) ** 2
-    dense = expected > MOST_PAIRS * np.abs(np.linalg.det(boxes))
+    volumes = np.abs(np.linalg.det(boxes))
+    expected = 4.0 / 3.0 * np.pi * cutoff**3 * counts.astype(np.float64) ** 2  # Å³ pairs
+    dense = expected > MOST_PAIRS * volumes
     if dense.any():
         raise GeometryError(
-            f"Crystal {dense.argmax()} of the batch has next to no volume: it would have more than "
-            f"{MOST_PAIRS:g} edges within {cutoff:g} Å. Are its lattice vectors independent rows, "
-            "in Å?"
+            f"{_called(dense.argmax(), len(boxes), ids)} has next to no volume: it would have more "
+            f"than {MOST_PAIRS:g} edges within {cutoff:g} Å. Are its lattice vectors independent "
+            "rows, in Å?"
         )
+    suspects = np.flatnonzero(_may_be_flat(longest, volumes, counts, cutoff))
+    if not len(suspects):
+        return
+    heights = _heights(boxes[suspects], volumes[suspects])
+    flat = _are_flat(heights, counts[suspects], (expected / volumes)[suspects], cutoff)
+    if flat.any():
+        low, high = heights[flat.argmax()].min(), heights[flat.argmax()].max()
+        raise GeometryError(
+            f"{_called(suspects[flat.argmax()], len(boxes), ids)} is too flat: its lattice planes "
+            f"are {low:.2g} Å apart in one direction and {high:.3g} Å in another, which is no "
+            f"shape to search for neighbours within {cutoff:g} Å. Are its lattice vectors "
+            "independent rows, in Å?"
+        )
+
+
+def _called(number: np.intp, crystals: int, ids: Sequence[str]) -> str:
+    """Return what a crystal of a batch is called at the beginning of a sentence."""
+    if ids:
+        return f"Crystal '{ids[int(number)]}'"
+    return "The crystal" if crystals == 1 else f"Crystal {number} of the batch"
+
+
+def _may_be_flat(
+    longest: NDArray[np.float64],
+    volumes: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    cutoff: float,
+) -> NDArray[np.bool_]:
+    """Return True for every cell that :func:`_are_flat` refuses, and few others, at little cost.
+
+    Lattice planes are at least V/l² apart, with l the longest lattice vector, so that the numbers
+    of boxes and of pairs to look at have bounds that need neither planes nor angles.
+    """
+    boxes = np.maximum(longest / cutoff, 1.0) ** 3
+    images = (2.0 * cutoff * longest**2 / volumes + 3.0) ** 3
+    trials = images * (boxes + counts.astype(np.float64) ** 2)
+    suspect: NDArray[np.bool_] = (trials > MOST_TRIALS) | (boxes > _BOXES_TO_CHECK)
+    return suspect
+
+
+def _heights(boxes: NDArray[np.float64], volumes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the distances between lattice planes, ``(crystals, 3)``, Å."""
+    normals = np.cross(boxes[:, (1, 2, 0)], boxes[:, (2, 0, 1)])
+    heights: NDArray[np.float64] = volumes[:, None] / np.linalg.norm(normals, axis=2)
+    return heights
+
+
+def _are_flat(
+    heights: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    expected: NDArray[np.float64],
+    cutoff: float,
+) -> NDArray[np.bool_]:
+    """Say which cells vesin would search for ever, or would divide into no boxes at all.
+
+    It divides a cell into boxes at least as wide as the cutoff and looks, from each of them, at all
+    those within reach. Where lattice planes are close together, very many are. Where a cell is wide
+    and has a single layer of boxes, less than one layer is left once their number is bounded, and
+    the process ends with a division by zero.
+
+    Args:
+        heights: Distances between lattice planes, ``(crystals, 3)``, Å.
+        counts: Atoms per crystal, ``(crystals,)``.
+        expected: Pairs expected, ``(crystals,)``.
+        cutoff: Å.
+    """
+    boxes = np.maximum(np.floor(heights / cutoff), 1.0)  # (crystals, 3)
+    number = boxes.prod(axis=1)
+    reach = np.ceil(cutoff * boxes / heights)
+    trials = number * (2.0 * reach + 1.0).prod(axis=1) * (1.0 + (counts / number) ** 2)
+    flat: NDArray[np.bool_] = trials > np.maximum(MOST_TRIALS, _WASTE * expected)
+    for k in np.flatnonzero(number > _BOXES_TO_CHECK).tolist():
+        flat[k] |= _fewest_boxes(*boxes[k].tolist()) < 1.0 + _ROUNDING
+    return flat
+
+
+def _fewest_boxes(x: float, y: float, z: float) -> float:
+    """Return how many boxes vesin's bound on their number leaves, in the direction of the fewest.
+
+    It rounds down what is returned here: below 1, nothing is left.
+    """
+    third = math.cbrt(_MOST_BOXES / ((x / y) * (y / z) ** 2))
+    second = y / z * math.floor(third)
+    return min(third, second, x / y * math.floor(second))
 
 
 class _Buffer:

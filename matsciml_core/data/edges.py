@@ -132,6 +132,7 @@ class EdgeSource:
             batch.pbc.numpy(),
             batch.atoms_per_crystal.numpy(),
             self.neighbourhood,
+            batch.ids,
         )
         unit = batch.asymmetric_unit
         if unit is None:
@@ -279,6 +280,7 @@ def _select(batch: CrystalBatch, chosen: Sequence[int]) -> CrystalBatch:
         crystal_index=torch.repeat_interleave(counts),
         atoms_per_crystal=counts,
         asymmetric_unit=None if unit is None else unit.select(atoms, crystals),
+        ids=[batch.ids[k] for k in chosen] if batch.ids else (),
     )
 
 

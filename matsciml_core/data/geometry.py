@@ -41,6 +41,7 @@ def measure_geometry(crystal: Crystal) -> Geometry:
         crystal.pbc[None],
         np.array([crystal.num_atoms]),
         Neighbourhood(cutoff=_SEARCH),
+        (crystal.id,),
     )
     source, target = edges
     vectors = crystal.positions[target] - crystal.positions[source] - shifts @ crystal.cell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +39,7 @@ def attach_neighbours(batch: CrystalBatch, neighbourhood: Neighbourhood) -> Crys
 
     Raises:
         GeometryError: A coordinate is not finite, a periodic cell has no volume, or a crystal is
-            too large or too dense to be one.
+            too large, too dense or too flat to be one.
     """
     edges, shifts = find_edges(
         batch.positions.numpy(force=True).astype(np.float64, copy=False),
@@ -46,6 +47,7 @@ def attach_neighbours(batch: CrystalBatch, neighbourhood: Neighbourhood) -> Crys
         batch.pbc.numpy(force=True),
         batch.atoms_per_crystal.numpy(force=True),
         neighbourhood,
+        batch.ids,
     )
     return with_edges(batch, edges, shifts)
 
@@ -77,6 +79,7 @@ def find_edges(
     pbc: NDArray[np.bool_],
     atoms_per_crystal: NDArray[np.int64],
     neighbourhood: Neighbourhood,
+    ids: Sequence[str] = (),
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Find the edges of several crystals at once.
 
@@ -86,6 +89,7 @@ def find_edges(
         pbc: Periodic directions, ``(crystals, 3)``.
         atoms_per_crystal: ``(crystals,)``.
         neighbourhood: Cutoff and cap.
+        ids: What the crystals are called in errors; empty: by their numbers.
 
     Returns:
         Source and target atom ``(2, edges)`` sorted by target, and the image of the source atom
@@ -97,7 +101,9 @@ def find_edges(
     """
     cap = neighbourhood.max_neighbours
     cutoff = neighbourhood.cutoff - ROUNDING
-    pairs = find_pairs(positions, cells, pbc, atoms_per_crystal, cutoff, lengths=cap is not None)
+    pairs = find_pairs(
+        positions, cells, pbc, atoms_per_crystal, cutoff, lengths=cap is not None, ids=ids
+    )
     edges = _edges(pairs, atoms_per_crystal)
     if cap is None:
         return edges, pairs.shifts.copy()  # not the larger buffer behind it

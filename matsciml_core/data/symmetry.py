@@ -9,10 +9,10 @@ from typing import Any
 
 import moyopy
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from matsciml_core.data.edges import enter_distinct
+from matsciml_core.data.neighbours import with_edges
 from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.symmetry import AsymmetricUnit, Orbits
@@ -76,14 +76,8 @@ def attach_asymmetric_unit(batch: CrystalBatch, symprec: float = SYMPREC) -> Cry
     if batch.edge_index is None or batch.cell_shift is None:
         return replace(batch, asymmetric_unit=unit)
     kept = enter_distinct(batch.edge_index[1], unit)
-    edges = batch.edge_index[:, kept]
-    return replace(
-        batch,
-        edge_index=edges,
-        cell_shift=batch.cell_shift[kept],
-        edges_per_atom=torch.bincount(edges[1], minlength=batch.num_atoms),
-        asymmetric_unit=unit,
-    )
+    edges, shifts = batch.edge_index[:, kept].numpy(), batch.cell_shift[kept].numpy()
+    return with_edges(replace(batch, asymmetric_unit=unit), edges, shifts)
 
 
 def orbits_of(crystal: Crystal, symprec: float = SYMPREC) -> Orbits:
@@ -111,6 +105,15 @@ def find_space_group(crystal: Crystal, symprec: float) -> int | None:
         return int(moyopy.MoyoDataset(cell, symprec=symprec).number)
     except ValueError:  # NumPy's, where the cell has no volume, is one too
         return None
+
+
+def space_group_symbol(number: int) -> str:
+    """Return the short Hermann-Mauguin symbol of a space group, 1 to 230.
+
+    >>> space_group_symbol(225), space_group_symbol(14)
+    ('Fm-3m', 'P2_1/c')
+    """
+    return str(moyopy.SpaceGroupType(number).hm_short).replace(" ", "")
 
 
 def _unit(batch: CrystalBatch, orbits: Sequence[Orbits]) -> AsymmetricUnit:

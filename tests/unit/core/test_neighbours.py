@@ -297,6 +297,25 @@ class TestSpecialCells:
                 connect([bcc_iron()], 3.0, cap)
             )
 
+    @pytest.mark.parametrize("slant", [1, 10, 30])
+    def test_a_slanted_cell_of_a_cubic_lattice(self, slant: int, way: str) -> None:
+        cell = [[3.0, 0, 0], [3.0 * slant, 3.0, 0], [0, 3.0 * slant, 3.0]]
+        cubic, slanted = (
+            Crystal(id="Po", atomic_numbers=[84], positions=[[0, 0, 0]], cell=lattice)
+            for lattice in (3.0 * np.eye(3), cell)
+        )
+        found, wanted = (np.sort(lengths_of(connect([one], 6.1))) for one in (slanted, cubic))
+        np.testing.assert_allclose(found, wanted, atol=1e-10)
+
+    def test_a_wide_cell_with_room_for_boxes_in_every_direction(self, way: str) -> None:
+        crystal = Crystal(
+            id="slab",
+            atomic_numbers=[1, 1],
+            positions=[[0, 0, 0], [0.0, 0.7, 1.0]],
+            cell=np.diag([400.0, 400.0, 8.0]),
+        )
+        assert connect([crystal], 2.0).num_edges == 2
+
     def test_a_long_cell(self, way: str) -> None:
         """Neighbours in two directions, and none in the third."""
         chain = moved(bcc_iron(), cell=np.diag([3.0, 3.0, 400.0]))
@@ -507,7 +526,7 @@ class TestRefusals:
         batch = CrystalBatch.from_crystals([bcc_iron(), triclinic()])
         batch.cell[1, 2] = batch.cell[1, 0] + batch.cell[1, 1]
         batch.cell[1, 2, 2] += height
-        with pytest.raises(GeometryError, match="Crystal 1 of the batch has next to no volume"):
+        with pytest.raises(GeometryError, match="Crystal 'triclinic' has next to no volume"):
             attach_neighbours(batch, Neighbourhood(cutoff=4.0))
 
     @pytest.mark.parametrize("pbc", [True, False])
@@ -520,8 +539,35 @@ class TestRefusals:
             cell=1e5 * np.eye(3),
             pbc=[pbc] * 3,
         )
-        with pytest.raises(GeometryError, match=r"Crystal 1 of the batch is .* Å long"):
+        with pytest.raises(GeometryError, match=r"Crystal 'huge' is .* Å long"):
             connect([bcc_iron(), crystal], 4.0)
+
+    @pytest.mark.parametrize("height", [1e-3, 1e-5])
+    def test_a_nearly_flat_cell_would_be_searched_for_ever(self, height: float, way: str) -> None:
+        batch = CrystalBatch.from_crystals([bcc_iron(), triclinic()])
+        batch.cell[1] = torch.tensor([[30.0, 0, 0], [0, 30.0, 0], [15.0, 15.0, height]])
+        with pytest.raises(GeometryError, match="Crystal 'triclinic' is too flat: its lattice"):
+            attach_neighbours(batch, Neighbourhood(cutoff=6.0))
+
+    @pytest.mark.parametrize("thin", [0, 1, 2])
+    @pytest.mark.parametrize(("width", "cutoff"), [(1000.0, 2.0), (900.0, 1.0)])
+    def test_a_wide_flat_cell_would_end_the_process(
+        self, thin: int, width: float, cutoff: float, way: str
+    ) -> None:
+        lengths = np.full(3, width)
+        lengths[thin] = 1.5 * cutoff
+        crystal = Crystal(
+            id="foil", atomic_numbers=[1], positions=[[0, 0, 0]], cell=np.diag(lengths)
+        )
+        with pytest.raises(GeometryError, match=rf"{1.5 * cutoff:.2g} Å apart in one direction"):
+            connect([bcc_iron(), crystal], cutoff)
+
+    def test_crystals_without_ids_are_counted(self) -> None:
+        batch = CrystalBatch.from_crystals([bcc_iron(0.02)] * 2)
+        batch.cell[0] *= 100.0
+        batch.ids = ()
+        with pytest.raises(GeometryError, match="Crystal 1 of the batch has next to no volume"):
+            attach_neighbours(batch, Neighbourhood(cutoff=9.0))
 
     def test_a_cell_a_hundred_times_too_small(self) -> None:
         """A crystal that passes every check of its own."""
@@ -529,7 +575,7 @@ class TestRefusals:
         with pytest.raises(GeometryError) as caught:
             attach_neighbours(batch, Neighbourhood(cutoff=9.0))
         assert str(caught.value) == (
-            "Crystal 0 of the batch has next to no volume: it would have more than 1e+08 edges "
+            "Crystal 'Fe' has next to no volume: it would have more than 1e+08 edges "
             "within 9 Å. Are its lattice vectors independent rows, in Å?"
         )
 
