@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PROJECTS := pyproject.toml plugins/editable.txt $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help run test test-slow install lint docs benchmark clean
+.PHONY: help run test test-slow install lint audit docs benchmark clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ lint: $(STAMP)  ## Check style, types and layers.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(STAMP)  ## Look up known vulnerabilities of what is pinned; needs the network, else says so.
+	$(BIN)/python .ci/audit.py
 
 docs: $(STAMP)  ## Build the documentation; its tutorials are executed, warnings are errors.
 	$(BIN)/python -m sphinx -W --keep-going -j 2 -b html docs docs/_build/html
