@@ -7,6 +7,7 @@ import pickle
 import shutil
 import tarfile
 import zipfile
+import zlib
 
 import lmdb
 import pytest
@@ -14,6 +15,7 @@ import torch
 
 from matsciml_cli.app import execute
 from matsciml_core.data.fetch.unpack import unpack
+from matsciml_core.data.importing import readers
 from matsciml_core.errors import FetchError
 
 RUN = [
@@ -164,10 +166,41 @@ class TestData:
         path.write_text(text.replace("canary", str(canary)))
         refuse("data", "import", path, "--name", "evil", "--label", "energy=eV")
 
-    def test_pickled_table(self, data, canary, refuse):
-        path = data / "evil.json"
+    @pytest.mark.parametrize("suffix", ["json", "jsonl", "csv", "cif", "traj", "db", "aselmdb"])
+    def test_pickled_table(self, data, canary, refuse, suffix):
+        path = data / f"evil.{suffix}"
         path.write_bytes(pickle.dumps(Payload(canary)))
         refuse("data", "import", path, "--name", "evil", "--label", "energy=eV")
+
+    def test_a_module_that_a_structure_names_is_not_imported(self, data, canary, monkeypatch):
+        """pymatgen's own decoder would import it."""
+        (data / "evilmodule.py").write_text(f"import os\nos.mkdir({str(canary)!r})\n")
+        monkeypatch.syspath_prepend(data)
+        named = {"@module": "evilmodule", "@class": "Evil"}
+        site = {"species": [{"element": "Fe", "occu": 1}], "abc": [0, 0, 0], "properties": named}
+        lattice = {"matrix": [[2.9, 0, 0], [0, 2.9, 0], [0, 0, 2.9]], "properties": named}
+        structure = {
+            "@module": "pymatgen.core.structure",
+            "@class": "Structure",
+            "lattice": lattice,
+            "sites": [site],
+            "properties": named,
+        }
+        path = data / "evil.json"
+        path.write_text(json.dumps([{"structure": structure, "energy": 1.0}]))
+        command = ["data", "import", str(path), "--name", "evil", "--label", "energy=eV"]
+        assert execute(command) == 0
+
+    def test_a_record_that_unpacks_to_gigabytes(self, data, refuse, monkeypatch):
+        monkeypatch.setattr(readers, "LARGEST_RECORD", 1 << 20)
+        path = data / "evil.aselmdb"
+        with (
+            lmdb.open(str(path), subdir=False, map_size=1 << 20) as environment,
+            environment.begin(write=True) as transaction,
+        ):
+            transaction.put(b"1", zlib.compress(b" " * (64 << 20)))
+        error = refuse("data", "import", path, "--name", "evil", "--label", "energy=eV")
+        assert "1 MiB" in error
 
     def test_objects_that_name_classes(self, data, canary, refuse):
         path = data / "evil.json"

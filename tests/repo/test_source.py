@@ -16,7 +16,14 @@ PLANNED = {
 """Names that plugins to come will register."""
 WORDS = {"single", "additive", "regression"}
 """Names that are English words too: only a string that is nothing else names the plugin."""
-PICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+PICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle"}
+BY_NAME = {
+    "MontyDecoder", "loadfn", "read_pickle", "read_hdf", "load_from_checkpoint", "torch.jit.load",
+    "torch.hub.load", "runpy.run_path", "runpy.run_module", "__import__", "unpack_archive",
+    "extractall", "extract",
+}  # fmt: skip
+"""Calls that import or run what a file names, or write files where it says. pymatgen's own
+``from_dict`` and ``as_dict`` forms are read field by field instead."""
 ROUND_TRIP = "matsciml_core/testing/"
 """The conformance kit pickles a component and reads it back within one expression."""
 LEGACY = "matsciml_core/data/legacy_pickle.py"
@@ -93,6 +100,41 @@ def test_no_text_is_executed(trees):
     for path, tree in trees.items():
         for call in calls(tree):
             assert ast.unparse(call.func) not in ("eval", "exec", "os.system", "compile"), path
+
+
+def test_no_file_says_what_to_import_or_where_to_write(trees):
+    for path, tree in trees.items():
+        for call in calls(tree):
+            name = ast.unparse(call.func)
+            assert name not in BY_NAME, f"{path}: {name}"
+            assert name.rpartition(".")[2] not in BY_NAME, f"{path}: {name}"
+
+
+def test_structures_of_a_file_are_not_built_by_their_own_class_names(trees):
+    """``Structure.from_dict`` decodes the properties of sites by the classes that they name."""
+    for path, tree in trees.items():
+        for call in calls(tree):
+            assert not ast.unparse(call.func).endswith("Structure.from_dict"), path
+
+
+def test_no_command_goes_through_a_shell(trees):
+    for path, tree in trees.items():
+        for call in calls(tree):
+            for word in call.keywords:
+                assert word.arg != "shell" or ast.unparse(word.value) == "False", path
+
+
+def test_pages_escape_what_they_show(trees):
+    """Ids and names in a report come from files of strangers."""
+    found = [
+        {word.arg: ast.unparse(word.value) for word in call.keywords}
+        for path, tree in trees.items()
+        if path.startswith("matsciml_core/")
+        for call in calls(tree)
+        if ast.unparse(call.func).endswith("Environment")
+    ]
+    assert found
+    assert all(given.get("autoescape") == "True" for given in found)
 
 
 def test_yaml_is_read_safely(trees):

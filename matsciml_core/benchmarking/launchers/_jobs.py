@@ -98,7 +98,7 @@ def run_job(job: Job) -> Outcome:
             # Not wait(), which a cancellation that is no signal cannot interrupt.
             while process.poll() is None:
                 time.sleep(_PAUSE)
-        except BaseException:
+        except BaseException:  # Ctrl-C, or a cancellation, which may be of any kind
             stop_processes([process])
             raise
         code = process.returncode

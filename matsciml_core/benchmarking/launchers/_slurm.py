@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, Self
 
 from matsciml_core.benchmarking.launchers._jobs import Job, Launcher, Outcome, run_job
@@ -28,13 +29,13 @@ class SlurmLauncher(Launcher):
 
         Args:
             jobs: Most jobs at a time; None: as many as SLURM allows.
-            folder: Where submitit keeps its files, in a folder ``slurm``.
+            folder: Where submitit keeps its files, in a new folder within ``slurm``.
         """
         self.jobs = jobs
         submitit = _import_submitit()
         cluster = os.environ.get(EXECUTOR) or "slurm"
         try:
-            self._executor = submitit.AutoExecutor(folder=Path(folder) / "slurm", cluster=cluster)
+            self._executor = submitit.AutoExecutor(folder=_new_folder(folder), cluster=cluster)
             self._executor.update_parameters(**_parameters(), name="matsciml")
         except (RuntimeError, ValueError, TypeError, AssertionError) as error:
             raise ConfigError(
@@ -65,6 +66,17 @@ class SlurmLauncher(Launcher):
                 yield _outcome(handle, self._running.pop(handle))
             if not ended:
                 time.sleep(_PAUSE)
+
+
+def _new_folder(folder: str) -> Path:
+    """Make a folder that holds nothing yet.
+
+    submitit hands results over as pickles, by the number of the job. In a folder that somebody
+    else has made, one of that name could be waiting to be read.
+    """
+    parent = Path(folder) / "slurm"
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=parent))
 
 
 def _outcome(handle: Any, job: Job) -> Outcome:

@@ -35,6 +35,8 @@ _NAMES = ("material_id", "id", "mpid", "mp_id", "jid", "name")
 """Columns that are taken as the id where the user names none."""
 _STRUCTURES = ("structure", "atoms", "initial_structure", "cif", "poscar")
 _CHUNK = 32
+LARGEST_RECORD = 256 << 20
+"""Bytes of one record of ``aselmdb``, unpacked; a million atoms with forces take half of it."""
 _COMPRESSED = (".gz", ".bz2", ".xz")
 
 
@@ -192,7 +194,7 @@ def _read_ase_lmdb(path: Path, workers: int) -> Iterator[Record]:
             keys = [key for key in transaction.cursor().iternext(values=False) if key.isdigit()]
         for key in sorted(keys, key=int):
             with environment.begin() as transaction:
-                row = decode(zlib.decompress(bytes(transaction.get(key) or b"")).decode())
+                row = decode(_unpacked(bytes(transaction.get(key) or b""), path).decode())
             values = {**row.get("data", {}), **row.get("key_value_pairs", {}), **row}
             yield Frame(
                 name=_own_name(values.get("data", {}), f"{path.stem}-{int(key):06d}"),
@@ -203,6 +205,20 @@ def _read_ase_lmdb(path: Path, workers: int) -> Iterator[Record]:
                 values=values,
                 marks=marks_of(as_row(row).toatoms()),
             )
+
+
+def _unpacked(data: bytes, path: Path) -> bytes:
+    """Unpack a record; a few bytes of a hostile file would fill the memory."""
+    unpacker = zlib.decompressobj()
+    content = unpacker.decompress(data, LARGEST_RECORD)
+    if unpacker.unconsumed_tail:
+        raise DataError(
+            f"A record of '{path}' takes more than {LARGEST_RECORD >> 20} MiB when it is unpacked, "
+            "which no structure does; the file is damaged, or made to fill the memory."
+        )
+    if not unpacker.eof:
+        raise zlib.error("the record is incomplete")
+    return content
 
 
 def _read_cif(path: Path, workers: int) -> Iterator[Record]:

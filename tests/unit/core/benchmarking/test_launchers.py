@@ -107,6 +107,21 @@ def test_cells_run_through_submitit(make_table, folder, monkeypatch):
 
 @needs_submitit
 @foreign
+def test_results_are_not_read_from_a_folder_that_was_there_before(tmp_path, monkeypatch):
+    """A pickle in it, named like a job's result, would be loaded."""
+    monkeypatch.setenv(EXECUTOR, "local")
+    planted = tmp_path / "slurm" / "1_0_result.pkl"
+    planted.parent.mkdir()
+    planted.write_bytes(b"not ours")
+    launchers = [open_launcher("slurm", folder=str(tmp_path)) for _ in range(2)]
+    first, second = (Path(one._executor.folder) for one in launchers)
+    assert first.parent == second.parent == planted.parent
+    assert first != second
+    assert not [*first.iterdir(), *second.iterdir()]
+
+
+@needs_submitit
+@foreign
 def test_without_slurm_the_launcher_says_what_it_needs(tmp_path, monkeypatch):
     monkeypatch.delenv(EXECUTOR, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
