@@ -25,7 +25,13 @@ copyright = author
 release = version = __version__
 language = "en"
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "reference_pages"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "reference_pages",
+    "executed_pages",
+]
 exclude_patterns = ["_build", "_ext", "reference/generated/parts"]
 html_theme = "furo"
 html_title = "MatSciML"

@@ -1,7 +1,8 @@
 """Sphinx extension: writes the parts of the reference that are made from the code.
 
-The pages of ``docs/reference`` include what is written to ``docs/reference/generated``, a folder
-that no one edits and that is not under version control.
+The pages of ``docs/reference`` include what is written to ``docs/reference/generated``; those in
+``docs/reference/commands`` are written whole. No one edits these folders, and neither is under
+version control.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_reference import benchmark_markdown
-from command_line_reference import command_line_markdown
+from command_line_reference import FOLDER, command_line_markdown, command_pages
 from config_reference import configs_markdown, run_config_schema
 from dataset_reference import datasets_markdown
 from hook_reference import hooks_markdown
@@ -51,7 +52,21 @@ def write_parts(folder: Path) -> None:
     (folder / "schema" / SCHEMA).write_text(schema + "\n", encoding="utf-8")
 
 
+def write_pages(folder: Path) -> None:
+    """Write the pages that are made from the code as a whole.
+
+    Args:
+        folder: ``docs/reference/commands``; what is there is replaced.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, text in command_pages().items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
 def setup(app: Any) -> dict[str, bool]:
-    """Write the parts before Sphinx looks for its sources."""
-    write_parts(Path(app.srcdir) / "reference" / "generated")
+    """Write parts and pages before Sphinx looks for its sources."""
+    reference = Path(app.srcdir) / "reference"
+    write_parts(reference / "generated")
+    write_pages(reference / FOLDER)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

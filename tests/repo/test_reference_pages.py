@@ -114,13 +114,46 @@ def test_declared_splits_are_those_that_the_dataset_offers():
     assert set(offered) <= set(spec.splits)
 
 
-def test_every_command_is_in_the_reference():
+def test_every_command_has_a_page():
+    from command_line_reference import command_pages, subcommands
+
+    pages = command_pages()
+    assert pages.keys() == {f"{verb}.md" for verb in VERBS}
+    for verb in VERBS:
+        page = pages[f"{verb}.md"]
+        assert page.startswith(f"# `matsciml {verb}`\n\n```text\nUsage: matsciml {verb} ")
+        for inner in subcommands(verb):
+            assert f"## `matsciml {verb} {inner}`\n\n```text\nUsage: matsciml {verb} " in page
+    assert "fetch" in subcommands("data")
+
+
+def test_every_command_is_in_the_overview_and_in_the_contents():
     from command_line_reference import command_line_markdown
 
     page = command_line_markdown()
-    for verb in VERBS:
-        section = page.partition(f"## `matsciml {verb}`")[2]
-        assert section.lstrip().startswith("```text\nUsage: matsciml")
+    for verb, (_, summary) in VERBS.items():
+        assert f"| [`matsciml {verb}`](commands/{verb}.md) | {summary} |" in page
+        assert f"\ncommands/{verb}\n" in page
+
+
+def test_the_page_of_a_command_leads_to_where_it_is_used():
+    from command_line_reference import command_pages
+
+    pages = command_pages()
+    assert "](../../how-to/use-a-trained-model.md)" in pages["predict.md"]
+    data = pages["data.md"]
+    fetching = data.partition("## `matsciml data fetch`")[2].partition("\n## ")[0]
+    assert "](../../how-to/fetch-a-dataset.md)" in fetching
+    assert "](../../how-to/use-your-own-data.md)" not in fetching
+
+
+def test_pages_that_are_written_replace_older_ones(tmp_path):
+    from reference_pages import write_pages
+
+    (tmp_path / "commands").mkdir()
+    (tmp_path / "commands" / "gone.md").write_text("# Gone")
+    write_pages(tmp_path / "commands")
+    assert {file.stem for file in (tmp_path / "commands").iterdir()} == set(VERBS)
 
 
 def test_every_unit_is_in_the_reference():
