@@ -18,6 +18,7 @@ from matsciml_core import __version__
 from matsciml_core.errors import did_you_mean
 from matsciml_core.registry import _environment
 from matsciml_core.registry._requirements import CORE, InstalledVersions, unmet
+from matsciml_core.registry.folders import DATA_VARIABLE, data_folder
 from matsciml_core.registry.manager import Registry
 
 State = Literal["ok", "warning", "failed"]
@@ -213,15 +214,7 @@ def _incomplete(registry: Registry) -> Iterator[Check]:
 
 def _folders() -> Iterator[Check]:
     yield _folder("runs", Path.cwd() / "runs", "Work in a folder that you may write to")
-    yield _folder("cache", cache_folder(), "Set MATSCIML_CACHE to a folder that you may write to")
-
-
-def cache_folder() -> Path:
-    """Return where downloads are kept: ``MATSCIML_CACHE``, or the user's cache folder."""
-    own = os.environ.get("MATSCIML_CACHE")
-    if own:
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matsciml"
+    yield _folder("data", data_folder(), f"Set {DATA_VARIABLE} to a folder that you may write to")
 
 
 def _folder(name: str, folder: Path, mend: str) -> Check:

@@ -11,15 +11,19 @@ import typer
 from matsciml_cli._completion import complete_kinds, complete_names
 from matsciml_cli._console import Row, write_heading, write_json, write_table
 from matsciml_cli._offers import state_of
+from matsciml_cli._options import Json
 from matsciml_cli._settings import Settings, read_settings
 from matsciml_cli._state import registry_of
+from matsciml_cli._tasks import each_size
 from matsciml_core.registry.manager import Offer, Registry
-from matsciml_core.registry.specs import Reference, Spec, TargetInfo
+from matsciml_core.registry.specs import BenchmarkTask, Reference, Spec, TargetInfo
 
 SCHEMA = 1
 """Grows when a key of the JSON output changes its meaning or goes away."""
 
 _COMMON = tuple(field.name for field in fields(Spec))
+_SECTIONS = ("targets", "splits", "tasks", "known_problems")
+"""Fields that are shown in sections of their own."""
 
 
 def info(
@@ -34,7 +38,7 @@ def info(
             autocompletion=complete_kinds,
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show everything that is known about a component: labels, promises, settings, citations.
 
@@ -90,6 +94,12 @@ def _show(offer: Offer, registry: Registry) -> None:
     _section(f"{spec.kind} {spec.name}", _overview(offer, registry))
     targets: tuple[TargetInfo, ...] = getattr(spec, "targets", ())
     _section("labels", [_label(target) for target in targets])
+    splits: Mapping[str, str] = getattr(spec, "splits", {})
+    _section("splits", [Row(item) for item in splits.items()])
+    tasks: tuple[BenchmarkTask, ...] = getattr(spec, "tasks", ())
+    _section("tasks of the benchmark", [_task(task) for task in tasks])
+    problems: tuple[str, ...] = getattr(spec, "known_problems", ())
+    _section("known problems", [Row((problem,)) for problem in problems])
     settings = _settings(spec)
     _section("presets", [_preset(name, settings) for name in settings.presets])
     _section("settings", [_setting(setting) for setting in _plain(settings.fields)])
@@ -123,7 +133,7 @@ def _specific(spec: Spec) -> dict[str, str]:
     lines: dict[str, str] = {}
     for field in fields(spec):
         value = getattr(spec, field.name)
-        if field.name in _COMMON or field.name == "targets":
+        if field.name in (*_COMMON, *_SECTIONS):
             continue
         nested = _plain(value) if is_dataclass(value) else {field.name: value}
         lines.update({_words(key): _text(item) for key, item in nested.items()})
@@ -153,13 +163,24 @@ def _label(target: TargetInfo) -> Row:
     return Row((target.name, target.unit, kind, per, target.description))
 
 
+def _task(task: BenchmarkTask) -> Row:
+    unit = f" ({task.unit})" if task.unit else ""
+    sizes = " / ".join(each_size(task.published_sizes))
+    return Row((task.title, task.target, f"{task.metric}{unit}", f"published on {sizes}"))
+
+
 def _preset(name: str, settings: Settings) -> Row:
     return Row((name, "default" if name == settings.presets[0] else ""))
 
 
 def _setting(setting: Mapping[str, Any]) -> Row:
     default = "" if setting["default"] is None else f"= {_value(setting['default'])}"
-    return Row((setting["name"], setting["type"], default, setting["description"]))
+    return Row((setting["name"], setting["type"], default, _unmarked(setting["description"])))
+
+
+def _unmarked(text: str) -> str:
+    """Return a docstring without the marks of code, which a terminal cannot set."""
+    return text.replace("``", "")
 
 
 def _value(default: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from matsciml_cli import _checks
-from matsciml_cli._checks import Check, all_checks, cache_folder
+from matsciml_cli._checks import Check, all_checks
 from matsciml_core import __version__
 from matsciml_core.registry import _loading
 from matsciml_core.registry._requirements import InstalledVersions
@@ -33,11 +33,11 @@ def good(requires: tuple[str, ...] = ()) -> str:
 
 @pytest.fixture(autouse=True)
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in a folder that may be written to, with a cache folder that may be made."""
+    """Work in a folder that may be written to, with a data folder that may be made."""
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("MATSCIML_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MATSCIML_DATA", str(tmp_path / "data"))
     return folder
 
 
@@ -244,8 +244,8 @@ class TestPlugins:
 
 class TestFolders:
     def test_folders_that_can_be_made(self, plugin_folder: Any, work: Path) -> None:
-        runs, cache = checks(plugin_folder, "folders")
-        assert (runs.state, cache.state) == ("ok", "ok")
+        runs, data = checks(plugin_folder, "folders")
+        assert (runs.state, data.state) == ("ok", "ok")
         assert str(work / "runs") in runs.detail
         assert not (work / "runs").exists()
 
@@ -268,12 +268,3 @@ class TestFolders:
         monkeypatch.setattr(os, "access", lambda path, mode: False)
         states = [check.state for check in all_checks(registry) if check.area == "folders"]
         assert states == ["failed", "failed"]
-
-    def test_cache_folder(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        assert cache_folder() == tmp_path / "cache"
-        monkeypatch.delenv("MATSCIML_CACHE")
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-        assert cache_folder() == tmp_path / "xdg" / "matsciml"
-        monkeypatch.delenv("XDG_CACHE_HOME")
-        monkeypatch.setenv("HOME", str(tmp_path))
-        assert cache_folder() == tmp_path / ".cache" / "matsciml"
