@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from matsciml_cli._console import Row, write_heading, write_json, write_table
+from matsciml_cli._progress import Speed, progress_bars
 from matsciml_cli._tasks import LABEL_SIZES
 from matsciml_core.data._files import write_json as write_file
-from matsciml_core.data.fetch import FetchRequest, fetched_stores, note_store, store_key
-from matsciml_core.data.fetch.progress import Progress as Event
-from matsciml_core.data.fetch.progress import Report, silent
+from matsciml_core.data.fetch import FetchRequest, note_store, present_stores, store_key
 from matsciml_core.data.importing import ImportSettings, Naming, add_dataset, understand
 from matsciml_core.data.ingestion import Conversion, Manifest, read_manifest
 from matsciml_core.data.labelled import label_sizes
 from matsciml_core.data.launcher import ALONE, Launch
-from matsciml_core.data.store import INDEX_FILE, CrystalStore
+from matsciml_core.data.store import CrystalStore
 from matsciml_core.data.store_dataset import StoreDataset
-from matsciml_core.errors import ConfigError, MatSciMLError, PluginLoadError, did_you_mean
+from matsciml_core.errors import ConfigError, MatSciMLError, did_you_mean
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.registry.folders import dataset_folder
 from matsciml_core.registry.specs import DatasetSpec, TargetInfo
@@ -53,12 +47,12 @@ def fetch_dataset(
             "shows what there is."
         )
     options = _settings(spec, spec.load_fetch_config(), overrides)
-    function = import_named(spec, spec.fetch)
+    function = spec.load_named(spec.fetch)
     key = store_key(release, part)
     folder = (dataset_folder(spec.name) / key) if to is None else to.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with progress_bars() as report:
-        speed = _Speed(report)
+        speed = Speed(report)
         request = FetchRequest(
             folder=folder,
             release=release,
@@ -136,7 +130,7 @@ def convert_dataset(
             f"The dataset '{spec.name}' cannot be converted from '{form}'."
             f"{did_you_mean(form, spec.readers)} It reads: {', '.join(spec.readers) or 'nothing'}."
         )
-    reader = import_named(spec, spec.readers[form])
+    reader = spec.load_named(spec.readers[form])
     _add(name, reader(path), to=to, replace=replace, launch=launch)
 
 
@@ -169,22 +163,6 @@ def show_dataset(
         _show_rejected(Manifest(**facts["manifest"]))
 
 
-def import_named(spec: DatasetSpec, path: str) -> Any:
-    """Import a function that a dataset's record names.
-
-    Raises:
-        PluginLoadError: The module cannot be imported or has no such function.
-    """
-    module, _, name = path.partition(":")
-    try:
-        return getattr(import_module(module), name)
-    except Exception as error:
-        raise PluginLoadError(
-            f"The dataset '{spec.name}' names '{path}', which cannot be imported: "
-            f"{type(error).__name__}: {error}. Run 'matsciml doctor' for what is missing."
-        ) from error
-
-
 def open_dataset(spec: DatasetSpec, overrides: Sequence[str] = ()) -> Dataset:
     """Open a dataset.
 
@@ -213,90 +191,11 @@ def _settings(spec: DatasetSpec, model: Any, overrides: Sequence[str]) -> Any:
     return None
 
 
-@contextmanager
-def progress_bars() -> Iterator[Report]:
-    """Draw progress on stderr, where that is a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield silent
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[shown]}"))
-    tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=console, transient=True) as bars, _remarks(console):
-
-        def report(event: Event) -> None:
-            if event.label not in tasks:
-                tasks[event.label] = bars.add_task(event.label, total=event.total, shown="")
-            bars.update(
-                tasks[event.label],
-                completed=event.done,
-                total=event.total,
-                shown=describe_progress(event),
-            )
-
-        yield report
-
-
-@contextmanager
-def _remarks(console: Console) -> Iterator[None]:
-    """Show what the fetch layer has to say, such as why it waits, above the bars."""
-    handler = logging.Handler()
-    handler.emit = lambda record: console.print(record.getMessage(), style="dim")  # type: ignore[method-assign]
-    logger = logging.getLogger("matsciml.fetch")
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-
-
-class _Speed:
-    """Passes progress on, and remembers how many structures were converted per second."""
-
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self._rate: float | None = None
-
-    def __call__(self, event: Event) -> None:
-        if event.finished and event.unit == "crystals" and event.rate:
-            self._rate = event.rate
-        self._report(event)
-
-    def show(self, launch: Launch) -> None:
-        """Print what was measured; nothing where nothing was converted."""
-        if self._rate is not None:
-            print(f"Speed: {self._rate:,.0f} structures/s, {launch.title}.")
-
-
-def describe_progress(event: Event) -> str:
-    """Return amount, rate and remaining time for people.
-
-    >>> describe_progress(Event(label="", done=5_000_000, total=10_000_000, unit="bytes",
-    ...                         rate=1e6, remaining=5.0))
-    '5.0 of 10.0 MB, 1.0 MB/s, 0:05 left'
-    """
-    scale, unit = (1e6, "MB") if event.unit == "bytes" else (1.0, event.unit)
-    digits = 1 if event.unit == "bytes" else 0
-    amount = f"{event.done / scale:,.{digits}f}"
-    if event.total is not None:
-        amount += f" of {event.total / scale:,.{digits}f}"
-    text = f"{amount} {unit}, {event.rate / scale:,.{digits}f} {unit}/s"
-    if event.remaining is None or event.finished:
-        return text
-    minutes, seconds = divmod(round(event.remaining), 60)
-    hours, minutes = divmod(minutes, 60)
-    clock = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
-    return f"{text}, {clock} left"
-
-
 def _add(
     name: str, conversion: Conversion, *, to: Path | None, replace: bool, launch: Launch = ALONE
 ) -> None:
     with progress_bars() as report:
-        speed = _Speed(report)
+        speed = Speed(report)
         manifest = add_dataset(
             name, conversion, to=to, replace_existing=replace, report=speed, launch=launch
         )
@@ -342,14 +241,16 @@ def _show_fetched(stores: Sequence[Mapping[str, Any]]) -> None:
 
 def _fetched(spec: DatasetSpec) -> list[dict[str, Any]]:
     """Return the stores that were fetched and are still there."""
-    found = []
-    for key, store in fetched_stores(spec.name).items():
-        if not (store / INDEX_FILE).is_file():
-            continue
-        opened = CrystalStore(store)
-        release = opened.provenance.release
-        found.append({"key": key, "release": release, "crystals": len(opened), "store": str(store)})
-    return found
+    opened = {key: CrystalStore(store) for key, store in present_stores(spec.name).items()}
+    return [
+        {
+            "key": key,
+            "release": store.provenance.release,
+            "crystals": len(store),
+            "store": str(store.folder),
+        }
+        for key, store in opened.items()
+    ]
 
 
 def _facts(spec: DatasetSpec, dataset: Dataset) -> dict[str, Any]:

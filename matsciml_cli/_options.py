@@ -17,4 +17,19 @@ FileFormat = Annotated[
     str | None, typer.Option("--format", help="Format of FILE; default: by its name.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")]
+Levels = Annotated[
+    int | None, typer.Option(min=1, help="Noise levels; default: as many as were trained.")
+]
+LangevinSteps = Annotated[int, typer.Option(min=1, help="Langevin steps at each noise level.")]
+LangevinStepSize = Annotated[
+    float, typer.Option(help="Size of a step at the smallest noise level, Å².")
+]
+Budget = Annotated[str, typer.Option(help="What it may cost: mini, devset or full.")]
+Launcher = Annotated[str, typer.Option(help="Where to run: local, ray or slurm.")]
+TableRows = Annotated[
+    list[Path] | None, typer.Option("--rows", help="YAML file with rows of your own.")
+]
+TableParent = Annotated[Path, typer.Option("--output", "-o", help="Parent of the table's folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 Precision = Annotated[str | None, typer.Option(help="float32 or float64; default: the model's.")]

@@ -6,29 +6,36 @@ import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from matsciml_core.benchmarking.comparison import write_comparison
 from matsciml_core.benchmarking.leaderboard import write_site
 from matsciml_core.benchmarking.runs import KnownRun, find_runs
+from matsciml_core.training.report.describing import open_datasets
 from matsciml_core.training.report.page import write_report as write_run_report
+
+if TYPE_CHECKING:
+    from matsciml_core.registry.manager import Registry
 
 _COMPARISON = "comparison.html"
 
 
-def write_report(paths: Sequence[Path], output: Path | None) -> None:
+def write_report(paths: Sequence[Path], output: Path | None, registry: Registry) -> None:
     """Write the report of one run, or a comparison of several, and print where it lies.
 
     Args:
         paths: What the user named.
         output: File of the comparison; None: beside the runs. A single run is compared with nobody
             unless it is given.
+        registry: Where the data are looked up of a run whose folder does not describe its crystals.
 
     Raises:
         ConfigError: There is no run.
     """
     runs = find_runs(paths)
     if len(runs) == 1 and output is None:
-        print(f"Report: {write_run_report(runs[0].folder)}")
+        folder = runs[0].folder
+        print(f"Report: {write_run_report(folder, open_datasets(folder, registry))}")
         return
     page = output or _beside(runs) / _COMPARISON
     page.parent.mkdir(parents=True, exist_ok=True)

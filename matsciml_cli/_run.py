@@ -15,6 +15,7 @@ from matsciml_cli._errors import INTERRUPTED
 from matsciml_core import RunResult
 from matsciml_core.registry.manager import Registry
 from matsciml_core.training import assemble, run, run_folder
+from matsciml_core.training.latest import LATEST
 
 _MOST_COLUMNS = 8
 """Metrics that fit side by side; more get a row each."""
@@ -33,7 +34,7 @@ def start(raw: Mapping[str, Any], registry: Registry) -> None:
     """
     config = assemble.resolve(raw, registry)
     result = _interruptible(lambda: run.start(config, registry))
-    show(Console(), result, run_folder.find_run(Path(config.output) / run_folder.LATEST))
+    show(Console(), result, run_folder.find_run(Path(config.output) / LATEST))
 
 
 def resume(path: Path, registry: Registry, changes: Mapping[str, Any]) -> None:

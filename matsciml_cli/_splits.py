@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matsciml_cli._console import Row, write_heading, write_json, write_table
-from matsciml_cli._data import SCHEMA, open_dataset, progress_bars
+from matsciml_cli._data import SCHEMA, open_dataset
+from matsciml_cli._progress import progress_bars
 from matsciml_core.data import grouping, splits
 from matsciml_core.data.leaks import LeakReport, find_leaks
 from matsciml_core.data.listed_splits import listed_split, read_lists
@@ -67,8 +69,7 @@ def split_dataset(
     """Make a split, and keep it as a file."""
     split = _make_split(open_dataset(spec, overrides), request)
     settings = [text.removeprefix("dataset.") for text in overrides]
-    name = "-".join([request.name, *(re.sub(r"[^a-z0-9.]+", "-", text) for text in settings)])
-    path = output or _folder(spec) / f"{name}.json"
+    path = output or _folder(spec) / f"{_file_name(request, settings, split)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     split.save(path)
     sizes = ", ".join(f"{len(ids):,} {part}" for part, ids in split.parts.items())
@@ -82,14 +83,24 @@ def split_dataset(
     print(f"Hash: {split.hash}")
     shown = path.stem if isinstance(spec, ImportedSpec) and output is None else str(path)
     print(f"File: {path}")
-    more = "".join(f" --set dataset.{text}" for text in settings)
-    print(f"Use:  matsciml run --dataset {spec.name} --set split.name={shown}{more}")
+    chosen = [f"split.name={shown}", *(f"dataset.{text}" for text in settings)]
+    flags = [word for setting in chosen for word in ("--set", setting)]
+    print(f"Use:  {shlex.join(['matsciml', 'run', '--dataset', spec.name, *flags])}")
+
+
+def _file_name(request: SplitRequest, settings: Sequence[str], split: splits.Split) -> str:
+    """Return a name that splits of the same data made in the same way share, and no others."""
+    if not settings:
+        return request.name
+    words = [re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-") for text in settings]
+    return "-".join([request.name, *words, split.ids_hash[:8]])
 
 
 def report_leaks(
     specs: Sequence[DatasetSpec],
     *,
     chosen: Sequence[str],
+    overrides: Sequence[str] = (),
     confirm: bool,
     space_groups: bool,
     as_json: bool,
@@ -99,15 +110,19 @@ def report_leaks(
     Args:
         specs: The datasets.
         chosen: Splits, each as ``NAME`` for all of them or ``DATASET=NAME`` for one.
+        overrides: Settings, each as ``KEY=VALUE`` for all of them or ``DATASET.KEY=VALUE`` for one.
         confirm: Whether StructureMatcher has the last word.
         space_groups: Whether structures of different space groups are different.
         as_json: Whether to write JSON.
     """
-    datasets = {spec.name: open_dataset(spec) for spec in specs}
+    names = [spec.name for spec in specs]
+    datasets = {
+        spec.name: open_dataset(spec, _settings_of(spec.name, overrides, names)) for spec in specs
+    }
     parts = {
         name: [
             (part, indices)
-            for part, indices in dataset.split(_split_of(name, chosen, list(datasets)))
+            for part, indices in dataset.split(_split_of(name, chosen, names))
             .indices(dataset.ids)
             .items()
             if len(indices)
@@ -164,6 +179,13 @@ def _split_of(name: str, chosen: Sequence[str], datasets: Sequence[str]) -> str 
             f"{did_you_mean(unknown[0], datasets)} They are {', '.join(datasets)}."
         )
     return next(iter((*reversed(own), *reversed(rest))), None)
+
+
+def _settings_of(name: str, overrides: Sequence[str], datasets: Sequence[str]) -> list[str]:
+    """Return the settings that were given to a dataset; the more specific ones win."""
+    own = [text.removeprefix(f"{name}.") for text in overrides if text.startswith(f"{name}.")]
+    prefixes = tuple(f"{dataset}." for dataset in datasets)
+    return [*(text for text in overrides if not text.startswith(prefixes)), *own]
 
 
 def _leaks_as_data(found: LeakReport) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from matsciml_cli._options import Budget, Launcher, TableParent, TableRows
 from matsciml_cli._state import registry_of
 
 
@@ -15,8 +16,8 @@ def benchmark(
     table: Annotated[
         str, typer.Argument(help="table1 to table5, a plugin's table, or the YAML file of one.")
     ],
-    budget: Annotated[str, typer.Option(help="What it may cost: mini, devset or full.")] = "mini",
-    launcher: Annotated[str, typer.Option(help="Where to run: local, ray or slurm.")] = "local",
+    budget: Budget = "mini",
+    launcher: Launcher = "local",
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Runs of each cell; default: as the budget says.")
     ] = None,
@@ -27,12 +28,8 @@ def benchmark(
         list[str] | None,
         typer.Option("--only", help="Run only cells of this name, part or pattern; repeatable."),
     ] = None,
-    rows: Annotated[
-        list[Path] | None, typer.Option("--rows", help="YAML file with rows of your own.")
-    ] = None,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Parent of the table's folder.")
-    ] = Path("runs"),
+    rows: TableRows = None,
+    output: TableParent = Path("runs"),
     list_only: Annotated[
         bool, typer.Option("--list", help="Show the cells and what they wait for; run nothing.")
     ] = False,

@@ -9,6 +9,7 @@ import typer
 
 from matsciml_cli._completion import complete_kinds, complete_names
 from matsciml_cli._console import STYLES, Row, on_terminal, warn, write_json, write_table
+from matsciml_cli._options import Json
 from matsciml_cli._state import registry_of
 from matsciml_core.errors import ConfigError
 from matsciml_core.registry._messages import with_article
@@ -47,7 +48,7 @@ def check(
     quick: Annotated[
         bool, typer.Option("--quick", help="Start no processes, and take small samples.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Test a component against what it promises; exit with 1 where a promise is broken.
 

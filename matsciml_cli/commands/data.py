@@ -10,6 +10,7 @@ import typer
 from matsciml_cli._completion import complete_names
 from matsciml_cli._console import Row, write_heading, write_json, write_table
 from matsciml_cli._light import LightCommand
+from matsciml_cli._options import Json
 from matsciml_cli._state import registry_of
 from matsciml_core.errors import ConfigError
 from matsciml_core.registry.folders import data_folder
@@ -34,7 +35,6 @@ _Name = Annotated[
         metavar="NAME", help="Name of a dataset.", autocompletion=complete_names("dataset")
     ),
 ]
-_Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 _To = Annotated[
     Path | None,
     typer.Option("--to", help="Folder for the data; default: within MATSCIML_DATA."),
@@ -58,7 +58,7 @@ _Set = Annotated[
 
 
 @data.command("list", cls=LightCommand)
-def list_datasets(context: typer.Context, as_json: _Json = False) -> None:
+def list_datasets(context: typer.Context, as_json: Json = False) -> None:
     """List the datasets on offer, those of plugins and those that were imported.
 
     The JSON has the keys `schema` (1), `folder` (where data are kept) and `datasets`, each with
@@ -238,7 +238,7 @@ def info(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read every record and compare its hash.")
     ] = False,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Show a dataset: size, labels with their ranges, source, licence, splits, what was rejected.
 
@@ -299,6 +299,14 @@ def leaks(
         list[str] | None,
         typer.Option(help="Split whose parts are compared, NAME or DATASET=NAME; repeat."),
     ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            "-s",
+            help="A setting of the datasets as KEY=VALUE, or of one as DATASET.KEY=VALUE.",
+        ),
+    ] = None,
     confirm: Annotated[
         bool,
         typer.Option("--confirm/--no-confirm", help="Confirm by pymatgen's StructureMatcher."),
@@ -309,7 +317,7 @@ def leaks(
             "--any-space-group", help="Compare structures of different space groups, too."
         ),
     ] = False,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Count structures that occur twice: within a dataset, between its parts, across datasets.
 
@@ -324,6 +332,7 @@ def leaks(
     report_leaks(
         [registry.get("dataset", name) for name in names],
         chosen=split or (),
+        overrides=overrides or (),
         confirm=confirm,
         space_groups=not any_space_group,
         as_json=as_json,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
-from typing import Annotated
 
 import typer
 
 from matsciml_cli._checks import Check, all_checks
 from matsciml_cli._console import STYLES, Row, write_heading, write_json, write_table
+from matsciml_cli._options import Json
 from matsciml_cli._state import registry_of
 
 SCHEMA = 1
@@ -19,7 +19,7 @@ SCHEMA = 1
 
 def doctor(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Check Python, packages, plugins and folders; exit with 1 where something has failed.
 

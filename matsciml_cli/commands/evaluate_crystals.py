@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from matsciml_cli._console import Row, write_heading, write_json, write_table
+from matsciml_cli._options import Json
 from matsciml_cli._state import registry_of
 from matsciml_cli._threads import leave_room
 from matsciml_core.errors import ConfigError
@@ -65,7 +66,7 @@ def evaluate_crystals(
         Path | None,
         typer.Option("--output", "-o", help="Folder for metrics.json and report.html."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Judge generated crystals: validity, coverage, uniqueness, novelty, stability.
 
@@ -115,7 +116,7 @@ def _evaluate(
     energy_model: Path | None,
     device: str,
 ) -> Evaluation:
-    from matsciml_cli._data import progress_bars  # noqa: PLC0415 - heavy
+    from matsciml_cli._progress import progress_bars  # noqa: PLC0415 - heavy
     from matsciml_core.generation.evaluation import Inputs, evaluate_crystals  # noqa: PLC0415
     from matsciml_core.generation.fingerprints import FingerprintCache  # noqa: PLC0415
     from matsciml_core.generation.parallel import default_workers  # noqa: PLC0415
@@ -130,11 +131,14 @@ def _evaluate(
             key: read_reference(text, registry, max_atoms=max_atoms, workers=workers, report=report)
             for key, text in named.items()
         }
+        rejected = _rejected(generated)
         inputs = Inputs(
-            generated=read_file(generated, workers=workers, report=report),
+            generated=read_file(
+                generated, workers=workers, report=report, may_be_empty=bool(rejected)
+            ),
             reference=parts["reference"],
             training=parts.get("training", ()),
-            rejected=_rejected(generated),
+            rejected=rejected,
             names={"generated": generated.name, **named},
         )
         return evaluate_crystals(inputs, settings, energy_model=model, cache=cache, report=report)
@@ -170,25 +174,13 @@ def _show(found: Evaluation, folder: Path) -> None:
         f"{found.sizes['generated']:,} generated crystals beside {found.sizes['reference']:,} of "
         f"{found.names['reference']}"
     )
-    write_table(
-        [
-            Row(
-                (
-                    one.title,
-                    shown(one, one.value),
-                    shown(one, one.reference),
-                    *(shown(one, one.published.get(name)) for name in beside),
-                    one.note,
-                )
-            )
-            for one in found.metrics
-        ],
-        header=(
-            *("metric", "generated", "reference itself"),
-            *(published()[name]["title"] for name in beside),
-            "",
-        ),
-    )
+    rows = []
+    for one in found.metrics:
+        here = shown(one, one.value), shown(one, one.reference)
+        theirs = (shown(one, one.published.get(name)) for name in beside)
+        rows.append(Row((one.title, *here, *theirs, one.note)))
+    titles = (published()[name]["title"] for name in beside)
+    write_table(rows, header=("metric", "generated", "reference itself", *titles, ""))
     faults = {**found.faults, **{f"given up: {k}": v for k, v in found.rejected.items()}}
     if faults:
         write_heading("not valid")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import sys
@@ -12,7 +13,14 @@ import typer
 
 from matsciml_cli._console import Row, write_heading, write_table
 from matsciml_cli._errors import INTERRUPTED
-from matsciml_cli._options import Device, GeneratorFolder
+from matsciml_cli._options import (
+    Device,
+    GeneratorFolder,
+    LangevinSteps,
+    LangevinStepSize,
+    Levels,
+    Seed,
+)
 from matsciml_cli._state import registry_of
 from matsciml_cli._threads import leave_room
 from matsciml_core.errors import ConfigError
@@ -31,14 +39,10 @@ def generate(
         "generated.extxyz"
     ),
     batch_size: Annotated[int, typer.Option(min=1, help="Crystals drawn together.")] = 64,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")] = 0,
-    levels: Annotated[
-        int | None, typer.Option(min=1, help="Noise levels; default: as many as were trained.")
-    ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Langevin steps at each noise level.")] = 100,
-    step_size: Annotated[
-        float, typer.Option(help="Size of a step at the smallest noise level, Å².")
-    ] = 1e-4,
+    seed: Seed = 0,
+    levels: Levels = None,
+    steps: LangevinSteps = 100,
+    step_size: LangevinStepSize = 1e-4,
     guide: Annotated[
         list[str] | None,
         typer.Option(help="Wanted property as NAME=VALUE in its unit; repeat for several."),
@@ -106,7 +110,7 @@ def _draw(
     *,
     restart: bool,
 ) -> Drawn:
-    from matsciml_cli._data import progress_bars  # noqa: PLC0415 - heavy
+    from matsciml_cli._progress import progress_bars  # noqa: PLC0415 - heavy
     from matsciml_core.generation.drawing import draw_crystals  # noqa: PLC0415 - imports torch
     from matsciml_core.inference.model import load  # noqa: PLC0415 - imports torch
 
@@ -119,16 +123,24 @@ def _wanted(pairs: list[str]) -> dict[str, float]:
     found = {}
     for pair in pairs:
         name, separator, text = pair.partition("=")
-        try:
-            found[name.strip()] = float(text)
-        except ValueError:
-            separator = ""
-        if not separator:
+        value = _number(text)
+        if separator and value is not None:
+            found[name.strip()] = value
+        else:
             raise ConfigError(
                 f"'--guide {pair}' is not NAME=VALUE, for example "
                 "--guide formation_energy_per_atom=-2."
             )
     return found
+
+
+def _number(text: str) -> float | None:
+    """Return a finite number; None where the text is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _again() -> list[str]:
@@ -140,4 +152,7 @@ def _show(drawn: Drawn, number: int) -> None:
     if drawn.rejected:
         rows = [Row((f"{count:,}", f"given up: {why}")) for why, count in drawn.rejected.items()]
         write_table(rows, indent=2)
+    if not drawn.written:
+        print("No crystal came of it; train for longer, or ask for more with --number.")
+        return
     print(f"Judge them: matsciml evaluate-crystals {shlex.quote(str(drawn.path))} --reference …")

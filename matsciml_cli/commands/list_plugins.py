@@ -10,6 +10,7 @@ import typer
 from matsciml_cli._completion import complete_kinds
 from matsciml_cli._console import STYLES, Row, warn, write_json, write_table
 from matsciml_cli._offers import Listing, listings
+from matsciml_cli._options import Json
 from matsciml_cli._state import registry_of
 from matsciml_core.registry.manager import Registry
 
@@ -27,7 +28,7 @@ def list_plugins(
             autocompletion=complete_kinds,
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    as_json: Json = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail where a plugin cannot be loaded.")
     ] = False,

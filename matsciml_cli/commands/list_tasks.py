@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
 from matsciml_cli._console import Row, warn, write_json, write_table
+from matsciml_cli._options import Json
 from matsciml_cli._state import registry_of
 from matsciml_cli._tasks import TaskRow, each_size, published_source, task_rows
 
@@ -18,7 +18,7 @@ _STYLES = {"not installed": "dim", "no data": "yellow", "no label": "yellow", "f
 
 def list_tasks(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List the tasks of the published benchmark, and which of them can be trained here.
 

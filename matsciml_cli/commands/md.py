@@ -108,7 +108,7 @@ def _check_request(context: typer.Context, file: Path | None, resume: Path | Non
         and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
     ]
     if given:
-        option = f"--{given[0].replace('_', '-').replace('form', 'format')}"
+        option = "--format" if given[0] == "form" else f"--{given[0].replace('_', '-')}"
         raise ConfigError(f"A trajectory is continued as it was begun; leave {option} away.")
 
 

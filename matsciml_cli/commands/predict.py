@@ -82,16 +82,20 @@ def _predict(
     precision: str | None,
     strict: bool,
 ) -> Tally:
-    from matsciml_cli._data import progress_bars  # noqa: PLC0415 - heavy
+    from matsciml_cli._progress import progress_bars  # noqa: PLC0415 - heavy
     from matsciml_core.data.importing.readers import READERS  # noqa: PLC0415 - heavy
     from matsciml_core.inference.model import load  # noqa: PLC0415 - imports torch
-    from matsciml_core.inference.predicting import predict_files  # noqa: PLC0415 - imports torch
+    from matsciml_core.inference.predicting import (  # noqa: PLC0415 - imports torch
+        predict_files,
+        require_labels,
+    )
     from matsciml_core.inference.tables import writer_of  # noqa: PLC0415 - imports torch
 
     if form is not None and form not in READERS:
         raise ConfigError(f"There is no format '{form}'; formats: {', '.join(READERS)}.")
     kind = writer_of(output)
     model = load(run, device=device, precision=precision, registry=registry)
+    require_labels(model)  # before a file is opened
     with progress_bars() as report, _opened(output) as stream:
         return predict_files(
             model,

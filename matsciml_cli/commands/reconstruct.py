@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from matsciml_cli._console import Row, write_heading, write_json, write_table
-from matsciml_cli._options import Device, GeneratorFolder
+from matsciml_cli._options import (
+    Device,
+    GeneratorFolder,
+    Json,
+    LangevinSteps,
+    LangevinStepSize,
+    Levels,
+    Seed,
+)
 from matsciml_cli._state import registry_of
 from matsciml_cli._threads import leave_room
 from matsciml_cli.commands.generate import sampling_of
@@ -34,14 +42,10 @@ def reconstruct(
         str, typer.Option(help="What the decoder is told: nothing, atoms (their number), species.")
     ] = "nothing",
     batch_size: Annotated[int, typer.Option(min=1, help="Crystals decoded together.")] = 64,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")] = 0,
-    levels: Annotated[
-        int | None, typer.Option(min=1, help="Noise levels; default: as many as were trained.")
-    ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Langevin steps at each noise level.")] = 100,
-    step_size: Annotated[
-        float, typer.Option(help="Size of a step at the smallest noise level, Å².")
-    ] = 1e-4,
+    seed: Seed = 0,
+    levels: Levels = None,
+    steps: LangevinSteps = 100,
+    step_size: LangevinStepSize = 1e-4,
     published: Annotated[
         str, typer.Option(help="Published numbers beside: mp20, perov or carbon.")
     ] = "mp20",
@@ -52,7 +56,7 @@ def reconstruct(
         int | None, typer.Option(min=1, help="Processes that compare; default: one per core.")
     ] = None,
     device: Device = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Encode crystals, decode them again, and say how many come back.
 
@@ -87,7 +91,7 @@ def _reconstruct(
     output: Path | None,
     device: str,
 ) -> dict[str, Any]:
-    from matsciml_cli._data import progress_bars  # noqa: PLC0415 - heavy
+    from matsciml_cli._progress import progress_bars  # noqa: PLC0415 - heavy
     from matsciml_core.generation.drawing import generative_head  # noqa: PLC0415 - imports torch
     from matsciml_core.generation.extxyz import write_extxyz  # noqa: PLC0415 - heavy
     from matsciml_core.generation.reconstructing import reconstruct as work  # noqa: PLC0415

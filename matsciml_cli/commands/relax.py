@@ -62,14 +62,7 @@ def relax(
     atoms.calc = model.calculator(stress=cell != "fixed")
     from matsciml_core.inference import relaxation  # noqa: PLC0415 - ASE, now known to be there
 
-    print(_ROW.format("step", "energy (eV)", "force (eV/Å)", "volume (Å³)", "pressure (GPa)"))
-    last_shown: list[int] = []
-
-    def show(step: RelaxationStep) -> None:
-        if step.number % _SHOWN == 0:
-            last_shown[:] = [step.number]
-            _show(step)
-
+    table = _Table()
     result = relaxation.relax(
         atoms,
         optimiser=optimiser,
@@ -77,12 +70,30 @@ def relax(
         largest_force=largest_force,
         steps=steps,
         pressure=pressure,
-        report=show,
+        report=table.note,
     )
-    if last_shown != [result.last.number]:
-        _show(result.last)
+    table.end(result.last)
     _write(atoms, target)
     _summarise(result, target, len(atoms))
+
+
+class _Table:
+    """Prints some of the steps, and in any case the first and the last one."""
+
+    def __init__(self) -> None:
+        print(_ROW.format("step", "energy (eV)", "force (eV/Å)", "volume (Å³)", "pressure (GPa)"))
+        self._shown: int | None = None
+
+    def note(self, step: RelaxationStep) -> None:
+        """Print a step, if its turn has come."""
+        if step.number % _SHOWN == 0:
+            _show(step)
+            self._shown = step.number
+
+    def end(self, last: RelaxationStep) -> None:
+        """Print the last step, if it has not been printed."""
+        if self._shown != last.number:
+            _show(last)
 
 
 def _show(step: RelaxationStep) -> None:

@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
+from matsciml_cli._state import registry_of
+
 
 def report(
+    context: typer.Context,
     runs: Annotated[
         list[Path], typer.Argument(help="Run folders, or folders that hold some, as in runs/*.")
     ],
@@ -24,4 +27,4 @@ def report(
     """Draw the report of one run again, finished or interrupted; compare several on one page."""
     from matsciml_cli import _pages  # noqa: PLC0415 - imports torch
 
-    _pages.write_report(runs, output)
+    _pages.write_report(runs, output, registry_of(context))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from matsciml_cli._options import Budget, Launcher, TableParent, TableRows
 from matsciml_cli._state import registry_of
 
 
@@ -16,17 +17,13 @@ def reproduce(
         str,
         typer.Argument(help="TABLE/ROW/ENCODER, as 'matsciml benchmark TABLE --list' shows them."),
     ],
-    budget: Annotated[str, typer.Option(help="What it may cost: mini, devset or full.")] = "mini",
-    launcher: Annotated[str, typer.Option(help="Where to run: local, ray or slurm.")] = "local",
+    budget: Budget = "mini",
+    launcher: Launcher = "local",
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Runs of the cell; default: as the budget says.")
     ] = None,
-    rows: Annotated[
-        list[Path] | None, typer.Option("--rows", help="YAML file with rows of your own.")
-    ] = None,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Parent of the table's folder.")
-    ] = Path("runs"),
+    rows: TableRows = None,
+    output: TableParent = Path("runs"),
 ) -> None:
     """Run one cell of a table, and print its line beside the published number.
 

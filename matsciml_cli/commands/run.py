@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from matsciml_cli._completion import complete_names
 from matsciml_cli._state import registry_of
 from matsciml_cli._threads import leave_room
+
+if TYPE_CHECKING:
+    from matsciml_core.registry.manager import Registry
 
 _INSPECTED = 10
 """Steps between two looks at the gradients with ``--inspect-gradients``."""
@@ -93,18 +97,36 @@ def run(
         "training": {key: value for key, value in training.items() if value is not None},
     }
     leave_room(os.environ)
-    # The heavy imports come last, so that --help and whatever is misspelt are answered at once.
-    from matsciml_cli import _request  # noqa: PLC0415 - imports pydantic
-
     registry = registry_of(context)
     if resume is None:
-        raw = _request.read(flags, config, overrides or [])
-        _request.look_up(raw, registry)
-        from matsciml_cli._run import start  # noqa: PLC0415 - imports torch
-
-        start(raw, registry)
+        _start(registry, flags, config, overrides or [])
     else:
-        changes = _request.read_changes(flags, config, overrides or [])
-        from matsciml_cli._run import resume as continue_run  # noqa: PLC0415 - imports torch
+        _continue(registry, resume, flags, config, overrides or [])
 
-        continue_run(resume, registry, changes)
+
+def _start(
+    registry: Registry, flags: Mapping[str, Any], config: Path | None, overrides: list[str]
+) -> None:
+    """Start a run; torch is imported last, so that whatever is misspelt is answered at once."""
+    from matsciml_cli import _request  # noqa: PLC0415 - imports pydantic
+
+    raw = _request.read(flags, config, overrides)
+    _request.look_up(raw, registry)
+    from matsciml_cli._run import start  # noqa: PLC0415 - imports torch
+
+    start(raw, registry)
+
+
+def _continue(
+    registry: Registry,
+    folder: Path,
+    flags: Mapping[str, Any],
+    config: Path | None,
+    overrides: list[str],
+) -> None:
+    from matsciml_cli import _request  # noqa: PLC0415 - imports pydantic
+
+    changes = _request.read_changes(flags, config, overrides)
+    from matsciml_cli._run import resume  # noqa: PLC0415 - imports torch
+
+    resume(folder, registry, changes)

@@ -62,16 +62,14 @@ def comparison_page(runs: Sequence[KnownRun], folder: Path, command: str = "") -
         lead="On the test part, in physical units. A letter stands for its run in all of the page.",
         sheet=_results(runs, letters, folder),
     )
-    settings = _differences(runs, letters)
-    curves = [
-        Section(anchor="learning", title="Learning", figures=_curves(runs, letters)),
-        Section(
-            anchor="settings",
-            title="Settings that differ",
-            lead="" if settings else "All settings are the same.",
-            sheet=settings,
-        ),
-    ]
+    learning = Section(anchor="learning", title="Learning", figures=_curves(runs, letters))
+    differences = _differences(runs, letters)
+    settings = Section(
+        anchor="settings",
+        title="Settings that differ",
+        lead="" if differences else "All settings are the same.",
+        sheet=differences,
+    )
     return Page(
         eyebrow="MatSciML comparison",
         title=f"{counted(len(runs), 'run')} compared",
@@ -79,7 +77,7 @@ def comparison_page(runs: Sequence[KnownRun], folder: Path, command: str = "") -
             ("Finished", f"{sum(run.results is not None for run in runs)} of {len(runs)}"),
         ),
         notices=list(_notices(runs)),
-        sections=[results, *curves],
+        sections=[results, learning, settings],
         command=command,
         citations=list(
             dict.fromkeys(text for run in runs if run.results for text in run.results.citations)

@@ -16,6 +16,7 @@ from matsciml_core.benchmarking.cells import Cell
 from matsciml_core.benchmarking.launchers import Job, Outcome
 from matsciml_core.benchmarking.results import EVALUATED, EVALUATION, SUMMARY
 from matsciml_core.data._files import read_object, write_json, write_whole
+from matsciml_core.training.latest import LATEST, follow_latest
 
 CELLS = "cells"
 RECORD = "cell.json"
@@ -23,7 +24,6 @@ LOG = "log.txt"
 GENERATED = "generated.extxyz"
 _CONFIG = "cell.yaml"
 _INTERRUPTED = (130, -signal.SIGINT, -signal.SIGTERM)
-_LATEST = "latest"
 _OURS = "MATSCIML_"
 _WHOLE = (SUMMARY, "model.safetensors")
 """Files without which a run folder is not complete."""
@@ -80,7 +80,7 @@ class TableFolder:
         if not goes_on:
             write_whole(folder / _CONFIG, _yaml(cell.config))
             (folder / LOG).unlink(missing_ok=True)
-            (folder / _LATEST).unlink(missing_ok=True)
+            (folder / LATEST).unlink(missing_ok=True)
         self._record(cell, "interrupted")  # what a killed process leaves behind
         return Job(
             key=cell.key,
@@ -116,11 +116,8 @@ class TableFolder:
         write_json(self.of(cell) / RECORD, data)
 
     def _run(self, cell: Cell) -> Path | None:
-        link = self.of(cell) / _LATEST
-        if link.is_dir():
-            return link.resolve()
-        name = _read(link).strip()  # where links are not possible
-        return self.of(cell) / name if name and (self.of(cell) / name).is_dir() else None
+        run = follow_latest(self.of(cell) / LATEST)
+        return run.resolve() if run.is_dir() else None
 
 
 def explain(code: int, log: str) -> str:
@@ -148,7 +145,7 @@ def explain(code: int, log: str) -> str:
 
 def _steps(cell: Cell, folder: Path, run: Path | None, goes_on: bool) -> Iterator[tuple[str, ...]]:
     """Yield what is left to do for a cell, as arguments of ``matsciml``."""
-    latest = str(folder / _LATEST)
+    latest = str(folder / LATEST)
     if not goes_on or run is None:
         yield "run", "--config", str(folder / _CONFIG), "--output", str(folder)
     elif not _is_trained(run):

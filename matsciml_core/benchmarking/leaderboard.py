@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matsciml_core.benchmarking.results import Spread, TargetResult, metric_unit
+from matsciml_core.benchmarking.results import SeedResults, TargetResult
 from matsciml_core.benchmarking.runs import KnownRun
 from matsciml_core.benchmarking.sheets import Column, Page, Section, Sheet, Value
 from matsciml_core.benchmarking.table_page import single, spread, write_files
@@ -25,38 +25,15 @@ _KEPT = ("report.html", "run.json", "config.yaml")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One recipe on one label: the runs that differ in their seed only."""
+class Entry(SeedResults):
+    """One recipe on one label."""
 
     key: str
     """``"<dataset>/<label>"``."""
     split: str
-    metric: str
-    runs: Sequence[KnownRun]
-    results: Sequence[TargetResult]
-
-    @property
-    def value(self) -> Spread:
-        """The metric over the seeds."""
-        return self.of(self.metric)
-
-    def of(self, metric: str) -> Spread:
-        """Return a metric over the seeds."""
-        known = [result.metrics.get(metric) for result in self.results]
-        return Spread(tuple(one for one in known if one is not None))
-
-    def cost(self, *keys: str) -> float | None:
-        """Return the mean over the seeds of a number in ``run.json``."""
-        known = [run.results.number(*keys) for run in self.runs if run.results]
-        return Spread(tuple(one for one in known if one is not None)).mean
-
-    @property
-    def trivial(self) -> tuple[str, float] | None:
-        """Name and value of the trivial predictor to compare with."""
-        first = self.results[0]
-        name = first.baseline
-        value = first.baselines[name].get(self.metric) if name else None
-        return (name, value) if name and value is not None else None
+    """SHA-256 of the split."""
+    known: Sequence[KnownRun]
+    """The runs, with their names and settings."""
 
 
 def write_site(runs: Sequence[KnownRun], folder: Path, command: str = "") -> Path:
@@ -96,7 +73,8 @@ def ranking(runs: Sequence[KnownRun]) -> list[list[Entry]]:
             key=key,
             split=split,
             metric=headline_metric(first.kind, first.metrics) or "",
-            runs=[run for run, _ in pairs],
+            known=[run for run, _ in pairs],
+            runs=[run.results for run, _ in pairs if run.results],
             results=[result for _, result in pairs],
         )
         groups.setdefault((key, split), []).append(entry)
@@ -141,12 +119,7 @@ def _page(
     command: str,
 ) -> Page:
     texts = [
-        text
-        for group in groups
-        for entry in group
-        for run in entry.runs
-        if run.results is not None
-        for text in run.results.citations
+        text for group in groups for entry in group for run in entry.runs for text in run.citations
     ]
     return Page(
         eyebrow="MatSciML leaderboard",
@@ -165,21 +138,6 @@ def _page(
 def _section(place: int, group: Sequence[Entry], addresses: Mapping[Path, str]) -> Section:
     first = group[0]
     dataset, _, label = first.key.partition("/")
-    unit = metric_unit(first.metric, first.results[0].unit)
-    columns = [
-        Column(key="model", title="Encoder"),
-        Column(key="place", title="Place", numeric=True),
-        Column(key="strategy", title="Strategy", facet=True),
-        Column(
-            key="value", title=metric_info(first.metric).short, unit=unit, numeric=True, strong=True
-        ),
-        Column(key="skill", title="Skill", numeric=True, meaning=metric_info("skill").meaning),
-        Column(key="crystals", title="Trained on", numeric=True, meaning="Crystals"),
-        Column(key="parameters", title="Parameters", numeric=True),
-        Column(key="time", title="Time", numeric=True, meaning="Wall time of one run"),
-        Column(key="seeds", title="Seeds", numeric=True),
-        Column(key="started", title="Date"),
-    ]
     rows = [_row(entry, rank, addresses) for rank, entry in enumerate(group, start=1)]
     trivial = _trivial_row(first)
     return Section(
@@ -188,14 +146,35 @@ def _section(place: int, group: Sequence[Entry], addresses: Mapping[Path, str]) 
         lead=f"Split {first.split[:12]}." if first.split else "",
         sheet=Sheet(
             caption=f"{words(label)} of {dataset}",
-            columns=columns,
+            columns=_columns(first),
             rows=[*rows, trivial] if trivial else rows,
         ),
     )
 
 
+def _columns(first: Entry) -> list[Column]:
+    return [
+        Column(key="model", title="Encoder"),
+        Column(key="place", title="Place", numeric=True),
+        Column(key="strategy", title="Strategy", facet=True),
+        Column(
+            key="value",
+            title=metric_info(first.metric).short,
+            unit=first.unit,
+            numeric=True,
+            strong=True,
+        ),
+        Column(key="skill", title="Skill", numeric=True, meaning=metric_info("skill").meaning),
+        Column(key="crystals", title="Trained on", numeric=True, meaning="Crystals"),
+        Column(key="parameters", title="Parameters", numeric=True),
+        Column(key="time", title="Time", numeric=True, meaning="Wall time of one run"),
+        Column(key="seeds", title="Seeds", numeric=True),
+        Column(key="started", title="Date"),
+    ]
+
+
 def _row(entry: Entry, rank: int, addresses: Mapping[Path, str]) -> dict[str, Value]:
-    run, result = entry.runs[0], entry.results[0]
+    run, result = entry.known[0], entry.results[0]
     parameters, seconds = entry.cost("parameters", "total"), entry.cost("wall_seconds")
     others = [
         words(key) for key in (run.results.targets if run.results else {}) if key != entry.key
@@ -234,7 +213,7 @@ def _trivial_row(entry: Entry) -> dict[str, Value] | None:
 
 
 def _record(entry: Entry, rank: int, addresses: Mapping[Path, str]) -> dict[str, Any]:
-    run = entry.runs[0]
+    run = entry.known[0]
     dataset, _, label = entry.key.partition("/")
     return {
         "dataset": dataset,
@@ -244,7 +223,7 @@ def _record(entry: Entry, rank: int, addresses: Mapping[Path, str]) -> dict[str,
         "encoder": run.component("encoder"),
         "strategy": run.component("strategy"),
         "metric": entry.metric,
-        "unit": metric_unit(entry.metric, entry.results[0].unit),
+        "unit": entry.unit,
         "mean": entry.value.mean,
         "std": entry.value.deviation,
         "seeds": len(entry.runs),

@@ -13,9 +13,9 @@ from matsciml_core.benchmarking.folders import Status, TableFolder
 from matsciml_core.benchmarking.obstacles import OBSTACLES, Obstacle
 from matsciml_core.benchmarking.results import (
     RunResults,
+    SeedResults,
     Spread,
     TargetResult,
-    metric_unit,
     read_results,
     usual_metric,
 )
@@ -23,7 +23,7 @@ from matsciml_core.benchmarking.table import BenchmarkRow, BenchmarkTable, Publi
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class Line(SeedResults):
     """What the table says about one label of one cell."""
 
     cell: str
@@ -31,8 +31,6 @@ class Line:
     column: str
     dataset: str
     label: str
-    metric: str
-    """Name of the metric by which the line is compared."""
     state: str
     """``finished``, ``partly finished``, ``failed``, ``interrupted``, ``waiting``, or that of an
     obstacle."""
@@ -42,40 +40,11 @@ class Line:
     """Seeds that were asked for."""
     published: PublishedNumber | None
     notes: tuple[str, ...]
-    results: Sequence[TargetResult]
-    """One for each finished seed."""
-    runs: Sequence[RunResults]
-    """The finished runs."""
-
-    @property
-    def unit(self) -> str:
-        """Unit of the metric."""
-        return metric_unit(self.metric, self.results[0].unit) if self.results else ""
-
-    @property
-    def value(self) -> Spread:
-        """The metric over the seeds."""
-        return self.of(self.metric)
-
-    def of(self, metric: str) -> Spread:
-        """Return a metric over the seeds."""
-        known = [result.metrics.get(metric) for result in self.results]
-        return Spread(tuple(one for one in known if one is not None))
 
     @property
     def standardised(self) -> Spread:
         """The mean square error in squared standard deviations, over the seeds."""
-        known = [result.standardised_mse for result in self.results]
-        return Spread(tuple(one for one in known if one is not None))
-
-    @property
-    def trivial(self) -> tuple[str, float] | None:
-        """Name and value of the trivial predictor to compare with."""
-        for result in self.results:
-            name = result.baseline
-            if name is not None and self.metric in result.baselines[name]:
-                return name, result.baselines[name][self.metric]
-        return None
+        return Spread.of(result.standardised_mse for result in self.results)
 
     @property
     def baselines(self) -> dict[str, float]:
@@ -84,11 +53,6 @@ class Line:
         return {
             name: values[self.metric] for name, values in found.items() if self.metric in values
         }
-
-    def cost(self, *keys: str) -> float | None:
-        """Return the mean over the seeds of a number in ``run.json``."""
-        known = [run.number(*keys) for run in self.runs]
-        return Spread(tuple(one for one in known if one is not None)).mean
 
     def as_dict(self, folder: Path) -> dict[str, Any]:
         """Return the line as plain data, for CSV and JSON; runs are named from ``folder`` on."""

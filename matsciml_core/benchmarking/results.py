@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from matsciml_core.data._files import read_object
+from matsciml_core.registry.specs import CLASS_KINDS
 from matsciml_core.training.report._metrics import (
-    CLASS_KINDS,
     COMPONENT_KINDS,
     headline_baseline,
     metric_info,
@@ -93,6 +93,11 @@ class Spread:
 
     values: Sequence[float] = field(default_factory=tuple)
 
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> Self:
+        """Return the spread of the values that are known."""
+        return cls(tuple(value for value in values if value is not None))
+
     @property
     def mean(self) -> float | None:
         """Mean over the seeds; None where there is no value."""
@@ -102,6 +107,45 @@ class Spread:
     def deviation(self) -> float | None:
         """Standard deviation over the seeds (n − 1); None of fewer than two."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedResults:
+    """What runs that differ in their seed only say about one label."""
+
+    metric: str
+    """Name of the metric by which they are compared with others."""
+    results: Sequence[TargetResult]
+    """One for each finished run that has the label."""
+    runs: Sequence[RunResults]
+    """The finished runs."""
+
+    @property
+    def unit(self) -> str:
+        """Unit of the metric."""
+        return metric_unit(self.metric, self.results[0].unit) if self.results else ""
+
+    @property
+    def value(self) -> Spread:
+        """The metric over the seeds."""
+        return self.of(self.metric)
+
+    def of(self, metric: str) -> Spread:
+        """Return a metric over the seeds."""
+        return Spread.of(result.metrics.get(metric) for result in self.results)
+
+    def cost(self, *keys: str) -> float | None:
+        """Return the mean over the seeds of a number in ``run.json``."""
+        return Spread.of(run.number(*keys) for run in self.runs).mean
+
+    @property
+    def trivial(self) -> tuple[str, float] | None:
+        """Name and value of the trivial predictor to compare with; None where none is known."""
+        for result in self.results:
+            name = result.baseline
+            if name is not None and self.metric in result.baselines[name]:
+                return name, result.baselines[name][self.metric]
+        return None
 
 
 def read_results(run: Path) -> RunResults | None:

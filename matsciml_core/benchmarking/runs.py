@@ -12,8 +12,9 @@ from typing import Any
 
 from matsciml_core.benchmarking.results import RunResults, read_results
 from matsciml_core.errors import ConfigError
+from matsciml_core.training.latest import follow_latest
 from matsciml_core.training.report._files import RunFiles, read_run
-from matsciml_core.training.run_folder import CONFIG, LATEST, SUMMARY
+from matsciml_core.training.run_folder import CONFIG, SUMMARY
 
 Setting = tuple[str, str]
 """Dotted name and value."""
@@ -80,10 +81,9 @@ def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[KnownRun]:
 
 
 def _folders(path: Path) -> list[Path]:
+    path = follow_latest(path)
     if path.is_file():
-        if path.name != LATEST:  # where links are not possible, a file names the last run
-            return []
-        path = path.parent / path.read_text(encoding="utf-8").strip()
+        return []
     if not path.is_dir():
         raise ConfigError(f"The folder '{path}' does not exist; name run folders.")
     if _is_run(path):

@@ -102,6 +102,30 @@ class Split:
                 )
         return replace(self, algorithm=f"{self.algorithm}, restricted", parts=parts)
 
+    def limit(self, part: str, most: int, seed: int) -> Self:
+        """Return the split with so many crystals of a part; the others of it become unused.
+
+        Args:
+            part: The part.
+            most: How many to keep, at least 1.
+            seed: Seed of the draw, which goes over the sorted ids. A smaller number keeps some of
+                the same crystals.
+
+        Returns:
+            The split; this one where the part has no more.
+        """
+        names = sorted(self.parts[part])
+        if most >= len(names):
+            return self
+        order = np.random.default_rng(seed).permutation(len(names)).tolist()
+        kept, rest = ([names[k] for k in chosen] for chosen in (order[:most], order[most:]))
+        parts = {**self.parts, part: kept, UNUSED: (*self.parts.get(UNUSED, ()), *rest)}
+        return replace(
+            self,
+            algorithm=f"{self.algorithm}; {part} limited to {most} of {len(names)}",
+            parts={name: tuple(sorted(ids)) for name, ids in parts.items()},
+        )
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the split to a JSON file."""
         data: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,6 +73,7 @@ class ModelCalculator(Calculator):
 
         Raises:
             DataError: An element is unknown to the model, or what it predicts is not finite.
+            GeometryError: The cell or a position is none, as where dynamics have blown up.
             PropertyNotImplementedError: The stress of what is not periodic in all directions.
         """
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
@@ -97,10 +99,12 @@ class ModelCalculator(Calculator):
         crystal = Crystal(
             id=atoms.get_chemical_formula(),
             atomic_numbers=atoms.numbers,
-            positions=atoms.get_positions(wrap=bool(atoms.pbc.any())),
+            positions=atoms.positions,
             cell=atoms.cell.array,
             pbc=atoms.pbc,
         )
+        if crystal.pbc.any():  # only now is it known that there is a cell to wrap into
+            crystal = replace(crystal, positions=atoms.get_positions(wrap=True))
         unseen = () if self.allow_unseen else self.model.unseen(crystal)
         if unseen:
             raise DataError(

@@ -5,7 +5,7 @@ Everything in it comes from the run's own files; what is not known is said not t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -68,7 +68,7 @@ def _header(name: str, run: Mapping[str, Any], model: Mapping[str, Any], licence
     return f"---\n{yaml.safe_dump(entries, sort_keys=False, allow_unicode=True)}---"
 
 
-def _indexed(run: Mapping[str, Any]) -> Any:
+def _indexed(run: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the test metrics as hubs index them."""
     for key, metrics in _tested(run).items():
         dataset, _, target = key.partition("/")

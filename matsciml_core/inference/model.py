@@ -5,20 +5,18 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from matsciml_core.data.neighbours import attach_neighbours
-from matsciml_core.errors import ConfigError, did_you_mean
+from matsciml_core.errors import ConfigError
+from matsciml_core.inference.prediction import Prediction, name_labels, take_apart
 from matsciml_core.inference.structures import as_crystal, in_batches, is_structure
 from matsciml_core.interfaces.converters._packages import import_package
 from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
@@ -27,6 +25,7 @@ from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Task
 from matsciml_core.registry.manager import build_registry
 from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.training.devices import find_device, find_precision
 from matsciml_core.training.evaluate import predict_tasks
 from matsciml_core.training.initial import hash_of
 from matsciml_core.training.model_files import load_model
@@ -41,37 +40,6 @@ BATCH_SIZE = 32
 """Most structures that are predicted together."""
 MAX_ATOMS = 1024
 """Most atoms that are predicted together, unless a structure alone has more."""
-PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """What a model says of one structure."""
-
-    id: str
-    """The structure's."""
-    values: Mapping[str, Any]
-    """By label: a number; for classes the index of the most likely one; per atom ``(atoms,)``,
-    forces ``(atoms, 3)``, stress ``(3, 3)``. In the label's unit, see ``units``."""
-    units: Mapping[str, str]
-    """Unit of each label; ``class`` for class indices."""
-    probabilities: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    """Of each class, ``(classes,)``, by label; only for labels that are classes."""
-    unseen_elements: tuple[str, ...] = ()
-    """Elements of the structure that no training crystal had; what is predicted is a guess."""
-
-    def __getitem__(self, label: str) -> Any:
-        """Return the value of a label.
-
-        Raises:
-            ConfigError: The model does not predict it.
-        """
-        if label not in self.values:
-            raise ConfigError(
-                f"The model does not predict '{label}'.{did_you_mean(label, self.values)} Labels: "
-                f"{', '.join(self.values)}."
-            )
-        return self.values[label]
 
 
 class TrainedModel:
@@ -100,7 +68,7 @@ class TrainedModel:
             task.head.eval()
         for module in self._modules():
             module.requires_grad_(False)
-        self._names = _label_names(self.tasks)
+        self._names = name_labels(self.tasks)
 
     @property
     def targets(self) -> dict[str, TargetInfo]:
@@ -228,7 +196,14 @@ class TrainedModel:
         """
         if not self._names:
             raise ConfigError(f"The model in '{self.folder}' makes crystals; it predicts no label.")
-        return list(self._predict(crystals))
+        tasks = list(dict.fromkeys(task for task, _ in self._names.values()))
+        outputs = predict_tasks(self.encoder, tasks, self.batch(crystals))[1]
+        found = dict(zip(tasks, outputs, strict=True))
+        values = {
+            name: found[task][info.name].to("cpu", torch.float64)
+            for name, (task, info) in self._names.items()
+        }
+        return list(take_apart(crystals, values, self.targets, self.unseen))
 
     def batch(self, crystals: Sequence[Crystal]) -> CrystalBatch:
         """Return crystals as the batch that the encoder asks for, on the model's device.
@@ -282,42 +257,6 @@ class TrainedModel:
 
         return TorchSimModel(self, **settings)
 
-    def _predict(self, crystals: Sequence[Crystal]) -> Iterator[Prediction]:
-        batch = self.batch(crystals)
-        tasks = list(dict.fromkeys(task for task, _ in self._names.values()))
-        found = dict(zip(tasks, predict_tasks(self.encoder, tasks, batch)[1], strict=True))
-        values = {
-            name: found[task][info.name].to("cpu", torch.float64)
-            for name, (task, info) in self._names.items()
-        }
-        first = 0
-        for number, crystal in enumerate(crystals):
-            atoms = slice(first, first + crystal.num_atoms)
-            first = atoms.stop
-            yield self._prediction(crystal, values, number, atoms)
-
-    def _prediction(
-        self, crystal: Crystal, values: Mapping[str, Tensor], number: int, atoms: slice
-    ) -> Prediction:
-        numbers: dict[str, Any] = {}
-        probabilities: dict[str, NDArray[np.float64]] = {}
-        for name, info in self.targets.items():
-            row = (values[name][atoms] if info.per_atom else values[name][number]).numpy()
-            if info.is_class:
-                row = np.stack((1.0 - row, row), axis=-1) if info.kind == "binary" else row
-                probabilities[name] = row
-                row = row.argmax(axis=-1)
-            numbers[name] = row if row.ndim else row.item()
-            if info.kind == "stress" and not crystal.pbc.all():
-                numbers[name] = np.full((3, 3), np.nan)  # without a volume there is none
-        return Prediction(
-            id=crystal.id,
-            values=numbers,
-            units={name: info.unit for name, info in self.targets.items()},
-            probabilities=probabilities,
-            unseen_elements=self.unseen(crystal),
-        )
-
     @property
     def _like(self) -> Tensor:
         """A tensor of the encoder."""
@@ -362,42 +301,3 @@ def _move_head(head: nn.Module, device: torch.device, dtype: torch.dtype) -> Non
     head.to(device)
     for parameter in head.parameters():
         parameter.data = parameter.data.to(dtype)
-
-
-def find_device(name: str) -> torch.device:
-    """Return a device by its name; ``auto`` is a GPU where there is one.
-
-    Raises:
-        ConfigError: There is no such device.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(
-            f"The device '{name}' cannot be used here; use auto, cpu, cuda or cuda:0."
-        ) from error
-
-
-def find_precision(name: str) -> torch.dtype:
-    """Return a floating-point type by its name.
-
-    Raises:
-        ConfigError: There is no such precision.
-    """
-    if name not in PRECISIONS:
-        raise ConfigError(f"There is no precision '{name}'; choices: {', '.join(PRECISIONS)}.")
-    return PRECISIONS[name]
-
-
-def _label_names(tasks: Sequence[Task]) -> dict[str, tuple[Task, TargetInfo]]:
-    """Name the labels of all heads; what makes structures is no label of one."""
-    pairs = [
-        (task, info) for task in tasks for info in task.head.targets if info.kind != "structure"
-    ]
-    counts = Counter(info.name for _, info in pairs)
-    return {
-        info.name if counts[info.name] == 1 else task.target_key(info.name): (task, info)
-        for task, info in pairs
-    }

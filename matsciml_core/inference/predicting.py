@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from matsciml_core.data.fetch.progress import Meter, Report, silent
-from matsciml_core.errors import DataError, MatSciMLError
-from matsciml_core.inference.model import BATCH_SIZE, MAX_ATOMS, Prediction, TrainedModel
+from matsciml_core.errors import ConfigError, DataError, MatSciMLError
+from matsciml_core.inference.model import BATCH_SIZE, MAX_ATOMS, TrainedModel
+from matsciml_core.inference.prediction import Prediction
 from matsciml_core.inference.structures import Record, in_batches, read_structures
 from matsciml_core.interfaces.crystal import Crystal
 
@@ -81,9 +82,11 @@ def predict_files(
         What became of the structures.
 
     Raises:
+        ConfigError: The model predicts no label.
         DataError: A structure cannot be used, or has an element that the model does not know,
             and ``strict`` holds.
     """
+    require_labels(model)  # once, and not for every structure
     tally = Tally()
     meter = Meter("structures", report, unit="structures")
     usable = _usable(read_structures(paths, form), tally, strict=strict)
@@ -95,6 +98,19 @@ def predict_files(
         meter.add(len(group))
     meter.finish()
     return tally
+
+
+def require_labels(model: TrainedModel) -> None:
+    """Refuse a model that only makes crystals.
+
+    Raises:
+        ConfigError: It predicts no label.
+    """
+    if not model.targets:
+        raise ConfigError(
+            f"The model in '{model.folder}' makes crystals and predicts no label; draw some with "
+            f"'matsciml generate {model.folder}', or name another run."
+        )
 
 
 Usable = tuple[Record, Crystal]

@@ -71,7 +71,7 @@ def relax(
 
     Raises:
         ConfigError: A cell is to change that is not periodic, or a choice does not exist.
-        DataError: The model's energy or forces are not finite.
+        DataError: The model's energy or forces are not finite, or the cell collapses.
     """
     moving = _moving(atoms, cell, pressure)
     if optimiser not in _OPTIMISERS:

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from matsciml_core.errors import ConfigError
-from matsciml_core.inference.model import Prediction
+from matsciml_core.inference.prediction import Prediction
 from matsciml_core.inference.structures import Record
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.elements import formula

@@ -64,6 +64,7 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc] # torch-sim is option
 
         Raises:
             DataError: An element is unknown to the model.
+            GeometryError: A cell or a position is none, as where dynamics have blown up.
         """
         batch = self._batch(state)
         if self.model.encoder.neighbours is not None:

@@ -25,7 +25,8 @@ TargetKind = Literal["scalar", "binary", "multiclass", "energy", "forces", "stre
 eV/Å³. ``structure``: the crystal itself (generation).
 """
 
-_CLASS_KINDS = ("binary", "multiclass")
+CLASS_KINDS = ("binary", "multiclass")
+"""Kinds of label whose values are class indices."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -80,7 +81,7 @@ class TargetInfo:
                 f"{', '.join(get_args(TargetKind))}."
             )
         object.__setattr__(self, "unit", canonical_unit(self.unit, label=self.name))
-        if (self.kind in _CLASS_KINDS) != (self.unit == "class"):
+        if (self.kind in CLASS_KINDS) != (self.unit == "class"):
             raise RegistryError(
                 f"Label '{self.name}' is {self.kind} with the unit '{self.unit}'; "
                 "the unit 'class' belongs to binary and multiclass labels and to no others."
@@ -93,7 +94,7 @@ class TargetInfo:
     @property
     def is_class(self) -> bool:
         """Whether the label is a class index (missing: −1) rather than a number (missing: NaN)."""
-        return self.kind in _CLASS_KINDS
+        return self.kind in CLASS_KINDS
 
     @property
     def width(self) -> int:
@@ -144,7 +145,7 @@ class Spec:
         Raises:
             PluginLoadError: The module cannot be imported or has no such class.
         """
-        return _import_object(self.target, self)
+        return self.load_named(self.target)
 
     def load_config(self) -> Any | None:
         """Import and return the component's config class, or None.
@@ -152,7 +153,25 @@ class Spec:
         Raises:
             PluginLoadError: The module cannot be imported or has no such class.
         """
-        return None if self.config is None else _import_object(self.config, self)
+        return None if self.config is None else self.load_named(self.config)
+
+    def load_named(self, path: str) -> Any:
+        """Import and return something that the record names.
+
+        Args:
+            path: ``"package.module:name"``.
+
+        Raises:
+            PluginLoadError: The module cannot be imported or has nothing of that name.
+        """
+        module, _, name = path.partition(":")
+        try:
+            return getattr(import_module(module), name)
+        except Exception as error:  # whatever a plugin's module raises
+            raise PluginLoadError(
+                f"The {self.kind} '{self.name}' could not be loaded from '{path}': "
+                f"{type(error).__name__}: {error}. Run 'matsciml doctor' for what is missing."
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +247,7 @@ class DatasetSpec(Spec):
         Raises:
             PluginLoadError: The module cannot be imported or has no such class.
         """
-        return None if self.fetch_config is None else _import_object(self.fetch_config, self)
+        return None if self.fetch_config is None else self.load_named(self.fetch_config)
 
     def take_inventory(self) -> Inventory | None:
         """Say what of the dataset is on this machine; None: nothing, or nobody can tell.
@@ -238,7 +257,7 @@ class DatasetSpec(Spec):
         """
         if self.inventory is None:
             return None
-        found: Inventory | None = _import_object(self.inventory, self)()
+        found: Inventory | None = self.load_named(self.inventory)()
         return found
 
 
@@ -350,14 +369,3 @@ class RunResult:
     """Test metrics in physical units, by ``"<dataset>/<target>"``."""
     baselines: Mapping[str, Mapping[str, Any]]
     """Trivial predictors' metrics, by ``"<dataset>/<target>"`` and predictor."""
-
-
-def _import_object(path: str, spec: Spec) -> Any:
-    module, _, name = path.partition(":")
-    try:
-        return getattr(import_module(module), name)
-    except Exception as error:
-        raise PluginLoadError(
-            f"The {spec.kind} '{spec.name}' could not be loaded from '{path}': "
-            f"{type(error).__name__}: {error}. Run 'matsciml doctor' for what is missing."
-        ) from error

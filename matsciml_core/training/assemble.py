@@ -23,7 +23,6 @@ from matsciml_core.interfaces.structure import targets_of
 from matsciml_core.registry.specs import EncoderSpec, Spec, StrategySpec, TargetInfo, TaskHeadSpec
 from matsciml_core.training.config import (
     RunConfig,
-    SplitConfig,
     build_config,
     check_choice,
     normalise,
@@ -46,6 +45,9 @@ class PreparedDataset:
     name: str
     dataset: Dataset
     split: Split
+    """As the dataset makes it: runs with the same one are tested on the same crystals."""
+    used: Split
+    """The same, but training crystals beyond the limit that was set are in the part ``unused``."""
     parts: Mapping[str, NDArray[np.int64]]
     """Indices by part, ``(crystals,)``."""
     dropped: Mapping[str, int]
@@ -374,8 +376,9 @@ def _targets_by_dataset(config: RunConfig, datasets: Mapping[str, Dataset]) -> d
 
 def _prepare(name: str, dataset: Dataset, labels: list[str], config: RunConfig) -> PreparedDataset:
     split = dataset.split(config.split.name, config.split.seed)
-    everything = split.indices(dataset.ids)
-    everything["train"] = _draw(everything["train"], dataset, config.split)
+    most = config.split.max_train_crystals
+    used = split if most is None else split.limit("train", most, config.split.seed)
+    everything = used.indices(dataset.ids)
     present = labelled(dataset, labels)
     parts = {part: indices[present[indices]] for part, indices in everything.items()}
     for part, indices in parts.items():
@@ -388,20 +391,11 @@ def _prepare(name: str, dataset: Dataset, labels: list[str], config: RunConfig) 
         name=name,
         dataset=dataset,
         split=split,
+        used=used,
         parts=parts,
         dropped={part: len(everything[part]) - len(parts[part]) for part in parts},
         labels=tuple(labels),
     )
-
-
-def _draw(indices: NDArray[np.int64], dataset: Dataset, config: SplitConfig) -> NDArray[np.int64]:
-    """Draw the crystals to train on, where their number is limited, whatever order they are in."""
-    most = config.max_train_crystals
-    if most is None or most >= len(indices):
-        return indices
-    by_id = sorted(indices.tolist(), key=lambda index: dataset.ids[index])
-    order = np.random.default_rng(config.seed).permutation(len(by_id))
-    return np.sort(np.asarray(by_id, dtype=np.int64)[order[:most]])
 
 
 def _blocks(count: int) -> list[list[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
+from matsciml_core.data._files import write_whole
 from matsciml_core.training.gradient_angles import AnglesFile
-from matsciml_core.training.run_folder import METRICS
+from matsciml_core.training.run_folder import METRICS, read_metrics
 
 if TYPE_CHECKING:
     from matsciml_core.training.module import TrainingModule
@@ -26,7 +28,7 @@ class MetricsFile(Callback):
 
     def __init__(self, folder: Path) -> None:
         """Read the lines that an interrupted run left."""
-        self.path = folder / METRICS
+        self.folder = folder
         self.rows: list[dict[str, Any]] = []
         self._before = 0.0
         self._started = time.perf_counter()
@@ -38,10 +40,8 @@ class MetricsFile(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the lines of the epochs that were finished before a resume."""
-        if self.path.exists():
-            with self.path.open(newline="", encoding="utf-8") as stream:
-                rows = list(csv.DictReader(stream))
-            self.rows = [row for row in rows if int(row["epoch"]) < trainer.current_epoch]
+        known = read_metrics(self.folder)
+        self.rows = [dict(row) for row in known if int(row["epoch"]) < trainer.current_epoch]
         self._before = float(self.rows[-1]["seconds"]) if self.rows else 0.0
         self._started = time.perf_counter()
 
@@ -64,12 +64,11 @@ class MetricsFile(Callback):
 
     def _write(self) -> None:
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        part = self.path.with_suffix(".csv.part")
-        with part.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, columns)
-            writer.writeheader()
-            writer.writerows(self.rows)
-        part.replace(self.path)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns)
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_whole(self.folder / METRICS, text.getvalue().encode())
 
 
 class GradientAnglesFile(Callback):

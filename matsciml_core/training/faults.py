@@ -71,7 +71,7 @@ def read_checkpoint(file: Path) -> None:
 def _is_sound(file: Path) -> bool:
     try:
         torch.load(file, map_location="cpu", weights_only=True)
-    except Exception:
+    except Exception:  # torch documents none for damaged files, and raises half a dozen kinds
         return False
     return True
 

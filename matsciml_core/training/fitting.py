@@ -77,15 +77,7 @@ def fit(run: Run, registry: Registry, metrics_file: MetricsFile, checkpoint: Pat
     best = _best_checkpoint(run.folder)
     guard = InterruptGuard(run.folder)
     # The guard comes last: it may stop the run, and then the others have had their turn.
-    callbacks = [
-        metrics_file,
-        best,
-        _last_checkpoint(run.folder),
-        TimedCheckpoints(run.folder, run.config.training.checkpoint_minutes),
-        LostSteps(run.folder, run.config.training.learning_rate),
-        *_more_callbacks(run, registry),
-        guard,
-    ]
+    callbacks = [metrics_file, best, *_more_callbacks(run, registry), guard]
     try:
         with _without_advice(), _ranks.joined(run.folder):
             _trainer(run, callbacks).fit(
@@ -148,11 +140,17 @@ def _last_checkpoint(folder: Path) -> ModelCheckpoint:
 
 
 def _more_callbacks(run: Run, registry: Registry) -> list[Callback]:
-    """Return the plugins' callbacks, what was asked for, and the display."""
-    callbacks: list[Callback] = [spec.load()() for spec in registry.specs("callback")]
-    if run.config.training.average_decay:
-        callbacks.append(EMAWeightAveraging(decay=run.config.training.average_decay))
-    if run.config.training.inspect_gradients and len(run.tasks) > 1:
+    """Return what keeps checkpoints, the plugins' callbacks, and what shows progress."""
+    training = run.config.training
+    callbacks: list[Callback] = [
+        _last_checkpoint(run.folder),
+        TimedCheckpoints(run.folder, training.checkpoint_minutes),
+        LostSteps(run.folder, training.learning_rate),
+    ]
+    callbacks += [spec.load()() for spec in registry.specs("callback")]
+    if training.average_decay:
+        callbacks.append(EMAWeightAveraging(decay=training.average_decay))
+    if training.inspect_gradients and len(run.tasks) > 1:
         callbacks.append(GradientAnglesFile(run.folder))
     return [*callbacks, RichProgressBar() if _is_terminal() else EpochLines()]
 

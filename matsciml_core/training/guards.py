@@ -183,8 +183,8 @@ class LostSteps(Callback):
             if self._in_a_row >= MOST_LOST:
                 break
         last = self._steps[-1].number
-        none, self._steps = not any(finite), []
-        if self._in_a_row >= MOST_LOST or none:
+        self._steps = []
+        if self._in_a_row >= MOST_LOST or not any(finite):
             raise TrainingError(
                 f"No weight could be changed in {self._in_a_row} steps up to step {last}, because "
                 "the loss or its gradient was not a finite number; lower training.learning_rate "

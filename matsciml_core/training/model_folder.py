@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.training.latest import LATEST, follow_latest
 
 FORMAT = "matsciml-model"
 VERSION = 1
 TENSORS = "model.safetensors"
 DESCRIPTION = "model.json"
 _CONFIG = "config.yaml"
-_LATEST = "latest"
 _HEAD = {"name": str, "dataset": str, "targets": list, "config": dict}
 """What a head's entry in the description holds."""
 
@@ -33,9 +33,7 @@ def find_model(path: str | os.PathLike[str]) -> Path:
     Raises:
         ConfigError: There is no trained model.
     """
-    place = Path(path)
-    if place.is_file() and place.name == _LATEST:  # where links are not possible
-        place = place.parent / place.read_text(encoding="utf-8").strip()
+    place = follow_latest(Path(path))
     if place.is_file() and place.name in (TENSORS, DESCRIPTION):
         place = place.parent
     if not place.is_dir():
@@ -56,8 +54,8 @@ def _why_not(place: Path, shown: str) -> str:
             f"The run '{shown}' has not finished, so that it has no model yet; finish it with "
             f"matsciml run --resume {shlex.quote(shown)}"
         )
-    if (place / _LATEST).exists():
-        return f"'{shown}' is a folder of runs; name one of them, for example {place / _LATEST}."
+    if (place / LATEST).exists():
+        return f"'{shown}' is a folder of runs; name one of them, for example {place / LATEST}."
     return (
         f"'{shown}' holds no trained model ('{DESCRIPTION}' and '{TENSORS}'); name the folder of a "
         "finished run, for example runs/latest, or one that matsciml export wrote."

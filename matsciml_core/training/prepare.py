@@ -15,6 +15,7 @@ from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Strategy, Task
 from matsciml_core.training import _ranks, assemble, run_folder
 from matsciml_core.training.config import RunConfig
+from matsciml_core.training.devices import find_device
 from matsciml_core.training.initial import freeze, initialise
 
 if TYPE_CHECKING:
@@ -135,23 +136,11 @@ def _name_parts(config: RunConfig, datasets: list[assemble.PreparedDataset]) -> 
 
 def _device(name: str, count: int) -> torch.device:
     """Return the device that was asked for, after checking that there are ``count`` of it."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(
-            f"'training.device' is '{name}', which is no device; use auto, cpu, cuda or cuda:0."
-        ) from error
+    device = find_device(name)
     if count > 1 and device.index is not None:
         raise ConfigError(
             f"'training.devices' is {count}, but 'training.device' names one of them, '{name}'; "
             f"use {device.type}."
-        )
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            "'training.device' is a CUDA device, but torch sees no GPU; use --device cpu, or "
-            "install a CUDA build of torch."
         )
     if device.type == "cuda" and count > torch.cuda.device_count():
         raise ConfigError(

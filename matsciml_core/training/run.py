@@ -26,6 +26,7 @@ from matsciml_core.training.config import (
 from matsciml_core.training.evaluate import Scores, evaluate
 from matsciml_core.training.faults import explained, read_checkpoint
 from matsciml_core.training.fitting import RunInterrupted, fit
+from matsciml_core.training.latest import link_latest
 from matsciml_core.training.model_files import save_model
 from matsciml_core.training.module import TrainingModule
 from matsciml_core.training.prepare import Run, prepare
@@ -56,7 +57,7 @@ def start(config: RunConfig, registry: Registry) -> RunResult:
     if _ranks.rank() == 0:
         write_config(config, run.folder / run_folder.CONFIG)
         for prepared in run.datasets:
-            prepared.split.save(run.folder / f"split-{prepared.name}.json")
+            prepared.used.save(run.folder / f"split-{prepared.name}.json")
     return _execute(run, registry, checkpoint=None)
 
 
@@ -98,7 +99,7 @@ def resume(
     run = prepare(config, registry, folder)
     if _ranks.rank() == 0:
         write_config(config, folder / run_folder.CONFIG)
-        run_folder.link_latest(folder)
+        link_latest(folder)
     return _execute(run, registry, checkpoint=checkpoint)
 
 
@@ -148,7 +149,7 @@ def _write(run: Run, summary: Mapping[str, Any], test: Mapping[str, Scores]) -> 
     save_model(run.folder, name, run.encoder, run.tasks, extra)
     run_folder.write_predictions(run.folder, test)
     run_folder.write_summary(run.folder, summary)
-    write_report(run.folder)
+    write_report(run.folder, {prepared.name: prepared.dataset for prepared in run.datasets})
 
 
 def _scores(run: Run, part: str) -> dict[str, Scores]:

@@ -18,21 +18,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from matsciml_core.data._files import write_json
 from matsciml_core.errors import ConfigError
+from matsciml_core.registry.specs import CLASS_KINDS
 from matsciml_core.training.evaluate import Scores
+from matsciml_core.training.latest import follow_latest, link_latest
 
 CONFIG = "config.yaml"
 METRICS = "metrics.csv"
 PREDICTIONS = "predictions-test.csv"
+TESTED_CRYSTALS = "crystals-test.csv"
+WORST_CRYSTALS = "worst-test.json"
 SUMMARY = "run.json"
 REPORT = "report.html"
 """Written last: a run without it was interrupted."""
 CHECKPOINTS = "checkpoints"
 LAST_CHECKPOINT = "last.ckpt"
 BEST_CHECKPOINT = "best.ckpt"
-LATEST = "latest"
-CLASS_KINDS = ("binary", "multiclass")
-"""Kinds of label whose values are class indices."""
 
 _PACKAGES = (
     "matsciml",
@@ -73,28 +75,13 @@ def create_run_folder(output: str | os.PathLike[str], parts: Sequence[str]) -> P
     return folder
 
 
-def link_latest(folder: Path) -> None:
-    """Point ``latest`` beside a run folder at it; where links are not possible, write its name."""
-    link = folder.parent / LATEST
-    temporary = folder.parent / f".{LATEST}-{os.getpid()}"
-    try:
-        temporary.symlink_to(folder.name, target_is_directory=True)
-        temporary.replace(link)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        if not link.is_dir():
-            link.write_text(folder.name + "\n", encoding="utf-8")
-
-
 def find_run(path: str | os.PathLike[str]) -> Path:
     """Return the run folder a path names.
 
     Raises:
         ConfigError: It is no run folder.
     """
-    folder = Path(path)
-    if folder.is_file() and folder.name == LATEST:
-        folder = folder.parent / folder.read_text(encoding="utf-8").strip()
+    folder = follow_latest(Path(path))
     if not (folder / CONFIG).is_file():
         raise ConfigError(
             f"'{path}' is not a run folder ('{CONFIG}' is missing); name one, for example "
@@ -122,10 +109,7 @@ def reported_epochs(folder: Path) -> int:
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     """Write ``run.json``; numbers that are not finite become null."""
-    text = json.dumps(_plain(summary), indent=1, ensure_ascii=False, allow_nan=False)
-    part = folder / f"{SUMMARY}.part"
-    part.write_text(text + "\n", encoding="utf-8")
-    part.replace(folder / SUMMARY)
+    write_json(folder / SUMMARY, _plain(summary))
 
 
 def write_predictions(folder: Path, scores: Mapping[str, Scores]) -> None:

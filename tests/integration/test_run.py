@@ -14,6 +14,7 @@ import yaml
 
 from matsciml_cli.app import execute
 from matsciml_core import build_registry
+from matsciml_core.data import Split
 from matsciml_core.training import assemble
 from matsciml_core.training import run as training_run
 from matsciml_core.training.config import read_config_file
@@ -28,6 +29,12 @@ SMALL = [
     *("--set", "dataset.max_atoms=3", "--set", "encoder.num_blocks=1"),
     *("--set", "encoder.cutoff=4", "--set", "training.learning_rate=1e-3"),
 ]
+
+
+def listed(described):
+    """Return the crystals of each part, those without a label included."""
+    sizes, dropped = described["split"]["sizes"], described["dropped"]
+    return {part: size + dropped[part] for part, size in sizes.items()}
 
 
 def run_small(folder, *more):
@@ -53,6 +60,8 @@ class TestRunFolder:
             "config.yaml",
             "metrics.csv",
             "predictions-test.csv",
+            "crystals-test.csv",
+            "worst-test.json",
             "run.json",
             "report.html",
             "model.safetensors",
@@ -71,6 +80,17 @@ class TestRunFolder:
     def test_latest_is_a_link_to_a_folder_that_names_the_run(self, folder):
         assert folder.is_symlink()
         assert folder.resolve().name.endswith("-mp-megnet-formation_energy_per_atom")
+
+    def test_the_split_lists_what_was_trained_on(self, summary, tmp_path):
+        limit = ("--set", "split.max_train_crystals=50")
+        assert run_small(tmp_path, "--epochs", "1", *limit) == 0
+        split = Split.load(tmp_path / "latest" / "split-mp.json")
+        described = json.loads((tmp_path / "latest" / "run.json").read_text())["datasets"]["mp"]
+        assert {part: len(ids) for part, ids in split.parts.items()} == listed(described)
+        assert len(split.parts["train"]) == 50
+        whole = summary["datasets"]["mp"]
+        assert described["split"]["hash"] == whole["split"]["hash"]
+        assert 50 + len(split.parts["unused"]) == listed(whole)["train"]
 
     def test_metrics_have_the_documented_keys(self, summary):
         metrics = summary["metrics"]["test"][KEY]
@@ -279,7 +299,8 @@ class TestMistakes:
     @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
     def test_no_gpu(self, tmp_path, capsys):
         assert run_small(tmp_path, "--device", "cuda") == 2
-        assert "--device cpu" in " ".join(capsys.readouterr().err.split())
+        error = " ".join(capsys.readouterr().err.split())
+        assert "device 'cuda' cannot be used here, where torch sees no GPU; use auto, cpu" in error
 
 
 def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_resume(tmp_path):

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from matsciml_core import TargetInfo, Task, load
-from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.errors import ConfigError, DataError, GeometryError
 from matsciml_core.training.model_files import save_model
 
 ase_build = pytest.importorskip("ase.build", reason="ASE is not installed")
@@ -117,6 +117,16 @@ class TestCalculator:
         before = atoms.get_forces()
         atoms.positions[2] += 1000 * atoms.cell.array[0] - 7 * atoms.cell.array[2]
         np.testing.assert_allclose(atoms.get_forces(), before, atol=1e-5)
+
+    @pytest.mark.parametrize("height", [0.0, 1e-9, 1e-4, np.nan, np.inf])
+    @pytest.mark.parametrize("pbc", [(1, 1, 1), (1, 0, 1)])
+    def test_a_cell_that_has_collapsed_is_refused_in_a_sentence(self, model, atoms, height, pbc):
+        atoms.calc = model.calculator()
+        atoms.pbc = pbc
+        atoms.cell[2] = atoms.cell[0] + [0, 0, height]
+        words = "without volume|next to no volume|too flat|not finite"
+        with pytest.raises(GeometryError, match=words):
+            atoms.get_potential_energy()
 
     def test_single_precision_is_near_double(self, model, atoms):
         found = {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+from collections import Counter
 from functools import partial
 
 import numpy as np
@@ -220,6 +222,29 @@ def test_every_way_to_split_works(mine, data, by):
     assert (data / "datasets" / "mine" / "splits" / f"{name}.json").exists()
 
 
+def test_splits_of_other_data_have_other_names_and_say_how_to_get_those(mine, data):
+    folder = data / "datasets" / "mine" / "splits"
+    lines = []
+    for setting in ("max_atoms=2", "dataset.max_atoms=2", "max_atoms=3"):
+        done = mine("data", "split", "mine", "--set", setting)
+        lines.append(done.out.splitlines()[-1])
+    names = sorted(path.stem for path in folder.iterdir())
+    assert [name[:20] for name in names] == ["random-0-max-atoms-2", "random-0-max-atoms-3"]
+    for line, name in zip(lines, (names[0], *names), strict=True):
+        atoms = name[19]
+        wanted = f"--dataset mine --set split.name={name} --set dataset.max_atoms={atoms}"
+        assert line == f"Use:  matsciml run {wanted}"
+        dataset = build_registry(only=[]).get("dataset", "mine")
+        opened = dataset.load()(dataset.load_config()(max_atoms=int(atoms)))
+        assert sum(map(len, opened.split(name).indices(opened.ids).values())) == len(opened)
+
+
+def test_the_line_to_use_a_split_can_be_pasted(mine, tmp_path):
+    place = tmp_path / "my splits" / "one.json"
+    line = mine("data", "split", "mine", "--output", str(place)).out.splitlines()[-1]
+    assert shlex.split(line)[-1] == f"split.name={place}"
+
+
 @pytest.mark.parametrize("option", ["--by", "--from"])
 def test_lists_of_ids_are_imported(mine, data, tmp_path, option):
     lists = tmp_path / "Their list.yml"
@@ -283,6 +308,23 @@ def test_leaks_are_counted(two):
     assert any("two" in one + other for one, other in found["examples"])
     assert found["candidates"] >= found["told_apart"] + found["confirmed"]
     assert "On the diagonal" in two("data", "leaks", "one", "--no-confirm").out
+
+
+@pytest.mark.parametrize(
+    ("settings", "sizes"),
+    [
+        (["max_atoms=2"], {"one": 5, "two": 1}),
+        (["two.max_atoms=2"], {"one": 10, "two": 1}),
+        (["one.max_atoms=9", "max_atoms=2"], {"one": 10, "two": 1}),
+    ],
+)
+def test_leaks_are_counted_in_the_data_that_are_set(two, settings, sizes):
+    flags = [word for setting in settings for word in ("--set", setting)]
+    found = two("data", "leaks", "one", "two", *flags, "--json", "--no-confirm").data
+    counted = Counter()
+    for part, size in zip(found["parts"], found["sizes"], strict=True):
+        counted[part.partition("/")[0]] += size
+    assert counted == sizes
 
 
 def test_it_is_said_which_test_structures_were_trained_on(two, tmp_path):

@@ -25,16 +25,29 @@ Cli = Callable[..., Any]
 
 
 @pytest.fixture
-def run(plugin_folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a model that makes rock salt, and predicts a property."""
+def make_run(
+    plugin_folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Give a function that writes a model that makes rock salt, and returns its folder."""
     spec = spec_from_file_location("generation_fixtures", CORE)
     assert spec is not None
     assert spec.loader is not None
     fixtures = module_from_spec(spec)
     spec.loader.exec_module(fixtures)
-    fixtures.write_model(tmp_path / "run", fixtures.install_maker(plugin_folder))
+    registry = fixtures.install_maker(plugin_folder)
     monkeypatch.chdir(tmp_path)
-    return Path("run")
+
+    def make(**what: bool) -> Path:
+        fixtures.write_model(tmp_path / "run", registry, **what)
+        return Path("run")
+
+    return make
+
+
+@pytest.fixture
+def run(make_run: Callable[..., Path]) -> Path:
+    """The folder of a model that makes rock salt, and predicts a property."""
+    return make_run()
 
 
 def count(path: str) -> int:
@@ -67,6 +80,8 @@ class TestGenerate:
         [
             (("run", "--guide", "energy"), "is not NAME=VALUE"),
             (("run", "--guide", "energy=low"), "is not NAME=VALUE"),
+            (("run", "--guide", "energy=nan"), "is not NAME=VALUE"),
+            (("run", "--output", "run"), "'run' is a folder"),
             (("run", "--guide", "energy=1"), "cannot be guided by 'energy'"),
             (("run", "--step-size", "0"), "sampling.step_size"),
             (("runs", "--number", "1"), "'runs' does not exist"),
@@ -169,6 +184,17 @@ class TestEvaluate:
         assert outcome.data["metrics"]["structure_validity"]["value"] == pytest.approx(0.3)
         assert outcome.data["rejected"] == {"no atoms": 6}
 
+    def test_nothing_but_crystals_that_were_given_up(self, cli: Cli) -> None:
+        Path("none.extxyz").write_text("")
+        command = ("evaluate-crystals", "none.extxyz", "--reference", "test.extxyz")
+        options = ("--no-coverage", "--workers", "1", "-o", "none")
+        assert "holds no structure" in cli(*command, *options).error
+        Path("none.extxyz.json").write_text(json.dumps({"rejected": {"no atoms": 6}}))
+        outcome = cli(*command, *options)
+        assert (outcome.code, outcome.err) == (0, "")
+        assert "6  given up: no atoms" in outcome.out
+        assert "No generated crystal can be drawn" in Path("none/report.html").read_text()
+
     @pytest.mark.slow
     def test_with_coverage(self, cli: Cli) -> None:
         pytest.importorskip("matminer")
@@ -235,6 +261,14 @@ class TestReconstruct:
     def test_mistakes(self, cli: Cli, run: Path) -> None:
         outcome = cli("reconstruct", str(run), "--dataset", "nothing.extxyz")
         assert outcome.code == 2
+
+
+def test_predict_says_once_that_there_is_no_label(cli: Cli, make_run: Callable[..., Path]) -> None:
+    write_extxyz(Path("some.extxyz"), all_crystals())
+    outcome = cli("predict", str(make_run(with_property=False)), "some.extxyz", "-o", "p.csv")
+    assert outcome.code == 2
+    assert outcome.err.count("predicts no label") == 1
+    assert not list(Path().glob("p.csv*"))
 
 
 def test_help_needs_no_torch() -> None:

@@ -1,18 +1,15 @@
 """How a run's parts are chosen when the user leaves them open, and what is refused."""
 
-import numpy as np
 import pytest
 
 from matsciml_core import StrategySpec, TargetInfo, TaskHeadSpec
 from matsciml_core.errors import ConfigError
 from matsciml_core.training.assemble import (
-    _draw,
     component_config,
     group_labels,
     head_options,
     head_spec,
 )
-from matsciml_core.training.config import SplitConfig
 
 GAP = TargetInfo(name="band_gap", kind="scalar", unit="eV")
 STABLE = TargetInfo(name="is_stable", kind="binary", unit="class")
@@ -137,37 +134,3 @@ class TestHeadOptions:
 
     def test_what_no_head_has_is_handed_on_to_be_refused(self):
         assert head_options({"widht": 3}, self.bare, self.heads) == {"widht": 3}
-
-
-class Ids:
-    """A dataset that knows its ids only."""
-
-    def __init__(self, ids):
-        self.ids = ids
-
-
-class TestDrawnCrystals:
-    IDS = [f"id-{(7 * place) % 40:02d}" for place in range(40)]
-
-    def draw(self, most, *, ids=IDS, seed=0):
-        """Return the ids that are drawn from all but the first five."""
-        config = SplitConfig(max_train_crystals=most, seed=seed)
-        return [ids[place] for place in _draw(np.arange(5, 40), Ids(ids), config)]
-
-    def test_so_many_are_drawn_in_the_order_of_the_dataset(self):
-        drawn = self.draw(10)
-        assert len(set(drawn)) == 10
-        assert drawn == [one for one in self.IDS[5:] if one in drawn]
-
-    def test_fewer_are_some_of_the_same(self):
-        assert set(self.draw(4)) < set(self.draw(10)) < set(self.draw(35))
-
-    def test_all_are_taken_where_there_are_no_more(self):
-        assert self.draw(35) == self.draw(1000) == self.draw(None) == self.IDS[5:]
-
-    def test_the_order_of_the_dataset_does_not_matter(self):
-        other = self.IDS[:5] + self.IDS[:4:-1]
-        assert set(self.draw(10, ids=other)) == set(self.draw(10))
-
-    def test_another_seed_draws_others(self):
-        assert set(self.draw(10, seed=1)) != set(self.draw(10))

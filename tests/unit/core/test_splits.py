@@ -204,6 +204,47 @@ class TestRestrict:
         assert split.restrict(["a"]).parts == {"train": ("a",), "test": ()}
 
 
+class TestLimit:
+    SPLIT = random_split(IDS, seed=3)
+
+    def drawn(self, most: int, seed: int = 0) -> set[str]:
+        return set(self.SPLIT.limit("train", most, seed).parts["train"])
+
+    def test_the_others_are_unused_and_nothing_else_moves(self) -> None:
+        limited = self.SPLIT.limit("train", 10, 0)
+        assert set(limited.parts["train"]) | set(limited.parts["unused"]) == {
+            *self.SPLIT.parts["train"]
+        }
+        assert [len(limited.parts[part]) for part in ("train", "unused")] == [10, 790]
+        for part in ("validation", "test"):
+            assert limited.parts[part] == self.SPLIT.parts[part]
+        assert limited.ids_hash == self.SPLIT.ids_hash
+
+    def test_it_says_so(self) -> None:
+        assert self.SPLIT.limit("train", 10, 0).algorithm == "random; train limited to 10 of 800"
+
+    def test_fewer_are_some_of_the_same(self) -> None:
+        assert self.drawn(4) < self.drawn(10) < self.drawn(799)
+
+    def test_another_seed_draws_others(self) -> None:
+        assert self.drawn(10) != self.drawn(10, seed=1)
+
+    def test_the_order_of_the_ids_does_not_matter(self) -> None:
+        parts = {part: names[::-1] for part, names in self.SPLIT.parts.items()}
+        other = Split(algorithm="x", seed=None, parts=parts).limit("train", 10, 0)
+        assert set(other.parts["train"]) == self.drawn(10)
+
+    @pytest.mark.parametrize("most", [800, 10_000])
+    def test_where_there_are_no_more_all_are_kept(self, most: int) -> None:
+        assert self.SPLIT.limit("train", most, 0) is self.SPLIT
+
+    def test_what_was_unused_stays_so(self) -> None:
+        split = sized_split(IDS, (30, 10, 10))
+        limited = split.limit("train", 20, 0)
+        assert set(split.parts["unused"]) < set(limited.parts["unused"])
+        assert len(limited.parts["unused"]) == 960
+
+
 class TestFile:
     @pytest.fixture
     def path(self, tmp_path: Path) -> Path:

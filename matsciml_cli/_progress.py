@@ -1,0 +1,93 @@
+"""Bars that show how far reading, fetching and computing have come."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from matsciml_core.data.fetch.progress import Progress as Event
+from matsciml_core.data.fetch.progress import Report, silent
+from matsciml_core.data.launcher import Launch
+
+
+@contextmanager
+def progress_bars() -> Iterator[Report]:
+    """Draw progress on stderr, where that is a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield silent
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[shown]}"))
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=console, transient=True) as bars, _remarks(console):
+
+        def report(event: Event) -> None:
+            if event.label not in tasks:
+                tasks[event.label] = bars.add_task(event.label, total=event.total, shown="")
+            bars.update(
+                tasks[event.label],
+                completed=event.done,
+                total=event.total,
+                shown=describe_progress(event),
+            )
+
+        yield report
+
+
+@contextmanager
+def _remarks(console: Console) -> Iterator[None]:
+    """Show what the fetch layer has to say, such as why it waits, above the bars."""
+    handler = logging.Handler()
+    handler.emit = lambda record: console.print(record.getMessage(), style="dim")  # type: ignore[method-assign]
+    logger = logging.getLogger("matsciml.fetch")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+class Speed:
+    """Passes progress on, and remembers how many structures were converted per second."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._rate: float | None = None
+
+    def __call__(self, event: Event) -> None:
+        if event.finished and event.unit == "crystals" and event.rate:
+            self._rate = event.rate
+        self._report(event)
+
+    def show(self, launch: Launch) -> None:
+        """Print what was measured; nothing where nothing was converted."""
+        if self._rate is not None:
+            print(f"Speed: {self._rate:,.0f} structures/s, {launch.title}.")
+
+
+def describe_progress(event: Event) -> str:
+    """Return amount, rate and remaining time for people.
+
+    >>> describe_progress(Event(label="", done=5_000_000, total=10_000_000, unit="bytes",
+    ...                         rate=1e6, remaining=5.0))
+    '5.0 of 10.0 MB, 1.0 MB/s, 0:05 left'
+    """
+    scale, unit = (1e6, "MB") if event.unit == "bytes" else (1.0, event.unit)
+    digits = 1 if event.unit == "bytes" else 0
+    amount = f"{event.done / scale:,.{digits}f}"
+    if event.total is not None:
+        amount += f" of {event.total / scale:,.{digits}f}"
+    text = f"{amount} {unit}, {event.rate / scale:,.{digits}f} {unit}/s"
+    if event.remaining is None or event.finished:
+        return text
+    minutes, seconds = divmod(round(event.remaining), 60)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+    return f"{text}, {clock} left"

@@ -1,0 +1,112 @@
+"""What a model says of a structure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from matsciml_core.errors import ConfigError, did_you_mean
+from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.interfaces.strategy import Task
+from matsciml_core.registry.specs import TargetInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a model says of one structure."""
+
+    id: str
+    """The structure's."""
+    values: Mapping[str, Any]
+    """By label: a number; for classes the index of the most likely one; per atom ``(atoms,)``,
+    forces ``(atoms, 3)``, stress ``(3, 3)``. In the label's unit, see ``units``."""
+    units: Mapping[str, str]
+    """Unit of each label; ``class`` for class indices."""
+    probabilities: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Of each class, ``(classes,)``, by label; only for labels that are classes."""
+    unseen_elements: tuple[str, ...] = ()
+    """Elements of the structure that no training crystal had; what is predicted is a guess."""
+
+    def __getitem__(self, label: str) -> Any:
+        """Return the value of a label.
+
+        Raises:
+            ConfigError: The model does not predict it.
+        """
+        if label not in self.values:
+            raise ConfigError(
+                f"The model does not predict '{label}'.{did_you_mean(label, self.values)} Labels: "
+                f"{', '.join(self.values)}."
+            )
+        return self.values[label]
+
+
+def name_labels(tasks: Sequence[Task]) -> dict[str, tuple[Task, TargetInfo]]:
+    """Name the labels of all heads: their own name, or ``dataset/label`` where several share it.
+
+    What makes structures is no label of one, and is left out.
+    """
+    pairs = [
+        (task, info) for task in tasks for info in task.head.targets if info.kind != "structure"
+    ]
+    counts = Counter(info.name for _, info in pairs)
+    return {
+        info.name if counts[info.name] == 1 else task.target_key(info.name): (task, info)
+        for task, info in pairs
+    }
+
+
+def take_apart(
+    crystals: Sequence[Crystal],
+    values: Mapping[str, Tensor],
+    labels: Mapping[str, TargetInfo],
+    unseen: Callable[[Crystal], tuple[str, ...]],
+) -> Iterator[Prediction]:
+    """Yield the predictions of a batch's crystals, in order.
+
+    Args:
+        crystals: The batch's.
+        values: By label, one row per crystal, or per atom; on the CPU; of classes probabilities.
+        labels: What each value is.
+        unseen: Says which elements of a crystal the model has never seen.
+    """
+    units = {name: info.unit for name, info in labels.items()}
+    first = 0
+    for number, crystal in enumerate(crystals):
+        atoms = slice(first, first + crystal.num_atoms)
+        first = atoms.stop
+        rows = {
+            name: values[name][atoms if info.per_atom else number].numpy()
+            for name, info in labels.items()
+        }
+        probabilities = {
+            name: _probabilities(rows[name], info) for name, info in labels.items() if info.is_class
+        }
+        most_likely = {name: row.argmax(axis=-1) for name, row in probabilities.items()}
+        yield Prediction(
+            id=crystal.id,
+            values={
+                name: _value(row, labels[name], crystal)
+                for name, row in (rows | most_likely).items()
+            },
+            units=units,
+            probabilities=probabilities,
+            unseen_elements=unseen(crystal),
+        )
+
+
+def _probabilities(row: NDArray[np.float64], info: TargetInfo) -> NDArray[np.float64]:
+    """Return the probability of each class; of two classes, that of the second is known."""
+    return np.stack((1.0 - row, row), axis=-1) if info.kind == "binary" else row
+
+
+def _value(row: NDArray[Any], info: TargetInfo, crystal: Crystal) -> Any:
+    if info.kind == "stress" and not crystal.pbc.all():
+        return np.full((3, 3), np.nan)  # without a volume there is none
+    return row if row.ndim else row.item()

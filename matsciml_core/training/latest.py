@@ -1,0 +1,36 @@
+"""``latest`` beside run folders, which says which of them was made last.
+
+It is a link; where links are not possible, it is a file that holds the name of the folder.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+LATEST = "latest"
+
+
+def link_latest(folder: Path) -> None:
+    """Point ``latest`` beside a run folder at it."""
+    link = folder.parent / LATEST
+    temporary = folder.parent / f".{LATEST}-{os.getpid()}"
+    try:
+        temporary.symlink_to(folder.name, target_is_directory=True)
+        temporary.replace(link)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        if not link.is_dir():
+            link.write_text(folder.name + "\n", encoding="utf-8")
+
+
+def follow_latest(path: Path) -> Path:
+    """Return the folder that a file called ``latest`` names; any other path is returned as it is.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    if path.name != LATEST or not path.is_file():
+        return path
+    name = path.read_text(encoding="utf-8").strip()
+    return path.parent / name if name else path
