@@ -20,6 +20,9 @@ BAD_ELEMENT = "an atomic number is not between 1 and 118"
 NOT_FINITE = "a coordinate is infinite or undefined"
 NO_VOLUME = "the cell has no volume"
 UNREADABLE = "it cannot be read"
+MOST_ATOMS = 2000
+"""In what is judged: its distances are compared pair by pair."""
+TOO_MANY = f"it has more than {MOST_ATOMS:,} atoms"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +106,8 @@ def _elements(values: ArrayLike) -> tuple[tuple[int, ...], str]:
         return (), UNREADABLE
     if not len(found):
         return (), NO_ATOMS
+    if len(found) > MOST_ATOMS:
+        return (), TOO_MANY
     if not np.isfinite(found).all() or found.min() < 1 or found.max() > 118:
         return (), BAD_ELEMENT
     return tuple(int(number) for number in found), ""

@@ -260,6 +260,8 @@ def _renamed(one: GeneratedCrystal, name: str) -> Any:
 
 def _claim(folder: Path, settings: Mapping[str, Any], output: Path) -> None:
     """Make the folder of an unfinished drawing, or see that it is of the same one."""
+    if output.is_dir():
+        raise ConfigError(f"'{output}' is a folder; name a file to write as --output.")
     record = folder / "settings.json"
     if record.is_file():
         try:

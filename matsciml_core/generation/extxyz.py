@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
@@ -88,12 +90,15 @@ def read_extxyz(path: Path) -> Iterator[Frame | Rejection]:
 
 def _frame(stream: TextIO, atoms: int, name: str) -> Frame | Rejection:
     header = stream.readline()
-    lines = [stream.readline() for _ in range(max(atoms, 0))]
+    # Of an absurd number of atoms no more lines are taken than there are.
+    lines = list(islice(stream, min(max(atoms, 0), sys.maxsize)))
     pairs = {
         match[1]: next(part for part in match.groups()[1:] if part is not None)
         for match in _PAIR.finditer(header)
     }
     own = next((pairs[key] for key in _NAMES if pairs.get(key)), name)
+    if len(lines) < atoms:
+        return Rejection(own, "The file ends before its last atom.")
     try:
         numbers, positions = _atoms(lines, pairs.get("Properties", _PROPERTIES))
         cell = np.array(pairs["Lattice"].split(), dtype=np.float64).reshape(3, 3)

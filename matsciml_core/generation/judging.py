@@ -38,6 +38,9 @@ TIME_LIMIT = 30.0
 _SECONDS, _PRINT_SECONDS = 0.02, 0.3
 """What a crystal takes, and its fingerprint."""
 _DIED = "the process that judged it died"
+_FEW = 100
+"""Atoms up to which symmetry is searched among those that are on top of each other: of hundreds,
+which all fit each other, the search does not come to an end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +159,7 @@ def judge(
         )
     distance = shortest_distance(crystal)
     roomy = can_be_searched(crystal)
+    apart = distance > SHORTEST_DISTANCE
     found, fault = known, ""
     if fingerprints and known is None:
         found, fault = _fingerprint(candidate, limit) if roomy else (None, "the cell is too dense")
@@ -167,8 +171,10 @@ def judge(
         volume_per_atom=crystal.volume / crystal.num_atoms,
         density=density(crystal),
         shortest_distance=distance,
-        space_group=_space_group(crystal) if roomy else None,
-        structure_valid=crystal.volume >= SMALLEST_VOLUME and distance > SHORTEST_DISTANCE,
+        space_group=(
+            _space_group(crystal) if roomy and (apart or crystal.num_atoms <= _FEW) else None
+        ),
+        structure_valid=crystal.volume >= SMALLEST_VOLUME and apart,
         composition_valid=composition_valid,
         fingerprint=found,
         fingerprint_fault=fault,

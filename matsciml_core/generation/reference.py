@@ -28,7 +28,12 @@ _FORMS = "a dataset with its part (NAME:test), a run with a part (runs/latest:te
 
 
 def read_file(
-    path: Path, *, workers: int = 1, report: Report = silent, label: str = ""
+    path: Path,
+    *,
+    workers: int = 1,
+    report: Report = silent,
+    label: str = "",
+    may_be_empty: bool = False,
 ) -> list[Candidate]:
     """Return what a file or folder holds, broken records included.
 
@@ -38,6 +43,7 @@ def read_file(
         workers: Processes that read CIF and POSCAR.
         report: Receives progress.
         label: What is read, for the progress.
+        may_be_empty: Whether a file without a structure is what was expected.
 
     Raises:
         ConfigError: Nothing is there, or the format cannot be told.
@@ -52,7 +58,7 @@ def read_file(
         found.append(Candidate.from_record(record))
         meter.add()
     meter.finish()
-    if not found:
+    if not found and not may_be_empty:
         raise DataError(f"'{path}' holds no structure; name another file.")
     return found
 

@@ -28,6 +28,32 @@ _FLAGS = (
     "--remote-debugging-pipe",
 )
 _TROUBLE = ("error", "warning", "assert")
+_CONTRAST = """
+(() => {
+  const channels = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = (c) => c.slice(0, 3).map((v) => v / 255)
+    .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (one) => {
+    for (let up = one; up; up = up.parentElement) {
+      const c = channels(getComputedStyle(up).backgroundColor);
+      if (c.length === 3 || c[3] > 0) return c;
+    }
+    return [255, 255, 255];
+  };
+  let worst = [99, ""];
+  const texts = "p, td, th, dt, dd, button, label, a, h1, h2, h3, li, span, b, small, code, " +
+    "figcaption, summary, .figure-title";
+  for (const one of document.querySelectorAll(texts)) {
+    if (!one.textContent.trim() || !one.offsetParent) continue;
+    const [a, b] = [light(channels(getComputedStyle(one).color)), light(ground(one))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < worst[0]) worst = [ratio, one.outerHTML.slice(0, 120)];
+  }
+  return worst;
+})()
+"""
+"""Finds the text that contrasts least with its ground: the ratio of WCAG 2.2, and the element."""
 
 
 class Browser:
@@ -56,6 +82,8 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.ask(f"{domain}.enable")
+        # Without a window a page never has the focus, and its elements would not learn of theirs.
+        self.ask("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def _targets(self) -> list[dict[str, Any]]:
         for _ in range(100):
@@ -114,6 +142,11 @@ class Browser:
         for kind in ("keyDown", "keyUp"):
             given = {"text": text} if text and kind == "keyDown" else {}
             self.ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, **given)
+
+    def worst_contrast(self) -> tuple[float, str]:
+        """Return the smallest contrast of any text with its ground, and the element it is in."""
+        ratio, element = self.run(_CONTRAST)
+        return float(ratio), str(element)
 
     def screenshot(self, path: Path) -> None:
         """Save what the window shows as a PNG file."""

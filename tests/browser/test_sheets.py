@@ -133,35 +133,10 @@ def test_the_page_itself_never_scrolls_sideways(browser, path, width, dark):
     assert browser.troubles == []
 
 
-CONTRAST = """
-(() => {
-  const channels = (text) => text.match(/[\\d.]+/g).map(Number);
-  const light = (c) => c.slice(0, 3).map((v) => v / 255)
-    .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const ground = (one) => {
-    for (let up = one; up; up = up.parentElement) {
-      const c = channels(getComputedStyle(up).backgroundColor);
-      if (c.length === 3 || c[3] > 0) return c;
-    }
-    return [255, 255, 255];
-  };
-  let worst = [99, ""];
-  for (const one of document.querySelectorAll("p, td, th, dt, dd, button, label, a, h1, h2, li")) {
-    if (!one.textContent.trim() || !one.offsetParent) continue;
-    const [a, b] = [light(channels(getComputedStyle(one).color)), light(ground(one))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < worst[0]) worst = [ratio, one.outerHTML.slice(0, 120)];
-  }
-  return worst;
-})()
-"""
-
-
 @pytest.mark.parametrize("dark", [False, True])
 def test_all_text_has_the_contrast_that_accessibility_asks_for(browser, path, dark):
     browser.open(path, dark=dark)
-    ratio, element = browser.run(CONTRAST)
+    ratio, element = browser.worst_contrast()
     assert ratio >= 4.5, element
 
 

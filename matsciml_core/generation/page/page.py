@@ -12,18 +12,18 @@ from typing import Any
 
 from markupsafe import Markup
 
+from matsciml_core.data.symmetry import space_group_symbol
 from matsciml_core.generation.coverage import CUTOFFS
 from matsciml_core.generation.evaluation import Evaluation, fault_of
 from matsciml_core.generation.judging import SYMPREC, Judgement
 from matsciml_core.generation.page import figures
-from matsciml_core.generation.page.pictures import picture
-from matsciml_core.generation.space_groups import symbol_of
 from matsciml_core.generation.structure_validity import SHORTEST_DISTANCE, SMALLEST_VOLUME
 from matsciml_core.generation.table import SHARE, Metric, published
 from matsciml_core.training.report import _numbers
 from matsciml_core.training.report._drawing import Drawing
 from matsciml_core.training.report._numbers import ABSENT, count, percent, quantity
 from matsciml_core.training.report._views import Fact, facts
+from matsciml_core.training.report.pictures import picture
 
 MOST_PICTURES = 60
 MOST_ROWS = 2000
@@ -176,9 +176,8 @@ def _number(value: float | None, text: str | None = None) -> Cell:
 
 
 def _group(one: Judgement) -> str:
-    return (
-        ABSENT if one.space_group is None else f"{symbol_of(one.space_group)} ({one.space_group})"
-    )
+    number = one.space_group
+    return ABSENT if number is None else f"{space_group_symbol(number)} ({number})"
 
 
 def _method(found: Evaluation) -> list[Fact]:

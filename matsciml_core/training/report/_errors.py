@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matsciml_core.training.report._files import Numbers, Predictions
+from matsciml_core.training.report._metrics import CLASS_KINDS
 
 WORST = 10
 """Crystals in the table of the worst."""
@@ -38,6 +40,10 @@ class WorstCrystal:
     id: str
     label: float
     prediction: float
+    place: int = 0
+    """Number of the value within its crystal."""
+    probability: float | None = None
+    """Of a predicted class, where it is known."""
 
     @property
     def error(self) -> float:
@@ -94,14 +100,37 @@ def by_component(values: Predictions, names: Sequence[str]) -> list[ComponentErr
     return found
 
 
+def worst_of(kind: str, values: Predictions) -> list[WorstCrystal]:
+    """Return the crystals that the report shows: the worst of a number, or of a class."""
+    return surest_mistakes(values) if kind in CLASS_KINDS else worst(values)
+
+
 def worst(values: Predictions) -> list[WorstCrystal]:
     """Return the crystals with the largest absolute errors, worst first, each once."""
+    return _first(values, np.argsort(-np.abs(values.errors), kind="stable"))
+
+
+def surest_mistakes(values: Predictions) -> list[WorstCrystal]:
+    """Return the crystals put into a wrong class, those with the highest probability first."""
+    wrong = np.flatnonzero(values.labels != values.predictions)
+    if values.probabilities is not None:
+        wrong = wrong[np.argsort(-values.probabilities[wrong], kind="stable")]
+    return _first(values, wrong)
+
+
+def _first(values: Predictions, order: NDArray[np.intp]) -> list[WorstCrystal]:
+    """Return the first ``WORST`` crystals in an order of values, each with its first value."""
     found: dict[str, WorstCrystal] = {}
-    for place in np.argsort(-np.abs(values.errors), kind="stable"):
-        name = values.ids[place]
-        if name not in found:
-            label, prediction = float(values.labels[place]), float(values.predictions[place])
-            found[name] = WorstCrystal(name, label, prediction)
+    places, sure = values.places, values.probabilities
+    for place in order:
+        if values.ids[place] not in found:
+            found[values.ids[place]] = WorstCrystal(
+                values.ids[place],
+                float(values.labels[place]),
+                float(values.predictions[place]),
+                0 if places is None else int(places[place]),
+                None if sure is None else float(sure[place]),
+            )
         if len(found) == WORST:
             break
     return list(found.values())

@@ -9,8 +9,12 @@ from matsciml_core.training.report import _numbers
 
 CLASS_KINDS = ("binary", "multiclass")
 """Kinds of label whose values are class indices."""
-COMPONENT_KINDS = ("forces", "stress")
-"""Kinds of label with several values per row."""
+COMPONENTS = {
+    "forces": ("x", "y", "z"),
+    "stress": ("xx", "xy", "xz", "yx", "yy", "yz", "zx", "zy", "zz"),
+}
+"""Kinds of label with several values per row, and what those are called."""
+COMPONENT_KINDS = tuple(COMPONENTS)
 
 NOT_METRICS = ("unit", "count")
 """Entries that stand beside the metrics in ``run.json`` and are none."""

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from matsciml_core.training.report import _classes, _errors, figures, matrices
+from matsciml_core.training.report._breakdown import Breakdown, break_down
+from matsciml_core.training.report._crystals import KnownCrystals
 from matsciml_core.training.report._drawing import Absent, Drawing
-from matsciml_core.training.report._files import Predictions, RunFiles
+from matsciml_core.training.report._files import Numbers, Predictions, RunFiles
 from matsciml_core.training.report._metrics import (
-    CLASS_KINDS,
-    COMPONENT_KINDS,
+    COMPONENTS,
     comparison,
     metric_info,
     metric_names,
@@ -30,11 +31,6 @@ from matsciml_core.training.report._targets import Target
 from matsciml_core.training.report._views import Bar, Fact, Table, facts
 from matsciml_core.training.report.curves import Curve, CurvePlot, Level, learning_curve
 from matsciml_core.training.run_folder import METRICS, PREDICTIONS
-
-_COMPONENTS = {
-    "forces": ("x", "y", "z"),
-    "stress": ("xx", "xy", "xz", "yx", "yy", "yz", "zx", "zy", "zz"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,16 +55,32 @@ class TargetView:
     drawings: Sequence[Drawing | Absent]
     facts: Sequence[Fact]
     worst: Table | None
+    """The crystals with the largest errors, where nothing more than their ids is known."""
+    crystals: Breakdown | None
+    """Errors told apart by what the crystals are; None where there are no predictions."""
     tables: Sequence[Table] = ()
 
 
-def view(run: RunFiles, target: Target) -> TargetView:
-    """Prepare everything the page shows about a target."""
+def view(run: RunFiles, target: Target, known: KnownCrystals) -> TargetView:
+    """Prepare everything the page shows about a target.
+
+    Args:
+        run: The run.
+        target: The target.
+        known: What is known about the crystals it was tested on.
+    """
     values = run.predictions.get(target.key)
     usable = values if values is not None and len(values.labels) else None
-    classes = target.kind in CLASS_KINDS
+    classes = target.is_class
     summary = _errors.summarise(usable) if usable and not classes else None
     confusion = _classes.confusion(usable, target.num_classes) if usable and classes else None
+    trivial = (
+        _errors.mean_errors(usable, target.constants, target.baselines)
+        if usable and summary
+        else None
+    )
+    found = break_down(target, usable, known, trivial) if usable else None
+    listed = summary is not None and not (found and found.worst)
     return TargetView(
         target=target,
         headline=headline(target, values),
@@ -76,9 +88,10 @@ def view(run: RunFiles, target: Target) -> TargetView:
         curve=_curve(run, target),
         drawings=_class_drawings(run, target, values, confusion)
         if classes
-        else _drawings(run, target, values, summary),
+        else _drawings(run, target, values, summary, trivial),
         facts=_facts(target, usable, summary),
-        worst=_worst_table(usable, target.unit) if usable and summary else None,
+        worst=_worst_table(usable, target.unit) if usable and listed else None,
+        crystals=found,
         tables=_more_tables(target, usable, confusion),
     )
 
@@ -97,9 +110,9 @@ def _more_tables(
     """Return classes, or errors by component, where the label has either."""
     if confusion is not None:
         return [_classes.class_table(confusion)]
-    if values is None or target.kind not in COMPONENT_KINDS:
+    if values is None or target.kind not in COMPONENTS:
         return []
-    found = _errors.by_component(values, _COMPONENTS[target.kind])
+    found = _errors.by_component(values, COMPONENTS[target.kind])
     return [_component_table(target, found)] if found else []
 
 
@@ -246,6 +259,7 @@ def _drawings(
     target: Target,
     values: Predictions | None,
     summary: _errors.ErrorSummary | None,
+    trivial: Numbers | None,
 ) -> list[Drawing | Absent]:
     """Return the figures of a label that is a number; of a structure there is none."""
     if target.kind == "structure":
@@ -253,11 +267,10 @@ def _drawings(
     if values is None or summary is None:
         return [Absent(_why_no_predictions(run, target, values))]
     prefix, unit = f"target{target.number}", target.unit
-    mean_errors = _errors.mean_errors(values, target.constants, target.baselines)
     return [
         figures.parity(f"{prefix}parity", values, summary, target.title, unit),
         figures.error_histogram(f"{prefix}errors", values, summary, unit),
-        figures.error_shares(f"{prefix}shares", values, mean_errors, unit),
+        figures.error_shares(f"{prefix}shares", values, trivial, unit),
     ]
 
 

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from matsciml_core.training.report._files import RunFiles
-from matsciml_core.training.report._metrics import headline_baseline, headline_metric
+from matsciml_core.training.report._metrics import (
+    CLASS_KINDS,
+    headline_baseline,
+    headline_metric,
+)
 from matsciml_core.training.report._numbers import words
 
 
@@ -42,6 +46,11 @@ class Target:
     def title(self) -> str:
         """The label in words."""
         return words(self.label)
+
+    @property
+    def is_class(self) -> bool:
+        """Whether the label is a class."""
+        return self.kind in CLASS_KINDS
 
     @property
     def metric(self) -> str | None:

@@ -20,6 +20,8 @@ class Table:
     """Column that stands out."""
     identifiers: bool = False
     """Whether the first column holds identifiers, set in a fixed-width font."""
+    bars: Sequence[float] = ()
+    """Length of a bar behind each row, 0 to 1; empty: there are none."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,27 +12,32 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.training.gradient_angles import GRADIENTS
 from matsciml_core.training.report import _cards, _results, matrices
+from matsciml_core.training.report._crystals import KnownCrystals, read_crystals
 from matsciml_core.training.report._drawing import Absent, Drawing
 from matsciml_core.training.report._files import RunFiles, read_run
 from matsciml_core.training.report._numbers import duration, moment, number, words
 from matsciml_core.training.report._svg import MODEL, SECOND
 from matsciml_core.training.report._targets import read_targets
 from matsciml_core.training.report.curves import Curve, CurvePlot, learning_curve
+from matsciml_core.training.report.describing import describe
 from matsciml_core.training.run_folder import CONFIG, METRICS, REPORT, SUMMARY
 
 _LOSSES = (("training", "train/loss", MODEL), ("validation", "validation/loss", SECOND))
 """Name, column of the metrics file, and colour."""
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, datasets: Mapping[str, Dataset] | None = None) -> Path:
     """Write ``report.html`` into a run folder.
 
     The page needs no network and nothing beside it. What the folder lacks is named on the page.
 
     Args:
         folder: The run folder.
+        datasets: The data of the run by name; where they are given, what the report says about the
+            crystals of the test part is written down first, so that it can be drawn again without.
 
     Returns:
         Path of the page.
@@ -39,24 +45,33 @@ def write_report(folder: Path) -> Path:
     Raises:
         ConfigError: It is no run folder.
     """
-    page = render(read_run(folder))
+    run = read_run(folder)
+    if datasets is not None and run.predictions:
+        describe(folder, run, datasets)
+    page = render(run, read_crystals(folder))
     part = folder / f"{REPORT}.part"
     part.write_text(page, encoding="utf-8")
     return part.replace(folder / REPORT)
 
 
-def render(run: RunFiles) -> str:
-    """Return the page of a run."""
+def render(run: RunFiles, crystals: KnownCrystals) -> str:
+    """Return the page of a run.
+
+    Args:
+        run: What its folder holds.
+        crystals: What is known about the crystals it was tested on.
+    """
     from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - only a report needs it
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(_asset("report.html.j2")).render(_context(run))
+    return environment.from_string(_asset("report.html.j2")).render(_context(run, crystals))
 
 
-def _context(run: RunFiles) -> dict[str, Any]:
+def _context(run: RunFiles, crystals: KnownCrystals) -> dict[str, Any]:
     script = _asset("report.js")
+    views = [_results.view(run, target, crystals) for target in read_targets(run)]
     return {
         "title": _title(run),
         "style": Markup(_asset("report.css")),
@@ -64,7 +79,8 @@ def _context(run: RunFiles) -> dict[str, Any]:
         "script_hash": _content_hash(script),
         "when": _when(run),
         "notices": _notices(run),
-        "views": [_results.view(run, target) for target in read_targets(run)],
+        "views": views,
+        "unknown": crystals.problems.values() if any(one.crystals for one in views) else [],
         "curves": _curves(run),
         "has_curves": len(run.epochs) > 1,
         "conflicts": _conflicts(run),

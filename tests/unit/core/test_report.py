@@ -954,6 +954,7 @@ def luminance(colour: str) -> float:
         ("--second", "--card", 4.5),
         ("--warning", "--warning-soft", 4.5),
         ("--baseline", "--card", 3.0),
+        *((f"--on-cosine-{level}", f"--cosine-{level}", 4.5) for level in range(1, 8)),
     ],
 )
 def test_contrast(palette: dict[str, str], text: str, ground: str, least: float) -> None:

@@ -25,9 +25,8 @@ from matsciml_core.generation.evaluation import (
     evaluate_crystals,
 )
 from matsciml_core.generation.page import render, write_page
-from matsciml_core.generation.page.pictures import colour, picture
 from matsciml_core.generation.table import published
-from matsciml_core.testing.crystals import all_crystals, rutile
+from matsciml_core.testing.crystals import rutile
 
 pytestmark = pytest.mark.skipif(
     not (find_spec("smact") and find_spec("matminer")),
@@ -149,41 +148,6 @@ class TestPage:
         volumes = [row[4].attrib["data-key"] for row in rows]
         assert float(volumes[0]) == pytest.approx(5.6402**3 / 8)
         assert "" in volumes
-
-
-class TestPictures:
-    @pytest.mark.parametrize("crystal", all_crystals(), ids=lambda one: one.id)
-    def test_everything_is_inside(self, crystal: Crystal) -> None:
-        root = ElementTree.fromstring(str(picture(crystal)))
-        size = float(root.attrib["viewBox"].split()[2])
-        balls = [child for child in root if child.tag == "circle"]
-        assert len(balls) >= crystal.num_atoms
-        for ball in balls:
-            x, y, radius = (float(ball.attrib[key]) for key in ("cx", "cy", "r"))
-            assert radius > 0
-            assert min(x, y) - radius >= -0.2
-            assert max(x, y) + radius <= size + 0.2
-
-    def test_atom_at_the_corner_is_drawn_eight_times(self) -> None:
-        crystal = Crystal(
-            id="Po", atomic_numbers=[84], positions=np.zeros((1, 3)), cell=np.eye(3) * 3.35
-        )
-        assert str(picture(crystal)).count("<circle") == 8
-
-    def test_colours(self) -> None:
-        assert colour(8) == "#ff0d0d"
-        assert len({colour(number) for number in range(1, 119)}) > 90
-        assert re.fullmatch(r"hsl\(\d+ 55% 60%\)", colour(118))
-
-    def test_too_many_atoms(self) -> None:
-        random = np.random.default_rng(0)
-        crystal = Crystal(
-            id="many",
-            atomic_numbers=np.full(300, 6),
-            positions=random.random((300, 3)) * 20,
-            cell=np.eye(3) * 20,
-        )
-        assert picture(crystal) is None
 
 
 def test_real_page_is_small_enough(evaluation: Evaluation) -> None:

@@ -64,6 +64,26 @@ class TestNasty:
         assert found["overlapping"].shortest_distance == 0.0
         assert not found["element 0"].composition_valid
 
+    def test_absurdly_many_atoms_are_not_compared(self) -> None:
+        pytest.importorskip("smact")
+        crowd = Candidate.from_arrays("crowd", [1] * 2001, np.zeros((2001, 3)), np.eye(3) * 9.0)
+        (found,) = judge_all([crowd], workers=1)
+        assert found.fault == "it has more than 2,000 atoms"
+        assert not found.valid
+
+    def test_symmetry_of_a_heap_of_atoms_is_not_searched(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pytest.importorskip("smact")
+        monkeypatch.setattr(judging, "_space_group", lambda crystal: 1)
+        places = np.arange(300.0)[:, None] * np.array([0.004, 0.003, 0.001])
+        heaps = [
+            Candidate.from_arrays(str(count), [1] * count, places[:count], np.eye(3) * 4.0)
+            for count in (2, 300)
+        ]
+        found = judge_all(heaps, fingerprints=False, workers=1)
+        assert [one.space_group for one in found] == [1, None]
+
     def test_small_cells_get_no_fingerprint(self, nasty: list[Candidate], quick: list[str]) -> None:
         pytest.importorskip("smact")
         judge_all([one for one in nasty if one.name == "tiny"], workers=1)

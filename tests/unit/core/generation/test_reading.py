@@ -85,6 +85,13 @@ class TestExtendedXYZ:
         path.write_text(BROKEN[: BROKEN.index("Cl 2 2 2")])
         assert [one.fault for one in read_file(path)] == ["it cannot be read"]
 
+    @pytest.mark.parametrize("number", ["1000000000000", "1" * 30, "-3"])
+    def test_absurd_number_of_atoms(self, number: str, tmp_path: Path) -> None:
+        path = tmp_path / "absurd.extxyz"
+        path.write_text(BROKEN.replace("2\n", f"{number}\n", 1))
+        first = read_file(path)[0]
+        assert first.crystal is None
+
     def test_number_of_atoms_that_is_none(self, tmp_path: Path) -> None:
         path = tmp_path / "shifted.extxyz"
         path.write_text(BROKEN.replace("2\nLattice", "2\nLattice", 1) + "what?\n" + BROKEN)

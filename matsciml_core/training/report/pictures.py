@@ -125,6 +125,18 @@ def _ball(place: Numbers, radius: float, number: int) -> str:
 
 
 @cache
+def element_name(number: int) -> str:
+    """Return the English name of an element.
+
+    >>> element_name(8)
+    'Oxygen'
+    """
+    from pymatgen.core.periodic_table import Element  # noqa: PLC0415 - heavy
+
+    return str(Element.from_Z(number).long_name)
+
+
+@cache
 def _radius(number: int) -> float:
     """Return an element's atomic radius, Å; 1.5 where none is known."""
     from pymatgen.core.periodic_table import Element  # noqa: PLC0415 - heavy
