@@ -1,9 +1,10 @@
-"""The elements' symbols, and formulas made of them; imports nothing."""
+"""The elements' symbols, and formulas made of them; light to import."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from math import gcd
 
 _TABLE = (
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se "
@@ -13,6 +14,14 @@ _TABLE = (
 )
 SYMBOLS = tuple(_TABLE.split())
 """Symbols in the order of the atomic numbers, hydrogen first."""
+_BY_ELECTRONEGATIVITY = (
+    "He Ne Ar Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og Fr Cs K Rb Ba Ra Na Sr Li Ca La Tb "
+    "Yb Ac Ce Pr Pm Nd Sm Eu Gd Y Dy Ho Er Tm Lu Pu Hf Th Am Cm Bk Cf Es Fm Md No Lr Mg Zr Sc "
+    "Np U Ta Pa Ti Mn Be Nb Al Tl V Zn Cr Cd In Ga Fe Co Si Cu Tc Re Ni Ag Sn Hg Po Ge Bi B "
+    "Sb Te Mo As P H Ru Pd Os Ir At Rn Rh Pt Pb W Au C Se S Xe I Br Kr N Cl O F"
+)
+"""From the least to the most electronegative by Pauling's scale, unknown ones first."""
+_PLACES = {symbol: place for place, symbol in enumerate(_BY_ELECTRONEGATIVITY.split())}
 
 
 def symbol(number: int) -> str:
@@ -24,11 +33,19 @@ def symbol(number: int) -> str:
     return SYMBOLS[number - 1]
 
 
-def formula(numbers: Iterable[int]) -> str:
-    """Return the formula of the atoms of a cell, in the order of the atomic numbers.
+def formula(numbers: Iterable[int], *, reduced: bool = False) -> str:
+    """Return the formula of the atoms of a cell, the most electronegative element last.
 
-    >>> formula([8, 22, 8])
-    'O2Ti'
+    Args:
+        numbers: Atomic numbers of the atoms.
+        reduced: Divide by what divides all counts.
+
+    >>> formula([8, 8, 22, 8, 8, 22])
+    'Ti2O4'
+    >>> formula([8, 8, 22, 8, 8, 22], reduced=True)
+    'TiO2'
     """
-    counts = sorted(Counter(int(number) for number in numbers).items())
-    return "".join(f"{symbol(number)}{count if count > 1 else ''}" for number, count in counts)
+    counts = Counter(symbol(int(number)) for number in numbers)
+    divisor = gcd(*counts.values()) if reduced and counts else 1
+    parts = ((name, counts[name] // divisor) for name in sorted(counts, key=_PLACES.__getitem__))
+    return "".join(f"{name}{count if count > 1 else ''}" for name, count in parts)

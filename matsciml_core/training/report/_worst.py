@@ -87,7 +87,7 @@ def _card(target: Target, one: WorstCrystal, known: KnownCrystals) -> CrystalCar
         id=one.id,
         picture=drawn,
         missing=missing,
-        formula=formula(crystal.atomic_numbers),
+        formula=formula(crystal.atomic_numbers, reduced=True),
         symmetry=_symmetry(found.space_group),
         facts=_facts(target, one, crystal),
     )

@@ -50,7 +50,7 @@ def picture(crystal: Crystal) -> Markup | None:
     balls = "".join(
         _ball(flat[len(corners) + k], scale * radii[k], int(numbers[k])) for k in order.tolist()
     )
-    name = escape(formula(crystal.atomic_numbers))
+    name = escape(formula(crystal.atomic_numbers, reduced=True))
     return Markup(
         f'<svg class="crystal" viewBox="0 0 {_SIZE:g} {_SIZE:g}" role="img" '
         f'aria-label="The cell of {name}, {crystal.num_atoms} atoms">{edges}{balls}</svg>'
