@@ -98,6 +98,12 @@ def test_a_known_composition_stays(head, batch):
             assert crystal.atomic_numbers.tolist() == numbers.tolist()
 
 
+def test_a_known_element_that_the_decoder_has_not_is_refused(head):
+    known = Composition(atoms_per_crystal=torch.tensor([1]), atomic_numbers=torch.tensor([101]))
+    with pytest.raises(ConfigError, match="the element 101"):
+        _decode(head, _latents(head, 1), composition=known)
+
+
 def test_crystals_of_a_batch_do_not_see_each_other(head):
     """With the same places and noise a crystal alone ends where it ends among others."""
     latents = _latents(head).double()

@@ -257,7 +257,12 @@ class CrystalGeneration(GenerativeHead):
         checkpoint: Callable[[SamplingState], None] | None = None,
         state: SamplingState | None = None,
     ) -> list[GeneratedCrystal]:
-        """Turn latent vectors into crystals by annealed Langevin dynamics."""
+        """Turn latent vectors into crystals by annealed Langevin dynamics.
+
+        Raises:
+            ConfigError: The state does not belong to these latent vectors, or a known species is
+                beyond those that the decoder has.
+        """
         generator = generator or torch.Generator().manual_seed(int(torch.randint(2**31, ())))
         wanted = self._wanted(latents, composition)
         start, rejections = langevin.prepare(self.decoder, self.settings, wanted, generator)
@@ -275,7 +280,7 @@ class CrystalGeneration(GenerativeHead):
         species = None
         if known is not None:
             counts = known.atoms_per_crystal.to(counts)
-            species = None if known.atomic_numbers is None else known.atomic_numbers - 1
+            species = None if known.atomic_numbers is None else _known_species(known.atomic_numbers)
         return langevin.Wanted(
             latents=latents,
             atoms_per_crystal=counts,
@@ -283,6 +288,16 @@ class CrystalGeneration(GenerativeHead):
             composition=guess.composition,
             species=species,
         )
+
+
+def _known_species(atomic_numbers: Tensor) -> Tensor:
+    largest = int(atomic_numbers.max())
+    if largest > NUM_SPECIES:
+        raise ConfigError(
+            f"A crystal has an atom of the element {largest}, and elements up to {NUM_SPECIES} can "
+            "be decoded; leave it out, or do not tell the decoder the species."
+        )
+    return atomic_numbers - 1
 
 
 def in_niggli_cells(batch: CrystalBatch) -> CrystalBatch:

@@ -22,7 +22,7 @@ CDVAE = EncoderSpec(
     config="matsciml_model_cdvae.config:CDVAEConfig",
     licence="MIT",
     capabilities=_CAPABILITIES,
-    training={"learning_rate": 1e-3, "gradient_clip": 1.0},
+    training={"learning_rate": 1e-3},
     references=(*references.CDVAE, *references.DIMENET),
 )
 CRYSTAL_GENERATION = TaskHeadSpec(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from matsciml_core import Crystal
-from matsciml_core.errors import ConfigError, MissingPackageError
+from matsciml_core.errors import ConfigError, GeometryError, MissingPackageError
 from matsciml_core.generation import _packages, composition_validity
 from matsciml_core.generation.composition_validity import Element, is_valid_composition
 from matsciml_core.generation.structure_validity import is_valid_structure, shortest_distance
@@ -64,7 +64,7 @@ class TestShortestDistance:
     def test_against_a_neighbour_list(self) -> None:
         from matsciml_core.data.geometry import measure_geometry
 
-        random = np.random.default_rng(0)
+        random, compared = np.random.default_rng(0), 0
         for number in range(60):
             crystal = Crystal(
                 id=str(number),
@@ -72,9 +72,15 @@ class TestShortestDistance:
                 positions=random.normal(size=(4, 3)) * 9,
                 cell=random.normal(size=(3, 3)) * 3,
             )
-            expected = measure_geometry(crystal).shortest_distance
             found = shortest_distance(crystal)
+            try:
+                expected = measure_geometry(crystal).shortest_distance
+            except GeometryError:  # too flat for a neighbour list, and not for this
+                assert found < 0.5
+                continue
             assert min(found, 3.0) == pytest.approx(expected, abs=1e-9)
+            compared += 1
+        assert compared > 50
 
 
 class TestStructure:
