@@ -11,7 +11,6 @@ import numpy as np
 
 from matsciml_cli._console import Row, write_heading, write_json, write_table
 from matsciml_cli._progress import Speed, progress_bars
-from matsciml_cli._tasks import LABEL_SIZES
 from matsciml_core.data._files import write_json as write_file
 from matsciml_core.data.fetch import FetchRequest, note_store, present_stores, store_key
 from matsciml_core.data.importing import ImportSettings, Naming, add_dataset, understand
@@ -23,6 +22,7 @@ from matsciml_core.data.store_dataset import StoreDataset
 from matsciml_core.errors import ConfigError, MatSciMLError, did_you_mean
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.registry.folders import dataset_folder
+from matsciml_core.registry.inventory import LABEL_SIZES
 from matsciml_core.registry.specs import DatasetSpec, TargetInfo
 from matsciml_core.training.config import parse_overrides
 

@@ -9,14 +9,12 @@ from importlib.resources import files
 from typing import Any
 
 from matsciml_core.errors import DuplicateNameError, MatSciMLError
-from matsciml_core.registry.folders import dataset_folder
+from matsciml_core.registry.inventory import inventory_of
 from matsciml_core.registry.manager import Registry
 from matsciml_core.registry.specs import BenchmarkTask, Inventory
 
 _FILE = "published_tasks.json"
 """The published table: what a row says whose dataset is not installed."""
-LABEL_SIZES = "label-sizes.json"
-"""In a fetched store: labelled crystals in each part of the default split, by label."""
 Sizes = tuple[int | None, int | None, int | None]
 
 
@@ -96,30 +94,13 @@ def _task(row: dict[str, Any]) -> BenchmarkTask:
 def _inventory(registry: Registry, name: str) -> Inventory | str | None:
     """Return what is on this machine, None, or what is wrong."""
     try:
-        spec = registry.get("dataset", name)
-        return spec.take_inventory() if spec.inventory or not spec.fetch else _noted(name)
+        return inventory_of(registry.get("dataset", name))
     except DuplicateNameError as error:
         return str(error)
     except MatSciMLError:
         return None
     except (OSError, ValueError, KeyError) as error:
         return f"what is on this machine cannot be read ({error})"
-
-
-def _noted(name: str) -> Inventory | None:
-    """Return what ``matsciml data fetch`` noted; None: nothing was fetched, or it is gone."""
-    folder = dataset_folder(name)
-    try:
-        listed = json.loads((folder / "fetched.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    stores = [(folder / path).resolve() for path in listed.values()]
-    found = [store for store in reversed(stores) if (store / LABEL_SIZES).is_file()]
-    if not found:
-        return None
-    sizes = json.loads((found[0] / LABEL_SIZES).read_text(encoding="utf-8"))
-    parts = {label: (row[0], row[1], row[2]) for label, row in sizes.items()}
-    return Inventory(where=str(found[0]), sizes=parts)
 
 
 def _row(name: str, task: BenchmarkTask, found: Inventory | _Absent | str | None) -> TaskRow:

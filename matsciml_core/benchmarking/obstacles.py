@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from matsciml_core.benchmarking.cells import Cell
 from matsciml_core.errors import MatSciMLError
+from matsciml_core.registry.inventory import inventory_of
 from matsciml_core.registry.manager import Registry
 from matsciml_core.registry.specs import DatasetSpec, Inventory
 
@@ -57,16 +58,22 @@ def _of_dataset(
         return Obstacle("not installed", f"Run: pip install {origins[name]}")
     try:
         spec = registry.get("dataset", name)
-        inventory = spec.take_inventory()
+        inventory = inventory_of(spec)
     except MatSciMLError as error:
         return Obstacle("not installed", str(error))
     except (OSError, ValueError, KeyError) as error:
         return Obstacle("no data", f"What is on this machine of '{name}' is unreadable: {error}")
-    if spec.inventory is None:  # nobody can tell before the run tries
+    nobody_can_tell = spec.inventory is None and spec.fetch is None
+    if nobody_can_tell or _names_a_file(cell, name):  # before the run tries
         return None
     if inventory is None:
         return Obstacle("no data", _how_to_get(spec))
     return _of_labels(cell, name, inventory)
+
+
+def _names_a_file(cell: Cell, name: str) -> bool:
+    """Whether the table says itself where the data of a dataset lie."""
+    return any(one.get("path") for one in cell.config["datasets"] if one["name"] == name)
 
 
 def _how_to_get(spec: DatasetSpec) -> str:

@@ -1,0 +1,44 @@
+"""What of a fetched dataset is on this machine, without opening it."""
+
+from __future__ import annotations
+
+import json
+
+from matsciml_core.registry.folders import dataset_folder
+from matsciml_core.registry.specs import DatasetSpec, Inventory
+
+LABEL_SIZES = "label-sizes.json"
+"""In a fetched store: labelled crystals in each part of the default split, by label."""
+
+
+def inventory_of(spec: DatasetSpec) -> Inventory | None:
+    """Say what of a dataset is on this machine; None: nothing, or nobody can tell.
+
+    A dataset that takes its own inventory is asked; of another that can be fetched, what
+    ``matsciml data fetch`` noted is read.
+
+    Raises:
+        PluginLoadError: The dataset's own function cannot be imported.
+        OSError: A file that was noted cannot be read.
+        ValueError: It is no JSON.
+        KeyError: It lacks something.
+    """
+    if spec.inventory is not None or spec.fetch is None:
+        return spec.take_inventory()
+    return _fetched(spec.name)
+
+
+def _fetched(name: str) -> Inventory | None:
+    """Return what was noted at fetching; None: nothing was fetched, or it is gone."""
+    folder = dataset_folder(name)
+    try:
+        listed = json.loads((folder / "fetched.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    stores = [(folder / path).resolve() for path in listed.values()]
+    found = [store for store in reversed(stores) if (store / LABEL_SIZES).is_file()]
+    if not found:
+        return None
+    sizes = json.loads((found[0] / LABEL_SIZES).read_text(encoding="utf-8"))
+    parts = {label: (row[0], row[1], row[2]) for label, row in sizes.items()}
+    return Inventory(where=str(found[0]), sizes=parts)
