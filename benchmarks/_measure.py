@@ -32,6 +32,23 @@ def on_one_core() -> None:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
+def peak_memory() -> float:
+    """Return the most memory that this process has held, in MiB.
+
+    On Linux what the system says of the program that runs now: ``getrusage`` also counts what the
+    parent held when it started this process.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        lines = status.read_text(encoding="utf-8").splitlines()
+        (line,) = [line for line in lines if line.startswith("VmHWM:")]
+        return int(line.split()[1]) / 1024
+    import resource  # noqa: PLC0415 - not on Windows
+
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used / (2**20 if sys.platform == "darwin" else 1024)
+
+
 @dataclass(frozen=True)
 class Task:
     """Something to time."""

@@ -22,7 +22,6 @@ if __name__ == "__main__":
 
 import argparse
 import csv
-import resource
 import subprocess
 import sys
 import time
@@ -43,7 +42,6 @@ from matsciml_model_cdvae.sampling import Landscape, Walkers
 ATOMS = (50, 100, 200, 400, 800)
 """Atoms of a batch, for memory and time."""
 MOST_ATOMS = 25
-MEBIBYTE = 2**20
 SIGMA, SIZE = 1.0, 1e-2
 """Noise, Å, and step, Å², of the Langevin step that is timed; its cost does not depend on them."""
 
@@ -165,10 +163,9 @@ def one_size(preset: str, atoms: int) -> tuple[float, float, float]:
         for _ in range(3):
             step()
         seconds.append((time.process_time() - start) / 3)
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    used *= 1 if sys.platform == "darwin" else 1024
-    sys.stdout.write(f"{model.batch.num_atoms} {seconds[0]} {seconds[1]} {used / MEBIBYTE}\n")
-    return seconds[0], seconds[1], used / MEBIBYTE
+    used = _measure.peak_memory()
+    sys.stdout.write(f"{model.batch.num_atoms} {seconds[0]} {seconds[1]} {used}\n")
+    return seconds[0], seconds[1], used
 
 
 def sizes(preset: str, atoms: Sequence[int]) -> list[list[float]]:

@@ -264,9 +264,9 @@ def memory(bench: Bench, way: str) -> float:
     if not RESET.exists():
         return math.nan
     RESET.write_text("5")  # the largest size so far is forgotten
-    before = _largest_resident()
+    before = _measure.peak_memory()
     bench.ways()[way]()
-    return _largest_resident() - before
+    return _measure.peak_memory() - before
 
 
 def report(results: Sequence[Result], options: argparse.Namespace) -> str:
@@ -373,12 +373,6 @@ def _source(
         cache=NeighbourCache(),
         orbits=orbits,
     )
-
-
-def _largest_resident() -> float:
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    (line,) = [line for line in lines if line.startswith("VmHWM:")]
-    return int(line.split()[1]) / 1024
 
 
 def _labelled(dataset: Any) -> np.ndarray[Any, Any]:

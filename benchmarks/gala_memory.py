@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import argparse
 import csv
-import resource
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import _measure
+
 if TYPE_CHECKING:
     from matsciml_core import Crystal
 
 ATOMS = (25, 50, 100, 200, 400, 800)
 NEIGHBOURS = (8, 12, 16)
-GIBIBYTE = 2**30
 
 
 def peak(atoms: int, neighbours: int, preset: str) -> float:
@@ -49,7 +49,7 @@ def peak(atoms: int, neighbours: int, preset: str) -> float:
     optimiser = torch.optim.AdamW(encoder.parameters())
     encoder(batch).crystals.square().mean().backward()
     optimiser.step()
-    return resident()
+    return _measure.peak_memory() / 1024
 
 
 def disordered(atoms: int) -> Crystal:
@@ -71,12 +71,6 @@ def disordered(atoms: int) -> Crystal:
     return Crystal(
         id=f"random-{atoms}", atomic_numbers=species, positions=placed, cell=edge * np.eye(3)
     )
-
-
-def resident() -> float:
-    """Return the most memory this process has had, GiB."""
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used * (1 if sys.platform == "darwin" else 1024) / GIBIBYTE
 
 
 def measure(
