@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import io
 import lzma
-import resource
 import subprocess
 import sys
 import warnings
@@ -248,21 +247,16 @@ def _peak(count: int) -> tuple[float, float]:
         convert(packed, SHARD, count, Path(folder) / "store")
     ended.set()
     watcher.join()
-    return max(peaks), _resident()
+    return max(peaks), _measure.peak_memory()
 
 
 def _own_memory() -> float:
     """Return what this process has of its own, without pages of files, MiB."""
     status = Path("/proc/self/status")
     if not status.exists():
-        return _resident()
+        return _measure.peak_memory()
     lines = status.read_text(encoding="utf-8").splitlines()
     return float(next(line.split()[1] for line in lines if line.startswith("RssAnon"))) / 1024
-
-
-def _resident() -> float:
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 if __name__ == "__main__":

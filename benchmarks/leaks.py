@@ -10,7 +10,6 @@ many must be found. They lie in a store in a temporary folder, 450 bytes each.
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -102,7 +101,7 @@ def _measure_size(size: int, folder: Path, *, confirm: bool) -> Result:
         candidates=judge.asked,
         confirmed=sum(groups[k] == groups[k - 9] for k in range(9, size, 10)),
         planted=size // 10,
-        memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        memory=_measure.peak_memory() * 2**20 / 1e9,
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matsciml_core.registry.specs import CLASS_KINDS
 from matsciml_core.training.report._files import Numbers, Predictions
-from matsciml_core.training.report._metrics import CLASS_KINDS
 
 WORST = 10
 """Crystals in the table of the worst."""

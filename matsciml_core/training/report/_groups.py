@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from matsciml_core.data.grouping import SYMPREC
 from matsciml_core.interfaces.crystal_systems import FIRST_SPACE_GROUPS
+from matsciml_core.registry.specs import CLASS_KINDS
 from matsciml_core.training.report._crystals import CrystalTable, Integers
 from matsciml_core.training.report._drawing import with_unit
 from matsciml_core.training.report._files import Numbers, Predictions
-from matsciml_core.training.report._metrics import CLASS_KINDS
 from matsciml_core.training.report._numbers import ABSENT, number
 from matsciml_core.training.report._views import Table
 

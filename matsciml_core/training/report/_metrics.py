@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from matsciml_core.registry.specs import CLASS_KINDS
 from matsciml_core.training.report import _numbers
 
-CLASS_KINDS = ("binary", "multiclass")
-"""Kinds of label whose values are class indices."""
 COMPONENTS = {
     "forces": ("x", "y", "z"),
     "stress": ("xx", "xy", "xz", "yx", "yy", "yz", "zx", "zy", "zz"),

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from matsciml_core.registry.specs import CLASS_KINDS
 from matsciml_core.training.report._files import RunFiles
-from matsciml_core.training.report._metrics import (
-    CLASS_KINDS,
-    headline_baseline,
-    headline_metric,
-)
+from matsciml_core.training.report._metrics import headline_baseline, headline_metric
 from matsciml_core.training.report._numbers import words
 
 
