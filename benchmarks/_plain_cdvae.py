@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from matsciml_core import CrystalBatch
-from matsciml_core.interfaces.segments import Segments
+from matsciml_core.nn.segments import Segments
 from matsciml_model_cdvae.bases import legendre
 from matsciml_model_cdvae.connect import Edges
 from matsciml_model_cdvae.dimenet import DimeNet, EdgeFeatures

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from matsciml_core import CrystalBatch, Embedding
-from matsciml_core.interfaces.dense import DenseStack
+from matsciml_core.nn.dense import DenseStack
 from matsciml_model_megnet.encoder import MEGNet
 from matsciml_model_megnet.layers import softplus
 from matsciml_model_megnet.set2set import Set2Set

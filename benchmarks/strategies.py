@@ -26,7 +26,7 @@ from _measure import machine, markdown_list, markdown_table, on_one_core
 
 if TYPE_CHECKING:
     from matsciml_core.data.loader import BatchSource
-    from matsciml_core.interfaces.crystal import CrystalBatch
+    from matsciml_core.interfaces.batch import CrystalBatch
     from matsciml_core.training.module import TrainingModule
 
 RESULTS = Path(__file__).parent / "results" / "strategies.md"

@@ -33,10 +33,11 @@ _HOME = {
     "inference.model": ("TrainedModel", "load"),
     "inference.prediction": ("Prediction",),
     "interfaces.config": ("Config",),
-    "interfaces.crystal": ("Crystal", "CrystalBatch"),
+    "interfaces.batch": ("CrystalBatch",),
+    "interfaces.crystal": ("Crystal",),
     "interfaces.dataset": ("Dataset", "Provenance"),
     "interfaces.encoder": ("Embedding", "Encoder", "Neighbourhood"),
-    "interfaces.graph": ("MessageGraph",),
+    "nn.message_graph": ("MessageGraph",),
     "interfaces.head": ("TaskHead", "Values", "label_mask", "labels_of", "with_gradients"),
     "interfaces.strategy": ("Parameters", "Strategy", "Task"),
     "interfaces.symmetry": ("AsymmetricUnit", "Orbits"),
@@ -90,11 +91,11 @@ __all__ = [
 
 if TYPE_CHECKING:
     from matsciml_core.benchmarking.table import BenchmarkRow, PublishedNumber
+    from matsciml_core.interfaces.batch import CrystalBatch
     from matsciml_core.interfaces.config import Config
-    from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+    from matsciml_core.interfaces.crystal import Crystal
     from matsciml_core.interfaces.dataset import Dataset, Provenance
     from matsciml_core.interfaces.encoder import Embedding, Encoder, Neighbourhood
-    from matsciml_core.interfaces.graph import MessageGraph
     from matsciml_core.interfaces.head import (
         TaskHead,
         Values,
@@ -104,6 +105,7 @@ if TYPE_CHECKING:
     )
     from matsciml_core.interfaces.strategy import Parameters, Strategy, Task
     from matsciml_core.interfaces.symmetry import AsymmetricUnit, Orbits
+    from matsciml_core.nn.message_graph import MessageGraph
     from matsciml_core.registry.hooks import hookimpl
     from matsciml_core.registry.manager import Registry, build_registry
     from matsciml_core.registry.specs import (

@@ -27,7 +27,8 @@ import torch
 from numpy.typing import NDArray
 
 from matsciml_core.errors import DataError
-from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.registry.specs import TargetInfo
 
 WORD = 8

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from matsciml_core.data.neighbours import find_edges, with_edges
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Neighbourhood
 from matsciml_core.interfaces.symmetry import AsymmetricUnit
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matsciml_core.data.neighbours import find_edges
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Neighbourhood
 
 _REACH = 2.0

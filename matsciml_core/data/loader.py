@@ -14,7 +14,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from matsciml_core.data.edges import EdgeSource, NeighbourCache, attach
 from matsciml_core.data.symmetry import OrbitSource
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.encoder import Neighbourhood
 from matsciml_core.interfaces.head import label_mask

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from matsciml_core.data._pairs import Pairs, find_pairs
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Neighbourhood
 
 TIE_TOLERANCE = 1e-4

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from matsciml_core.data.loader import CrystalLoader
 from matsciml_core.errors import ConfigError
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.strategy import BatchMode
 
 _NEXT_PASS = 1_000_003

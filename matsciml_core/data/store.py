@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from matsciml_core.data._files import write_json
 from matsciml_core.data._layout import RecordLayout
 from matsciml_core.errors import DataError
-from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.registry.specs import Reference, TargetInfo
 

@@ -15,7 +15,8 @@ from matsciml_core.data.splits import Split
 from matsciml_core.data.store import CrystalStore
 from matsciml_core.data.stored_symmetry import StoredOrbits
 from matsciml_core.errors import DataError
-from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Dataset, Provenance
 from matsciml_core.interfaces.symmetry import Orbits
 from matsciml_core.registry.specs import TargetInfo

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from matsciml_core.data.edges import enter_distinct
 from matsciml_core.data.neighbours import with_edges
-from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.symmetry import AsymmetricUnit, Orbits
 

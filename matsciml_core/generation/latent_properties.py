@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from matsciml_core.errors import ConfigError, did_you_mean
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Embedding
 from matsciml_core.interfaces.head import TaskHead
 

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from matsciml_core.convert.packages import import_package
 from matsciml_core.data.neighbours import attach_neighbours
 from matsciml_core.errors import ConfigError
 from matsciml_core.inference.prediction import Prediction, name_labels, take_apart
 from matsciml_core.inference.structures import as_crystal, in_batches, is_structure
-from matsciml_core.interfaces.converters._packages import import_package
-from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.elements import symbol
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Task

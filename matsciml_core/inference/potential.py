@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from matsciml_core.errors import ConfigError
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.strategy import Task
 
 if TYPE_CHECKING:

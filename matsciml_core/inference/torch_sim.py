@@ -12,7 +12,7 @@ from torch_sim.models.interface import ModelInterface
 from matsciml_core.data.neighbours import attach_neighbours
 from matsciml_core.errors import DataError
 from matsciml_core.inference.potential import Potential
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.elements import SYMBOLS, symbol
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matsciml_core.errors import ConfigError, did_you_mean
-from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.symmetry import Orbits
 from matsciml_core.registry.specs import Reference, TargetInfo
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from matsciml_core.errors import UnitError
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Embedding
 from matsciml_core.registry.specs import TargetInfo
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.registry.specs import TargetInfo
 

@@ -58,7 +58,7 @@ class AsymmetricUnit:
     """The symmetry-distinct atoms of a batch, and what each of them stands for.
 
     A batch that has one carries only the edges that enter distinct atoms; all its other tensors
-    describe the whole crystals. :class:`~matsciml_core.interfaces.graph.MessageGraph` turns it
+    describe the whole crystals. :class:`~matsciml_core.nn.message_graph.MessageGraph` turns it
     into what an encoder needs.
     """
 

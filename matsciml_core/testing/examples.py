@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from matsciml_core.errors import DataError
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.config import Config
-from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Dataset, Provenance
 from matsciml_core.interfaces.encoder import Embedding, Encoder, Neighbourhood
 from matsciml_core.interfaces.head import TaskHead, Values

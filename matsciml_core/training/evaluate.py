@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torchmetrics import MeanAbsoluteError, Metric
 
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.head import TaskHead, with_gradients
 from matsciml_core.interfaces.strategy import Task

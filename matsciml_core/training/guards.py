@@ -21,7 +21,7 @@ from matsciml_core.training import _ranks
 from matsciml_core.training.run_folder import CHECKPOINTS, LAST_CHECKPOINT
 
 if TYPE_CHECKING:
-    from matsciml_core.interfaces.crystal import CrystalBatch
+    from matsciml_core.interfaces.batch import CrystalBatch
     from matsciml_core.training.module import TrainingModule
 
 Handler = Callable[[int, FrameType | None], Any] | int | None

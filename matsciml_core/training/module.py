@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import Metric
 
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.head import with_gradients
 from matsciml_core.interfaces.strategy import Parameters, Strategy, Task

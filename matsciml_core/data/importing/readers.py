@@ -18,12 +18,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TextIO
 
+from matsciml_core.convert.ase import marks_of
 from matsciml_core.data.importing.frames import Frame
 from matsciml_core.data.importing.structures import frame_from_structure, frame_from_text
 from matsciml_core.data.importing.tables import delimiter_of
 from matsciml_core.data.ingestion import Rejection
 from matsciml_core.errors import ConfigError, DataError, MatSciMLError
-from matsciml_core.interfaces.converters._ase import marks_of
 
 Record = Frame | Rejection
 Reader = Callable[[Path, int], Iterator[Record]]

@@ -12,7 +12,7 @@ from typing import Any, cast
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.testing.checks import Broken, Doubtful, Measured, NotApplicable, check
 from matsciml_core.testing.dataset.subject import DatasetSubject, first_difference

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.registry.specs import DatasetSpec, TargetInfo
 from matsciml_core.testing.checks import Broken

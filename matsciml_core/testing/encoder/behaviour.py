@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Embedding, Encoder, Neighbourhood
 from matsciml_core.testing.checks import SEED, Broken, Measured, NotApplicable, check
 from matsciml_core.testing.crystals import triclinic

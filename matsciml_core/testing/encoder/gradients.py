@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.testing.checks import Broken, Doubtful, Measured, Worst, check
 from matsciml_core.testing.crystals import bcc_iron, hcp_magnesium, triclinic

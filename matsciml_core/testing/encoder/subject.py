@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from matsciml_core.data.neighbours import attach_neighbours
-from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.encoder import Embedding, Encoder, Neighbourhood
 from matsciml_core.registry.specs import EncoderCapabilities, EncoderSpec
 from matsciml_core.testing import crystals

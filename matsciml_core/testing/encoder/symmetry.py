@@ -13,7 +13,8 @@ from torch import Tensor
 from matsciml_core.data.edges import EdgeSource, attach
 from matsciml_core.data.neighbours import with_edges
 from matsciml_core.data.symmetry import attach_asymmetric_unit
-from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.encoder import Embedding
 from matsciml_core.testing import transforms
 from matsciml_core.testing.checks import Measured, NotApplicable, Worst, check

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.testing.checks import SEED, Measured, NotApplicable, Worst, check
 from matsciml_core.testing.head.subject import Bench, TaskHeadSubject
 from matsciml_core.testing.tolerances import GRADIENT

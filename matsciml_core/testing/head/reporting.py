@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.head import TaskHead
 from matsciml_core.registry.specs import TargetInfo
 from matsciml_core.testing.checks import SEED, Broken, Measured, Worst, check

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from matsciml_core.data.neighbours import attach_neighbours
-from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.encoder import Embedding, Neighbourhood
 from matsciml_core.interfaces.generation import GenerativeHead, LatentEmbedding
 from matsciml_core.interfaces.head import TaskHead, Values

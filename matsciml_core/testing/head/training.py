@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from matsciml_core.errors import DataError, UnitError
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.head import Values
 from matsciml_core.registry.specs import TargetInfo
 from matsciml_core.testing.checks import Broken, Doubtful, Measured, NotApplicable, Worst, check

@@ -19,7 +19,7 @@ from matsciml_core.data._files import write_whole
 from matsciml_core.data.grouping import SYMPREC
 from matsciml_core.data.symmetry import find_space_group
 from matsciml_core.errors import MatSciMLError
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.elements import symbol
 from matsciml_core.training.report import _errors

@@ -9,8 +9,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from matsciml_core import build_registry
+from matsciml_core.convert.packages import _INSTALL
 from matsciml_core.errors import PluginLoadError
-from matsciml_core.interfaces.converters._packages import _INSTALL
 from matsciml_model_dgl.config import MPNNConfig
 from matsciml_model_dgl.plugin import matsciml_encoders
 

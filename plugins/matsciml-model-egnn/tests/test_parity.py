@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from matsciml_core import CrystalBatch
-from matsciml_core.interfaces.dense import DenseStack
-from matsciml_core.interfaces.graph import MessageGraph
+from matsciml_core.nn.dense import DenseStack
+from matsciml_core.nn.message_graph import MessageGraph
 from matsciml_model_egnn.config import EGNNConfig
 from matsciml_model_egnn.encoder import EGNN
 from matsciml_model_egnn.layer import EdgeGeometry, EGNNLayer

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from matsciml_core import CrystalBatch, Neighbourhood
 from matsciml_core.data.neighbours import attach_neighbours
 from matsciml_core.errors import ConfigError, ShapeError
-from matsciml_core.interfaces.dense import DenseStack
+from matsciml_core.nn.dense import DenseStack
 from matsciml_core.testing import transforms
 from matsciml_core.testing.crystals import all_crystals, triclinic
 from matsciml_model_megnet.config import MEGNetConfig

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from matsciml_core.interfaces.segments import Segments
+from matsciml_core.nn.segments import Segments
 from matsciml_model_megnet.features import GaussianExpansion, nine_statistics, reduced_numbers
 from matsciml_model_megnet.layers import ACTIVATIONS, activated_stack, shifted_softplus
 from matsciml_model_megnet.set2set import LSTMCell, Set2Set

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from matsciml_core import MessageGraph
-from matsciml_core.interfaces.dense import DenseStack
-from matsciml_core.interfaces.segments import Segments
+from matsciml_core.nn.dense import DenseStack
+from matsciml_core.nn.segments import Segments
 from matsciml_model_megnet._published_layout import new_name
 from matsciml_model_megnet.block import Features
 from matsciml_model_megnet.config import MEGNetConfig

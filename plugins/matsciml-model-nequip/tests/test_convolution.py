@@ -7,7 +7,7 @@ import torch
 from e3nn import o3
 
 import matsciml_model_nequip._chunks as chunks
-from matsciml_core.interfaces.segments import Segments
+from matsciml_core.nn.segments import Segments
 from matsciml_model_nequip.convolution import Convolution, EdgeGeometry, _couplings
 
 ATOMS, HIDDEN, FEATURES = 6, 5, 3

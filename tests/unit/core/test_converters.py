@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from matsciml_core.convert.packages import import_package
 from matsciml_core.data import attach_neighbours
 from matsciml_core.errors import GeometryError, MatSciMLError, MissingPackageError, ShapeError
-from matsciml_core.interfaces.converters._packages import import_package
-from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.encoder import Neighbourhood
 from matsciml_core.interfaces.symmetry import AsymmetricUnit, Orbits
 from matsciml_core.registry.specs import TargetInfo
@@ -137,9 +138,9 @@ def test_a_missing_package_gets_one_sentence(package, batch, monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.setattr(sys, "meta_path", [_Hides(package), *sys.meta_path])
-    from matsciml_core.interfaces.converters import _pyg
+    from matsciml_core.convert import pyg
 
-    _pyg.data_class.cache_clear()
+    pyg.data_class.cache_clear()
     convert = {
         "ase": CRYSTALS[0].to_ase,
         "dgl": batch.to_dgl,

@@ -10,7 +10,8 @@ import torch
 
 from matsciml_core.data import attach_neighbours
 from matsciml_core.errors import GeometryError, ShapeError
-from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.encoder import Neighbourhood
 from matsciml_core.registry.specs import TargetInfo
 

@@ -8,7 +8,7 @@ import pickle
 import pytest
 import torch
 
-from matsciml_core.interfaces.dense import DenseStack
+from matsciml_core.nn.dense import DenseStack
 
 
 def test_activates_between_layers_and_after_the_last_where_asked_for() -> None:

@@ -20,7 +20,8 @@ from matsciml_core.data.leaks import (
     find_leaks,
 )
 from matsciml_core.data.symmetry import find_space_group
-from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Dataset, Provenance
 
 

@@ -23,7 +23,8 @@ from matsciml_core.data.loader import (
     CrystalLoader,
 )
 from matsciml_core.data.neighbours import find_edges
-from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.interfaces.encoder import Neighbourhood
 from matsciml_core.registry.specs import TargetInfo

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from matsciml_core.data import _pairs, attach_neighbours
 from matsciml_core.data.neighbours import TIE_TOLERANCE, find_edges
 from matsciml_core.errors import GeometryError
-from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.encoder import Neighbourhood
 from matsciml_core.testing.crystals import (
     bcc_iron,

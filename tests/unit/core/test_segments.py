@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from matsciml_core.interfaces.segments import (
+from matsciml_core.nn.segments import (
     Segments,
     segment_gather,
     segment_mean,

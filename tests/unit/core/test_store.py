@@ -24,7 +24,8 @@ from matsciml_core.data import store as store_module
 from matsciml_core.data._layout import RecordLayout
 from matsciml_core.data.store import CrystalStore, CrystalStoreWriter, remove_store
 from matsciml_core.errors import DataError
-from matsciml_core.interfaces.crystal import Crystal, CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.registry.specs import Reference, TargetInfo
 

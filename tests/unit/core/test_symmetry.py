@@ -31,7 +31,7 @@ from matsciml_core.data.edges import EdgeSource, NeighbourCache, attach
 from matsciml_core.data.loader import BatchSource
 from matsciml_core.data.symmetry import OrbitSource, find_orbits, orbits_of
 from matsciml_core.errors import DataError
-from matsciml_core.interfaces.segments import segment_gather, segment_mean, segment_sum
+from matsciml_core.nn.segments import segment_gather, segment_mean, segment_sum
 from matsciml_core.testing.crystals import (
     bcc_iron,
     hcp_magnesium,

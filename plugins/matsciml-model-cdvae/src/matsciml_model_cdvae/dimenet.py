@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from matsciml_core import CrystalBatch, Embedding, Encoder, MessageGraph, Neighbourhood
-from matsciml_core.interfaces.segments import Segments, segment_mean, segment_sum
+from matsciml_core.nn.segments import Segments, segment_mean, segment_sum
 from matsciml_model_cdvae.bases import BesselBasis, SphericalRadialBasis, legendre
 from matsciml_model_cdvae.config import DimeNetConfig
 from matsciml_model_cdvae.layers import Residual, SiLULinear, glorot_orthogonal_, residuals

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from matsciml_core.interfaces.segments import Segments, segment_sum
+from matsciml_core.nn.segments import Segments, segment_sum
 from matsciml_model_cdvae.bases import GaussianBasis, legendre
 from matsciml_model_cdvae.config import CrystalGenerationConfig
 from matsciml_model_cdvae.connect import Edges

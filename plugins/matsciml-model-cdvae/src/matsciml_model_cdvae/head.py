@@ -21,7 +21,7 @@ from matsciml_core.interfaces.generation import (
     SamplingConfig,
     SamplingState,
 )
-from matsciml_core.interfaces.segments import Segments
+from matsciml_core.nn.segments import Segments
 from matsciml_model_cdvae import losses
 from matsciml_model_cdvae import sampling as langevin
 from matsciml_model_cdvae._fitting import Statistics, fit_statistics

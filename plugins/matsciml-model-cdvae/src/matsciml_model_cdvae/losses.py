@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from matsciml_core.interfaces.segments import Segments, segment_mean
+from matsciml_core.nn.segments import Segments, segment_mean
 
 TERMS = ("atoms", "lattice", "coordinates", "species", "composition", "divergence")
 """Names of the terms, in the order of their columns."""

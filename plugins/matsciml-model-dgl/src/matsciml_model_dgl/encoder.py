@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from matsciml_core import CrystalBatch, Embedding, Encoder, Neighbourhood
+from matsciml_core.convert.packages import import_package
 from matsciml_core.errors import ShapeError
-from matsciml_core.interfaces.converters import import_package
 from matsciml_model_dgl.config import MPNNConfig
 
 ELEMENT_ROWS = 119

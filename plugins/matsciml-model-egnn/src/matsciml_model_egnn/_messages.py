@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from matsciml_core.interfaces.segments import Segments, segment_gather, segment_sum
+from matsciml_core.nn.segments import Segments, segment_gather, segment_sum
 from matsciml_model_egnn.layers import ACTIVATIONS, Activation, Sources, gather_sources
 
 

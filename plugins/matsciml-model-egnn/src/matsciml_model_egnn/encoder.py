@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from matsciml_core import CrystalBatch, Embedding, Encoder, Neighbourhood
-from matsciml_core.interfaces.dense import DenseStack
-from matsciml_core.interfaces.graph import MessageGraph
-from matsciml_core.interfaces.segments import segment_mean, segment_sum
+from matsciml_core.nn.dense import DenseStack
+from matsciml_core.nn.message_graph import MessageGraph
+from matsciml_core.nn.segments import segment_mean, segment_sum
 from matsciml_model_egnn.config import EGNNConfig
 from matsciml_model_egnn.features import DistanceFeatures, envelope
 from matsciml_model_egnn.layer import EdgeGeometry, EGNNLayer

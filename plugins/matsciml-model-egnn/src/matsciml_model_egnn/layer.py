@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from matsciml_core.interfaces.dense import DenseStack
-from matsciml_core.interfaces.graph import MessageGraph
-from matsciml_core.interfaces.segments import segment_softmax, segment_sum
+from matsciml_core.nn.dense import DenseStack
+from matsciml_core.nn.message_graph import MessageGraph
+from matsciml_core.nn.segments import segment_softmax, segment_sum
 from matsciml_model_egnn._fused import fused_messages
 from matsciml_model_egnn._messages import (
     EdgeInput,

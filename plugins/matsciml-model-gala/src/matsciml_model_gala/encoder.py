@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from matsciml_core import CrystalBatch, Embedding, Encoder, MessageGraph, Neighbourhood
 from matsciml_core.errors import ConfigError
-from matsciml_core.interfaces.segments import segment_mean, segment_sum
+from matsciml_core.nn.segments import segment_mean, segment_sum
 from matsciml_model_gala.algebra import to_multivector
 from matsciml_model_gala.config import GALAConfig
 from matsciml_model_gala.geometry import Geometry, log_envelope

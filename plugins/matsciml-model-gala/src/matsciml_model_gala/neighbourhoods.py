@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from matsciml_core.interfaces.graph import MessageGraph
+from matsciml_core.nn.message_graph import MessageGraph
 
 _BLOCK_OVERHEAD = 512
 """Tuples that could be worked on in the time that one more block costs."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from matsciml_core import MessageGraph
-from matsciml_core.interfaces.segments import segment_gather, segment_mean
+from matsciml_core.nn.segments import segment_gather, segment_mean
 from matsciml_model_megnet.config import MEGNetConfig
 from matsciml_model_megnet.layers import DenseTriple
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from matsciml_core.interfaces.segments import Segments, segment_gather, segment_mean
+from matsciml_core.nn.segments import Segments, segment_gather, segment_mean
 
 NINE = 9
 """Number of state entries of ``state="nine"``."""

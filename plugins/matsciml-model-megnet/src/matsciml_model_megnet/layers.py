@@ -9,7 +9,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from matsciml_core.interfaces.dense import DenseStack
+from matsciml_core.nn.dense import DenseStack
 
 Activation = Literal["softplus2", "softplus"]
 

@@ -22,7 +22,7 @@ from matsciml_core import CrystalBatch
 from matsciml_core.data.neighbours import attach_neighbours
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.config import validate
-from matsciml_core.interfaces.dense import DenseStack
+from matsciml_core.nn.dense import DenseStack
 from matsciml_model_megnet._published_layout import describe, rename
 from matsciml_model_megnet.config import MEGNetConfig
 from matsciml_model_megnet.encoder import MEGNet

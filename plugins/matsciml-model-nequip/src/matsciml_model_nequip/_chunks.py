@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from matsciml_core.interfaces.segments import Segments
+from matsciml_core.nn.segments import Segments
 
 _CACHED = 1 << 18
 """Numbers in one piece of a message on a CPU, so that a few such tensors stay in its cache."""

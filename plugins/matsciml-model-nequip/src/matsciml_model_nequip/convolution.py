@@ -20,7 +20,7 @@ import torch
 from e3nn import o3
 from torch import Tensor, nn
 
-from matsciml_core.interfaces.segments import Segments
+from matsciml_core.nn.segments import Segments
 from matsciml_model_nequip._chunks import Messages, coupled_sum
 
 

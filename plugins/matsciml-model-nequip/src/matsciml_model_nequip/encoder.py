@@ -9,7 +9,7 @@ from e3nn import o3
 from torch import Tensor, nn
 
 from matsciml_core import CrystalBatch, Embedding, Encoder, MessageGraph, Neighbourhood
-from matsciml_core.interfaces.segments import Segments, segment_mean
+from matsciml_core.nn.segments import Segments, segment_mean
 from matsciml_model_nequip.config import NequIPConfig
 from matsciml_model_nequip.convolution import EdgeGeometry
 from matsciml_model_nequip.interaction import SCALAR, Interaction

@@ -10,7 +10,7 @@ from torch import nn
 
 from matsciml_core import Embedding, EncoderCapabilities, MessageGraph
 from matsciml_core.errors import DataError
-from matsciml_core.interfaces.segments import Segments, segment_mean, segment_sum
+from matsciml_core.nn.segments import Segments, segment_mean, segment_sum
 from matsciml_core.testing import examples
 from matsciml_core.testing.encoder import CHECKS, behaviour
 from matsciml_core.testing.examples import ExampleEncoder, mean_over_atoms

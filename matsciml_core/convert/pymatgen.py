@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from matsciml_core.convert._labels import as_atom_label, as_label, split_labels
+from matsciml_core.convert.packages import import_package
 from matsciml_core.errors import GeometryError, ShapeError
-from matsciml_core.interfaces.converters._labels import as_atom_label, as_label, split_labels
-from matsciml_core.interfaces.converters._packages import import_package
 from matsciml_core.interfaces.crystal import Crystal
 
 

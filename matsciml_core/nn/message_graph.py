@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from matsciml_core.errors import ShapeError
-from matsciml_core.interfaces.crystal import CrystalBatch
-from matsciml_core.interfaces.segments import Segments
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.symmetry import AsymmetricUnit
+from matsciml_core.nn.segments import Segments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class MessageGraph:
 
     >>> from matsciml_core import Crystal, Neighbourhood
     >>> from matsciml_core.data import attach_neighbours
-    >>> from matsciml_core.interfaces.segments import segment_sum
+    >>> from matsciml_core.nn.segments import segment_sum
     >>> cube = 2.87 * torch.eye(3)
     >>> iron = Crystal(id="Fe", atomic_numbers=[26], positions=[[0, 0, 0]], cell=cube)
     >>> batch = attach_neighbours(CrystalBatch.from_crystals([iron]), Neighbourhood(cutoff=3.0))

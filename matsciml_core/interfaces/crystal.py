@@ -157,9 +157,9 @@ class Crystal:
             ShapeError: It is no Structure.
             GeometryError: Several species share a site, or one is partly occupied.
         """
-        from matsciml_core.interfaces.converters import _pymatgen  # noqa: PLC0415 - a circle
+        from matsciml_core.convert import pymatgen  # noqa: PLC0415 - a circle
 
-        return cast("Self", _pymatgen.from_structure(cls, structure, id))
+        return cast("Self", pymatgen.from_structure(cls, structure, id))
 
     def to_pymatgen(self) -> Any:
         """Return the crystal as a ``pymatgen.core.Structure``.
@@ -171,9 +171,9 @@ class Crystal:
         Raises:
             GeometryError: The crystal has no lattice.
         """
-        from matsciml_core.interfaces.converters import _pymatgen  # noqa: PLC0415 - a circle
+        from matsciml_core.convert import pymatgen  # noqa: PLC0415 - a circle
 
-        return _pymatgen.to_structure(self)
+        return pymatgen.to_structure(self)
 
     @classmethod
     def from_ase(cls, atoms: Any, *, id: str | None = None) -> Self:
@@ -193,9 +193,9 @@ class Crystal:
             GeometryError: Several species share a site; or see the class.
             MissingPackageError: ASE is not installed.
         """
-        from matsciml_core.interfaces.converters import _ase  # noqa: PLC0415 - a circle
+        from matsciml_core.convert import ase  # noqa: PLC0415 - a circle
 
-        return cast("Self", _ase.from_atoms(cls, atoms, id))
+        return cast("Self", ase.from_atoms(cls, atoms, id))
 
     def to_ase(self) -> Any:
         """Return the crystal as ``ase.Atoms``.
@@ -208,6 +208,6 @@ class Crystal:
         Raises:
             MissingPackageError: ASE is not installed.
         """
-        from matsciml_core.interfaces.converters import _ase  # noqa: PLC0415 - a circle
+        from matsciml_core.convert import ase  # noqa: PLC0415 - a circle
 
-        return _ase.to_atoms(self)
+        return ase.to_atoms(self)

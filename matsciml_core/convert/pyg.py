@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from matsciml_core.errors import ShapeError
-from matsciml_core.interfaces.converters._graphs import (
+from matsciml_core.convert._graphs import (
     edge_features,
     refuse_asymmetric_unit,
     sorted_edges,
     starts,
 )
-from matsciml_core.interfaces.converters._packages import import_package
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.convert.packages import import_package
+from matsciml_core.errors import ShapeError
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.registry.specs import TargetInfo
 
 _ATOMS = ("z", "pos")

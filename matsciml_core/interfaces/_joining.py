@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from matsciml_core.errors import ShapeError
-from matsciml_core.interfaces.crystal.crystal import Crystal
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.registry.specs import TargetInfo
 
 

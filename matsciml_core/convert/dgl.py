@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from matsciml_core.errors import MissingPackageError, ShapeError
-from matsciml_core.interfaces.converters._graphs import (
+from matsciml_core.convert._graphs import (
     edge_features,
     refuse_asymmetric_unit,
     sorted_edges,
 )
-from matsciml_core.interfaces.converters._packages import import_package
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.convert.packages import import_package
+from matsciml_core.errors import MissingPackageError, ShapeError
+from matsciml_core.interfaces.batch import CrystalBatch
 
 _WHOLE = ("cell", "pbc", "targets", "target_info", "marks", "dataset_index", "ids")
 """Fields that belong neither to atoms nor to edges, or that only the batch knows the kind of."""

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from matsciml_core.errors import ShapeError
-from matsciml_core.interfaces.crystal._joining import join_marks, stack_labels
-from matsciml_core.interfaces.crystal.crystal import Crystal
+from matsciml_core.interfaces._joining import join_marks, stack_labels
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.symmetry import AsymmetricUnit
 from matsciml_core.registry.specs import TargetInfo
 
@@ -211,9 +211,9 @@ class CrystalBatch:
             ShapeError: The batch has edges into symmetry-distinct atoms only.
             MissingPackageError: PyTorch Geometric is not installed.
         """
-        from matsciml_core.interfaces.converters import _pyg  # noqa: PLC0415 - a circle
+        from matsciml_core.convert import pyg  # noqa: PLC0415 - a circle
 
-        return _pyg.to_pyg(self)
+        return pyg.to_pyg(self)
 
     @classmethod
     def from_pyg(cls, graph: Any, targets: Sequence[TargetInfo] = ()) -> Self:
@@ -230,9 +230,9 @@ class CrystalBatch:
         Raises:
             ShapeError: Something is missing, or does not have the documented shape.
         """
-        from matsciml_core.interfaces.converters import _pyg  # noqa: PLC0415 - a circle
+        from matsciml_core.convert import pyg  # noqa: PLC0415 - a circle
 
-        return cast("Self", _pyg.from_pyg(cls, graph, targets))
+        return cast("Self", pyg.from_pyg(cls, graph, targets))
 
     def to_dgl(self) -> Any:
         """Return the batch as one ``dgl.DGLGraph`` of several graphs, sharing its tensors.
@@ -246,9 +246,9 @@ class CrystalBatch:
             ShapeError: The batch has edges into symmetry-distinct atoms only.
             MissingPackageError: DGL is not installed, or cannot use the batch's device.
         """
-        from matsciml_core.interfaces.converters import _dgl  # noqa: PLC0415 - a circle
+        from matsciml_core.convert import dgl  # noqa: PLC0415 - a circle
 
-        return _dgl.to_dgl(self)
+        return dgl.to_dgl(self)
 
     @classmethod
     def from_dgl(cls, graph: Any, crystal_data: Mapping[str, Any] | None = None) -> Self:
@@ -261,9 +261,9 @@ class CrystalBatch:
         Raises:
             ShapeError: The graph carries none, or those of another number of crystals.
         """
-        from matsciml_core.interfaces.converters import _dgl  # noqa: PLC0415 - a circle
+        from matsciml_core.convert import dgl  # noqa: PLC0415 - a circle
 
-        return cast("Self", _dgl.from_dgl(cls, graph, crystal_data))
+        return cast("Self", dgl.from_dgl(cls, graph, crystal_data))
 
     def _labels_of(self, k: int, first: int, last: int) -> dict[str, Any]:
         labels: dict[str, Any] = {}

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from matsciml_core.errors import ShapeError
-from matsciml_core.interfaces.crystal import CrystalBatch
+from matsciml_core.interfaces.batch import CrystalBatch
 
 
 def refuse_asymmetric_unit(batch: CrystalBatch) -> None:

@@ -1,0 +1,1 @@
+"""Crystals and batches as objects of other packages, and back; each package is imported lazily."""
