@@ -32,7 +32,7 @@ import torch
 from _plain_cdvae import PlainDecoder, PlainDimeNet
 
 from matsciml_core import CrystalBatch, build_registry
-from matsciml_core.data.neighbours import attach_neighbours
+from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.interfaces.structure import STRUCTURE, read_crystals
 from matsciml_model_cdvae.config import CDVAEConfig, CrystalGenerationConfig
 from matsciml_model_cdvae.head import CrystalGeneration

@@ -42,9 +42,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from matsciml_core import CrystalBatch, Encoder, Neighbourhood, build_registry
-from matsciml_core.data.edges import NeighbourCache
 from matsciml_core.data.loader import BatchSource
-from matsciml_core.data.symmetry import OrbitSource
+from matsciml_core.data.neighbours.edges import NeighbourCache
+from matsciml_core.data.symmetry.orbits import OrbitSource
 
 CUTOFF = 6.0
 """Å."""

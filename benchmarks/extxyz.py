@@ -147,7 +147,7 @@ def _speed(repeats: int) -> tuple[str, bool]:
 def _tasks(folder: Path) -> list[_measure.Task]:
     from ase.io import iread  # noqa: PLC0415 - once the process is on its core
 
-    from matsciml_core.data.importing.extxyz import read_extended_xyz  # noqa: PLC0415
+    from matsciml_core.data.readers.extxyz import read_extended_xyz  # noqa: PLC0415
 
     warnings.simplefilter("ignore")
     text = write_frames(FRAMES)
@@ -186,7 +186,7 @@ def convert(packed: bytes, frames: int, count: int, folder: Path) -> None:
         count: Frames of the store.
         folder: Where to put it.
     """
-    from matsciml_core.data.ingestion import ParallelSource, ingest  # noqa: PLC0415
+    from matsciml_core.data.ingest.ingestion import ParallelSource, ingest  # noqa: PLC0415
     from matsciml_core.interfaces.dataset import Provenance  # noqa: PLC0415
     from matsciml_data_ocp import s2ef  # noqa: PLC0415
     from matsciml_data_ocp.labels import MARKS, S2EF_TARGETS  # noqa: PLC0415

@@ -28,8 +28,8 @@ from _plain_egnn import PlainEGNN
 from torch import Tensor, nn
 
 from matsciml_core import CrystalBatch, Encoder, build_registry
-from matsciml_core.data.edges import NeighbourCache
 from matsciml_core.data.loader import BatchSource
+from matsciml_core.data.neighbours.edges import NeighbourCache
 
 WAYS = ("plain", "float32", "bfloat16")
 

@@ -38,7 +38,7 @@ def peak(atoms: int, neighbours: int, preset: str) -> float:
     import torch  # noqa: PLC0415
 
     from matsciml_core import CrystalBatch  # noqa: PLC0415
-    from matsciml_core.data.neighbours import attach_neighbours  # noqa: PLC0415
+    from matsciml_core.data.neighbours.neighbour_list import attach_neighbours  # noqa: PLC0415
     from matsciml_model_gala.config import GALAConfig  # noqa: PLC0415
     from matsciml_model_gala.encoder import GALA  # noqa: PLC0415
 

@@ -11,15 +11,15 @@ import numpy as np
 
 from matsciml_cli._console import Row, write_heading, write_json, write_table
 from matsciml_cli._progress import Speed, progress_bars
-from matsciml_core.data._files import write_json as write_file
 from matsciml_core.data.fetch import FetchRequest, note_store, present_stores, store_key
-from matsciml_core.data.importing import ImportSettings, Naming, add_dataset, understand
-from matsciml_core.data.ingestion import Conversion, Manifest, read_manifest
-from matsciml_core.data.labelled import label_sizes
-from matsciml_core.data.launcher import ALONE, Launch
-from matsciml_core.data.store import CrystalStore
-from matsciml_core.data.store_dataset import StoreDataset
+from matsciml_core.data.ingest.ingestion import Conversion, Manifest, read_manifest
+from matsciml_core.data.ingest.pool import ALONE, Launch
+from matsciml_core.data.readers import ImportSettings, Naming, add_dataset, understand
+from matsciml_core.data.store.crystal_store import CrystalStore
+from matsciml_core.data.store.labelled import label_sizes
+from matsciml_core.data.store.store_dataset import StoreDataset
 from matsciml_core.errors import ConfigError, MatSciMLError, did_you_mean
+from matsciml_core.files import write_json as write_file
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.registry.folders import dataset_folder
 from matsciml_core.registry.inventory import LABEL_SIZES

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from matsciml_core.data.fetch.progress import Progress as Event
-from matsciml_core.data.fetch.progress import Report, silent
-from matsciml_core.data.launcher import Launch
+from matsciml_core.data.ingest.pool import Launch
+from matsciml_core.progress import Progress as Event
+from matsciml_core.progress import Report, silent
 
 
 @contextmanager

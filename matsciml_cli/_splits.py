@@ -12,9 +12,10 @@ from typing import Any
 from matsciml_cli._console import Row, write_heading, write_json, write_table
 from matsciml_cli._data import SCHEMA, open_dataset
 from matsciml_cli._progress import progress_bars
-from matsciml_core.data import grouping, splits
-from matsciml_core.data.leaks import LeakReport, find_leaks
-from matsciml_core.data.listed_splits import listed_split, read_lists
+from matsciml_core.data.splits import grouping
+from matsciml_core.data.splits import split as splits
+from matsciml_core.data.splits.leaks import LeakReport, find_leaks
+from matsciml_core.data.splits.listed import listed_split, read_lists
 from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.registry.folders import data_folder

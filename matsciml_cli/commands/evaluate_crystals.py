@@ -151,7 +151,7 @@ def _rejected(generated: Path) -> dict[str, int]:
 
 
 def _write(found: Evaluation, folder: Path) -> None:
-    from matsciml_core.data._files import write_json as write_file  # noqa: PLC0415 - heavy
+    from matsciml_core.files import write_json as write_file  # noqa: PLC0415 - heavy
     from matsciml_core.generation.page import write_page  # noqa: PLC0415 - heavy
 
     try:

@@ -83,7 +83,7 @@ def _predict(
     strict: bool,
 ) -> Tally:
     from matsciml_cli._progress import progress_bars  # noqa: PLC0415 - heavy
-    from matsciml_core.data.importing.readers import READERS  # noqa: PLC0415 - heavy
+    from matsciml_core.data.readers.formats import READERS  # noqa: PLC0415 - heavy
     from matsciml_core.inference.model import load  # noqa: PLC0415 - imports torch
     from matsciml_core.inference.predicting import (  # noqa: PLC0415 - imports torch
         predict_files,

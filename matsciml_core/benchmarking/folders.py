@@ -15,7 +15,7 @@ import yaml
 from matsciml_core.benchmarking.cells import Cell
 from matsciml_core.benchmarking.launchers import Job, Outcome
 from matsciml_core.benchmarking.results import EVALUATED, EVALUATION, SUMMARY
-from matsciml_core.data._files import read_object, write_json, write_whole
+from matsciml_core.files import read_object, write_json, write_whole
 from matsciml_core.training.latest import LATEST, follow_latest
 
 CELLS = "cells"

@@ -11,7 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from matsciml_core.benchmarking.sheets import Page, Value, numbered
-from matsciml_core.data._files import write_whole
+from matsciml_core.files import write_whole
 
 _OF_REPORTS = ("matsciml_core.training.report", "report")
 _OWN = ("matsciml_core.benchmarking", "sheets")

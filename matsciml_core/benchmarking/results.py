@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from matsciml_core.data._files import read_object
+from matsciml_core.files import read_object
 from matsciml_core.registry.specs import CLASS_KINDS
 from matsciml_core.training.report._metrics import (
     COMPONENT_KINDS,

@@ -20,7 +20,7 @@ from matsciml_core.benchmarking.sheets import (
     to_markdown,
 )
 from matsciml_core.benchmarking.table import BenchmarkTable
-from matsciml_core.data._files import write_json, write_whole
+from matsciml_core.files import write_json, write_whole
 from matsciml_core.training.report._metrics import metric_info, predictor
 from matsciml_core.training.report._numbers import ABSENT, count, duration, number
 from matsciml_core.training.report._views import Fact, facts

@@ -9,14 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOME = {
-    "geometry": ("check_geometry",),
-    "ingestion": ("Rejection", "ingest"),
-    "neighbours": ("attach_neighbours",),
-    "splits": ("Split", "grouped_split", "random_split", "stratified_split"),
-    "store": ("CrystalStore", "CrystalStoreWriter"),
-    "store_dataset": ("StoreDataset",),
-    "stored_symmetry": ("write_symmetry",),
-    "symmetry": ("attach_asymmetric_unit",),
+    "ingest.geometry": ("check_geometry",),
+    "ingest.ingestion": ("Rejection", "ingest"),
+    "neighbours.neighbour_list": ("attach_neighbours",),
+    "splits.split": ("Split", "grouped_split", "random_split", "stratified_split"),
+    "store.crystal_store": ("CrystalStore", "CrystalStoreWriter"),
+    "store.store_dataset": ("StoreDataset",),
+    "symmetry.stored_orbits": ("write_symmetry",),
+    "symmetry.orbits": ("attach_asymmetric_unit",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -37,14 +37,14 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from matsciml_core.data.geometry import check_geometry
-    from matsciml_core.data.ingestion import Rejection, ingest
-    from matsciml_core.data.neighbours import attach_neighbours
-    from matsciml_core.data.splits import Split, grouped_split, random_split, stratified_split
-    from matsciml_core.data.store import CrystalStore, CrystalStoreWriter
-    from matsciml_core.data.store_dataset import StoreDataset
-    from matsciml_core.data.stored_symmetry import write_symmetry
-    from matsciml_core.data.symmetry import attach_asymmetric_unit
+    from matsciml_core.data.ingest.geometry import check_geometry
+    from matsciml_core.data.ingest.ingestion import Rejection, ingest
+    from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
+    from matsciml_core.data.splits.split import Split, grouped_split, random_split, stratified_split
+    from matsciml_core.data.store.crystal_store import CrystalStore, CrystalStoreWriter
+    from matsciml_core.data.store.store_dataset import StoreDataset
+    from matsciml_core.data.symmetry.orbits import attach_asymmetric_unit
+    from matsciml_core.data.symmetry.stored_orbits import write_symmetry
 
 
 def __getattr__(name: str) -> Any:

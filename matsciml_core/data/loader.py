@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from matsciml_core.data.edges import EdgeSource, NeighbourCache, attach
-from matsciml_core.data.symmetry import OrbitSource
+from matsciml_core.data.neighbours.edges import EdgeSource, NeighbourCache, attach
+from matsciml_core.data.symmetry.orbits import OrbitSource
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.encoder import Neighbourhood

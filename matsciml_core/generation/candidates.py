@@ -10,8 +10,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from matsciml_core.data.importing.frames import Frame
-from matsciml_core.data.sources import Rejection
+from matsciml_core.data.ingest.sources import Rejection
+from matsciml_core.data.readers.frames import Frame
 from matsciml_core.errors import DataError, ShapeError
 from matsciml_core.interfaces.crystal import Crystal
 

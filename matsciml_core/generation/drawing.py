@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from matsciml_core.data._files import write_json
-from matsciml_core.data.fetch.progress import Meter, Report, silent
 from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.files import write_json
 from matsciml_core.generation.extxyz import write_crystal
 from matsciml_core.interfaces.generation import (
     GeneratedCrystal,
@@ -24,6 +23,7 @@ from matsciml_core.interfaces.generation import (
     SamplingConfig,
     SamplingState,
 )
+from matsciml_core.progress import Meter, Report, silent
 
 if TYPE_CHECKING:
     from matsciml_core.inference.model import TrainedModel

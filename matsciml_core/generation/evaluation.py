@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from matsciml_core.data.fetch.progress import Report, silent
 from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.generation._packages import require
 from matsciml_core.generation.candidates import Candidate
@@ -21,6 +20,7 @@ from matsciml_core.generation.matching import Sameness, find_same
 from matsciml_core.generation.stability import CUTOFF, EnergyModel, Stability, stability
 from matsciml_core.generation.table import Measured, Metric, published, tabulate
 from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.progress import Report, silent
 
 SCHEMA = 1
 """Grows when a key of the JSON changes its meaning or goes away."""

@@ -12,8 +12,8 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data.importing.frames import Frame
-from matsciml_core.data.sources import Rejection
+from matsciml_core.data.ingest.sources import Rejection
+from matsciml_core.data.readers.frames import Frame
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.elements import SYMBOLS, symbol

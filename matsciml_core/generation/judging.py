@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from matsciml_core.data.fetch.progress import Report, silent
-from matsciml_core.data.grouping import SYMPREC, space_group
+from matsciml_core.data.splits.grouping import SYMPREC, space_group
 from matsciml_core.errors import DataError
 from matsciml_core.generation.candidates import Candidate
 from matsciml_core.generation.composition_validity import (
@@ -30,6 +29,7 @@ from matsciml_core.generation.structure_validity import (
 )
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.elements import symbol
+from matsciml_core.progress import Report, silent
 
 __all__ = ["SYMPREC", "Judgement", "judge", "judge_all"]
 

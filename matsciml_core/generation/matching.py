@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from matsciml_core.data.fetch.progress import Report, silent
-from matsciml_core.data.grouping import reduced_composition
+from matsciml_core.data.splits.grouping import reduced_composition
 from matsciml_core.generation.parallel import work_on
 from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.progress import Report, silent
 
 RECONSTRUCTION = {"stol": 0.5, "angle_tol": 10.0, "ltol": 0.3}
 """Tolerances with which CDVAE matches a reconstruction with the truth: of a site, in units of the

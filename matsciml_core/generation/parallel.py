@@ -13,7 +13,7 @@ from multiprocessing import active_children, get_context
 from types import FrameType
 from typing import TypeVar
 
-from matsciml_core.data.fetch.progress import Meter, Report, silent
+from matsciml_core.progress import Meter, Report, silent
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

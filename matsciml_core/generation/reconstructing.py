@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from matsciml_core.data.fetch.progress import Meter, Report, silent
 from matsciml_core.errors import ConfigError
 from matsciml_core.generation.candidates import Candidate
 from matsciml_core.generation.drawing import generative_head
@@ -16,6 +15,7 @@ from matsciml_core.generation.judging import judge_all
 from matsciml_core.generation.matching import Reconstruction, reconstruction
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.generation import Composition, SamplingConfig
+from matsciml_core.progress import Meter, Report, silent
 
 if TYPE_CHECKING:
     from matsciml_core.inference.model import TrainedModel

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from matsciml_core.data.fetch.progress import Meter, Report, silent
-from matsciml_core.data.importing.readers import detect_format, read_frames
-from matsciml_core.data.splits import Split
+from matsciml_core.data.readers.formats import detect_format, read_frames
+from matsciml_core.data.splits.split import Split
 from matsciml_core.errors import ConfigError, DataError, did_you_mean
 from matsciml_core.generation.candidates import Candidate
 from matsciml_core.generation.extxyz import read_extxyz
 from matsciml_core.interfaces.dataset import Dataset
+from matsciml_core.progress import Meter, Report, silent
 from matsciml_core.training.assemble import build_component
 from matsciml_core.training.config import RunConfig, build_config, normalise, read_config_file
 from matsciml_core.training.run_folder import CONFIG, find_run

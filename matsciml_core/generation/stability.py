@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from matsciml_core.data.fetch.progress import Meter, Report, silent
 from matsciml_core.errors import ConfigError, DataError, MatSciMLError
 from matsciml_core.generation.candidates import Candidate
 from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.progress import Meter, Report, silent
 
 if TYPE_CHECKING:
     from matsciml_core.inference.model import TrainedModel

@@ -21,8 +21,8 @@ from ase.io.extxyz import write_extxyz
 from ase.md.verlet import VelocityVerlet
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from matsciml_core.data._files import write_json
 from matsciml_core.errors import ConfigError, DataError, MissingPackageError
+from matsciml_core.files import write_json
 from matsciml_core.inference.drift import EnergyDrift
 from matsciml_core.interfaces.config import Config
 

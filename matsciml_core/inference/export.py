@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from matsciml_core.data._files import write_json, write_whole
 from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.files import write_json, write_whole
 from matsciml_core.inference.card import card_markdown
 from matsciml_core.training.config import read_config_file
 from matsciml_core.training.model_files import load_tensors

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from matsciml_core.convert.packages import import_package
-from matsciml_core.data.neighbours import attach_neighbours
+from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import ConfigError
 from matsciml_core.inference.prediction import Prediction, name_labels, take_apart
 from matsciml_core.inference.structures import as_crystal, in_batches, is_structure

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from matsciml_core.data.fetch.progress import Meter, Report, silent
 from matsciml_core.errors import ConfigError, DataError, MatSciMLError
 from matsciml_core.inference.model import BATCH_SIZE, MAX_ATOMS, TrainedModel
 from matsciml_core.inference.prediction import Prediction
 from matsciml_core.inference.structures import Record, in_batches, read_structures
 from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.progress import Meter, Report, silent
 
 _KEPT = 100
 """Problems whose words are kept."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from matsciml_core.data.geometry import check_geometry
-from matsciml_core.data.importing.frames import Frame, Naming, to_crystals
-from matsciml_core.data.importing.readers import detect_format, read_frames
-from matsciml_core.data.ingestion import Rejection
+from matsciml_core.data.ingest.geometry import check_geometry
+from matsciml_core.data.ingest.ingestion import Rejection
+from matsciml_core.data.readers.formats import detect_format, read_frames
+from matsciml_core.data.readers.frames import Frame, Naming, to_crystals
 from matsciml_core.errors import DataError, MatSciMLError, ShapeError
 from matsciml_core.interfaces.crystal import Crystal
 

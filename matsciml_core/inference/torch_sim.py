@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch_sim.models.interface import ModelInterface
 
-from matsciml_core.data.neighbours import attach_neighbours
+from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import DataError
 from matsciml_core.inference.potential import Potential
 from matsciml_core.interfaces.batch import CrystalBatch

@@ -17,7 +17,7 @@ from matsciml_core.interfaces.symmetry import Orbits
 from matsciml_core.registry.specs import Reference, TargetInfo
 
 if TYPE_CHECKING:
-    from matsciml_core.data.splits import Split
+    from matsciml_core.data.splits.split import Split
     from matsciml_core.interfaces.config import Config
 
 
@@ -119,7 +119,7 @@ class Dataset(ABC):
         Raises:
             ConfigError: There is no split of that name.
         """
-        from matsciml_core.data.splits import random_split  # noqa: PLC0415 - layer above
+        from matsciml_core.data.splits.split import random_split  # noqa: PLC0415 - layer above
 
         self._check_split_name(name)
         return random_split(self.ids, seed=seed)

@@ -22,8 +22,8 @@ FORMAT = "matsciml-dataset"
 VERSION = 1
 OWNER = "imported"
 """Stands where a plugin's distribution is shown."""
-_CLASS = "matsciml_core.data.importing.dataset:ImportedDataset"
-_CONFIG = "matsciml_core.data.imported_config:ImportedConfig"
+_CLASS = "matsciml_core.data.readers.imported:ImportedDataset"
+_CONFIG = "matsciml_core.data.readers.imported_config:ImportedConfig"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data.edges import NeighbourCache
-from matsciml_core.data.labelled import labelled
 from matsciml_core.data.loader import BatchSource
-from matsciml_core.data.splits import PARTS, Split
-from matsciml_core.data.symmetry import OrbitSource
+from matsciml_core.data.neighbours.edges import NeighbourCache
+from matsciml_core.data.splits.split import PARTS, Split
+from matsciml_core.data.store.labelled import labelled
+from matsciml_core.data.symmetry.orbits import OrbitSource
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.encoder import Encoder

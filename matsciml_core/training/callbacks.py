@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from matsciml_core.data._files import write_whole
+from matsciml_core.files import write_whole
 from matsciml_core.training.gradient_angles import AnglesFile
 from matsciml_core.training.run_folder import METRICS, read_metrics
 

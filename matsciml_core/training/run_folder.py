@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from matsciml_core.data._files import write_json
 from matsciml_core.errors import ConfigError
+from matsciml_core.files import write_json
 from matsciml_core.registry.specs import CLASS_KINDS
 from matsciml_core.training.evaluate import Scores
 from matsciml_core.training.latest import follow_latest, link_latest

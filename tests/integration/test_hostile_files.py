@@ -15,7 +15,7 @@ import torch
 
 from matsciml_cli.app import execute
 from matsciml_core.data.fetch.unpack import unpack
-from matsciml_core.data.importing import readers
+from matsciml_core.data.readers import formats
 from matsciml_core.errors import FetchError
 
 RUN = [
@@ -192,7 +192,7 @@ class TestData:
         assert execute(command) == 0
 
     def test_a_record_that_unpacks_to_gigabytes(self, data, refuse, monkeypatch):
-        monkeypatch.setattr(readers, "LARGEST_RECORD", 1 << 20)
+        monkeypatch.setattr(formats, "LARGEST_RECORD", 1 << 20)
         path = data / "evil.aselmdb"
         with (
             lmdb.open(str(path), subdir=False, map_size=1 << 20) as environment,

@@ -1,6 +1,5 @@
 """Fetching: files that resume, pages that are never asked for twice, hosts treated gently."""
 
-from matsciml_core.data._files import read_object, write_json
 from matsciml_core.data.fetch.addresses import Addresses, safe_url
 from matsciml_core.data.fetch.client import Client, RefusedError
 from matsciml_core.data.fetch.files import RemoteFile, download, verify
@@ -13,10 +12,11 @@ from matsciml_core.data.fetch.locations import (
 )
 from matsciml_core.data.fetch.many import download_all
 from matsciml_core.data.fetch.pacing import Retry, TokenBucket
-from matsciml_core.data.fetch.progress import Meter, Progress, Report, silent
 from matsciml_core.data.fetch.request import FetchRequest
 from matsciml_core.data.fetch.s3 import Bucket, S3Object, key_below
 from matsciml_core.data.fetch.spool import Page, PageSpool
+from matsciml_core.files import read_object, write_json
+from matsciml_core.progress import Meter, Progress, Report, silent
 
 __all__ = [
     "Addresses",

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import requests
 from filelock import FileLock, Timeout
 
-from matsciml_core.data._files import read_object, write_json
 from matsciml_core.data.fetch.addresses import safe_url
 from matsciml_core.data.fetch.client import (
     READ_ERRORS,
@@ -23,8 +22,9 @@ from matsciml_core.data.fetch.client import (
     TransientError,
     looks_like_html,
 )
-from matsciml_core.data.fetch.progress import Meter, Report, silent
 from matsciml_core.errors import FetchError
+from matsciml_core.files import read_object, write_json
+from matsciml_core.progress import Meter, Report, silent
 
 _BLOCK = 1 << 16
 """Bytes that are taken from the network, and put on the disk, at once."""

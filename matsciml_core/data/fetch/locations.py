@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matsciml_core.data._files import read_object, write_json
+from matsciml_core.files import read_object, write_json
 from matsciml_core.registry.folders import dataset_folder
 
 _RECORD = "fetched.json"

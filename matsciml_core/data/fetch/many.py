@@ -9,7 +9,7 @@ from pathlib import Path
 
 from matsciml_core.data.fetch.client import Client
 from matsciml_core.data.fetch.files import RemoteFile, download
-from matsciml_core.data.fetch.progress import Meter, Progress, Report, silent
+from matsciml_core.progress import Meter, Progress, Report, silent
 
 THREADS = 12
 """Files that are fetched at the same time, where nobody says otherwise."""

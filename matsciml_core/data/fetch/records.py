@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from matsciml_core.data._files import read_object, write_json
 from matsciml_core.data.fetch.client import Client
 from matsciml_core.data.fetch.files import RemoteFile
 from matsciml_core.errors import FetchError
+from matsciml_core.files import read_object, write_json
 
 MATERIALS_CLOUD = "https://archive.materialscloud.org"
 ZENODO = "https://zenodo.org"

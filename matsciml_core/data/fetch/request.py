@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.data.fetch.client import Client
-from matsciml_core.data.fetch.progress import Report, silent
-from matsciml_core.data.launcher import ALONE, Launch
+from matsciml_core.data.ingest.pool import ALONE, Launch
+from matsciml_core.progress import Report, silent
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matsciml_core.data._files import write_json, write_whole
-from matsciml_core.data.fetch.progress import Meter, Report, silent
 from matsciml_core.errors import FetchError
+from matsciml_core.files import write_json, write_whole
+from matsciml_core.progress import Meter, Report, silent
 
 Cursor = Any
 """Where a page begins, as JSON; None for the first page."""

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from matsciml_core.data._files import read_object, write_json
 from matsciml_core.errors import FetchError
+from matsciml_core.files import read_object, write_json
 
 _RESERVE = 64 << 20
 """Bytes that unpacking leaves free on the disk."""

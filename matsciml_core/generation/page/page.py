@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from matsciml_core.data.symmetry import space_group_symbol
+from matsciml_core.data.symmetry.orbits import space_group_symbol
 from matsciml_core.generation.coverage import CUTOFFS
 from matsciml_core.generation.evaluation import Evaluation, fault_of
 from matsciml_core.generation.judging import SYMPREC, Judgement

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from matsciml_core.data.neighbours import find_edges
+from matsciml_core.data.neighbours.neighbour_list import find_edges
 from matsciml_core.errors import MatSciMLError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.encoder import Embedding, Neighbourhood

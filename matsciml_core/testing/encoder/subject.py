@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from matsciml_core.data.neighbours import attach_neighbours
+from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.encoder import Embedding, Encoder, Neighbourhood

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from matsciml_core.data.edges import EdgeSource, attach
-from matsciml_core.data.neighbours import with_edges
-from matsciml_core.data.symmetry import attach_asymmetric_unit
+from matsciml_core.data.neighbours.edges import EdgeSource, attach
+from matsciml_core.data.neighbours.neighbour_list import with_edges
+from matsciml_core.data.symmetry.orbits import attach_asymmetric_unit
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.encoder import Embedding

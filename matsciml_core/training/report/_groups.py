@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data.grouping import SYMPREC
+from matsciml_core.data.splits.grouping import SYMPREC
 from matsciml_core.interfaces.crystal_systems import FIRST_SPACE_GROUPS
 from matsciml_core.registry.specs import CLASS_KINDS
 from matsciml_core.training.report._crystals import CrystalTable, Integers

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from matsciml_core.data.symmetry import space_group_symbol
+from matsciml_core.data.symmetry.orbits import space_group_symbol
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.crystal_systems import crystal_system
 from matsciml_core.interfaces.elements import formula, symbol

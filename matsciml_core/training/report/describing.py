@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from matsciml_core.data._files import write_whole
-from matsciml_core.data.grouping import SYMPREC
-from matsciml_core.data.symmetry import find_space_group
+from matsciml_core.data.splits.grouping import SYMPREC
+from matsciml_core.data.symmetry.orbits import find_space_group
 from matsciml_core.errors import MatSciMLError
+from matsciml_core.files import write_whole
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.elements import symbol

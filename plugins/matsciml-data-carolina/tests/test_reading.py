@@ -9,8 +9,8 @@ import pytest
 
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection
-from matsciml_core.data.grouping import space_group
-from matsciml_core.data.importing import add_dataset
+from matsciml_core.data.readers import add_dataset
+from matsciml_core.data.splits.grouping import space_group
 from matsciml_core.testing.source import load_module
 from matsciml_data_carolina.cif import parse, read_cif
 from matsciml_data_carolina.config import CarolinaConfig

@@ -27,7 +27,7 @@ from tables import Entry, Reading, read_tables
 
 from matsciml_core import Crystal, Provenance
 from matsciml_core.data import CrystalStoreWriter, stratified_split, write_symmetry
-from matsciml_core.data.store import remove_store
+from matsciml_core.data.store.crystal_store import remove_store
 from matsciml_core.interfaces import crystal_systems
 from matsciml_data_mp.references import LICENCE, REFERENCES, RELEASE, SOURCE
 from matsciml_data_mp.targets import TARGETS

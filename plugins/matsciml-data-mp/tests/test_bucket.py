@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matsciml_core.data.ingestion import read_manifest
-from matsciml_core.data.launcher import Launch
-from matsciml_core.data.store import CrystalStore
+from matsciml_core.data.ingest.ingestion import read_manifest
+from matsciml_core.data.ingest.pool import Launch
+from matsciml_core.data.store.crystal_store import CrystalStore
 from matsciml_core.errors import DataError, FetchError
 from matsciml_core.testing.source import load_module
 from matsciml_data_mp.config import MPFetchConfig
@@ -364,8 +364,8 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 from matsciml_core.data.fetch import FetchRequest
-import matsciml_core.data._preparing as preparing
-import matsciml_core.data._resumable as resumable
+import matsciml_core.data.ingest._preparing as preparing
+import matsciml_core.data.store.resumable as resumable
 import matsciml_data_mp.objects as module
 from matsciml_data_mp.fetch import fetch
 

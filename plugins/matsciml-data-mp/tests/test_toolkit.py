@@ -11,8 +11,8 @@ import pytest
 
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection
-from matsciml_core.data.importing import add_dataset
-from matsciml_core.data.store import CrystalStore
+from matsciml_core.data.readers import add_dataset
+from matsciml_core.data.store.crystal_store import CrystalStore
 from matsciml_core.errors import DataError
 from matsciml_data_mp.toolkit import crystal_of, read_toolkit
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from matsciml_core.data import Rejection
-from matsciml_core.data.grouping import space_group
-from matsciml_core.data.importing import add_dataset
+from matsciml_core.data.readers import add_dataset
+from matsciml_core.data.splits.grouping import space_group
 from matsciml_core.testing.source import load_module
 from matsciml_data_nomad.archive import (
     ELECTRONVOLT,

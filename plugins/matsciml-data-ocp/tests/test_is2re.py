@@ -13,9 +13,9 @@ import torch
 
 from matsciml_core.data import CrystalStore
 from matsciml_core.data.fetch import Addresses, Client, FetchRequest, note_store
-from matsciml_core.data.importing import add_dataset
-from matsciml_core.data.ingestion import Rejection, read_manifest
-from matsciml_core.data.launcher import Launch
+from matsciml_core.data.ingest.ingestion import Rejection, read_manifest
+from matsciml_core.data.ingest.pool import Launch
+from matsciml_core.data.readers import add_dataset
 from matsciml_core.errors import DataError
 from matsciml_core.testing import DatasetContract
 from matsciml_core.testing.source import load_module

@@ -22,8 +22,8 @@ from matsciml_core.data.fetch import (
     Retry,
     note_store,
 )
-from matsciml_core.data.importing import add_dataset
-from matsciml_core.data.ingestion import from_iterable, read_manifest
+from matsciml_core.data.ingest.ingestion import from_iterable, read_manifest
+from matsciml_core.data.readers import add_dataset
 from matsciml_core.errors import DataError, FetchError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.testing import DatasetContract

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from matsciml_core import CrystalBatch
-from matsciml_core.data.neighbours import with_edges
+from matsciml_core.data.neighbours.neighbour_list import with_edges
 from matsciml_model_cdvae.config import CrystalGenerationConfig, DimeNetConfig
 from matsciml_model_cdvae.connect import Edges
 from matsciml_model_cdvae.lattice import lattice_vectors, to_cartesian

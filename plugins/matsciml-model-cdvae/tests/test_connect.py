@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from matsciml_core import Crystal, CrystalBatch, Neighbourhood
-from matsciml_core.data.neighbours import attach_neighbours
+from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.testing.crystals import all_crystals
 from matsciml_model_cdvae.connect import Candidates
 from matsciml_model_cdvae.lattice import to_cartesian, to_fractional

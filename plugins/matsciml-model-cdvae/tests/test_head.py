@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from matsciml_core import CrystalBatch, Embedding, TargetInfo
-from matsciml_core.data.neighbours import attach_neighbours
+from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.interfaces.generation import LatentEmbedding
 from matsciml_model_cdvae.config import CDVAEConfig, CrystalGenerationConfig

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from matsciml_core import Crystal, CrystalBatch
-from matsciml_core.data.edges import EdgeSource, attach
-from matsciml_core.data.neighbours import attach_neighbours
-from matsciml_core.data.symmetry import attach_asymmetric_unit
+from matsciml_core.data.neighbours.edges import EdgeSource, attach
+from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
+from matsciml_core.data.symmetry.orbits import attach_asymmetric_unit
 from matsciml_core.testing.crystals import all_crystals, rutile, sodium_chloride
 from matsciml_model_egnn.config import EGNNConfig
 from matsciml_model_egnn.encoder import EGNN

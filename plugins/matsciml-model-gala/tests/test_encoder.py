@@ -13,8 +13,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from matsciml_core import CrystalBatch, Neighbourhood
-from matsciml_core.data.neighbours import attach_neighbours
-from matsciml_core.data.symmetry import attach_asymmetric_unit
+from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
+from matsciml_core.data.symmetry.orbits import attach_asymmetric_unit
 from matsciml_core.errors import ConfigError, ShapeError
 from matsciml_core.testing import transforms
 from matsciml_core.testing.crystals import all_crystals, simple_cubic, triclinic

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from matsciml_core import Crystal, CrystalBatch, Neighbourhood
-from matsciml_core.data.neighbours import attach_neighbours
+from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.testing.crystals import all_crystals, isolated_atom
 
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -7,7 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from matsciml_core import CrystalBatch, Neighbourhood
-from matsciml_core.data.neighbours import attach_neighbours
+from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import ConfigError, ShapeError
 from matsciml_core.nn.dense import DenseStack
 from matsciml_core.testing import transforms

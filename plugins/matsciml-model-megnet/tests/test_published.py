@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from matsciml_core import CrystalBatch
-from matsciml_core.data.neighbours import attach_neighbours
+from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_model_megnet.block import Features
 from matsciml_model_megnet.weights import PublishedMEGNet, convert_published, load_published
 

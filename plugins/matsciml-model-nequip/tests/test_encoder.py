@@ -10,7 +10,7 @@ from e3nn.util.test import assert_equivariant
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from matsciml_core import Crystal, CrystalBatch
-from matsciml_core.data.neighbours import attach_neighbours
+from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import ShapeError
 from matsciml_core.testing import transforms
 from matsciml_core.testing.crystals import bcc_iron, hcp_magnesium, triclinic

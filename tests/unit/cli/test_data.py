@@ -37,10 +37,10 @@ WORK = """
     from matsciml_core import TargetInfo
     from matsciml_core.data import StoreDataset, ingest
     from matsciml_core.data.fetch import RemoteFile, download, fetched_stores
-    from matsciml_core.data.importing.structures import frame_from_structure
-    from matsciml_core.data.importing.frames import Naming, to_crystals
-    from matsciml_core.data.importing.labels import parse_label
-    from matsciml_core.data.ingestion import Conversion, fingerprint_of, from_iterable
+    from matsciml_core.data.readers.structures import frame_from_structure
+    from matsciml_core.data.readers.frames import Naming, to_crystals
+    from matsciml_core.data.readers.labels import parse_label
+    from matsciml_core.data.ingest.ingestion import Conversion, fingerprint_of, from_iterable
     from matsciml_core.interfaces.dataset import Provenance
 
     TARGETS = (TargetInfo(name="energy", kind="energy", unit="eV"),)

@@ -8,7 +8,7 @@ import torch
 
 from matsciml_core import Crystal, CrystalBatch, MessageGraph, Neighbourhood
 from matsciml_core.data import attach_asymmetric_unit
-from matsciml_core.data.edges import (
+from matsciml_core.data.neighbours.edges import (
     EdgeList,
     EdgeSource,
     NeighbourCache,

@@ -11,10 +11,10 @@ import pytest
 from matsciml_core import Crystal, TargetInfo
 from matsciml_core.data import Rejection, ingest
 from matsciml_core.data.fetch import note_store
-from matsciml_core.data.fetched_config import FetchedConfig
-from matsciml_core.data.fetched_dataset import FetchedDataset
-from matsciml_core.data.ingestion import from_iterable
-from matsciml_core.data.legacy_conversion import legacy_conversion, read_each
+from matsciml_core.data.fetch.fetched_config import FetchedConfig
+from matsciml_core.data.fetch.fetched_dataset import FetchedDataset
+from matsciml_core.data.ingest.ingestion import from_iterable
+from matsciml_core.data.ingest.legacy_conversion import legacy_conversion, read_each
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.dataset import Provenance
 

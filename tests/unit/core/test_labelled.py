@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from matsciml_core.data import CrystalStoreWriter, StoreDataset
-from matsciml_core.data.labelled import label_sizes, labelled
+from matsciml_core.data.store.labelled import label_sizes, labelled
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.registry.specs import TargetInfo

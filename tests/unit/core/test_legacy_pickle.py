@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from matsciml_core.data.legacy_lmdb import count_records, legacy_files, legacy_records
-from matsciml_core.data.legacy_pickle import InertObject, load_legacy
+from matsciml_core.data.ingest.legacy_lmdb import count_records, legacy_files, legacy_records
+from matsciml_core.data.ingest.legacy_pickle import InertObject, load_legacy
 from matsciml_core.errors import DataError
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from matsciml_core.data.listed_splits import listed_split, read_lists
-from matsciml_core.data.splits import Split, random_split
+from matsciml_core.data.splits.listed import listed_split, read_lists
+from matsciml_core.data.splits.split import Split, random_split
 from matsciml_core.errors import SplitError
 
 IDS = [f"mp-{number}" for number in range(1000)]

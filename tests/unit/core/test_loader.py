@@ -15,14 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from matsciml_core.data import CrystalStoreWriter, StoreDataset, attach_neighbours, edges
-from matsciml_core.data.edges import NeighbourCache
+from matsciml_core.data import CrystalStoreWriter, StoreDataset, attach_neighbours
 from matsciml_core.data.loader import (
     BatchSampler,
     BatchSource,
     CrystalLoader,
 )
-from matsciml_core.data.neighbours import find_edges
+from matsciml_core.data.neighbours import edges
+from matsciml_core.data.neighbours.edges import NeighbourCache
+from matsciml_core.data.neighbours.neighbour_list import find_edges
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance

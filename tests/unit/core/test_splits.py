@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matsciml_core.data.splits import (
+from matsciml_core.data.splits.split import (
     Split,
     blocked_split,
     grouped_split,

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from matsciml_core.data import CrystalStoreWriter, StoreDataset, random_split
-from matsciml_core.data.splits import Split
+from matsciml_core.data.splits.split import Split
 from matsciml_core.errors import ConfigError, DataError, SplitError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Dataset, Provenance

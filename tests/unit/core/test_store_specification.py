@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from matsciml_core.data import CrystalStore, CrystalStoreWriter, write_symmetry
-from matsciml_core.data._layout import RecordLayout
-from matsciml_core.data.symmetry import orbits_of
+from matsciml_core.data.store._layout import RecordLayout
+from matsciml_core.data.symmetry.orbits import orbits_of
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance

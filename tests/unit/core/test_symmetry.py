@@ -27,9 +27,9 @@ from matsciml_core.data import (
     attach_neighbours,
     write_symmetry,
 )
-from matsciml_core.data.edges import EdgeSource, NeighbourCache, attach
 from matsciml_core.data.loader import BatchSource
-from matsciml_core.data.symmetry import OrbitSource, find_orbits, orbits_of
+from matsciml_core.data.neighbours.edges import EdgeSource, NeighbourCache, attach
+from matsciml_core.data.symmetry.orbits import OrbitSource, find_orbits, orbits_of
 from matsciml_core.errors import DataError
 from matsciml_core.nn.segments import segment_gather, segment_mean, segment_sum
 from matsciml_core.testing.crystals import (
@@ -376,7 +376,7 @@ class TestBatchSource:
         source = OrbitSource(InMemory())
         batch = CrystalBatch.from_crystals(SAMPLES[:2])
         source.unit(batch, [0, 1])
-        monkeypatch.setattr("matsciml_core.data.symmetry.orbits_of", None)
+        monkeypatch.setattr("matsciml_core.data.symmetry.orbits.orbits_of", None)
         assert source.unit(batch, [0, 1]).atoms.tolist() == [0, 2, 6, 7, 8, 9, 10]
 
     def test_without_a_neighbourhood_there_is_nothing_to_reduce(self):

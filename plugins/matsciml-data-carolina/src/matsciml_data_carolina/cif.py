@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from matsciml_core import Crystal
+from matsciml_core.convert.lattice import cell_from_parameters
 from matsciml_core.data import Rejection
-from matsciml_core.data.importing.structures import atomic_number
-from matsciml_core.data.ingestion import Item, reason_of
-from matsciml_core.data.lattice import cell_from_parameters
+from matsciml_core.data.ingest.ingestion import Item, reason_of
+from matsciml_core.data.readers.structures import atomic_number
 from matsciml_core.errors import MatSciMLError
 
 _TOKEN = re.compile(r"'[^']*'|\"[^\"]*\"|\S+")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from matsciml_core import Config
-from matsciml_core.data.fetched_config import FetchedConfig
+from matsciml_core.data.fetch.fetched_config import FetchedConfig
 
 
 class CarolinaConfig(FetchedConfig):

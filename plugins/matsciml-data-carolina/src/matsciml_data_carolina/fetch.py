@@ -11,9 +11,9 @@ from matsciml_core.data import ingest
 from matsciml_core.data.fetch import Client, FetchRequest, RemoteFile, download
 from matsciml_core.data.fetch.records import ZENODO, list_files, remembered_file
 from matsciml_core.data.fetch.unpack import unpack
-from matsciml_core.data.ingestion import Source
-from matsciml_core.data.legacy_conversion import read_each
-from matsciml_core.data.legacy_lmdb import count_records, legacy_files
+from matsciml_core.data.ingest.ingestion import Source
+from matsciml_core.data.ingest.legacy_conversion import read_each
+from matsciml_core.data.ingest.legacy_lmdb import count_records, legacy_files
 from matsciml_core.errors import FetchError
 from matsciml_data_carolina.config import CarolinaFetchConfig
 from matsciml_data_carolina.labels import SITE, TARGETS

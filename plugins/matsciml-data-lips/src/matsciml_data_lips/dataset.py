@@ -8,9 +8,9 @@ from filelock import FileLock
 
 from matsciml_core.data import Split, StoreDataset, random_split
 from matsciml_core.data.fetch.locations import latest_store, note_store
-from matsciml_core.data.ingestion import ingest
-from matsciml_core.data.splits import blocked_split
-from matsciml_core.data.store import INDEX_FILE
+from matsciml_core.data.ingest.ingestion import ingest
+from matsciml_core.data.splits.split import blocked_split
+from matsciml_core.data.store.crystal_store import INDEX_FILE
 from matsciml_core.errors import DataError
 from matsciml_core.registry.folders import dataset_folder
 from matsciml_data_lips.config import LiPSConfig

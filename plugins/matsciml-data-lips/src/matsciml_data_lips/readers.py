@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from matsciml_core import Crystal
-from matsciml_core.data.importing.extxyz import XYZFrame, read_extended_xyz
-from matsciml_core.data.ingestion import Conversion, Item, Rejection, fingerprint_of
-from matsciml_core.data.legacy_conversion import legacy_conversion, padded_key, read_each
+from matsciml_core.data.ingest.ingestion import Conversion, Item, Rejection, fingerprint_of
+from matsciml_core.data.ingest.legacy_conversion import legacy_conversion, padded_key, read_each
+from matsciml_core.data.readers.extxyz import XYZFrame, read_extended_xyz
 from matsciml_core.errors import DataError, UnitError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_lips.labels import LICENCE, REFERENCES, SOURCE, TARGETS

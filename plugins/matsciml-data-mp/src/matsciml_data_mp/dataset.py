@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from matsciml_core.data import Split, StoreDataset, grouped_split
-from matsciml_core.data.grouping import compositions
+from matsciml_core.data.splits.grouping import compositions
 from matsciml_data_mp.config import MPConfig
 from matsciml_data_mp.splits import PAPER_SIZES, paper_sizes_split
 from matsciml_data_mp.stores import MINI, find_release

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from matsciml_core.data import Split
-from matsciml_core.data.splits import PARTS, make_split
+from matsciml_core.data.splits.split import PARTS, make_split
 from matsciml_core.interfaces.crystal_systems import crystal_system
 
 PAPER_SIZES = "paper-sizes"

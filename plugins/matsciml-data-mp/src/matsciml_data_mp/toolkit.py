@@ -16,9 +16,9 @@ import numpy as np
 
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection
-from matsciml_core.data.importing.structures import atomic_number
-from matsciml_core.data.ingestion import Conversion, Item, reason_of
-from matsciml_core.data.legacy_conversion import legacy_conversion, read_each
+from matsciml_core.data.ingest.ingestion import Conversion, Item, reason_of
+from matsciml_core.data.ingest.legacy_conversion import legacy_conversion, read_each
+from matsciml_core.data.readers.structures import atomic_number
 from matsciml_core.errors import DataError, MatSciMLError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_mp.records import labels_of

@@ -15,7 +15,7 @@ from typing import Any
 
 from matsciml_core.data import ingest
 from matsciml_core.data.fetch import Client, FetchRequest, Page, PageSpool, write_json
-from matsciml_core.data.store import INDEX_FILE
+from matsciml_core.data.store.crystal_store import INDEX_FILE
 from matsciml_core.errors import FetchError
 from matsciml_data_nomad.archive import read_entry
 from matsciml_data_nomad.config import NOMADFetchConfig

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 
 from matsciml_core.data import Split
-from matsciml_core.data.splits import FRACTIONS, PARTS, check_unique, make_split
+from matsciml_core.data.splits.split import FRACTIONS, PARTS, check_unique, make_split
 
 
 def part_of(composition: str) -> str:

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from matsciml_core import Crystal
-from matsciml_core.data.ingestion import Item, Rejection, reason_of
-from matsciml_core.data.legacy_lmdb import count_records, raw_records
-from matsciml_core.data.legacy_pickle import InertObject, load_legacy
+from matsciml_core.data.ingest.ingestion import Item, Rejection, reason_of
+from matsciml_core.data.ingest.legacy_lmdb import count_records, raw_records
+from matsciml_core.data.ingest.legacy_pickle import InertObject, load_legacy
 from matsciml_core.errors import DataError, MatSciMLError
 from matsciml_data_ocp.s2ef import LARGEST_ENERGY, LARGEST_FORCE
 

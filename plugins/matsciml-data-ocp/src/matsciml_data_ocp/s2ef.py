@@ -19,13 +19,13 @@ from typing import TypeVar
 import numpy as np
 
 from matsciml_core import Crystal
-from matsciml_core.data.importing.extxyz import (
+from matsciml_core.data.ingest.ingestion import Item, Rejection, reason_of
+from matsciml_core.data.readers.extxyz import (
     SPECIES,
     Readable,
     XYZFrame,
     read_extended_xyz,
 )
-from matsciml_core.data.ingestion import Item, Rejection, reason_of
 from matsciml_core.errors import DataError, MatSciMLError
 
 LARGEST_ENERGY = 10.0

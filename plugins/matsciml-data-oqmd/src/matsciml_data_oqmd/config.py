@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from matsciml_core import Config
-from matsciml_core.data.fetched_config import FetchedConfig
+from matsciml_core.data.fetch.fetched_config import FetchedConfig
 
 
 class OQMDConfig(FetchedConfig):

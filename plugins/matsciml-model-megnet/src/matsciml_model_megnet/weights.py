@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from matsciml_core import CrystalBatch
-from matsciml_core.data.neighbours import attach_neighbours
+from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.config import validate
 from matsciml_core.nn.dense import DenseStack

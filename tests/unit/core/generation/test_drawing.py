@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 
-from matsciml_core.data.fetch.progress import Meter, Progress
 from matsciml_core.errors import ConfigError
 from matsciml_core.generation import drawing
 from matsciml_core.generation.drawing import (
@@ -27,6 +26,7 @@ from matsciml_core.generation.latent_properties import LatentProperties
 from matsciml_core.generation.reconstructing import ReconstructSettings, reconstruct
 from matsciml_core.generation.reference import read_file
 from matsciml_core.interfaces.generation import GuidanceConfig, SamplingConfig
+from matsciml_core.progress import Meter, Progress
 from matsciml_core.testing.crystals import sodium_chloride
 
 SETTINGS = DrawSettings(

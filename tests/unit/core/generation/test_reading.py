@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from matsciml_core import Crystal, build_registry
-from matsciml_core.data.importing.readers import read_frames
+from matsciml_core.data.readers.formats import read_frames
 from matsciml_core.errors import ConfigError, DataError, UnknownNameError
 from matsciml_core.generation.candidates import Candidate
 from matsciml_core.generation.extxyz import read_extxyz, write_crystal, write_extxyz
@@ -189,7 +189,7 @@ class TestReferences:
     def test_data_of_a_run(
         self, registry: Any, tmp_path: Path, salt: Callable[..., Crystal]
     ) -> None:
-        from matsciml_core.data.splits import random_split
+        from matsciml_core.data.splits.split import random_split
 
         whole = [one.name for one in read_reference("cubes", registry)]
         split = random_split(whole, seed=5)

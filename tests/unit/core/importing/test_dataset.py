@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from matsciml_core.data.importing import (
+from matsciml_core.data.readers import (
     ImportedDataset,
     ImportSettings,
     Naming,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matsciml_core.data.importing import extxyz
-from matsciml_core.data.importing.extxyz import XYZFrame, read_extended_xyz
+from matsciml_core.data.readers import extxyz
+from matsciml_core.data.readers.extxyz import XYZFrame, read_extended_xyz
 from matsciml_core.errors import DataError
 
 HEADER = 'Lattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3:tags:I:1 energy=-1.5'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matsciml_core.data.importing.labels import parse_label
+from matsciml_core.data.readers.labels import parse_label
 from matsciml_core.errors import ConfigError, DataError, UnitError
 
 

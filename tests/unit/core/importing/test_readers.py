@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matsciml_core.data.importing.frames import Frame, Naming, to_crystals
-from matsciml_core.data.importing.labels import parse_label
-from matsciml_core.data.importing.readers import READERS, detect_format, read_frames
-from matsciml_core.data.ingestion import Rejection
+from matsciml_core.data.ingest.ingestion import Rejection
+from matsciml_core.data.readers.formats import READERS, detect_format, read_frames
+from matsciml_core.data.readers.frames import Frame, Naming, to_crystals
+from matsciml_core.data.readers.labels import parse_label
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.interfaces.crystal import Crystal
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from matsciml_core.data.importing.structures import numbers_of_sites
+from matsciml_core.data.readers.structures import numbers_of_sites
 
 
 def kind(name, symbols, shares=None):

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 import matsciml_core
 from matsciml_core import Crystal, CrystalBatch, TargetInfo, load
-from matsciml_core.data.neighbours import attach_neighbours
+from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import ConfigError, DataError, GeometryError, ShapeError
 from matsciml_core.testing.crystals import sodium_chloride
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data.symmetry import find_space_group
+from matsciml_core.data.symmetry.orbits import find_space_group
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.crystal_systems import crystal_system
 from matsciml_core.interfaces.dataset import Dataset

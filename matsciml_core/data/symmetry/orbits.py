@@ -11,8 +11,8 @@ import moyopy
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data.edges import enter_distinct
-from matsciml_core.data.neighbours import with_edges
+from matsciml_core.data.neighbours.edges import enter_distinct
+from matsciml_core.data.neighbours.neighbour_list import with_edges
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Dataset

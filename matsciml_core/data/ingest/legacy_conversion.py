@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from matsciml_core.data.ingestion import Conversion, Source, fingerprint_of
-from matsciml_core.data.legacy_lmdb import count_records, legacy_files, legacy_records
+from matsciml_core.data.ingest.ingestion import Conversion, Source, fingerprint_of
+from matsciml_core.data.ingest.legacy_lmdb import count_records, legacy_files, legacy_records
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.registry.specs import TargetInfo
 

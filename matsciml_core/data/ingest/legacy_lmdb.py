@@ -8,7 +8,7 @@ from typing import Any
 
 import lmdb
 
-from matsciml_core.data.legacy_pickle import load_legacy
+from matsciml_core.data.ingest.legacy_pickle import load_legacy
 from matsciml_core.errors import DataError
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from matsciml_core.data.importing.frames import Frame
-from matsciml_core.data.ingestion import Rejection
+from matsciml_core.data.ingest.ingestion import Rejection
+from matsciml_core.data.readers.frames import Frame
 from matsciml_core.interfaces.elements import SYMBOLS
 
 _DISORDERED = "A site holds several species, or is only partly occupied."

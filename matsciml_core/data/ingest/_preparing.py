@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data._layout import RecordLayout
-from matsciml_core.data._resumable import Encoded
-from matsciml_core.data.geometry import SHORTEST_DISTANCE, VOLUME_PER_ATOM, check_geometry
-from matsciml_core.data.neighbours import find_edges
-from matsciml_core.data.sources import Item, Rejection, reason_of
+from matsciml_core.data.ingest.geometry import SHORTEST_DISTANCE, VOLUME_PER_ATOM, check_geometry
+from matsciml_core.data.ingest.sources import Item, Rejection, reason_of
+from matsciml_core.data.neighbours.neighbour_list import find_edges
+from matsciml_core.data.store._layout import RecordLayout
+from matsciml_core.data.store.resumable import Encoded
 from matsciml_core.errors import MatSciMLError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.encoder import Neighbourhood

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from matsciml_core.data.splits import FORMAT, PARTS, UNUSED, Split, make_split
+from matsciml_core.data.splits.split import FORMAT, PARTS, UNUSED, Split, make_split
 from matsciml_core.errors import SplitError
 
 _PART_NAMES = {

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data._files import write_json, write_whole
-from matsciml_core.data.store import INDEX_FILE, CrystalStore
-from matsciml_core.data.symmetry import SYMPREC, orbits_of
+from matsciml_core.data.store.crystal_store import INDEX_FILE, CrystalStore
+from matsciml_core.data.symmetry.orbits import SYMPREC, orbits_of
 from matsciml_core.errors import DataError
+from matsciml_core.files import write_json, write_whole
 from matsciml_core.interfaces.symmetry import Orbits
 
 SYMMETRY_FILE = "symmetry.bin"

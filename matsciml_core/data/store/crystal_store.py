@@ -20,9 +20,9 @@ import lmdb
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data._files import write_json
-from matsciml_core.data._layout import RecordLayout
+from matsciml_core.data.store._layout import RecordLayout
 from matsciml_core.errors import DataError
+from matsciml_core.files import write_json
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance

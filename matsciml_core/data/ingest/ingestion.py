@@ -18,16 +18,16 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from matsciml_core.data._files import read_object, write_json
-from matsciml_core.data._layout import RecordLayout
-from matsciml_core.data._preparing import CHUNK, Prepared, prepare, prepare_piece
-from matsciml_core.data._resumable import ResumableWriter, tidy
-from matsciml_core.data.fetch.progress import Meter, Report, silent
-from matsciml_core.data.launcher import ALONE, Launch
-from matsciml_core.data.sources import Item, ParallelSource, Rejection, Source, reason_of
-from matsciml_core.data.store import INDEX_FILE
+from matsciml_core.data.ingest._preparing import CHUNK, Prepared, prepare, prepare_piece
+from matsciml_core.data.ingest.pool import ALONE, Launch
+from matsciml_core.data.ingest.sources import Item, ParallelSource, Rejection, Source, reason_of
+from matsciml_core.data.store._layout import RecordLayout
+from matsciml_core.data.store.crystal_store import INDEX_FILE
+from matsciml_core.data.store.resumable import ResumableWriter, tidy
 from matsciml_core.errors import DataError
+from matsciml_core.files import read_object, write_json
 from matsciml_core.interfaces.dataset import Provenance
+from matsciml_core.progress import Meter, Report, silent
 from matsciml_core.registry.specs import TargetInfo
 
 __all__ = [

@@ -11,14 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from matsciml_core.data._files import write_json
-from matsciml_core.data.fetch.progress import Report, silent
-from matsciml_core.data.imported_config import ImportedConfig
-from matsciml_core.data.importing.frames import Frame, Naming, to_crystals
-from matsciml_core.data.importing.labels import LabelColumn, parse_label
-from matsciml_core.data.importing.readers import CARTESIAN, detect_format, read_frames
-from matsciml_core.data.importing.tables import read_table
-from matsciml_core.data.ingestion import (
+from matsciml_core.data.ingest.ingestion import (
     Conversion,
     Manifest,
     Rejection,
@@ -27,10 +20,17 @@ from matsciml_core.data.ingestion import (
     ingest,
     read_manifest,
 )
-from matsciml_core.data.launcher import ALONE, Launch
-from matsciml_core.data.store_dataset import StoreDataset
+from matsciml_core.data.ingest.pool import ALONE, Launch
+from matsciml_core.data.readers.formats import CARTESIAN, detect_format, read_frames
+from matsciml_core.data.readers.frames import Frame, Naming, to_crystals
+from matsciml_core.data.readers.imported_config import ImportedConfig
+from matsciml_core.data.readers.labels import LabelColumn, parse_label
+from matsciml_core.data.readers.tables import read_table
+from matsciml_core.data.store.store_dataset import StoreDataset
 from matsciml_core.errors import ConfigError, DataError, did_you_mean
+from matsciml_core.files import write_json
 from matsciml_core.interfaces.dataset import Provenance
+from matsciml_core.progress import Report, silent
 from matsciml_core.registry.folders import dataset_folder
 from matsciml_core.registry.imported import FORMAT, RECORD, VERSION, store_of
 from matsciml_core.registry.specs import DatasetSpec

@@ -27,9 +27,8 @@ from typing import Any, Self
 
 import lmdb
 
-from matsciml_core.data._files import read_object, write_json
-from matsciml_core.data._layout import RecordLayout
-from matsciml_core.data.store import (
+from matsciml_core.data.store._layout import RecordLayout
+from matsciml_core.data.store.crystal_store import (
     FORMAT,
     INDEX_FILE,
     META_KEY,
@@ -40,6 +39,7 @@ from matsciml_core.data.store import (
     describe_content,
 )
 from matsciml_core.errors import DataError
+from matsciml_core.files import read_object, write_json
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
 

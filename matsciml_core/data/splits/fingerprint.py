@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data.neighbours import find_edges
+from matsciml_core.data.neighbours.neighbour_list import find_edges
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Neighbourhood
 

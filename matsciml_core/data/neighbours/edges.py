@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from matsciml_core.data.neighbours import find_edges, with_edges
+from matsciml_core.data.neighbours.neighbour_list import find_edges, with_edges
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Neighbourhood
 from matsciml_core.interfaces.symmetry import AsymmetricUnit

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from matsciml_core.data.fetch.fetched_config import FetchedConfig
 from matsciml_core.data.fetch.stores import choose_store
-from matsciml_core.data.fetched_config import FetchedConfig
-from matsciml_core.data.store_dataset import StoreDataset
+from matsciml_core.data.store.store_dataset import StoreDataset
 
 
 class FetchedDataset(StoreDataset):

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data.fetch.progress import Meter, Report, silent
-from matsciml_core.data.fingerprint import WIDTH, composition_keys, fingerprints
-from matsciml_core.data.grouping import SYMPREC
-from matsciml_core.data.symmetry import find_space_group
+from matsciml_core.data.splits.fingerprint import WIDTH, composition_keys, fingerprints
+from matsciml_core.data.splits.grouping import SYMPREC
+from matsciml_core.data.symmetry.orbits import find_space_group
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Dataset
+from matsciml_core.progress import Meter, Report, silent
 
 TOLERANCE = 0.03
 """Largest difference of two fingerprints of the same structure, in any of their numbers: atoms

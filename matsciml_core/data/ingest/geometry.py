@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matsciml_core.data.neighbours import find_edges
+from matsciml_core.data.neighbours.neighbour_list import find_edges
 from matsciml_core.errors import GeometryError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.encoder import Neighbourhood

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from matsciml_core.data._pairs import Pairs, find_pairs
+from matsciml_core.data.neighbours._pairs import Pairs, find_pairs
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Neighbourhood
 

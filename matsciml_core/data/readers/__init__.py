@@ -1,14 +1,14 @@
 """Importing: the files that people have become datasets like any other."""
 
-from matsciml_core.data.importing.dataset import (
+from matsciml_core.data.readers.formats import READERS
+from matsciml_core.data.readers.frames import Frame, Naming
+from matsciml_core.data.readers.imported import (
     ImportedDataset,
     ImportSettings,
     add_dataset,
     remove_dataset,
     understand,
 )
-from matsciml_core.data.importing.frames import Frame, Naming
-from matsciml_core.data.importing.readers import READERS
 
 __all__ = [
     "READERS",

@@ -14,8 +14,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data._files import write_whole
 from matsciml_core.errors import SplitError
+from matsciml_core.files import write_whole
 
 PARTS = ("train", "validation", "test")
 FRACTIONS = (0.8, 0.1, 0.1)

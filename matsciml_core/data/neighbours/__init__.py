@@ -1,0 +1,1 @@
+"""Periodic neighbour lists, and the edges that encoders ask for."""

@@ -1,0 +1,1 @@
+"""Symmetry-distinct atoms and space groups: found, and kept beside a store."""
