@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.errors import ConfigError
+from matsciml_core.model.location import adopt_encoder
 from matsciml_core.registry.manager import Registry
 from matsciml_core.training.config import (
     ComponentConfig,
@@ -19,7 +20,6 @@ from matsciml_core.training.config import (
     parse_overrides,
     read_config_file,
 )
-from matsciml_core.training.model_folder import adopt_encoder
 
 _FIXED = ("datasets", "encoder", "targets", "strategy", "init", "output")
 """What a run that is resumed keeps."""

@@ -13,9 +13,9 @@ from rich.table import Table
 
 from matsciml_cli._errors import INTERRUPTED
 from matsciml_core import RunResult
+from matsciml_core.model.latest import LATEST
 from matsciml_core.registry.manager import Registry
 from matsciml_core.training import assemble, run, run_folder
-from matsciml_core.training.latest import LATEST
 
 _MOST_COLUMNS = 8
 """Metrics that fit side by side; more get a row each."""

@@ -112,7 +112,7 @@ def _draw(
 ) -> Drawn:
     from matsciml_cli._progress import progress_bars  # noqa: PLC0415 - heavy
     from matsciml_core.generation.drawing import draw_crystals  # noqa: PLC0415 - imports torch
-    from matsciml_core.inference.model import load  # noqa: PLC0415 - imports torch
+    from matsciml_core.model.trained import load  # noqa: PLC0415 - imports torch
 
     model = load(run, device=device, registry=registry)
     with progress_bars() as report:

@@ -16,7 +16,7 @@ from matsciml_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from matsciml_core.inference.dynamics import Dynamics, Frame
-    from matsciml_core.inference.model import TrainedModel
+    from matsciml_core.model.trained import TrainedModel
 
 _LINES = 20
 """Lines of the table, about."""
@@ -84,7 +84,7 @@ def md(
         "seed": seed,
     }
     _check_request(context, file, resume)
-    from matsciml_core.inference.model import load  # noqa: PLC0415 - imports torch
+    from matsciml_core.model.trained import load  # noqa: PLC0415 - imports torch
 
     model = load(run, device=device, precision=precision, registry=registry_of(context))
     if resume is not None:
@@ -122,7 +122,7 @@ def _start(
     *,
     replace: bool,
 ) -> Dynamics:
-    from matsciml_core.inference.structures import read_one  # noqa: PLC0415 - imports torch
+    from matsciml_core.model.inputs import read_one  # noqa: PLC0415 - imports torch
 
     if path.suffix.lower() not in (".extxyz", ".xyz"):
         raise ConfigError(f"A trajectory is extended XYZ; end '{path}' in .extxyz.")

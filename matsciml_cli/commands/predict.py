@@ -18,7 +18,7 @@ from matsciml_cli._threads import leave_room
 from matsciml_core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from matsciml_core.inference.predicting import Tally
+    from matsciml_core.model.predict_files import Tally
     from matsciml_core.registry.manager import Registry
 
 _SHOWN = 10
@@ -84,12 +84,12 @@ def _predict(
 ) -> Tally:
     from matsciml_cli._progress import progress_bars  # noqa: PLC0415 - heavy
     from matsciml_core.data.readers.formats import READERS  # noqa: PLC0415 - heavy
-    from matsciml_core.inference.model import load  # noqa: PLC0415 - imports torch
-    from matsciml_core.inference.predicting import (  # noqa: PLC0415 - imports torch
+    from matsciml_core.model.predict_files import (  # noqa: PLC0415 - imports torch
         predict_files,
         require_labels,
     )
-    from matsciml_core.inference.tables import writer_of  # noqa: PLC0415 - imports torch
+    from matsciml_core.model.trained import load  # noqa: PLC0415 - imports torch
+    from matsciml_core.model.writers import writer_of  # noqa: PLC0415 - imports torch
 
     if form is not None and form not in READERS:
         raise ConfigError(f"There is no format '{form}'; formats: {', '.join(READERS)}.")

@@ -96,7 +96,7 @@ def _reconstruct(
     from matsciml_core.generation.extxyz import write_extxyz  # noqa: PLC0415 - heavy
     from matsciml_core.generation.reconstructing import reconstruct as work  # noqa: PLC0415
     from matsciml_core.generation.reference import read_run_data  # noqa: PLC0415 - imports torch
-    from matsciml_core.inference.model import load  # noqa: PLC0415 - imports torch
+    from matsciml_core.model.trained import load  # noqa: PLC0415 - imports torch
 
     model = load(run, device=device, registry=registry)
     generative_head(model)  # before anything is read

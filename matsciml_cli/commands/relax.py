@@ -53,8 +53,8 @@ def relax(
     --output (extxyz, cif, vasp, …). Exit code 1: not converged within --steps.
     """
     leave_room(os.environ)
-    from matsciml_core.inference.model import load  # noqa: PLC0415 - imports torch
-    from matsciml_core.inference.structures import read_one  # noqa: PLC0415 - imports torch
+    from matsciml_core.model.inputs import read_one  # noqa: PLC0415 - imports torch
+    from matsciml_core.model.trained import load  # noqa: PLC0415 - imports torch
 
     target = output or Path(f"{file.stem}-relaxed.extxyz")
     model = load(run, device=device, precision=precision, registry=registry_of(context))

@@ -16,7 +16,7 @@ from matsciml_core.benchmarking.cells import Cell
 from matsciml_core.benchmarking.launchers import Job, Outcome
 from matsciml_core.benchmarking.results import EVALUATED, EVALUATION, SUMMARY
 from matsciml_core.files import read_object, write_json, write_whole
-from matsciml_core.training.latest import LATEST, follow_latest
+from matsciml_core.model.latest import LATEST, follow_latest
 
 CELLS = "cells"
 RECORD = "cell.json"

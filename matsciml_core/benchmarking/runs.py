@@ -12,7 +12,7 @@ from typing import Any
 
 from matsciml_core.benchmarking.results import RunResults, read_results
 from matsciml_core.errors import ConfigError
-from matsciml_core.training.latest import follow_latest
+from matsciml_core.model.latest import follow_latest
 from matsciml_core.training.report._files import RunFiles, read_run
 from matsciml_core.training.run_folder import CONFIG, SUMMARY
 

@@ -26,7 +26,7 @@ from matsciml_core.interfaces.generation import (
 from matsciml_core.progress import Meter, Report, silent
 
 if TYPE_CHECKING:
-    from matsciml_core.inference.model import TrainedModel
+    from matsciml_core.model.trained import TrainedModel
 
 SCHEMA = 1
 _SEED_STEP = 1_000_003

@@ -14,7 +14,7 @@ from matsciml_core.interfaces.encoder import Embedding
 from matsciml_core.interfaces.head import TaskHead
 
 if TYPE_CHECKING:
-    from matsciml_core.inference.model import TrainedModel
+    from matsciml_core.model.trained import TrainedModel
 
 
 class LatentProperties:

@@ -18,7 +18,7 @@ from matsciml_core.interfaces.generation import Composition, SamplingConfig
 from matsciml_core.progress import Meter, Report, silent
 
 if TYPE_CHECKING:
-    from matsciml_core.inference.model import TrainedModel
+    from matsciml_core.model.trained import TrainedModel
 
 
 @dataclass(frozen=True, kw_only=True)

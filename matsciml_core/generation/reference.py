@@ -15,8 +15,8 @@ from matsciml_core.errors import ConfigError, DataError, did_you_mean
 from matsciml_core.generation.candidates import Candidate
 from matsciml_core.generation.extxyz import read_extxyz
 from matsciml_core.interfaces.dataset import Dataset
+from matsciml_core.model.components import build_component
 from matsciml_core.progress import Meter, Report, silent
-from matsciml_core.training.assemble import build_component
 from matsciml_core.training.config import RunConfig, build_config, normalise, read_config_file
 from matsciml_core.training.run_folder import CONFIG, find_run
 

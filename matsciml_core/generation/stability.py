@@ -17,7 +17,7 @@ from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.progress import Meter, Report, silent
 
 if TYPE_CHECKING:
-    from matsciml_core.inference.model import TrainedModel
+    from matsciml_core.model.trained import TrainedModel
     from matsciml_core.registry.manager import Registry
     from matsciml_core.registry.specs import TargetInfo
 
@@ -70,7 +70,7 @@ class EnergyModel:
 
     def __init__(self, path: Path, registry: Registry, device: str = "auto") -> None:
         """Load the model."""
-        from matsciml_core.inference.model import load  # noqa: PLC0415 - imports torch
+        from matsciml_core.model.trained import load  # noqa: PLC0415 - imports torch
 
         self.path = path
         self.model: TrainedModel = load(path, device=device, registry=registry)

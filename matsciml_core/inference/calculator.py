@@ -14,7 +14,7 @@ from matsciml_core.inference.potential import Potential
 from matsciml_core.interfaces.crystal import Crystal
 
 if TYPE_CHECKING:
-    from matsciml_core.inference.model import TrainedModel
+    from matsciml_core.model.trained import TrainedModel
 
 _VOIGT = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])
 """Rows and columns of the stress in ASE's order: xx, yy, zz, yz, xz, xy."""

@@ -27,7 +27,7 @@ from matsciml_core.inference.drift import EnergyDrift
 from matsciml_core.interfaces.config import Config
 
 if TYPE_CHECKING:
-    from matsciml_core.inference.model import TrainedModel
+    from matsciml_core.model.trained import TrainedModel
 
 _FORMAT = "matsciml-dynamics"
 _BAROSTAT = ("p_eps", "force_eps")

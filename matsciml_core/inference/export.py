@@ -13,9 +13,9 @@ import yaml
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.files import write_json, write_whole
 from matsciml_core.inference.card import card_markdown
+from matsciml_core.model.location import DESCRIPTION, TENSORS, find_model, read_description
+from matsciml_core.model.storage import load_tensors
 from matsciml_core.training.config import read_config_file
-from matsciml_core.training.model_files import load_tensors
-from matsciml_core.training.model_folder import DESCRIPTION, TENSORS, find_model, read_description
 from matsciml_core.training.run_folder import CONFIG, SUMMARY
 
 CARD = "README.md"

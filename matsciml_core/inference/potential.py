@@ -14,7 +14,7 @@ from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.strategy import Task
 
 if TYPE_CHECKING:
-    from matsciml_core.inference.model import TrainedModel
+    from matsciml_core.model.trained import TrainedModel
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.elements import SYMBOLS, symbol
 
 if TYPE_CHECKING:
-    from matsciml_core.inference.model import TrainedModel
+    from matsciml_core.model.trained import TrainedModel
 
 
 class TorchSimModel(ModelInterface):  # type: ignore[misc] # torch-sim is optional

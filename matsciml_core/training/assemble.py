@@ -20,6 +20,8 @@ from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.head import TaskHead
 from matsciml_core.interfaces.strategy import Strategy, Task
 from matsciml_core.interfaces.structure import targets_of
+from matsciml_core.model.components import build_component, component_config
+from matsciml_core.model.location import adopt_encoder
 from matsciml_core.registry.specs import EncoderSpec, Spec, StrategySpec, TargetInfo, TaskHeadSpec
 from matsciml_core.training.config import (
     RunConfig,
@@ -27,7 +29,6 @@ from matsciml_core.training.config import (
     check_choice,
     normalise,
 )
-from matsciml_core.training.model_folder import adopt_encoder
 
 if TYPE_CHECKING:
     import torch
@@ -106,28 +107,6 @@ def prepare_datasets(config: RunConfig, registry: Registry) -> list[PreparedData
     ]
     wanted = _targets_by_dataset(config, dict(opened))
     return [_prepare(name, dataset, wanted[name], config) for name, dataset in opened]
-
-
-def build_component(spec: Spec, options: Mapping[str, Any], where: str) -> Any:
-    """Build a dataset, encoder or strategy from its spec and settings."""
-    return spec.load()(component_config(spec, options, where))
-
-
-def component_config(spec: Spec, options: Mapping[str, Any], where: str) -> Any | None:
-    """Return the component's validated settings, or None where it has none.
-
-    Raises:
-        ConfigError: A setting is unknown or wrong.
-    """
-    model = spec.load_config()
-    if model is not None:
-        return model.from_options(options, where=where)
-    if options:
-        raise ConfigError(
-            f"The {spec.kind} '{spec.name}' has no settings; leave "
-            f"'{where}.{next(iter(options))}' away."
-        )
-    return None
 
 
 def build_tasks(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from matsciml_core.errors import ConfigError
+from matsciml_core.files import hash_of
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Strategy, Task
+from matsciml_core.model.location import DESCRIPTION, TENSORS, read_description
+from matsciml_core.model.storage import load_tensors, part_of
 from matsciml_core.training.config import RunConfig
-from matsciml_core.training.model_files import load_tensors, part_of
-from matsciml_core.training.model_folder import DESCRIPTION, TENSORS, read_description
 
 if TYPE_CHECKING:
     from matsciml_core.training.prepare import Run
@@ -80,12 +80,6 @@ def describe_init(run: Run) -> dict[str, Any] | None:
         "heads": [task.key for task in found],
         "citations": description.get("citations", []),
     }
-
-
-def hash_of(file: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal digits."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def matching_heads(

@@ -13,9 +13,10 @@ from matsciml_core.data.loader import BatchSampler, BatchSource, CrystalLoader
 from matsciml_core.errors import ConfigError
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Strategy, Task
+from matsciml_core.model.components import build_component
+from matsciml_core.model.devices import find_device
 from matsciml_core.training import _ranks, assemble, run_folder
 from matsciml_core.training.config import RunConfig
-from matsciml_core.training.devices import find_device
 from matsciml_core.training.initial import freeze, initialise
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def prepare(config: RunConfig, registry: Registry, folder: Path | None = None) -
     datasets = assemble.prepare_datasets(config, registry)
     pl.seed_everything(config.training.seed, workers=True, verbose=False)
     spec = registry.get("encoder", config.encoder.name)
-    encoder: Encoder = assemble.build_component(spec, config.encoder.options, "encoder")
+    encoder: Encoder = build_component(spec, config.encoder.options, "encoder")
     tasks = assemble.build_tasks(config, registry, datasets, encoder)
     strategy = assemble.build_strategy(config, registry, tasks)
     if config.training.precision == "float64":

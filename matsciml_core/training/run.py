@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from matsciml_core.errors import ConfigError
+from matsciml_core.model.evaluate import Scores, evaluate
+from matsciml_core.model.latest import link_latest
+from matsciml_core.model.storage import save_model
 from matsciml_core.registry.specs import RunInfo, RunResult
 from matsciml_core.training import _ranks, assemble, run_folder
 from matsciml_core.training.callbacks import MetricsFile
@@ -23,11 +26,8 @@ from matsciml_core.training.config import (
     read_config_file,
     write_config,
 )
-from matsciml_core.training.evaluate import Scores, evaluate
 from matsciml_core.training.faults import explained, read_checkpoint
 from matsciml_core.training.fitting import RunInterrupted, fit
-from matsciml_core.training.latest import link_latest
-from matsciml_core.training.model_files import save_model
 from matsciml_core.training.module import TrainingModule
 from matsciml_core.training.prepare import Run, prepare
 from matsciml_core.training.report import write_report

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from matsciml_core.errors import ConfigError
 from matsciml_core.files import write_json
+from matsciml_core.model.evaluate import Scores
+from matsciml_core.model.latest import follow_latest, link_latest
 from matsciml_core.registry.specs import CLASS_KINDS
-from matsciml_core.training.evaluate import Scores
-from matsciml_core.training.latest import follow_latest, link_latest
 
 CONFIG = "config.yaml"
 METRICS = "metrics.csv"

@@ -13,10 +13,10 @@ import torch
 from matsciml_core.interfaces.elements import symbol
 from matsciml_core.interfaces.strategy import Task
 from matsciml_core.interfaces.structure import targets_of
+from matsciml_core.model.evaluate import MODEL, Scores
 from matsciml_core.registry.specs import Reference, RunResult, Spec
 from matsciml_core.training import run_folder
 from matsciml_core.training.assemble import PreparedDataset
-from matsciml_core.training.evaluate import MODEL, Scores
 from matsciml_core.training.initial import describe_init
 from matsciml_core.training.prepare import Run
 

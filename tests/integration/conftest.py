@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from matsciml_core import TargetInfo, Task, build_registry
-from matsciml_core.training.model_files import save_model
+from matsciml_core.model.storage import save_model
 
 _SMALL = {
     "preset": "forces",

@@ -15,12 +15,12 @@ import yaml
 from matsciml_cli.app import execute
 from matsciml_core import build_registry
 from matsciml_core.data import Split
+from matsciml_core.model.evaluate import evaluate
+from matsciml_core.model.storage import load_model
 from matsciml_core.training import assemble
 from matsciml_core.training import run as training_run
 from matsciml_core.training.config import read_config_file
-from matsciml_core.training.evaluate import evaluate
 from matsciml_core.training.guards import InterruptGuard
-from matsciml_core.training.model_files import load_model
 from matsciml_core.training.run import RunInterrupted, prepare, resume, start
 
 KEY = "mp/formation_energy_per_atom"

@@ -15,7 +15,7 @@ import torch
 
 from matsciml_core import TargetInfo, Task, load
 from matsciml_core.errors import ConfigError, DataError, GeometryError
-from matsciml_core.training.model_files import save_model
+from matsciml_core.model.storage import save_model
 
 ase_build = pytest.importorskip("ase.build", reason="ASE is not installed")
 from ase import units  # noqa: E402

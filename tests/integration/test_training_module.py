@@ -7,8 +7,8 @@ from torch import nn
 from matsciml_core import CrystalBatch, Embedding, Encoder, TargetInfo
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.strategy import Strategy, Task
+from matsciml_core.model.evaluate import MODEL, evaluate
 from matsciml_core.training.config import TrainingConfig
-from matsciml_core.training.evaluate import MODEL, evaluate
 from matsciml_core.training.module import TrainingModule, learning_rate_factor
 from matsciml_head_property.regression import RegressionHead
 

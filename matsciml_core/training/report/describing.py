@@ -53,7 +53,7 @@ def open_datasets(folder: Path, registry: Registry) -> dict[str, Dataset] | None
     Returns:
         The datasets by name; None where they are not needed, or are not to be had here.
     """
-    from matsciml_core.training.assemble import build_component  # noqa: PLC0415 - imports much
+    from matsciml_core.model.components import build_component  # noqa: PLC0415 - imports much
     from matsciml_core.training.config import build_config, read_config_file  # noqa: PLC0415
 
     files = [(folder / name).is_file() for name in (TESTED_CRYSTALS, WORST_CRYSTALS)]

@@ -10,8 +10,8 @@ from matsciml_core import Crystal, CrystalBatch, TargetInfo, with_gradients
 from matsciml_core.data import attach_neighbours
 from matsciml_core.errors import ConfigError, DataError, UnitError
 from matsciml_core.interfaces.strategy import Task
+from matsciml_core.model.evaluate import evaluate
 from matsciml_core.testing.examples import ExampleEncoder
-from matsciml_core.training.evaluate import evaluate
 from matsciml_head_forces.config import EnergyForcesConfig
 from matsciml_head_forces.derivatives import derivatives
 from matsciml_head_forces.head import EnergyForcesHead

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from matsciml_core import TargetInfo, Task
+from matsciml_core.model.storage import save_model
 from matsciml_core.testing.crystals import hcp_magnesium, sodium_chloride
 from matsciml_core.testing.examples import ExampleEncoder, ExampleHead
-from matsciml_core.training.model_files import save_model
 
 ase_io = pytest.importorskip("ase.io", reason="ASE is not installed")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from matsciml_core.errors import ConfigError
-from matsciml_core.training.devices import find_device, find_precision
+from matsciml_core.model.devices import find_device, find_precision
 
 
 class TestDevice:

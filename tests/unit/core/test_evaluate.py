@@ -17,10 +17,10 @@ from matsciml_core import CrystalBatch, TargetInfo, TaskHead
 from matsciml_core.data import attach_neighbours
 from matsciml_core.interfaces.head import label_mask, labels_of, with_gradients
 from matsciml_core.interfaces.strategy import Task
+from matsciml_core.model import evaluate as module
+from matsciml_core.model.evaluate import MODEL, evaluate
 from matsciml_core.testing.crystals import all_crystals
 from matsciml_core.testing.examples import ExampleEncoder
-from matsciml_core.training import evaluate as module
-from matsciml_core.training.evaluate import MODEL, evaluate
 from matsciml_core.training.run_folder import write_predictions
 
 ENERGY = TargetInfo(name="energy", kind="energy", unit="eV")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from matsciml_core.training.latest import LATEST, follow_latest, link_latest
+from matsciml_core.model.latest import LATEST, follow_latest, link_latest
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import pytest
 
 from matsciml_core import Crystal, TargetInfo, build_registry
 from matsciml_core.generation.candidates import Candidate
-from matsciml_core.inference.model import TrainedModel, load
 from matsciml_core.interfaces.strategy import Task
+from matsciml_core.model.storage import save_model
+from matsciml_core.model.trained import TrainedModel, load
 from matsciml_core.testing.crystals import sodium_chloride
-from matsciml_core.training.model_files import save_model
 
 HERE = Path(__file__).parent
 STRUCTURE = TargetInfo(name="structure", kind="structure", unit="dimensionless")

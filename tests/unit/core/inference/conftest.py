@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from matsciml_core import TargetInfo, Task, build_registry
+from matsciml_core.model.storage import save_model
 from matsciml_core.testing.crystals import all_crystals
 from matsciml_core.testing.examples import ExampleEncoder, ExampleHead
-from matsciml_core.training.model_files import save_model
 
 PLUGIN = """
     from matsciml_core import hookimpl

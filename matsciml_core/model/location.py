@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.errors import ConfigError, DataError
-from matsciml_core.training.latest import LATEST, follow_latest
+from matsciml_core.model.latest import LATEST, follow_latest
 
 FORMAT = "matsciml-model"
 VERSION = 1

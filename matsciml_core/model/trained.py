@@ -17,20 +17,20 @@ from torch import Tensor, nn
 from matsciml_core.convert.packages import import_package
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import ConfigError
-from matsciml_core.inference.prediction import Prediction, name_labels, take_apart
-from matsciml_core.inference.structures import as_crystal, in_batches, is_structure
+from matsciml_core.files import hash_of
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.elements import symbol
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Task
+from matsciml_core.model.devices import find_device, find_precision
+from matsciml_core.model.evaluate import predict_tasks
+from matsciml_core.model.inputs import as_crystal, in_batches, is_structure
+from matsciml_core.model.location import TENSORS, find_model
+from matsciml_core.model.prediction import Prediction, name_labels, take_apart
+from matsciml_core.model.storage import load_model
 from matsciml_core.registry.manager import build_registry
 from matsciml_core.registry.specs import TargetInfo
-from matsciml_core.training.devices import find_device, find_precision
-from matsciml_core.training.evaluate import predict_tasks
-from matsciml_core.training.initial import hash_of
-from matsciml_core.training.model_files import load_model
-from matsciml_core.training.model_folder import TENSORS, find_model
 
 if TYPE_CHECKING:
     from matsciml_core.inference.calculator import ModelCalculator

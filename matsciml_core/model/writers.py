@@ -11,10 +11,10 @@ from typing import Any, TextIO
 import numpy as np
 
 from matsciml_core.errors import ConfigError
-from matsciml_core.inference.prediction import Prediction
-from matsciml_core.inference.structures import Record
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.elements import formula
+from matsciml_core.model.inputs import Record
+from matsciml_core.model.prediction import Prediction
 from matsciml_core.registry.specs import TargetInfo
 
 _FIRST = ("file", "id", "formula", "atoms")

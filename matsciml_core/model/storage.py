@@ -22,15 +22,15 @@ from matsciml_core.errors import DataError, RegistryError
 from matsciml_core.interfaces.config import Config
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Task
-from matsciml_core.registry.specs import TargetInfo
-from matsciml_core.training.assemble import build_component, component_config
-from matsciml_core.training.model_folder import (
+from matsciml_core.model.components import build_component, component_config
+from matsciml_core.model.location import (
     DESCRIPTION,
     FORMAT,
     TENSORS,
     VERSION,
     read_description,
 )
+from matsciml_core.registry.specs import TargetInfo
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Protocol
 
 from matsciml_core.errors import ConfigError, DataError, MatSciMLError
-from matsciml_core.inference.model import BATCH_SIZE, MAX_ATOMS, TrainedModel
-from matsciml_core.inference.prediction import Prediction
-from matsciml_core.inference.structures import Record, in_batches, read_structures
 from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.model.inputs import Record, in_batches, read_structures
+from matsciml_core.model.prediction import Prediction
+from matsciml_core.model.trained import BATCH_SIZE, MAX_ATOMS, TrainedModel
 from matsciml_core.progress import Meter, Report, silent
 
 _KEPT = 100

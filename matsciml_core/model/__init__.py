@@ -1,0 +1,1 @@
+"""A trained model: saved, found, loaded, asked for predictions, and evaluated."""
