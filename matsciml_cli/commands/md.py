@@ -12,6 +12,7 @@ from matsciml_cli._errors import INTERRUPTED
 from matsciml_cli._options import Device, FileFormat, ModelFolder, Precision
 from matsciml_cli._state import registry_of
 from matsciml_cli._threads import leave_room
+from matsciml_core.convert import to_ase
 from matsciml_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _start(
             f"'{path}' exists; continue it with --resume {path}, give --replace, or name another "
             "--output."
         )
-    atoms = read_one(file, form).to_ase().repeat(_cells(supercell))
+    atoms = to_ase(read_one(file, form)).repeat(_cells(supercell))
     atoms.calc = model.calculator(stress=settings["ensemble"] == "npt")
     # Imports ASE, which is now known to be there.
     from matsciml_core.inference.dynamics import Dynamics, DynamicsConfig  # noqa: PLC0415

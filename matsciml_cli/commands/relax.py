@@ -12,6 +12,7 @@ from matsciml_cli._errors import FAULT
 from matsciml_cli._options import Device, FileFormat, ModelFolder, Precision
 from matsciml_cli._state import registry_of
 from matsciml_cli._threads import leave_room
+from matsciml_core.convert import to_ase
 from matsciml_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def relax(
 
     target = output or Path(f"{file.stem}-relaxed.extxyz")
     model = load(run, device=device, precision=precision, registry=registry_of(context))
-    atoms = read_one(file, form).to_ase()
+    atoms = to_ase(read_one(file, form))
     atoms.calc = model.calculator(stress=cell != "fixed")
     from matsciml_core.inference import relaxation  # noqa: PLC0415 - ASE, now known to be there
 

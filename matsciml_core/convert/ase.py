@@ -29,8 +29,17 @@ _ASE_ARRAYS = (
 """Arrays that ASE itself gives a meaning; they are no labels."""
 
 
-def to_atoms(crystal: Crystal) -> Any:
-    """Do what :meth:`Crystal.to_ase` says."""
+def to_ase(crystal: Crystal) -> Any:
+    """Return the crystal as ``ase.Atoms``.
+
+    The labels ``energy`` (eV), ``forces`` (eV/Å) and ``stress`` (eV/Å³, made symmetric) go
+    into a ``SinglePointCalculator``, whose units and sign are the same. Of the others, those
+    with one row per atom become arrays, and the rest and the id go into ``info``. The mark
+    ``tags`` becomes ASE's tags, and ``fixed`` the constraint ``FixAtoms``.
+
+    Raises:
+        MissingPackageError: ASE is not installed.
+    """
     calculated = {name: crystal.labels[name] for name in _CALCULATED if name in crystal.labels}
     others = {name: value for name, value in crystal.labels.items() if name not in calculated}
     per_atom, whole = split_labels(others, crystal.num_atoms)
@@ -54,15 +63,30 @@ def to_atoms(crystal: Crystal) -> Any:
     return atoms
 
 
-def from_atoms(cls: type[Crystal], atoms: Any, id: str | None) -> Crystal:
-    """Do what :meth:`Crystal.from_ase` says."""
+def from_ase(atoms: Any, *, id: str | None = None) -> Crystal:
+    """Build a crystal from ``ase.Atoms``.
+
+    Energy (eV), forces (eV/Å, without the effect of constraints) and stress (eV/Å³, 3 x 3)
+    that a calculator holds for exactly these atoms become labels; nothing is calculated.
+    Numbers and arrays of numbers in ``info`` and in ``arrays`` become labels too, but for the
+    arrays that ASE itself uses. Tags, and which atoms ``FixAtoms`` holds, become marks.
+
+    Args:
+        atoms: The atoms.
+        id: Unique within its dataset; None: ``info["id"]``, or else the formula.
+
+    Raises:
+        ShapeError: They are no Atoms.
+        GeometryError: Several species share a site; or see the class.
+        MissingPackageError: ASE is not installed.
+    """
     if not isinstance(atoms, import_package("ase").Atoms):
         raise ShapeError(f"from_ase takes ASE Atoms, and was given a {type(atoms).__name__}.")
     name = str(atoms.info.get("id") or atoms.get_chemical_formula()) if id is None else id
     _refuse_disorder(atoms, name)
     found = {key: as_label(value) for key, value in atoms.info.items() if key != "id"}
     found |= {k: as_label(rows) for k, rows in atoms.arrays.items() if k not in _ASE_ARRAYS}
-    return cls(
+    return Crystal(
         id=name,
         atomic_numbers=atoms.numbers,
         positions=atoms.positions.copy(),

@@ -22,7 +22,17 @@ _WHOLE = ("cell", "pbc", "targets", "target_info", "marks", "dataset_index", "id
 
 
 def to_dgl(batch: CrystalBatch) -> Any:
-    """Do what :meth:`CrystalBatch.to_dgl` says."""
+    """Return the batch as one ``dgl.DGLGraph`` of several graphs, sharing its tensors.
+
+    ``ndata`` has ``z`` and ``pos``; ``edata`` has ``cell_shift``, ``edge_offset``,
+    ``edge_vec`` and ``edge_weight``, see :func:`to_pyg`. DGL has no place for what belongs
+    to a whole graph: cells, labels and ids are in the dict ``graph.crystal_data``, which
+    ``graph.to`` and ``graph.clone`` pass on and ``dgl.batch`` and ``dgl.unbatch`` do not.
+
+    Raises:
+        ShapeError: The batch has edges into symmetry-distinct atoms only.
+        MissingPackageError: DGL is not installed, or cannot use the batch's device.
+    """
     refuse_asymmetric_unit(batch)
     index = batch.edge_index
     if index is None:
@@ -41,10 +51,16 @@ def to_dgl(batch: CrystalBatch) -> Any:
     return graph
 
 
-def from_dgl(
-    cls: type[CrystalBatch], graph: Any, crystal_data: Mapping[str, Any] | None
-) -> CrystalBatch:
-    """Do what :meth:`CrystalBatch.from_dgl` says."""
+def from_dgl(graph: Any, crystal_data: Mapping[str, Any] | None = None) -> CrystalBatch:
+    """Build a batch from a ``dgl.DGLGraph`` that :func:`to_dgl` made, without loss.
+
+    Args:
+        graph: The graph; its edges may be in any order.
+        crystal_data: Cells, labels and ids; None: those that the graph carries.
+
+    Raises:
+        ShapeError: The graph carries none, or those of another number of crystals.
+    """
     whole = getattr(graph, "crystal_data", None) if crystal_data is None else crystal_data
     if whole is None:
         raise ShapeError(
@@ -62,7 +78,7 @@ def from_dgl(
     if "cell_shift" in graph.edata:
         index = torch.stack(graph.edges(order="eid")).to(torch.int64)
         edges = sorted_edges(index, graph.edata["cell_shift"], graph.num_nodes())
-    return cls(
+    return CrystalBatch(
         atomic_numbers=graph.ndata["z"],
         positions=graph.ndata["pos"],
         crystal_index=torch.repeat_interleave(torch.arange(len(counts), device=device), counts),

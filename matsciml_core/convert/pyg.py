@@ -57,7 +57,18 @@ def __getattr__(name: str) -> Any:
 
 
 def to_pyg(batch: CrystalBatch) -> Any:
-    """Do what :meth:`CrystalBatch.to_pyg` says."""
+    """Return the batch as a ``torch_geometric.data.Batch``, sharing its tensors.
+
+    It has ``z``, ``pos``, ``cell``, ``pbc``, ``batch``, ``ptr``; where edges were found
+    ``edge_index`` (source, target), ``cell_shift`` (S, in lattice vectors), ``edge_offset``
+    (S · L, Å), ``edge_vec`` (x_target − x_source − S · L, Å), ``edge_weight`` (its length,
+    Å) and ``edge_attr`` (the same, ``(edges, 1)``); the labels in the dict ``y`` by name; and
+    ``id``, ``dataset``, ``target_info``. It can be taken apart with ``to_data_list``.
+
+    Raises:
+        ShapeError: The batch has edges into symmetry-distinct atoms only.
+        MissingPackageError: PyTorch Geometric is not installed.
+    """
     refuse_asymmetric_unit(batch)
     ends = starts(batch.atoms_per_crystal)
     edges = edge_features(batch)
@@ -76,8 +87,20 @@ def to_pyg(batch: CrystalBatch) -> Any:
     return graph
 
 
-def from_pyg(cls: type[CrystalBatch], graph: Any, targets: Sequence[TargetInfo]) -> CrystalBatch:
-    """Do what :meth:`CrystalBatch.from_pyg` says."""
+def from_pyg(graph: Any, targets: Sequence[TargetInfo] = ()) -> CrystalBatch:
+    """Build a batch from a ``Batch`` or ``Data`` of PyTorch Geometric.
+
+    What :func:`to_pyg` made comes back without loss. Any other graph needs ``z`` and ``pos``;
+    without a ``cell`` it is not periodic, and its edges are kept where it has ``cell_shift``.
+
+    Args:
+        graph: The graph, in Å.
+        targets: The labels to take from ``y``, which is a dict of tensors, or one tensor
+            where one target is named; empty: those that the graph names in ``target_info``.
+
+    Raises:
+        ShapeError: Something is missing, or does not have the documented shape.
+    """
     positions, numbers = _need(graph, "pos"), _need(graph, "z").to(torch.int64)
     index = _get(graph, "batch")
     if index is None:
@@ -89,7 +112,7 @@ def from_pyg(cls: type[CrystalBatch], graph: Any, targets: Sequence[TargetInfo])
     edges = {}
     if _get(graph, "edge_index") is not None and _get(graph, "cell_shift") is not None:
         edges = sorted_edges(graph.edge_index, graph.cell_shift, len(positions))
-    return cls(
+    return CrystalBatch(
         atomic_numbers=numbers,
         positions=positions,
         cell=cell,

@@ -12,8 +12,16 @@ from matsciml_core.errors import GeometryError, ShapeError
 from matsciml_core.interfaces.crystal import Crystal
 
 
-def to_structure(crystal: Crystal) -> Any:
-    """Do what :meth:`Crystal.to_pymatgen` says."""
+def to_pymatgen(crystal: Crystal) -> Any:
+    """Return the crystal as a ``pymatgen.core.Structure``.
+
+    Labels with one row per atom become site properties, the others and the id properties. A
+    label called ``stress`` counts as the crystal's own, also where there are three atoms. Marks
+    are left out.
+
+    Raises:
+        GeometryError: The crystal has no lattice.
+    """
     core = import_package("pymatgen.core")
     if crystal.volume < 1e-6:
         raise GeometryError(
@@ -30,8 +38,20 @@ def to_structure(crystal: Crystal) -> Any:
     )
 
 
-def from_structure(cls: type[Crystal], structure: Any, id: str | None) -> Crystal:
-    """Do what :meth:`Crystal.from_pymatgen` says."""
+def from_pymatgen(structure: Any, *, id: str | None = None) -> Crystal:
+    """Build a crystal from a ``pymatgen.core.Structure``.
+
+    Site properties and properties that are numbers, or arrays of numbers, become labels;
+    None at a site becomes NaN. Oxidation states and charges are not kept.
+
+    Args:
+        structure: The structure, ordered.
+        id: Unique within its dataset; None: its property ``id``, or else its formula.
+
+    Raises:
+        ShapeError: It is no Structure.
+        GeometryError: Several species share a site, or one is partly occupied.
+    """
     core = import_package("pymatgen.core")
     if not isinstance(structure, core.IStructure):
         raise ShapeError(
@@ -48,7 +68,7 @@ def from_structure(cls: type[Crystal], structure: Any, id: str | None) -> Crysta
         )
     found = {key: as_label(value) for key, value in properties.items()}
     found |= {key: as_atom_label(rows) for key, rows in structure.site_properties.items()}
-    return cls(
+    return Crystal(
         id=name,
         atomic_numbers=np.array(structure.atomic_numbers),
         positions=structure.cart_coords,

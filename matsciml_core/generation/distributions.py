@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from matsciml_core.convert import to_pymatgen
 from matsciml_core.interfaces.crystal import Crystal
 
 
@@ -37,7 +38,7 @@ def wasserstein_distance(generated: Sequence[float], reference: Sequence[float])
 
 def density(crystal: Crystal) -> float:
     """Return the density of a crystal, g/cm³."""
-    return float(crystal.to_pymatgen().density)
+    return float(to_pymatgen(crystal).density)
 
 
 def number_of_elements(crystal: Crystal) -> int:

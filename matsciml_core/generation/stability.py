@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from matsciml_core.convert import to_pymatgen
 from matsciml_core.errors import ConfigError, DataError, MatSciMLError
 from matsciml_core.generation.candidates import Candidate
 from matsciml_core.interfaces.crystal import Crystal
@@ -200,7 +201,7 @@ class _Hull:
         """Return how far above the hull a crystal lies, eV/atom; None where there is no hull."""
         from pymatgen.analysis.phase_diagram import PDEntry  # noqa: PLC0415 - heavy
 
-        composition = crystal.to_pymatgen().composition
+        composition = to_pymatgen(crystal).composition
         diagram = self._diagram(frozenset(composition.elements))
         if diagram is None:
             return None
@@ -234,7 +235,7 @@ def _entries(reference: Sequence[Candidate], model: EnergyModel) -> list[Any]:
         if one.crystal is None or value is None:
             continue
         total = value * one.crystal.num_atoms if model.per_atom else value
-        found.append(PDEntry(one.crystal.to_pymatgen().composition, total, attribute=one.name))
+        found.append(PDEntry(to_pymatgen(one.crystal).composition, total, attribute=one.name))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -197,73 +197,6 @@ class CrystalBatch:
             )
             for k, (first, last) in enumerate(pairwise(bounds))
         ]
-
-    def to_pyg(self) -> Any:
-        """Return the batch as a ``torch_geometric.data.Batch``, sharing its tensors.
-
-        It has ``z``, ``pos``, ``cell``, ``pbc``, ``batch``, ``ptr``; where edges were found
-        ``edge_index`` (source, target), ``cell_shift`` (S, in lattice vectors), ``edge_offset``
-        (S · L, Å), ``edge_vec`` (x_target − x_source − S · L, Å), ``edge_weight`` (its length,
-        Å) and ``edge_attr`` (the same, ``(edges, 1)``); the labels in the dict ``y`` by name; and
-        ``id``, ``dataset``, ``target_info``. It can be taken apart with ``to_data_list``.
-
-        Raises:
-            ShapeError: The batch has edges into symmetry-distinct atoms only.
-            MissingPackageError: PyTorch Geometric is not installed.
-        """
-        from matsciml_core.convert import pyg  # noqa: PLC0415 - a circle
-
-        return pyg.to_pyg(self)
-
-    @classmethod
-    def from_pyg(cls, graph: Any, targets: Sequence[TargetInfo] = ()) -> Self:
-        """Build a batch from a ``Batch`` or ``Data`` of PyTorch Geometric.
-
-        What :meth:`to_pyg` made comes back without loss. Any other graph needs ``z`` and ``pos``;
-        without a ``cell`` it is not periodic, and its edges are kept where it has ``cell_shift``.
-
-        Args:
-            graph: The graph, in Å.
-            targets: The labels to take from ``y``, which is a dict of tensors, or one tensor
-                where one target is named; empty: those that the graph names in ``target_info``.
-
-        Raises:
-            ShapeError: Something is missing, or does not have the documented shape.
-        """
-        from matsciml_core.convert import pyg  # noqa: PLC0415 - a circle
-
-        return cast("Self", pyg.from_pyg(cls, graph, targets))
-
-    def to_dgl(self) -> Any:
-        """Return the batch as one ``dgl.DGLGraph`` of several graphs, sharing its tensors.
-
-        ``ndata`` has ``z`` and ``pos``; ``edata`` has ``cell_shift``, ``edge_offset``,
-        ``edge_vec`` and ``edge_weight``, see :meth:`to_pyg`. DGL has no place for what belongs
-        to a whole graph: cells, labels and ids are in the dict ``graph.crystal_data``, which
-        ``graph.to`` and ``graph.clone`` pass on and ``dgl.batch`` and ``dgl.unbatch`` do not.
-
-        Raises:
-            ShapeError: The batch has edges into symmetry-distinct atoms only.
-            MissingPackageError: DGL is not installed, or cannot use the batch's device.
-        """
-        from matsciml_core.convert import dgl  # noqa: PLC0415 - a circle
-
-        return dgl.to_dgl(self)
-
-    @classmethod
-    def from_dgl(cls, graph: Any, crystal_data: Mapping[str, Any] | None = None) -> Self:
-        """Build a batch from a ``dgl.DGLGraph`` that :meth:`to_dgl` made, without loss.
-
-        Args:
-            graph: The graph; its edges may be in any order.
-            crystal_data: Cells, labels and ids; None: those that the graph carries.
-
-        Raises:
-            ShapeError: The graph carries none, or those of another number of crystals.
-        """
-        from matsciml_core.convert import dgl  # noqa: PLC0415 - a circle
-
-        return cast("Self", dgl.from_dgl(cls, graph, crystal_data))
 
     def _labels_of(self, k: int, first: int, last: int) -> dict[str, Any]:
         labels: dict[str, Any] = {}

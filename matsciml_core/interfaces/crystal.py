@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -141,73 +141,3 @@ class Crystal:
     def fractional(self) -> NDArray[np.float64]:
         """Coordinates in units of the lattice vectors, ``(atoms, 3)``, dimensionless."""
         return np.asarray(np.linalg.solve(self.cell.T, self.positions.T).T, dtype=np.float64)
-
-    @classmethod
-    def from_pymatgen(cls, structure: Any, *, id: str | None = None) -> Self:
-        """Build a crystal from a ``pymatgen.core.Structure``.
-
-        Site properties and properties that are numbers, or arrays of numbers, become labels;
-        None at a site becomes NaN. Oxidation states and charges are not kept.
-
-        Args:
-            structure: The structure, ordered.
-            id: Unique within its dataset; None: its property ``id``, or else its formula.
-
-        Raises:
-            ShapeError: It is no Structure.
-            GeometryError: Several species share a site, or one is partly occupied.
-        """
-        from matsciml_core.convert import pymatgen  # noqa: PLC0415 - a circle
-
-        return cast("Self", pymatgen.from_structure(cls, structure, id))
-
-    def to_pymatgen(self) -> Any:
-        """Return the crystal as a ``pymatgen.core.Structure``.
-
-        Labels with one row per atom become site properties, the others and the id properties. A
-        label called ``stress`` counts as the crystal's own, also where there are three atoms. Marks
-        are left out.
-
-        Raises:
-            GeometryError: The crystal has no lattice.
-        """
-        from matsciml_core.convert import pymatgen  # noqa: PLC0415 - a circle
-
-        return pymatgen.to_structure(self)
-
-    @classmethod
-    def from_ase(cls, atoms: Any, *, id: str | None = None) -> Self:
-        """Build a crystal from ``ase.Atoms``.
-
-        Energy (eV), forces (eV/Å, without the effect of constraints) and stress (eV/Å³, 3 x 3)
-        that a calculator holds for exactly these atoms become labels; nothing is calculated.
-        Numbers and arrays of numbers in ``info`` and in ``arrays`` become labels too, but for the
-        arrays that ASE itself uses. Tags, and which atoms ``FixAtoms`` holds, become marks.
-
-        Args:
-            atoms: The atoms.
-            id: Unique within its dataset; None: ``info["id"]``, or else the formula.
-
-        Raises:
-            ShapeError: They are no Atoms.
-            GeometryError: Several species share a site; or see the class.
-            MissingPackageError: ASE is not installed.
-        """
-        from matsciml_core.convert import ase  # noqa: PLC0415 - a circle
-
-        return cast("Self", ase.from_atoms(cls, atoms, id))
-
-    def to_ase(self) -> Any:
-        """Return the crystal as ``ase.Atoms``.
-
-        The labels ``energy`` (eV), ``forces`` (eV/Å) and ``stress`` (eV/Å³, made symmetric) go
-        into a ``SinglePointCalculator``, whose units and sign are the same. Of the others, those
-        with one row per atom become arrays, and the rest and the id go into ``info``. The mark
-        ``tags`` becomes ASE's tags, and ``fixed`` the constraint ``FixAtoms``.
-
-        Raises:
-            MissingPackageError: ASE is not installed.
-        """
-        from matsciml_core.convert import ase  # noqa: PLC0415 - a circle
-
-        return ase.to_atoms(self)

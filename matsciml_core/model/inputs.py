@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from matsciml_core.convert import from_ase, from_pymatgen
 from matsciml_core.data.ingest.geometry import check_geometry
 from matsciml_core.data.ingest.ingestion import Rejection
 from matsciml_core.data.readers.formats import detect_format, read_frames
@@ -44,9 +45,9 @@ def as_crystal(structure: Any) -> Crystal:
     if isinstance(structure, Crystal):
         return structure
     if hasattr(structure, "lattice") and hasattr(structure, "sites"):
-        return Crystal.from_pymatgen(structure)
+        return from_pymatgen(structure)
     if hasattr(structure, "get_positions") and hasattr(structure, "pbc"):
-        return Crystal.from_ase(structure)
+        return from_ase(structure)
     hint = ""
     if isinstance(structure, str | Path):
         hint = "; read a file with pymatgen or ASE first, or use matsciml predict"

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from matsciml_core.convert.packages import import_package
+from matsciml_core.convert import import_package
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import ConfigError
 from matsciml_core.files import hash_of

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from matsciml_core.convert import to_ase
 from matsciml_core.errors import ConfigError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.elements import formula
@@ -85,7 +86,7 @@ class XyzPredictions:
             pbc=crystal.pbc,
             labels=labels,
         )
-        write_extxyz(self._stream, [labelled.to_ase()])
+        write_extxyz(self._stream, [to_ase(labelled)])
 
     def flush(self) -> None:
         """Hand what was written to the operating system."""

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matsciml_core.convert import to_pymatgen
 from matsciml_core.data.splits.fingerprint import WIDTH, composition_keys, fingerprints
 from matsciml_core.data.splits.grouping import SYMPREC
 from matsciml_core.data.symmetry.orbits import find_space_group
@@ -266,7 +267,7 @@ class Lookup:
 
     def _structure(self, number: int) -> Any:
         crystal = self.crystal(number)
-        return crystal.to_pymatgen() if crystal.volume > 0 else None
+        return to_pymatgen(crystal) if crystal.volume > 0 else None
 
 
 @lru_cache(maxsize=1)

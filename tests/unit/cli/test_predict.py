@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from matsciml_core import TargetInfo, Task
+from matsciml_core.convert import to_ase, to_pymatgen
 from matsciml_core.model.storage import save_model
 from matsciml_core.testing.crystals import hcp_magnesium, sodium_chloride
 from matsciml_core.testing.examples import ExampleEncoder, ExampleHead
@@ -69,8 +70,8 @@ def model(plugin_folder, tmp_path, monkeypatch):
 @pytest.fixture
 def files(tmp_path, model):
     """Write NaCl in four formats, and return their names."""
-    structure = sodium_chloride().to_pymatgen()
-    atoms = sodium_chloride().to_ase()
+    structure = to_pymatgen(sodium_chloride())
+    atoms = to_ase(sodium_chloride())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         structure.to(str(tmp_path / "salt.cif"))
@@ -103,7 +104,7 @@ class TestTable:
         assert not list(model.parent.glob("predictions*"))
 
     def test_says_where_a_prediction_is_a_guess(self, cli, model, tmp_path):
-        atoms = sodium_chloride().to_ase()
+        atoms = to_ase(sodium_chloride())
         atoms.numbers[1] = 53
         ase_io.write(tmp_path / "iodide.extxyz", atoms)
         outcome = cli("predict", "model", "iodide.extxyz", "-o", "-")
@@ -112,7 +113,7 @@ class TestTable:
         assert "In 1 of them are elements that the model has never seen (I)" in outcome.err
 
     def test_streams_a_file_of_many(self, cli, model, tmp_path):
-        atoms = sodium_chloride().to_ase()
+        atoms = to_ase(sodium_chloride())
         ase_io.write(tmp_path / "many.extxyz", [atoms] * 70)
         outcome = cli("predict", "model", "many.extxyz", "-o", "-", "--batch-size", "8")
         assert len(rows(outcome.out)) == 70
@@ -163,11 +164,11 @@ def bad_files(tmp_path, model):
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "list.json").write_text("[1]")
     (tmp_path / "database.db").write_bytes(b"no database")
-    ase_io.write(tmp_path / "nan.extxyz", sodium_chloride().to_ase())
+    ase_io.write(tmp_path / "nan.extxyz", to_ase(sodium_chloride()))
     lines = (tmp_path / "nan.extxyz").read_text().splitlines()
     lines[2] = "Na nan 0.0 0.0"
     (tmp_path / "nan.extxyz").write_text("\n".join(lines) + "\n")
-    close = hcp_magnesium().to_ase()
+    close = to_ase(hcp_magnesium())
     close.positions[1] = close.positions[0] + [0.1, 0, 0]
     ase_io.write(tmp_path / "close.extxyz", close)
 
@@ -194,7 +195,7 @@ class TestWhatIsWrong:
         assert "not finite" in outcome.error
 
     def test_includes_guesses_where_strict(self, cli, model, tmp_path):
-        atoms = sodium_chloride().to_ase()
+        atoms = to_ase(sodium_chloride())
         atoms.numbers[1] = 53
         ase_io.write(tmp_path / "iodide.extxyz", atoms)
         outcome = cli("predict", "model", "iodide.extxyz", "--strict")
@@ -208,7 +209,7 @@ class TestWhatIsWrong:
         assert "None of the structures could be used" in outcome.err
 
     def test_in_the_middle_of_a_file_keeps_what_came_before(self, cli, model, tmp_path):
-        atoms = sodium_chloride().to_ase()
+        atoms = to_ase(sodium_chloride())
         ase_io.write(tmp_path / "cut.extxyz", [atoms] * 3)
         text = (tmp_path / "cut.extxyz").read_text()
         (tmp_path / "cut.extxyz").write_text(text[: int(len(text) * 0.8)])
@@ -217,7 +218,7 @@ class TestWhatIsWrong:
         assert "Structure 2 of 'cut.extxyz' cannot be read" in outcome.err
 
     def test_what_is_not_periodic_is_predicted_with_a_note(self, cli, model, tmp_path):
-        atoms = sodium_chloride().to_ase()
+        atoms = to_ase(sodium_chloride())
         atoms.set_cell(np.zeros((3, 3)))
         atoms.pbc = False
         ase_io.write(tmp_path / "molecule.xyz", atoms)

@@ -5,13 +5,24 @@ from __future__ import annotations
 import pickle
 import sys
 from dataclasses import fields, replace
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 import torch
 
-from matsciml_core.convert.packages import import_package
+from matsciml_core.convert import (
+    from_ase,
+    from_dgl,
+    from_pyg,
+    from_pymatgen,
+    import_package,
+    to_ase,
+    to_dgl,
+    to_pyg,
+    to_pymatgen,
+)
 from matsciml_core.data import attach_neighbours
 from matsciml_core.errors import GeometryError, MatSciMLError, MissingPackageError, ShapeError
 from matsciml_core.interfaces.batch import CrystalBatch
@@ -142,9 +153,9 @@ def test_a_missing_package_gets_one_sentence(package, batch, monkeypatch):
 
     pyg.data_class.cache_clear()
     convert = {
-        "ase": CRYSTALS[0].to_ase,
-        "dgl": batch.to_dgl,
-        "torch_geometric": batch.to_pyg,
+        "ase": partial(to_ase, CRYSTALS[0]),
+        "dgl": partial(to_dgl, batch),
+        "torch_geometric": partial(to_pyg, batch),
     }[package]
     with pytest.raises(MissingPackageError) as caught:
         convert()
@@ -166,11 +177,11 @@ class _Hides:
 class TestPymatgen:
     @pytest.mark.parametrize("crystal", CRYSTALS, ids=lambda one: one.id)
     def test_round_trip(self, crystal):
-        assert_same_crystal(Crystal.from_pymatgen(crystal.to_pymatgen()), crystal, exact=False)
+        assert_same_crystal(from_pymatgen(to_pymatgen(crystal)), crystal, exact=False)
 
     def test_what_pymatgen_sees(self):
         crystal = CRYSTALS[-2]
-        structure = crystal.to_pymatgen()
+        structure = to_pymatgen(crystal)
         assert structure.composition.reduced_formula == "CuHO"
         assert structure.pbc == (True, True, False)
         assert structure.volume == pytest.approx(210.0)
@@ -184,8 +195,8 @@ class TestPymatgen:
         from pymatgen.core import Structure
 
         crystal = CRYSTALS[0]
-        crystal.to_pymatgen().to(tmp_path / "one.json")
-        found = Crystal.from_pymatgen(Structure.from_file(tmp_path / "one.json"))
+        to_pymatgen(crystal).to(tmp_path / "one.json")
+        found = from_pymatgen(Structure.from_file(tmp_path / "one.json"))
         assert found.id == crystal.id
         np.testing.assert_array_equal(found.labels["forces"], crystal.labels["forces"])
 
@@ -199,13 +210,13 @@ class TestPymatgen:
             site_properties={"magmom": [1.5, None], "wyckoff": ["a", "b"]},
             properties={"gap": 4.5, "metal": False, "source": "by hand", "ragged": [[1], [1, 2]]},
         )
-        found = Crystal.from_pymatgen(structure)
+        found = from_pymatgen(structure)
         assert found.id == "MgO"
         assert found.atomic_numbers.tolist() == [12, 8]
         assert found.labels.keys() == {"gap", "metal", "magmom"}
         assert (found.labels["gap"], found.labels["metal"]) == (4.5, 0)
         np.testing.assert_array_equal(found.labels["magmom"], [1.5, np.nan])
-        assert Crystal.from_pymatgen(structure, id="mine").id == "mine"
+        assert from_pymatgen(structure, id="mine").id == "mine"
 
     @pytest.mark.parametrize("species", [{"Mg": 0.5, "Fe": 0.5}, {"Mg": 0.9}])
     def test_disorder_is_refused(self, species):
@@ -213,29 +224,29 @@ class TestPymatgen:
 
         structure = Structure(Lattice.cubic(4.2), [species, "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
         with pytest.raises(GeometryError, match="'half' has sites that several species share"):
-            Crystal.from_pymatgen(structure, id="half")
+            from_pymatgen(structure, id="half")
 
     def test_something_else_is_refused(self):
         with pytest.raises(ShapeError, match="was given a list"):
-            Crystal.from_pymatgen([])
+            from_pymatgen([])
 
     def test_no_lattice(self):
         atom = Crystal(
             id="atom", atomic_numbers=[2], positions=[[0, 0, 0]], cell=np.zeros((3, 3)), pbc=False
         )
         with pytest.raises(GeometryError, match="'atom' has no lattice"):
-            atom.to_pymatgen()
+            to_pymatgen(atom)
 
 
 @needs("ase")
 class TestASE:
     @pytest.mark.parametrize("crystal", CRYSTALS, ids=lambda one: one.id)
     def test_round_trip(self, crystal):
-        assert_same_crystal(Crystal.from_ase(crystal.to_ase()), crystal, exact=True)
+        assert_same_crystal(from_ase(to_ase(crystal)), crystal, exact=True)
 
     def test_what_ase_sees(self):
         crystal = CRYSTALS[-2]
-        atoms = crystal.to_ase()
+        atoms = to_ase(crystal)
         assert atoms.get_potential_energy() == crystal.labels["energy"]
         np.testing.assert_array_equal(atoms.get_forces(), crystal.labels["forces"])
         np.testing.assert_array_equal(atoms.get_stress(voigt=False), crystal.labels["stress"])
@@ -251,11 +262,11 @@ class TestASE:
         atoms = bulk("Cu", a=3.8)
         atoms.calc = EMT()
         stress = atoms.get_stress(voigt=False)
-        crystal = Crystal.from_ase(atoms)
+        crystal = from_ase(atoms)
         assert stress[0, 0] > 0.01
         np.testing.assert_array_equal(crystal.labels["stress"], stress)
         assert crystal.labels["energy"] == atoms.get_potential_energy()
-        np.testing.assert_array_equal(crystal.to_ase().get_stress(voigt=False), stress)
+        np.testing.assert_array_equal(to_ase(crystal).get_stress(voigt=False), stress)
 
     def test_nothing_is_calculated_and_nothing_stale_is_taken(self):
         from ase.build import bulk
@@ -263,27 +274,27 @@ class TestASE:
 
         atoms = bulk("Cu", a=3.8, cubic=True)
         atoms.calc = EMT()
-        assert Crystal.from_ase(atoms).labels == {}
+        assert from_ase(atoms).labels == {}
         atoms.get_forces()
-        assert Crystal.from_ase(atoms).labels.keys() >= {"energy", "forces"}
+        assert from_ase(atoms).labels.keys() >= {"energy", "forces"}
         atoms.positions[0, 0] += 0.1
-        assert Crystal.from_ase(atoms).labels == {}
+        assert from_ase(atoms).labels == {}
 
     def test_forces_are_those_before_constraints(self):
         from ase.constraints import FixAtoms
 
-        atoms = CRYSTALS[1].to_ase()
+        atoms = to_ase(CRYSTALS[1])
         atoms.set_constraint(FixAtoms([0]))
         assert not atoms.get_forces()[0].any()
-        found = Crystal.from_ase(atoms).labels["forces"]
+        found = from_ase(atoms).labels["forces"]
         np.testing.assert_array_equal(found, CRYSTALS[1].labels["forces"])
 
     def test_a_molecule_has_no_cell(self):
         from ase.build import molecule
 
-        water = Crystal.from_ase(molecule("H2O"))
+        water = from_ase(molecule("H2O"))
         assert (water.id, water.pbc.any(), water.cell.any()) == ("H2O", False, False)
-        assert Crystal.from_ase(water.to_ase()).positions.tolist() == water.positions.tolist()
+        assert from_ase(to_ase(water)).positions.tolist() == water.positions.tolist()
 
     def test_foreign_atoms(self):
         from ase import Atoms
@@ -291,7 +302,7 @@ class TestASE:
         atoms = Atoms("HF", positions=[[0, 0, 0], [0, 0, 0.92]], info={"gap": 9.0, "who": "me"})
         atoms.set_tags([1, 2])
         atoms.set_array("magmom", np.array([0.5, -0.5]))
-        found = Crystal.from_ase(atoms)
+        found = from_ase(atoms)
         assert found.labels.keys() == {"gap", "magmom"}
         assert {name: mark.tolist() for name, mark in found.marks.items()} == {"tags": [1, 2]}
 
@@ -301,9 +312,9 @@ class TestASE:
 
         atoms = Atoms("HFH", positions=[[0, 0, 0], [0, 0, 0.92], [0, 0, 3]], tags=[-1, 0, 0])
         atoms.set_constraint([FixAtoms([2]), FixBondLength(0, 1), FixAtoms([0])])
-        marks = Crystal.from_ase(atoms).marks
+        marks = from_ase(atoms).marks
         assert {name: mark.tolist() for name, mark in marks.items()} == {"fixed": [1, 0, 1]}
-        (back,) = Crystal.from_ase(atoms).to_ase().constraints
+        (back,) = to_ase(from_ase(atoms)).constraints
         assert sorted(back.index) == [0, 2]
 
     def test_disorder_is_refused(self):
@@ -311,13 +322,13 @@ class TestASE:
 
         atoms = Atoms("Mg", info={"occupancy": {"0": {"Mg": 0.5, "Fe": 0.5}}})
         with pytest.raises(GeometryError, match="'Mg' has sites that several species share"):
-            Crystal.from_ase(atoms)
+            from_ase(atoms)
         atoms.info["occupancy"] = {"0": {"Mg": 1.0}}
-        assert Crystal.from_ase(atoms).labels == {}
+        assert from_ase(atoms).labels == {}
 
     def test_something_else_is_refused(self):
         with pytest.raises(ShapeError, match="was given a str"):
-            Crystal.from_ase("NaCl")
+            from_ase("NaCl")
 
 
 @needs("torch_geometric")
@@ -328,56 +339,56 @@ class TestPyG:
         import_package("torch_geometric")
 
     def test_round_trip(self, batch):
-        assert_same_batch(CrystalBatch.from_pyg(batch.to_pyg()), batch)
+        assert_same_batch(from_pyg(to_pyg(batch)), batch)
 
     def test_round_trip_of_a_bare_batch(self):
         bare = CrystalBatch.from_crystals(CRYSTALS[:2], dtype=torch.float32)
         bare.ids = ()
-        assert_same_batch(CrystalBatch.from_pyg(bare.to_pyg()), bare)
+        assert_same_batch(from_pyg(to_pyg(bare)), bare)
 
     def test_round_trip_through_single_graphs(self, batch):
         from torch_geometric.data import Batch
 
-        singles = batch.to_pyg().to_data_list()
+        singles = to_pyg(batch).to_data_list()
         assert [one.id for one in singles] == list(batch.ids)
-        assert_same_batch(CrystalBatch.from_pyg(Batch.from_data_list(singles)), batch)
+        assert_same_batch(from_pyg(Batch.from_data_list(singles)), batch)
 
     @pytest.mark.slow
     def test_round_trip_through_a_loader_with_workers(self, batch):
         from torch_geometric.loader import DataLoader
 
         loader = DataLoader(
-            batch.to_pyg().to_data_list(),
+            to_pyg(batch).to_data_list(),
             batch_size=len(CRYSTALS),
             num_workers=1,
             multiprocessing_context="spawn",
         )
         (found,) = loader
-        assert_same_batch(CrystalBatch.from_pyg(found), batch)
+        assert_same_batch(from_pyg(found), batch)
 
     def test_round_trip_through_pickle_and_clone(self, batch):
-        graph = pickle.loads(pickle.dumps(batch.to_pyg()))
-        assert_same_batch(CrystalBatch.from_pyg(graph.clone()), batch)
+        graph = pickle.loads(pickle.dumps(to_pyg(batch)))
+        assert_same_batch(from_pyg(graph.clone()), batch)
 
     def test_a_single_graph(self, batch):
-        graph = batch.to_pyg()[3]
+        graph = to_pyg(batch)[3]
         wanted = attach_neighbours(CrystalBatch.from_crystals(CRYSTALS[3:4], TARGETS), NEIGHBOURS)
-        found = CrystalBatch.from_pyg(graph)
+        found = from_pyg(graph)
         assert found.dataset_index.tolist() == [0]
         # In the batch every crystal has the marks of any.
         assert [mark.tolist() for mark in found.marks.values()] == [[0] * found.num_atoms] * 2
         assert_same_batch(replace(found, dataset_index=None, marks={}), wanted)
 
     def test_edges_in_any_order(self, batch):
-        graph = batch.to_pyg()
+        graph = to_pyg(batch)
         order = torch.randperm(batch.num_edges, generator=torch.Generator().manual_seed(0))
         graph.edge_index, graph.cell_shift = graph.edge_index[:, order], graph.cell_shift[order]
-        found = CrystalBatch.from_pyg(graph)
+        found = from_pyg(graph)
         assert torch.equal(found.edges_per_atom, batch.edges_per_atom)
         torch.testing.assert_close(sorted_vectors(found), sorted_vectors(batch))
 
     def test_what_pyg_sees(self, batch):
-        graph = batch.to_pyg()
+        graph = to_pyg(batch)
         graph.validate()
         assert (graph.num_graphs, graph.num_nodes) == (batch.num_crystals, batch.num_atoms)
         assert graph.num_edges == batch.num_edges
@@ -393,7 +404,7 @@ class TestPyG:
     def test_messages_flow_from_source_to_target(self, batch):
         from torch_geometric.nn import SimpleConv, global_add_pool
 
-        graph = batch.to_pyg()
+        graph = to_pyg(batch)
         ones = torch.ones(batch.num_atoms, 1)
         found = SimpleConv()(ones, graph.edge_index)
         assert found[:, 0].tolist() == batch.edges_per_atom.tolist()
@@ -403,7 +414,7 @@ class TestPyG:
     def test_gradients_pass(self, batch):
         moved = replace(batch, positions=batch.positions.clone().requires_grad_())
         (gradient,) = torch.autograd.grad(
-            moved.to_pyg().edge_vec[:, 0].square().sum(), moved.positions
+            to_pyg(moved).edge_vec[:, 0].square().sum(), moved.positions
         )
         (wanted,) = torch.autograd.grad(moved.edge_vectors()[:, 0].square().sum(), moved.positions)
         assert gradient.any()
@@ -413,7 +424,7 @@ class TestPyG:
         from torch_geometric.data import Data
 
         water = Data(z=torch.tensor([8, 1, 1]), pos=torch.rand(3, 3), y=torch.tensor([-2.0]))
-        found = CrystalBatch.from_pyg(water, TARGETS[:1])
+        found = from_pyg(water, TARGETS[:1])
         assert (found.num_crystals, found.pbc.any().item(), found.edge_index) == (1, False, None)
         assert found.targets["energy"].tolist() == [-2.0]
         assert found.target_info["energy"].unit == "eV"
@@ -435,11 +446,11 @@ class TestPyG:
         for name, value in change.items():
             setattr(graph, name, value)
         with pytest.raises(ShapeError, match=message):
-            CrystalBatch.from_pyg(graph, targets)
+            from_pyg(graph, targets)
 
     def test_edges_of_distinct_atoms_only_are_refused(self, batch):
         with pytest.raises(ShapeError, match="symmetry-distinct atoms only"):
-            reduced(batch).to_pyg()
+            to_pyg(reduced(batch))
 
 
 @needs("dgl")
@@ -450,49 +461,49 @@ class TestDGL:
         import_package("dgl")
 
     def test_round_trip(self, batch):
-        assert_same_batch(CrystalBatch.from_dgl(batch.to_dgl()), batch)
+        assert_same_batch(from_dgl(to_dgl(batch)), batch)
 
     def test_round_trip_of_a_bare_batch(self):
         bare = CrystalBatch.from_crystals(CRYSTALS[:2], dtype=torch.float32)
-        assert_same_batch(CrystalBatch.from_dgl(bare.to_dgl()), bare)
+        assert_same_batch(from_dgl(to_dgl(bare)), bare)
 
     def test_round_trip_through_copies(self, batch):
-        graph = batch.to_dgl()
+        graph = to_dgl(batch)
         for copy in (graph.to("cpu"), graph.clone(), graph.local_var()):
-            assert_same_batch(CrystalBatch.from_dgl(copy), batch)
+            assert_same_batch(from_dgl(copy), batch)
 
     def test_round_trip_through_single_graphs(self, batch):
         import dgl
 
-        graph = batch.to_dgl()
+        graph = to_dgl(batch)
         again = dgl.batch(dgl.unbatch(graph))
         with pytest.raises(ShapeError, match="has no crystal_data"):
-            CrystalBatch.from_dgl(again)
-        assert_same_batch(CrystalBatch.from_dgl(again, graph.crystal_data), batch)
+            from_dgl(again)
+        assert_same_batch(from_dgl(again, graph.crystal_data), batch)
 
     def test_crystal_data_of_another_graph(self, batch):
-        other = CrystalBatch.from_crystals(CRYSTALS[:2]).to_dgl()
+        other = to_dgl(CrystalBatch.from_crystals(CRYSTALS[:2]))
         with pytest.raises(ShapeError, match="and its crystal_data 2 cells"):
-            CrystalBatch.from_dgl(batch.to_dgl(), other.crystal_data)
+            from_dgl(to_dgl(batch), other.crystal_data)
 
     def test_edges_in_any_order(self, batch):
         import dgl
 
-        graph = batch.to_dgl()
+        graph = to_dgl(batch)
         order = torch.randperm(batch.num_edges, generator=torch.Generator().manual_seed(0))
         source, target = graph.edges()
         other = dgl.graph((source[order], target[order]), num_nodes=batch.num_atoms)
         other.set_batch_num_nodes(graph.batch_num_nodes())
         other.ndata.update(graph.ndata)
         other.edata["cell_shift"] = graph.edata["cell_shift"][order]
-        found = CrystalBatch.from_dgl(other, graph.crystal_data)
+        found = from_dgl(other, graph.crystal_data)
         assert torch.equal(found.edges_per_atom, batch.edges_per_atom)
         torch.testing.assert_close(sorted_vectors(found), sorted_vectors(batch))
 
     def test_what_dgl_sees(self, batch):
         import dgl
 
-        graph = batch.to_dgl()
+        graph = to_dgl(batch)
         assert graph.batch_size == batch.num_crystals
         assert graph.batch_num_nodes().tolist() == batch.atoms_per_crystal.tolist()
         assert graph.in_degrees().tolist() == batch.edges_per_atom.tolist()
@@ -510,11 +521,11 @@ class TestDGL:
 
     def test_another_device_is_refused_clearly(self, batch):
         with pytest.raises(MissingPackageError, match="cannot use the device 'meta'"):
-            batch.to("meta").to_dgl()
+            to_dgl(batch.to("meta"))
 
     def test_edges_of_distinct_atoms_only_are_refused(self, batch):
         with pytest.raises(ShapeError, match="symmetry-distinct atoms only"):
-            reduced(batch).to_dgl()
+            to_dgl(reduced(batch))
 
 
 def sorted_vectors(batch: CrystalBatch) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matsciml_core.convert.lattice import cell_from_parameters
+from matsciml_core.convert import cell_from_parameters
 from matsciml_core.errors import GeometryError
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from matsciml_core import CrystalBatch, Embedding, Encoder, Neighbourhood
-from matsciml_core.convert.packages import import_package
+from matsciml_core.convert import import_package, to_dgl
 from matsciml_core.errors import ShapeError
 from matsciml_model_dgl.config import MPNNConfig
 
@@ -81,7 +81,7 @@ class MPNN(Encoder):
                 "The encoder mpnn-dgl needs edges; call "
                 "matsciml_core.data.attach_neighbours(batch, encoder.neighbours) first."
             )
-        graph = batch.to_dgl()
+        graph = to_dgl(batch)
         matrices = self.edge_matrix(self.expansion(graph.edata["edge_weight"]))
         atoms: Tensor = self.element_embedding(graph.ndata["z"])  # (atoms, width)
         for _ in range(self.config.steps):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from matsciml_core import Crystal, build_registry
+from matsciml_core.convert import to_pymatgen
 from matsciml_core.data.readers.formats import read_frames
 from matsciml_core.errors import ConfigError, DataError, UnknownNameError
 from matsciml_core.generation.candidates import Candidate
@@ -111,7 +112,7 @@ class TestExtendedXYZ:
 
 class TestFiles:
     def test_folder_of_cif(self, tmp_path: Path) -> None:
-        (tmp_path / "good.cif").write_text(rutile().to_pymatgen().to(fmt="cif"))
+        (tmp_path / "good.cif").write_text(to_pymatgen(rutile()).to(fmt="cif"))
         (tmp_path / "bad.cif").write_text("data_nothing\n")
         found = {one.name: one for one in read_file(tmp_path)}
         assert found["good"].crystal is not None

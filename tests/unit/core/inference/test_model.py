@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 import matsciml_core
 from matsciml_core import Crystal, CrystalBatch, TargetInfo, load
+from matsciml_core.convert import to_ase, to_pymatgen
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import ConfigError, DataError, GeometryError, ShapeError
 from matsciml_core.testing.crystals import sodium_chloride
@@ -83,7 +84,7 @@ class TestStructures:
         del ase
         model = load(make_model(dtype=torch.float64), registry=registry)
         crystal = sodium_chloride()
-        found = model.predict([crystal, crystal.to_pymatgen(), crystal.to_ase()])
+        found = model.predict([crystal, to_pymatgen(crystal), to_ase(crystal)])
         values = [one["gap"] for one in found]
         assert values == pytest.approx([values[0]] * 3, rel=1e-12)
 
