@@ -14,10 +14,10 @@ from pathlib import Path
 
 import typer
 
-from matsciml_cli._console import Row, warn, write_table
 from matsciml_cli._data_table import write_data_table
-from matsciml_cli._errors import FAULT, INTERRUPTED
-from matsciml_cli._tasks import published_plugins
+from matsciml_cli.console import Row, warn, write_table
+from matsciml_cli.failures import FAULT, INTERRUPTED
+from matsciml_cli.tasks import published_plugins
 from matsciml_core.benchmarking.benchmark import Benchmark, prepare
 from matsciml_core.benchmarking.cells import Cell, choose
 from matsciml_core.benchmarking.engine import Progress

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from matsciml_cli._console import Row, write_heading, write_json, write_table
-from matsciml_cli._progress import Speed, progress_bars
+from matsciml_cli.console import Row, write_heading, write_json, write_table
+from matsciml_cli.progress_bars import Speed, progress_bars
 from matsciml_core.data.fetch import FetchRequest, note_store, present_stores, store_key
 from matsciml_core.data.ingest.ingestion import Conversion, Manifest, read_manifest
 from matsciml_core.data.ingest.pool import ALONE, Launch

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matsciml_cli._tasks import Sizes, TaskRow, each_size, task_rows
+from matsciml_cli.tasks import Sizes, TaskRow, each_size, task_rows
 from matsciml_core.benchmarking.sheets import Column, Page, Section, Sheet, Value
 from matsciml_core.benchmarking.table import BenchmarkTable
 from matsciml_core.benchmarking.table_page import SCHEMA, write_files

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from matsciml_cli._errors import INTERRUPTED
+from matsciml_cli.failures import INTERRUPTED
 from matsciml_core import RunResult
 from matsciml_core.model.latest import LATEST
 from matsciml_core.registry.manager import Registry

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matsciml_cli._console import Row, write_heading, write_json, write_table
 from matsciml_cli._data import SCHEMA, open_dataset
-from matsciml_cli._progress import progress_bars
+from matsciml_cli.console import Row, write_heading, write_json, write_table
+from matsciml_cli.progress_bars import progress_bars
 from matsciml_core.data.splits import grouping
 from matsciml_core.data.splits import split as splits
 from matsciml_core.data.splits.leaks import LeakReport, find_leaks

@@ -10,10 +10,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from matsciml_cli import _errors
+from matsciml_cli import failures
 from matsciml_cli._light import LightCommand, LightGroup
-from matsciml_cli._state import registry_of
 from matsciml_cli.commands import VERBS
+from matsciml_cli.state import registry_of
 from matsciml_core import __version__
 from matsciml_core.errors import PluginLoadError, UnknownNameError, did_you_mean
 
@@ -88,8 +88,8 @@ def execute(arguments: Sequence[str]) -> int:
         sys.stdout.flush()  # a reader that has gone is noticed here, not when Python exits
     except (Exception, KeyboardInterrupt) as error:
         if os.environ.get(_COMPLETING):
-            return _errors.FAULT  # the shell is waiting for completions, not for prose
-        return _errors.report(error, debug=debug)
+            return failures.FAULT  # the shell is waiting for completions, not for prose
+        return failures.report(error, debug=debug)
     return outcome if isinstance(outcome, int) and not isinstance(outcome, bool) else 0
 
 

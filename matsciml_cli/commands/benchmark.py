@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from matsciml_cli._options import Budget, Launcher, TableParent, TableRows
-from matsciml_cli._state import registry_of
+from matsciml_cli.options import Budget, Launcher, TableParent, TableRows
+from matsciml_cli.state import registry_of
 
 
 def benchmark(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from matsciml_cli._completion import complete_kinds, complete_names
-from matsciml_cli._console import STYLES, Row, on_terminal, warn, write_json, write_table
-from matsciml_cli._options import Json
-from matsciml_cli._state import registry_of
+from matsciml_cli.console import STYLES, Row, on_terminal, warn, write_json, write_table
+from matsciml_cli.options import Json
+from matsciml_cli.state import registry_of
 from matsciml_core.errors import ConfigError
 from matsciml_core.registry._messages import with_article
 

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from matsciml_cli._completion import complete_names
-from matsciml_cli._console import Row, write_heading, write_json, write_table
 from matsciml_cli._light import LightCommand
-from matsciml_cli._options import Json
-from matsciml_cli._state import registry_of
+from matsciml_cli.console import Row, write_heading, write_json, write_table
+from matsciml_cli.options import Json
+from matsciml_cli.state import registry_of
 from matsciml_core.errors import ConfigError
 from matsciml_core.registry.folders import data_folder
 from matsciml_core.registry.imported import OWNER

@@ -9,9 +9,9 @@ from itertools import groupby
 import typer
 
 from matsciml_cli._checks import Check, all_checks
-from matsciml_cli._console import STYLES, Row, write_heading, write_json, write_table
-from matsciml_cli._options import Json
-from matsciml_cli._state import registry_of
+from matsciml_cli.console import STYLES, Row, write_heading, write_json, write_table
+from matsciml_cli.options import Json
+from matsciml_cli.state import registry_of
 
 SCHEMA = 1
 """Grows when a key of the JSON output changes its meaning or goes away."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matsciml_cli._console import Row, write_heading, write_json, write_table
-from matsciml_cli._options import Json
-from matsciml_cli._state import registry_of
-from matsciml_cli._threads import leave_room
+from matsciml_cli.console import Row, write_heading, write_json, write_table
+from matsciml_cli.options import Json
+from matsciml_cli.state import registry_of
+from matsciml_cli.threads import leave_room
 from matsciml_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _evaluate(
     energy_model: Path | None,
     device: str,
 ) -> Evaluation:
-    from matsciml_cli._progress import progress_bars  # noqa: PLC0415 - heavy
+    from matsciml_cli.progress_bars import progress_bars  # noqa: PLC0415 - heavy
     from matsciml_core.generation.evaluation import Inputs, evaluate_crystals  # noqa: PLC0415
     from matsciml_core.generation.fingerprints import FingerprintCache  # noqa: PLC0415
     from matsciml_core.generation.parallel import default_workers  # noqa: PLC0415

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matsciml_cli._console import Row, write_heading, write_table
-from matsciml_cli._errors import INTERRUPTED
-from matsciml_cli._options import (
+from matsciml_cli.console import Row, write_heading, write_table
+from matsciml_cli.failures import INTERRUPTED
+from matsciml_cli.options import (
     Device,
     GeneratorFolder,
     LangevinSteps,
@@ -21,8 +21,8 @@ from matsciml_cli._options import (
     Levels,
     Seed,
 )
-from matsciml_cli._state import registry_of
-from matsciml_cli._threads import leave_room
+from matsciml_cli.state import registry_of
+from matsciml_cli.threads import leave_room
 from matsciml_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _draw(
     *,
     restart: bool,
 ) -> Drawn:
-    from matsciml_cli._progress import progress_bars  # noqa: PLC0415 - heavy
+    from matsciml_cli.progress_bars import progress_bars  # noqa: PLC0415 - heavy
     from matsciml_core.generation.drawing import draw_crystals  # noqa: PLC0415 - imports torch
     from matsciml_core.model.trained import load  # noqa: PLC0415 - imports torch
 

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from matsciml_cli._completion import complete_kinds, complete_names
-from matsciml_cli._console import Row, write_heading, write_json, write_table
 from matsciml_cli._offers import state_of
-from matsciml_cli._options import Json
 from matsciml_cli._settings import Settings, read_settings
-from matsciml_cli._state import registry_of
-from matsciml_cli._tasks import each_size
+from matsciml_cli.console import Row, write_heading, write_json, write_table
+from matsciml_cli.options import Json
+from matsciml_cli.state import registry_of
+from matsciml_cli.tasks import each_size
 from matsciml_core.registry.manager import Offer, Registry
 from matsciml_core.registry.specs import BenchmarkTask, Reference, Spec, TargetInfo
 

@@ -6,10 +6,10 @@ from dataclasses import asdict
 
 import typer
 
-from matsciml_cli._console import Row, warn, write_json, write_table
-from matsciml_cli._options import Json
-from matsciml_cli._state import registry_of
-from matsciml_cli._tasks import TaskRow, each_size, published_source, task_rows
+from matsciml_cli.console import Row, warn, write_json, write_table
+from matsciml_cli.options import Json
+from matsciml_cli.state import registry_of
+from matsciml_cli.tasks import TaskRow, each_size, published_source, task_rows
 
 SCHEMA = 1
 """Grows when a key of the JSON output changes its meaning or goes away."""

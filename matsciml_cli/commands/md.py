@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from matsciml_cli._errors import INTERRUPTED
-from matsciml_cli._options import Device, FileFormat, ModelFolder, Precision
-from matsciml_cli._state import registry_of
-from matsciml_cli._threads import leave_room
+from matsciml_cli.failures import INTERRUPTED
+from matsciml_cli.options import Device, FileFormat, ModelFolder, Precision
+from matsciml_cli.state import registry_of
+from matsciml_cli.threads import leave_room
 from matsciml_core.convert import to_ase
 from matsciml_core.errors import ConfigError
 

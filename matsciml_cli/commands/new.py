@@ -15,8 +15,8 @@ from typing import Annotated
 import typer
 from packaging.version import Version
 
-from matsciml_cli._console import Row, write_heading, write_table
-from matsciml_cli._state import registry_of
+from matsciml_cli.console import Row, write_heading, write_table
+from matsciml_cli.state import registry_of
 from matsciml_core import __version__
 from matsciml_core.errors import ConfigError, DuplicateNameError
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from matsciml_cli._console import warn
-from matsciml_cli._options import Device, ModelFolder, Precision
-from matsciml_cli._state import registry_of
-from matsciml_cli._threads import leave_room
+from matsciml_cli.console import warn
+from matsciml_cli.options import Device, ModelFolder, Precision
+from matsciml_cli.state import registry_of
+from matsciml_cli.threads import leave_room
 from matsciml_core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _predict(
     precision: str | None,
     strict: bool,
 ) -> Tally:
-    from matsciml_cli._progress import progress_bars  # noqa: PLC0415 - heavy
+    from matsciml_cli.progress_bars import progress_bars  # noqa: PLC0415 - heavy
     from matsciml_core.data.readers.formats import READERS  # noqa: PLC0415 - heavy
     from matsciml_core.model.predict_files import (  # noqa: PLC0415 - imports torch
         predict_files,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matsciml_cli._console import Row, write_heading, write_json, write_table
-from matsciml_cli._options import (
+from matsciml_cli.commands.generate import sampling_of
+from matsciml_cli.console import Row, write_heading, write_json, write_table
+from matsciml_cli.options import (
     Device,
     GeneratorFolder,
     Json,
@@ -18,9 +19,8 @@ from matsciml_cli._options import (
     Levels,
     Seed,
 )
-from matsciml_cli._state import registry_of
-from matsciml_cli._threads import leave_room
-from matsciml_cli.commands.generate import sampling_of
+from matsciml_cli.state import registry_of
+from matsciml_cli.threads import leave_room
 
 if TYPE_CHECKING:
     from matsciml_core.interfaces.crystal import Crystal
@@ -91,7 +91,7 @@ def _reconstruct(
     output: Path | None,
     device: str,
 ) -> dict[str, Any]:
-    from matsciml_cli._progress import progress_bars  # noqa: PLC0415 - heavy
+    from matsciml_cli.progress_bars import progress_bars  # noqa: PLC0415 - heavy
     from matsciml_core.generation.drawing import generative_head  # noqa: PLC0415 - imports torch
     from matsciml_core.generation.extxyz import write_extxyz  # noqa: PLC0415 - heavy
     from matsciml_core.generation.reconstructing import reconstruct as work  # noqa: PLC0415

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from matsciml_cli._state import registry_of
+from matsciml_cli.state import registry_of
 
 
 def report(

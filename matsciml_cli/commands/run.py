@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from matsciml_cli._completion import complete_names
-from matsciml_cli._state import registry_of
-from matsciml_cli._threads import leave_room
+from matsciml_cli.state import registry_of
+from matsciml_cli.threads import leave_room
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from matsciml_cli import _completion, _state, app
+from matsciml_cli import _completion, app, state
 from matsciml_core.registry.manager import build_registry
 
 
@@ -41,7 +41,7 @@ def cli(
 ) -> Callable[..., Outcome]:
     """Give a function that runs ``matsciml`` with the plugins of ``plugin_folder``."""
     build = partial(build_registry, path=plugin_folder.search)
-    monkeypatch.setattr(_state, "build_registry", build)
+    monkeypatch.setattr(state, "build_registry", build)
     monkeypatch.setattr(_completion, "build_registry", build)
 
     def run(*arguments: str) -> Outcome:

@@ -16,7 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 import matsciml_core
-from matsciml_cli import _errors, app
+from matsciml_cli import app, failures
 from matsciml_cli._completion import complete_kinds, complete_names
 from matsciml_cli._light import LightCommand
 from matsciml_cli.commands import VERBS
@@ -198,7 +198,7 @@ class TestErrors:
         assert outcome.error.startswith("Invalid value: not that.")
 
     def test_report_on_ctrl_c(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert _errors.report(KeyboardInterrupt()) == 130
+        assert failures.report(KeyboardInterrupt()) == 130
         assert capsys.readouterr().err == "Error: Stopped.\n"
 
     def test_main_leaves_the_process(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -208,8 +208,8 @@ class TestErrors:
         assert "nonsense" in capsys.readouterr().err
 
     def test_errors_of_the_core_are_told_from_others(self) -> None:
-        assert _errors.report(ConfigError("x")) == _errors.USAGE
-        assert _errors.report(RuntimeError("x")) == _errors.FAULT
+        assert failures.report(ConfigError("x")) == failures.USAGE
+        assert failures.report(RuntimeError("x")) == failures.FAULT
 
 
 @pytest.mark.parametrize(

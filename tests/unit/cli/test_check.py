@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from matsciml_cli import _state
+from matsciml_cli import state
 from matsciml_cli.app import execute
 from matsciml_cli.commands.check import CHECKED, _settings
 from matsciml_core.registry._loading import new_plugin_manager
@@ -66,7 +66,7 @@ def matsciml(monkeypatch, capsys):
         specs=SPECS,
     )
     registry = Registry([record], manager=new_plugin_manager(), installed=InstalledVersions(None))
-    monkeypatch.setattr(_state, "build_registry", lambda **_: registry)
+    monkeypatch.setattr(state, "build_registry", lambda **_: registry)
     monkeypatch.setitem(sys.modules, HERE, sys.modules[__name__])
 
     def run(*arguments):
@@ -198,11 +198,11 @@ def test_every_kind_with_checks_is_looked_for():
 
 
 def test_on_a_terminal_the_current_check_is_shown(matsciml, monkeypatch):
-    from matsciml_cli import _console
+    from matsciml_cli import console
     from matsciml_cli.commands import check
 
     monkeypatch.setattr(check, "on_terminal", lambda: True)
-    monkeypatch.setattr(_console, "on_terminal", lambda: True)
+    monkeypatch.setattr(console, "on_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", "140")
     code, out, _ = matsciml("both", "--kind", "strategy")
     assert code == 0

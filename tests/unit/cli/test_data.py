@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from matsciml_cli import _completion, _state
+from matsciml_cli import _completion, state
 from matsciml_core.registry.manager import build_registry
 from matsciml_core.testing.server import FaultServer
 
@@ -110,7 +110,7 @@ def file(tmp_path):
 def imported(cli, data, monkeypatch):
     """The command line with the imported datasets, and with no plugin at all."""
     build = partial(build_registry, only=[])
-    monkeypatch.setattr(_state, "build_registry", build)
+    monkeypatch.setattr(state, "build_registry", build)
     monkeypatch.setattr(_completion, "build_registry", build)
     return cli
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from matsciml_cli import _console
-from matsciml_cli._console import Row, write_heading, write_table
+from matsciml_cli import console
+from matsciml_cli.console import Row, write_heading, write_table
 from matsciml_core.registry.manager import KINDS
 
 SUMMARY = "A summary that is much longer than eighty columns, so that anything that cuts it shows."
@@ -277,7 +277,7 @@ class TestTables:
         assert "a" in stream.getvalue()
 
     def test_states_have_colours(self) -> None:
-        assert set(_console.STYLES) >= {"ok", "warning", "failed", "blocked", "duplicate"}
+        assert set(console.STYLES) >= {"ok", "warning", "failed", "blocked", "duplicate"}
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from matsciml_cli import _threads
-from matsciml_cli._threads import leave_room
+from matsciml_cli import threads
+from matsciml_cli.threads import leave_room
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def machine(monkeypatch):
 
     def describe(cores: int, load: float) -> None:
         monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)
-        monkeypatch.setattr(_threads, "_cores", lambda: cores)
+        monkeypatch.setattr(threads, "_cores", lambda: cores)
 
     return describe
 
@@ -53,4 +53,4 @@ def test_systems_that_know_no_load_are_used_whole(monkeypatch):
 
 
 def test_this_machine_has_cores():
-    assert _threads._cores() >= 1
+    assert threads._cores() >= 1
