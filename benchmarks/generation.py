@@ -37,10 +37,10 @@ import yaml
 from matplotlib.figure import Figure
 
 from matsciml_core import Crystal, build_registry
-from matsciml_core.generation.extxyz import write_extxyz
-from matsciml_core.generation.reference import read_reference
-from matsciml_core.generation.table import published
 from matsciml_core.training.config import TrainingConfig
+from matsciml_tool_generate.extxyz import write_extxyz
+from matsciml_tool_generate.metrics_table import published
+from matsciml_tool_generate.reference import read_reference
 
 RESULTS = Path(__file__).parent / "results"
 SOURCE = Path(__file__).parents[2] / "shared" / "data" / "cdvae" / "perov_5_val.csv"

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from matsciml_cli.console import warn
 from matsciml_cli.failures import INTERRUPTED
 from matsciml_core import RunResult
 from matsciml_core.model.latest import LATEST
@@ -92,7 +93,10 @@ def show(console: Console, result: RunResult, folder: Path) -> None:
         title = f"{key}, test part ({metrics['count']} values)"
         console.print(_table(title, {"model": metrics, **result.baselines[key]}))
     console.print(f"Run folder: {folder}", soft_wrap=True)
-    console.print(f"Report:     {folder / 'report.html'}", soft_wrap=True)
+    for note in result.notes:
+        console.print(note, soft_wrap=True, markup=False)
+    for problem in result.problems:
+        warn(problem)
 
 
 def _table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -62,6 +62,7 @@ class Speed:
         self._rate: float | None = None
 
     def __call__(self, event: Event) -> None:
+        """Take note of one event, and pass it on."""
         if event.finished and event.unit == "crystals" and event.rate:
             self._rate = event.rate
         self._report(event)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "benchmarking.table": ("BenchmarkRow", "PublishedNumber"),
     "registry.hooks": ("hookimpl",),
     "registry.manager": ("Registry", "build_registry"),
     "registry.specs": (
@@ -46,7 +45,6 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "AsymmetricUnit",
-    "BenchmarkRow",
     "BenchmarkSpec",
     "BenchmarkTask",
     "CallbackSpec",
@@ -67,7 +65,6 @@ __all__ = [
     "Parameters",
     "Prediction",
     "Provenance",
-    "PublishedNumber",
     "Reference",
     "Registry",
     "RunInfo",
@@ -90,7 +87,6 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from matsciml_core.benchmarking.table import BenchmarkRow, PublishedNumber
     from matsciml_core.interfaces.batch import CrystalBatch
     from matsciml_core.interfaces.config import Config
     from matsciml_core.interfaces.crystal import Crystal

@@ -8,7 +8,7 @@ from config_reference import config_table
 from markdown_tables import inline
 from pydantic import BaseModel
 
-from matsciml_core.benchmarking import table
+from matsciml_tool_benchmark import table
 
 _PARTS: dict[str, type[BaseModel]] = {
     "A table": table.BenchmarkTable,

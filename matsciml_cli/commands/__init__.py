@@ -3,22 +3,6 @@
 VERBS = {
     "run": ("run:run", "Train a model on a dataset, test it, and report."),
     "predict": ("predict:predict", "Predict the labels of structures in files."),
-    "relax": ("relax:relax", "Relax a structure with a trained model."),
-    "md": ("md:md", "Run molecular dynamics with a trained model."),
-    "generate": ("generate:generate", "Draw crystals from a trained model."),
-    "evaluate-crystals": (
-        "evaluate_crystals:evaluate_crystals",
-        "Judge generated crystals beside a reference.",
-    ),
-    "reconstruct": (
-        "reconstruct:reconstruct",
-        "Encode crystals, decode them again, and compare.",
-    ),
-    "export": ("export:export", "Write a trained model to a folder, ready to share."),
-    "benchmark": ("benchmark:benchmark", "Fill a table with runs, beside the published numbers."),
-    "reproduce": ("reproduce:reproduce", "Run one cell of a table."),
-    "report": ("report:report", "Draw a run's report again, or compare runs on one page."),
-    "leaderboard": ("leaderboard:leaderboard", "Rank finished runs, as a static site."),
     "data": ("data:data", "Fetch, import, convert, look at and split datasets."),
     "list-plugins": ("list_plugins:list_plugins", "List what the installed plugins offer."),
     "list-tasks": ("list_tasks:list_tasks", "List the benchmark's tasks, and which can run here."),

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from matsciml_core.convert import import_package
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import ConfigError
 from matsciml_core.files import hash_of
@@ -33,8 +32,6 @@ from matsciml_core.registry.manager import build_registry
 from matsciml_core.registry.specs import TargetInfo
 
 if TYPE_CHECKING:
-    from matsciml_core.inference.calculator import ModelCalculator
-    from matsciml_core.inference.torch_sim import TorchSimModel
     from matsciml_core.registry.manager import Registry
 
 BATCH_SIZE = 32
@@ -227,36 +224,6 @@ class TrainedModel:
             return ()
         present = (symbol(number) for number in np.unique(crystal.atomic_numbers).tolist())
         return tuple(one for one in present if one not in self.elements)
-
-    def calculator(self, **settings: Any) -> ModelCalculator:
-        """Return an ASE calculator for energy, forces and stress.
-
-        Args:
-            **settings: As for :class:`matsciml_core.inference.calculator.ModelCalculator`.
-
-        Raises:
-            MissingPackageError: ASE is not installed.
-            ConfigError: The model predicts no energy.
-        """
-        import_package("ase")
-        from matsciml_core.inference.calculator import ModelCalculator  # noqa: PLC0415 - ASE
-
-        return ModelCalculator(self, **settings)
-
-    def torch_sim(self, **settings: Any) -> TorchSimModel:
-        """Return the model as torch-sim wants it.
-
-        Args:
-            **settings: As for :class:`matsciml_core.inference.torch_sim.TorchSimModel`.
-
-        Raises:
-            MissingPackageError: torch-sim is not installed.
-            ConfigError: The model predicts no energy.
-        """
-        import_package("torch_sim")
-        from matsciml_core.inference.torch_sim import TorchSimModel  # noqa: PLC0415 - torch-sim
-
-        return TorchSimModel(self, **settings)
 
     @property
     def _like(self) -> Tensor:

@@ -184,15 +184,17 @@ class MatSciMLSpecs:
         """
 
     @hookspec
-    def matsciml_after_fit(self, run: RunInfo, result: RunResult) -> None:
+    def matsciml_after_fit(self, run: RunInfo, result: RunResult) -> str | None:
         """Act after a run has been trained, tested and written.
 
-        Called once per finished run. What it returns is ignored::
+        Called once per finished run, on the first rank, when ``run.json`` says that the run is
+        finished. Returns a line to show below the run's results, or None. An exception is reported
+        and costs the run nothing::
 
             @hookimpl
             def matsciml_after_fit(run, result):
-                for task, metrics in result.metrics.items():
-                    print(task, metrics)
+                page = write_page(run.folder, result.metrics)
+                return f"Page: {page}"
 
         .. versionadded:: 0.1
         """

@@ -10,6 +10,7 @@ anybody who uses the core as a library::
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, overload
 
 import pluggy
@@ -36,6 +37,8 @@ from matsciml_core.registry.specs import (
     CommandSpec,
     DatasetSpec,
     EncoderSpec,
+    RunInfo,
+    RunResult,
     Spec,
     StrategySpec,
     TaskHeadSpec,
@@ -119,6 +122,31 @@ class Registry:
     def hook(self) -> pluggy.HookRelay:
         """Calls a lifecycle hook of every plugin: ``registry.hook.matsciml_before_fit(run=…)``."""
         return self._manager.hook
+
+    def after_fit(self, run: RunInfo, result: RunResult) -> RunResult:
+        """Call ``matsciml_after_fit`` of every plugin; one that fails stops neither run nor others.
+
+        Args:
+            run: The run.
+            result: What came out of it.
+
+        Returns:
+            The result, with what plugins had to say and what went wrong in them.
+        """
+        notes, problems = list(result.notes), list(result.problems)
+        for implementation in reversed(self.hook.matsciml_after_fit.get_hookimpls()):
+            arguments = {"run": run, "result": result}
+            chosen = {name: arguments[name] for name in implementation.argnames}
+            try:
+                note = implementation.function(**chosen)
+            except Exception as error:  # whatever a plugin raises
+                problems.append(
+                    f"After the run, the plugin '{implementation.plugin_name}' failed "
+                    f"({type(error).__name__}: {error}); the run itself is finished."
+                )
+            else:
+                notes += [] if note is None else [str(note)]
+        return replace(result, notes=tuple(notes), problems=tuple(problems))
 
     @overload
     def specs(self, kind: Literal["dataset"]) -> list[DatasetSpec]: ...

@@ -359,6 +359,8 @@ class RunInfo:
     """The run folder."""
     config: Mapping[str, Any]
     """The fully expanded configuration, as plain data."""
+    datasets: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The opened datasets by name, so that nobody has to open them a second time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -369,3 +371,7 @@ class RunResult:
     """Test metrics in physical units, by ``"<dataset>/<target>"``."""
     baselines: Mapping[str, Mapping[str, Any]]
     """Trivial predictors' metrics, by ``"<dataset>/<target>"`` and predictor."""
+    notes: tuple[str, ...] = ()
+    """Lines that plugins returned from ``matsciml_after_fit``, for example where a report lies."""
+    problems: tuple[str, ...] = ()
+    """One sentence for each plugin whose ``matsciml_after_fit`` failed; the run itself is whole."""

@@ -1,4 +1,4 @@
-"""One run from configuration to report."""
+"""One run from configuration to test metrics."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ from matsciml_core.training.faults import explained, read_checkpoint
 from matsciml_core.training.fitting import RunInterrupted, fit
 from matsciml_core.training.module import TrainingModule
 from matsciml_core.training.prepare import Run, prepare
-from matsciml_core.training.report import write_report
 from matsciml_core.training.summary import Course, result_of, summarise
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ __all__ = ["RunInterrupted", "prepare", "resume", "start"]
 
 
 def start(config: RunConfig, registry: Registry) -> RunResult:
-    """Train, test and report.
+    """Train and test.
 
     Args:
         config: A resolved configuration, see :func:`matsciml_core.training.assemble.resolve`.
@@ -66,7 +65,7 @@ def resume(
 ) -> RunResult:
     """Continue an interrupted run from its last checkpoint, in its own folder.
 
-    A run that was trained to its end and stopped before its report is only tested and reported.
+    A run that was trained to its end and stopped before it was finished is only tested.
 
     Args:
         path: The run folder, or a link to it.
@@ -91,7 +90,7 @@ def resume(
     read_checkpoint(checkpoint)
     raw = merge(read_config_file(folder / run_folder.CONFIG), {"training": changes or {}})
     config = assemble.resolve(raw, registry, adopt=False)
-    if run_folder.reported_epochs(folder) >= config.training.epochs:
+    if run_folder.finished_epochs(folder) >= config.training.epochs:
         raise ConfigError(
             f"The run has finished its {config.training.epochs} epochs already, so there is "
             "nothing to resume; ask for more with --epochs."
@@ -109,7 +108,11 @@ def _execute(run: Run, registry: Registry, checkpoint: Path | None) -> RunResult
 
 
 def _train_and_test(run: Run, registry: Registry, checkpoint: Path | None) -> RunResult:
-    info = RunInfo(folder=str(run.folder), config=dump_config(run.config))
+    info = RunInfo(
+        folder=str(run.folder),
+        config=dump_config(run.config),
+        datasets={prepared.name: prepared.dataset for prepared in run.datasets},
+    )
     if _ranks.rank() == 0:
         registry.hook.matsciml_before_fit(run=info)
     started, clock = datetime.now().astimezone(), time.perf_counter()
@@ -129,8 +132,7 @@ def _train_and_test(run: Run, registry: Registry, checkpoint: Path | None) -> Ru
         _write(run, summarise(run, registry, course, result, validation), test)
     except KeyboardInterrupt as stop:
         raise RunInterrupted(run.folder) from stop
-    registry.hook.matsciml_after_fit(run=info, result=result)
-    return result
+    return registry.after_fit(info, result) if _ranks.rank() == 0 else result
 
 
 def _restore(run: Run) -> int:
@@ -149,7 +151,6 @@ def _write(run: Run, summary: Mapping[str, Any], test: Mapping[str, Scores]) -> 
     save_model(run.folder, name, run.encoder, run.tasks, extra)
     run_folder.write_predictions(run.folder, test)
     run_folder.write_summary(run.folder, summary)
-    write_report(run.folder, {prepared.name: prepared.dataset for prepared in run.datasets})
 
 
 def _scores(run: Run, part: str) -> dict[str, Scores]:

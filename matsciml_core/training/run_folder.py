@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
 import platform
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor
 
 from matsciml_core.errors import ConfigError
-from matsciml_core.files import write_json
+from matsciml_core.files import read_object, write_json
 from matsciml_core.model.evaluate import Scores
 from matsciml_core.model.latest import follow_latest, link_latest
 from matsciml_core.registry.specs import CLASS_KINDS
@@ -30,8 +29,8 @@ PREDICTIONS = "predictions-test.csv"
 TESTED_CRYSTALS = "crystals-test.csv"
 WORST_CRYSTALS = "worst-test.json"
 SUMMARY = "run.json"
-REPORT = "report.html"
-"""Written last: a run without it was interrupted."""
+"""Written last: a run whose summary does not say ``finished`` was interrupted."""
+FINISHED = "finished"
 CHECKPOINTS = "checkpoints"
 LAST_CHECKPOINT = "last.ckpt"
 BEST_CHECKPOINT = "best.ckpt"
@@ -99,12 +98,10 @@ def read_metrics(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def reported_epochs(folder: Path) -> int:
-    """Return how many epochs the report in the folder is about; 0 where there is none."""
-    file = folder / SUMMARY
-    if not file.is_file() or not (folder / REPORT).is_file():
-        return 0
-    return int(json.loads(file.read_text(encoding="utf-8"))["epochs"])
+def finished_epochs(folder: Path) -> int:
+    """Return after how many epochs the run was finished; 0 where it was not."""
+    summary = read_object(folder / SUMMARY) or {}
+    return int(summary.get("epochs", 0)) if summary.get("status") == FINISHED else 0
 
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:

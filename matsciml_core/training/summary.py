@@ -70,7 +70,7 @@ def summarise(
     heads = {task.key: _count(task.head) for task in run.tasks}
     encoder = _count(run.encoder)
     return {
-        "status": "finished",
+        "status": run_folder.FINISHED,
         "command": run_folder.command_line(),
         "started": course.started.isoformat(timespec="seconds"),
         "wall_seconds": round(course.wall_seconds, 1),

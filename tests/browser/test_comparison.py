@@ -7,9 +7,9 @@ import json
 import pytest
 import yaml
 
-from matsciml_core.benchmarking.comparison import write_comparison
-from matsciml_core.benchmarking.leaderboard import write_site
-from matsciml_core.benchmarking.runs import find_runs
+from matsciml_tool_report.comparison import write_comparison
+from matsciml_tool_report.leaderboard import write_site
+from matsciml_tool_report.run_folders import find_runs
 
 COLUMNS = "epoch,step,seconds,learning_rate,train/loss,validation/loss,validation/toy/gap/mae"
 FIRST = "[...document.querySelectorAll('#{} tbody tr:not([hidden]) th')].map(one => one.innerText)"

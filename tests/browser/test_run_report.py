@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import yaml
 
-from matsciml_core.training.report import write_report
 from matsciml_core.training.run_folder import (
     CONFIG,
     METRICS,
@@ -19,6 +18,7 @@ from matsciml_core.training.run_folder import (
     TESTED_CRYSTALS,
     WORST_CRYSTALS,
 )
+from matsciml_tool_report.page import write_report
 
 KINDS = {
     "Na4 Cl4": (225, [11, 17]),

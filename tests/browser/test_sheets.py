@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from matsciml_core.benchmarking.html import write_page
-from matsciml_core.benchmarking.sheets import Column, Page, Section, Sheet, Value
-from matsciml_core.training.report._views import Fact
+from matsciml_util_pages.sheet_page import write_page
+from matsciml_util_pages.sheets import Column, Page, Section, Sheet, Value
+from matsciml_util_pages.views import Fact
 
 ERRORS = {"a": 0.5, "b": 0.031, "c": None, "d": 12.0}
 ENCODERS = {"a": "first", "b": "second", "c": "first", "d": "second"}

@@ -26,7 +26,7 @@ BY_NAME = {
 ``from_dict`` and ``as_dict`` forms are read field by field instead."""
 ROUND_TRIP = "matsciml_core/testing/"
 """The conformance kit pickles a component and reads it back within one expression."""
-LEGACY = "matsciml_core/data/ingest/legacy_pickle.py"
+LEGACY = "plugins/matsciml-util-toolkit-lmdb/src/matsciml_util_toolkit_lmdb/whitelist_pickle.py"
 """Reads other toolkits' pickles with an unpickler that answers every name itself."""
 EXAMPLES = {
     "matsciml_cli/commands/new.py": {"mp", "megnet"},  # the command that it suggests to try

@@ -14,9 +14,9 @@ from matsciml_core.data.fetch import note_store
 from matsciml_core.data.fetch.fetched_config import FetchedConfig
 from matsciml_core.data.fetch.fetched_dataset import FetchedDataset
 from matsciml_core.data.ingest.ingestion import from_iterable
-from matsciml_core.data.ingest.legacy_conversion import legacy_conversion, read_each
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.dataset import Provenance
+from matsciml_util_toolkit_lmdb.conversion import legacy_conversion, read_each
 
 GAP = TargetInfo(name="gap", kind="scalar", unit="eV")
 

@@ -12,14 +12,14 @@ from matsciml_core.data.fetch import Client, FetchRequest, RemoteFile, download
 from matsciml_core.data.fetch.records import ZENODO, list_files, remembered_file
 from matsciml_core.data.fetch.unpack import unpack
 from matsciml_core.data.ingest.ingestion import Source
-from matsciml_core.data.ingest.legacy_conversion import read_each
-from matsciml_core.data.ingest.legacy_lmdb import count_records, legacy_files
 from matsciml_core.errors import FetchError
 from matsciml_data_carolina.config import CarolinaFetchConfig
 from matsciml_data_carolina.labels import SITE, TARGETS
 from matsciml_data_carolina.provenance import PROVENANCE
 from matsciml_data_carolina.site import harvest, read_record
 from matsciml_data_carolina.toolkit import crystal_of
+from matsciml_util_toolkit_lmdb.conversion import read_each
+from matsciml_util_toolkit_lmdb.records import count_records, legacy_files
 
 RECORD = "8381476"
 """Number at Zenodo of the toolkit's datasets."""

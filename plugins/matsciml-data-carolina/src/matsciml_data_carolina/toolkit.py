@@ -13,10 +13,10 @@ import numpy as np
 
 from matsciml_core.data import Rejection
 from matsciml_core.data.ingest.ingestion import Conversion, Item
-from matsciml_core.data.ingest.legacy_conversion import legacy_conversion, read_each
 from matsciml_data_carolina.cif import make_crystal
 from matsciml_data_carolina.labels import TARGETS
 from matsciml_data_carolina.provenance import PROVENANCE
+from matsciml_util_toolkit_lmdb.conversion import legacy_conversion, read_each
 
 
 def read_toolkit(path: Path) -> Conversion:

@@ -12,11 +12,11 @@ import numpy as np
 
 from matsciml_core import Crystal
 from matsciml_core.data.ingest.ingestion import Conversion, Item, Rejection, fingerprint_of
-from matsciml_core.data.ingest.legacy_conversion import legacy_conversion, padded_key, read_each
 from matsciml_core.data.readers.extxyz import XYZFrame, read_extended_xyz
 from matsciml_core.errors import DataError, UnitError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_lips.labels import LICENCE, REFERENCES, SOURCE, TARGETS
+from matsciml_util_toolkit_lmdb.conversion import legacy_conversion, padded_key, read_each
 
 ENERGY_PER_ATOM = (-5.0, -3.5)
 """Where the energies of all frames lie, eV/atom; the mean is −4.31, and the spread 0.007."""

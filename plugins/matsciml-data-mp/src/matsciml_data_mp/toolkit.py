@@ -17,13 +17,13 @@ import numpy as np
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection
 from matsciml_core.data.ingest.ingestion import Conversion, Item, reason_of
-from matsciml_core.data.ingest.legacy_conversion import legacy_conversion, read_each
 from matsciml_core.data.readers.structures import atomic_number
 from matsciml_core.errors import DataError, MatSciMLError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_mp.records import labels_of
 from matsciml_data_mp.references import LICENCE, SOURCE
 from matsciml_data_mp.release_targets import RELEASE_REFERENCES, RELEASE_TARGETS
+from matsciml_util_toolkit_lmdb.conversion import legacy_conversion, read_each
 
 _INERT = ("emmet", "pymatgen")
 """Packages whose objects are in the files."""

@@ -13,11 +13,11 @@ from typing import Any
 
 from matsciml_core.data import Rejection
 from matsciml_core.data.ingest.ingestion import Conversion, Item
-from matsciml_core.data.ingest.legacy_conversion import legacy_conversion, padded_key, read_each
 from matsciml_data_nomad.archive import Calculation, read_results
 from matsciml_data_nomad.crystals import crystals, fit
 from matsciml_data_nomad.labels import TARGETS
 from matsciml_data_nomad.provenance import PROVENANCE
+from matsciml_util_toolkit_lmdb.conversion import legacy_conversion, padded_key, read_each
 
 
 def read_toolkit(path: Path) -> Conversion:

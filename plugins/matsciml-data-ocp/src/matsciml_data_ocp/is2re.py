@@ -19,10 +19,10 @@ import numpy as np
 
 from matsciml_core import Crystal
 from matsciml_core.data.ingest.ingestion import Item, Rejection, reason_of
-from matsciml_core.data.ingest.legacy_lmdb import count_records, raw_records
-from matsciml_core.data.ingest.legacy_pickle import InertObject, load_legacy
 from matsciml_core.errors import DataError, MatSciMLError
 from matsciml_data_ocp.s2ef import LARGEST_ENERGY, LARGEST_FORCE
+from matsciml_util_toolkit_lmdb.records import count_records, raw_records
+from matsciml_util_toolkit_lmdb.whitelist_pickle import InertObject, load_legacy
 
 _INERT = ("torch_geometric",)
 """Packages whose objects are taken for what is in them."""

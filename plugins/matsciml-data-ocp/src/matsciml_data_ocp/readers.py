@@ -9,7 +9,6 @@ from typing import Any
 
 from matsciml_core import TargetInfo
 from matsciml_core.data.ingest.ingestion import Conversion, Item, ParallelSource, fingerprint_of
-from matsciml_core.data.ingest.legacy_lmdb import count_records, legacy_files
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_ocp import is2re, s2ef
 from matsciml_data_ocp.labels import (
@@ -21,6 +20,7 @@ from matsciml_data_ocp.labels import (
     SOURCE,
 )
 from matsciml_data_ocp.parts import PARTS, TRAIN
+from matsciml_util_toolkit_lmdb.records import count_records, legacy_files
 
 
 def read_shards(path: Path) -> Conversion:

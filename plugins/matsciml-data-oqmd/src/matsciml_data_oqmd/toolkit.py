@@ -15,11 +15,11 @@ import numpy as np
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection
 from matsciml_core.data.ingest.ingestion import Conversion, Item, reason_of
-from matsciml_core.data.ingest.legacy_conversion import legacy_conversion, read_each
 from matsciml_core.errors import MatSciMLError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_oqmd.fetch import OUTLIER, labels_of
 from matsciml_data_oqmd.labels import LICENCE, REFERENCES, SOURCE, TARGETS
+from matsciml_util_toolkit_lmdb.conversion import legacy_conversion, read_each
 
 
 def read_toolkit(path: Path) -> Conversion:

@@ -1,1 +1,0 @@
-"""Benchmarks: tables of runs, in parallel and resumable, and the pages that compare runs."""

@@ -1,8 +1,0 @@
-"""Where jobs run: on this machine, on a Ray cluster, or through SLURM."""
-
-from __future__ import annotations
-
-from matsciml_core.benchmarking.launchers._choice import LAUNCHERS, open_launcher
-from matsciml_core.benchmarking.launchers._jobs import Job, Launcher, Outcome, run_job
-
-__all__ = ["LAUNCHERS", "Job", "Launcher", "Outcome", "open_launcher", "run_job"]

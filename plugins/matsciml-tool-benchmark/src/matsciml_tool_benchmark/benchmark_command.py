@@ -1,0 +1,59 @@
+"""``matsciml benchmark``: fill a table with runs, and set it beside the published numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matsciml_cli.options import Budget, Launcher, TableParent, TableRows
+from matsciml_cli.state import registry_of
+
+
+def benchmark(
+    context: typer.Context,
+    table: Annotated[
+        str, typer.Argument(help="table1 to table5, a plugin's table, or the YAML file of one.")
+    ],
+    budget: Budget = "mini",
+    launcher: Launcher = "local",
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Runs of each cell; default: as the budget says.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Most runs at a time; default: as many as fit.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="Run only cells of this name, part or pattern; repeatable."),
+    ] = None,
+    rows: TableRows = None,
+    output: TableParent = Path("runs"),
+    list_only: Annotated[
+        bool, typer.Option("--list", help="Show the cells and what they wait for; run nothing.")
+    ] = False,
+) -> None:
+    """Fill a table with runs, and set it beside the published numbers.
+
+    Cells that are finished are not run again, so that the same command goes on after an
+    interruption; failed ones are tried again. What is missing for a cell is said in its line.
+    Writes table.html, table.md, table.csv and table.json into OUTPUT/TABLE-BUDGET.
+    """
+    from matsciml_tool_benchmark import filling  # noqa: PLC0415 - imports pydantic
+
+    request = filling.Request(
+        table=table,
+        budget=budget,
+        launcher=launcher,
+        seeds=seeds,
+        jobs=jobs,
+        only=tuple(only or ()),
+        rows=tuple(rows or ()),
+        output=output,
+    )
+    registry = registry_of(context)
+    if list_only:
+        filling.show_cells(request, registry)
+    else:
+        filling.fill(request, registry)

@@ -1,0 +1,138 @@
+"""The cells of a table: each one training run for each seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from matsciml_core.errors import ConfigError, did_you_mean
+from matsciml_core.training.config import merge
+from matsciml_tool_benchmark.table import BenchmarkRow, BenchmarkTable, Budget, Generation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One training run of a table."""
+
+    row: BenchmarkRow
+    column: str
+    """Name of the encoder's column."""
+    seed: int
+    config: dict[str, Any] = field(hash=False)
+    """The run's configuration as plain data, without the folder it is written to."""
+    generation: Generation | None = None
+    """How crystals are drawn from the model afterwards; None: none are."""
+
+    @property
+    def name(self) -> str:
+        """What users type behind the table's name: row and column."""
+        return f"{self.row.name}/{self.column}"
+
+    @property
+    def key(self) -> str:
+        """Row, column and seed."""
+        return f"{self.name}/seed-{self.seed}"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the configuration: a finished run counts as long as it stays the same."""
+        whole: dict[str, Any] = {"run": self.config}
+        if self.generation is not None:
+            whole["generation"] = self.generation.model_dump(mode="json")
+        text = json.dumps(whole, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def plan(table: BenchmarkTable, budget: str, *, seeds: int | None = None) -> list[Cell]:
+    """Return the cells of a table, in its order.
+
+    Args:
+        table: The table.
+        budget: Name of one of its budgets.
+        seeds: Runs of each cell; None: as the budget says.
+
+    Returns:
+        The cells.
+
+    Raises:
+        ConfigError: There is no such budget.
+    """
+    limits = table.budget(budget)
+    rows = [row for row in table.rows if not row.budgets or budget in row.budgets]
+    return [
+        Cell(
+            row=row,
+            column=column,
+            seed=seed,
+            config=_config(table, row, column, seed, limits),
+            generation=limits.generation if row.generates else None,
+        )
+        for row in rows
+        for column in row.encoders or table.encoders
+        for seed in range(seeds or limits.seeds)
+    ]
+
+
+def choose(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
+    """Return the cells that a user names.
+
+    Args:
+        cells: The cells of a table.
+        only: Names of cells, patterns with ``*``, or parts of names; empty: all cells.
+
+    Returns:
+        The cells that fit one of them.
+
+    Raises:
+        ConfigError: Nothing fits.
+    """
+    chosen = [cell for cell in cells if not only or any(_fits(cell.name, one) for one in only)]
+    if chosen:
+        return chosen
+    names = list(dict.fromkeys(cell.name for cell in cells))
+    raise ConfigError(
+        f"No cell fits '{', '.join(only)}'.{did_you_mean(only[0] if only else '', names)}"
+        f" Cells: {', '.join(names) or 'none with this budget'}."
+    )
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) or pattern in name
+
+
+def _config(
+    table: BenchmarkTable, row: BenchmarkRow, column: str, seed: int, budget: Budget
+) -> dict[str, Any]:
+    """Return the configuration of a run; the row's settings win over the budget's."""
+    data: dict[str, Any] = {
+        "datasets": [{"name": name, **budget.datasets.get(name, {})} for name in row.datasets],
+        "targets": list(row.targets),
+        "encoder": _encoder(table, row, column),
+        "training": {"seed": seed},
+    }
+    if row.strategy:
+        data["strategy"] = {"name": row.strategy}
+    if budget.epochs is not None:
+        data["training"]["epochs"] = budget.epochs
+    if budget.crystals is not None:
+        data["split"] = {"max_train_crystals": budget.crystals}
+    for settings in (budget.settings, budget.columns.get(column, {}), row.settings):
+        merge(data, settings)
+    return data
+
+
+def _encoder(table: BenchmarkTable, row: BenchmarkRow, column: str) -> dict[str, Any]:
+    settings = row.encoders.get(column) or table.encoders.get(column) or {}
+    return {"name": column, **settings}
+
+
+def by_name(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
+    """Yield the cells that differ in their seed only, together."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.name, []).append(cell)
+    yield from groups.values()

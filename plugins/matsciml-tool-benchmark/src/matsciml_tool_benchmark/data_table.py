@@ -1,0 +1,116 @@
+"""The table of tasks and data: what was published, and what of it is on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matsciml_cli.tasks import Sizes, TaskRow, each_size, task_rows
+from matsciml_core.registry.manager import Registry
+from matsciml_tool_benchmark.table import BenchmarkTable
+from matsciml_tool_benchmark.table_page import SCHEMA, write_files
+from matsciml_util_pages.numbers import ABSENT
+from matsciml_util_pages.sheets import Column, Page, Section, Sheet, Value
+from matsciml_util_pages.views import facts
+
+if TYPE_CHECKING:
+    from matsciml_tool_benchmark.filling import Request
+
+_PARTS = ("train", "validation", "test")
+_TONES = {"ok": "good", "failed": "bad"}
+
+
+def write_data_table(table: BenchmarkTable, request: Request, registry: Registry) -> Path:
+    """Write the table of tasks and data; return the path of its page.
+
+    Args:
+        table: Its title, words and footnotes; a footnote belongs to the dataset of its name.
+        request: What the user asked for.
+        registry: Where datasets are looked up.
+    """
+    rows = task_rows(registry)
+    sheet = Sheet(
+        caption="Crystals by task and part",
+        columns=_columns(),
+        rows=[_row(row, table.notes) for row in rows],
+    )
+    ready = sum(row.state == "ok" for row in rows)
+    named = {row.dataset for row in rows}
+    page = Page(
+        eyebrow=f"MatSciML benchmark · {table.name}",
+        title=table.title,
+        lead=table.about,
+        facts=facts(
+            ("Tasks", f"{ready} of {len(rows)} can be trained with the data on this machine"),
+            ("Published numbers", table.source),
+        ),
+        sections=[Section(anchor="table", title="Tasks", sheet=sheet)],
+        notes={name: text for name, text in table.notes.items() if name in named},
+        command=request.command,
+    )
+    records = [_record(row) for row in rows]
+    data = {
+        "schema": SCHEMA,
+        "table": table.name,
+        "title": table.title,
+        "source": table.source,
+        "notes": dict(page.notes),
+        "tasks": [asdict(row) for row in rows],
+    }
+    folder = (request.output / table.name).resolve()
+    return write_files(page, records, folder, "table", data)
+
+
+def _columns() -> Sequence[Column]:
+    parts = [
+        Column(key=f"{what}-{part}", title=part.capitalize(), unit=what, numeric=True)
+        for what in ("published", "here")
+        for part in _PARTS
+    ]
+    return [
+        Column(key="task", title="Task"),
+        Column(key="dataset", title="Dataset", facet=True),
+        Column(key="label", title="Label"),
+        Column(key="metric", title="Metric", facet=True),
+        *parts,
+        Column(key="state", title="Data", facet=True),
+    ]
+
+
+def _row(row: TaskRow, notes: Mapping[str, str]) -> dict[str, Value]:
+    return {
+        "task": Value(f"{row.title[:1].upper()}{row.title[1:]}"),
+        "dataset": Value(row.dataset, notes=(row.dataset,) if row.dataset in notes else ()),
+        "label": Value(row.target),
+        "metric": Value(row.metric, below=row.unit),
+        **_sizes("published", row.published),
+        **_sizes("here", row.here),
+        "state": Value(row.state, below=row.remark, tone=_TONES.get(row.state, "quiet")),
+    }
+
+
+def _sizes(what: str, sizes: Sizes | None) -> dict[str, Value]:
+    found = sizes or (None, None, None)
+    texts = [ABSENT if text == "-" else text for text in each_size(found)]
+    return {
+        f"{what}-{part}": Value(text, order=size, tone="" if size is not None else "quiet")
+        for part, text, size in zip(_PARTS, texts, found, strict=True)
+    }
+
+
+def _record(row: TaskRow) -> dict[str, object]:
+    here = row.here or (None, None, None)
+    sizes = {f"published_{part}": size for part, size in zip(_PARTS, row.published, strict=True)}
+    sizes |= {f"here_{part}": size for part, size in zip(_PARTS, here, strict=True)}
+    return {
+        "dataset": row.dataset,
+        "label": row.target,
+        "title": row.title,
+        "metric": row.metric,
+        "unit": row.unit,
+        **sizes,
+        "state": row.state,
+        "remark": row.remark,
+    }

@@ -1,0 +1,262 @@
+"""What ``matsciml benchmark`` and ``matsciml reproduce`` do once their flags are read.
+
+Nothing here imports torch: the runs are processes of their own.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import typer
+
+from matsciml_cli.console import Row, warn, write_table
+from matsciml_cli.failures import FAULT, INTERRUPTED
+from matsciml_cli.tasks import published_plugins
+from matsciml_core.errors import ConfigError, MatSciMLError, UnknownNameError, did_you_mean
+from matsciml_core.registry.manager import Registry
+from matsciml_tool_benchmark.benchmark import Benchmark, prepare
+from matsciml_tool_benchmark.cells import Cell, choose
+from matsciml_tool_benchmark.data_table import write_data_table
+from matsciml_tool_benchmark.engine import Progress
+from matsciml_tool_benchmark.launchers import open_launcher
+from matsciml_tool_benchmark.lines import Line
+from matsciml_tool_benchmark.table import (
+    DEFAULT_BUDGETS,
+    BenchmarkTable,
+    add_rows,
+    read_table,
+)
+from matsciml_tool_benchmark.table_page import spread
+from matsciml_util_pages.metrics import metric_info
+from matsciml_util_pages.numbers import ABSENT, duration, number
+
+_STYLES = {"finished": "green", "failed": "red", "interrupted": "red"}
+_FOLDER = "tables"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked for."""
+
+    table: str
+    budget: str
+    launcher: str
+    seeds: int | None
+    jobs: int | None
+    only: tuple[str, ...]
+    rows: tuple[Path, ...]
+    output: Path
+
+    @property
+    def command(self) -> str:
+        """The command that fills the whole table, as a person would type it."""
+        words = ["matsciml", "benchmark", self.table, "--budget", self.budget]
+        words += ["--seeds", str(self.seeds)] if self.seeds else []
+        words += [word for path in self.rows for word in ("--rows", str(path))]
+        words += ["--output", str(self.output)] if str(self.output) != "runs" else []
+        return shlex.join(words)
+
+
+def fill(request: Request, registry: Registry) -> None:
+    """Fill a table, and print it.
+
+    Raises:
+        ConfigError: The table, its budget or the launcher does not exist.
+        typer.Exit: A cell failed, or the user pressed Ctrl-C.
+    """
+    table = find_table(request, registry)
+    if table.kind == "data":
+        print(f"Table: {write_data_table(table, request, registry)}")
+        return
+    made = _prepare(table, request, registry)
+    cells = choose(made.cells, request.only)
+    failed = _run(made, cells, request)
+    write_table([_row(line) for line in _lines_of(made, cells)], header=_HEADER)
+    print(f"Table: {made.folder.path / 'table.html'}")
+    if failed:
+        warn(f"{failed} cells have failed; the same command tries them again.")
+        raise typer.Exit(FAULT)
+
+
+def reproduce(request: Request, registry: Registry) -> None:
+    """Run one cell, and print its lines.
+
+    Raises:
+        ConfigError: There is no such cell, or it cannot run here.
+        typer.Exit: It failed, or the user pressed Ctrl-C.
+    """
+    made = _prepare(find_table(request, registry), request, registry)
+    (name,) = request.only
+    cells = [cell for cell in made.cells if cell.name == name]
+    if not cells:
+        names = list(dict.fromkeys(f"{made.table.name}/{cell.name}" for cell in made.cells))
+        wanted = f"{request.table}/{name}"
+        raise ConfigError(
+            f"There is no cell '{wanted}' with the budget '{request.budget}'."
+            f"{did_you_mean(wanted, names)} See: matsciml benchmark {request.table} --list"
+        )
+    if name in made.obstacles:
+        raise ConfigError(f"'{name}' cannot run here. {made.obstacles[name].sentence}")
+    failed = _run(made, cells, request)
+    lines = _lines_of(made, cells)
+    write_table([_row(line) for line in lines], header=_HEADER)
+    for note in dict.fromkeys(note for line in lines for note in line.notes):
+        print(f"Note: {made.table.notes[note]}")
+    for run in lines[0].runs:
+        print(f"Report: {run.folder / 'report.html'}")
+    if failed:
+        raise typer.Exit(FAULT)
+
+
+def show_cells(request: Request, registry: Registry) -> None:
+    """List the cells of a table, and what they wait for."""
+    table = find_table(request, registry)
+    if table.kind == "data":
+        raise ConfigError(f"'{table.name}' is about data and has no cells; run it without --list.")
+    made = _prepare(table, request, registry)
+    lines = _lines_of(made, choose(made.cells, request.only))
+    seen = {line.cell: (line.cell, line.state, line.remark) for line in lines}
+    rows = [Row(cells, _STYLES.get(cells[1], "")) for cells in seen.values()]
+    write_table(rows, header=("cell", "state", "remark"))
+
+
+def find_table(request: Request, registry: Registry) -> BenchmarkTable:
+    """Return the table that the user names, with the rows of plugins and of the user's files.
+
+    Raises:
+        ConfigError: There is none of that name, or a file cannot be read.
+    """
+    path = Path(request.table)
+    if path.suffix in (".yaml", ".yml"):
+        table = read_table(path)
+    else:
+        table = _named_table(request.table, registry)
+    if not table.budgets:
+        table = table.model_copy(update={"budgets": DEFAULT_BUDGETS})
+    for file in request.rows:
+        table = add_rows(table, file)
+    return table
+
+
+def _named_table(name: str, registry: Registry) -> BenchmarkTable:
+    known = {spec.name: spec for spec in registry.specs("benchmark")}
+    folder = files("matsciml_tool_benchmark").joinpath(_FOLDER)
+    built_in = [file.name.removesuffix(".yaml") for file in folder.iterdir()]
+    if name in built_in:
+        with as_file(folder.joinpath(f"{name}.yaml")) as path:
+            table = read_table(path)
+    elif name in known and not known[name].table:
+        table = BenchmarkTable(name=name, title=known[name].summary, budgets=DEFAULT_BUDGETS)
+    else:
+        names = sorted([*built_in, *(spec.name for spec in known.values() if not spec.table)])
+        raise UnknownNameError(
+            f"There is no table '{name}'.{did_you_mean(name, names)} Tables: {', '.join(names)}; "
+            "or name the YAML file of one."
+        )
+    for spec in known.values():
+        if (spec.table or spec.name) == name:
+            table = _with_rows_of_plugin(table, spec.name, registry)
+    return table
+
+
+def _with_rows_of_plugin(table: BenchmarkTable, name: str, registry: Registry) -> BenchmarkTable:
+    """Add the rows of a plugin; where they are faulty, say so and do without them."""
+    try:
+        spec = registry.get("benchmark", name)
+        origin = registry.record_of(spec).distribution
+        rows = [row.model_copy(update={"origin": origin}) for row in spec.load()()]
+        return table.with_rows(rows)
+    except MatSciMLError as error:
+        warn(f"The rows of the benchmark '{name}' are left out: {error}")
+        return table
+
+
+def _prepare(table: BenchmarkTable, request: Request, registry: Registry) -> Benchmark:
+    return prepare(
+        table,
+        request.budget,
+        registry,
+        output=request.output,
+        program=_program(),
+        command=request.command,
+        seeds=request.seeds,
+        origins=published_plugins(),
+    )
+
+
+def _lines_of(made: Benchmark, cells: Sequence[Cell]) -> list[Line]:
+    """Return the lines of some of the cells."""
+    names = {f"{made.table.name}/{cell.name}" for cell in cells}
+    return [line for line in made.lines() if line.cell in names]
+
+
+def _program() -> tuple[str, ...]:
+    """Return what runs ``matsciml`` in this environment."""
+    script = Path(sys.executable).with_name("matsciml")
+    return (str(script),) if script.is_file() else (sys.executable, "-m", "matsciml_cli")
+
+
+def _run(made: Benchmark, wanted: Sequence[Cell], request: Request) -> int:
+    """Run what is not finished of the cells, and return how many failed.
+
+    Raises:
+        typer.Exit: The user pressed Ctrl-C.
+    """
+    cells = made.to_do(wanted)
+    able = [cell for cell in wanted if cell.name not in made.obstacles]
+    print(f"{len(able) - len(cells)} of {len(able)} runs are finished, {len(cells)} to go.")
+    failed = 0
+
+    def tell(progress: Progress) -> None:
+        nonlocal failed
+        failed += progress.status.state == "failed"
+        print(_sentence(progress, made), flush=True)
+
+    try:
+        made.fill(
+            cells,
+            open_launcher(request.launcher, jobs=request.jobs, folder=str(made.folder.path)),
+            tell,
+        )
+    except KeyboardInterrupt as stop:
+        left = len(made.to_do(wanted))
+        warn(f"Interrupted; {left} of {len(able)} runs are left. Go on with: {request.command}")
+        raise typer.Exit(INTERRUPTED) from stop
+    return failed
+
+
+def _sentence(progress: Progress, made: Benchmark) -> str:
+    cell, status = progress.cell, progress.status
+    head = f"[{progress.done}/{progress.total}] {cell.key}"
+    if status.state != "finished":
+        log = made.folder.of(cell) / "log.txt"
+        return f"{head} {status.state}: {status.sentence} Log: {log}"
+    return f"{head} finished in {duration(progress.seconds)}"
+
+
+_HEADER = ("cell", "label", "metric", "here", "published", "trivial", "skill", "state")
+
+
+def _row(line: Line) -> Row:
+    metric = metric_info(line.metric).short
+    published = ABSENT
+    if line.published:
+        best = "" if line.published.encoder else " (best)"
+        published = f"{line.published.value:g}{best}"
+    state = f"{line.state}. {line.remark}" if line.remark else line.state
+    cells = (
+        line.cell,
+        line.label,
+        f"{metric} ({line.unit})" if line.unit else metric,
+        spread(line.value).text,
+        published,
+        number(line.trivial[1]) if line.trivial else ABSENT,
+        number(line.of("skill").mean),
+        state,
+    )
+    return Row(cells, _STYLES.get(line.state, "dim") if line.state != "finished" else "")

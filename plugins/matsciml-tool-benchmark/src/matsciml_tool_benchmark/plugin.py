@@ -1,0 +1,22 @@
+"""What the registry learns about this plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from matsciml_core import CommandSpec, hookimpl
+
+
+@hookimpl
+def matsciml_commands() -> Iterable[CommandSpec]:
+    """Offer tables of runs beside the published numbers."""
+    yield CommandSpec(
+        name="benchmark",
+        summary="Fill a table with runs, beside the published numbers.",
+        target="matsciml_tool_benchmark.benchmark_command:benchmark",
+    )
+    yield CommandSpec(
+        name="reproduce",
+        summary="Run one row of a table.",
+        target="matsciml_tool_benchmark.reproduce_command:reproduce",
+    )

@@ -1,0 +1,117 @@
+"""Tables with cells that cost nothing, and a program that stands in for ``matsciml run``."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matsciml_tool_benchmark.folders import TableFolder
+from matsciml_tool_benchmark.table import BenchmarkTable, checked
+
+PROGRAM = """
+    import json, os, pathlib, sys, time, yaml
+
+    arguments = sys.argv[2:]  # behind the verb 'run'
+    if arguments[0] == "--resume":
+        run = pathlib.Path(arguments[1])
+        cell = run.parent
+    else:
+        cell = pathlib.Path(arguments[3])
+        run = cell / f"run-{len(list(cell.glob('run-*')))}"
+        run.mkdir()
+        link = cell / "latest"
+        link.unlink(missing_ok=True)
+        link.symlink_to(run.name)
+    config = yaml.safe_load((cell / "cell.yaml").read_text())
+    told = config["encoder"].get("told", "")
+    (run / "calls.txt").open("a").write(" ".join(arguments[:1]) + "\\n")
+    (run / "threads.txt").write_text(os.environ.get("OMP_NUM_THREADS", ""))
+    print("Epoch 1")
+    if told == "fail":
+        sys.exit("Error: The moon is in the wrong place.")
+    if told == "crash":
+        os.abort()
+    if told == "wait" and arguments[0] != "--resume":
+        (run / "checkpoints").mkdir()
+        (run / "checkpoints" / "last.ckpt").write_text("")
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            sys.exit(130)
+    seed = config["training"]["seed"]
+    summary = json.loads(os.environ["SUMMARY"])
+    for key, metrics in summary["metrics"]["test"].items():
+        metrics["mse"] = metrics["mse"] + seed
+    (run / "model.safetensors").write_text("")
+    (run / "report.html").write_text("")
+    (run / "run.json").write_text(json.dumps(summary))
+"""
+SUMMARY = {
+    "status": "finished",
+    "wall_seconds": 10.0,
+    "parameters": {"total": 1234},
+    "hardware": {"cpu": "Some CPU", "cores": 2, "gpu": None},
+    "datasets": {
+        "toy": {
+            "labels": {"gap": {"kind": "scalar", "unit": "eV"}},
+            "split": {"hash": "abc", "sizes": {"train": 80}},
+        }
+    },
+    "heads": {"toy/gap": {"mean": 1.0, "std": 2.0}},
+    "metrics": {
+        "test": {"toy/gap": {"mse": 1.0, "mae": 0.5, "skill": 0.25, "unit": "eV", "count": 9}}
+    },
+    "baselines": {"toy/gap": {"mean": {"mse": 4.0, "mae": 1.5, "unit": "eV", "count": 9}}},
+    "citations": ["@article{one, title={One}}"],
+}
+
+
+@pytest.fixture(autouse=True)
+def heed_control_c() -> Iterator[None]:
+    """Let Ctrl-C reach this process and its children, also where tests run in the background."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.fixture
+def summary() -> dict[str, Any]:
+    """Give the ``run.json`` that the stand-in writes."""
+    return json.loads(json.dumps(SUMMARY))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, summary: Any) -> TableFolder:
+    """Give the folder of a table, whose runs are made by the stand-in."""
+    program = tmp_path / "program.py"
+    program.write_text(textwrap.dedent(PROGRAM), encoding="utf-8")
+    monkeypatch.setenv("SUMMARY", json.dumps(summary))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return TableFolder(tmp_path / "table", (sys.executable, str(program)))
+
+
+@pytest.fixture
+def make_table() -> Callable[..., BenchmarkTable]:
+    """Give a function that makes a table of one row."""
+
+    def make(**changes: Any) -> BenchmarkTable:
+        row = {"name": "gap", "title": "Band gap", "datasets": ["toy"], "targets": ["gap"]}
+        data = {
+            "name": "tableau",
+            "title": "A table",
+            "source": "Somebody (2020)",
+            "encoders": {"plain": {"name": "net"}},
+            "budgets": {"mini": {"about": "hardly any", "epochs": 2, "crystals": 5}},
+            "rows": [row | changes.pop("row", {}), *changes.pop("more", [])],
+        }
+        return checked(BenchmarkTable(**(data | changes)))
+
+    return make

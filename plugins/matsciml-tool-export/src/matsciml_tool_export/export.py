@@ -1,0 +1,124 @@
+"""Exporting the model of a run: a folder that can be shared, with everything one should know."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.files import write_json, write_whole
+from matsciml_core.model.location import DESCRIPTION, TENSORS, find_model, read_description
+from matsciml_core.model.storage import load_tensors
+from matsciml_core.training.config import read_config_file
+from matsciml_core.training.run_folder import CONFIG, SUMMARY
+from matsciml_tool_export.card import card_markdown
+
+CARD = "README.md"
+CITATIONS = "CITATION.bib"
+FILES = (TENSORS, DESCRIPTION, CONFIG, SUMMARY, CARD, CITATIONS)
+"""What an exported folder holds."""
+_PRIVATE = ("command",)
+"""Keys of ``run.json`` that stay on this machine; the command may name its folders."""
+
+
+def export_model(
+    run: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    *,
+    name: str = "",
+    licence: str = "",
+    replace: bool = False,
+) -> Path:
+    """Write the model of a finished run to a folder of its own, with a card.
+
+    The tensors are read once before, so that what is exported can be loaded. Folders of this
+    machine are left out of the configuration, and the command line out of ``run.json``.
+
+    Args:
+        run: The run folder, or a link to it.
+        folder: Where to write.
+        name: What the model is called; empty: as the run folder.
+        licence: Licence of the model, as an SPDX identifier.
+        replace: Whether to replace an exported model in the folder.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigError: The run has not finished, or the folder is not empty or cannot be written.
+        DataError: A file of the run is damaged.
+    """
+    source = find_model(run)
+    target = Path(folder)
+    summary = _read_summary(source, str(run))
+    description = read_description(source / DESCRIPTION)
+    load_tensors(source)
+    _check_target(target, source, replace=replace)
+    card = card_markdown(name or source.name, summary, description, licence)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / TENSORS, target / TENSORS)
+        write_json(target / DESCRIPTION, {**description, "name": name or source.name})
+        _write_text(target / CONFIG, _shared_config(source))
+        write_json(target / SUMMARY, {k: v for k, v in summary.items() if k not in _PRIVATE})
+        _write_text(target / CARD, card)
+        _write_text(target / CITATIONS, "\n\n".join(summary["citations"]) + "\n")
+    except OSError as error:
+        raise ConfigError(
+            f"The folder '{folder}' cannot be written ({error.strerror}); name another with --to."
+        ) from error
+    return target
+
+
+def _read_summary(source: Path, shown: str) -> dict[str, Any]:
+    file = source / SUMMARY
+    if not file.is_file():
+        raise ConfigError(
+            f"'{shown}' has a model and no '{SUMMARY}': the run was stopped before its report; "
+            f"finish it with matsciml run --resume {shown}"
+        )
+    try:
+        summary = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"'{file}' is damaged ({error}); repeat the run.") from error
+    if not isinstance(summary, dict) or "command" not in summary:
+        raise ConfigError(f"'{shown}' is an exported model already; copy its folder.")
+    return summary
+
+
+def _check_target(target: Path, source: Path, *, replace: bool) -> None:
+    if target.exists() and not target.is_dir():
+        raise ConfigError(f"'{target}' is a file; name a folder with --to.")
+    if target.is_dir() and target.resolve() == source:
+        raise ConfigError("A run cannot be exported into its own folder; name another with --to.")
+    present = {path.name for path in target.iterdir()} if target.is_dir() else set()
+    exported = {DESCRIPTION, TENSORS, CARD} <= present <= set(FILES)
+    if present and not (replace and exported):
+        advice = "give --replace" if exported else "name an empty or a new one"
+        raise ConfigError(f"The folder '{target}' is not empty; {advice}.")
+
+
+def _shared_config(source: Path) -> str:
+    """Return the configuration of the run without what means something on this machine only."""
+    config = read_config_file(source / CONFIG)
+    config.pop("output", None)
+    config["init"] = {**config.get("init", {}), "model": None, "train": "all"}
+    for dataset in config.get("datasets", []):
+        for key in [key for key, value in dataset.items() if _is_place(value)]:
+            dataset.pop(key)
+    text: str = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    return text
+
+
+def _is_place(value: Any) -> bool:
+    """Return whether a setting names a file or folder of this machine."""
+    return isinstance(value, str) and Path(value).is_absolute()
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_whole(path, text.encode())

@@ -1,0 +1,17 @@
+"""What the registry learns about this plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from matsciml_core import CommandSpec, hookimpl
+
+
+@hookimpl
+def matsciml_commands() -> Iterable[CommandSpec]:
+    """Offer exported models."""
+    yield CommandSpec(
+        name="export",
+        summary="Write a trained model to a folder, ready to share.",
+        target="matsciml_tool_export.export_command:export",
+    )

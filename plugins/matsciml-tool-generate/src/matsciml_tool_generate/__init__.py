@@ -1,0 +1,3 @@
+"""Generating crystals with trained models, and evaluating them, for MatSciML."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,166 @@
+"""Structure and composition fingerprints, computed by matminer and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import lmdb
+import numpy as np
+
+from matsciml_core.errors import DataError
+from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.registry.folders import data_folder
+from matsciml_tool_generate.coverage import Fingerprint
+from matsciml_tool_generate.packages import import_judge
+
+STRUCTURE_WIDTH, COMPOSITION_WIDTH = 61, 132
+_PURPOSE = "The fingerprint of a crystal"
+_ROOM = 1 << 32
+"""Largest size of the cache, bytes: 2.7 million fingerprints; the file grows as it fills."""
+
+
+def fingerprint(crystal: Crystal) -> Fingerprint:
+    """Return the fingerprints of a crystal.
+
+    Of the structure: the mean over atoms of matminer's ``CrystalNNFingerprint`` with the preset
+    ``ops``, which weighs order parameters of the coordination shells that pymatgen's CrystalNN
+    finds. Of the composition: matminer's ``ElementProperty`` with the preset ``magpie``. It takes
+    0.1 to 1 s, and minutes where atoms lie on top of each other.
+
+    Args:
+        crystal: The crystal.
+
+    Raises:
+        MissingPackageError: matminer is not installed.
+        DataError: The fingerprint of this crystal cannot be computed.
+
+    References:
+        Xie et al., ICLR (2022), section 5.2, "Coverage", and appendix;
+        doi:10.48550/arXiv.2110.06197.
+        Zimmermann, Jain, RSC Advances 10, 6063 (2020), doi:10.1039/C9RA07755C (structure).
+        Ward et al., npj Comput. Mater. 2, 16028 (2016), doi:10.1038/npjcompumats.2016.28
+        (composition).
+    """
+    sites, composition = featurizers()
+    structure = _structure(crystal)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # oxidation states, which do not matter here
+            rows = [sites.featurize(structure, site) for site in range(len(structure))]
+            elements = composition.featurize(structure.composition)
+    except TimeoutError:
+        raise
+    except Exception as error:
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"Crystal '{crystal.id}' has no fingerprint: {cause.removesuffix('.')}."
+        ) from error
+    found = Fingerprint(
+        structure=np.mean(np.array(rows, dtype=np.float64), axis=0),
+        composition=np.array(elements, dtype=np.float64),
+    )
+    if not np.isfinite(found.structure).all():
+        raise DataError(f"Crystal '{crystal.id}' has a fingerprint that is not finite.")
+    return found
+
+
+def _structure(crystal: Crystal) -> Any:
+    """Return the crystal for pymatgen.
+
+    Fractional coordinates lose what rounding left in them: where an atom lies at 1/2 exactly,
+    faces of Voronoi cells vanish or not by the last digit, and with them neighbours.
+    """
+    from pymatgen.core.structure import Structure  # noqa: PLC0415 - heavy
+
+    return Structure(crystal.cell, crystal.atomic_numbers.tolist(), crystal.fractional.round(12))
+
+
+@cache
+def featurizers() -> tuple[Any, Any]:
+    """Import matminer and return its two featurizers, which takes seconds the first time.
+
+    Raises:
+        MissingPackageError: matminer is not installed.
+    """
+    sites = import_judge("matminer.featurizers.site.fingerprint", _PURPOSE)
+    composition = import_judge("matminer.featurizers.composition.composite", _PURPOSE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that missing values of elements are imputed
+        return (
+            sites.CrystalNNFingerprint.from_preset("ops"),
+            composition.ElementProperty.from_preset("magpie"),
+        )
+
+
+class FingerprintCache:
+    """Fingerprints on disk, by the content of the crystal; several processes may use it.
+
+    What another version of matminer or pymatgen computed is not found, because CrystalNN changes.
+
+    Args:
+        folder: Where to keep them; None: in the data folder.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+        """Open the cache, which is made where it does not exist."""
+        place = data_folder() / "cache" / "fingerprints" if folder is None else Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        self._environment = lmdb.open(str(place), map_size=_ROOM, max_readers=512)
+        self._prefix = _versions().encode()
+
+    def __enter__(self) -> Self:
+        """Return the cache itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the cache."""
+        self._environment.close()
+
+    def get(self, crystal: Crystal) -> Fingerprint | None:
+        """Return a fingerprint; None where it is not known."""
+        with self._environment.begin() as transaction:
+            value = transaction.get(self._key(crystal))
+        if value is None:
+            return None
+        numbers = np.frombuffer(value, dtype="<f8").astype(np.float64)
+        return Fingerprint(
+            structure=numbers[:STRUCTURE_WIDTH], composition=numbers[STRUCTURE_WIDTH:]
+        )
+
+    def put(self, crystal: Crystal, found: Fingerprint) -> None:
+        """Keep a fingerprint; a full disk loses it, and nothing else."""
+        numbers = np.concatenate([found.structure, found.composition]).astype("<f8")
+        try:
+            with self._environment.begin(write=True) as transaction:
+                transaction.put(self._key(crystal), numbers.tobytes())
+        except lmdb.Error:
+            return
+
+    def _key(self, crystal: Crystal) -> bytes:
+        digest = hashlib.sha256(self._prefix)
+        digest.update(crystal.atomic_numbers.astype("<u1").tobytes())
+        digest.update(crystal.cell.astype("<f8").tobytes())
+        digest.update(crystal.positions.astype("<f8").tobytes())
+        return digest.digest()
+
+
+def _versions() -> str:
+    found = []
+    for name in ("matminer", "pymatgen", "pymatgen-core"):
+        try:
+            found.append(f"{name}={metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return ",".join(found)

@@ -1,0 +1,27 @@
+"""What the registry learns about this plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from matsciml_core import CommandSpec, hookimpl
+
+
+@hookimpl
+def matsciml_commands() -> Iterable[CommandSpec]:
+    """Offer generated crystals and their evaluation."""
+    yield CommandSpec(
+        name="generate",
+        summary="Generate crystals with a trained model.",
+        target="matsciml_tool_generate.generate_command:generate",
+    )
+    yield CommandSpec(
+        name="reconstruct",
+        summary="Encode crystals, decode them again, and compare.",
+        target="matsciml_tool_generate.reconstruct_command:reconstruct",
+    )
+    yield CommandSpec(
+        name="evaluate-crystals",
+        summary="Evaluate generated crystals beside a reference.",
+        target="matsciml_tool_generate.evaluate_command:evaluate_crystals",
+    )

@@ -1,0 +1,281 @@
+"""``matsciml generate``, ``evaluate-crystals`` and ``reconstruct``."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matsciml_core.testing.crystals import all_crystals, rutile, sodium_chloride
+from matsciml_tool_generate import sampling
+from matsciml_tool_generate.extxyz import write_extxyz
+
+CORE = Path(__file__).parents[1] / "core" / "generation" / "conftest.py"
+FEW = ("--levels", "3", "--steps", "2", "--batch-size", "4")
+Cli = Callable[..., Any]
+
+
+@pytest.fixture
+def make_run(
+    plugin_folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Give a function that writes a model that makes rock salt, and returns its folder."""
+    spec = spec_from_file_location("generation_fixtures", CORE)
+    assert spec is not None
+    assert spec.loader is not None
+    fixtures = module_from_spec(spec)
+    spec.loader.exec_module(fixtures)
+    registry = fixtures.install_maker(plugin_folder)
+    monkeypatch.chdir(tmp_path)
+
+    def make(**what: bool) -> Path:
+        fixtures.write_model(tmp_path / "run", registry, **what)
+        return Path("run")
+
+    return make
+
+
+@pytest.fixture
+def run(make_run: Callable[..., Path]) -> Path:
+    """The folder of a model that makes rock salt, and predicts a property."""
+    return make_run()
+
+
+def count(path: str) -> int:
+    return sum(line.startswith("Lattice") for line in Path(path).read_text().splitlines())
+
+
+class TestGenerate:
+    def test_draws(self, cli: Cli, run: Path) -> None:
+        outcome = cli("generate", str(run), "--number", "10", "--seed", "3", *FEW)
+        assert (outcome.code, outcome.err) == (0, "")
+        assert count("generated.extxyz") == 9
+        lines = outcome.out.splitlines()
+        assert lines[0] == "9 of 10 crystals: generated.extxyz"
+        reason = "given up: a coordinate became infinite or undefined while sampling"
+        assert lines[1].split() == ["1", *reason.split()]
+
+    def test_guided(self, cli: Cli, run: Path) -> None:
+        outcome = cli(
+            *("generate", str(run), "--number", "3", *FEW),
+            *("--guide", "formation_energy_per_atom=2.4", "--guide-steps", "400"),
+            *("--guide-rate", "0.05", "--output", "guided.extxyz"),
+        )
+        assert outcome.code == 0
+        assert json.loads(Path("guided.extxyz.json").read_text())["targets"] == {
+            "formation_energy_per_atom": 2.4
+        }
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (("run", "--guide", "energy"), "is not NAME=VALUE"),
+            (("run", "--guide", "energy=low"), "is not NAME=VALUE"),
+            (("run", "--guide", "energy=nan"), "is not NAME=VALUE"),
+            (("run", "--output", "run"), "'run' is a folder"),
+            (("run", "--guide", "energy=1"), "cannot be guided by 'energy'"),
+            (("run", "--step-size", "0"), "sampling.step_size"),
+            (("runs", "--number", "1"), "'runs' does not exist"),
+        ],
+    )
+    def test_mistakes(self, arguments: tuple[str, ...], words: str, cli: Cli, run: Path) -> None:
+        outcome = cli("generate", *arguments)
+        assert outcome.code == 2
+        assert words in outcome.error
+
+    def test_interruption(self, cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupt(*arguments: Any, **settings: Any) -> Any:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(sampling, "draw_crystals", interrupt)
+        monkeypatch.setattr(sys, "argv", ["matsciml", "generate", "run", "--restart"])
+        outcome = cli("generate", str(run), "--restart")
+        assert outcome.code == 130
+        assert outcome.err.rstrip().endswith("go on with:\n  matsciml generate run")
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+    def test_killed_and_called_again(
+        self, how: signal.Signals, cli: Cli, run: Path, plugin_folder: Any
+    ) -> None:
+        arguments = ("generate", "run", "--number", "10", "--seed", "3", *FEW)
+        cli(*arguments, "--output", "whole.extxyz")
+        program = (
+            f"import sys; sys.path.insert(0, {str(plugin_folder.path)!r})\n"
+            "from matsciml_cli import app; app.main()"
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, *arguments, "--output", "parts.extxyz"],
+            env={**os.environ, "MAKER_WAIT": "0.5", "MATSCIML_PLUGINS": "maker"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        state = Path("parts.extxyz.drawing") / "000001.safetensors"
+        for _ in range(1200):
+            if state.exists() or process.poll() is not None:
+                break
+            time.sleep(0.05)
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        process.send_signal(how)
+        _, error = process.communicate(timeout=60)
+        assert process.returncode == (-9 if how is signal.SIGKILL else 130), error
+        assert not Path("parts.extxyz").exists()
+        outcome = cli(*arguments, "--output", "parts.extxyz")
+        assert outcome.code == 0
+        assert Path("parts.extxyz").read_text() == Path("whole.extxyz").read_text()
+
+
+class TestEvaluate:
+    @pytest.fixture(autouse=True)
+    def _files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        pytest.importorskip("smact")
+        monkeypatch.chdir(tmp_path)
+        write_extxyz(Path("new.extxyz"), [sodium_chloride(), rutile(), rutile()])
+        with Path("new.extxyz").open("a") as stream:
+            stream.write(
+                '1\nLattice="nan 0 0 0 1 0 0 0 1" Properties=species:S:1:pos:R:3\nXx 0 0 0'
+            )
+        write_extxyz(Path("test.extxyz"), all_crystals())
+        write_extxyz(Path("train.extxyz"), [rutile()])
+
+    def test_table_files_and_page(self, cli: Cli) -> None:
+        outcome = cli(
+            *("evaluate-crystals", "new.extxyz", "--reference", "test.extxyz"),
+            *("--reference-train", "train.extxyz", "--no-coverage", "--workers", "1"),
+        )
+        assert (outcome.code, outcome.err) == (0, "")
+        rows = {line[:31].strip(): line[31:].split() for line in outcome.out.splitlines()}
+        assert rows["structure validity"][:2] == ["75.0", "%"]
+        assert rows["uniqueness"][:2] == ["66.7", "%"]
+        assert rows["novelty"][:2] == ["33.3", "%"]
+        assert "1  an atomic number is not between 1 and 118" in outcome.out
+        assert outcome.out.splitlines()[-1] == "Report: new-evaluation/report.html"
+        data = json.loads(Path("new-evaluation/metrics.json").read_text())
+        assert data["sizes"] == {
+            "generated": 4,
+            "reference": len(all_crystals()),
+            "training": 1,
+        }
+        assert Path("new-evaluation/report.html").read_text().startswith("<!DOCTYPE html>")
+
+    def test_json(self, cli: Cli) -> None:
+        outcome = cli(
+            *("evaluate-crystals", "new.extxyz", "--reference", "test.extxyz", "--json"),
+            *("--no-coverage", "--workers", "1", "-o", "there"),
+        )
+        assert outcome.data == json.loads(Path("there/metrics.json").read_text())
+        assert "novelty" not in outcome.data["metrics"]
+
+    def test_crystals_that_were_given_up_count(self, cli: Cli) -> None:
+        Path("new.extxyz.json").write_text(json.dumps({"rejected": {"no atoms": 6}}))
+        outcome = cli(
+            *("evaluate-crystals", "new.extxyz", "--reference", "test.extxyz", "--json"),
+            *("--no-coverage", "--workers", "1"),
+        )
+        assert outcome.data["metrics"]["structure_validity"]["value"] == pytest.approx(0.3)
+        assert outcome.data["rejected"] == {"no atoms": 6}
+
+    def test_nothing_but_crystals_that_were_given_up(self, cli: Cli) -> None:
+        Path("none.extxyz").write_text("")
+        command = ("evaluate-crystals", "none.extxyz", "--reference", "test.extxyz")
+        options = ("--no-coverage", "--workers", "1", "-o", "none")
+        assert "holds no structure" in cli(*command, *options).error
+        Path("none.extxyz.json").write_text(json.dumps({"rejected": {"no atoms": 6}}))
+        outcome = cli(*command, *options)
+        assert (outcome.code, outcome.err) == (0, "")
+        assert "6  given up: no atoms" in outcome.out
+        assert "No generated crystal can be drawn" in Path("none/report.html").read_text()
+
+    @pytest.mark.slow
+    def test_with_coverage(self, cli: Cli) -> None:
+        pytest.importorskip("matminer")
+        outcome = cli(*("evaluate-crystals", "new.extxyz", "--reference", "test.extxyz", "--json"))
+        assert outcome.data["metrics"]["coverage_precision"]["value"] == 0.25  # rutile is not in it
+        assert 0 < outcome.data["metrics"]["coverage_recall"]["value"] <= 1
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (("--cutoffs", "mp21"), "Did you mean 'mp20'"),
+            (("--published", "oqmd"), "There is no set 'oqmd'"),
+            (("--oxidation-states", "mine", "--no-coverage"), "no list of oxidation states"),
+            (("--energy-model", "nowhere", "--no-coverage"), "'nowhere' does not exist"),
+        ],
+    )
+    def test_mistakes(self, arguments: tuple[str, ...], words: str, cli: Cli) -> None:
+        outcome = cli("evaluate-crystals", "new.extxyz", "--reference", "test.extxyz", *arguments)
+        assert outcome.code == 2
+        assert words in outcome.error
+
+    def test_missing_package(self, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("matsciml_tool_generate.packages.find_spec", lambda name: None)
+        outcome = cli("evaluate-crystals", "new.extxyz", "--reference", "test.extxyz")
+        assert outcome.code == 2
+        assert outcome.error == (
+            "The validity of a composition needs smact, which is not installed; run: "
+            "pip install 'matsciml[generation]'"
+        )
+
+    def test_energy_model(self, cli: Cli, run: Path) -> None:
+        text = Path("test.extxyz").read_text().splitlines()
+        named = [
+            f"{line} formation_energy_per_atom=-1" if "Lattice" in line else line for line in text
+        ]
+        Path("known.extxyz").write_text("\n".join(named) + "\n")
+        outcome = cli(
+            *("evaluate-crystals", "new.extxyz", "--reference", "known.extxyz", "--json"),
+            *("--no-coverage", "--workers", "1", "--energy-model", "run", "--hull-cutoff", "99"),
+        )
+        assert outcome.code == 0, outcome.err
+        assert outcome.data["stability"]["known"] == 3
+        assert outcome.data["stability"]["reference"] == "known.extxyz"
+        assert outcome.data["metrics"]["stability"]["value"] == 0.75
+        assert outcome.data["metrics"]["energy_distance"]["unit"] == "eV/atom"
+        assert "above the hull" in Path("new-evaluation/report.html").read_text()
+
+
+class TestReconstruct:
+    def test_table_and_file(self, cli: Cli, run: Path) -> None:
+        pytest.importorskip("smact")
+        write_extxyz(Path("truth.extxyz"), [sodium_chloride(), rutile()])
+        arguments = ("reconstruct", str(run), "--dataset", "truth.extxyz", "--levels", "2")
+        outcome = cli(*arguments, "--steps", "1", "--workers", "1", "--output", "back.extxyz")
+        assert (outcome.code, outcome.err) == (0, "")
+        assert outcome.out.splitlines()[0] == "2 crystals of truth.extxyz, 2 decoded"
+        assert "50 %" in outcome.out
+        assert "45.43 %" in outcome.out
+        assert count("back.extxyz") == 2
+        outcome = cli(*arguments, "--json", "--limit", "1", "--workers", "1", "--steps", "1")
+        assert outcome.data["match_rate"] == 1.0
+        assert list(outcome.data["distances"]) == ["NaCl"]
+
+    def test_mistakes(self, cli: Cli, run: Path) -> None:
+        outcome = cli("reconstruct", str(run), "--dataset", "nothing.extxyz")
+        assert outcome.code == 2
+
+
+def test_predict_says_once_that_there_is_no_label(cli: Cli, make_run: Callable[..., Path]) -> None:
+    write_extxyz(Path("some.extxyz"), all_crystals())
+    outcome = cli("predict", str(make_run(with_property=False)), "some.extxyz", "-o", "p.csv")
+    assert outcome.code == 2
+    assert outcome.err.count("predicts no label") == 1
+    assert not list(Path().glob("p.csv*"))
+
+
+def test_help_needs_no_torch() -> None:
+    program = (
+        "import sys\nfrom matsciml_cli import app\n"
+        "for verb in ('generate', 'evaluate-crystals', 'reconstruct'):\n"
+        "    assert app.execute([verb, '--help']) == 0\n"
+        "assert not {'torch', 'pymatgen', 'numpy', 'scipy'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)

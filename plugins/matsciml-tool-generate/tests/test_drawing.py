@@ -1,0 +1,200 @@
+"""Drawing: the same crystals whether or not it was interrupted; guidance; what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from matsciml_core.errors import ConfigError
+from matsciml_core.interfaces.generation import GuidanceConfig, SamplingConfig
+from matsciml_core.progress import Meter, Progress
+from matsciml_core.testing.crystals import sodium_chloride
+from matsciml_tool_generate import sampling
+from matsciml_tool_generate.latent_properties import LatentProperties
+from matsciml_tool_generate.reconstruction import ReconstructSettings, reconstruct
+from matsciml_tool_generate.reference import read_file
+from matsciml_tool_generate.sampling import (
+    DrawSettings,
+    draw_crystals,
+    generative_head,
+    read_rejected,
+)
+
+SETTINGS = DrawSettings(
+    number=10, batch_size=4, seed=3, sampling=SamplingConfig(levels=3, steps_per_level=2)
+)
+Make = Callable[..., Any]
+
+
+def edges(path: Path) -> list[float]:
+    crystals = [one.crystal for one in read_file(path)]
+    return [(4 * one.volume) ** (1 / 3) for one in crystals if one is not None]
+
+
+def stop_after(number: int) -> Callable[[Progress], None]:
+    """Return a listener that is fed up after so many reports."""
+    heard = iter(range(number))
+
+    def listen(progress: Progress) -> None:
+        if next(heard, None) is None:
+            raise KeyboardInterrupt
+
+    return listen
+
+
+@pytest.fixture(autouse=True)
+def _every_step_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = count()
+    monkeypatch.setattr(sampling, "Meter", partial(Meter, clock=lambda: float(next(ticks))))
+
+
+class TestDrawing:
+    def test_what_is_written(self, make_model: Make, tmp_path: Path) -> None:
+        output = tmp_path / "new.extxyz"
+        drawn = draw_crystals(make_model(), SETTINGS, output)
+        assert drawn.written + sum(drawn.rejected.values()) == 10
+        assert drawn.rejected == {"a coordinate became infinite or undefined while sampling": 1}
+        found = read_file(output)
+        assert len(found) == drawn.written
+        assert len({one.name for one in found}) == len(found)
+        assert read_rejected(output) == drawn.rejected
+        summary = json.loads((tmp_path / "new.extxyz.json").read_text())
+        assert summary["sampling"]["levels"] == 3
+        assert summary["number"] == 10
+        assert sorted(path.name for path in tmp_path.glob("new*")) == [
+            "new.extxyz",
+            "new.extxyz.json",
+        ]
+
+    def test_seeds(self, make_model: Make, tmp_path: Path) -> None:
+        model = make_model()
+        texts = []
+        for seed in (3, 3, 4):
+            draw_crystals(model, replace(SETTINGS, seed=seed), tmp_path / "a.extxyz")
+            texts.append((tmp_path / "a.extxyz").read_text())
+        assert texts[0] == texts[1]
+        assert edges(tmp_path / "a.extxyz")
+        assert texts[0] != texts[2]
+
+    def test_progress_counts_steps_times_crystals(self, make_model: Make, tmp_path: Path) -> None:
+        events: list[Progress] = []
+        draw_crystals(make_model(), SETTINGS, tmp_path / "a.extxyz", report=events.append)
+        assert (events[-1].done, events[-1].total) == (60, 60)
+        assert [one.done for one in events] == sorted(one.done for one in events)
+
+    @pytest.mark.parametrize("steps", [1, 3, 7, 12, 17])
+    def test_goes_on_where_it_was_stopped(
+        self, steps: int, make_model: Make, tmp_path: Path
+    ) -> None:
+        model = make_model()
+        draw_crystals(model, SETTINGS, tmp_path / "whole.extxyz")
+        output = tmp_path / "parts.extxyz"
+        calls = self.count_calls(model)
+        with pytest.raises(KeyboardInterrupt):
+            draw_crystals(model, SETTINGS, output, report=stop_after(steps))
+        assert not output.exists()
+        made = len(calls)
+        draw_crystals(model, SETTINGS, output)
+        assert output.read_text() == (tmp_path / "whole.extxyz").read_text()
+        assert len(calls) - made <= 18 - 2 * ((steps - 1) // 2) + 2
+
+    @staticmethod
+    def count_calls(model: Any) -> list[int]:
+        """List the Langevin steps that the head reports from now on."""
+        head = generative_head(model)
+        decode, steps = head.decode, []
+
+        def counted(latents: Any, *, progress: Any, **settings: Any) -> Any:
+            def note(done: int, total: int) -> None:
+                steps.append(done)
+                progress(done, total)
+
+            return decode(latents, progress=note, **settings)
+
+        head.decode = counted  # type: ignore[method-assign]
+        return steps
+
+    def test_other_settings_are_refused(self, make_model: Make, tmp_path: Path) -> None:
+        model, output = make_model(), tmp_path / "a.extxyz"
+        with pytest.raises(KeyboardInterrupt):
+            draw_crystals(model, SETTINGS, output, report=stop_after(8))
+        other = replace(SETTINGS, seed=4)
+        with pytest.raises(ConfigError, match="unfinished drawing with another seed"):
+            draw_crystals(model, other, output)
+        draw_crystals(model, other, output, restart=True)
+        assert output.is_file()
+
+    def test_model_that_makes_no_crystals(self, make_model: Make, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="makes no crystals"):
+            draw_crystals(make_model(with_maker=False), SETTINGS, tmp_path / "a.extxyz")
+
+    def test_place_that_cannot_be_written(self, make_model: Make, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(ConfigError, match="cannot be written"):
+            draw_crystals(make_model(), SETTINGS, tmp_path / "file" / "a.extxyz")
+
+
+class TestGuidance:
+    wanted = replace(
+        SETTINGS,
+        targets={"formation_energy_per_atom": 2.4},
+        guidance=GuidanceConfig(steps=400, learning_rate=0.05),
+    )
+
+    def test_reaches_the_value(self, make_model: Make, tmp_path: Path) -> None:
+        draw_crystals(make_model(), self.wanted, tmp_path / "a.extxyz")
+        # The property is twice the first latent number, which is the edge less 5 Å.
+        np.testing.assert_allclose(edges(tmp_path / "a.extxyz"), 6.2, atol=1e-3)
+
+    def test_goes_on_where_it_was_stopped(self, make_model: Make, tmp_path: Path) -> None:
+        model = make_model()
+        draw_crystals(model, self.wanted, tmp_path / "whole.extxyz")
+        output = tmp_path / "parts.extxyz"
+        with pytest.raises(KeyboardInterrupt):
+            draw_crystals(model, self.wanted, output, report=stop_after(403))
+        draw_crystals(model, self.wanted, output)
+        assert output.read_text() == (tmp_path / "whole.extxyz").read_text()
+
+    def test_unknown_property(self, make_model: Make, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="cannot be guided by 'formation_energy'"):
+            draw_crystals(
+                make_model(),
+                replace(SETTINGS, targets={"formation_energy": 1.0}),
+                tmp_path / "a.extxyz",
+            )
+
+    def test_latent_properties(self, make_model: Make) -> None:
+        name = "formation_energy_per_atom"
+        latents = torch.tensor([[1.0, 0, 0, 0], [2.5, 0, 0, 0]], requires_grad=True)
+        found = LatentProperties(make_model(), (name,))(latents)[name]
+        assert found.tolist() == [2.0, 5.0]
+        (gradient,) = torch.autograd.grad(found.sum(), latents)
+        assert gradient[:, 0].tolist() == [2.0, 2.0]
+
+
+class TestReconstructing:
+    def test_rock_salt_comes_back(self, make_model: Make) -> None:
+        pytest.importorskip("smact")
+        from matsciml_core.testing.crystals import rutile
+
+        settings = ReconstructSettings(batch_size=2, workers=1)
+        crystals = [sodium_chloride(), rutile(), sodium_chloride()]
+        # The stand-in takes the edge of a cube from the volume, so that rock salt's is too small.
+        made, score = reconstruct(make_model(), crystals, settings)
+        assert [one.id for one in made if one is not None] == ["NaCl", "TiO2", "NaCl"]
+        assert score.match_rate == pytest.approx(2 / 3)
+        assert score.distances[1] is None
+        assert 0 < score.rms < 0.05
+
+    def test_unknown_choice(self, make_model: Make) -> None:
+        with pytest.raises(ConfigError, match="none of nothing, atoms, species"):
+            reconstruct(make_model(), [sodium_chloride()], ReconstructSettings(known="everything"))

@@ -1,0 +1,159 @@
+"""The whole evaluation: numbers by hand, JSON, and the page."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from matsciml_core import Crystal
+from matsciml_core.errors import ConfigError
+from matsciml_core.testing.crystals import rutile
+from matsciml_tool_generate import judging
+from matsciml_tool_generate.candidates import Candidate
+from matsciml_tool_generate.coverage import Fingerprint
+from matsciml_tool_generate.evaluation import (
+    Evaluation,
+    Inputs,
+    Settings,
+    evaluate_crystals,
+)
+from matsciml_tool_generate.metrics_table import published
+from matsciml_tool_generate.page import render, write_page
+
+pytestmark = pytest.mark.skipif(
+    not (find_spec("smact") and find_spec("matminer")),
+    reason="smact or matminer is not installed; run: pip install 'matsciml[generation]'",
+)
+
+
+@pytest.fixture
+def evaluation(
+    salt: Callable[..., Crystal], nasty: list[Candidate], monkeypatch: pytest.MonkeyPatch
+) -> Evaluation:
+    """Sixteen nasty ones, four sound ones of three kinds, two rejected; fingerprints made up."""
+
+    def quick_print(crystal: Crystal) -> Fingerprint:
+        return Fingerprint(
+            structure=np.full(61, crystal.num_atoms / 100),
+            composition=np.full(132, float(crystal.atomic_numbers.sum())),
+        )
+
+    monkeypatch.setattr(judging, "fingerprint", quick_print)
+    monkeypatch.setattr(judging, "featurizers", lambda: None)
+    sound = [salt(name="a <b>"), salt(name="again"), rutile(), salt(numbers=(19, 17), name="KCl")]
+    wrap = Candidate.from_crystal
+    inputs = Inputs(
+        generated=[*map(wrap, sound), *nasty],
+        reference=[wrap(salt()), wrap(rutile())],
+        training=[wrap(rutile())],
+        rejected={"no atoms were predicted": 2},
+        names={"generated": "new.extxyz", "reference": "mine:test", "training": "mine:train"},
+    )
+    return evaluate_crystals(inputs, Settings(workers=1))
+
+
+class TestNumbers:
+    def test_metrics(self, evaluation: Evaluation) -> None:
+        found = {one.key: one.value for one in evaluation.metrics}
+        assert evaluation.sizes == {"generated": 22, "reference": 2, "training": 1}
+        assert evaluation.valid == (0, 1, 2, 3, 18)
+        assert [evaluation.judgements[18].name] == ["huge"]
+        assert found["structure_validity"] == pytest.approx(6 / 22)
+        assert found["validity"] == pytest.approx(5 / 22)
+        assert found["uniqueness"] == pytest.approx(3 / 5) or found["uniqueness"] == 4 / 5
+        assert found["novelty"] == pytest.approx(4 / 5)
+        assert found["coverage_recall"] == 1.0
+
+    def test_reference_stands_beside(self, evaluation: Evaluation) -> None:
+        assert {one.key: one.reference for one in evaluation.metrics if one.reference} == {
+            "structure_validity": 1.0,
+            "composition_validity": 1.0,
+            "validity": 1.0,
+        }
+
+    def test_published_numbers(self, evaluation: Evaluation) -> None:
+        found = {one.key: one.published for one in evaluation.metrics}
+        assert found["coverage_recall"] == {"mp25": 0.9774, "mp20": 0.9915}
+        assert found["elements_distance"] == {"mp20": 1.432}
+        assert found["uniqueness"] == {}
+        assert published()["mp25"]["values"]["structure_validity"] == 0.9974
+
+    def test_faults_are_counted(self, evaluation: Evaluation) -> None:
+        assert sum(evaluation.faults.values()) == 20 - len(evaluation.valid)
+        assert evaluation.faults["an atomic number is not between 1 and 118"] == 4
+
+    def test_json(self, evaluation: Evaluation) -> None:
+        text = json.dumps(evaluation.as_data(), allow_nan=False)
+        data = json.loads(text)
+        assert data["schema"] == 1
+        assert data["metrics"]["validity"]["value"] == pytest.approx(5 / 22)
+        assert data["crystals"][1]["same_as"] == "a <b>"
+        assert data["crystals"][2]["known"] is True
+        assert data["crystals"][2]["space_group"] == 136
+        assert data["rejected"] == {"no atoms were predicted": 2}
+        assert data["stability"] is None
+
+    @pytest.mark.parametrize("settings", [Settings(cutoffs="mp21"), Settings(published=("mp26",))])
+    def test_unknown_sets(self, settings: Settings) -> None:
+        with pytest.raises(ConfigError, match=r"no set 'mp2\d'"):
+            evaluate_crystals(Inputs(generated=[], reference=[]), settings)
+
+    def test_nothing_valid(self, nasty: list[Candidate], salt: Callable[..., Crystal]) -> None:
+        inputs = Inputs(generated=nasty[:10], reference=[Candidate.from_crystal(salt())], names={})
+        found = evaluate_crystals(inputs, Settings(fingerprints=False, workers=1))
+        values = {one.key: one.value for one in found.metrics}
+        assert values["validity"] == 0.0
+        assert np.isnan(values["uniqueness"])
+        assert "nothing to draw" in render(found)
+
+
+class TestPage:
+    def test_stands_by_itself(self, evaluation: Evaluation, tmp_path: Path) -> None:
+        write_page(evaluation, tmp_path / "report.html")
+        page = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert not re.search(r'(?:src|href)="(?!#|data:)', page)
+        assert "prefers-color-scheme: dark" in page
+        assert "a &lt;b&gt;" in page
+        assert "<b>" not in page
+        assert page.count('<svg class="crystal"') == 7
+        assert page.count("<tr>") >= 20
+
+    def test_shows_what_was_asked_for(self, evaluation: Evaluation) -> None:
+        page = render(evaluation)
+        for words in ("NaCl", "P4_2/mnm (136)", "TiO2", "atoms are too close", "22.7\u00a0%"):
+            assert words in page
+        assert "CDVAE, mp_20, published" in page
+        assert "MatSciML, mp25, published" in page
+        assert "no atoms were predicted" in page
+
+    def test_every_column_can_be_sorted(self, evaluation: Evaluation) -> None:
+        page = render(evaluation)
+        table = re.search(r'<table class="sortable">.*?</table>', page, re.DOTALL)
+        assert table is not None
+        root = ElementTree.fromstring(table[0])
+        rows = root.findall("tbody/tr")
+        assert len(rows) == len(evaluation.judgements)
+        heads = root.findall("thead/tr/th")
+        for row in rows:
+            assert len(row) == len(heads)
+            assert all("data-key" in cell.attrib for cell in row)
+        volumes = [row[4].attrib["data-key"] for row in rows]
+        assert float(volumes[0]) == pytest.approx(5.6402**3 / 8)
+        assert "" in volumes
+
+
+def test_real_page_is_small_enough(evaluation: Evaluation) -> None:
+    assert len(render(evaluation)) < 400_000
+
+
+def test_names_of_metrics_are_unique(evaluation: Evaluation) -> None:
+    names: list[Any] = [one.key for one in evaluation.metrics]
+    assert len(set(names)) == len(names)

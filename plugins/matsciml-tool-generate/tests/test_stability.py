@@ -1,0 +1,123 @@
+"""Stability: hulls by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matsciml_core import Crystal
+from matsciml_core.errors import ConfigError, DataError
+from matsciml_tool_generate.candidates import Candidate
+from matsciml_tool_generate.stability import EnergyModel, stability
+
+LABEL = "formation_energy_per_atom"
+
+
+@pytest.fixture
+def model(make_model: Callable[..., Any]) -> EnergyModel:
+    """A model that says twice the edge of the cube less 5 Å is the formation energy, eV/atom."""
+    made = make_model()
+    return EnergyModel(made.folder, _registry_of(made), "cpu")
+
+
+def _registry_of(made: Any) -> Any:
+    from matsciml_core import build_registry
+
+    return build_registry(path=[str(made.folder.parent / "plugins")])
+
+
+def known(crystal: Crystal, energy: float) -> Candidate:
+    return replace(Candidate.from_crystal(crystal), labels={LABEL: energy})
+
+
+class TestModel:
+    def test_energies(self, model: EnergyModel, salt: Callable[..., Crystal]) -> None:
+        assert (model.label, model.per_atom) == (LABEL, True)
+        # The stand-in sees the cube root of the primitive cell's volume, a quarter of the cube's.
+        edge = 4 ** (1 / 3) * 6.0
+        found = model.energies([salt(edge), None, salt(edge)])
+        assert found == [pytest.approx(2.0, abs=1e-5), None, pytest.approx(2.0, abs=1e-5)]
+
+    def test_model_without_energy(self, make_model: Callable[..., Any]) -> None:
+        made = make_model(with_property=False)
+        with pytest.raises(ConfigError, match="a hull needs an energy"):
+            EnergyModel(made.folder, _registry_of(made), "cpu")
+
+    def test_broken_crystals_spoil_no_others(
+        self, model: EnergyModel, salt: Callable[..., Crystal], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        predict = model.model.predict_crystals
+
+        def fussy(crystals: Any) -> Any:
+            if any(one.id == "bad" for one in crystals):
+                raise RuntimeError("no")
+            return predict(crystals)
+
+        monkeypatch.setattr(model.model, "predict_crystals", fussy)
+        found = model.energies([salt(), salt(name="bad"), salt()])
+        assert found[0] == found[2] is not None
+        assert found[1] is None
+
+
+class TestHull:
+    def test_distances_by_hand(self, model: EnergyModel, salt: Callable[..., Crystal]) -> None:
+        reference = [known(salt(), -2.0)]
+        # Between the elements at 0 and NaCl at −2 eV/atom lies the hull.
+        sodium_rich = Crystal.from_fractional(
+            id="Na3Cl",
+            atomic_numbers=[11, 11, 11, 17],
+            fractional=[[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]],
+            cell=[[4, 0, 0], [0, 4, 0], [0, 0, 4]],
+        )
+        crystals = [salt(), salt(), sodium_rich, salt(numbers=(19, 9)), None]
+        energies = [-1.95, -2.5, -0.7, 0.05, None]
+        found = stability(crystals, energies, reference, model, reference_name="mine", number=6)
+        assert found.above_hull == (
+            pytest.approx(0.05),
+            pytest.approx(-0.5),
+            pytest.approx(0.3),  # the hull at a quarter of chlorine is at −1
+            pytest.approx(0.05),
+            None,
+        )
+        assert (found.known, found.asked) == (4, 6)
+        assert found.stable == pytest.approx(3 / 6)
+        assert found.on_hull == pytest.approx(1 / 6)
+        assert (found.reference, found.reference_size, found.label) == ("mine", 1, LABEL)
+
+    def test_cutoff(self, model: EnergyModel, salt: Callable[..., Crystal]) -> None:
+        for cutoff, share in ((0.04, 0.0), (0.06, 1.0)):
+            found = stability([salt()], [-1.95], [known(salt(), -2.0)], model, cutoff=cutoff)
+            assert found.stable == share
+
+    def test_total_energies_need_the_elements(
+        self, model: EnergyModel, salt: Callable[..., Crystal], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(model, "label", "energy_per_atom")
+        alone = [
+            Crystal.from_fractional(
+                id=str(number),
+                atomic_numbers=[number],
+                fractional=[[0, 0, 0]],
+                cell=[[3, 0, 0], [0, 3, 0], [0, 0, 3]],
+            )
+            for number in (11, 17)
+        ]
+        compound = replace(Candidate.from_crystal(salt()), labels={"energy_per_atom": -4.0})
+        elements = [
+            replace(Candidate.from_crystal(one), labels={"energy_per_atom": -1.0}) for one in alone
+        ]
+        found = stability([salt()], [-3.0], [compound, elements[0]], model)
+        assert found.above_hull == (None,)
+        assert found.stable == 0.0
+        found = stability([salt()], [-3.0], [compound, *elements], model)
+        assert found.above_hull == (pytest.approx(1.0),)
+
+    def test_reference_without_energies(
+        self, model: EnergyModel, salt: Callable[..., Crystal], tmp_path: Path
+    ) -> None:
+        with pytest.raises(DataError, match=f"has the label '{LABEL}'"):
+            stability([salt()], [0.0], [Candidate.from_crystal(salt())], model)

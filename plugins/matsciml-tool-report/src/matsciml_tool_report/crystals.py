@@ -1,0 +1,168 @@
+"""What a run folder knows about the crystals that the run was tested on.
+
+``crystals-test.csv`` has one line per crystal, ``worst-test.json`` the atoms of those with the
+largest errors; :mod:`matsciml_tool_report.tested_crystals` writes both.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matsciml_core.errors import MatSciMLError
+from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.interfaces.elements import SYMBOLS
+from matsciml_core.training.run_folder import TESTED_CRYSTALS, WORST_CRYSTALS
+from matsciml_tool_report.classes import SPACE_GROUPS
+
+COLUMNS = ("dataset", "id", "species", "space_group", "symmetry")
+"""``species``: the atoms in their order, as in ``Na4 Cl4``. ``space_group``: international number;
+empty: there is none, or nobody looked. ``symmetry``: how it was come by, empty where nobody
+looked."""
+STATED, SEARCHED = "stated", "searched"
+"""How a space group was come by: stated by the data, or found by a search."""
+_WITHOUT = {
+    TESTED_CRYSTALS: "errors are not told apart by crystal system and element",
+    WORST_CRYSTALS: "the worst crystals have no pictures",
+}
+_RUN = re.compile(r"([A-Z][a-z]?)([1-9]\d*)?")
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrystalTable:
+    """What is known about the crystals of one dataset. Atoms are kept as runs of one element."""
+
+    places: Mapping[str, int]
+    """Id of each crystal → its place."""
+    space_groups: Integers
+    """International numbers, ``(crystals,)``; 0: there is none, −1: nobody looked."""
+    searched: bool
+    """Whether the space groups were searched for, not stated by the data."""
+    owners: Integers
+    """Crystal of each run of atoms, ``(runs,)``, ascending."""
+    numbers: Integers
+    """Atomic number of each run, ``(runs,)``."""
+    lengths: Integers
+    """Atoms of each run, ``(runs,)``."""
+
+    def find(self, ids: Sequence[str]) -> Integers:
+        """Return the places of crystals, ``(ids,)``; −1 where one is not in the table."""
+        return np.array([self.places.get(name, -1) for name in ids], dtype=np.int64)
+
+    @property
+    def contents(self) -> tuple[Integers, Integers]:
+        """Return crystal and atomic number of each element of each crystal, once."""
+        both = np.unique(self.owners * 128 + self.numbers)
+        return both // 128, both % 128
+
+    def species(self, crystals: Integers, atoms: Integers) -> Integers:
+        """Return the atomic numbers of atoms; 0 where a crystal has no such atom.
+
+        Args:
+            crystals: Places, ``(atoms,)``.
+            atoms: Places within their crystals, ``(atoms,)``.
+        """
+        counts = np.bincount(self.owners, self.lengths, len(self.places)).astype(np.int64)
+        ends = np.cumsum(self.lengths)
+        inside = (crystals >= 0) & (atoms >= 0) & (atoms < counts[crystals])
+        wanted = np.where(inside, (np.cumsum(counts) - counts)[crystals] + atoms, 0)
+        return np.where(inside, self.numbers[np.searchsorted(ends, wanted, side="right")], 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PicturedCrystal:
+    """One of the crystals with the largest errors."""
+
+    crystal: Crystal
+    space_group: int | None
+    """International number; None: there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownCrystals:
+    """What a run folder knows about the crystals that the run was tested on."""
+
+    tables: Mapping[str, CrystalTable] = field(default_factory=dict)
+    """By name of the dataset."""
+    worst: Mapping[tuple[str, str], PicturedCrystal] = field(default_factory=dict)
+    """By dataset and id."""
+    problems: Mapping[str, str] = field(default_factory=dict)
+    """File name → sentence that says why it could not be used."""
+
+
+def read_crystals(folder: Path) -> KnownCrystals:
+    """Read what a run folder knows about the crystals that the run was tested on."""
+    readers = {TESTED_CRYSTALS: _read_tables, WORST_CRYSTALS: _read_worst}
+    found: dict[str, Any] = {}
+    problems: dict[str, str] = {}
+    for name, reader in readers.items():
+        try:
+            found |= reader((folder / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            problems[name] = (
+                f"The run folder has no {name}, so {_WITHOUT[name]}; 'matsciml report' writes it "
+                "where the data are."
+            )
+        except (OSError, ValueError, KeyError, TypeError, IndexError, MatSciMLError) as error:
+            detail = " ".join(str(error).split())
+            problems[name] = f"{name} could not be read: {detail}."
+    return KnownCrystals(problems=problems, **found)
+
+
+def _read_tables(text: str) -> dict[str, Any]:
+    rows: dict[str, list[list[str]]] = {}
+    reader = csv.reader(io.StringIO(text))
+    if tuple(next(reader, ())) != COLUMNS:
+        raise ValueError(f"its columns are not {', '.join(COLUMNS)}")
+    for dataset, *row in reader:
+        rows.setdefault(dataset, []).append(row)
+    return {"tables": {name: _table(lines) for name, lines in rows.items()}}
+
+
+def _table(rows: Sequence[Sequence[str]]) -> CrystalTable:
+    atoms = [[_run(item) for item in species.split(" ")] for _, species, _, _ in rows]
+    runs = np.array([run for some in atoms for run in some], dtype=np.int64).reshape(-1, 2)
+    groups = [int(group) if group else 0 if origin else -1 for _, _, group, origin in rows]
+    if not all(-1 <= group <= SPACE_GROUPS for group in groups):
+        raise ValueError("a space group is not between 1 and 230")
+    return CrystalTable(
+        places={row[0]: place for place, row in enumerate(rows)},
+        space_groups=np.array(groups, dtype=np.int64),
+        searched=all(row[3] != STATED for row in rows),
+        owners=np.repeat(np.arange(len(rows)), [len(some) for some in atoms]),
+        numbers=runs[:, 0],
+        lengths=runs[:, 1],
+    )
+
+
+@cache
+def _run(text: str) -> tuple[int, int]:
+    """Return atomic number and number of atoms of ``Na4``, or of ``Na``, which is one atom."""
+    match = _RUN.fullmatch(text)
+    if match is None or match[1] not in SYMBOLS:
+        raise ValueError(f"'{text}' is no element with a number of atoms")
+    return SYMBOLS.index(match[1]) + 1, int(match[2] or 1)
+
+
+def _read_worst(text: str) -> dict[str, Any]:
+    found = {}
+    for item in json.loads(text):
+        names = ("id", "atomic_numbers", "positions", "cell", "pbc")
+        crystal = Crystal(**{name: item[name] for name in names})
+        group = item["space_group"]
+        if group is not None and not 1 <= group <= SPACE_GROUPS:
+            raise ValueError("a space group is not between 1 and 230")
+        found[item["dataset"], crystal.id] = PicturedCrystal(crystal=crystal, space_group=group)
+    return {"worst": found}

@@ -1,0 +1,161 @@
+"""Learning curves: what was measured after each epoch. Each carries its content in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from matsciml_util_pages import svg
+from matsciml_util_pages.drawing import (
+    Absent,
+    Drawing,
+    few_ticks,
+    legend_above,
+    plain_log,
+    with_unit,
+)
+from matsciml_util_pages.numbers import quantity
+from matsciml_util_pages.run_files import Numbers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SQUEEZED = 20.0
+"""A curve whose largest value is this many times its median gets a logarithmic axis: a linear one
+would squeeze half of it into a twentieth of the height."""
+_MOST_DOTS = 30
+"""Longer curves are drawn without a dot for each epoch."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line."""
+
+    name: str
+    values: Numbers
+    """One per epoch, NaN where it was not measured."""
+    colour: str = svg.MODEL
+
+    @property
+    def known(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Where it was measured."""
+        return np.isfinite(self.values)
+
+
+@dataclass(frozen=True)
+class Level:
+    """A constant to compare a curve with."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePlot:
+    """What a figure of curves shows."""
+
+    title: str
+    """What was measured; also written along the axis."""
+    subject: str = ""
+    """Of what it was measured, where the page could mean several."""
+    unit: str = ""
+    epochs: Numbers
+    """``(epochs,)``, counted from 1."""
+    curves: Sequence[Curve]
+    best_epoch: int | None = None
+    """The epoch whose weights were tested; gets a ring."""
+    level: Level | None = None
+
+    @property
+    def heading(self) -> str:
+        """What the figure shows."""
+        return f"{self.title}, {self.subject}" if self.subject else self.title
+
+
+def learning_curve(prefix: str, plot: CurvePlot) -> Drawing | Absent:
+    """Draw quantities against the epoch.
+
+    Args:
+        prefix: Unique within the page.
+        plot: What to draw.
+
+    Returns:
+        The figure, or why there is none: a curve needs two epochs.
+    """
+    curves = [curve for curve in plot.curves if curve.known.sum() > 1]
+    if not curves:
+        return Absent(f"{plot.heading}: a curve needs at least two epochs with a value.")
+    words = " ".join(_in_words(curve, plot) for curve in curves)
+    if plot.level is not None:
+        value = quantity(plot.level.value, plot.unit)
+        words += f" Dashed: {plot.level.name}, {value}."
+    with svg.drawing_settings():
+        figure, axes = svg.new_axes()
+        for curve in curves:
+            _plot(axes, plot, curve)
+        if plot.level is not None:
+            axes.axhline(
+                plot.level.value,
+                color=svg.BASELINE,
+                linestyle=svg.DASHED,
+                linewidth=1.5,
+                label=plot.level.name,
+            )
+        _label_axes(axes, plot, curves)
+        markup = svg.to_svg(figure, prefix, f"{plot.heading}, by epoch. {words}")
+    return Drawing(plot.heading, markup, words)
+
+
+def _plot(axes: Axes, plot: CurvePlot, curve: Curve) -> None:
+    known = curve.known
+    marker = "o" if known.sum() <= _MOST_DOTS else ""
+    axes.plot(
+        plot.epochs[known],
+        curve.values[known],
+        marker=marker,
+        markersize=3.5,
+        color=curve.colour,
+        label=curve.name,
+    )
+    best = known & (plot.epochs == plot.best_epoch)
+    axes.plot(
+        plot.epochs[best],
+        curve.values[best],
+        "o",
+        color=curve.colour,
+        markersize=9,
+        markerfacecolor="none",
+        markeredgewidth=1.6,
+    )
+
+
+def _label_axes(axes: Axes, plot: CurvePlot, curves: Sequence[Curve]) -> None:
+    few_ticks(axes.xaxis, 7, whole=True)
+    axes.set_xlabel("Epoch")
+    axes.set_ylabel(with_unit(plot.title, plot.unit))
+    values = np.concatenate([curve.values[curve.known] for curve in curves])
+    highest = max(float(values.max()), plot.level.value if plot.level else -np.inf)
+    if values.min() > 0 and highest > SQUEEZED * np.median(values):
+        axes.set_yscale("log")
+        plain_log(axes.yaxis)
+    else:
+        few_ticks(axes.yaxis, 6)
+        if values.min() >= 0:
+            axes.set_ylim(0, 1.06 * highest or 1.0)
+    if len(curves) > 1 or plot.level is not None:
+        legend_above(axes)
+
+
+def _in_words(curve: Curve, plot: CurvePlot) -> str:
+    known = np.flatnonzero(curve.known)
+    first, last, least = known[0], known[-1], known[np.argmin(curve.values[known])]
+
+    def at(place: int, word: str) -> str:
+        value = quantity(float(curve.values[place]), plot.unit)
+        return f"{value} {word} epoch {plot.epochs[place]:.0f}"
+
+    text = f"{curve.name[:1].upper()}{curve.name[1:]}: {at(first, 'after')}, {at(last, 'after')}"
+    return f"{text}." if least in (first, last) else f"{text}; lowest {at(least, 'in')}."

@@ -1,0 +1,135 @@
+"""Pages that compare runs, and the site that ranks them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from matsciml_core.errors import ConfigError
+from matsciml_tool_report.comparison import comparison_page, write_comparison
+from matsciml_tool_report.leaderboard import ranking, write_site
+from matsciml_tool_report.run_folders import find_runs
+
+METRICS = "epoch,step,seconds,learning_rate,train/loss,validation/loss,validation/toy/gap/mae\n"
+
+
+@pytest.fixture
+def add_run(tmp_path, summary):
+    """Give a function that writes a run folder."""
+
+    def add(name, *, mae=0.5, seed=0, encoder="net", split="abc", epochs=3, finished=True):
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        config = {
+            "datasets": [{"name": "toy", "release": "old"}],
+            "encoder": {"name": encoder, "width": 4},
+            "strategy": {"name": "alone"},
+            "training": {"epochs": epochs, "seed": seed},
+            "output": "runs",
+        }
+        (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+        rows = [f"{one},1,{one},0.1,1.0,1.0,{mae + 1 / (one + 1)}\n" for one in range(epochs)]
+        (folder / "metrics.csv").write_text(METRICS + "".join(rows), encoding="utf-8")
+        if finished:
+            summary["metrics"]["test"]["toy/gap"]["mae"] = mae
+            summary["datasets"]["toy"]["split"]["hash"] = split
+            (folder / "run.json").write_text(json.dumps(summary), encoding="utf-8")
+            (folder / "report.html").write_text("report", encoding="utf-8")
+        return folder
+
+    return add
+
+
+def test_runs_are_found_once_however_they_are_named(add_run, tmp_path):
+    first, second = add_run("one"), add_run("two", finished=False)
+    latest = tmp_path / "runs" / "latest"
+    latest.symlink_to("two")
+    (tmp_path / "runs" / "comparison.html").write_text("old")
+    named = sorted((tmp_path / "runs").iterdir())
+    assert [run.folder for run in find_runs(named)] == [second, first]
+    assert [run.folder for run in find_runs([tmp_path])] == [first, second]
+
+
+def test_where_there_is_no_run_the_error_says_what_to_name(tmp_path):
+    (tmp_path / "config.yaml").write_text("a: 1")
+    with pytest.raises(ConfigError, match=r"no run folder there; name some, for example runs/\*"):
+        find_runs([tmp_path])
+    with pytest.raises(ConfigError, match="does not exist"):
+        find_runs([tmp_path / "nowhere"])
+
+
+def test_runs_stand_beside_each_other(add_run, tmp_path):
+    runs = [add_run("one"), add_run("two", mae=0.25, encoder="other"), add_run("x", finished=False)]
+    page = comparison_page(find_runs(runs), tmp_path)
+    results, learning, settings = page.sections
+    texts = [{key: value.text for key, value in row.items()} for row in results.sheet.rows]
+    assert [one["run"] for one in texts] == ["A", "B", "C"]
+    assert [one["value"] for one in texts] == ["0.500", "0.250", "—"]
+    assert [one["state"] for one in texts] == ["finished", "finished", "not finished"]
+    assert results.sheet.rows[0]["run"].link == "runs/one/report.html"
+    (figure,) = learning.figures
+    assert figure.title == "Validation MAE, toy/gap"
+    assert "A: 1.50\u00a0eV after epoch 1" in figure.caption
+    names = [row["setting"].text for row in settings.sheet.rows]
+    assert names == ["encoder.name"]
+    assert [settings.sheet.rows[0][letter].text for letter in "ABC"] == ["net", "other", "net"]
+    assert page.notices == []
+
+
+def test_runs_that_were_tested_on_other_crystals_are_pointed_out(add_run, tmp_path):
+    runs = [add_run("one"), add_run("two", split="def")]
+    (notice,) = comparison_page(find_runs(runs), tmp_path).notices
+    assert "2 different splits" in notice
+
+
+def test_runs_of_different_length_share_a_figure(add_run, tmp_path):
+    runs = [add_run("one", epochs=2), add_run("two", epochs=5)]
+    (figure,) = comparison_page(find_runs(runs), tmp_path).sections[1].figures
+    assert "after epoch 2" in figure.caption
+    assert "after epoch 5" in figure.caption
+
+
+def test_the_comparison_is_one_file(add_run, tmp_path):
+    path = write_comparison(find_runs([add_run("one"), add_run("two")]), tmp_path / "page.html")
+    text = path.read_text(encoding="utf-8")
+    assert "2 runs compared" in text
+    assert "All settings are the same" not in text or "training.seed" not in text
+    assert '<svg class="plot"' in text
+
+
+def test_seeds_are_one_entry_and_the_best_comes_first(add_run):
+    runs = [
+        add_run("a", mae=0.5), add_run("b", mae=0.75, seed=1),
+        add_run("c", mae=0.25, encoder="other"),
+    ]  # fmt: skip
+    ((best, second),) = ranking(find_runs(runs))
+    assert best.value.values == (0.25,)
+    assert second.value.values == (0.5, 0.75)
+
+
+def test_other_splits_are_ranked_apart(add_run):
+    groups = ranking(find_runs([add_run("a"), add_run("b", split="def")]))
+    assert [len(group) for group in groups] == [1, 1]
+
+
+def test_the_site_stands_alone(add_run, tmp_path):
+    runs = [add_run("a"), add_run("b", mae=0.1, encoder="other"), add_run("c", finished=False)]
+    page = write_site(find_runs(runs), tmp_path / "site", "matsciml leaderboard runs")
+    assert page == tmp_path / "site" / "index.html"
+    text = page.read_text(encoding="utf-8")
+    assert "2 finished, 1 left out" in text
+    assert 'href="runs/b/report.html"' in text
+    assert (tmp_path / "site" / "runs" / "b" / "report.html").read_text() == "report"
+    entries = json.loads((tmp_path / "site" / "index.json").read_text("utf-8"))["entries"]
+    assert [(one["place"], one["encoder"], one["mean"]) for one in entries] == [
+        (1, "other", 0.1), (2, "net", 0.5),
+    ]  # fmt: skip
+    assert "predicting the mean" in text
+
+
+def test_a_site_of_nothing_is_refused(add_run, tmp_path):
+    runs = find_runs([add_run("a", finished=False)])
+    with pytest.raises(ConfigError, match="None of these runs is finished"):
+        write_site(runs, tmp_path / "site")

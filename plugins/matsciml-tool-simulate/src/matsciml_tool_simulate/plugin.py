@@ -1,0 +1,22 @@
+"""What the registry learns about this plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from matsciml_core import CommandSpec, hookimpl
+
+
+@hookimpl
+def matsciml_commands() -> Iterable[CommandSpec]:
+    """Offer relaxation and molecular dynamics."""
+    yield CommandSpec(
+        name="relax",
+        summary="Relax a structure with a trained model.",
+        target="matsciml_tool_simulate.relax_command:relax",
+    )
+    yield CommandSpec(
+        name="md",
+        summary="Run molecular dynamics with a trained model.",
+        target="matsciml_tool_simulate.md_command:md",
+    )

@@ -1,0 +1,172 @@
+"""What the report knows about metrics, trivial predictors, and the kinds of label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from matsciml_core.registry.specs import CLASS_KINDS
+from matsciml_util_pages import numbers
+
+COMPONENTS = {
+    "forces": ("x", "y", "z"),
+    "stress": ("xx", "xy", "xz", "yx", "yy", "yz", "zx", "zy", "zz"),
+}
+"""Kinds of label with several values per row, and what those are called."""
+COMPONENT_KINDS = tuple(COMPONENTS)
+
+NOT_METRICS = ("unit", "count")
+"""Entries that stand beside the metrics in ``run.json`` and are none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricInfo:
+    """How a metric is written and read."""
+
+    title: str
+    short: str
+    unit_power: int = 0
+    """The metric's unit is the label's to this power."""
+    own_unit: str = ""
+    """Unit of a metric that does not follow from the label's."""
+    larger_is_better: bool = True
+    meaning: str = ""
+
+    def quantity(self, value: object, unit: str) -> str:
+        """Write a value of the metric, for a label with this unit."""
+        return numbers.quantity(value, self.unit(unit))
+
+    def unit(self, label_unit: str) -> str:
+        """Return the metric's unit, for a label with this unit."""
+        return self.own_unit or numbers.power(label_unit, self.unit_power)
+
+
+_KNOWN = {
+    "mae": MetricInfo(
+        title="Mean absolute error", short="MAE", unit_power=1, larger_is_better=False
+    ),
+    "rmse": MetricInfo(
+        title="Root mean square error", short="RMSE", unit_power=1, larger_is_better=False
+    ),
+    "mse": MetricInfo(title="Mean square error", short="MSE", unit_power=2, larger_is_better=False),
+    "r2": MetricInfo(
+        title="Coefficient of determination",
+        short="R²",
+        meaning="1 is perfect; predicting the mean of the same values gives 0",
+    ),
+    "skill": MetricInfo(
+        title="Skill",
+        short="Skill",
+        meaning="1 − MAE / MAE of predicting the training mean (zero, for forces): 1 is perfect, "
+        "0 no better",
+    ),
+    "accuracy": MetricInfo(title="Accuracy", short="accuracy"),
+    "balanced_accuracy": MetricInfo(title="Balanced accuracy", short="balanced accuracy"),
+    "f1": MetricInfo(title="F1 score", short="F1"),
+    "macro_f1": MetricInfo(
+        title="F1 score, mean over classes",
+        short="macro F1",
+        meaning="the mean over classes that occur of 2 · right / (labels + predictions)",
+    ),
+    "auroc": MetricInfo(
+        title="Area under the ROC curve",
+        short="AUROC",
+        meaning="0.5 for a constant score; of more than two classes the mean of one against rest",
+    ),
+    "average_precision": MetricInfo(
+        title="Average precision",
+        short="average precision",
+        meaning="area under precision against recall; a constant score gives the share of class 1",
+    ),
+    "top5_accuracy": MetricInfo(
+        title="Accuracy of the five most likely classes", short="top-5 accuracy"
+    ),
+    "crystal_system_accuracy": MetricInfo(
+        title="Accuracy of the crystal system", short="crystal-system accuracy"
+    ),
+    "cosine": MetricInfo(
+        title="Mean cosine to the labelled force",
+        short="cosine",
+        meaning="1 is the right direction for every atom, 0 no relation",
+    ),
+    "loss": MetricInfo(title="Loss", short="loss", larger_is_better=False),
+    "lengths_mae": MetricInfo(
+        title="Mean absolute error of lattice lengths",
+        short="MAE of lengths",
+        own_unit="Å",
+        larger_is_better=False,
+    ),
+    "angles_mae": MetricInfo(
+        title="Mean absolute error of lattice angles",
+        short="MAE of angles",
+        own_unit="°",
+        larger_is_better=False,
+    ),
+    "mae_per_atom": MetricInfo(
+        title="Mean absolute error per atom",
+        short="MAE per atom",
+        own_unit="eV/atom",
+        larger_is_better=False,
+    ),
+}
+
+_PREDICTORS = {
+    "mean": "predicting the mean",
+    "median": "predicting the median",
+    "majority": "predicting the majority class",
+    "zero": "predicting zero",
+    "composition": "predicting from composition alone",
+    "marginal": "predicting frequencies and means",
+    "symmetry_finder": "asking a symmetry finder",
+}
+
+
+def metric_info(name: str) -> MetricInfo:
+    """Return how a metric is written; one that the report does not know keeps its name."""
+    plain = numbers.words(name)
+    return _KNOWN.get(name) or MetricInfo(title=plain[:1].upper() + plain[1:], short=plain)
+
+
+def predictor(name: str) -> str:
+    """Say what a trivial predictor does, for example ``predicting the mean``."""
+    return _PREDICTORS.get(name, f"the trivial predictor “{numbers.words(name)}”")
+
+
+def metric_names(metrics: Iterable[str]) -> list[str]:
+    """Return the names of the metrics proper, in their order."""
+    return [name for name in metrics if name not in NOT_METRICS]
+
+
+def headline_metric(kind: str, metrics: Mapping[str, object]) -> str | None:
+    """Choose the metric that speaks for a target: MAE of numbers, accuracy of classes."""
+    wanted = "accuracy" if kind in CLASS_KINDS else "mae"
+    names = metric_names(metrics)
+    return wanted if wanted in names else next(iter(names), None)
+
+
+def headline_baseline(kind: str, baselines: Mapping[str, object]) -> str | None:
+    """Choose the trivial predictor that the headline compares with."""
+    wanted = ("majority",) if kind in CLASS_KINDS else ("mean", "zero")
+    known = (name for name in (*wanted, *baselines) if name in baselines)
+    return next(known, None)
+
+
+def comparison(name: str, value: object, baseline: str, reference: object, unit: str) -> str:
+    """Compare a metric with a trivial predictor's, in words.
+
+    >>> comparison("mae", 0.25, "mean", 1.0, "dimensionless")
+    '4.00 times smaller than predicting the mean (1.00)'
+    """
+    info = metric_info(name)
+    other = f"{predictor(baseline)} ({info.quantity(reference, unit)})"
+    if info.larger_is_better or not (_positive(value) and _positive(reference)):
+        return f"beside {other}"
+    ratio = float(reference) / float(value)  # type: ignore[arg-type]
+    if f"{ratio:.2f}" == "1.00":
+        return f"the same as {other}"
+    word, factor = ("smaller", ratio) if ratio > 1 else ("larger", 1 / ratio)
+    return f"{numbers.number(factor)} times {word} than {other}"
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and value > 0

@@ -1,0 +1,237 @@
+"""What finished runs say, as plain numbers."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from matsciml_core.files import read_object
+from matsciml_core.registry.specs import CLASS_KINDS
+from matsciml_util_pages.metrics import (
+    COMPONENT_KINDS,
+    headline_baseline,
+    metric_info,
+    metric_names,
+)
+
+SUMMARY = "run.json"
+EVALUATION, EVALUATED = "generation", "metrics.json"
+"""Folder within a run, and file therein, that say how crystals drawn from its model are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetResult:
+    """What a run measured on the test part for one label."""
+
+    key: str
+    """``"<dataset>/<label>"``."""
+    kind: str
+    unit: str
+    """Unit of the label."""
+    metrics: Mapping[str, float]
+    baselines: Mapping[str, Mapping[str, float]]
+    """Metrics of trivial predictors, by their name."""
+    std: float | None
+    """Standard deviation of the label in the training part, where the head fitted one."""
+    split: str
+    """SHA-256 of the split: numbers compare where it is the same."""
+    training_crystals: int | None
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset."""
+        return self.key.partition("/")[0]
+
+    @property
+    def label(self) -> str:
+        """Name of the label."""
+        return self.key.partition("/")[2]
+
+    @property
+    def baseline(self) -> str | None:
+        """The trivial predictor to compare with: the mean, zero for forces, the majority class."""
+        return headline_baseline(self.kind, self.baselines)
+
+    @property
+    def standardised_mse(self) -> float | None:
+        """The mean square error in squared standard deviations of the training labels."""
+        if self.std is None or "mse" not in self.metrics:
+            return None
+        return self.metrics["mse"] / self.std**2 if self.std > 0 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResults:
+    """A finished run."""
+
+    folder: Path
+    summary: Mapping[str, Any]
+    targets: Mapping[str, TargetResult]
+    """By ``"<dataset>/<label>"``."""
+
+    def number(self, *keys: str) -> float | None:
+        """Return a number inside ``run.json``; None where it is absent."""
+        found: Any = self.summary
+        for key in keys:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return _number(found)
+
+    @property
+    def citations(self) -> list[str]:
+        """BibTeX of what the run used."""
+        found = self.summary.get("citations")
+        return [str(one) for one in found] if isinstance(found, list) else []
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A number over several seeds."""
+
+    values: Sequence[float] = field(default_factory=tuple)
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> Self:
+        """Return the spread of the values that are known."""
+        return cls(tuple(value for value in values if value is not None))
+
+    @property
+    def mean(self) -> float | None:
+        """Mean over the seeds; None where there is no value."""
+        return statistics.fmean(self.values) if self.values else None
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation over the seeds (n − 1); None of fewer than two."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedResults:
+    """What runs that differ in their seed only say about one label."""
+
+    metric: str
+    """Name of the metric by which they are compared with others."""
+    results: Sequence[TargetResult]
+    """One for each finished run that has the label."""
+    runs: Sequence[RunResults]
+    """The finished runs."""
+
+    @property
+    def unit(self) -> str:
+        """Unit of the metric."""
+        return metric_unit(self.metric, self.results[0].unit) if self.results else ""
+
+    @property
+    def value(self) -> Spread:
+        """The metric over the seeds."""
+        return self.of(self.metric)
+
+    def of(self, metric: str) -> Spread:
+        """Return a metric over the seeds."""
+        return Spread.of(result.metrics.get(metric) for result in self.results)
+
+    def cost(self, *keys: str) -> float | None:
+        """Return the mean over the seeds of a number in ``run.json``."""
+        return Spread.of(run.number(*keys) for run in self.runs).mean
+
+    @property
+    def trivial(self) -> tuple[str, float] | None:
+        """Name and value of the trivial predictor to compare with; None where none is known."""
+        for result in self.results:
+            name = result.baseline
+            if name is not None and self.metric in result.baselines[name]:
+                return name, result.baselines[name][self.metric]
+        return None
+
+
+def read_results(run: Path) -> RunResults | None:
+    """Read the results of a run.
+
+    Args:
+        run: Its folder.
+
+    Returns:
+        The results; None where the run has not written any that can be read.
+    """
+    summary = read_object(run / SUMMARY)
+    if summary is None or not isinstance(summary.get("metrics"), dict):
+        return None
+    test = summary["metrics"].get("test")
+    keys = list(test) if isinstance(test, dict) else []
+    targets = {key: _target(summary, key) for key in keys}
+    drawn = _drawn(run)
+    if drawn:
+        targets = {
+            key: replace(one, metrics={**one.metrics, **drawn}) if one.kind == "structure" else one
+            for key, one in targets.items()
+        }
+    return RunResults(folder=run, summary=summary, targets=targets)
+
+
+def _drawn(run: Path) -> dict[str, float]:
+    """Return the metrics of crystals drawn from the model."""
+    found = (read_object(run / EVALUATION / EVALUATED) or {}).get("metrics")
+    values = {
+        str(name): _number(one.get("value"))
+        for name, one in (found if isinstance(found, dict) else {}).items()
+        if isinstance(one, dict)
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def usual_metric(kind: str) -> str:
+    """Return the metric by which a kind of label is compared where nobody says otherwise."""
+    if kind in CLASS_KINDS:
+        return "accuracy"
+    return "mae" if kind in COMPONENT_KINDS else "mse"
+
+
+def metric_unit(metric: str, unit: str) -> str:
+    """Return the unit of a metric of a label with this unit; empty for pure numbers."""
+    return metric_info(metric).unit("" if unit == "class" else unit)
+
+
+def _target(summary: Mapping[str, Any], key: str) -> TargetResult:
+    dataset, _, label = key.partition("/")
+    metrics = _part(summary, "metrics", "test", key)
+    info = _part(summary, "datasets", dataset, "labels", label)
+    baselines = _part(summary, "baselines", key)
+    sizes = _part(summary, "datasets", dataset, "split", "sizes")
+    size = sizes.get("train")
+    return TargetResult(
+        key=key,
+        kind=str(info.get("kind", "scalar")),
+        unit=str(metrics.get("unit") or info.get("unit") or ""),
+        metrics=_numbers(metrics),
+        baselines={name: _numbers(_part(baselines, name)) for name in baselines},
+        std=_std(summary, dataset, label),
+        split=str(_part(summary, "datasets", dataset, "split").get("hash") or ""),
+        training_crystals=size if isinstance(size, int) else None,
+    )
+
+
+def _std(summary: Mapping[str, Any], dataset: str, label: str) -> float | None:
+    """Return the standard deviation that the label's own head fitted."""
+    return _number(_part(summary, "heads", f"{dataset}/{label}").get("std"))
+
+
+def _part(data: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    found: Any = data
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    found = {name: _number(metrics[name]) for name in metric_names(metrics)}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number; None for anything else."""
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if known and math.isfinite(value) else None  # type: ignore[arg-type]

@@ -1,0 +1,104 @@
+"""Records of LMDB files that other toolkits wrote: a pickle under each decimal key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from matsciml_core.errors import DataError
+from matsciml_util_toolkit_lmdb.whitelist_pickle import load_legacy
+
+
+def legacy_files(path: Path) -> list[Path]:
+    """Return the LMDB files that a path names, in the order of their names.
+
+    Args:
+        path: A file, or a folder with ``*.lmdb`` or with ``data.mdb``.
+
+    Raises:
+        DataError: There is none.
+    """
+    if path.is_file():
+        return [path]
+    files = sorted(path.glob("*.lmdb")) or sorted(path.glob("data.mdb"))
+    if not files:
+        raise DataError(
+            f"'{path}' holds no LMDB file; name a file, or a folder with '*.lmdb' or 'data.mdb'."
+        )
+    return files
+
+
+def legacy_records(
+    files: Sequence[Path], *, start: int = 0, inert: Sequence[str] = ()
+) -> Iterator[tuple[str, Any]]:
+    """Yield the records of LMDB files, in numerical order of their keys within each file.
+
+    Args:
+        files: See :func:`legacy_files`.
+        start: How many records to skip.
+        inert: Packages whose objects become inert records, see ``load_legacy``.
+
+    Yields:
+        The key, with the file's name before it where there are several, and the plain data.
+
+    Raises:
+        DataError: A file is damaged, or a record asks for more than plain data.
+    """
+    for file in files:
+        prefix = f"{file.stem}/" if len(files) > 1 else ""
+        skipped = min(start, count_records([file])) if start else 0
+        start -= skipped
+        for key, data in raw_records(file, start=skipped):
+            where = f"Record {key} of '{file}'"
+            yield f"{prefix}{key}", load_legacy(data, inert=inert, where=where)
+
+
+def raw_records(file: Path, *, start: int = 0) -> Iterator[tuple[str, bytes]]:
+    """Yield the pickles of an LMDB file unread, in numerical order of their keys.
+
+    Args:
+        file: The file.
+        start: How many records to skip.
+
+    Yields:
+        The key, and the pickle, for ``load_legacy``.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    with _open(file) as environment, environment.begin() as transaction:
+        for key in sorted(_keys(transaction), key=int)[start:]:
+            yield str(int(key)), bytes(transaction.get(key, b""))
+
+
+def count_records(files: Sequence[Path]) -> int:
+    """Return the number of records of LMDB files.
+
+    Raises:
+        DataError: A file is damaged.
+    """
+    total = 0
+    for file in files:
+        with _open(file) as environment, environment.begin() as transaction:
+            total += sum(1 for _ in _keys(transaction))
+    return total
+
+
+def _keys(transaction: lmdb.Transaction) -> Iterator[bytes]:
+    """Yield the keys of records; beside them some toolkits keep ``length`` and the like."""
+    for found in transaction.cursor().iternext(keys=True, values=False):
+        key = bytes(found)
+        if key.isdigit():
+            yield key
+
+
+def _open(file: Path) -> lmdb.Environment:
+    try:
+        return lmdb.open(
+            str(file), subdir=False, readonly=True, lock=False, readahead=False, max_dbs=0
+        )
+    except (OSError, lmdb.Error) as error:
+        raise DataError(f"'{file}' cannot be read as LMDB ({error}); fetch it again.") from error

@@ -1,0 +1,242 @@
+"""Other toolkits' pickles: plain data comes out, everything else is refused and nothing is run."""
+
+from __future__ import annotations
+
+import collections
+import os
+import pickle
+import struct
+import subprocess
+from pathlib import Path
+
+import lmdb
+import numpy as np
+import pytest
+import torch
+
+from matsciml_core.errors import DataError
+from matsciml_util_toolkit_lmdb.records import count_records, legacy_files, legacy_records
+from matsciml_util_toolkit_lmdb.whitelist_pickle import InertObject, load_legacy
+
+
+class Reduces:
+    """Pickles as a call of any function."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+class Library:
+    """Stands for a class of a foreign library."""
+
+    def __init__(self, value=None):
+        self.value = value
+
+
+PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(6.0).reshape(2, 3),
+        np.asfortranarray(np.arange(6, dtype=np.int32).reshape(2, 3)),
+        np.arange(4, dtype=">f4"),
+        np.array([True, False]),
+        np.array(["Fe", "Na"]),
+        np.zeros((0, 3)),
+        np.array(2.5),
+        np.arange(24.0).reshape(4, 6)[::2, ::3],
+    ],
+)
+def test_arrays(array, protocol):
+    found = load_legacy(pickle.dumps({"x": array}, protocol))["x"]
+    assert found.shape == array.shape
+    np.testing.assert_array_equal(found, array)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.arange(6.0).reshape(2, 3),
+        torch.arange(6).reshape(2, 3).T,
+        torch.arange(10, dtype=torch.float64)[3:7],
+        torch.tensor(1.5),
+        torch.zeros(0, 3),
+    ],
+)
+def test_tensors_become_arrays(tensor, protocol):
+    found = load_legacy(pickle.dumps([tensor], protocol))[0]
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_array_equal(found, tensor.numpy())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_plain_values(protocol):
+    data = {
+        "a": [1, 2.5, None, True, "Å", b"raw"],
+        "t": (1, (2,)),
+        "s": {1, 2},
+        "o": collections.OrderedDict(x=1),
+        "n": np.float64(-357.05872304),
+        "i": np.int64(7),
+        3: 4,
+    }
+    assert load_legacy(pickle.dumps(data, protocol)) == data
+
+
+@pytest.mark.parametrize(
+    "function", [os.system, subprocess.call, eval, exec, open, __import__, getattr, print]
+)
+def test_no_function_is_called(tmp_path: Path, function):
+    marker = tmp_path / "was-run"
+    hostile = pickle.dumps({"pos": Reduces(function, f"touch {marker}")})
+    with pytest.raises(
+        DataError, match=r"asks for '.*', which is no plain data; nothing of it was"
+    ):
+        load_legacy(hostile)
+    assert not marker.exists()
+
+
+def test_a_hostile_part_of_harmless_data_is_refused_too(tmp_path: Path):
+    marker = tmp_path / "was-run"
+    data = [np.zeros(3), {"deep": [Reduces(os.system, f"touch {marker}")]}]
+    with pytest.raises(DataError, match=r"'posix\.system'|'nt\.system'"):
+        load_legacy(pickle.dumps(data), where="Record 7")
+    assert not marker.exists()
+
+
+def test_arrays_of_objects_are_refused(tmp_path: Path):
+    marker = tmp_path / "was-run"
+    array = np.array([Reduces(os.system, f"touch {marker}")], dtype=object)
+    with pytest.raises(DataError):
+        load_legacy(pickle.dumps(array))
+    assert not marker.exists()
+
+
+def test_a_pickle_inside_a_tensor_is_refused(tmp_path: Path):
+    marker = tmp_path / "was-run"
+    inside = pickle.dumps(Reduces(os.system, f"touch {marker}"))
+    hostile = b"\x80\x02ctorch.storage\n_load_from_bytes\n(B" + struct.pack("<I", len(inside))
+    with pytest.raises(DataError):
+        load_legacy(hostile + inside + b"tR.")
+    assert not marker.exists()
+
+
+def test_objects_of_libraries_are_refused_unless_named():
+    data = pickle.dumps(Library(3))
+    module = Library.__module__.partition(".")[0]
+    with pytest.raises(DataError, match="Library"):
+        load_legacy(data)
+    found = load_legacy(data, inert=[module])
+    assert isinstance(found, InertObject)
+    assert found.name.endswith("Library")
+    assert found.state == {"value": 3}
+    assert not isinstance(found, Library)
+
+
+def test_inert_objects_hold_plain_data():
+    data = pickle.dumps([Library(torch.ones(2))])
+    (found,) = load_legacy(data, inert=[Library.__module__.partition(".")[0]])
+    np.testing.assert_array_equal(found.state["value"], np.ones(2))
+
+
+def test_what_inert_classes_do_is_not_run(tmp_path: Path):
+    marker = tmp_path / "was-run"
+    data = pickle.dumps(Reduces(os.system, f"touch {marker}"))
+    found = load_legacy(data, inert=["posix", "nt"])
+    assert isinstance(found, InertObject)
+    assert found.arguments == (f"touch {marker}",)
+    assert not marker.exists()
+
+
+def tensor_pickle(offset, size, stride):
+    class Rebuilds:
+        def __reduce__(self):
+            storage = torch.ones(4).storage()
+            arguments = (storage, offset, size, stride, False, collections.OrderedDict())
+            return torch._utils._rebuild_tensor_v2, arguments
+
+    return pickle.dumps(Rebuilds())
+
+
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+@pytest.mark.parametrize(
+    ("offset", "size", "stride"),
+    [
+        (2, (3,), (1,)),
+        (0, (2,), (4,)),
+        (-1, (2,), (1,)),
+        (0, (1000, 1000), (0, 0)),
+        (9, (1,), (1,)),
+    ],
+)
+def test_tensors_that_reach_beyond_their_values_are_refused(offset, size, stride):
+    with pytest.raises(DataError, match=r"impossible shape|beyond its values"):
+        load_legacy(tensor_pickle(offset, size, stride))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"not a pickle",
+        pickle.dumps([1, 2])[:-3],
+        b"\x80\x04\x95" + bytes(8) + b"r\xff\xff\xff\x7f.",
+        b"cos\nsystem\n(S'true'\ntR.",
+        b"(S'true'\nios\nsystem\n.",
+        b"\x82\x01.",
+        b"Pname\n.",
+        b"\x80\x02]" + b"]" * 500 + b"a" * 500 + b".",
+    ],
+)
+def test_damaged_and_strange_pickles_are_one_sentence(data):
+    with pytest.raises(DataError, match=r"^Record 3 is a (damaged )?pickle"):
+        load_legacy(data, where="Record 3")
+
+
+def write(path: Path, records: dict[bytes, bytes]) -> Path:
+    environment = lmdb.open(str(path), subdir=False, lock=False)
+    with environment, environment.begin(write=True) as transaction:
+        for key, value in records.items():
+            transaction.put(key, value)
+    return path
+
+
+class TestFiles:
+    def test_records_come_in_numerical_order_without_what_is_no_record(self, tmp_path: Path):
+        records = {str(k).encode(): pickle.dumps(k) for k in range(12)}
+        records[b"length"] = pickle.dumps(12)
+        file = write(tmp_path / "a.lmdb", records)
+        assert [value for _, value in legacy_records([file])] == list(range(12))
+        assert [key for key, _ in legacy_records([file], start=10)] == ["10", "11"]
+        assert count_records([file]) == 12
+
+    def test_a_folder_of_files_is_read_file_by_file(self, tmp_path: Path):
+        for name in ("b", "a"):
+            write(tmp_path / f"{name}.lmdb", {b"0": pickle.dumps(name), b"1": pickle.dumps(1)})
+        files = legacy_files(tmp_path)
+        assert [key for key, _ in legacy_records(files, start=1)] == ["a/1", "b/0", "b/1"]
+
+    def test_a_hostile_record_is_named(self, tmp_path: Path):
+        marker = tmp_path / "was-run"
+        hostile = pickle.dumps(Reduces(os.system, f"touch {marker}"))
+        file = write(tmp_path / "a.lmdb", {b"0": pickle.dumps(1), b"1": hostile})
+        with pytest.raises(DataError, match=r"Record 1 of '.*a\.lmdb' is a pickle that asks for"):
+            list(legacy_records([file]))
+        assert not marker.exists()
+
+    def test_nothing_to_read(self, tmp_path: Path):
+        with pytest.raises(DataError, match="holds no LMDB file"):
+            legacy_files(tmp_path)
+
+    def test_a_file_that_is_no_lmdb(self, tmp_path: Path):
+        file = tmp_path / "a.lmdb"
+        file.write_bytes(b"x" * 9000)
+        with pytest.raises(DataError, match="cannot be read as LMDB"):
+            list(legacy_records([file]))
