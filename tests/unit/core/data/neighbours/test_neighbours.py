@@ -31,7 +31,7 @@ from matsciml_core.testing.crystals import (
     triclinic,
 )
 
-PARITY = Path(__file__).resolve().parents[3].parent / "shared" / "parity" / "neighbors"
+PARITY = Path(__file__).resolve().parents[5].parent / "shared" / "parity" / "neighbors"
 CUTOFFS = (4, 6, 8)
 Edge = tuple[int, int, int, int, int]
 

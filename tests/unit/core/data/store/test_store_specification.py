@@ -22,7 +22,7 @@ from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.registry.specs import TargetInfo
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "store.md"
+PAGE = Path(__file__).resolve().parents[5] / "docs" / "reference" / "store.md"
 TARGETS = (
     TargetInfo(name="charge", kind="scalar", unit="e", per_atom=True),
     TargetInfo(name="energy", kind="energy", unit="eV"),
