@@ -186,7 +186,7 @@ def convert(packed: bytes, frames: int, count: int, folder: Path) -> None:
         count: Frames of the store.
         folder: Where to put it.
     """
-    from matsciml_core.data.ingest.ingestion import ParallelSource, ingest  # noqa: PLC0415
+    from matsciml_core.data.ingestion.conversion import ParallelSource, ingest  # noqa: PLC0415
     from matsciml_core.interfaces.dataset import Provenance  # noqa: PLC0415
     from matsciml_data_ocp import s2ef  # noqa: PLC0415
     from matsciml_data_ocp.labels import MARKS, S2EF_TARGETS  # noqa: PLC0415

@@ -12,8 +12,8 @@ import numpy as np
 from matsciml_cli.console import Row, write_heading, write_json, write_table
 from matsciml_cli.progress_bars import Speed, progress_bars
 from matsciml_core.data.fetch import FetchRequest, note_store, present_stores, store_key
-from matsciml_core.data.ingest.ingestion import Conversion, Manifest, read_manifest
-from matsciml_core.data.ingest.pool import ALONE, Launch
+from matsciml_core.data.ingestion.conversion import Conversion, Manifest, read_manifest
+from matsciml_core.data.ingestion.pool import ALONE, Launch
 from matsciml_core.data.readers import ImportSettings, Naming, add_dataset, understand
 from matsciml_core.data.store.crystal_store import CrystalStore
 from matsciml_core.data.store.labelled import label_sizes

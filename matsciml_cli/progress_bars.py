@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from matsciml_core.data.ingest.pool import Launch
+from matsciml_core.data.ingestion.pool import Launch
 from matsciml_core.progress import Progress as Event
 from matsciml_core.progress import Report, silent
 

@@ -120,7 +120,7 @@ def fetch(
 ) -> None:
     """Fetch a dataset from its source, and make a store of it; continues where it stopped."""
     from matsciml_cli._data import fetch_dataset  # noqa: PLC0415 - heavy
-    from matsciml_core.data.ingest.pool import Launch  # noqa: PLC0415 - heavy
+    from matsciml_core.data.ingestion.pool import Launch  # noqa: PLC0415 - heavy
 
     spec = registry_of(context).get("dataset", name)
     fetch_dataset(
@@ -224,7 +224,7 @@ def convert(
     chosen = name or f"{dataset}-{form}"
     _refuse_plugin_name(context, chosen)
     from matsciml_cli._data import convert_dataset  # noqa: PLC0415 - heavy
-    from matsciml_core.data.ingest.pool import Launch  # noqa: PLC0415 - heavy
+    from matsciml_core.data.ingestion.pool import Launch  # noqa: PLC0415 - heavy
 
     launch = Launch(launcher=launcher, workers=workers)
     convert_dataset(spec, path, form, name=chosen, to=to, replace=replace, launch=launch)

@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOME = {
-    "ingest.geometry": ("check_geometry",),
-    "ingest.ingestion": ("Rejection", "ingest"),
+    "ingestion.geometry": ("check_geometry",),
+    "ingestion.conversion": ("Rejection", "ingest"),
     "neighbours.neighbour_list": ("attach_neighbours",),
     "splits.split": ("Split", "grouped_split", "random_split", "stratified_split"),
     "store.crystal_store": ("CrystalStore", "CrystalStoreWriter"),
@@ -37,8 +37,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from matsciml_core.data.ingest.geometry import check_geometry
-    from matsciml_core.data.ingest.ingestion import Rejection, ingest
+    from matsciml_core.data.ingestion.conversion import Rejection, ingest
+    from matsciml_core.data.ingestion.geometry import check_geometry
     from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
     from matsciml_core.data.splits.split import Split, grouped_split, random_split, stratified_split
     from matsciml_core.data.store.crystal_store import CrystalStore, CrystalStoreWriter

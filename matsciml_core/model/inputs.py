@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from matsciml_core.convert import from_ase, from_pymatgen
-from matsciml_core.data.ingest.geometry import check_geometry
-from matsciml_core.data.ingest.ingestion import Rejection
+from matsciml_core.data.ingestion.conversion import Rejection
+from matsciml_core.data.ingestion.geometry import check_geometry
 from matsciml_core.data.readers.formats import detect_format, read_frames
 from matsciml_core.data.readers.frames import Frame, Naming, to_crystals
 from matsciml_core.errors import DataError, MatSciMLError, ShapeError

@@ -234,7 +234,7 @@ class DatasetSpec(Spec):
     readers: Mapping[str, str] = field(default_factory=dict)
     """Foreign formats of this dataset that ``matsciml data convert --from`` reads: name →
     ``"package.module:function"``, which takes a path and returns a
-    ``matsciml_core.data.ingest.ingestion.Conversion``."""
+    ``matsciml_core.data.ingestion.conversion.Conversion``."""
     tasks: tuple[BenchmarkTask, ...] = ()
     """Rows of a published benchmark that the dataset serves."""
     inventory: str | None = None

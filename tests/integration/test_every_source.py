@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 
 from matsciml_core import build_registry
 from matsciml_core.data.fetch import fetched_stores
-from matsciml_core.data.ingest.geometry import check_geometry
+from matsciml_core.data.ingestion.geometry import check_geometry
 from matsciml_core.data.splits.split import Split
 from matsciml_core.data.store.crystal_store import INDEX_FILE
 from matsciml_core.errors import SplitError

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.data.fetch.client import Client
-from matsciml_core.data.ingest.pool import ALONE, Launch
+from matsciml_core.data.ingestion.pool import ALONE, Launch
 from matsciml_core.progress import Report, silent
 
 

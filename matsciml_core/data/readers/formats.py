@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from matsciml_core.convert.ase import marks_of
-from matsciml_core.data.ingest.ingestion import Rejection
+from matsciml_core.data.ingestion.conversion import Rejection
 from matsciml_core.data.readers.frames import Frame
 from matsciml_core.data.readers.structures import frame_from_structure, frame_from_text
 from matsciml_core.data.readers.tables import delimiter_of

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from matsciml_core.data.ingest.ingestion import Item, Rejection, reason_of
+from matsciml_core.data.ingestion.conversion import Item, Rejection, reason_of
 from matsciml_core.data.readers.labels import LabelColumn
 from matsciml_core.errors import MatSciMLError
 from matsciml_core.interfaces.crystal import Crystal

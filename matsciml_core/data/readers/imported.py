@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from matsciml_core.data.ingest.ingestion import (
+from matsciml_core.data.ingestion.conversion import (
     Conversion,
     Manifest,
     Rejection,
@@ -20,7 +20,7 @@ from matsciml_core.data.ingest.ingestion import (
     ingest,
     read_manifest,
 )
-from matsciml_core.data.ingest.pool import ALONE, Launch
+from matsciml_core.data.ingestion.pool import ALONE, Launch
 from matsciml_core.data.readers.formats import CARTESIAN, detect_format, read_frames
 from matsciml_core.data.readers.frames import Frame, Naming, to_crystals
 from matsciml_core.data.readers.imported_config import ImportedConfig

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from matsciml_core.data.ingest.ingestion import Rejection
+from matsciml_core.data.ingestion.conversion import Rejection
 from matsciml_core.data.readers.frames import Frame
 from matsciml_core.interfaces.elements import SYMBOLS
 

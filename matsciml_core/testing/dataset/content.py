@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from matsciml_core.data.ingest.geometry import check_geometry, looks_fractional
+from matsciml_core.data.ingestion.geometry import check_geometry, looks_fractional
 from matsciml_core.data.splits.split import PARTS, Split
 from matsciml_core.errors import ConfigError, GeometryError
 from matsciml_core.testing.checks import Broken, Measured, NotApplicable, check

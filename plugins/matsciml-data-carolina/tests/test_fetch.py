@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from matsciml_core.data.fetch import Client, FetchRequest, Retry, note_store
-from matsciml_core.data.ingest.ingestion import read_manifest
+from matsciml_core.data.ingestion.conversion import read_manifest
 from matsciml_core.errors import DataError, FetchError
 from matsciml_core.testing import DatasetContract
 from matsciml_core.testing.server import Answer, FaultServer

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from matsciml_core.data.fetch import Client, FetchRequest, Retry, note_store, verify
-from matsciml_core.data.ingest.ingestion import read_manifest
+from matsciml_core.data.ingestion.conversion import read_manifest
 from matsciml_core.errors import FetchError, UnitError
 from matsciml_core.testing.server import Answer, FaultServer
 from matsciml_core.testing.source import load_module

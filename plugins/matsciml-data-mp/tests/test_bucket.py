@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matsciml_core.data.ingest.ingestion import read_manifest
-from matsciml_core.data.ingest.pool import Launch
+from matsciml_core.data.ingestion.conversion import read_manifest
+from matsciml_core.data.ingestion.pool import Launch
 from matsciml_core.data.store.crystal_store import CrystalStore
 from matsciml_core.errors import DataError, FetchError
 from matsciml_core.testing.source import load_module
@@ -364,7 +364,7 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 from matsciml_core.data.fetch import FetchRequest
-import matsciml_core.data.ingest._preparing as preparing
+import matsciml_core.data.ingestion._preparing as preparing
 import matsciml_core.data.store.resumable as resumable
 import matsciml_data_mp.objects as module
 from matsciml_data_mp.fetch import fetch

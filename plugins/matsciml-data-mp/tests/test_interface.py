@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from matsciml_core.data.ingest.ingestion import read_manifest
+from matsciml_core.data.ingestion.conversion import read_manifest
 from matsciml_core.data.store.crystal_store import CrystalStore
 from matsciml_core.errors import FetchError
 from matsciml_core.testing.server import Answer

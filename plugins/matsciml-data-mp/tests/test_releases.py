@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from matsciml_core.data.fetch import note_store
-from matsciml_core.data.ingest.ingestion import from_iterable, ingest
+from matsciml_core.data.ingestion.conversion import from_iterable, ingest
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.interfaces.crystal_systems import FIRST_SPACE_GROUPS
 from matsciml_core.interfaces.dataset import Provenance

@@ -13,8 +13,8 @@ import torch
 
 from matsciml_core.data import CrystalStore
 from matsciml_core.data.fetch import Addresses, Client, FetchRequest, note_store
-from matsciml_core.data.ingest.ingestion import Rejection, read_manifest
-from matsciml_core.data.ingest.pool import Launch
+from matsciml_core.data.ingestion.conversion import Rejection, read_manifest
+from matsciml_core.data.ingestion.pool import Launch
 from matsciml_core.data.readers import add_dataset
 from matsciml_core.errors import DataError
 from matsciml_core.testing import DatasetContract

@@ -19,8 +19,8 @@ import torch
 
 from matsciml_core.data import CrystalStore
 from matsciml_core.data.fetch import Addresses, Client, FetchRequest, Retry, note_store
-from matsciml_core.data.ingest.ingestion import read_manifest
-from matsciml_core.data.ingest.pool import Launch
+from matsciml_core.data.ingestion.conversion import read_manifest
+from matsciml_core.data.ingestion.pool import Launch
 from matsciml_core.data.readers import add_dataset
 from matsciml_core.errors import ConfigError, DataError, FetchError, SplitError
 from matsciml_core.testing import DatasetContract

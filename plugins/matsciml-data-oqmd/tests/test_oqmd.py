@@ -22,7 +22,7 @@ from matsciml_core.data.fetch import (
     Retry,
     note_store,
 )
-from matsciml_core.data.ingest.ingestion import from_iterable, read_manifest
+from matsciml_core.data.ingestion.conversion import from_iterable, read_manifest
 from matsciml_core.data.readers import add_dataset
 from matsciml_core.errors import DataError, FetchError
 from matsciml_core.interfaces.dataset import Provenance

@@ -62,7 +62,7 @@ class TestShortestDistance:
         assert not is_valid_structure(crystal)
 
     def test_against_a_neighbour_list(self) -> None:
-        from matsciml_core.data.ingest.geometry import measure_geometry
+        from matsciml_core.data.ingestion.geometry import measure_geometry
 
         random, compared = np.random.default_rng(0), 0
         for number in range(60):

@@ -40,7 +40,7 @@ WORK = """
     from matsciml_core.data.readers.structures import frame_from_structure
     from matsciml_core.data.readers.frames import Naming, to_crystals
     from matsciml_core.data.readers.labels import parse_label
-    from matsciml_core.data.ingest.ingestion import Conversion, fingerprint_of, from_iterable
+    from matsciml_core.data.ingestion.conversion import Conversion, fingerprint_of, from_iterable
     from matsciml_core.interfaces.dataset import Provenance
 
     TARGETS = (TargetInfo(name="energy", kind="energy", unit="eV"),)

@@ -42,7 +42,7 @@ WORK = """
     from matsciml_core import Crystal, TargetInfo
     from matsciml_core.data import StoreDataset, ingest
     from matsciml_core.data.fetch import fetched_stores
-    from matsciml_core.data.ingest.ingestion import from_iterable
+    from matsciml_core.data.ingestion.conversion import from_iterable
     from matsciml_core.interfaces.dataset import Provenance
 
     TARGETS = (TargetInfo(name="gap", kind="scalar", unit="eV"),)

@@ -11,7 +11,7 @@ from matsciml_core.data import ingest
 from matsciml_core.data.fetch import Client, FetchRequest, RemoteFile, download
 from matsciml_core.data.fetch.records import ZENODO, list_files, remembered_file
 from matsciml_core.data.fetch.unpack import unpack
-from matsciml_core.data.ingest.ingestion import Source
+from matsciml_core.data.ingestion.conversion import Source
 from matsciml_core.errors import FetchError
 from matsciml_data_carolina.config import CarolinaFetchConfig
 from matsciml_data_carolina.labels import SITE, TARGETS

@@ -17,7 +17,7 @@ from urllib.robotparser import RobotFileParser
 
 from matsciml_core.data.fetch import Client, FetchRequest, Page, PageSpool, RefusedError
 from matsciml_core.data.fetch.client import TransientError, looks_like_html
-from matsciml_core.data.ingest.ingestion import Item, Rejection
+from matsciml_core.data.ingestion.conversion import Item, Rejection
 from matsciml_core.errors import FetchError
 from matsciml_data_carolina.cif import read_cif
 from matsciml_data_carolina.labels import COUNT, SITE

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from matsciml_core.data import Rejection
-from matsciml_core.data.ingest.ingestion import Conversion, Item
+from matsciml_core.data.ingestion.conversion import Conversion, Item
 from matsciml_data_carolina.cif import make_crystal
 from matsciml_data_carolina.labels import TARGETS
 from matsciml_data_carolina.provenance import PROVENANCE

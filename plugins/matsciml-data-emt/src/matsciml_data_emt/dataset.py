@@ -11,7 +11,7 @@ from typing import cast
 from filelock import FileLock
 
 from matsciml_core.data import Split, StoreDataset, stratified_split
-from matsciml_core.data.ingest.ingestion import from_iterable, ingest
+from matsciml_core.data.ingestion.conversion import from_iterable, ingest
 from matsciml_core.data.store.crystal_store import INDEX_FILE
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.dataset import Provenance

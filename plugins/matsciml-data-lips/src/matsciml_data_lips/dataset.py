@@ -8,7 +8,7 @@ from filelock import FileLock
 
 from matsciml_core.data import Split, StoreDataset, random_split
 from matsciml_core.data.fetch.locations import latest_store, note_store
-from matsciml_core.data.ingest.ingestion import ingest
+from matsciml_core.data.ingestion.conversion import ingest
 from matsciml_core.data.splits.split import blocked_split
 from matsciml_core.data.store.crystal_store import INDEX_FILE
 from matsciml_core.errors import DataError

@@ -17,7 +17,7 @@ from matsciml_core.data.fetch.records import (
     list_files,
     remembered_file,
 )
-from matsciml_core.data.ingest.ingestion import Source
+from matsciml_core.data.ingestion.conversion import Source
 from matsciml_core.errors import FetchError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_lips.labels import DOI, LICENCE, REFERENCES, SOURCE, TARGETS

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from matsciml_core import Crystal
-from matsciml_core.data.ingest.ingestion import Conversion, Item, Rejection, fingerprint_of
+from matsciml_core.data.ingestion.conversion import Conversion, Item, Rejection, fingerprint_of
 from matsciml_core.data.readers.extxyz import XYZFrame, read_extended_xyz
 from matsciml_core.errors import DataError, UnitError
 from matsciml_core.interfaces.dataset import Provenance

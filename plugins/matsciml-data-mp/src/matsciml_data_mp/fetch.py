@@ -15,7 +15,7 @@ from pathlib import Path
 
 from matsciml_core.data import ingest
 from matsciml_core.data.fetch import FetchRequest
-from matsciml_core.data.ingest.ingestion import ParallelSource, read_manifest
+from matsciml_core.data.ingestion.conversion import ParallelSource, read_manifest
 from matsciml_core.errors import DataError, FetchError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_mp.bucket import fetch_objects

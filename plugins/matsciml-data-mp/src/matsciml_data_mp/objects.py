@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from matsciml_core.data.ingest.ingestion import Item
+from matsciml_core.data.ingestion.conversion import Item
 from matsciml_core.errors import FetchError, MissingPackageError
 from matsciml_data_mp.records import FIELDS, Rules, read_record
 

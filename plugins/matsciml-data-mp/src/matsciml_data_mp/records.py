@@ -12,7 +12,7 @@ import numpy as np
 
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection
-from matsciml_core.data.ingest.ingestion import Item, reason_of
+from matsciml_core.data.ingestion.conversion import Item, reason_of
 from matsciml_core.data.readers.structures import frame_from_structure
 from matsciml_core.errors import MatSciMLError
 

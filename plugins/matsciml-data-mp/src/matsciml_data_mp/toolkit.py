@@ -16,7 +16,7 @@ import numpy as np
 
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection
-from matsciml_core.data.ingest.ingestion import Conversion, Item, reason_of
+from matsciml_core.data.ingestion.conversion import Conversion, Item, reason_of
 from matsciml_core.data.readers.structures import atomic_number
 from matsciml_core.errors import DataError, MatSciMLError
 from matsciml_core.interfaces.dataset import Provenance

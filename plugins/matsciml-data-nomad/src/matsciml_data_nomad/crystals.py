@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection
-from matsciml_core.data.ingest.ingestion import Item, Source, reason_of
+from matsciml_core.data.ingestion.conversion import Item, Source, reason_of
 from matsciml_core.errors import MatSciMLError
 from matsciml_data_nomad.archive import Calculation
 from matsciml_data_nomad.references import OUTLIER, ReferenceEnergies, fit_references

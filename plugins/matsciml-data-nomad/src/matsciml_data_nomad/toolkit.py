@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.data import Rejection
-from matsciml_core.data.ingest.ingestion import Conversion, Item
+from matsciml_core.data.ingestion.conversion import Conversion, Item
 from matsciml_data_nomad.archive import Calculation, read_results
 from matsciml_data_nomad.crystals import crystals, fit
 from matsciml_data_nomad.labels import TARGETS

@@ -14,7 +14,7 @@ from pathlib import Path
 from matsciml_core import TargetInfo
 from matsciml_core.data import ingest
 from matsciml_core.data.fetch import FetchRequest, RemoteFile, download
-from matsciml_core.data.ingest.ingestion import ParallelSource
+from matsciml_core.data.ingestion.conversion import ParallelSource
 from matsciml_core.errors import FetchError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_ocp import is2re, s2ef

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from matsciml_core import Crystal
-from matsciml_core.data.ingest.ingestion import Item, Rejection, reason_of
+from matsciml_core.data.ingestion.conversion import Item, Rejection, reason_of
 from matsciml_core.errors import DataError, MatSciMLError
 from matsciml_data_ocp.s2ef import LARGEST_ENERGY, LARGEST_FORCE
 from matsciml_util_toolkit_lmdb.records import count_records, raw_records

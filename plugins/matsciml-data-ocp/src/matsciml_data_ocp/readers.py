@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core import TargetInfo
-from matsciml_core.data.ingest.ingestion import Conversion, Item, ParallelSource, fingerprint_of
+from matsciml_core.data.ingestion.conversion import Conversion, Item, ParallelSource, fingerprint_of
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_ocp import is2re, s2ef
 from matsciml_data_ocp.labels import (

@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 
 from matsciml_core import Crystal
-from matsciml_core.data.ingest.ingestion import Item, Rejection, reason_of
+from matsciml_core.data.ingestion.conversion import Item, Rejection, reason_of
 from matsciml_core.data.readers.extxyz import (
     SPECIES,
     Readable,

@@ -17,7 +17,7 @@ import numpy as np
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection, ingest
 from matsciml_core.data.fetch import Client, FetchRequest, Page, PageSpool
-from matsciml_core.data.ingest.ingestion import Item, reason_of
+from matsciml_core.data.ingestion.conversion import Item, reason_of
 from matsciml_core.data.readers.structures import numbers_of_sites
 from matsciml_core.errors import FetchError, MatSciMLError
 from matsciml_core.interfaces.dataset import Provenance

@@ -14,7 +14,7 @@ import numpy as np
 
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection
-from matsciml_core.data.ingest.ingestion import Conversion, Item, reason_of
+from matsciml_core.data.ingestion.conversion import Conversion, Item, reason_of
 from matsciml_core.errors import MatSciMLError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_oqmd.fetch import OUTLIER, labels_of

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from matsciml_core.data.ingest.sources import Rejection
+from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers.frames import Frame
 from matsciml_core.errors import DataError, ShapeError
 from matsciml_core.interfaces.crystal import Crystal

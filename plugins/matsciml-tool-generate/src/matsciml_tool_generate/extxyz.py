@@ -12,7 +12,7 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data.ingest.sources import Rejection
+from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers.frames import Frame
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal

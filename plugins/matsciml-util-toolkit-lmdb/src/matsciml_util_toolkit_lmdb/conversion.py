@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from matsciml_core.data.ingest.ingestion import Conversion, Source, fingerprint_of
+from matsciml_core.data.ingestion.conversion import Conversion, Source, fingerprint_of
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.registry.specs import TargetInfo
 from matsciml_util_toolkit_lmdb.records import count_records, legacy_files, legacy_records

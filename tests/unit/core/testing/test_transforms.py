@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matsciml_core.data.ingest.geometry import check_geometry, measure_geometry
+from matsciml_core.data.ingestion.geometry import check_geometry, measure_geometry
 from matsciml_core.data.neighbours.neighbour_list import find_edges
 from matsciml_core.errors import GeometryError
 from matsciml_core.interfaces.encoder import Neighbourhood

@@ -13,7 +13,7 @@ from matsciml_core.data import Rejection, ingest
 from matsciml_core.data.fetch import note_store
 from matsciml_core.data.fetch.fetched_config import FetchedConfig
 from matsciml_core.data.fetch.fetched_dataset import FetchedDataset
-from matsciml_core.data.ingest.ingestion import from_iterable
+from matsciml_core.data.ingestion.conversion import from_iterable
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_util_toolkit_lmdb.conversion import legacy_conversion, read_each

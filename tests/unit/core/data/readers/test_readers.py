@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matsciml_core.data.ingest.ingestion import Rejection
+from matsciml_core.data.ingestion.conversion import Rejection
 from matsciml_core.data.readers.formats import READERS, detect_format, read_frames
 from matsciml_core.data.readers.frames import Frame, Naming, to_crystals
 from matsciml_core.data.readers.labels import parse_label

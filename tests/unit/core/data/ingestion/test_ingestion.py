@@ -15,13 +15,13 @@ import pytest
 from filelock import FileLock
 
 from matsciml_core.data import CrystalStore, CrystalStoreWriter, Rejection, ingest
-from matsciml_core.data.ingest.ingestion import (
+from matsciml_core.data.ingestion.conversion import (
     ParallelSource,
     from_iterable,
     read_manifest,
     reason_of,
 )
-from matsciml_core.data.ingest.pool import Launch
+from matsciml_core.data.ingestion.pool import Launch
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance

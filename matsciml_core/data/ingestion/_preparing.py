@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data.ingest.geometry import SHORTEST_DISTANCE, VOLUME_PER_ATOM, check_geometry
-from matsciml_core.data.ingest.sources import Item, Rejection, reason_of
+from matsciml_core.data.ingestion.geometry import SHORTEST_DISTANCE, VOLUME_PER_ATOM, check_geometry
+from matsciml_core.data.ingestion.sources import Item, Rejection, reason_of
 from matsciml_core.data.neighbours.neighbour_list import find_edges
 from matsciml_core.data.store._layout import RecordLayout
 from matsciml_core.data.store.resumable import Encoded

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from matsciml_core.data.ingest.pool import ALONE, Launch
+from matsciml_core.data.ingestion.pool import ALONE, Launch
 from matsciml_core.errors import ConfigError, DataError, MissingPackageError
 
 TWO = Launch(workers=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matsciml_core.data.ingest.geometry import (
+from matsciml_core.data.ingestion.geometry import (
     SHORTEST_DISTANCE,
     VOLUME_PER_ATOM,
     Geometry,

@@ -18,9 +18,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from matsciml_core.data.ingest._preparing import CHUNK, Prepared, prepare, prepare_piece
-from matsciml_core.data.ingest.pool import ALONE, Launch
-from matsciml_core.data.ingest.sources import Item, ParallelSource, Rejection, Source, reason_of
+from matsciml_core.data.ingestion._preparing import CHUNK, Prepared, prepare, prepare_piece
+from matsciml_core.data.ingestion.pool import ALONE, Launch
+from matsciml_core.data.ingestion.sources import Item, ParallelSource, Rejection, Source, reason_of
 from matsciml_core.data.store._layout import RecordLayout
 from matsciml_core.data.store.crystal_store import INDEX_FILE
 from matsciml_core.data.store.resumable import ResumableWriter, tidy
