@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import MutableMapping
 
+from matsciml_core.cores import available_cores
+
 _OWN = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 """Settings by which users decide themselves."""
 _IDLE = 0.5
@@ -30,11 +32,5 @@ def leave_room(environment: MutableMapping[str, str]) -> None:
     busy = os.getloadavg()[0]
     if busy < _IDLE:
         return
-    environment["OMP_NUM_THREADS"] = str(max(1, _cores() - round(busy)))
+    environment["OMP_NUM_THREADS"] = str(max(1, available_cores() - round(busy)))
     environment["GOMP_SPINCOUNT"] = _SHORT_SPIN
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

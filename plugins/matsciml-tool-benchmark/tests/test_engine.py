@@ -131,7 +131,7 @@ def test_jobs_run_side_by_side(tmp_path):
 
 
 def test_cores_are_split_between_the_jobs(make_table, folder, monkeypatch):
-    monkeypatch.setattr("matsciml_tool_benchmark.launchers._local.cores", lambda: 6)
+    monkeypatch.setattr("matsciml_tool_benchmark.launchers._local.available_cores", lambda: 6)
     cells = told(make_table, "")
     run(cells, folder, jobs=2)
     assert (folder.of(cells[0]) / "latest" / "threads.txt").read_text() == "3"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from matsciml_core import Crystal
-from matsciml_tool_generate import judging, parallel
+from matsciml_tool_generate import judging
 from matsciml_tool_generate.candidates import Candidate
 from matsciml_tool_generate.coverage import CUTOFFS, Fingerprint, coverage
 from matsciml_tool_generate.fingerprints import FingerprintCache
@@ -214,9 +214,6 @@ class TestProcesses:
         if function is die_of_seven:
             expected[7] = -7
         assert found == expected
-
-    def test_workers_of_this_machine(self) -> None:
-        assert 1 <= parallel.default_workers() <= (os.cpu_count() or 1)
 
 
 class TestCoverage:

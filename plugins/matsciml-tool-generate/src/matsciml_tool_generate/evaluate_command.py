@@ -12,6 +12,7 @@ from matsciml_cli.console import Row, write_heading, write_json, write_table
 from matsciml_cli.options import Json
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
+from matsciml_core.cores import available_cores
 from matsciml_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -119,11 +120,10 @@ def _evaluate(
     from matsciml_cli.progress_bars import progress_bars  # noqa: PLC0415 - heavy
     from matsciml_tool_generate.evaluation import Inputs, evaluate_crystals  # noqa: PLC0415
     from matsciml_tool_generate.fingerprints import FingerprintCache  # noqa: PLC0415
-    from matsciml_tool_generate.parallel import default_workers  # noqa: PLC0415
     from matsciml_tool_generate.reference import read_file, read_reference  # noqa: PLC0415
     from matsciml_tool_generate.stability import EnergyModel  # noqa: PLC0415
 
-    workers = settings.workers or default_workers()
+    workers = settings.workers or available_cores()
     model = None if energy_model is None else EnergyModel(energy_model, registry, device)
     with progress_bars() as report, FingerprintCache() as cache:
         named = {key: text for key, text in references.items() if text}

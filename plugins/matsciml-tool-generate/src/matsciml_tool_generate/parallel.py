@@ -13,6 +13,7 @@ from multiprocessing import active_children, get_context
 from types import FrameType
 from typing import TypeVar
 
+from matsciml_core.cores import available_cores
 from matsciml_core.progress import Meter, Report, silent
 
 Item = TypeVar("Item")
@@ -21,13 +22,6 @@ _AHEAD = 4
 """Items that are waiting, for each process."""
 _SHORT = 12.0
 """Seconds; shorter work is done without other processes, since it takes as long to start them."""
-
-
-def default_workers() -> int:
-    """Return the number of processes that this machine has cores for."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def work_on(
@@ -67,7 +61,7 @@ def work_on(
             keep(items[place], result)
         meter.add()
 
-    count = min(default_workers() if workers is None else workers, len(items))
+    count = min(available_cores() if workers is None else workers, len(items))
     if count <= 1 or expected < _SHORT:
         for place, item in enumerate(items):
             finish(place, function(item))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
+from matsciml_core.cores import available_cores
 from matsciml_tool_benchmark.launchers._jobs import (
     Job,
     Launcher,
@@ -81,7 +82,7 @@ class LocalLauncher(Launcher):
     @property
     def threads(self) -> int:
         """Threads of each job."""
-        return max(1, cores() // self.slots)
+        return max(1, available_cores() // self.slots)
 
 
 def visible_gpus() -> list[str]:
@@ -93,17 +94,10 @@ def visible_gpus() -> list[str]:
     return [str(place) for place, _ in enumerate(sorted(folder.glob("*")))]
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _room() -> int:
     """Return how many jobs cores and memory have room for."""
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     except (AttributeError, ValueError, OSError):
-        return cores()
-    return max(1, min(cores(), int(memory / _MEMORY)))
+        return available_cores()
+    return max(1, min(available_cores(), int(memory / _MEMORY)))
