@@ -9,28 +9,13 @@ import warnings
 
 import numpy as np
 import pytest
-import torch
 
-from matsciml_core import TargetInfo, Task
+from matsciml_core import TargetInfo
 from matsciml_core.convert import to_ase, to_pymatgen
-from matsciml_core.model.storage import save_model
 from matsciml_core.testing.crystals import hcp_magnesium, sodium_chloride
-from matsciml_core.testing.examples import ExampleEncoder, ExampleHead
 
 ase_io = pytest.importorskip("ase.io", reason="ASE is not installed")
 
-PLUGIN = """
-    from matsciml_core import hookimpl
-    from matsciml_core.testing.examples import ENCODER, HEAD
-
-    @hookimpl
-    def matsciml_encoders():
-        yield ENCODER
-
-    @hookimpl
-    def matsciml_task_heads():
-        yield HEAD
-"""
 SHARED_SITE = """
 data_alloy
 _cell_length_a 3.6
@@ -53,18 +38,11 @@ Au1 Au 0 0 0 0.5
 
 
 @pytest.fixture
-def model(plugin_folder, tmp_path, monkeypatch):
-    plugin_folder.add("matsciml-all-example", PLUGIN)
+def model(plugin_folder, write_model, tmp_path, monkeypatch):
+    plugin_folder.add_examples()
     monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
-    encoder = ExampleEncoder()
-    info = TargetInfo(name="gap", kind="scalar", unit="eV")
-    head = ExampleHead([info], encoder.atom_width, encoder.crystal_width)
-    folder = tmp_path / "model"
-    folder.mkdir()
-    task = Task(dataset="mine", head_name="example", head=head)
-    save_model(folder, "example", encoder, [task], {"elements": ["Na", "Mg", "Cl", "Cu"]})
-    return folder
+    gap = TargetInfo(name="gap", kind="scalar", unit="eV")
+    return write_model(tmp_path / "model", [gap], elements=["Na", "Mg", "Cl", "Cu"])
 
 
 @pytest.fixture

@@ -10,26 +10,6 @@ from matsciml_core.model.storage import save_model
 from matsciml_core.testing.crystals import all_crystals
 from matsciml_core.testing.examples import ExampleEncoder, ExampleHead
 
-PLUGIN = """
-    from matsciml_core import hookimpl
-    from matsciml_core.testing.examples import DATASET, ENCODER, HEAD, STRATEGY
-
-    @hookimpl
-    def matsciml_encoders():
-        yield ENCODER
-
-    @hookimpl
-    def matsciml_task_heads():
-        yield HEAD
-
-    @hookimpl
-    def matsciml_datasets():
-        yield DATASET
-
-    @hookimpl
-    def matsciml_strategies():
-        yield STRATEGY
-"""
 GAP = TargetInfo(name="gap", kind="scalar", unit="eV")
 DENSITY = TargetInfo(name="density", kind="scalar", unit="g/cm³")
 
@@ -47,7 +27,7 @@ def make_tasks(encoder, labels):
 
 @pytest.fixture
 def registry(plugin_folder):
-    plugin_folder.add("matsciml-all-example", PLUGIN)
+    plugin_folder.add_examples()
     return build_registry(path=plugin_folder.search)
 
 

@@ -88,11 +88,10 @@ class TestStructures:
         values = [one["gap"] for one in found]
         assert values == pytest.approx([values[0]] * 3, rel=1e-12)
 
-    @pytest.mark.parametrize("kind", ["crystal", "pymatgen", "ase"])
-    def test_one_alone_is_taken_as_one(self, make_model, registry, kind):
-        crystal = sodium_chloride()
-        one = crystal if kind == "crystal" else getattr(crystal, f"to_{kind}")()
-        assert len(load(make_model(), registry=registry).predict(one)) == 1
+    @pytest.mark.parametrize("convert", [lambda crystal: crystal, to_pymatgen, to_ase])
+    def test_a_single_structure_gives_one_prediction(self, make_model, registry, convert):
+        structure = convert(sodium_chloride())
+        assert len(load(make_model(), registry=registry).predict(structure)) == 1
 
     def test_a_path_is_refused_with_advice(self, make_model, registry):
         with pytest.raises(ShapeError, match="matsciml predict"):
