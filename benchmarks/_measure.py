@@ -43,7 +43,7 @@ def peak_memory() -> float:
         lines = status.read_text(encoding="utf-8").splitlines()
         (line,) = [line for line in lines if line.startswith("VmHWM:")]
         return int(line.split()[1]) / 1024
-    import resource  # noqa: PLC0415 - not on Windows
+    import resource  # not on Windows
 
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used / (2**20 if sys.platform == "darwin" else 1024)

@@ -42,8 +42,8 @@ class MatGLMEGNet(nn.Module):
         super().__init__()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from matgl.layers import BondExpansion  # noqa: PLC0415
-            from matgl.models import MEGNet  # noqa: PLC0415
+            from matgl.layers import BondExpansion
+            from matgl.models import MEGNet
 
             config = encoder.config
             last = config.cutoff + 1.0
@@ -100,7 +100,7 @@ class PyGEGNN(PlainEGNN):
 
 
 def _message_passing(plain: Any) -> nn.Module:
-    from torch_geometric.nn import MessagePassing  # noqa: PLC0415
+    from torch_geometric.nn import MessagePassing
 
     class Layer(MessagePassing):  # type: ignore[misc]
         """One layer, as a user of PyTorch Geometric writes it."""

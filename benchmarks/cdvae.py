@@ -199,10 +199,10 @@ def plot(grown: Sequence[Sequence[float]], preset: str, output: Path) -> None:
         preset: For the title.
         output: Path of the files, without their suffix.
     """
-    import matplotlib as mpl  # noqa: PLC0415
+    import matplotlib as mpl
 
     mpl.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415
+    from matplotlib import pyplot
 
     atoms, train, sample, memory = zip(*grown, strict=True)
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")

@@ -82,7 +82,7 @@ def write_frames(count: int, atoms: int | None = None, seed: int = 0) -> bytes:
         atoms: Of each; None: 40 to 106, 73 on average.
         seed: Of the slabs.
     """
-    import numpy as np  # noqa: PLC0415 - once the process is on its core
+    import numpy as np
 
     random = np.random.default_rng(seed)
     lines: list[str] = []
@@ -145,9 +145,9 @@ def _speed(repeats: int) -> tuple[str, bool]:
 
 
 def _tasks(folder: Path) -> list[_measure.Task]:
-    from ase.io import iread  # noqa: PLC0415 - once the process is on its core
+    from ase.io import iread
 
-    from matsciml_core.data.readers.extxyz import read_extended_xyz  # noqa: PLC0415
+    from matsciml_core.data.readers.extxyz import read_extended_xyz
 
     warnings.simplefilter("ignore")
     text = write_frames(FRAMES)
@@ -186,10 +186,10 @@ def convert(packed: bytes, frames: int, count: int, folder: Path) -> None:
         count: Frames of the store.
         folder: Where to put it.
     """
-    from matsciml_core.data.ingestion.conversion import ParallelSource, ingest  # noqa: PLC0415
-    from matsciml_core.interfaces.dataset import Provenance  # noqa: PLC0415
-    from matsciml_data_ocp import s2ef  # noqa: PLC0415
-    from matsciml_data_ocp.labels import MARKS, S2EF_TARGETS  # noqa: PLC0415
+    from matsciml_core.data.ingestion.conversion import ParallelSource, ingest
+    from matsciml_core.interfaces.dataset import Provenance
+    from matsciml_data_ocp import s2ef
+    from matsciml_data_ocp.labels import MARKS, S2EF_TARGETS
 
     def pairs() -> Iterator[s2ef.Pair]:
         for first in range(0, count, frames):

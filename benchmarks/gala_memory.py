@@ -35,12 +35,12 @@ def peak(atoms: int, neighbours: int, preset: str) -> float:
         preset: Of the encoder.
     """
     # Only the processes that measure need these.
-    import torch  # noqa: PLC0415
+    import torch
 
-    from matsciml_core import CrystalBatch  # noqa: PLC0415
-    from matsciml_core.data.neighbours.neighbour_list import attach_neighbours  # noqa: PLC0415
-    from matsciml_model_gala.config import GALAConfig  # noqa: PLC0415
-    from matsciml_model_gala.encoder import GALA  # noqa: PLC0415
+    from matsciml_core import CrystalBatch
+    from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
+    from matsciml_model_gala.config import GALAConfig
+    from matsciml_model_gala.encoder import GALA
 
     options = {"preset": preset, "max_neighbours": neighbours}
     encoder = GALA(GALAConfig.from_options(options, where="encoder")).train()
@@ -54,9 +54,9 @@ def peak(atoms: int, neighbours: int, preset: str) -> float:
 
 def disordered(atoms: int) -> Crystal:
     """Return a cubic cell with atoms of four species at random."""
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
-    from matsciml_core import Crystal  # noqa: PLC0415
+    from matsciml_core import Crystal
 
     random = np.random.default_rng(atoms)
     edge = (atoms / 0.04) ** (1 / 3)
@@ -95,10 +95,10 @@ def write(rows: Sequence[tuple[int, int, float]], preset: str, output: Path) -> 
         preset: Of the encoder, for the title.
         output: Path of the files, without their suffix.
     """
-    import matplotlib as mpl  # noqa: PLC0415
+    import matplotlib as mpl
 
     mpl.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415
+    from matplotlib import pyplot
 
     output.parent.mkdir(parents=True, exist_ok=True)
     with output.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:

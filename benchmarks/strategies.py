@@ -119,12 +119,12 @@ def _prepared(
     case: Case, strategy: str, arguments: argparse.Namespace
 ) -> tuple[TrainingModule, dict[str, CrystalBatch]]:
     """Build a model as ``matsciml run`` does, and one batch of its training part."""
-    import torch  # noqa: PLC0415 - after the process was bound to one core
+    import torch
 
-    from matsciml_core.registry.manager import build_registry  # noqa: PLC0415
-    from matsciml_core.training import assemble  # noqa: PLC0415
-    from matsciml_core.training.config import parse_overrides  # noqa: PLC0415
-    from matsciml_core.training.module import TrainingModule  # noqa: PLC0415
+    from matsciml_core.registry.manager import build_registry
+    from matsciml_core.training import assemble
+    from matsciml_core.training.config import parse_overrides
+    from matsciml_core.training.module import TrainingModule
 
     registry = build_registry()
     targets = list(TARGETS[: case.tasks])
@@ -145,9 +145,9 @@ def _prepared(
 
 def _fully_labelled(source: BatchSource, count: int) -> list[int]:
     """Return places of crystals that have every label: a task without one would cost nothing."""
-    import torch  # noqa: PLC0415
+    import torch
 
-    from matsciml_core.interfaces.head import label_mask  # noqa: PLC0415
+    from matsciml_core.interfaces.head import label_mask
 
     batch = source.plain(range(len(source)))
     masks = [label_mask(batch.targets[name], batch.target_info[name]) for name in source.labels]
@@ -181,7 +181,7 @@ class _Clock:
 
     def __iter__(self) -> Iterator[dict[str, CrystalBatch]]:
         """Serve the steps."""
-        import torch  # noqa: PLC0415
+        import torch
 
         for _ in range(self.count):
             if torch.cuda.is_available():
@@ -194,7 +194,7 @@ def _peak(
     module: TrainingModule, batch: dict[str, CrystalBatch], arguments: argparse.Namespace
 ) -> float:
     """Return the memory of tensors at the worst moment of the third step, MiB."""
-    import torch  # noqa: PLC0415
+    import torch
 
     if arguments.device == "cuda":
         _fit(module, _Clock(batch, 2, []), arguments)
@@ -220,10 +220,10 @@ def _largest_sum(profile: Any) -> float:
 
 
 def _fit(module: TrainingModule, steps: _Clock, arguments: argparse.Namespace) -> None:
-    import logging  # noqa: PLC0415
-    import warnings  # noqa: PLC0415
+    import logging
+    import warnings
 
-    import pytorch_lightning as pl  # noqa: PLC0415
+    import pytorch_lightning as pl
 
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -240,7 +240,7 @@ def _fit(module: TrainingModule, steps: _Clock, arguments: argparse.Namespace) -
 
 
 def _page(cases: Sequence[Case], arguments: argparse.Namespace) -> str:
-    import torch  # noqa: PLC0415
+    import torch
 
     lines = [
         "# What gradient surgery costs",

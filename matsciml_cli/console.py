@@ -46,7 +46,7 @@ def on_terminal() -> bool:
 
 def write_json(data: Any) -> None:
     """Write data as JSON, and nothing else, to stdout."""
-    import json  # noqa: PLC0415
+    import json
 
     print(json.dumps(data, indent=2, ensure_ascii=False))
 
@@ -92,8 +92,8 @@ def _write_plain(rows: Sequence[Row], header: Sequence[str], indent: int) -> Non
 
 
 def _write_rich(rows: Sequence[Row], header: Sequence[str], indent: int) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.padding import Padding  # noqa: PLC0415
+    from rich.console import Console
+    from rich.padding import Padding
 
     console = Console(highlight=False)
     room = console.width - indent - _natural_width([row.cells[:-1] for row in rows])
@@ -109,8 +109,8 @@ def _natural_width(lines: Sequence[Sequence[str]]) -> int:
 
 
 def _table(rows: Sequence[Row], header: Sequence[str]) -> Any:
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, show_header=bool(header), pad_edge=False, padding=(0, len(_GAP), 0, 0))
     last = len(rows[0].cells) - 1 if rows else len(header) - 1
@@ -124,8 +124,8 @@ def _table(rows: Sequence[Row], header: Sequence[str]) -> Any:
 
 def _stack(rows: Sequence[Row]) -> Iterator[Any]:
     """Lay out rows for a narrow terminal: the prose of the last column gets lines of its own."""
-    from rich.padding import Padding  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.padding import Padding
+    from rich.text import Text
 
     for row in rows:
         facts = _GAP.join(filter(None, row.cells[:-1]))

@@ -54,8 +54,8 @@ def report(error: BaseException, *, debug: bool = False) -> int:
 
 
 def _write(message: str) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only where something failed
-    from rich.text import Text  # noqa: PLC0415 - only where something failed
+    from rich.console import Console
+    from rich.text import Text
 
     sentence = " ".join(message.split())
     text = Text.assemble(("Error: ", "bold red"), sentence)

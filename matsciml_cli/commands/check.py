@@ -71,7 +71,7 @@ def _settings(kind: str, overrides: Sequence[str]) -> dict[str, Any]:
 
     ``width=4`` and ``encoder.width=4`` mean the same for an encoder.
     """
-    from matsciml_core.training.config import parse_overrides  # noqa: PLC0415 - heavy
+    from matsciml_core.training.config import parse_overrides
 
     settings = parse_overrides(overrides)
     section = settings.pop(kind.removeprefix("task-"), {})
@@ -93,12 +93,12 @@ def _find(registry: Registry, name: str, kind: str | None) -> Spec:
 
 
 def _run(spec: Spec, options: Mapping[str, Any], *, quick: bool) -> Scorecard:
-    from matsciml_core.testing.scorecard import run_checks, subject_of  # noqa: PLC0415 - torch
+    from matsciml_core.testing.scorecard import run_checks, subject_of
 
     subject = subject_of(spec, options, quick=quick)
     if not on_terminal():
         return run_checks(subject)
-    from rich.console import Console  # noqa: PLC0415 - only on a terminal
+    from rich.console import Console
 
     with Console(stderr=True).status(f"Checking {spec.kind} {spec.name}") as status:
         return run_checks(

@@ -119,8 +119,8 @@ def fetch(
     ] = None,
 ) -> None:
     """Fetch a dataset from its source, and make a store of it; continues where it stopped."""
-    from matsciml_cli._data import fetch_dataset  # noqa: PLC0415 - heavy
-    from matsciml_core.data.ingestion.pool import Launch  # noqa: PLC0415 - heavy
+    from matsciml_cli._data import fetch_dataset
+    from matsciml_core.data.ingestion.pool import Launch
 
     spec = registry_of(context).get("dataset", name)
     fetch_dataset(
@@ -179,7 +179,7 @@ def import_files(
     --label forces=eV/A; from then on, matsciml run --dataset mine finds it.
     """
     _refuse_plugin_name(context, name)
-    from matsciml_cli._data import import_dataset  # noqa: PLC0415 - heavy
+    from matsciml_cli._data import import_dataset
 
     import_dataset(
         paths,
@@ -223,8 +223,8 @@ def convert(
     spec = registry_of(context).get("dataset", dataset)
     chosen = name or f"{dataset}-{form}"
     _refuse_plugin_name(context, chosen)
-    from matsciml_cli._data import convert_dataset  # noqa: PLC0415 - heavy
-    from matsciml_core.data.ingestion.pool import Launch  # noqa: PLC0415 - heavy
+    from matsciml_cli._data import convert_dataset
+    from matsciml_core.data.ingestion.pool import Launch
 
     launch = Launch(launcher=launcher, workers=workers)
     convert_dataset(spec, path, form, name=chosen, to=to, replace=replace, launch=launch)
@@ -246,7 +246,7 @@ def info(
     `source`, `release`, `licence`, `references`, `content_hash`, `splits`, `manifest`, `fetched`
     (what was fetched, each with `key`, `release`, `crystals` and `store`) and `verified`.
     """
-    from matsciml_cli._data import show_dataset  # noqa: PLC0415 - heavy
+    from matsciml_cli._data import show_dataset
 
     spec = registry_of(context).get("dataset", name)
     show_dataset(spec, overrides=overrides or (), verify=verify, as_json=as_json)
@@ -280,7 +280,7 @@ def split(
     overrides: _Set = None,
 ) -> None:
     """Split a dataset, and keep the split as a file with its hash."""
-    from matsciml_cli._splits import SplitRequest, split_dataset  # noqa: PLC0415 - heavy
+    from matsciml_cli._splits import SplitRequest, split_dataset
 
     spec = registry_of(context).get("dataset", name)
     request = SplitRequest(
@@ -326,7 +326,7 @@ def leaks(
     `sizes`, `overlaps` (structures of the row's part that also occur in the column's) and
     `examples`.
     """
-    from matsciml_cli._splits import report_leaks  # noqa: PLC0415 - heavy
+    from matsciml_cli._splits import report_leaks
 
     registry = registry_of(context)
     report_leaks(

@@ -183,7 +183,7 @@ def render(plugin: Plugin) -> dict[str, str]:
     Returns:
         Content by path within the plugin's folder, sorted by path.
     """
-    import jinja2  # noqa: PLC0415 - no other verb needs it
+    import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("matsciml_cli", "templates/plugin"),

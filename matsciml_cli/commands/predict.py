@@ -82,14 +82,14 @@ def _predict(
     precision: str | None,
     strict: bool,
 ) -> Tally:
-    from matsciml_cli.progress_bars import progress_bars  # noqa: PLC0415 - heavy
-    from matsciml_core.data.readers.formats import READERS  # noqa: PLC0415 - heavy
-    from matsciml_core.model.predict_files import (  # noqa: PLC0415 - imports torch
+    from matsciml_cli.progress_bars import progress_bars
+    from matsciml_core.data.readers.formats import READERS
+    from matsciml_core.model.predict_files import (
         predict_files,
         require_labels,
     )
-    from matsciml_core.model.trained import load  # noqa: PLC0415 - imports torch
-    from matsciml_core.model.writers import writer_of  # noqa: PLC0415 - imports torch
+    from matsciml_core.model.trained import load
+    from matsciml_core.model.writers import writer_of
 
     if form is not None and form not in READERS:
         raise ConfigError(f"There is no format '{form}'; formats: {', '.join(READERS)}.")

@@ -108,11 +108,11 @@ def _start(
     registry: Registry, flags: Mapping[str, Any], config: Path | None, overrides: list[str]
 ) -> None:
     """Start a run; torch is imported last, so that whatever is misspelt is answered at once."""
-    from matsciml_cli import _request  # noqa: PLC0415 - imports pydantic
+    from matsciml_cli import _request
 
     raw = _request.read(flags, config, overrides)
     _request.look_up(raw, registry)
-    from matsciml_cli._run import start  # noqa: PLC0415 - imports torch
+    from matsciml_cli._run import start
 
     start(raw, registry)
 
@@ -124,9 +124,9 @@ def _continue(
     config: Path | None,
     overrides: list[str],
 ) -> None:
-    from matsciml_cli import _request  # noqa: PLC0415 - imports pydantic
+    from matsciml_cli import _request
 
     changes = _request.read_changes(flags, config, overrides)
-    from matsciml_cli._run import resume  # noqa: PLC0415 - imports torch
+    from matsciml_cli._run import resume
 
     resume(folder, registry, changes)

@@ -40,7 +40,7 @@ def benchmark(
     interruption; failed ones are tried again. What is missing for a cell is said in its line.
     Writes table.html, table.md, table.csv and table.json into OUTPUT/TABLE-BUDGET.
     """
-    from matsciml_tool_benchmark import filling  # noqa: PLC0415 - imports pydantic
+    from matsciml_tool_benchmark import filling
 
     request = filling.Request(
         table=table,

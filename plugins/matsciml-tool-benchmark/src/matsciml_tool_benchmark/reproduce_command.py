@@ -29,7 +29,7 @@ def reproduce(
 
     The run counts for the whole table too, and is not repeated where it is finished already.
     """
-    from matsciml_tool_benchmark import filling  # noqa: PLC0415 - imports pydantic
+    from matsciml_tool_benchmark import filling
 
     table, _, name = cell.partition("/")
     request = filling.Request(

@@ -27,7 +27,7 @@ def export(
     citations (CITATION.bib). Nothing in it can execute code. Others use it as they would a run:
     matsciml predict FOLDER files…, or matsciml run --init-from FOLDER.
     """
-    from matsciml_tool_export.export import export_model  # noqa: PLC0415 - imports torch
+    from matsciml_tool_export.export import export_model
 
     folder = export_model(run, to, name=name, licence=licence, replace=replace)
     print(f"Exported model: {folder}")

@@ -78,7 +78,7 @@ def evaluate_crystals(
     `crystals`.
     """
     leave_room(os.environ)
-    from matsciml_tool_generate.evaluation import Settings, check  # noqa: PLC0415 - imports torch
+    from matsciml_tool_generate.evaluation import Settings, check
 
     settings = Settings(
         cutoffs=cutoffs,
@@ -117,11 +117,11 @@ def _evaluate(
     energy_model: Path | None,
     device: str,
 ) -> Evaluation:
-    from matsciml_cli.progress_bars import progress_bars  # noqa: PLC0415 - heavy
-    from matsciml_tool_generate.evaluation import Inputs, evaluate_crystals  # noqa: PLC0415
-    from matsciml_tool_generate.fingerprints import FingerprintCache  # noqa: PLC0415
-    from matsciml_tool_generate.reference import read_file, read_reference  # noqa: PLC0415
-    from matsciml_tool_generate.stability import EnergyModel  # noqa: PLC0415
+    from matsciml_cli.progress_bars import progress_bars
+    from matsciml_tool_generate.evaluation import Inputs, evaluate_crystals
+    from matsciml_tool_generate.fingerprints import FingerprintCache
+    from matsciml_tool_generate.reference import read_file, read_reference
+    from matsciml_tool_generate.stability import EnergyModel
 
     workers = settings.workers or available_cores()
     model = None if energy_model is None else EnergyModel(energy_model, registry, device)
@@ -145,14 +145,14 @@ def _evaluate(
 
 
 def _rejected(generated: Path) -> dict[str, int]:
-    from matsciml_tool_generate.sampling import read_rejected  # noqa: PLC0415 - imports torch
+    from matsciml_tool_generate.sampling import read_rejected
 
     return read_rejected(generated)
 
 
 def _write(found: Evaluation, folder: Path) -> None:
-    from matsciml_core.files import write_json as write_file  # noqa: PLC0415 - heavy
-    from matsciml_tool_generate.page import write_page  # noqa: PLC0415 - heavy
+    from matsciml_core.files import write_json as write_file
+    from matsciml_tool_generate.page import write_page
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -166,8 +166,8 @@ def _write(found: Evaluation, folder: Path) -> None:
 
 
 def _show(found: Evaluation, folder: Path) -> None:
-    from matsciml_tool_generate.metrics_table import published  # noqa: PLC0415 - heavy
-    from matsciml_tool_generate.page import shown  # noqa: PLC0415 - heavy
+    from matsciml_tool_generate.metrics_table import published
+    from matsciml_tool_generate.page import shown
 
     beside = found.settings.beside
     write_heading(

@@ -64,8 +64,8 @@ def generate(
     """
     leave_room(os.environ)
     wanted = _wanted(guide or [])
-    from matsciml_core.interfaces.generation import GuidanceConfig  # noqa: PLC0415
-    from matsciml_tool_generate.sampling import DrawSettings  # noqa: PLC0415 - imports torch
+    from matsciml_core.interfaces.generation import GuidanceConfig
+    from matsciml_tool_generate.sampling import DrawSettings
 
     settings = DrawSettings(
         number=number,
@@ -94,7 +94,7 @@ def sampling_of(levels: int | None, steps: int, step_size: float) -> SamplingCon
     Raises:
         ConfigError: One of them makes no sense.
     """
-    from matsciml_core.interfaces.generation import SamplingConfig  # noqa: PLC0415 - imports torch
+    from matsciml_core.interfaces.generation import SamplingConfig
 
     return SamplingConfig.from_options(
         {"levels": levels, "steps_per_level": steps, "step_size": step_size}, where="sampling"
@@ -110,9 +110,9 @@ def _draw(
     *,
     restart: bool,
 ) -> Drawn:
-    from matsciml_cli.progress_bars import progress_bars  # noqa: PLC0415 - heavy
-    from matsciml_core.model.trained import load  # noqa: PLC0415 - imports torch
-    from matsciml_tool_generate.sampling import draw_crystals  # noqa: PLC0415 - imports torch
+    from matsciml_cli.progress_bars import progress_bars
+    from matsciml_core.model.trained import load
+    from matsciml_tool_generate.sampling import draw_crystals
 
     model = load(run, device=device, registry=registry)
     with progress_bars() as report:

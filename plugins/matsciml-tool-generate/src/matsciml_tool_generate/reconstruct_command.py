@@ -64,8 +64,8 @@ def reconstruct(
     keys `schema` (1), `crystals`, `reconstructed`, `match_rate`, `rms` and `distances` by id.
     """
     leave_room(os.environ)
-    from matsciml_tool_generate.evaluation import Settings, check  # noqa: PLC0415 - imports torch
-    from matsciml_tool_generate.reconstruction import ReconstructSettings  # noqa: PLC0415
+    from matsciml_tool_generate.evaluation import Settings, check
+    from matsciml_tool_generate.reconstruction import ReconstructSettings
 
     check(Settings(published=(published,), fingerprints=False))
     settings = ReconstructSettings(
@@ -91,12 +91,12 @@ def _reconstruct(
     output: Path | None,
     device: str,
 ) -> dict[str, Any]:
-    from matsciml_cli.progress_bars import progress_bars  # noqa: PLC0415 - heavy
-    from matsciml_core.model.trained import load  # noqa: PLC0415 - imports torch
-    from matsciml_tool_generate.extxyz import write_extxyz  # noqa: PLC0415 - heavy
-    from matsciml_tool_generate.reconstruction import reconstruct as work  # noqa: PLC0415
-    from matsciml_tool_generate.reference import read_run_data  # noqa: PLC0415 - imports torch
-    from matsciml_tool_generate.sampling import generative_head  # noqa: PLC0415 - imports torch
+    from matsciml_cli.progress_bars import progress_bars
+    from matsciml_core.model.trained import load
+    from matsciml_tool_generate.extxyz import write_extxyz
+    from matsciml_tool_generate.reconstruction import reconstruct as work
+    from matsciml_tool_generate.reference import read_run_data
+    from matsciml_tool_generate.sampling import generative_head
 
     model = load(run, device=device, registry=registry)
     generative_head(model)  # before anything is read
@@ -120,7 +120,7 @@ def _reconstruct(
 
 
 def _show(found: dict[str, Any], name: str, dataset: str) -> None:
-    from matsciml_tool_generate.metrics_table import published  # noqa: PLC0415 - heavy
+    from matsciml_tool_generate.metrics_table import published
 
     known = published()[name]
     rate, rms = known["values"].get("match_rate"), known["values"].get("rms")

@@ -21,6 +21,6 @@ def leaderboard(
     Writes index.html, index.md, index.csv and index.json, and copies each run's report,
     configuration and summary.
     """
-    from matsciml_tool_report import write_pages  # noqa: PLC0415 - imports torch
+    from matsciml_tool_report import write_pages
 
     write_pages.write_leaderboard(folders, output)

@@ -26,6 +26,6 @@ def matsciml_commands() -> Iterable[CommandSpec]:
 @hookimpl
 def matsciml_after_fit(run: RunInfo) -> str:
     """Write the report of a finished run."""
-    from matsciml_tool_report.page import write_report  # noqa: PLC0415 - matplotlib
+    from matsciml_tool_report.page import write_report
 
     return f"Report:     {write_report(Path(run.folder), run.datasets)}"

@@ -25,6 +25,6 @@ def report(
     ] = None,
 ) -> None:
     """Draw the report of one run again, finished or interrupted; compare several on one page."""
-    from matsciml_tool_report import write_pages  # noqa: PLC0415 - imports torch
+    from matsciml_tool_report import write_pages
 
     write_pages.write_report(runs, output, registry_of(context))

@@ -86,7 +86,7 @@ def md(
         "seed": seed,
     }
     _check_request(context, file, resume)
-    from matsciml_core.model.trained import load  # noqa: PLC0415 - imports torch
+    from matsciml_core.model.trained import load
 
     model = load(run, device=device, precision=precision, registry=registry_of(context))
     if resume is not None:
@@ -124,7 +124,7 @@ def _start(
     *,
     replace: bool,
 ) -> Dynamics:
-    from matsciml_core.model.inputs import read_one  # noqa: PLC0415 - imports torch
+    from matsciml_core.model.inputs import read_one
 
     if path.suffix.lower() not in (".extxyz", ".xyz"):
         raise ConfigError(f"A trajectory is extended XYZ; end '{path}' in .extxyz.")
@@ -136,7 +136,7 @@ def _start(
     atoms = to_ase(read_one(file, form)).repeat(_cells(supercell))
     atoms.calc = ModelCalculator(model, stress=settings["ensemble"] == "npt")
     # Imports ASE, which is now known to be there.
-    from matsciml_tool_simulate.dynamics import Dynamics, DynamicsConfig  # noqa: PLC0415
+    from matsciml_tool_simulate.dynamics import Dynamics, DynamicsConfig
 
     config = DynamicsConfig.from_options(settings, where="md")
     return Dynamics.start(atoms, config, path, model.identity)
@@ -144,7 +144,7 @@ def _start(
 
 def _resume(model: TrainedModel, path: Path) -> Dynamics:
     ModelCalculator(model)  # says what to install where ASE is missing
-    from matsciml_tool_simulate.dynamics import Dynamics  # noqa: PLC0415 - ASE
+    from matsciml_tool_simulate.dynamics import Dynamics
 
     return Dynamics.resume(path, model)
 

@@ -55,14 +55,14 @@ def relax(
     --output (extxyz, cif, vasp, …). Exit code 1: not converged within --steps.
     """
     leave_room(os.environ)
-    from matsciml_core.model.inputs import read_one  # noqa: PLC0415 - imports torch
-    from matsciml_core.model.trained import load  # noqa: PLC0415 - imports torch
+    from matsciml_core.model.inputs import read_one
+    from matsciml_core.model.trained import load
 
     target = output or Path(f"{file.stem}-relaxed.extxyz")
     model = load(run, device=device, precision=precision, registry=registry_of(context))
     atoms = to_ase(read_one(file, form))
     atoms.calc = ModelCalculator(model, stress=cell != "fixed")
-    from matsciml_tool_simulate import relaxation  # noqa: PLC0415 - ASE, now known to be there
+    from matsciml_tool_simulate import relaxation  # needs ASE, which was looked for above
 
     table = _Table()
     result = relaxation.relax(
@@ -106,8 +106,8 @@ def _show(step: RelaxationStep) -> None:
 
 
 def _write(atoms: Any, target: Path) -> None:
-    from ase.io import write  # noqa: PLC0415 - optional
-    from ase.io.formats import UnknownFileTypeError  # noqa: PLC0415 - optional
+    from ase.io import write
+    from ase.io.formats import UnknownFileTypeError
 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
