@@ -75,7 +75,7 @@ def _anchor(spec: Spec) -> str:
 def _component(spec: Spec) -> str:
     parts = [
         f"({_anchor(spec)})=\n### {spec.kind.replace('-', ' ').capitalize()} `{spec.name}`",
-        f"{spec.summary} Class `{spec.target}`.",
+        f"{spec.summary} Class `{spec.class_path}`.",
         *_specific(spec),
         *_settings(spec),
         *_references(spec.references),

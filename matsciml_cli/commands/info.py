@@ -119,7 +119,7 @@ def _overview(offer: Offer, registry: Registry) -> list[Row]:
         "summary": spec.summary,
         "state": f"{state}: {reason}" if reason else state,
         "distribution": record.label,
-        "class": spec.target,
+        "class path": spec.class_path,
         "config": spec.config,
         "requires": ", ".join(spec.requires),
         "licence": spec.licence,

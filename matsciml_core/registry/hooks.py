@@ -46,7 +46,7 @@ class MatSciMLSpecs:
                 yield DatasetSpec(
                     name="mine",
                     summary="My crystals.",
-                    target="matsciml_data_mine.dataset:MineDataset",
+                    class_path="matsciml_data_mine.dataset:MineDataset",
                     targets=(TargetInfo(name="band_gap", kind="scalar", unit="eV"),),
                 )
 
@@ -65,7 +65,7 @@ class MatSciMLSpecs:
                 yield EncoderSpec(
                     name="mine",
                     summary="My graph network.",
-                    target="matsciml_model_mine.encoder:MineEncoder",
+                    class_path="matsciml_model_mine.encoder:MineEncoder",
                     config="matsciml_model_mine.config:MineConfig",
                     capabilities=EncoderCapabilities(symmetry="E(3)", smooth_cutoff=True),
                 )
@@ -85,7 +85,7 @@ class MatSciMLSpecs:
                 yield TaskHeadSpec(
                     name="mine",
                     summary="Quantile regression.",
-                    target="matsciml_head_mine.head:QuantileHead",
+                    class_path="matsciml_head_mine.head:QuantileHead",
                     target_kinds=("scalar",),
                 )
 
@@ -104,7 +104,7 @@ class MatSciMLSpecs:
                 yield StrategySpec(
                     name="mine",
                     summary="Random loss weights.",
-                    target="matsciml_strategy_mine.strategy:RandomWeights",
+                    class_path="matsciml_strategy_mine.strategy:RandomWeights",
                 )
 
         .. versionadded:: 0.1
@@ -123,7 +123,7 @@ class MatSciMLSpecs:
                 yield CommandSpec(
                     name="sweep",
                     summary="Run a sweep.",
-                    target="matsciml_sweep.command:sweep",
+                    class_path="matsciml_sweep.command:sweep",
                 )
 
         .. versionadded:: 0.1
@@ -142,7 +142,7 @@ class MatSciMLSpecs:
                 yield CallbackSpec(
                     name="energy",
                     summary="Meter the energy a run uses.",
-                    target="matsciml_energy.callback:EnergyMeter",
+                    class_path="matsciml_energy.callback:EnergyMeter",
                 )
 
         .. versionadded:: 0.1
@@ -161,7 +161,7 @@ class MatSciMLSpecs:
                 yield BenchmarkSpec(
                     name="mine",
                     summary="My encoder on the tasks of table 2.",
-                    target="matsciml_model_mine.rows:rows",
+                    class_path="matsciml_model_mine.rows:rows",
                     table="table2",
                 )
 

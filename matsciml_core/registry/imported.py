@@ -86,7 +86,7 @@ def _spec(folder: Path) -> ImportedSpec:
     return ImportedSpec(
         name=folder.name,
         summary=_read(folder / RECORD)["summary"],
-        target=_CLASS,
+        class_path=_CLASS,
         config=_CONFIG,
         references=tuple(Reference(**reference) for reference in meta["references"]),
         licence=meta["licence"],

@@ -28,7 +28,7 @@ eV/Å³. ``structure``: the crystal itself (generation).
 CLASS_KINDS = ("binary", "multiclass")
 """Kinds of label whose values are class indices."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*")
-_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_CLASS_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ class Spec:
     """What users type: lower case, unique within its kind."""
     summary: str
     """One line for ``list-plugins``."""
-    target: str
+    class_path: str
     """``"package.module:Class"``, imported by :meth:`load` and never before."""
     config: str | None = None
     """``"package.config:Class"``, a ``matsciml_core.Config``; None: there is nothing to set."""
@@ -132,8 +132,8 @@ class Spec:
                 "'-', '_', '.' and '+', beginning with a letter or digit."
             )
         others = (getattr(self, field, None) for field in ("inventory", "fetch_config"))
-        for text in (self.target, self.config, *others):
-            if text is not None and not _TARGET.fullmatch(text):
+        for text in (self.class_path, self.config, *others):
+            if text is not None and not _CLASS_PATH.fullmatch(text):
                 raise RegistryError(
                     f"The {self.kind} '{self.name}' names '{text}'; "
                     'write it as "package.module:Class".'
@@ -145,7 +145,7 @@ class Spec:
         Raises:
             PluginLoadError: The module cannot be imported or has no such class.
         """
-        return self.load_named(self.target)
+        return self.load_named(self.class_path)
 
     def load_config(self) -> Any | None:
         """Import and return the component's config class, or None.
@@ -205,7 +205,7 @@ class Inventory:
 class DatasetSpec(Spec):
     """A dataset: crystals with labels.
 
-    >>> DatasetSpec(name="mine", summary="My crystals.", target="mine.dataset:Mine").name
+    >>> DatasetSpec(name="mine", summary="My crystals.", class_path="mine.dataset:Mine").name
     'mine'
     """
 
@@ -328,21 +328,21 @@ class StrategySpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class CommandSpec(Spec):
-    """An extra verb of the command line; ``target`` is a function that typer can run."""
+    """An extra verb of the command line; ``class_path`` names a function that typer can run."""
 
     kind: ClassVar[str] = "command"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallbackSpec(Spec):
-    """A Lightning callback for every run; ``target`` is its class."""
+    """A Lightning callback for every run; ``class_path`` names its class."""
 
     kind: ClassVar[str] = "callback"
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkSpec(Spec):
-    """Rows of a benchmark; ``target`` is a function that returns ``BenchmarkRow`` records."""
+    """Rows of a benchmark; ``class_path`` names a function that returns ``BenchmarkRow``s."""
 
     kind: ClassVar[str] = "benchmark"
 

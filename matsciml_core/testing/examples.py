@@ -219,23 +219,23 @@ def masked_mean_square(prediction: Tensor, target: Tensor, mask: Tensor) -> Tens
 ENCODER = EncoderSpec(
     name="example",
     summary="One round of messages.",
-    target=f"{_HERE}:ExampleEncoder",
+    class_path=f"{_HERE}:ExampleEncoder",
     config=f"{_HERE}:ExampleEncoderConfig",
     capabilities=EncoderCapabilities(smooth_cutoff=True),
 )
 DATASET = DatasetSpec(
     name="example",
     summary="Halides with made-up labels.",
-    target=f"{_HERE}:ExampleDataset",
+    class_path=f"{_HERE}:ExampleDataset",
     targets=ExampleDataset._TARGETS,
     size=40,
 )
 HEAD = TaskHeadSpec(
     name="example",
     summary="Linear regression.",
-    target=f"{_HERE}:ExampleHead",
+    class_path=f"{_HERE}:ExampleHead",
     target_kinds=("scalar",),
 )
 STRATEGY = StrategySpec(
-    name="example", summary="Sum of the losses.", target=f"{_HERE}:ExampleStrategy"
+    name="example", summary="Sum of the losses.", class_path=f"{_HERE}:ExampleStrategy"
 )

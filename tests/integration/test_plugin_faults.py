@@ -21,7 +21,7 @@ GOOD = """
     @hookimpl
     def matsciml_datasets():
         yield DatasetSpec(
-            name="NAME", summary="Test crystals.", target="{package}.dataset:Crystals",
+            name="NAME", summary="Test crystals.", class_path="{package}.dataset:Crystals",
             config="{package}.config:Settings",
             targets=(TargetInfo(name="gap", kind="scalar", unit="eV"),),
         )

@@ -146,7 +146,7 @@ def add_dataset(
         RegistryError: The name is not valid.
         DataError: There is a dataset of that name already, or no record can be used.
     """
-    DatasetSpec(name=name, summary="", target="a:b")  # checks the name
+    DatasetSpec(name=name, summary="", class_path="a:b")  # checks the name
     folder = dataset_folder(name)
     store = folder / "store" if to is None else to.absolute()
     if replace_existing:

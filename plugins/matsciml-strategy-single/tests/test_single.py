@@ -17,7 +17,7 @@ def task(name, dataset="toy"):
 
 
 def spec(name, **limits):
-    return StrategySpec(name=name, summary=name, target="some.where:Thing", **limits)
+    return StrategySpec(name=name, summary=name, class_path="some.where:Thing", **limits)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ PLUGIN = """
 
     @hookimpl
     def matsciml_benchmarks():
-        yield BenchmarkSpec(name="{name}", summary="My rows.", target="{{package}}.rows:rows",
+        yield BenchmarkSpec(name="{name}", summary="My rows.", class_path="{{package}}.rows:rows",
                             table="{table}")
 """
 ROWS = """

@@ -19,7 +19,7 @@ class OneDataset:
     """Stands in for a registry that knows one dataset, and has every other component."""
 
     def __init__(self, **fields: Any) -> None:
-        self.spec = DatasetSpec(name="toy", summary="A toy.", target="toy:Toy", **fields)
+        self.spec = DatasetSpec(name="toy", summary="A toy.", class_path="toy:Toy", **fields)
 
     def specs(self, kind: str) -> list[DatasetSpec]:
         return [self.spec]

@@ -5,7 +5,7 @@ from matsciml_core import EncoderSpec, TaskHeadSpec, hookimpl
 
 @hookimpl
 def matsciml_encoders():
-    return [EncoderSpec(name="mean", summary="A latent space.", target="{package}.maker:Mean")]
+    return [EncoderSpec(name="mean", summary="A latent space.", class_path="{package}.maker:Mean")]
 
 
 @hookimpl
@@ -13,12 +13,12 @@ def matsciml_task_heads():
     yield TaskHeadSpec(
         name="maker",
         summary="Makes rock salt.",
-        target="{package}.maker:Maker",
+        class_path="{package}.maker:Maker",
         target_kinds=("structure",),
     )
     yield TaskHeadSpec(
         name="property",
         summary="Doubles.",
-        target="{package}.maker:Property",
+        class_path="{package}.maker:Property",
         target_kinds=("scalar",),
     )

@@ -144,7 +144,7 @@ DATASET = """
     @hookimpl
     def matsciml_datasets():
         return [DatasetSpec(name="cubes", summary="Cubes.",
-                            target="matsciml_core.testing.examples:ExampleDataset")]
+                            class_path="matsciml_core.testing.examples:ExampleDataset")]
 """
 
 

@@ -28,7 +28,7 @@ COMMAND = """
     @hookimpl
     def matsciml_commands():
         yield CommandSpec(
-            name="NAME", summary="Greet somebody.", target="{package}.command:greet"
+            name="NAME", summary="Greet somebody.", class_path="{package}.command:greet"
         )
 """
 GREET = """
@@ -396,7 +396,7 @@ class TestCompletion:
             "matsciml-data-mine",
             "from matsciml_core import DatasetSpec, hookimpl\n"
             "@hookimpl\ndef matsciml_datasets():\n"
-            "    yield DatasetSpec(name='zz-mine', summary='s', target='a:B')\n",
+            "    yield DatasetSpec(name='zz-mine', summary='s', class_path='a:B')\n",
         )
         found = self.complete("matsciml info zz", 2, PYTHONPATH=str(plugin_folder.path))
         assert found.split() == ["zz-mine"]
@@ -414,9 +414,9 @@ class TestCompletion:
             "matsciml-data-mine",
             "from matsciml_core import DatasetSpec, EncoderSpec, hookimpl\n"
             "@hookimpl\ndef matsciml_datasets():\n"
-            "    yield DatasetSpec(name='ab', summary='data', target='a:B')\n"
+            "    yield DatasetSpec(name='ab', summary='data', class_path='a:B')\n"
             "@hookimpl\ndef matsciml_encoders():\n"
-            "    yield EncoderSpec(name='ac', summary='model', target='a:B')\n",
+            "    yield EncoderSpec(name='ac', summary='model', class_path='a:B')\n",
         )
         del cli  # only its plugins are wanted
         assert complete_names("dataset")("a") == [("ab", "data")]

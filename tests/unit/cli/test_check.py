@@ -43,9 +43,9 @@ class NotThereYet(ExampleDataset):
 
 SPECS = (
     replace(examples.ENCODER, name="good"),
-    replace(examples.ENCODER, name="sum", target=f"{HERE}:SumReadOut"),
-    replace(examples.STRATEGY, name="raises", target=f"{HERE}:Raises"),
-    replace(examples.DATASET, name="missing", target=f"{HERE}:NotThereYet"),
+    replace(examples.ENCODER, name="sum", class_path=f"{HERE}:SumReadOut"),
+    replace(examples.STRATEGY, name="raises", class_path=f"{HERE}:Raises"),
+    replace(examples.DATASET, name="missing", class_path=f"{HERE}:NotThereYet"),
     replace(examples.DATASET, name="both"),
     replace(examples.STRATEGY, name="both"),
     replace(examples.HEAD, name="head"),

@@ -25,12 +25,12 @@ PLUGIN = """
         yield DatasetSpec(
             name="remote",
             summary="A source.",
-            target="{package}.work:Remote",
+            class_path="{package}.work:Remote",
             targets=(TargetInfo(name="energy", kind="energy", unit="eV"),),
             fetch="{package}.work:fetch",
             readers={"toolkit": "{package}.work:convert"},
         )
-        yield DatasetSpec(name="local", summary="A toy.", target="{package}.work:Remote")
+        yield DatasetSpec(name="local", summary="A toy.", class_path="{package}.work:Remote")
 """
 WORK = """
     import json

@@ -15,14 +15,14 @@ PLUGIN = """
         yield DatasetSpec(
             name="ladder",
             summary="Chains of atoms.",
-            target="{package}.work:Ladder",
+            class_path="{package}.work:Ladder",
             config="{package}.config:LadderConfig",
             targets=(TargetInfo(name="gap", kind="scalar", unit="eV"),),
             fetch="{package}.work:fetch",
             fetch_config="{package}.config:FetchConfig",
         )
         yield DatasetSpec(
-            name="plain", summary="Chains.", target="{package}.work:Plain",
+            name="plain", summary="Chains.", class_path="{package}.work:Plain",
             fetch="{package}.work:fetch",
         )
 """
@@ -135,4 +135,4 @@ def test_a_setting_that_a_dataset_does_not_have_is_refused(plugin):
 
 def test_a_record_that_misspells_where_its_settings_are_is_refused():
     with pytest.raises(RegistryError, match=r'write it as "package\.module:Class"'):
-        DatasetSpec(name="mine", summary="", target="a:B", fetch_config="a.B")
+        DatasetSpec(name="mine", summary="", class_path="a:B", fetch_config="a.B")

@@ -23,7 +23,7 @@ GOOD = """
 
     @hookimpl
     def matsciml_datasets():
-        yield DatasetSpec(name="mine", summary="s", target="a:B", requires=REQUIRES)
+        yield DatasetSpec(name="mine", summary="s", class_path="a:B", requires=REQUIRES)
 """
 
 
@@ -230,7 +230,7 @@ class TestPlugins:
             "matsciml-verbs",
             "from matsciml_core import CommandSpec, hookimpl\n"
             "@hookimpl\ndef matsciml_commands():\n"
-            "    return [CommandSpec(name='run', summary='s', target='a:B')]\n",
+            "    return [CommandSpec(name='run', summary='s', class_path='a:B')]\n",
         )
         (check,) = checks(plugin_folder, "names")
         assert (check.name, check.state) == ("command run", "warning")

@@ -64,7 +64,7 @@ PLUGIN = """
     @hookimpl
     def matsciml_datasets():
         yield DatasetSpec(
-            name="mine", summary="My crystals.", target="{package}.dataset:Mine",
+            name="mine", summary="My crystals.", class_path="{package}.dataset:Mine",
             config="{package}.config:MineConfig", licence="CC-BY-4.0", references=(PAPER,),
             size=12, source="Somewhere, 2024",
             targets=(
@@ -77,11 +77,11 @@ PLUGIN = """
     @hookimpl
     def matsciml_encoders():
         yield EncoderSpec(
-            name="net", summary="A network.", target="{package}.net:Net", requires=("pluggy",),
+            name="net", summary="A network.", class_path="{package}.net:Net", requires=("pluggy",),
             capabilities=EncoderCapabilities(symmetry="SE(3)", presets=("one", "two")),
             training={"learning_rate": 0.002},
         )
-        yield EncoderSpec(name="mine", summary="Same name.", target="{package}.net:Net")
+        yield EncoderSpec(name="mine", summary="Same name.", class_path="{package}.net:Net")
 """
 
 
@@ -103,7 +103,7 @@ class TestText:
             "summary My crystals.",
             "state ok",
             "distribution matsciml-data-mine 1.2",
-            f"class {package}.dataset:Mine",
+            f"class path {package}.dataset:Mine",
             f"config {package}.config:MineConfig",
             "licence CC-BY-4.0",
             "size 12",

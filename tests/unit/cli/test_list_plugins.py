@@ -20,7 +20,7 @@ SUMMARY = "A summary that is much longer than eighty columns, so that anything t
 
 def dataset(*names: str, requires: str = "()") -> str:
     lines = "".join(
-        f"    yield DatasetSpec(name={name!r}, summary={SUMMARY!r}, target='a:B', "
+        f"    yield DatasetSpec(name={name!r}, summary={SUMMARY!r}, class_path='a:B', "
         f"requires={requires})\n"
         for name in names
     )
@@ -33,7 +33,7 @@ def dataset(*names: str, requires: str = "()") -> str:
 def encoder(name: str) -> str:
     return (
         "from matsciml_core import EncoderSpec, hookimpl\n\n@hookimpl\ndef matsciml_encoders():\n"
-        f"    return [EncoderSpec(name={name!r}, summary='A network.', target='a:B')]\n"
+        f"    return [EncoderSpec(name={name!r}, summary='A network.', class_path='a:B')]\n"
     )
 
 

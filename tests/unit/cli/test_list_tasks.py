@@ -16,7 +16,7 @@ PLUGIN = """
 
     @hookimpl
     def matsciml_datasets():
-        yield DatasetSpec(name="{name}", summary="Some.", target="a:B", tasks=(TASK,),
+        yield DatasetSpec(name="{name}", summary="Some.", class_path="a:B", tasks=(TASK,),
                           inventory="{{package}}.inventory:{function}")
 """
 INVENTORY = """

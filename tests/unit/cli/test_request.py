@@ -27,18 +27,19 @@ PLUGIN = """
 
     @hookimpl
     def matsciml_datasets():
-        yield DatasetSpec(name="mine", summary="s", target="{package}.heavy:A")
+        yield DatasetSpec(name="mine", summary="s", class_path="{package}.heavy:A")
 
     @hookimpl
     def matsciml_encoders():
         yield EncoderSpec(
-            name="net", summary="s", target="{package}.heavy:B", config="{package}.config:NetConfig"
+            name="net", summary="s",
+            class_path="{package}.heavy:B", config="{package}.config:NetConfig",
         )
 
     @hookimpl
     def matsciml_task_heads():
         yield TaskHeadSpec(
-            name="number", summary="s", target="{package}.heavy:C", target_kinds=("scalar",)
+            name="number", summary="s", class_path="{package}.heavy:C", target_kinds=("scalar",)
         )
 """
 CONFIG = """

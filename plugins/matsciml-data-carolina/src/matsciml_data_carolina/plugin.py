@@ -12,7 +12,7 @@ def matsciml_datasets() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
         name="carolina",
         summary="214,000 cubic crystals with formation energies; to be fetched.",
-        target="matsciml_data_carolina.dataset:Carolina",
+        class_path="matsciml_data_carolina.dataset:Carolina",
         config="matsciml_data_carolina.config:CarolinaConfig",
         references=labels.REFERENCES,
         licence=labels.LICENCE,

@@ -20,7 +20,7 @@ def matsciml_datasets() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
         name="emt",
         summary="A toy: alloys in motion, energies and forces by EMT, generated on first use.",
-        target="matsciml_data_emt.dataset:EMTAlloys",
+        class_path="matsciml_data_emt.dataset:EMTAlloys",
         config="matsciml_data_emt.config:EMTConfig",
         references=REFERENCES,
         licence=LICENCE,

@@ -12,7 +12,7 @@ def matsciml_datasets() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
         name="lips",
         summary="A lithium superionic conductor in motion: energies and forces, 83 atoms.",
-        target="matsciml_data_lips.dataset:LiPS",
+        class_path="matsciml_data_lips.dataset:LiPS",
         config="matsciml_data_lips.config:LiPSConfig",
         references=labels.REFERENCES,
         licence=labels.LICENCE,

@@ -15,7 +15,7 @@ def matsciml_datasets() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
         name="mp",
         summary="6,317 Materials Project crystals to start with, and any release to be fetched.",
-        target="matsciml_data_mp.dataset:MaterialsProject",
+        class_path="matsciml_data_mp.dataset:MaterialsProject",
         config="matsciml_data_mp.config:MPConfig",
         references=REFERENCES,
         licence=LICENCE,

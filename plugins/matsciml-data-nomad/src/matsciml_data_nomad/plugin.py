@@ -12,7 +12,7 @@ def matsciml_datasets() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
         name="nomad",
         summary="139,000 bulk crystals of NOMAD, by many codes, with comparable energies.",
-        target="matsciml_data_nomad.dataset:NOMAD",
+        class_path="matsciml_data_nomad.dataset:NOMAD",
         config="matsciml_data_nomad.config:NOMADConfig",
         references=labels.REFERENCES,
         licence=labels.LICENCE,

@@ -12,7 +12,7 @@ def matsciml_datasets() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
         name="s2ef",
         summary="Adsorbates on catalyst surfaces in motion, with forces (OC20); to be fetched.",
-        target="matsciml_data_ocp.dataset:S2EF",
+        class_path="matsciml_data_ocp.dataset:S2EF",
         fetch="matsciml_data_ocp.fetch:fetch_s2ef",
         readers=labels.S2EF_READERS,
         targets=labels.S2EF_TARGETS,
@@ -25,7 +25,7 @@ def matsciml_datasets() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
         name="is2re",
         summary="Adsorbates on catalyst surfaces before a relaxation (OC20); to be fetched.",
-        target="matsciml_data_ocp.dataset:IS2RE",
+        class_path="matsciml_data_ocp.dataset:IS2RE",
         fetch="matsciml_data_ocp.fetch:fetch_is2re",
         readers=labels.IS2RE_READERS,
         targets=labels.IS2RE_TARGETS,

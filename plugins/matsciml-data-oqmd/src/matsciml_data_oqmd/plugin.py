@@ -20,7 +20,7 @@ def matsciml_datasets() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
         name="oqmd",
         summary="Over a million relaxed crystals of OQMD with formation energies; to be fetched.",
-        target="matsciml_data_oqmd.dataset:OQMD",
+        class_path="matsciml_data_oqmd.dataset:OQMD",
         config="matsciml_data_oqmd.config:OQMDConfig",
         references=REFERENCES,
         licence=LICENCE,

@@ -11,7 +11,7 @@ def matsciml_task_heads() -> Iterable[TaskHeadSpec]:
     yield TaskHeadSpec(
         name="energy-forces",
         summary="Total energy as a sum over atoms, with its derivatives: forces and stress.",
-        target="matsciml_head_forces.head:EnergyForcesHead",
+        class_path="matsciml_head_forces.head:EnergyForcesHead",
         config="matsciml_head_forces.config:EnergyForcesConfig",
         licence="MIT",
         target_kinds=("energy", "forces", "stress"),

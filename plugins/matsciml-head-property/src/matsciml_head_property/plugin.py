@@ -13,7 +13,7 @@ def matsciml_task_heads() -> Iterable[TaskHeadSpec]:
     yield TaskHeadSpec(
         name="regression",
         summary="A number per crystal, trained in z-scores fitted on the training split.",
-        target=f"{_PACKAGE}.regression:RegressionHead",
+        class_path=f"{_PACKAGE}.regression:RegressionHead",
         config=f"{_PACKAGE}.config:RegressionConfig",
         licence="MIT",
         target_kinds=("scalar",),
@@ -22,7 +22,7 @@ def matsciml_task_heads() -> Iterable[TaskHeadSpec]:
     yield TaskHeadSpec(
         name="binary-classifier",
         summary="The probability of one of two classes per crystal.",
-        target=f"{_PACKAGE}.classification:BinaryHead",
+        class_path=f"{_PACKAGE}.classification:BinaryHead",
         config=f"{_PACKAGE}.config:BinaryConfig",
         licence="MIT",
         target_kinds=("binary",),
@@ -31,7 +31,7 @@ def matsciml_task_heads() -> Iterable[TaskHeadSpec]:
     yield TaskHeadSpec(
         name="multiclass-classifier",
         summary="Probabilities of many classes per crystal, for example 230 space groups.",
-        target=f"{_PACKAGE}.classification:MulticlassHead",
+        class_path=f"{_PACKAGE}.classification:MulticlassHead",
         config=f"{_PACKAGE}.config:MulticlassConfig",
         licence="MIT",
         target_kinds=("multiclass",),

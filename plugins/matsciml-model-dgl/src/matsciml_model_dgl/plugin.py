@@ -13,7 +13,7 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
     yield EncoderSpec(
         name="mpnn-dgl",
         summary="Message-passing network of DGL's layers: NNConv, GRU, Set2Set. On the CPU only.",
-        target="matsciml_model_dgl.encoder:MPNN",
+        class_path="matsciml_model_dgl.encoder:MPNN",
         config="matsciml_model_dgl.config:MPNNConfig",
         licence="MIT",
         requires=("dgl==1.1.3",),

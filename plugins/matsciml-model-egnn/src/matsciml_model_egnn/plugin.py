@@ -13,7 +13,7 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
     yield EncoderSpec(
         name="egnn",
         summary="E(n)-GNN: messages from distances, equivariant displacements, mean read-out.",
-        target="matsciml_model_egnn.encoder:EGNN",
+        class_path="matsciml_model_egnn.encoder:EGNN",
         config="matsciml_model_egnn.config:EGNNConfig",
         licence="MIT",
         capabilities=EncoderCapabilities(

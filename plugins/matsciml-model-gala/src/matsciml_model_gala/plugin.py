@@ -13,7 +13,7 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
     yield EncoderSpec(
         name="gala",
         summary="GALA: geometric algebra attention over each atom's nearest neighbours.",
-        target="matsciml_model_gala.encoder:GALA",
+        class_path="matsciml_model_gala.encoder:GALA",
         config="matsciml_model_gala.config:GALAConfig",
         licence="MIT",
         capabilities=EncoderCapabilities(

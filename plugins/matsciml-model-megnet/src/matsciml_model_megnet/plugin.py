@@ -13,7 +13,7 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
     yield EncoderSpec(
         name="megnet",
         summary="MEGNet: graph network with edge, atom and crystal features, Set2Set read-out.",
-        target="matsciml_model_megnet.encoder:MEGNet",
+        class_path="matsciml_model_megnet.encoder:MEGNet",
         config="matsciml_model_megnet.config:MEGNetConfig",
         licence="MIT",
         capabilities=EncoderCapabilities(

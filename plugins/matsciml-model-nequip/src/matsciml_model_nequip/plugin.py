@@ -13,7 +13,7 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
     yield EncoderSpec(
         name="nequip",
         summary="NequIP: E(3)-equivariant network of scalars, vectors and tensors, on e3nn.",
-        target="matsciml_model_nequip.encoder:NequIP",
+        class_path="matsciml_model_nequip.encoder:NequIP",
         config="matsciml_model_nequip.config:NequIPConfig",
         licence="MIT",
         capabilities=EncoderCapabilities(

@@ -13,7 +13,7 @@ def matsciml_strategies() -> Iterable[StrategySpec]:
     yield StrategySpec(
         name="additive",
         summary="Several tasks, the gradient of the sum of their losses; weights optional.",
-        target="matsciml_strategy_additive.strategy:Additive",
+        class_path="matsciml_strategy_additive.strategy:Additive",
         config="matsciml_strategy_additive.config:AdditiveConfig",
         licence="MIT",
         references=(

@@ -13,7 +13,7 @@ def matsciml_strategies() -> Iterable[StrategySpec]:
     yield StrategySpec(
         name="multi-data",
         summary="Several datasets, one batch of each per step with equal say, or drawn in shares.",
-        target="matsciml_strategy_multidata.strategy:MultiData",
+        class_path="matsciml_strategy_multidata.strategy:MultiData",
         config="matsciml_strategy_multidata.config:MultiDataConfig",
         licence="MIT",
     )

@@ -92,7 +92,7 @@ def _offer(
     return StrategySpec(
         name=name,
         summary=summary,
-        target=f"{_PACKAGE}.{place}",
+        class_path=f"{_PACKAGE}.{place}",
         config=None if config is None else f"{_PACKAGE}.config:{config}",
         requires=requires,
         references=(reference,),

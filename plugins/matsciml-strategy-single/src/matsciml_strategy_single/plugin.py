@@ -11,7 +11,7 @@ def matsciml_strategies() -> Iterable[StrategySpec]:
     yield StrategySpec(
         name="single",
         summary="One task, the plain gradient of its loss.",
-        target="matsciml_strategy_single.strategy:Single",
+        class_path="matsciml_strategy_single.strategy:Single",
         licence="MIT",
         max_tasks=1,
         max_datasets=1,

@@ -13,10 +13,10 @@ def matsciml_commands() -> Iterable[CommandSpec]:
     yield CommandSpec(
         name="benchmark",
         summary="Fill a table with runs, beside the published numbers.",
-        target="matsciml_tool_benchmark.benchmark_command:benchmark",
+        class_path="matsciml_tool_benchmark.benchmark_command:benchmark",
     )
     yield CommandSpec(
         name="reproduce",
         summary="Run one row of a table.",
-        target="matsciml_tool_benchmark.reproduce_command:reproduce",
+        class_path="matsciml_tool_benchmark.reproduce_command:reproduce",
     )

@@ -13,5 +13,5 @@ def matsciml_commands() -> Iterable[CommandSpec]:
     yield CommandSpec(
         name="export",
         summary="Write a trained model to a folder, ready to share.",
-        target="matsciml_tool_export.export_command:export",
+        class_path="matsciml_tool_export.export_command:export",
     )

@@ -13,15 +13,15 @@ def matsciml_commands() -> Iterable[CommandSpec]:
     yield CommandSpec(
         name="generate",
         summary="Generate crystals with a trained model.",
-        target="matsciml_tool_generate.generate_command:generate",
+        class_path="matsciml_tool_generate.generate_command:generate",
     )
     yield CommandSpec(
         name="reconstruct",
         summary="Encode crystals, decode them again, and compare.",
-        target="matsciml_tool_generate.reconstruct_command:reconstruct",
+        class_path="matsciml_tool_generate.reconstruct_command:reconstruct",
     )
     yield CommandSpec(
         name="evaluate-crystals",
         summary="Evaluate generated crystals beside a reference.",
-        target="matsciml_tool_generate.evaluate_command:evaluate_crystals",
+        class_path="matsciml_tool_generate.evaluate_command:evaluate_crystals",
     )

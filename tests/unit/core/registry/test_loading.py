@@ -18,9 +18,9 @@ GOOD = """
 
     @hookimpl
     def matsciml_datasets():
-        yield DatasetSpec(name="mine", summary="Mine.", target="{package}.dataset:Mine")
+        yield DatasetSpec(name="mine", summary="Mine.", class_path="{package}.dataset:Mine")
 """
-DATASET = 'DatasetSpec(name="mine", summary="Mine.", target="a.b:C")'
+DATASET = 'DatasetSpec(name="mine", summary="Mine.", class_path="a.b:C")'
 
 
 def load(folder: Any, source: str, **options: Any) -> PluginRecord:
@@ -49,7 +49,7 @@ def test_every_registration_hook_is_collected(plugin_folder: Any) -> None:
     source = "from matsciml_core import *\nfrom matsciml_core import hookimpl\n"
     for name, record in _loading.REGISTRATION.items():
         extra = ", target_kinds=('scalar',)" if record is TaskHeadSpec else ""
-        made = f"{record.__name__}(name='x', summary='s', target='a:B'{extra})"
+        made = f"{record.__name__}(name='x', summary='s', class_path='a:B'{extra})"
         source += f"\n@hookimpl\ndef {name}():\n    return [{made}]\n"
     record = load(plugin_folder, source)
     assert record.state == "ok", record.reason
@@ -149,7 +149,7 @@ def test_hooks_on_an_object(plugin_folder: Any) -> None:
         pytest.param(hook("return 5"), ("returns one int",), (), id="returns a number"),
         pytest.param(hook("return ['mine']"), ("returns str from",), (), id="returns names"),
         pytest.param(
-            hook("return [EncoderSpec(name='x', summary='', target='a:B')]"),
+            hook("return [EncoderSpec(name='x', summary='', class_path='a:B')]"),
             ("returns EncoderSpec from matsciml_datasets",),
             (),
             id="record of another kind",
@@ -161,13 +161,13 @@ def test_hooks_on_an_object(plugin_folder: Any) -> None:
             id="raises in a hook",
         ),
         pytest.param(
-            hook("return [DatasetSpec(name='No Spaces', summary='', target='a:B')]"),
+            hook("return [DatasetSpec(name='No Spaces', summary='', class_path='a:B')]"),
             ("matsciml_datasets says", "'No Spaces' is not a valid dataset name"),
             (),
             id="invalid name",
         ),
         pytest.param(
-            hook("return [DatasetSpec(name='x', summary='', target='a.b')]"),
+            hook("return [DatasetSpec(name='x', summary='', class_path='a.b')]"),
             ("package.module:Class",),
             (),
             id="invalid target",
@@ -326,11 +326,11 @@ def test_records_arrive_as_the_plugin_made_them(plugin_folder: Any) -> None:
     record = load(
         plugin_folder,
         hook(
-            "yield DatasetSpec(name='x', summary='s', target='a:B', "
+            "yield DatasetSpec(name='x', summary='s', class_path='a:B', "
             "targets=(TargetInfo(name='gap', kind='scalar', unit='ev'),))"
         )
         + "\n@hookimpl\ndef matsciml_encoders():\n"
-        "    return (EncoderSpec(name='y', summary='', target='a:B') for _ in range(1))\n",
+        "    return (EncoderSpec(name='y', summary='', class_path='a:B') for _ in range(1))\n",
     )
     dataset, encoder = record.specs
     assert isinstance(dataset, DatasetSpec)

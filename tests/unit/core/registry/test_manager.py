@@ -39,8 +39,8 @@ def offering(*offers: tuple[str, str], requires: Sequence[str] = ()) -> str:
         source += f"\n@hookimpl\ndef {hook}():\n"
         for name in (name for one, name in offers if one == kind):
             source += (
-                f"    yield {record}(name={name!r}, summary='A {kind}.', target='no.such:Thing', "
-                f"requires={tuple(requires)!r}{extra})\n"
+                f"    yield {record}(name={name!r}, summary='A {kind}.', class_path='no.such:Thing'"
+                f", requires={tuple(requires)!r}{extra})\n"
             )
     return source
 
@@ -82,7 +82,7 @@ class TestListing:
         assert registry.record_of(spec).distribution == "p-one"
 
     def test_record_of_a_stranger(self, plugin_folder: Any) -> None:
-        stranger = DatasetSpec(name="x", summary="", target="a:B")
+        stranger = DatasetSpec(name="x", summary="", class_path="a:B")
         with pytest.raises(RegistryError, match="another registry"):
             build(plugin_folder).record_of(stranger)
 
@@ -104,7 +104,7 @@ class TestGet:
     def test_returns_the_record_without_importing_the_class(self, plugin_folder: Any) -> None:
         plugin_folder.add("p", offering(("encoder", "x")))
         spec = build(plugin_folder).get("encoder", "x")
-        assert spec.target == "no.such:Thing"
+        assert spec.class_path == "no.such:Thing"
         with pytest.raises(PluginLoadError, match="encoder 'x' could not be loaded"):
             spec.load()
 

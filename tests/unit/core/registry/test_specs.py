@@ -29,7 +29,7 @@ from matsciml_core.registry.specs import (
 )
 from matsciml_core.registry.units import _ALIASES, UNITS, canonical_unit
 
-BASIC: dict[str, Any] = {"name": "mine", "summary": "Mine.", "target": "pkg.module:Class"}
+BASIC: dict[str, Any] = {"name": "mine", "summary": "Mine.", "class_path": "pkg.module:Class"}
 
 
 class TestSpec:
@@ -45,7 +45,7 @@ class TestSpec:
     @pytest.mark.parametrize(
         "text", ["module", "a.b", "a:b:c", "a:b.c", ":C", "a:", "1a:B", "a b:C"]
     )
-    @pytest.mark.parametrize("field", ["target", "config"])
+    @pytest.mark.parametrize("field", ["class_path", "config"])
     def test_bad_import_strings(self, field: str, text: str) -> None:
         with pytest.raises(RegistryError, match=r"package\.module:Class"):
             StrategySpec(**{**BASIC, field: text})
@@ -58,7 +58,9 @@ class TestSpec:
             DatasetSpec("mine", "Mine.", "a:B")  # type: ignore[misc]
 
     def test_load_imports_the_class(self) -> None:
-        spec = DatasetSpec(**{**BASIC, "target": "collections:OrderedDict", "config": "json:loads"})
+        spec = DatasetSpec(
+            **{**BASIC, "class_path": "collections:OrderedDict", "config": "json:loads"}
+        )
         assert spec.load().__name__ == "OrderedDict"
         config = spec.load_config()
         assert config is not None
@@ -68,15 +70,15 @@ class TestSpec:
         assert DatasetSpec(**BASIC).load_config() is None
 
     @pytest.mark.parametrize(
-        ("target", "cause"),
+        ("path", "cause"),
         [
             ("no_such_module:X", "ModuleNotFoundError"),
             ("collections:NoSuchClass", "AttributeError"),
         ],
     )
-    def test_load_failures_are_one_sentence(self, target: str, cause: str) -> None:
-        spec = EncoderSpec(**{**BASIC, "target": target})
-        with pytest.raises(PluginLoadError, match=f"encoder 'mine' .* '{target}': {cause}.*doctor"):
+    def test_load_failures_are_one_sentence(self, path: str, cause: str) -> None:
+        spec = EncoderSpec(**{**BASIC, "class_path": path})
+        with pytest.raises(PluginLoadError, match=f"encoder 'mine' .* '{path}': {cause}.*doctor"):
             spec.load()
 
     def test_suggested_training_settings_cannot_be_changed(self) -> None:

@@ -246,7 +246,7 @@ class ClassHead(TaskHead):
 
 
 CLASSES = TaskHeadSpec(
-    name="classes", summary="", target="a:B", target_kinds=("binary", "multiclass")
+    name="classes", summary="", class_path="a:B", target_kinds=("binary", "multiclass")
 )
 
 
@@ -324,7 +324,7 @@ class ForceHead(TaskHead):
 
 
 FORCES = TaskHeadSpec(
-    name="forces", summary="", target="a:B", target_kinds=("energy", "forces", "stress")
+    name="forces", summary="", class_path="a:B", target_kinds=("energy", "forces", "stress")
 )
 
 

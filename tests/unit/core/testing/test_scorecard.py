@@ -222,7 +222,7 @@ class TestScorecard:
         assert seen == [one.name for one in CHECKS["strategy"]]
 
     def test_components_without_checks_are_refused(self):
-        spec = CommandSpec(name="sweep", summary="", target="a:b")
+        spec = CommandSpec(name="sweep", summary="", class_path="a:b")
         with pytest.raises(ConfigError, match="There are no checks for a command"):
             subject_of(spec)
 

@@ -16,9 +16,13 @@ STABLE = TargetInfo(name="is_stable", kind="binary", unit="class")
 
 
 def head(name, *, kinds=("scalar",), default=False):
-    target = "toy.head:Head"
+    class_path = "toy.head:Head"
     return TaskHeadSpec(
-        name=name, summary="A head.", target=target, target_kinds=kinds, default=default
+        name=name,
+        summary="A head.",
+        class_path=class_path,
+        target_kinds=kinds,
+        default=default,
     )
 
 
@@ -64,7 +68,7 @@ class TestHeadSpec:
 
 
 def test_a_component_without_settings_takes_none():
-    spec = StrategySpec(name="plain", summary="Plain.", target="toy.strategy:Plain")
+    spec = StrategySpec(name="plain", summary="Plain.", class_path="toy.strategy:Plain")
     assert component_config(spec, {}, "strategy") is None
     with pytest.raises(ConfigError, match=r"'plain' has no settings.*strategy\.weight"):
         component_config(spec, {"weight": 2}, "strategy")
@@ -80,7 +84,7 @@ class TestGroups:
         return TaskHeadSpec(
             name="potential",
             summary="Energy and forces.",
-            target="toy.head:Head",
+            class_path="toy.head:Head",
             target_kinds=("energy", "forces"),
             joint=together,
         )
@@ -116,7 +120,7 @@ class TestHeadOptions:
     example = TaskHeadSpec(
         name="one",
         summary="A head.",
-        target="toy.head:Head",
+        class_path="toy.head:Head",
         config="matsciml_core.testing.examples:ExampleEncoderConfig",
         target_kinds=("scalar",),
     )
