@@ -137,7 +137,6 @@ class TestGenerate:
 class TestEvaluate:
     @pytest.fixture(autouse=True)
     def _files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        pytest.importorskip("smact")
         monkeypatch.chdir(tmp_path)
         write_extxyz(Path("new.extxyz"), [sodium_chloride(), rutile(), rutile()])
         with Path("new.extxyz").open("a") as stream:
@@ -197,7 +196,6 @@ class TestEvaluate:
 
     @pytest.mark.slow
     def test_with_coverage(self, cli: Cli) -> None:
-        pytest.importorskip("matminer")
         outcome = cli(*("evaluate-crystals", "new.extxyz", "--reference", "test.extxyz", "--json"))
         assert outcome.data["metrics"]["coverage_precision"]["value"] == 0.25  # rutile is not in it
         assert 0 < outcome.data["metrics"]["coverage_recall"]["value"] <= 1
@@ -215,15 +213,6 @@ class TestEvaluate:
         outcome = cli("evaluate-crystals", "new.extxyz", "--reference", "test.extxyz", *arguments)
         assert outcome.code == 2
         assert words in outcome.error
-
-    def test_missing_package(self, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("matsciml_tool_generate.packages.find_spec", lambda name: None)
-        outcome = cli("evaluate-crystals", "new.extxyz", "--reference", "test.extxyz")
-        assert outcome.code == 2
-        assert outcome.error == (
-            "The validity of a composition needs smact, which is not installed; run: "
-            "pip install 'matsciml[generation]'"
-        )
 
     def test_energy_model(self, cli: Cli, run: Path) -> None:
         text = Path("test.extxyz").read_text().splitlines()
@@ -245,7 +234,6 @@ class TestEvaluate:
 
 class TestReconstruct:
     def test_table_and_file(self, cli: Cli, run: Path) -> None:
-        pytest.importorskip("smact")
         write_extxyz(Path("truth.extxyz"), [sodium_chloride(), rutile()])
         arguments = ("reconstruct", str(run), "--dataset", "truth.extxyz", "--levels", "2")
         outcome = cli(*arguments, "--steps", "1", "--workers", "1", "--output", "back.extxyz")

@@ -183,7 +183,6 @@ class TestGuidance:
 
 class TestReconstructing:
     def test_rock_salt_comes_back(self, make_model: Make) -> None:
-        pytest.importorskip("smact")
         from matsciml_core.testing.crystals import rutile
 
         settings = ReconstructSettings(batch_size=2, workers=1)

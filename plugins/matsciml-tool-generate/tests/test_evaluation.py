@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -27,11 +26,6 @@ from matsciml_tool_generate.evaluation import (
 )
 from matsciml_tool_generate.metrics_table import published
 from matsciml_tool_generate.page import render, write_page
-
-pytestmark = pytest.mark.skipif(
-    not (find_spec("smact") and find_spec("matminer")),
-    reason="smact or matminer is not installed; run: pip install 'matsciml[generation]'",
-)
 
 
 @pytest.fixture

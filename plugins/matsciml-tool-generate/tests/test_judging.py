@@ -42,7 +42,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 class TestNasty:
     def test_all_are_judged(self, nasty: list[Candidate], quick: list[str]) -> None:
-        pytest.importorskip("smact")
         found = {one.name: one for one in judge_all(nasty, workers=1)}
         assert list(found) == [one.name for one in nasty]
         valid = {name for name, one in found.items() if one.structure_valid}
@@ -65,7 +64,6 @@ class TestNasty:
         assert not found["element 0"].composition_valid
 
     def test_absurdly_many_atoms_are_not_compared(self) -> None:
-        pytest.importorskip("smact")
         crowd = Candidate.from_arrays("crowd", [1] * 2001, np.zeros((2001, 3)), np.eye(3) * 9.0)
         (found,) = judge_all([crowd], workers=1)
         assert found.fault == "it has more than 2,000 atoms"
@@ -74,7 +72,6 @@ class TestNasty:
     def test_symmetry_of_a_heap_of_atoms_is_not_searched(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        pytest.importorskip("smact")
         monkeypatch.setattr(judging, "_space_group", lambda crystal: 1)
         places = np.arange(300.0)[:, None] * np.array([0.004, 0.003, 0.001])
         heaps = [
@@ -85,14 +82,11 @@ class TestNasty:
         assert [one.space_group for one in found] == [1, None]
 
     def test_small_cells_get_no_fingerprint(self, nasty: list[Candidate], quick: list[str]) -> None:
-        pytest.importorskip("smact")
         judge_all([one for one in nasty if one.name == "tiny"], workers=1)
         assert quick == []
 
     @pytest.mark.slow
     def test_with_real_fingerprints(self, nasty: list[Candidate]) -> None:
-        pytest.importorskip("smact")
-        pytest.importorskip("matminer")
         found = judge_all(nasty, workers=1, limit=5.0)
         assert [one.name for one in found if one.valid] == ["huge"]
 
@@ -101,7 +95,6 @@ class TestLimits:
     def test_time_limit_of_a_fingerprint(
         self, salt: Callable[..., Crystal], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        pytest.importorskip("smact")
         monkeypatch.setattr(judging, "fingerprint", lambda crystal: time.sleep(60))
         monkeypatch.setattr(judging, "featurizers", lambda: None)
         started = time.monotonic()
@@ -121,7 +114,6 @@ class TestLimits:
     def test_failed_fingerprint(
         self, salt: Callable[..., Crystal], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        pytest.importorskip("smact")
         from matsciml_core.errors import DataError
 
         def fail(crystal: Crystal) -> Fingerprint:
@@ -137,7 +129,6 @@ class TestCache:
     def test_is_asked_first_and_filled(
         self, salt: Callable[..., Crystal], quick: list[str], tmp_path: Path
     ) -> None:
-        pytest.importorskip("smact")
         candidates = [Candidate.from_crystal(salt(5.0 + k, name=str(k))) for k in range(3)]
         for asked in (["0", "1", "2"], []):
             quick.clear()

@@ -59,13 +59,11 @@ def test_structure_validity(name: str, crystals: Crystals, reference: dict[str, 
 def test_composition_validity(
     name: str, table: Any, crystals: Crystals, reference: dict[str, Any]
 ) -> None:
-    pytest.importorskip("smact")
     found = [is_valid_composition(one.atomic_numbers.tolist(), table) for one in crystals[name]]
     assert found == [entry["comp_valid_by_table"][table] for entry in reference[name]]
 
 
 def test_element_data(parity: Any) -> None:
-    pytest.importorskip("smact")
     import json
 
     listed = json.loads((parity / "element_table_smact.json").read_text(encoding="utf-8"))
@@ -162,7 +160,6 @@ class TestFingerprints:
     def test_some(
         self, place: int, crystals: Crystals, prints: dict[str, list[Fingerprint]]
     ) -> None:
-        pytest.importorskip("matminer")
         self.compare(crystals["generated"][place], prints["generated"][place])
 
     @pytest.mark.slow
@@ -174,8 +171,6 @@ class TestFingerprints:
         prints: dict[str, list[Fingerprint]],
         reference: dict[str, Any],
     ) -> None:
-        pytest.importorskip("matminer")
-        pytest.importorskip("smact")
         for one, print_, entry in zip(crystals[name], prints[name], reference[name], strict=True):
             found = judge(Candidate.from_crystal(one), limit=300.0)
             assert found.valid == entry["valid"]

@@ -55,8 +55,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_draw_and_judge(trained: Path) -> None:
-    if not find_spec("smact"):
-        pytest.skip("smact is not installed")
     matsciml("generate", "runs/latest", "--number", "5", *FEW, folder=trained)
     summary = json.loads((trained / "generated.extxyz.json").read_text())
     assert summary["written"] + sum(summary["rejected"].values()) == 5
@@ -84,8 +82,6 @@ def test_guided_drawing(trained: Path) -> None:
 
 
 def test_reconstruct(trained: Path) -> None:
-    if not find_spec("smact"):
-        pytest.skip("smact is not installed")
     text = matsciml(
         *("reconstruct", "runs/latest", "--dataset", "mp:test", "--limit", "3", "--json"),
         *FEW,

@@ -5,15 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 
 from matsciml_core import Crystal
-from matsciml_core.errors import ConfigError, GeometryError, MissingPackageError
+from matsciml_core.errors import ConfigError, GeometryError
 from matsciml_core.testing.crystals import all_crystals, bcc_iron
-from matsciml_tool_generate import composition_validity, packages
+from matsciml_tool_generate import composition_validity
 from matsciml_tool_generate.composition_validity import Element, is_valid_composition
 from matsciml_tool_generate.structure_validity import is_valid_structure, shortest_distance
 
@@ -103,10 +102,6 @@ class TestStructure:
 
 
 class TestComposition:
-    @pytest.fixture(autouse=True)
-    def _needs_smact(self) -> None:
-        pytest.importorskip("smact")
-
     @pytest.mark.parametrize(
         ("numbers", "valid"),
         [
@@ -176,17 +171,3 @@ def test_thresholds_say_the_same_as_all_combinations() -> None:
         assert composition_validity._can_balance(elements, counts) is expected
         verdicts.append(expected)
     assert 0.2 < np.mean(verdicts) < 0.8
-
-
-def test_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(name: str) -> Any:
-        raise ModuleNotFoundError("No module named 'smact'", name="smact")
-
-    monkeypatch.setattr(packages, "import_module", refuse)
-    composition_validity.element_data.cache_clear()
-    with pytest.raises(MissingPackageError) as caught:
-        is_valid_composition([11, 17])
-    assert str(caught.value) == (
-        "The validity of a composition needs smact, which is not installed; run: "
-        "pip install 'matsciml[generation]'"
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from typing import Literal, get_args
 
 from matsciml_core.errors import ConfigError
 from matsciml_core.interfaces.elements import symbol
-from matsciml_tool_generate.packages import import_judge
 
 OxidationTable = Literal["smact14", "icsd16", "icsd24"]
 """Lists of oxidation states: SMACT's own of 2014, and those seen in the ICSD of 2016 and 2024."""
@@ -49,7 +49,6 @@ def is_valid_composition(
 
     Raises:
         ConfigError: There is no such list.
-        MissingPackageError: SMACT is not installed.
 
     References:
         Xie et al., ICLR (2022), section 5.2, "Validity"; doi:10.48550/arXiv.2110.06197.
@@ -72,7 +71,9 @@ def is_valid_composition(
 @cache
 def element_data(atomic_number: int, table: OxidationTable) -> Element | None:
     """Return SMACT's data of an element; None where SMACT has none."""
-    smact = import_judge("smact", "The validity of a composition")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it uses of other packages is not ours to change
+        import smact  # noqa: PLC0415 - takes a second
     if table not in get_args(OxidationTable):
         raise ConfigError(
             f"There is no list of oxidation states '{table}'; lists: "

@@ -19,7 +19,6 @@ from matsciml_tool_generate.fingerprints import FingerprintCache
 from matsciml_tool_generate.judging import TIME_LIMIT, Judgement, judge_all
 from matsciml_tool_generate.matching import Sameness, find_same
 from matsciml_tool_generate.metrics_table import Measured, Metric, published, tabulate
-from matsciml_tool_generate.packages import require
 from matsciml_tool_generate.stability import CUTOFF, EnergyModel, Stability, stability
 
 SCHEMA = 1
@@ -177,7 +176,6 @@ def evaluate_crystals(
 
     Raises:
         ConfigError: A setting is unknown.
-        MissingPackageError: smact or matminer is not installed.
         DataError: The reference has no energies where a hull is asked for.
     """
     check(settings)
@@ -221,11 +219,10 @@ def evaluate_crystals(
 
 
 def check(settings: Settings) -> None:
-    """Refuse settings that do not exist, or cannot be met here.
+    """Reject names of sets that do not exist.
 
     Raises:
         ConfigError: A name is unknown.
-        MissingPackageError: smact, or matminer where coverage is wanted, is not installed.
     """
     wanted: list[tuple[str, list[str]]] = [(settings.cutoffs, list(CUTOFFS))]
     wanted += [(name, list(published())) for name in settings.published]
@@ -234,9 +231,6 @@ def check(settings: Settings) -> None:
             raise ConfigError(
                 f"There is no set '{name}'.{did_you_mean(name, known)} Sets: {', '.join(known)}."
             )
-    require("smact", "The validity of a composition")
-    if settings.fingerprints:
-        require("matminer", "Coverage")
 
 
 def _judge(

@@ -18,10 +18,8 @@ from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.registry.folders import data_folder
 from matsciml_tool_generate.coverage import Fingerprint
-from matsciml_tool_generate.packages import import_judge
 
 STRUCTURE_WIDTH, COMPOSITION_WIDTH = 61, 132
-_PURPOSE = "The fingerprint of a crystal"
 _ROOM = 1 << 32
 """Largest size of the cache, bytes: 2.7 million fingerprints; the file grows as it fills."""
 
@@ -38,7 +36,6 @@ def fingerprint(crystal: Crystal) -> Fingerprint:
         crystal: The crystal.
 
     Raises:
-        MissingPackageError: matminer is not installed.
         DataError: The fingerprint of this crystal cannot be computed.
 
     References:
@@ -84,19 +81,13 @@ def _structure(crystal: Crystal) -> Any:
 
 @cache
 def featurizers() -> tuple[Any, Any]:
-    """Import matminer and return its two featurizers, which takes seconds the first time.
-
-    Raises:
-        MissingPackageError: matminer is not installed.
-    """
-    sites = import_judge("matminer.featurizers.site.fingerprint", _PURPOSE)
-    composition = import_judge("matminer.featurizers.composition.composite", _PURPOSE)
+    """Import matminer and return its two featurizers, which takes seconds the first time."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that missing values of elements are imputed
-        return (
-            sites.CrystalNNFingerprint.from_preset("ops"),
-            composition.ElementProperty.from_preset("magpie"),
-        )
+        warnings.simplefilter("ignore")  # of packages it uses, and that missing values are imputed
+        from matminer.featurizers.composition.composite import ElementProperty  # noqa: PLC0415
+        from matminer.featurizers.site.fingerprint import CrystalNNFingerprint  # noqa: PLC0415
+
+        return CrystalNNFingerprint.from_preset("ops"), ElementProperty.from_preset("magpie")
 
 
 class FingerprintCache:

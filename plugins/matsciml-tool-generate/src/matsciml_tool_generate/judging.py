@@ -99,9 +99,6 @@ def judge_all(
 
     Returns:
         One judgement per candidate, in order.
-
-    Raises:
-        MissingPackageError: smact, or matminer where fingerprints are wanted, is not installed.
     """
     known = [
         cache.get(one.crystal) if cache is not None and fingerprints and one.crystal else None
@@ -142,9 +139,6 @@ def judge(
         known: Its fingerprint, where it is known.
         table: The list of oxidation states.
         limit: Seconds that the fingerprint may take.
-
-    Raises:
-        MissingPackageError: A package that is needed is not installed.
     """
     composition_valid = is_valid_composition(candidate.atomic_numbers, table)
     crystal = candidate.crystal
