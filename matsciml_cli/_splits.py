@@ -12,12 +12,12 @@ from typing import Any
 from matsciml_cli._data import SCHEMA, open_dataset
 from matsciml_cli.console import Row, write_heading, write_json, write_table
 from matsciml_cli.progress_bars import progress_bars
-from matsciml_core.data.splits import grouping
-from matsciml_core.data.splits import split as splits
+from matsciml_core.data.splits import algorithms, grouping
 from matsciml_core.data.splits.leaks import LeakReport, find_leaks
 from matsciml_core.data.splits.listed import listed_split, read_lists
 from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.interfaces.dataset import Dataset
+from matsciml_core.interfaces.split import FRACTIONS, Split, random_split
 from matsciml_core.registry.folders import data_folder
 from matsciml_core.registry.imported import ImportedSpec
 from matsciml_core.registry.specs import DatasetSpec
@@ -42,7 +42,7 @@ class SplitRequest:
     lists: tuple[Path, ...] = ()
     """Files with lists of ids; empty: as ``by`` says."""
     seed: int = 0
-    fractions: tuple[float, ...] = splits.FRACTIONS
+    fractions: tuple[float, ...] = FRACTIONS
     """Shares of training, validation and test."""
 
     @property
@@ -59,7 +59,7 @@ class SplitRequest:
             words = "-".join(path.name.partition(".")[0] for path in self.files)
             return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
         name = self.by if self.by == "time" else f"{self.by}-{self.seed}"
-        if tuple(self.fractions) != splits.FRACTIONS:
+        if tuple(self.fractions) != FRACTIONS:
             name += "-" + "-".join(f"{share:g}" for share in self.fractions)
         return name
 
@@ -89,7 +89,7 @@ def split_dataset(
     print(f"Use:  {shlex.join(['matsciml', 'run', '--dataset', spec.name, *flags])}")
 
 
-def _file_name(request: SplitRequest, settings: Sequence[str], split: splits.Split) -> str:
+def _file_name(request: SplitRequest, settings: Sequence[str], split: Split) -> str:
     """Return a name that splits of the same data made in the same way share, and no others."""
     if not settings:
         return request.name
@@ -140,22 +140,22 @@ def report_leaks(
         _show_leaks(found, confirm)
 
 
-def _make_split(dataset: Dataset, request: SplitRequest) -> splits.Split:
+def _make_split(dataset: Dataset, request: SplitRequest) -> Split:
     ids, by = dataset.ids, request.by
     options: dict[str, Any] = {"fractions": request.fractions, "seed": request.seed}
     if request.files:
         source = ", ".join(path.name for path in request.files)
         return listed_split(ids, read_lists(request.files), source=source)
     if by == "random":
-        return splits.random_split(ids, **options)
+        return random_split(ids, **options)
     if by == "time":
         series = [name.rpartition("/")[0] for name in ids]
-        return splits.blocked_split(ids, series, fractions=request.fractions)
+        return algorithms.blocked_split(ids, series, fractions=request.fractions)
     if by == "crystal-system":
         strata = grouping.crystal_systems(dataset)
-        return splits.stratified_split(ids, strata, by="crystal system", **options)
+        return algorithms.stratified_split(ids, strata, by="crystal system", **options)
     if by in _GROUPS:
-        return splits.grouped_split(ids, _GROUPS[by](dataset), by=by, **options)
+        return algorithms.grouped_split(ids, _GROUPS[by](dataset), by=by, **options)
     raise ConfigError(
         f"'--by {by}' is neither a way to split nor a file.{did_you_mean(by, _BY)} Ways: "
         f"{', '.join(_BY)}."

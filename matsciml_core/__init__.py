@@ -38,6 +38,7 @@ _HOME = {
     "interfaces.encoder": ("Embedding", "Encoder", "Neighbourhood"),
     "nn.message_graph": ("MessageGraph",),
     "interfaces.head": ("TaskHead", "Values", "label_mask", "labels_of", "with_gradients"),
+    "interfaces.split": ("Split", "random_split"),
     "interfaces.strategy": ("Parameters", "Strategy", "Task"),
     "interfaces.symmetry": ("AsymmetricUnit", "Orbits"),
 }
@@ -69,6 +70,7 @@ __all__ = [
     "Registry",
     "RunInfo",
     "RunResult",
+    "Split",
     "Strategy",
     "StrategySpec",
     "TargetInfo",
@@ -83,6 +85,7 @@ __all__ = [
     "label_mask",
     "labels_of",
     "load",
+    "random_split",
     "with_gradients",
 ]
 
@@ -99,6 +102,7 @@ if TYPE_CHECKING:
         labels_of,
         with_gradients,
     )
+    from matsciml_core.interfaces.split import Split, random_split
     from matsciml_core.interfaces.strategy import Parameters, Strategy, Task
     from matsciml_core.interfaces.symmetry import AsymmetricUnit, Orbits
     from matsciml_core.nn.message_graph import MessageGraph

@@ -12,7 +12,7 @@ _HOME = {
     "ingestion.geometry": ("check_geometry",),
     "ingestion.conversion": ("Rejection", "ingest"),
     "neighbours.neighbour_list": ("attach_neighbours",),
-    "splits.split": ("Split", "grouped_split", "random_split", "stratified_split"),
+    "splits.algorithms": ("grouped_split", "stratified_split"),
     "store.crystal_store": ("CrystalStore", "CrystalStoreWriter"),
     "store.store_dataset": ("StoreDataset",),
     "symmetry.stored_orbits": ("write_symmetry",),
@@ -24,14 +24,12 @@ __all__ = [
     "CrystalStore",
     "CrystalStoreWriter",
     "Rejection",
-    "Split",
     "StoreDataset",
     "attach_asymmetric_unit",
     "attach_neighbours",
     "check_geometry",
     "grouped_split",
     "ingest",
-    "random_split",
     "stratified_split",
     "write_symmetry",
 ]
@@ -40,7 +38,7 @@ if TYPE_CHECKING:
     from matsciml_core.data.ingestion.conversion import Rejection, ingest
     from matsciml_core.data.ingestion.geometry import check_geometry
     from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
-    from matsciml_core.data.splits.split import Split, grouped_split, random_split, stratified_split
+    from matsciml_core.data.splits.algorithms import grouped_split, stratified_split
     from matsciml_core.data.store.crystal_store import CrystalStore, CrystalStoreWriter
     from matsciml_core.data.store.store_dataset import StoreDataset
     from matsciml_core.data.symmetry.orbits import attach_asymmetric_unit

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.interfaces.split import Split, random_split
 from matsciml_core.interfaces.symmetry import Orbits
 from matsciml_core.registry.specs import Reference, TargetInfo
 
 if TYPE_CHECKING:
-    from matsciml_core.data.splits.split import Split
     from matsciml_core.interfaces.config import Config
 
 
@@ -119,8 +119,6 @@ class Dataset(ABC):
         Raises:
             ConfigError: There is no split of that name.
         """
-        from matsciml_core.data.splits.split import random_split  # noqa: PLC0415 - layer above
-
         self._check_split_name(name)
         return random_split(self.ids, seed=seed)
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from matsciml_core.data.loader import BatchSource
 from matsciml_core.data.neighbours.edges import NeighbourCache
-from matsciml_core.data.splits.split import PARTS, Split
 from matsciml_core.data.store.labelled import labelled
 from matsciml_core.data.symmetry.orbits import OrbitSource
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.head import TaskHead
+from matsciml_core.interfaces.split import PARTS, Split
 from matsciml_core.interfaces.strategy import Strategy, Task
 from matsciml_core.interfaces.structure import targets_of
 from matsciml_core.model.components import build_component, component_config

@@ -22,10 +22,10 @@ from torch.utils.data import DataLoader
 from matsciml_core import build_registry
 from matsciml_core.data.fetch import fetched_stores
 from matsciml_core.data.ingestion.geometry import check_geometry
-from matsciml_core.data.splits.split import Split
 from matsciml_core.data.store.crystal_store import INDEX_FILE
 from matsciml_core.errors import SplitError
 from matsciml_core.interfaces.dataset import Dataset
+from matsciml_core.interfaces.split import Split
 from matsciml_core.testing.dataset.subject import first_difference
 from matsciml_core.testing.server import FaultServer
 from matsciml_core.testing.source import Sample, StandInSource, load_module

@@ -13,8 +13,7 @@ import torch
 import yaml
 
 from matsciml_cli.app import execute
-from matsciml_core import build_registry
-from matsciml_core.data import Split
+from matsciml_core import Split, build_registry
 from matsciml_core.model.evaluate import evaluate
 from matsciml_core.model.storage import load_model
 from matsciml_core.training import assemble

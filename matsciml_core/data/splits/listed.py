@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from matsciml_core.data.splits.split import FORMAT, PARTS, UNUSED, Split, make_split
 from matsciml_core.errors import SplitError
+from matsciml_core.interfaces.split import FORMAT, PARTS, UNUSED, Split, make_split
 
 _PART_NAMES = {
     **{part: part for part in (*PARTS, UNUSED)},

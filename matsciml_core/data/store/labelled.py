@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data.splits.split import PARTS
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.head import label_mask
+from matsciml_core.interfaces.split import PARTS
 from matsciml_core.interfaces.structure import read_crystals
 
 _CHUNK = 4096

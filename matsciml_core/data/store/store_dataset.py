@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data.splits.split import Split
 from matsciml_core.data.store.crystal_store import CrystalStore
 from matsciml_core.data.symmetry.stored_orbits import StoredOrbits
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Dataset, Provenance
+from matsciml_core.interfaces.split import Split
 from matsciml_core.interfaces.symmetry import Orbits
 from matsciml_core.registry.specs import TargetInfo
 

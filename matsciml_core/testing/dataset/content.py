@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 
 from matsciml_core.data.ingestion.geometry import check_geometry, looks_fractional
-from matsciml_core.data.splits.split import PARTS, Split
 from matsciml_core.errors import ConfigError, GeometryError
+from matsciml_core.interfaces.split import PARTS, Split
 from matsciml_core.testing.checks import Broken, Measured, NotApplicable, check
 from matsciml_core.testing.dataset.subject import DatasetSubject
 from matsciml_core.testing.tolerances import IMPLAUSIBLE_CRYSTALS

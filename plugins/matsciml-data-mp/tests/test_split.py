@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from matsciml_core.data import Split, stratified_split
+from matsciml_core import Split
+from matsciml_core.data import stratified_split
 from matsciml_data_mp.dataset import MaterialsProject
 
 LAST_NUMBER = {

@@ -190,7 +190,7 @@ class TestReferences:
     def test_data_of_a_run(
         self, registry: Any, tmp_path: Path, salt: Callable[..., Crystal]
     ) -> None:
-        from matsciml_core.data.splits.split import random_split
+        from matsciml_core.interfaces.split import random_split
 
         whole = [one.name for one in read_reference("cubes", registry)]
         split = random_split(whole, seed=5)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from matsciml_core.data import Split, grouped_split
+from matsciml_core import Split
+from matsciml_core.data import grouped_split
 from matsciml_core.data.fetch.fetched_dataset import FetchedDataset
 from matsciml_core.data.splits.grouping import compositions
 from matsciml_data_carolina.labels import SPLITS

@@ -10,7 +10,8 @@ from typing import cast
 
 from filelock import FileLock
 
-from matsciml_core.data import Split, StoreDataset, stratified_split
+from matsciml_core import Split
+from matsciml_core.data import StoreDataset, stratified_split
 from matsciml_core.data.ingestion.conversion import from_iterable, ingest
 from matsciml_core.data.store.crystal_store import INDEX_FILE
 from matsciml_core.errors import DataError

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from matsciml_core.data import Split, StoreDataset, random_split
+from matsciml_core import Split, random_split
+from matsciml_core.data import StoreDataset
 from matsciml_core.data.fetch.locations import latest_store, note_store
 from matsciml_core.data.ingestion.conversion import ingest
-from matsciml_core.data.splits.split import blocked_split
+from matsciml_core.data.splits.algorithms import blocked_split
 from matsciml_core.data.store.crystal_store import INDEX_FILE
 from matsciml_core.errors import DataError
 from matsciml_core.registry.folders import dataset_folder

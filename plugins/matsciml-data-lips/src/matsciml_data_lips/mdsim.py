@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data import Split
-from matsciml_core.data.splits.split import make_split
+from matsciml_core import Split
+from matsciml_core.interfaces.split import make_split
 
 SIZES = (19_000, 1_000)
 """Frames for training and validation; the rest, 5,000 of the published trajectory, tests."""

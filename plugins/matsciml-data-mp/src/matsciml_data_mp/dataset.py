@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matsciml_core.data import Split, StoreDataset, grouped_split
+from matsciml_core import Split
+from matsciml_core.data import StoreDataset, grouped_split
 from matsciml_core.data.splits.grouping import compositions
 from matsciml_data_mp.config import MPConfig
 from matsciml_data_mp.splits import PAPER_SIZES, paper_sizes_split

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from matsciml_core.data import Split
-from matsciml_core.data.splits.split import PARTS, make_split
+from matsciml_core import Split
 from matsciml_core.interfaces.crystal_systems import crystal_system
+from matsciml_core.interfaces.split import PARTS, make_split
 
 PAPER_SIZES = "paper-sizes"
 _MERGED = {"triclinic": "tri", "trigonal": "tri"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matsciml_core.data import Split
+from matsciml_core import Split
 from matsciml_core.data.fetch.fetched_dataset import FetchedDataset
 from matsciml_core.data.splits.grouping import compositions
 from matsciml_data_nomad.labels import SPLITS

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from matsciml_core.data import Split
-from matsciml_core.data.splits.split import FRACTIONS, PARTS, check_unique, make_split
+from matsciml_core import Split
+from matsciml_core.interfaces.split import FRACTIONS, PARTS, check_unique, make_split
 
 
 def part_of(composition: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
-from matsciml_core.data import Split
+from matsciml_core import Split
 from matsciml_core.data.fetch.fetched_dataset import FetchedDataset
 from matsciml_data_ocp.parts import split_names
 from matsciml_data_ocp.splitting import bounds_of, published_split, split_by_system

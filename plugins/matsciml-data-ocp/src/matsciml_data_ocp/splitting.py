@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from matsciml_core.data import CrystalStore, Split, grouped_split
-from matsciml_core.data.splits.split import PARTS, UNUSED, make_split
+from matsciml_core import Split
+from matsciml_core.data import CrystalStore, grouped_split
 from matsciml_core.errors import SplitError
+from matsciml_core.interfaces.split import PARTS, UNUSED, make_split
 from matsciml_data_ocp.parts import TRAIN, VALIDATION, find_bounds, part_of, split_names
 
 Ids = Sequence[str]

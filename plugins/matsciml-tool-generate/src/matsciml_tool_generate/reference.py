@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matsciml_core.data.readers.formats import detect_format, read_frames
-from matsciml_core.data.splits.split import Split
 from matsciml_core.errors import ConfigError, DataError, did_you_mean
 from matsciml_core.interfaces.dataset import Dataset
+from matsciml_core.interfaces.split import Split
 from matsciml_core.model.components import build_component
 from matsciml_core.progress import Meter, Report, silent
 from matsciml_core.training.config import RunConfig, build_config, normalise, read_config_file

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from matsciml_core import Crystal, CrystalBatch, Provenance, TargetInfo
-from matsciml_core.data.splits.split import Split
 from matsciml_core.errors import DataError
+from matsciml_core.interfaces.split import Split
 from matsciml_core.testing import examples
 from matsciml_core.testing.dataset import CHECKS, reading
 from matsciml_core.testing.examples import ExampleDataset

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from matsciml_core.data.splits.listed import listed_split, read_lists
-from matsciml_core.data.splits.split import Split, random_split
 from matsciml_core.errors import SplitError
+from matsciml_core.interfaces.split import Split, random_split
 
 IDS = [f"mp-{number}" for number in range(1000)]
 LISTS = {"train": ["mp-1", "mp-2"], "val": ["mp-3"], "test": ["mp-4"]}

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from matsciml_core.data import CrystalStoreWriter, StoreDataset, random_split
-from matsciml_core.data.splits.split import Split
+from matsciml_core import random_split
+from matsciml_core.data import CrystalStoreWriter, StoreDataset
 from matsciml_core.errors import ConfigError, DataError, SplitError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Dataset, Provenance
+from matsciml_core.interfaces.split import Split
 from matsciml_core.registry.specs import TargetInfo
 
 GAP = TargetInfo(name="gap", kind="scalar", unit="eV")

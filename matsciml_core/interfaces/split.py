@@ -1,4 +1,4 @@
-"""Splits: who trains, who validates, who tests. Made over sorted ids, stored as files, hashed."""
+"""The record of a split, its file, and the split that a dataset has by default."""
 
 from __future__ import annotations
 
@@ -183,149 +183,10 @@ def random_split(
     Raises:
         SplitError: Ids are not unique.
     """
-    return _make(ids, ["" for _ in ids], fractions, seed, "random")
-
-
-def stratified_split(
-    ids: Sequence[str],
-    strata: Sequence[str],
-    *,
-    by: str,
-    fractions: Sequence[float] = FRACTIONS,
-    seed: int = 0,
-) -> Split:
-    """Split each stratum by itself, so that every part has the same mix.
-
-    Args:
-        ids: Unique ids.
-        strata: The stratum of each id, for example its crystal system.
-        by: What the strata are, for the record.
-        fractions: Share of training, validation and test.
-        seed: Seed of the shuffle.
-
-    Returns:
-        The split.
-
-    Raises:
-        SplitError: Ids are not unique.
-    """
-    return _make(ids, strata, fractions, seed, f"stratified by {by}")
-
-
-def grouped_split(
-    ids: Sequence[str],
-    groups: Sequence[str],
-    *,
-    by: str,
-    fractions: Sequence[float] = FRACTIONS,
-    seed: int = 0,
-) -> Split:
-    """Split whole groups, so that nothing in the test part has a relative in the training part.
-
-    The groups are shuffled and dealt one by one to the part that is furthest behind its share, so
-    the shares are met as well as the sizes of the groups allow.
-
-    Args:
-        ids: Unique ids.
-        groups: The group of each id, for example its reduced composition or its trajectory.
-        by: What the groups are, for the record.
-        fractions: Share of training, validation and test.
-        seed: Seed of the shuffle.
-
-    Returns:
-        The split.
-
-    Raises:
-        SplitError: Ids are not unique, or there are fewer groups than parts.
-    """
-    members = _members(ids, groups)
-    shares = np.asarray(fractions, dtype=np.float64) / np.sum(fractions)
-    if len(members) < np.count_nonzero(shares):
-        raise SplitError(
-            f"There are only {len(members)} groups by {by}, too few for as many parts; split by "
-            "something else, or at random."
-        )
-    names = sorted(members)
-    generator = np.random.Generator(np.random.PCG64(seed))
-    filled = np.zeros(len(PARTS))
-    parts: dict[str, list[str]] = {part: [] for part in PARTS}
-    for k in generator.permutation(len(names)):
-        group = members[names[k]]
-        goal = shares * (filled.sum() + len(group))
-        # A part that is to stay empty is never behind.
-        behind = np.where(shares > 0, goal - filled, -np.inf)
-        chosen = int(np.argmax(behind))
-        filled[chosen] += len(group)
-        parts[PARTS[chosen]].extend(group)
-    return make_split(f"grouped by {by}", seed, parts)
-
-
-def blocked_split(
-    ids: Sequence[str],
-    series: Sequence[str] | None = None,
-    *,
-    fractions: Sequence[float] = FRACTIONS,
-) -> Split:
-    """Cut each series into consecutive blocks: training first, then validation, then test.
-
-    For molecular dynamics, where neighbouring frames are nearly equal and a random split leaks.
-
-    Args:
-        ids: Unique ids in the order of time.
-        series: The series of each id, such as its trajectory; None: there is one.
-        fractions: Share of training, validation and test.
-
-    Returns:
-        The split.
-
-    Raises:
-        SplitError: Ids are not unique.
-    """
     check_unique(ids)
-    members: dict[str, list[str]] = {}
-    for name, one in zip(ids, ("" for _ in ids) if series is None else series, strict=True):
-        members.setdefault(one, []).append(name)
-    parts: dict[str, list[str]] = {part: [] for part in PARTS}
-    for names in members.values():
-        _deal(names, fractions, parts)
-    return make_split("blocks in time", None, parts)
-
-
-def sized_split(
-    ids: Sequence[str], sizes: Sequence[int], *, seed: int = 0, source: str = ""
-) -> Split:
-    """Draw parts of given sizes at random, over the sorted ids; what is over stays unused.
-
-    For a publication that states sizes and no ids.
-
-    Args:
-        ids: Unique ids.
-        sizes: Crystals for training, validation and test.
-        seed: Seed of the shuffle (NumPy's PCG64).
-        source: Who states the sizes, for the record.
-
-    Returns:
-        The split.
-
-    Raises:
-        SplitError: Ids are not unique, or there are fewer than the parts take.
-    """
-    check_unique(ids)
-    if sum(sizes) > len(ids):
-        raise SplitError(
-            f"The split needs {sum(sizes):,} crystals and the dataset has {len(ids):,}; fetch all "
-            "of it, or use the split 'random'."
-        )
     names = sorted(ids)
-    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(names)).tolist()
-    cuts = np.cumsum([0, *sizes, len(names) - sum(sizes)]).tolist()
-    parts = {
-        part: [names[k] for k in order[first:last]]
-        for part, (first, last) in zip((*PARTS, UNUSED), pairwise(cuts), strict=True)
-    }
-    if not parts[UNUSED]:
-        del parts[UNUSED]
-    return make_split(f"random, with the sizes of {source}" if source else "random", seed, parts)
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(names))
+    return make_split("random", seed, cut_into_parts([names[k] for k in order], fractions))
 
 
 def hash_ids(ids: Sequence[str]) -> str:
@@ -358,30 +219,18 @@ def make_split(how: str, seed: int | None, parts: Mapping[str, Sequence[str]]) -
     )
 
 
-def _make(
-    ids: Sequence[str], strata: Sequence[str], fractions: Sequence[float], seed: int, how: str
-) -> Split:
-    members = _members(ids, strata)
-    generator = np.random.Generator(np.random.PCG64(seed))
-    parts: dict[str, list[str]] = {part: [] for part in PARTS}
-    for stratum in sorted(members):
-        names = members[stratum]
-        _deal([names[k] for k in generator.permutation(len(names))], fractions, parts)
-    return make_split(how, seed, parts)
+def cut_into_parts(names: Sequence[str], fractions: Sequence[float]) -> dict[str, Sequence[str]]:
+    """Cut ids into consecutive blocks, one for each part.
 
+    Args:
+        names: Ids in the order in which they are cut.
+        fractions: Share of training, validation and test; only their ratios matter.
 
-def _deal(names: Sequence[str], fractions: Sequence[float], parts: dict[str, list[str]]) -> None:
-    """Cut ids into consecutive blocks, one for each part."""
+    Returns:
+        Ids by part.
+    """
     bounds = np.cumsum(fractions) / np.sum(fractions)
     cuts = [0, *(round(bound * len(names)) for bound in bounds.tolist())]
-    for part, (first, last) in zip(PARTS, pairwise(cuts), strict=True):
-        parts[part].extend(names[first:last])
-
-
-def _members(ids: Sequence[str], groups: Sequence[str]) -> dict[str, list[str]]:
-    """Return the sorted ids of each group."""
-    check_unique(ids)
-    members: dict[str, list[str]] = {}
-    for name, group in sorted(zip(ids, groups, strict=True)):
-        members.setdefault(group, []).append(name)
-    return members
+    return {
+        part: names[first:last] for part, (first, last) in zip(PARTS, pairwise(cuts), strict=True)
+    }

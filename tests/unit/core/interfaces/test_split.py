@@ -1,58 +1,25 @@
-"""Splits: reproducible, independent of order, tied to their data, safe against tampering."""
+"""The record of a split: reproducible, tied to its data, safe against tampering."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import random
-from collections import Counter
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from matsciml_core.data.splits.split import (
-    Split,
-    blocked_split,
-    grouped_split,
-    hash_ids,
-    random_split,
-    sized_split,
-    stratified_split,
-)
+from matsciml_core import Split, random_split
 from matsciml_core.errors import SplitError
+from matsciml_core.interfaces.split import hash_ids
 
 IDS = [f"mp-{number}" for number in range(1000)]
-SYSTEMS = ["cubic" if number % 10 else "triclinic" for number in range(1000)]
 
 
-def stratified(ids: list[str] = IDS, strata: list[str] = SYSTEMS, **changes: object) -> Split:
-    """Split by the crystal systems above."""
-    return stratified_split(ids, strata, by="crystal system", **changes)
-
-
-def shuffled(*columns: list[str]) -> tuple[list[str], ...]:
-    """Return the columns in another order, the same for all."""
-    order = list(range(len(columns[0])))
-    random.Random(5).shuffle(order)
-    return tuple([column[k] for k in order] for column in columns)
-
-
-@pytest.mark.parametrize("split", [random_split(IDS), stratified()], ids=lambda s: s.algorithm)
-class TestPartition:
-    def test_every_id_is_in_exactly_one_part(self, split: Split) -> None:
-        listed = [name for part in split.parts.values() for name in part]
-        assert sorted(listed) == sorted(IDS)
-        for one, other in combinations(split.parts.values(), 2):
-            assert not set(one) & set(other)
-
-    def test_sizes_are_80_10_10(self, split: Split) -> None:
-        sizes = {part: len(names) for part, names in split.parts.items()}
-        assert sizes == {"train": 800, "validation": 100, "test": 100}
-
-    def test_parts_are_sorted(self, split: Split) -> None:
-        assert all(list(names) == sorted(names) for names in split.parts.values())
+def shuffled(ids: list[str]) -> list[str]:
+    """Return the ids in another order."""
+    return random.Random(5).sample(ids, len(ids))
 
 
 class TestRandom:
@@ -65,7 +32,7 @@ class TestRandom:
         assert one.ids_hash == other.ids_hash
 
     def test_the_order_of_the_data_does_not_matter(self) -> None:
-        (ids,) = shuffled(IDS)
+        ids = shuffled(IDS)
         assert ids != IDS
         assert random_split(ids).hash == random_split(IDS).hash
 
@@ -95,42 +62,9 @@ class TestRandom:
             random_split([*IDS, IDS[0]])
 
 
-class TestStratified:
-    def test_every_part_has_the_same_mix(self) -> None:
-        system_of = dict(zip(IDS, SYSTEMS, strict=True))
-        mixes = {
-            part: Counter(system_of[name] for name in names)
-            for part, names in stratified().parts.items()
-        }
-        assert mixes == {
-            "train": {"cubic": 720, "triclinic": 80},
-            "validation": {"cubic": 90, "triclinic": 10},
-            "test": {"cubic": 90, "triclinic": 10},
-        }
-
-    def test_order_of_the_data_does_not_matter(self) -> None:
-        assert stratified(*shuffled(IDS, SYSTEMS)).hash == stratified().hash
-
-    def test_differs_from_a_random_split_and_says_so(self) -> None:
-        assert stratified().hash != random_split(IDS).hash
-        assert stratified().algorithm == "stratified by crystal system"
-        assert stratified().seed == 0
-
-    def test_seed_matters(self) -> None:
-        assert stratified(seed=1).hash != stratified(seed=2).hash
-
-    def test_one_id_per_stratum_goes_to_training(self) -> None:
-        split = stratified(["a", "b", "c"], ["1", "2", "3"])
-        assert split.parts == {"train": ("a", "b", "c"), "validation": (), "test": ()}
-
-    def test_every_id_needs_a_stratum(self) -> None:
-        with pytest.raises(ValueError, match="zip"):
-            stratified(IDS, SYSTEMS[:-1])
-
-
 class TestIndices:
     def test_indices_point_at_the_ids_of_the_part(self) -> None:
-        (ids,) = shuffled(IDS)
+        ids = shuffled(IDS)
         split = random_split(IDS)
         for part, indices in split.indices(ids).items():
             assert indices.dtype == np.int64
@@ -175,7 +109,7 @@ class TestHash:
 
 class TestRestrict:
     def test_nothing_moves_between_parts(self) -> None:
-        split = stratified()
+        split = random_split(IDS)
         kept = IDS[::2]
         smaller = split.restrict(kept)
         for part, names in smaller.parts.items():
@@ -184,8 +118,8 @@ class TestRestrict:
         smaller.indices(kept)
 
     def test_says_that_it_was_restricted(self) -> None:
-        smaller = stratified(seed=4).restrict(IDS[:500])
-        assert smaller.algorithm == "stratified by crystal system, restricted"
+        smaller = random_split(IDS, seed=4).restrict(IDS[:500])
+        assert smaller.algorithm == "random, restricted"
         assert smaller.seed == 4
 
     def test_unknown_ids_stay_unknown(self) -> None:
@@ -239,10 +173,10 @@ class TestLimit:
         assert self.SPLIT.limit("train", most, 0) is self.SPLIT
 
     def test_what_was_unused_stays_so(self) -> None:
-        split = sized_split(IDS, (30, 10, 10))
+        split = self.SPLIT.limit("train", 30, 0)
         limited = split.limit("train", 20, 0)
         assert set(split.parts["unused"]) < set(limited.parts["unused"])
-        assert len(limited.parts["unused"]) == 960
+        assert len(limited.parts["unused"]) == 780
 
 
 class TestFile:
@@ -250,20 +184,20 @@ class TestFile:
     def path(self, tmp_path: Path) -> Path:
         """A saved split."""
         path = tmp_path / "split.json"
-        stratified(seed=11).save(path)
+        random_split(IDS, seed=11).save(path)
         return path
 
     def test_round_trip(self, path: Path) -> None:
-        assert Split.load(path) == stratified(seed=11)
+        assert Split.load(path) == random_split(IDS, seed=11)
 
     def test_file_states_seed_algorithm_and_hashes(self, path: Path) -> None:
         data = json.loads(path.read_text())
         assert data["format"] == "matsciml-split"
         assert data["version"] == 1
         assert data["seed"] == 11
-        assert data["algorithm"] == "stratified by crystal system"
+        assert data["algorithm"] == "random"
         assert data["ids_sha256"] == hash_ids(IDS)
-        assert data["sha256"] == stratified(seed=11).hash
+        assert data["sha256"] == random_split(IDS, seed=11).hash
 
     def test_saving_twice_gives_the_same_bytes(self, path: Path) -> None:
         before = path.read_bytes()
@@ -296,65 +230,3 @@ class TestFile:
     def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(SplitError, match=r"absent\.json"):
             Split.load(tmp_path / "absent.json")
-
-
-class TestGrouped:
-    GROUPS = tuple(f"g{number % 137}" for number in range(1000))
-
-    def grouped(self, ids=IDS, groups=GROUPS, **changes) -> Split:
-        return grouped_split(ids, groups, by="composition", **changes)
-
-    def test_no_group_is_in_two_parts(self):
-        place = dict(zip(IDS, self.GROUPS, strict=True))
-        parts = [{place[name] for name in ids} for ids in self.grouped().parts.values()]
-        for one, other in combinations(parts, 2):
-            assert not one & other
-
-    def test_the_shares_are_met(self):
-        sizes = [len(ids) for ids in self.grouped(fractions=(0.5, 0.3, 0.2)).parts.values()]
-        assert sum(sizes) == 1000
-        assert np.allclose(sizes, [500, 300, 200], atol=10)
-
-    def test_a_part_may_be_empty(self):
-        parts = self.grouped(fractions=(0.9, 0.0, 0.1)).parts
-        assert parts["validation"] == ()
-
-    def test_order_does_not_matter_and_the_seed_does(self):
-        ids, groups = shuffled(IDS, list(self.GROUPS))
-        assert self.grouped(ids, groups).hash == self.grouped().hash
-        assert self.grouped(seed=1).hash != self.grouped().hash
-
-    def test_too_few_groups_are_an_error(self):
-        with pytest.raises(SplitError, match="only 2 groups"):
-            self.grouped(IDS[:4], ["a", "b", "a", "b"])
-
-
-class TestBlocked:
-    def test_parts_follow_each_other(self):
-        parts = blocked_split(IDS, fractions=(0.8, 0.1, 0.1)).parts
-        assert set(parts["train"]) == set(IDS[:800])
-        assert set(parts["validation"]) == set(IDS[800:900])
-        assert set(parts["test"]) == set(IDS[900:])
-
-    def test_each_series_is_cut_by_itself(self):
-        frames = [f"{name}/{k}" for name in "ab" for k in range(10)]
-        parts = blocked_split(frames, [name[0] for name in frames], fractions=(0.5, 0.2, 0.3)).parts
-        assert parts["validation"] == ("a/5", "a/6", "b/5", "b/6")
-        assert parts["test"] == ("a/7", "a/8", "a/9", "b/7", "b/8", "b/9")
-
-
-class TestSized:
-    def test_parts_have_the_sizes_and_the_rest_is_unused(self):
-        split = sized_split(IDS, (600, 200, 150), seed=7, source="the paper")
-        sizes = {part: len(names) for part, names in split.parts.items()}
-        assert sizes == {"train": 600, "validation": 200, "test": 150, "unused": 50}
-        assert split.algorithm == "random, with the sizes of the paper"
-        assert sized_split(shuffled(IDS)[0], (600, 200, 150), seed=7, source="x").hash == split.hash
-        assert sized_split(IDS, (600, 200, 150), seed=8).hash != split.hash
-
-    def test_without_a_rest_there_is_no_such_part(self):
-        assert set(sized_split(IDS, (800, 100, 100)).parts) == {"train", "validation", "test"}
-
-    def test_more_than_there_is_cannot_be_drawn(self):
-        with pytest.raises(SplitError, match=r"needs 1,001 crystals and the dataset has 1,000"):
-            sized_split(IDS, (900, 100, 1))
