@@ -13,7 +13,7 @@ from matsciml_tool_benchmark.launchers import open_launcher
 from matsciml_tool_benchmark.lines import table_lines
 from matsciml_tool_benchmark.obstacles import Obstacle
 from matsciml_tool_benchmark.table_page import TableRun, table_page, write_table
-from matsciml_util_pages.results import read_results
+from matsciml_util_pages.finished_runs import read_finished_run
 from matsciml_util_pages.sheets import to_markdown
 
 PUBLISHED = {
@@ -49,7 +49,7 @@ def test_a_line_is_the_mean_over_the_seeds(filled):
     assert line.value.values == (1.0, 2.0)
     assert (line.value.mean, line.value.deviation) == (1.5, pytest.approx(0.5**0.5))
     assert line.standardised.mean == 1.5 / 4.0
-    assert line.trivial == ("mean", 4.0)
+    assert line.baseline == ("mean", 4.0)
     assert line.cost("parameters", "total") == 1234
     assert line.state == "finished"
 
@@ -146,14 +146,14 @@ def test_hostile_words_stay_words(make_table, folder):
 
 
 def test_a_folder_without_results_has_none(tmp_path):
-    assert read_results(tmp_path) is None
+    assert read_finished_run(tmp_path) is None
     (tmp_path / "run.json").write_text('{"metrics": 3}', encoding="utf-8")
-    assert read_results(tmp_path) is None
+    assert read_finished_run(tmp_path) is None
 
 
 def test_what_is_no_number_is_absent(tmp_path, summary):
     summary["metrics"]["test"]["toy/gap"] |= {"mse": None, "mae": "much", "r2": True}
     (tmp_path / "run.json").write_text(json.dumps(summary), encoding="utf-8")
-    (target,) = read_results(tmp_path).targets.values()
+    (target,) = read_finished_run(tmp_path).targets.values()
     assert target.metrics == {"skill": 0.25}
     assert target.standardised_mse is None

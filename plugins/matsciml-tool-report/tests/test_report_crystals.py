@@ -300,12 +300,12 @@ class TestGroups:
         found = groups.losses("scalar", "eV", values, table, np.full(5, 4.0))
         by_name = {one.name: one for one in groups.by_system(found, table)}
         assert list(by_name) == ["triclinic", "hexagonal", "cubic", "none found"]
-        assert (groups["cubic"].crystals, groups["cubic"].error) == (2, 2.0)
+        assert (by_name["cubic"].crystals, by_name["cubic"].error) == (2, 2.0)
         # Absolute errors 1 and 3: their deviation is √2, and that of the mean √2 / √2.
-        assert groups["cubic"].standard_error == pytest.approx(1.0)
-        assert groups["hexagonal"].standard_error is None
-        assert groups["none found"].error == 2.0
-        assert groups["cubic"].trivial == 4.0
+        assert by_name["cubic"].standard_error == pytest.approx(1.0)
+        assert by_name["hexagonal"].standard_error is None
+        assert by_name["none found"].error == 2.0
+        assert by_name["cubic"].trivial == 4.0
 
     def test_every_space_group_is_in_its_system(self) -> None:
         edges = [1, 2, 3, 15, 16, 74, 75, 142, 143, 167, 168, 194, 195, 230]

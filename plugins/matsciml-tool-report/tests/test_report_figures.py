@@ -15,8 +15,8 @@ from matsciml_tool_report.classes import class_facts, class_table, confusion
 from matsciml_tool_report.error_summary import by_component
 from matsciml_tool_report.matrices import conflict_map, confusion_matrix
 from matsciml_tool_report.page import write_report
-from matsciml_util_pages.drawing import Absent, Drawing
 from matsciml_util_pages.metrics import headline_baseline, metric_info, predictor
+from matsciml_util_pages.plots import Absent, Plot
 from matsciml_util_pages.run_files import Predictions
 
 
@@ -52,7 +52,7 @@ class TestConfusion:
     def test_in_words(self):
         found = confusion(predictions([0] * 8 + [1] * 2, [0] * 6 + [1] * 4), None)
         drawing = confusion_matrix("x", found)
-        assert isinstance(drawing, Drawing)
+        assert isinstance(drawing, Plot)
         words = drawing.caption.replace("\u00a0", " ")
         assert words.startswith("80.0 % of 10 crystals are on the diagonal")
         assert words.endswith("Most often 0 is taken for 1 (2 times).")
@@ -100,7 +100,7 @@ def angles(cosine, steps=None):
 class TestConflict:
     def test_in_words(self):
         drawing = conflict_map("x", angles([[0.5, 0.5, -0.5, 1.0], [0.4, -0.2, -0.2, 0.4]]))
-        assert isinstance(drawing, Drawing)
+        assert isinstance(drawing, Plot)
         assert drawing.title == "band gap against is stable"
         words = drawing.caption.replace("\u00a0", " ")
         assert "below zero) in 50.0 % of 4 recorded steps; the mean cosine is +0.100." in words
@@ -108,15 +108,15 @@ class TestConflict:
 
     def test_missing_gradients_are_left_out(self):
         drawing = conflict_map("x", angles([[np.nan, 0.5], [np.nan, -0.5]]))
-        assert isinstance(drawing, Drawing)
+        assert isinstance(drawing, Plot)
         assert "100" in drawing.caption
         assert isinstance(conflict_map("x", angles([[np.nan], [np.nan]])), Absent)
 
     def test_one_step_and_thousands(self):
-        assert isinstance(conflict_map("x", angles([[0.1], [0.1]])), Drawing)
+        assert isinstance(conflict_map("x", angles([[0.1], [0.1]])), Plot)
         many = np.sin(np.arange(3000.0))[None].repeat(3, axis=0)
         drawing = conflict_map("x", angles(many, 10 * np.arange(3000)))
-        assert isinstance(drawing, Drawing)
+        assert isinstance(drawing, Plot)
         assert len(drawing.svg) < 60_000
 
 

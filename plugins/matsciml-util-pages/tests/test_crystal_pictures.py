@@ -10,7 +10,7 @@ import pytest
 
 from matsciml_core import Crystal
 from matsciml_core.testing.crystals import all_crystals
-from matsciml_util_pages.pictures import colour, element_name, picture
+from matsciml_util_pages.crystal_pictures import colour, element_name, picture
 
 
 @pytest.mark.parametrize("crystal", all_crystals(), ids=lambda one: one.id)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from matsciml_cli.tasks import Sizes, TaskRow, each_size, task_rows
 from matsciml_core.registry.manager import Registry
 from matsciml_tool_benchmark.table import BenchmarkTable
-from matsciml_tool_benchmark.table_page import SCHEMA, write_files
+from matsciml_tool_benchmark.table_page import SCHEMA
 from matsciml_util_pages.numbers import ABSENT
+from matsciml_util_pages.sheet_page import write_page_files
 from matsciml_util_pages.sheets import Column, Page, Section, Sheet, Value
 from matsciml_util_pages.views import facts
 
@@ -60,7 +61,7 @@ def write_data_table(table: BenchmarkTable, request: Request, registry: Registry
         "tasks": [asdict(row) for row in rows],
     }
     folder = (request.output / table.name).resolve()
-    return write_files(page, records, folder, "table", data)
+    return write_page_files(page, records, folder, "table", data)
 
 
 def _columns() -> Sequence[Column]:

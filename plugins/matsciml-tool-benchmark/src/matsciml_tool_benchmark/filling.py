@@ -31,9 +31,9 @@ from matsciml_tool_benchmark.table import (
     add_rows,
     read_table,
 )
-from matsciml_tool_benchmark.table_page import spread
 from matsciml_util_pages.metrics import metric_info
 from matsciml_util_pages.numbers import ABSENT, duration, number
+from matsciml_util_pages.sheets import spread_value
 
 _STYLES = {"finished": "green", "failed": "red", "interrupted": "red"}
 _FOLDER = "tables"
@@ -253,10 +253,10 @@ def _row(line: Line) -> Row:
         line.cell,
         line.label,
         f"{metric} ({line.unit})" if line.unit else metric,
-        spread(line.value).text,
+        spread_value(line.value).text,
         published,
-        number(line.trivial[1]) if line.trivial else ABSENT,
-        number(line.of("skill").mean),
+        number(line.baseline[1]) if line.baseline else ABSENT,
+        number(line.over_seeds("skill").mean),
         state,
     )
     return Row(cells, _STYLES.get(line.state, "dim") if line.state != "finished" else "")

@@ -16,7 +16,7 @@ from matsciml_core.files import read_object, write_json, write_whole
 from matsciml_core.model.latest import LATEST, follow_latest
 from matsciml_tool_benchmark.cells import Cell
 from matsciml_tool_benchmark.launchers import Job, Outcome
-from matsciml_util_pages.results import EVALUATED, EVALUATION, SUMMARY
+from matsciml_util_pages.finished_runs import EVALUATED, EVALUATION, SUMMARY
 
 CELLS = "cells"
 RECORD = "cell.json"

@@ -12,12 +12,12 @@ from matsciml_tool_benchmark.cells import Cell, by_name
 from matsciml_tool_benchmark.folders import Status, TableFolder
 from matsciml_tool_benchmark.obstacles import OBSTACLES, Obstacle
 from matsciml_tool_benchmark.table import BenchmarkRow, BenchmarkTable, PublishedNumber
-from matsciml_util_pages.results import (
-    RunResults,
+from matsciml_util_pages.finished_runs import (
+    FinishedRun,
     SeedResults,
     Spread,
     TargetResult,
-    read_results,
+    read_finished_run,
     usual_metric,
 )
 
@@ -44,7 +44,7 @@ class Line(SeedResults):
     @property
     def standardised(self) -> Spread:
         """The mean square error in squared standard deviations, over the seeds."""
-        return Spread.of(result.standardised_mse for result in self.results)
+        return Spread.from_values(result.standardised_mse for result in self.results)
 
     @property
     def baselines(self) -> dict[str, float]:
@@ -56,7 +56,7 @@ class Line(SeedResults):
 
     def as_dict(self, folder: Path) -> dict[str, Any]:
         """Return the line as plain data, for CSV and JSON; runs are named from ``folder`` on."""
-        trivial = self.trivial
+        trivial = self.baseline
         return {
             "cell": self.cell,
             "title": self.row.title,
@@ -74,10 +74,10 @@ class Line(SeedResults):
             "published_encoder": self.published.encoder if self.published else "",
             "trivial": trivial[1] if trivial else None,
             "trivial_predictor": trivial[0] if trivial else "",
-            "mae": self.of("mae").mean,
-            "rmse": self.of("rmse").mean,
-            "r2": self.of("r2").mean,
-            "skill": self.of("skill").mean,
+            "mae": self.over_seeds("mae").mean,
+            "rmse": self.over_seeds("rmse").mean,
+            "r2": self.over_seeds("r2").mean,
+            "skill": self.over_seeds("skill").mean,
             "standardised_mse": self.standardised.mean,
             "training_crystals": self.results[0].training_crystals if self.results else None,
             "parameters": self.cost("parameters", "total"),
@@ -121,7 +121,7 @@ def _lines(
         found
         for status in statuses
         if status.state == "finished" and status.run is not None
-        for found in [read_results(status.run)]
+        for found in [read_finished_run(status.run)]
         if found is not None
     ]
     first = group[0]
@@ -148,7 +148,7 @@ def _lines(
             )
 
 
-def _keys(row: BenchmarkRow, runs: Sequence[RunResults]) -> list[str]:
+def _keys(row: BenchmarkRow, runs: Sequence[FinishedRun]) -> list[str]:
     """Return ``dataset/label`` of what the cell predicts, as its runs say or as it is planned."""
     if runs:
         return list(runs[0].targets)

@@ -7,21 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from matsciml_core.files import write_json, write_whole
 from matsciml_tool_benchmark.lines import Line, references
 from matsciml_tool_benchmark.table import BenchmarkTable
+from matsciml_util_pages.finished_runs import FinishedRun
 from matsciml_util_pages.metrics import metric_info, predictor
 from matsciml_util_pages.numbers import ABSENT, count, duration, number
-from matsciml_util_pages.results import RunResults, Spread
-from matsciml_util_pages.sheet_page import write_page
+from matsciml_util_pages.sheet_page import write_page_files
 from matsciml_util_pages.sheets import (
     Column,
     Page,
     Section,
     Sheet,
     Value,
-    to_csv,
-    to_markdown,
+    number_value,
+    spread_value,
 )
 from matsciml_util_pages.views import Fact, facts
 
@@ -66,29 +65,7 @@ def write_table(run: TableRun, lines: Sequence[Line]) -> Path:
     whole = [
         {**record, "baselines": line.baselines} for record, line in zip(records, lines, strict=True)
     ]
-    return write_files(page, records, run.folder, "table", {**head, "lines": whole})
-
-
-def write_files(
-    page: Page, records: Sequence[Mapping[str, Any]], folder: Path, name: str, data: Any
-) -> Path:
-    """Write a page as HTML and Markdown, and its numbers as CSV and JSON.
-
-    Args:
-        page: The page.
-        records: Rows of the CSV file.
-        folder: Where to; made where it is missing.
-        name: Name of the files, without their ending.
-        data: Content of the JSON file.
-
-    Returns:
-        Path of the HTML page.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / f"{name}.md", to_markdown(page).encode())
-    write_whole(folder / f"{name}.csv", to_csv(records).encode())
-    write_json(folder / f"{name}.json", data)
-    return write_page(page, folder / f"{name}.html")
+    return write_page_files(page, records, run.folder, "table", {**head, "lines": whole})
 
 
 def table_page(run: TableRun, lines: Sequence[Line]) -> Page:
@@ -131,7 +108,7 @@ def _facts(run: TableRun, lines: Sequence[Line]) -> list[Fact]:
     )
 
 
-def _machines(runs: Iterable[RunResults]) -> str:
+def _machines(runs: Iterable[FinishedRun]) -> str:
     """Name what the runs were made on."""
     found = [run.summary.get("hardware") or {} for run in runs]
     names = [
@@ -199,31 +176,17 @@ def _row(line: Line, known: Mapping[Any, Line], folder: Path) -> dict[str, Value
         "encoder": Value(line.column),
         "strategy": Value(line.row.strategy or "alone"),
         "metric": Value(metric_info(line.metric).short, below=line.unit),
-        "value": replace(spread(line.value), link=_report(line, folder)),
-        "alone": Value("") if alone is None or is_reference else spread(alone.value),
+        "value": replace(spread_value(line.value), link=_report(line, folder)),
+        "alone": Value("") if alone is None or is_reference else spread_value(alone.value),
         "published": _published(line),
         "trivial": _trivial(line),
-        "skill": single(line.of("skill").mean),
-        "standardised": single(line.standardised.mean),
+        "skill": number_value(line.over_seeds("skill").mean),
+        "standardised": number_value(line.standardised.mean),
         "mae": _with_unit(line),
         "parameters": _parameters(line),
         "time": _time(line),
         "state": Value(line.state, below=line.remark, tone=_TONES.get(line.state, "quiet")),
     }
-
-
-def spread(found: Spread) -> Value:
-    """Write a number with its spread over the seeds."""
-    if found.mean is None:
-        return Value(ABSENT, tone="quiet")
-    if found.deviation is None:
-        return Value(number(found.mean), order=found.mean)
-    return Value(f"{number(found.mean)} ± {number(found.deviation)}", order=found.mean)
-
-
-def single(value: float | None) -> Value:
-    """Write one number."""
-    return Value(number(value), order=value, tone="" if value is not None else "quiet")
 
 
 def _published(line: Line) -> Value:
@@ -235,14 +198,14 @@ def _published(line: Line) -> Value:
 
 
 def _trivial(line: Line) -> Value:
-    if line.trivial is None:
+    if line.baseline is None:
         return Value(ABSENT, tone="quiet")
-    name, value = line.trivial
+    name, value = line.baseline
     return Value(number(value), order=value, below=predictor(name).removeprefix("predicting "))
 
 
 def _with_unit(line: Line) -> Value:
-    value = line.of("mae").mean
+    value = line.over_seeds("mae").mean
     if value is None:
         return Value("")
     return Value(number(value), order=value, below=line.results[0].unit)

@@ -8,20 +8,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from matsciml_util_pages import svg
-from matsciml_util_pages.drawing import (
-    Drawing,
+from matsciml_util_pages.numbers import counted, number
+from matsciml_util_pages.plots import (
+    Plot,
     few_ticks,
     legend_above,
     with_unit,
 )
-from matsciml_util_pages.numbers import counted, number
 
 _BINS = 30
 
 
 def distribution(
     prefix: str, title: str, unit: str, generated: Sequence[float], reference: Sequence[float]
-) -> Drawing:
+) -> Plot:
     """Draw a histogram of the generated crystals over that of the reference.
 
     Args:
@@ -34,7 +34,7 @@ def distribution(
     pooled = np.array([*generated, *reference])
     low, high = np.quantile(pooled, [0.005, 0.995])
     edges = np.linspace(low, high if high > low else low + 1.0, _BINS + 1)
-    with svg.drawing_settings():
+    with svg.plot_settings():
         figure, axes = svg.new_axes()
         for values, name, colour, fill in (
             (reference, "reference", svg.BASELINE, True),
@@ -62,10 +62,10 @@ def distribution(
             "shown."
         )
         markup = svg.to_svg(figure, prefix, f"Histogram: {title}. {words}")
-    return Drawing(title, markup, words)
+    return Plot(title, markup, words)
 
 
-def counts(prefix: str, title: str, generated: Sequence[int], reference: Sequence[int]) -> Drawing:
+def counts(prefix: str, title: str, generated: Sequence[int], reference: Sequence[int]) -> Plot:
     """Draw how often each whole number occurs, side by side.
 
     Args:
@@ -75,7 +75,7 @@ def counts(prefix: str, title: str, generated: Sequence[int], reference: Sequenc
         reference: At least one value.
     """
     places = np.arange(min(*generated, *reference), max(*generated, *reference) + 1)
-    with svg.drawing_settings():
+    with svg.plot_settings():
         figure, axes = svg.new_axes()
         for values, name, colour, offset in (
             (reference, "reference", svg.BASELINE, -0.2),
@@ -93,4 +93,4 @@ def counts(prefix: str, title: str, generated: Sequence[int], reference: Sequenc
         usual = Counter(reference).most_common(1)[0][0]
         words = f"Most generated crystals have {most}, most of the reference {usual}."
         markup = svg.to_svg(figure, prefix, f"Bars: {title}. {words}")
-    return Drawing(title, markup, words)
+    return Plot(title, markup, words)

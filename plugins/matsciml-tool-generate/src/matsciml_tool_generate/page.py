@@ -14,10 +14,10 @@ from matsciml_tool_generate.evaluation import Evaluation, fault_of
 from matsciml_tool_generate.judging import SYMPREC, Judgement
 from matsciml_tool_generate.metrics_table import SHARE, Metric, published
 from matsciml_tool_generate.structure_validity import SHORTEST_DISTANCE, SMALLEST_VOLUME
-from matsciml_util_pages import numbers, shell
-from matsciml_util_pages.drawing import Drawing
+from matsciml_util_pages import numbers, page_shell
+from matsciml_util_pages.crystal_pictures import picture
 from matsciml_util_pages.numbers import ABSENT, count, percent, quantity
-from matsciml_util_pages.pictures import picture
+from matsciml_util_pages.plots import Plot
 from matsciml_util_pages.views import Fact, facts
 
 _PACKAGE = "matsciml_tool_generate"
@@ -63,11 +63,11 @@ def render(found: Evaluation) -> str:
         "rejected": [(name, count(size)) for name, size in found.rejected.items()],
         "method": _method(found),
     }
-    return shell.render(
-        shell.read_asset(_PACKAGE, "crystals.html.j2"),
+    return page_shell.render(
+        page_shell.read_asset(_PACKAGE, "crystals.html.j2"),
         context,
-        styles=[shell.read_asset(_PACKAGE, "crystals.css")],
-        scripts=[shell.read_asset(_PACKAGE, "crystals.js")],
+        styles=[page_shell.read_asset(_PACKAGE, "crystals.css")],
+        scripts=[page_shell.read_asset(_PACKAGE, "crystals.js")],
     )
 
 
@@ -92,7 +92,7 @@ def _metric(one: Metric, beside: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _figures(found: Evaluation) -> list[Drawing]:
+def _figures(found: Evaluation) -> list[Plot]:
     valid = [found.judgements[place] for place in found.valid]
     drawn = []
     density = [

@@ -10,7 +10,7 @@ from matsciml_tool_report.elements import ElementMap, element_map
 from matsciml_tool_report.groups import losses, system_table
 from matsciml_tool_report.targets import Target
 from matsciml_tool_report.worst import Gallery, gallery
-from matsciml_util_pages.drawing import Absent
+from matsciml_util_pages.plots import Absent
 from matsciml_util_pages.run_files import Numbers, Predictions
 from matsciml_util_pages.views import Table
 

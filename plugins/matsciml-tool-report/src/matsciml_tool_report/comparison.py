@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matsciml_tool_benchmark.table_page import single
 from matsciml_tool_report.curves import Curve, CurvePlot, learning_curve
 from matsciml_tool_report.run_folders import KnownRun
 from matsciml_util_pages import svg
-from matsciml_util_pages.drawing import Absent, Drawing
+from matsciml_util_pages.finished_runs import TargetResult, metric_unit
 from matsciml_util_pages.metrics import headline_metric, metric_info, predictor
 from matsciml_util_pages.numbers import (
     ABSENT,
@@ -23,9 +22,9 @@ from matsciml_util_pages.numbers import (
     number,
     words,
 )
-from matsciml_util_pages.results import TargetResult, metric_unit
+from matsciml_util_pages.plots import Absent, Plot
 from matsciml_util_pages.sheet_page import write_page
-from matsciml_util_pages.sheets import Column, Page, Section, Sheet, Value
+from matsciml_util_pages.sheets import Column, Page, Section, Sheet, Value, number_value
 from matsciml_util_pages.views import facts
 
 _COLOURS = (
@@ -158,9 +157,9 @@ def _of_target(result: TargetResult) -> dict[str, Value]:
     return {
         "task": Value(words(result.label), below=result.dataset),
         "metric": Value(metric_info(metric).short, below=metric_unit(metric, result.unit)),
-        "value": single(value),
+        "value": number_value(value),
         "trivial": Value(number(trivial), order=trivial, below=below),
-        "skill": single(result.metrics.get("skill")),
+        "skill": number_value(result.metrics.get("skill")),
         "crystals": Value(count(result.training_crystals), order=result.training_crystals),
     }
 
@@ -183,7 +182,7 @@ def _notices(runs: Sequence[KnownRun]) -> Iterator[str]:
             )
 
 
-def _curves(runs: Sequence[KnownRun], letters: Mapping[Path, str]) -> list[Drawing | Absent]:
+def _curves(runs: Sequence[KnownRun], letters: Mapping[Path, str]) -> list[Plot | Absent]:
     """Return a figure for each label: its validation metric in every run."""
     found: dict[tuple[str, str], list[KnownRun]] = {}
     units: dict[str, str] = {}
@@ -208,7 +207,7 @@ def _curve(
     runs: Sequence[KnownRun],
     letters: Mapping[Path, str],
     unit: str,
-) -> Drawing | Absent:
+) -> Plot | Absent:
     shown = runs[: len(_COLOURS)]
     longest = max(shown, key=lambda run: len(run.files.epochs))
     curves = [

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matsciml_util_pages import svg
-from matsciml_util_pages.drawing import (
+from matsciml_util_pages.numbers import quantity
+from matsciml_util_pages.plots import (
     Absent,
-    Drawing,
+    Plot,
     few_ticks,
     legend_above,
     plain_log,
     with_unit,
 )
-from matsciml_util_pages.numbers import quantity
 from matsciml_util_pages.run_files import Numbers
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class CurvePlot:
         return f"{self.title}, {self.subject}" if self.subject else self.title
 
 
-def learning_curve(prefix: str, plot: CurvePlot) -> Drawing | Absent:
+def learning_curve(prefix: str, plot: CurvePlot) -> Plot | Absent:
     """Draw quantities against the epoch.
 
     Args:
@@ -92,7 +92,7 @@ def learning_curve(prefix: str, plot: CurvePlot) -> Drawing | Absent:
     if plot.level is not None:
         value = quantity(plot.level.value, plot.unit)
         words += f" Dashed: {plot.level.name}, {value}."
-    with svg.drawing_settings():
+    with svg.plot_settings():
         figure, axes = svg.new_axes()
         for curve in curves:
             _plot(axes, plot, curve)
@@ -106,7 +106,7 @@ def learning_curve(prefix: str, plot: CurvePlot) -> Drawing | Absent:
             )
         _label_axes(axes, plot, curves)
         markup = svg.to_svg(figure, prefix, f"{plot.heading}, by epoch. {words}")
-    return Drawing(plot.heading, markup, words)
+    return Plot(plot.heading, markup, words)
 
 
 def _plot(axes: Axes, plot: CurvePlot, curve: Curve) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 from matsciml_core.interfaces.elements import SYMBOLS
 from matsciml_tool_report.crystals import CrystalTable
 from matsciml_tool_report.groups import Group, Losses, by_element
-from matsciml_util_pages.drawing import with_unit
+from matsciml_util_pages.crystal_pictures import element_name
 from matsciml_util_pages.numbers import counted, number, quantity
-from matsciml_util_pages.pictures import element_name
+from matsciml_util_pages.plots import with_unit
 
 _RATIOS = (1 / 2, 2 / 3, 5 / 6, 6 / 5, 3 / 2, 2)
 """Bounds between the seven colours, in units of the error of all values: the middle colour is an

@@ -8,15 +8,15 @@ import numpy as np
 
 from matsciml_tool_report.error_summary import ErrorSummary
 from matsciml_util_pages import svg
-from matsciml_util_pages.drawing import (
+from matsciml_util_pages.numbers import counted, number, percent, quantity
+from matsciml_util_pages.plots import (
     Absent,
-    Drawing,
+    Plot,
     few_ticks,
     legend_above,
     plain_log,
     with_unit,
 )
-from matsciml_util_pages.numbers import counted, number, percent, quantity
 from matsciml_util_pages.run_files import Numbers, Predictions
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ _CELLS = 36
 _MOST_BINS = 41
 
 
-def parity(
-    prefix: str, values: Predictions, summary: ErrorSummary, name: str, unit: str
-) -> Drawing:
+def parity(prefix: str, values: Predictions, summary: ErrorSummary, name: str, unit: str) -> Plot:
     """Draw predictions against labels; more than a few hundred points as a density.
 
     Args:
@@ -45,7 +43,7 @@ def parity(
     """
     low, high, outside = _parity_range(values)
     many = len(values.labels) > MOST_POINTS
-    with svg.drawing_settings():
+    with svg.plot_settings():
         figure, axes = svg.new_axes(square=True)
         axes.plot([low, high], [low, high], color=svg.BASELINE, linestyle=svg.DASHED, linewidth=1.2)
         if many:
@@ -62,17 +60,17 @@ def parity(
             f"all of them on the dashed line. {_outside(outside, values.noun)}"
         ).strip()
         markup = svg.to_svg(figure, prefix, _parity_in_words(values, summary, name, unit))
-    return Drawing("Prediction against label", markup, caption)
+    return Plot("Prediction against label", markup, caption)
 
 
-def error_histogram(prefix: str, values: Predictions, summary: ErrorSummary, unit: str) -> Drawing:
+def error_histogram(prefix: str, values: Predictions, summary: ErrorSummary, unit: str) -> Plot:
     """Draw how the errors are distributed, over the central 98 %."""
     reach = float(np.quantile(np.abs(values.errors), 0.98)) or 1.0
     # An odd number, so that the middle bin has zero in its middle.
     bins = min(_MOST_BINS, 2 * round(len(values.errors) ** 0.5) + 1)
     heights, edges = np.histogram(values.errors, bins=bins, range=(-reach, reach))
     hidden = len(values.errors) - int(heights.sum())
-    with svg.drawing_settings():
+    with svg.plot_settings():
         figure, axes = svg.new_axes()
         axes.stairs(heights, edges, fill=True, color=svg.MODEL)
         axes.axvline(0.0, color=svg.INK, linewidth=1.0)
@@ -86,12 +84,12 @@ def error_histogram(prefix: str, values: Predictions, summary: ErrorSummary, uni
             f"{quantity(summary.bias, unit, signed=True)}. {_outside(hidden, values.noun)}"
         ).strip()
         markup = svg.to_svg(figure, prefix, f"Histogram of the errors around zero. {words}")
-    return Drawing("Distribution of errors", markup, words)
+    return Plot("Distribution of errors", markup, words)
 
 
 def error_shares(
     prefix: str, values: Predictions, mean_errors: Numbers | None, unit: str
-) -> Drawing | Absent:
+) -> Plot | Absent:
     """Draw the share of values whose absolute error is at most x, beside predict-the-mean's.
 
     Args:
@@ -106,7 +104,7 @@ def error_shares(
     errors = np.abs(values.errors)
     if not errors.any():
         return Absent("Share within an error: every error is exactly zero.")
-    with svg.drawing_settings():
+    with svg.plot_settings():
         figure, axes = svg.new_axes()
         _plot_shares(axes, errors, "model", svg.MODEL)
         if mean_errors is not None and mean_errors.any():
@@ -121,7 +119,7 @@ def error_shares(
         axes.set_ylabel(f"Share of {values.noun}s")
         words = _shares_in_words(errors, mean_errors, values.noun, unit)
         markup = svg.to_svg(figure, prefix, f"Cumulative distribution of absolute errors. {words}")
-    return Drawing("Share within an error", markup, words)
+    return Plot("Share within an error", markup, words)
 
 
 def _density(figure: Figure, axes: Axes, values: Predictions, limits: tuple[float, float]) -> None:

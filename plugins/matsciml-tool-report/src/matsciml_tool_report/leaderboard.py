@@ -9,12 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.errors import ConfigError
-from matsciml_tool_benchmark.table_page import single, spread, write_files
 from matsciml_tool_report.run_folders import KnownRun
+from matsciml_util_pages.finished_runs import SeedResults, TargetResult
 from matsciml_util_pages.metrics import headline_metric, metric_info, predictor
 from matsciml_util_pages.numbers import count, counted, duration, moment, number, words
-from matsciml_util_pages.results import SeedResults, TargetResult
-from matsciml_util_pages.sheets import Column, Page, Section, Sheet, Value
+from matsciml_util_pages.sheet_page import write_page_files
+from matsciml_util_pages.sheets import (
+    Column,
+    Page,
+    Section,
+    Sheet,
+    Value,
+    number_value,
+    spread_value,
+)
 from matsciml_util_pages.views import facts
 
 SCHEMA = 1
@@ -57,7 +65,7 @@ def write_site(runs: Sequence[KnownRun], folder: Path, command: str = "") -> Pat
     groups = ranking(finished)
     page = _page(groups, addresses, len(runs), len(finished), command)
     records = [_record(entry, place, addresses) for place, entry in _places(groups)]
-    return write_files(page, records, folder, "index", {"schema": SCHEMA, "entries": records})
+    return write_page_files(page, records, folder, "index", {"schema": SCHEMA, "entries": records})
 
 
 def ranking(runs: Sequence[KnownRun]) -> list[list[Entry]]:
@@ -187,8 +195,8 @@ def _row(entry: Entry, rank: int, addresses: Mapping[Path, str]) -> dict[str, Va
         ),
         "place": Value(str(rank), order=rank),
         "strategy": Value(run.component("strategy")),
-        "value": spread(entry.value),
-        "skill": single(entry.of("skill").mean),
+        "value": spread_value(entry.value),
+        "skill": number_value(entry.over_seeds("skill").mean),
         "crystals": Value(count(result.training_crystals), order=result.training_crystals),
         "parameters": Value(count(round(parameters)), order=parameters)
         if parameters is not None
@@ -201,9 +209,9 @@ def _row(entry: Entry, rank: int, addresses: Mapping[Path, str]) -> dict[str, Va
 
 def _trivial_row(entry: Entry) -> dict[str, Value] | None:
     """Return the line of the trivial predictor, which is no entry."""
-    if entry.trivial is None:
+    if entry.baseline is None:
         return None
-    name, value = entry.trivial
+    name, value = entry.baseline
     empty = ("place", "strategy", "skill", "crystals", "parameters", "time", "seeds", "started")
     return {
         **dict.fromkeys(empty, Value()),
@@ -227,8 +235,8 @@ def _record(entry: Entry, rank: int, addresses: Mapping[Path, str]) -> dict[str,
         "mean": entry.value.mean,
         "std": entry.value.deviation,
         "seeds": len(entry.runs),
-        "skill": entry.of("skill").mean,
-        "trivial": entry.trivial[1] if entry.trivial else None,
+        "skill": entry.over_seeds("skill").mean,
+        "trivial": entry.baseline[1] if entry.baseline else None,
         "parameters": entry.cost("parameters", "total"),
         "wall_seconds": entry.cost("wall_seconds"),
         "report": addresses[run.folder],

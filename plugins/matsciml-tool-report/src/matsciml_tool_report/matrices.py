@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from matsciml_core.training.gradient_angles import GradientAngles
 from matsciml_tool_report.classes import Confusion
 from matsciml_util_pages import svg
-from matsciml_util_pages.drawing import Absent, Drawing, few_ticks
 from matsciml_util_pages.numbers import counted, number, percent, words
+from matsciml_util_pages.plots import Absent, Plot, few_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ _MOST_COLUMNS = 60
 """Columns of a heat map over time; more steps than this are averaged."""
 
 
-def confusion_matrix(prefix: str, found: Confusion) -> Drawing:
+def confusion_matrix(prefix: str, found: Confusion) -> Plot:
     """Draw how often each class was taken for each, shaded by its share of the class's labels.
 
     Args:
@@ -33,7 +33,7 @@ def confusion_matrix(prefix: str, found: Confusion) -> Drawing:
 
     shares = found.counts / np.maximum(found.support, 1)[:, None]
     size = len(found.names)
-    with svg.drawing_settings():
+    with svg.plot_settings():
         figure, axes = svg.new_axes(square=True)
         axes.grid(visible=False)
         axes.pcolormesh(
@@ -48,7 +48,7 @@ def confusion_matrix(prefix: str, found: Confusion) -> Drawing:
         _label_cells(axes, found, size)
         text = _confusion_in_words(found)
         markup = svg.to_svg(figure, prefix, f"Confusion matrix. {text}")
-    return Drawing("Confusion matrix", markup, text)
+    return Plot("Confusion matrix", markup, text)
 
 
 def _label_cells(axes: Axes, found: Confusion, size: int) -> None:
@@ -77,7 +77,7 @@ def _confusion_in_words(found: Confusion) -> str:
     )
 
 
-def conflict_map(prefix: str, angles: GradientAngles) -> Drawing | Absent:
+def conflict_map(prefix: str, angles: GradientAngles) -> Plot | Absent:
     """Draw the cosine between two tasks' gradients, by layer and optimiser step.
 
     Args:
@@ -93,7 +93,7 @@ def conflict_map(prefix: str, angles: GradientAngles) -> Drawing | Absent:
     if not np.isfinite(angles.cosine).any():
         return Absent(f"{title}: at no recorded step both tasks had a gradient.")
     steps, cosine = _binned(angles)
-    with svg.drawing_settings():
+    with svg.plot_settings():
         figure, axes = svg.new_axes()
         axes.grid(visible=False)
         mesh = axes.pcolormesh(
@@ -115,7 +115,7 @@ def conflict_map(prefix: str, angles: GradientAngles) -> Drawing | Absent:
         bar.set_label("cosine of the gradients")
         text = _conflict_in_words(angles)
         markup = svg.to_svg(figure, prefix, f"{title}: heat map by layer and step. {text}")
-    return Drawing(title, markup, text)
+    return Plot(title, markup, text)
 
 
 def _binned(angles: GradientAngles) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

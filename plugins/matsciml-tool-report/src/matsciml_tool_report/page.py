@@ -16,9 +16,9 @@ from matsciml_tool_report.crystals import KnownCrystals, read_crystals
 from matsciml_tool_report.curves import Curve, CurvePlot, learning_curve
 from matsciml_tool_report.targets import read_targets
 from matsciml_tool_report.tested_crystals import describe
-from matsciml_util_pages import shell
-from matsciml_util_pages.drawing import Absent, Drawing
+from matsciml_util_pages import page_shell
 from matsciml_util_pages.numbers import duration, moment, number, words
+from matsciml_util_pages.plots import Absent, Plot
 from matsciml_util_pages.run_files import RunFiles, read_run
 from matsciml_util_pages.svg import MODEL, SECOND
 
@@ -60,8 +60,8 @@ def render(run: RunFiles, crystals: KnownCrystals) -> str:
         run: What its folder holds.
         crystals: What is known about the crystals it was tested on.
     """
-    return shell.render(
-        shell.read_asset("matsciml_tool_report", "report.html.j2"), _context(run, crystals)
+    return page_shell.render(
+        page_shell.read_asset("matsciml_tool_report", "report.html.j2"), _context(run, crystals)
     )
 
 
@@ -84,7 +84,7 @@ def _context(run: RunFiles, crystals: KnownCrystals) -> dict[str, Any]:
         "command": str(run.summary.get("command") or ""),
         "config": run.config_text,
         "citations": cards.citations(run),
-        "is_drawing": lambda item: isinstance(item, Drawing),
+        "is_plot": lambda item: isinstance(item, Plot),
     }
 
 
@@ -119,7 +119,7 @@ def _notices(run: RunFiles) -> list[str]:
     return notices
 
 
-def _curves(run: RunFiles) -> list[Drawing | Absent]:
+def _curves(run: RunFiles) -> list[Plot | Absent]:
     """Return the curves that all targets share: loss and learning rate."""
     if METRICS in run.problems:
         return [Absent(run.problems[METRICS])]
@@ -139,7 +139,7 @@ def _curves(run: RunFiles) -> list[Drawing | Absent]:
     return [learning_curve(f"history{place}", plot) for place, plot in enumerate(plots)]
 
 
-def _conflicts(run: RunFiles) -> list[Drawing | Absent]:
+def _conflicts(run: RunFiles) -> list[Plot | Absent]:
     """Return a heat map for each pair of tasks whose gradients were compared."""
     if GRADIENTS in run.problems:
         return [Absent(run.problems[GRADIENTS])]

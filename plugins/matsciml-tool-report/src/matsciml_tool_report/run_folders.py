@@ -13,7 +13,7 @@ from typing import Any
 from matsciml_core.errors import ConfigError
 from matsciml_core.model.latest import follow_latest
 from matsciml_core.training.run_folder import CONFIG, SUMMARY
-from matsciml_util_pages.results import RunResults, read_results
+from matsciml_util_pages.finished_runs import FinishedRun, read_finished_run
 from matsciml_util_pages.run_files import RunFiles, read_run
 
 Setting = tuple[str, str]
@@ -26,7 +26,7 @@ class KnownRun:
 
     folder: Path
     files: RunFiles
-    results: RunResults | None
+    results: FinishedRun | None
     """None where the run has not come to its end."""
 
     @property
@@ -102,7 +102,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def _read(folder: Path) -> KnownRun:
-    return KnownRun(folder=folder, files=read_run(folder), results=read_results(folder))
+    return KnownRun(folder=folder, files=read_run(folder), results=read_finished_run(folder))
 
 
 def _flatten(value: Any, name: str) -> Iterator[Setting]:

@@ -14,7 +14,6 @@ from matsciml_tool_report.breakdown import Breakdown, break_down
 from matsciml_tool_report.crystals import KnownCrystals
 from matsciml_tool_report.curves import Curve, CurvePlot, Level, learning_curve
 from matsciml_tool_report.targets import Target
-from matsciml_util_pages.drawing import Absent, Drawing
 from matsciml_util_pages.metrics import (
     COMPONENTS,
     comparison,
@@ -29,6 +28,7 @@ from matsciml_util_pages.numbers import (
     number,
     quantity,
 )
+from matsciml_util_pages.plots import Absent, Plot
 from matsciml_util_pages.run_files import Numbers, Predictions, RunFiles
 from matsciml_util_pages.views import Bar, Fact, Table, facts
 
@@ -51,8 +51,8 @@ class TargetView:
     target: Target
     headline: Headline | None
     table: Table | None
-    curve: Drawing | Absent
-    drawings: Sequence[Drawing | Absent]
+    curve: Plot | Absent
+    drawings: Sequence[Plot | Absent]
     facts: Sequence[Fact]
     worst: Table | None
     """The crystals with the largest errors, where nothing more than their ids is known."""
@@ -216,7 +216,7 @@ def _bars(target: Target, metric: str) -> list[Bar]:
     ]
 
 
-def _curve(run: RunFiles, target: Target) -> Drawing | Absent:
+def _curve(run: RunFiles, target: Target) -> Plot | Absent:
     if METRICS in run.problems:
         return Absent(run.problems[METRICS])
     metric = target.metric or "mae"
@@ -260,7 +260,7 @@ def _drawings(
     values: Predictions | None,
     summary: error_summary.ErrorSummary | None,
     trivial: Numbers | None,
-) -> list[Drawing | Absent]:
+) -> list[Plot | Absent]:
     """Return the figures of a label that is a number; of a structure there is none."""
     if target.kind == "structure":
         return []
@@ -279,7 +279,7 @@ def _class_drawings(
     target: Target,
     values: Predictions | None,
     confusion: classes.Confusion | None,
-) -> list[Drawing | Absent]:
+) -> list[Plot | Absent]:
     """Return the figures of a label that is a class."""
     if confusion is None:
         return [Absent(_why_no_predictions(run, target, values))]

@@ -16,9 +16,9 @@ from matsciml_tool_report.classes import SPACE_GROUPS
 from matsciml_tool_report.crystals import KnownCrystals
 from matsciml_tool_report.error_summary import WorstCrystal, worst_of
 from matsciml_tool_report.targets import Target
+from matsciml_util_pages.crystal_pictures import picture
 from matsciml_util_pages.metrics import COMPONENTS
 from matsciml_util_pages.numbers import number, quantity
-from matsciml_util_pages.pictures import picture
 from matsciml_util_pages.run_files import Predictions
 from matsciml_util_pages.views import Fact, facts
 

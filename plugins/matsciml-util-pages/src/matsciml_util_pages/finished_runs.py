@@ -65,7 +65,7 @@ class TargetResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunResults:
+class FinishedRun:
     """A finished run."""
 
     folder: Path
@@ -94,7 +94,7 @@ class Spread:
     values: Sequence[float] = field(default_factory=tuple)
 
     @classmethod
-    def of(cls, values: Iterable[float | None]) -> Self:
+    def from_values(cls, values: Iterable[float | None]) -> Self:
         """Return the spread of the values that are known."""
         return cls(tuple(value for value in values if value is not None))
 
@@ -117,7 +117,7 @@ class SeedResults:
     """Name of the metric by which they are compared with others."""
     results: Sequence[TargetResult]
     """One for each finished run that has the label."""
-    runs: Sequence[RunResults]
+    runs: Sequence[FinishedRun]
     """The finished runs."""
 
     @property
@@ -128,18 +128,18 @@ class SeedResults:
     @property
     def value(self) -> Spread:
         """The metric over the seeds."""
-        return self.of(self.metric)
+        return self.over_seeds(self.metric)
 
-    def of(self, metric: str) -> Spread:
+    def over_seeds(self, metric: str) -> Spread:
         """Return a metric over the seeds."""
-        return Spread.of(result.metrics.get(metric) for result in self.results)
+        return Spread.from_values(result.metrics.get(metric) for result in self.results)
 
     def cost(self, *keys: str) -> float | None:
         """Return the mean over the seeds of a number in ``run.json``."""
-        return Spread.of(run.number(*keys) for run in self.runs).mean
+        return Spread.from_values(run.number(*keys) for run in self.runs).mean
 
     @property
-    def trivial(self) -> tuple[str, float] | None:
+    def baseline(self) -> tuple[str, float] | None:
         """Name and value of the trivial predictor to compare with; None where none is known."""
         for result in self.results:
             name = result.baseline
@@ -148,7 +148,7 @@ class SeedResults:
         return None
 
 
-def read_results(run: Path) -> RunResults | None:
+def read_finished_run(run: Path) -> FinishedRun | None:
     """Read the results of a run.
 
     Args:
@@ -169,7 +169,7 @@ def read_results(run: Path) -> RunResults | None:
             key: replace(one, metrics={**one.metrics, **drawn}) if one.kind == "structure" else one
             for key, one in targets.items()
         }
-    return RunResults(folder=run, summary=summary, targets=targets)
+    return FinishedRun(folder=run, summary=summary, targets=targets)
 
 
 def _drawn(run: Path) -> dict[str, float]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class Plot:
     """A figure ready for the page."""
 
     title: str

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from matsciml_util_pages.finished_runs import Spread
+from matsciml_util_pages.numbers import number
 from matsciml_util_pages.views import Fact
 
 
@@ -43,6 +45,18 @@ class Value:
     """Relative address."""
     tone: str = ""
     """``quiet``, ``good`` or ``bad``."""
+
+
+def number_value(value: float | None) -> Value:
+    """Return a measured number as a value; one that is missing is written as absent."""
+    return Value(number(value), order=value, tone="" if value is not None else "quiet")
+
+
+def spread_value(spread: Spread) -> Value:
+    """Return a number over several seeds as a value, with its standard deviation where known."""
+    if spread.mean is None or spread.deviation is None:
+        return number_value(spread.mean)
+    return Value(f"{number(spread.mean)} ± {number(spread.deviation)}", order=spread.mean)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,7 +78,7 @@ _SETTINGS: dict[Any, Any] = {
 
 
 @contextmanager
-def drawing_settings() -> Iterator[None]:
+def plot_settings() -> Iterator[None]:
     """Draw in the report's style inside this context, whatever the user's own settings are."""
     import matplotlib  # noqa: PLC0415 - half a second, and only a report needs it
 
@@ -91,7 +91,7 @@ def drawing_settings() -> Iterator[None]:
 
 
 def new_axes(*, square: bool = False) -> tuple[Figure, Axes]:
-    """Return an empty figure and its axes; call it inside :func:`drawing_settings`."""
+    """Return an empty figure and its axes; call it inside :func:`plot_settings`."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - lazy
 
     figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained", facecolor="none")
