@@ -16,10 +16,10 @@ from packaging.utils import canonicalize_name
 from matsciml_cli.commands import VERBS
 from matsciml_core import __version__
 from matsciml_core.errors import did_you_mean
-from matsciml_core.registry import _environment
-from matsciml_core.registry._requirements import CORE, InstalledVersions, unmet
+from matsciml_core.registry import environment
 from matsciml_core.registry.folders import DATA_VARIABLE, data_folder
 from matsciml_core.registry.manager import Registry
+from matsciml_core.registry.requirements import CORE, InstalledVersions, unmet
 
 State = Literal["ok", "warning", "failed"]
 
@@ -159,7 +159,7 @@ def _plugins(registry: Registry) -> Iterator[Check]:
 def _restriction(registry: Registry) -> Iterator[Check]:
     """Report names in ``MATSCIML_PLUGINS`` that no plugin has; they are most likely misspelt."""
     known = [name for one in registry.plugins for name in (one.entry_point, one.distribution)]
-    for name in _environment.names("MATSCIML_PLUGINS") or ():
+    for name in environment.names("MATSCIML_PLUGINS") or ():
         if canonicalize_name(name) not in map(canonicalize_name, known):
             yield Check(
                 area="plugins",

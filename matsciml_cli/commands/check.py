@@ -12,7 +12,7 @@ from matsciml_cli.console import STYLES, Row, on_terminal, warn, write_json, wri
 from matsciml_cli.options import Json
 from matsciml_cli.state import registry_of
 from matsciml_core.errors import ConfigError
-from matsciml_core.registry._messages import with_article
+from matsciml_core.registry.messages import with_article
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry

@@ -16,10 +16,10 @@ from typing import Any, NoReturn
 import pluggy
 
 from matsciml_core.errors import MatSciMLError, did_you_mean
-from matsciml_core.registry._requirements import InstalledVersions, unmet
 from matsciml_core.registry._trace import trace
 from matsciml_core.registry.hooks import PROJECT, MatSciMLSpecs
 from matsciml_core.registry.records import PluginRecord
+from matsciml_core.registry.requirements import InstalledVersions, unmet
 from matsciml_core.registry.scan import EntryPoint
 from matsciml_core.registry.specs import (
     BenchmarkSpec,

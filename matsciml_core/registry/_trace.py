@@ -8,7 +8,7 @@ from typing import Any
 
 import pluggy
 
-from matsciml_core.registry._environment import flag
+from matsciml_core.registry.environment import flag
 
 
 def trace(manager: pluggy.PluginManager) -> None:

@@ -23,13 +23,13 @@ from matsciml_core.errors import (
     UnknownNameError,
     did_you_mean,
 )
-from matsciml_core.registry import _environment
+from matsciml_core.registry import environment
 from matsciml_core.registry._loading import load_plugin, new_plugin_manager
-from matsciml_core.registry._messages import duplicate_sentence, unknown_sentence
-from matsciml_core.registry._requirements import InstalledVersions, Unmet, unmet
 from matsciml_core.registry.folders import data_folder
 from matsciml_core.registry.imported import imported_records
+from matsciml_core.registry.messages import duplicate_sentence, unknown_sentence
 from matsciml_core.registry.records import PluginRecord
+from matsciml_core.registry.requirements import InstalledVersions, Unmet, unmet
 from matsciml_core.registry.scan import EntryPoint, scan
 from matsciml_core.registry.specs import (
     BenchmarkSpec,
@@ -75,8 +75,8 @@ def build_registry(
     Raises:
         PluginLoadError: A plugin failed, and ``strict`` holds.
     """
-    strict = _environment.flag("MATSCIML_STRICT") if strict is None else strict
-    only = _environment.names("MATSCIML_PLUGINS") if only is None else only
+    strict = environment.flag("MATSCIML_STRICT") if strict is None else strict
+    only = environment.names("MATSCIML_PLUGINS") if only is None else only
     installed = InstalledVersions(path)
     manager, trial = new_plugin_manager(), new_plugin_manager()
     records = []

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from matsciml_core.errors import ConfigError, MatSciMLError
-from matsciml_core.registry._messages import with_article
+from matsciml_core.registry.messages import with_article
 from matsciml_core.registry.specs import Spec
 from matsciml_core.testing import dataset, encoder, head, strategy
 from matsciml_core.testing.checks import Check, Result, Row

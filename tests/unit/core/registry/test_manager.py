@@ -16,7 +16,7 @@ from matsciml_core.errors import (
     RegistryError,
     UnknownNameError,
 )
-from matsciml_core.registry._environment import flag, names
+from matsciml_core.registry.environment import flag, names
 from matsciml_core.registry.manager import KINDS, Registry, build_registry
 from matsciml_core.registry.specs import DatasetSpec
 

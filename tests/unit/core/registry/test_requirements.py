@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import matsciml_core
-from matsciml_core.registry._requirements import CORE, InstalledVersions, unmet
+from matsciml_core.registry.requirements import CORE, InstalledVersions, unmet
 
 
 @pytest.fixture
