@@ -38,7 +38,7 @@ class Check:
     name: str
     state: State = "ok"
     detail: str = ""
-    mend: str = ""
+    fix: str = ""
     """What to do about it; empty where the state is ``ok``."""
 
 
@@ -80,7 +80,7 @@ def _packages(installed: InstalledVersions) -> Iterator[Check]:
             name=CORE,
             state="failed",
             detail="is run from its sources without being installed",
-            mend="Run: pip install -e . in the folder of the sources",
+            fix="Run: pip install -e . in the folder of the sources",
         )
         return
     for line in sorted(lines, key=str.lower):
@@ -90,13 +90,13 @@ def _packages(installed: InstalledVersions) -> Iterator[Check]:
         problems = unmet([line], installed)
         version = installed.version(requirement.name) or "not installed"
         if problems:
-            mend = f"Run: pip install '{problems[0].requirement}'"
+            fix = f"Run: pip install '{problems[0].requirement}'"
             yield Check(
                 area="packages",
                 name=requirement.name,
                 state="failed",
                 detail=f"{version}, and {requirement.specifier or 'any version'} is needed",
-                mend=mend,
+                fix=fix,
             )
         else:
             yield Check(area="packages", name=requirement.name, detail=version)
@@ -112,7 +112,7 @@ def _compromised(installed: InstalledVersions) -> Iterator[Check]:
                 name=name,
                 state="failed",
                 detail=f"{version} is a malicious release that steals credentials",
-                mend=f"Run: pip install --upgrade '{name}{unwanted}', and replace every password, "
+                fix=f"Run: pip install --upgrade '{name}{unwanted}', and replace every password, "
                 "token and key that this computer has held",
             )
         elif version is not None:
@@ -126,11 +126,11 @@ def _plugins(registry: Registry) -> Iterator[Check]:
         name = f"{record.entry_point} ({record.label})"
         if record.state == "failed":
             yield Check(
-                area="plugins", name=name, state="failed", detail=record.reason, mend=record.mend
+                area="plugins", name=name, state="failed", detail=record.reason, fix=record.fix
             )
         elif record.state == "blocked":
             yield Check(
-                area="plugins", name=name, state="warning", detail=record.reason, mend=record.mend
+                area="plugins", name=name, state="warning", detail=record.reason, fix=record.fix
             )
         elif record.heavy_imports:
             yield Check(
@@ -139,7 +139,7 @@ def _plugins(registry: Registry) -> Iterator[Check]:
                 state="warning",
                 detail=f"{record.module} imports {', '.join(record.heavy_imports)}, which slows "
                 "every command",
-                mend=f"Move the import out of {record.module}, into the module that its records "
+                fix=f"Move the import out of {record.module}, into the module that its records "
                 "name",
             )
         else:
@@ -152,7 +152,7 @@ def _plugins(registry: Registry) -> Iterator[Check]:
             name="none",
             state="warning",
             detail="no plugin is installed",
-            mend="Install the plugins that you need with pip",
+            fix="Install the plugins that you need with pip",
         )
 
 
@@ -167,7 +167,7 @@ def _restriction(registry: Registry) -> Iterator[Check]:
                 state="warning",
                 detail=f"MATSCIML_PLUGINS names it, and it is not installed."
                 f"{did_you_mean(name, known)}",
-                mend="Correct MATSCIML_PLUGINS, or install the plugin",
+                fix="Correct MATSCIML_PLUGINS, or install the plugin",
             )
 
 
@@ -179,7 +179,7 @@ def _hidden_commands(registry: Registry) -> Iterator[Check]:
                 name=f"command {spec.name}",
                 state="warning",
                 detail=f"{record.label} offers a command that is built in, and is never called",
-                mend=f"Give it another name in {record.module}",
+                fix=f"Give it another name in {record.module}",
             )
 
 
@@ -192,7 +192,7 @@ def _duplicates(registry: Registry) -> Iterator[Check]:
             name=f"{spec.kind} {spec.name}",
             state="failed",
             detail=f"is offered by {' and by '.join(owner.label for owner in owners)}",
-            mend=f"Uninstall one (pip uninstall {owners[-1].distribution}), or set "
+            fix=f"Uninstall one (pip uninstall {owners[-1].distribution}), or set "
             "MATSCIML_PLUGINS to the distributions to use",
         )
 
@@ -208,7 +208,7 @@ def _incomplete(registry: Registry) -> Iterator[Check]:
                 name=f"{spec.kind} {spec.name}",
                 state="warning",
                 detail=f"{record.label}: " + " and ".join(one.reason for one in missing) + note,
-                mend=f"To use it, run: pip install {wanted}",
+                fix=f"To use it, run: pip install {wanted}",
             )
 
 
@@ -217,7 +217,7 @@ def _folders() -> Iterator[Check]:
     yield _folder("data", data_folder(), f"Set {DATA_VARIABLE} to a folder that you may write to")
 
 
-def _folder(name: str, folder: Path, mend: str) -> Check:
+def _folder(name: str, folder: Path, fix: str) -> Check:
     """Check that a folder can be written to, or made, without making it."""
     existing = next(one for one in (folder, *folder.parents) if one.exists())
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
@@ -227,5 +227,5 @@ def _folder(name: str, folder: Path, mend: str) -> Check:
         name=name,
         state="failed",
         detail=f"{folder} cannot be written",
-        mend=mend,
+        fix=fix,
     )

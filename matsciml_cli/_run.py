@@ -30,7 +30,7 @@ def start(raw: Mapping[str, Any], registry: Registry) -> None:
         registry: Where components are looked up.
 
     Raises:
-        MatSciMLError: Something the user can mend is wrong.
+        MatSciMLError: Something the user can fix is wrong.
         typer.Exit: The user pressed Ctrl-C.
     """
     config = assemble.resolve(raw, registry)
@@ -47,7 +47,7 @@ def resume(path: Path, registry: Registry, changes: Mapping[str, Any]) -> None:
         changes: Settings of the section ``training`` to change.
 
     Raises:
-        MatSciMLError: Something the user can mend is wrong.
+        MatSciMLError: Something the user can fix is wrong.
         typer.Exit: The user pressed Ctrl-C.
     """
     result = _interruptible(lambda: run.resume(path, registry, changes))

@@ -79,7 +79,7 @@ def execute(arguments: Sequence[str]) -> int:
         arguments: What follows the program's name.
 
     Returns:
-        The exit code: 0; 2 for what the user can mend; 130 after Ctrl-C; 1 for everything else.
+        The exit code: 0; 2 for what the user can fix; 130 after Ctrl-C; 1 for everything else.
     """
     _spare_encodings()
     given, debug = _take_debug(list(arguments))

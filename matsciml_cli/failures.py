@@ -14,7 +14,7 @@ SUCCESS = 0
 FAULT = 1
 """Exit code of a fault in the program, or of a check that failed."""
 USAGE = 2
-"""Exit code of an error that the user can mend."""
+"""Exit code of an error that the user can fix."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells expect it: 128 plus the number of the signal."""
 
@@ -31,7 +31,7 @@ def report(error: BaseException, *, debug: bool = False) -> int:
         debug: Whether to show the traceback first.
 
     Returns:
-        The exit code: 2 for what the user can mend, 130 after Ctrl-C, 1 for everything else.
+        The exit code: 2 for what the user can fix, 130 after Ctrl-C, 1 for everything else.
     """
     if isinstance(error, BrokenPipeError):
         return _close_pipe()

@@ -1,4 +1,4 @@
-"""Errors that a user can cause, each one sentence that says what is wrong and how to mend it."""
+"""Errors that a user can cause, each one sentence that says what is wrong and how to fix it."""
 
 from __future__ import annotations
 

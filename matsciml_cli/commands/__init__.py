@@ -7,7 +7,7 @@ VERBS = {
     "list-plugins": ("list_plugins:list_plugins", "List what the installed plugins offer."),
     "list-tasks": ("list_tasks:list_tasks", "List the benchmark's tasks, and which can run here."),
     "info": ("info:info", "Show everything that is known about a component."),
-    "doctor": ("doctor:doctor", "Check the installation, and say how to mend it."),
+    "doctor": ("doctor:doctor", "Check the installation, and say how to fix it."),
     "new": ("new:new", "Write the skeleton of a plugin, ready to install."),
     "check": ("check:check", "Test a component against what it promises."),
 }

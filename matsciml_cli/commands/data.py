@@ -219,7 +219,7 @@ def convert(
         bool, typer.Option("--replace", help="Replace an imported dataset of that name.")
     ] = False,
 ) -> None:
-    """Convert what another toolkit wrote into a dataset, its known faults mended."""
+    """Convert what another toolkit wrote into a dataset, its known faults fixed."""
     spec = registry_of(context).get("dataset", dataset)
     chosen = name or f"{dataset}-{form}"
     _refuse_plugin_name(context, chosen)

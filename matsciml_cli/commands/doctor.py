@@ -1,4 +1,4 @@
-"""``matsciml doctor``: check the installation, and say how to mend it."""
+"""``matsciml doctor``: check the installation, and say how to fix it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def doctor(
     """Check Python, packages, plugins and folders; exit with 1 where something has failed.
 
     The JSON has the keys `schema` (1), `ok` and `checks`. A check has `area`, `name`, `state`
-    (`ok`, `warning` or `failed`), `detail` and `mend`.
+    (`ok`, `warning` or `failed`), `detail` and `fix`.
     """
     # Never strict: one broken plugin must not hide what is wrong with the next.
     checks = list(all_checks(registry_of(context, strict=False)))
@@ -51,6 +51,6 @@ def _show(checks: Sequence[Check], failed: int) -> None:
 def _rows(check: Check) -> list[Row]:
     style = "" if check.state == "ok" else STYLES[check.state]
     rows = [Row((check.state, check.name, check.detail), style)]
-    if check.mend:
-        rows.append(Row(("", "", check.mend)))
+    if check.fix:
+        rows.append(Row(("", "", check.fix)))
     return rows

@@ -37,7 +37,7 @@ def list_plugins(
 
     The JSON has the keys `schema` (1), `components` and `plugins`. A component has `kind`,
     `name`, `summary`, `distribution`, `version`, `state` and `reason`; a plugin has
-    `entry_point`, `distribution`, `version`, `module`, `state`, `reason`, `mend` and
+    `entry_point`, `distribution`, `version`, `module`, `state`, `reason`, `fix` and
     `components` (pairs of `kind` and `name`).
     """
     registry = registry_of(context, strict=strict or None)
@@ -71,7 +71,7 @@ def _as_data(registry: Registry, rows: list[Listing]) -> dict[str, Any]:
                 "module": record.module,
                 "state": record.state,
                 "reason": record.reason,
-                "mend": record.mend,
+                "fix": record.fix,
                 "components": [{"kind": spec.kind, "name": spec.name} for spec in record.specs],
             }
             for record in registry.plugins
@@ -83,4 +83,4 @@ def _remark(rows: list[Listing]) -> None:
     if not rows:
         warn("No plugin is installed; 'pip install' the ones you need.")
     elif any(row.state not in ("ok", "blocked") for row in rows):
-        warn("Not everything can be used; 'matsciml doctor' says how to mend it.")
+        warn("Not everything can be used; 'matsciml doctor' says how to fix it.")

@@ -50,12 +50,12 @@ _PREFIX = f"{PROJECT}_"
 
 
 class _Fault(Exception):
-    """A plugin cannot be used: the reason as an end of a sentence, and how to mend it."""
+    """A plugin cannot be used: the reason as an end of a sentence, and how to fix it."""
 
-    def __init__(self, reason: str, mend: str) -> None:
+    def __init__(self, reason: str, fix: str) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.mend = mend
+        self.fix = fix
 
 
 def new_plugin_manager() -> pluggy.PluginManager:
@@ -100,7 +100,7 @@ def load_plugin(
         specs = _try_out(plugin, entry, trial)
         _register(plugin, entry, manager)
     except _Fault as fault:
-        return replace(record, state="failed", reason=fault.reason, mend=fault.mend)
+        return replace(record, state="failed", reason=fault.reason, fix=fault.fix)
     return replace(record, specs=specs, heavy_imports=tuple(sorted(_heavy_modules() - before)))
 
 
@@ -115,10 +115,10 @@ def _check_readable(entry: EntryPoint) -> None:
 def _check_requirements(entry: EntryPoint, installed: InstalledVersions) -> None:
     problems = unmet(entry.requires, installed)
     if problems:
-        mends = dict.fromkeys(problem.mend(entry.distribution) for problem in problems)
+        fixes = dict.fromkeys(problem.fix(entry.distribution) for problem in problems)
         raise _Fault(
             " and ".join(problem.reason for problem in problems),
-            f"Run: {' && '.join(mends)}",
+            f"Run: {' && '.join(fixes)}",
         )
 
 
@@ -274,7 +274,7 @@ def _mend_exception(error: BaseException, entry: EntryPoint) -> str:
 
 
 def _uninstall(entry: EntryPoint) -> str:
-    return f"Mend {entry.module}, or uninstall the plugin: pip uninstall {entry.distribution}"
+    return f"Fix {entry.module}, or uninstall the plugin: pip uninstall {entry.distribution}"
 
 
 def _at(error: BaseException) -> str:

@@ -77,7 +77,7 @@ def _record(folder: Path) -> PluginRecord:
             record,
             state="failed",
             reason=f"cannot be used: {error}".rstrip("."),
-            mend=f"Import the data again, or remove '{folder}'",
+            fix=f"Import the data again, or remove '{folder}'",
         )
 
 

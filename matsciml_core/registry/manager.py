@@ -59,7 +59,7 @@ def build_registry(
 ) -> Registry:
     """Load the installed plugins, one by one, and return what they offer.
 
-    A plugin that fails is quarantined: it is listed with the reason and a mend, and everything
+    A plugin that fails is quarantined: it is listed with the reason and a fix, and everything
     else works. Nothing is kept between calls but Python's own cache of imported modules.
 
     Args:
@@ -208,7 +208,7 @@ class Registry:
 
         Raises:
             UnknownNameError: Nothing of that kind has the name; says what exists, what is
-                closest, and what might be installed or mended.
+                closest, and what might be installed or fixed.
             DuplicateNameError: Two plugins offer the name.
             PluginLoadError: Something that the component requires is not installed.
         """
@@ -293,7 +293,7 @@ class Registry:
             kind: One of ``KINDS``; None: the user did not say.
 
         Returns:
-            The error: what exists, what is closest, what might be installed or mended.
+            The error: what exists, what is closest, what might be installed or fixed.
         """
         known = sorted({spec.name for spec, _ in self.offers(kind)})
         elsewhere = [spec.kind for spec, _ in self.find(name)]
@@ -315,5 +315,5 @@ def _blocked(entry: EntryPoint) -> PluginRecord:
         module=entry.module,
         state="blocked",
         reason="is left out, because MATSCIML_PLUGINS does not name it",
-        mend=f"Add '{entry.distribution}' to MATSCIML_PLUGINS, or unset that variable",
+        fix=f"Add '{entry.distribution}' to MATSCIML_PLUGINS, or unset that variable",
     )

@@ -27,7 +27,7 @@ def unknown_sentence(
     elsewhere: Sequence[str] = (),
     plugins: Sequence[PluginRecord] = (),
 ) -> str:
-    """Say that a name is unknown, what exists, what is closest, and what to install or mend.
+    """Say that a name is unknown, what exists, what is closest, and what to install or fix.
 
     Args:
         name: What the user asked for.

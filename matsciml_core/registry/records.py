@@ -26,7 +26,7 @@ class PluginRecord:
     state: PluginState
     reason: str = ""
     """Why the plugin is not in use, as the end of a sentence that begins with the plugin."""
-    mend: str = ""
+    fix: str = ""
     """What to do about it, as a sentence."""
     specs: tuple[Spec, ...] = ()
     """What the plugin offers; empty unless its state is ``ok``."""
@@ -39,8 +39,8 @@ class PluginRecord:
         return f"{self.distribution} {self.version}".rstrip()
 
     def sentence(self) -> str:
-        """Say what is wrong and how to mend it; empty where nothing is."""
+        """Say what is wrong and how to fix it; empty where nothing is."""
         if self.state == "ok":
             return ""
         stop = "" if self.reason.endswith("?") else "."
-        return f"The plugin '{self.entry_point}' of {self.label} {self.reason}{stop} {self.mend}"
+        return f"The plugin '{self.entry_point}' of {self.label} {self.reason}{stop} {self.fix}"

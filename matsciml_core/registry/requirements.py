@@ -32,7 +32,7 @@ class Unmet:
     plugin_at_fault: bool = False
     """Whether the plugin must change: it is unreadable, or older than what is installed."""
 
-    def mend(self, distribution: str) -> str:
+    def fix(self, distribution: str) -> str:
         """Return the command that puts it right."""
         if self.plugin_at_fault:
             return f"pip install --upgrade {distribution}"

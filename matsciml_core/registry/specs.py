@@ -223,7 +223,7 @@ class DatasetSpec(Spec):
     """The splits on offer, the default one first: name → one sentence that says how it is made."""
     known_problems: tuple[str, ...] = ()
     """What one should know before trusting the data, one sentence each: what is wrong at the
-    source, what was mended here, and what cannot be mended."""
+    source, what was fixed here, and what cannot be fixed."""
     fetch: str | None = None
     """``"package.module:function"``: fetches the data and makes a store of it; the function takes
     a ``matsciml_core.data.fetch.FetchRequest`` and returns the store's folder. None: nothing to

@@ -138,12 +138,12 @@ def test_one_broken_plugin(fine: Any, fault: str) -> None:
     assert (bad["state"], bad["version"]) == ("failed", "0.7")
     for reason in reasons:
         assert reason in bad["reason"]
-    assert bad["mend"]
+    assert bad["fix"]
 
     doctor = matsciml(fine, "doctor")
     assert doctor.code == 1
     assert bad["reason"] in doctor.out
-    assert bad["mend"] in doctor.out
+    assert bad["fix"] in doctor.out
 
     used = matsciml(fine, "info", "zz-bad")
     assert used.code == 2

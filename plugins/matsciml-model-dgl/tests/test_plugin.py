@@ -43,7 +43,7 @@ def test_doctor_says_it_too(monkeypatch):
     (check,) = [one for one in all_checks(registry) if one.area == "optional"]
     assert (check.state, check.name) == ("warning", "encoder mpnn-dgl")
     assert check.detail.endswith(SPEC.requires_note)
-    assert check.mend == "To use it, run: pip install 'dgl==1.1.3'"
+    assert check.fix == "To use it, run: pip install 'dgl==1.1.3'"
 
 
 def test_another_release_of_dgl_is_noticed(monkeypatch):

@@ -86,7 +86,7 @@ class TestReport:
         assert outcome.data["ok"] is False
         (failed,) = [one for one in outcome.data["checks"] if one["state"] == "failed"]
         assert failed["area"] == "plugins"
-        assert "pip uninstall matsciml-data-bad" in failed["mend"]
+        assert "pip uninstall matsciml-data-bad" in failed["fix"]
 
     def test_is_never_strict(
         self, cli: Callable[..., Any], plugin_folder: Any, monkeypatch: pytest.MonkeyPatch
@@ -110,7 +110,7 @@ class TestReport:
             "optional",
         }
         for check in found:
-            assert bool(check.mend) == (check.state != "ok"), check
+            assert bool(check.fix) == (check.state != "ok"), check
 
 
 class TestEnvironment:
@@ -147,7 +147,7 @@ class TestPackages:
         (check,) = self.packages({}, ["numpy>=1.26"])
         assert check.state == "failed"
         assert check.detail == "not installed, and >=1.26 is needed"
-        assert check.mend == "Run: pip install 'numpy>=1.26'"
+        assert check.fix == "Run: pip install 'numpy>=1.26'"
 
     def test_too_old(self) -> None:
         (check,) = self.packages({"numpy": "1.20"}, ["numpy>=1.26"])
@@ -159,7 +159,7 @@ class TestPackages:
     def test_sources_that_are_not_installed(self) -> None:
         (check,) = self.packages({}, None)
         assert check.state == "failed"
-        assert "pip install -e ." in check.mend
+        assert "pip install -e ." in check.fix
 
     def test_the_real_environment_lists_torch_without_importing_it(
         self, plugin_folder: Any
@@ -173,8 +173,8 @@ class TestPackages:
         (check,) = _checks._compromised(self.Fake({name: version}))
         assert (check.name, check.state) == (name, "failed")
         assert "malicious" in check.detail
-        assert f"'{name}!=2.6.2,!=2.6.3'" in check.mend
-        assert "replace every password" in check.mend
+        assert f"'{name}!=2.6.2,!=2.6.3'" in check.fix
+        assert "replace every password" in check.fix
 
     def test_honest_releases(self) -> None:
         (check,) = _checks._compromised(self.Fake({"lightning": "2.6.4"}))
@@ -192,7 +192,7 @@ class TestPlugins:
         monkeypatch.setenv("MATSCIML_PLUGINS", "")
         (check,) = checks(plugin_folder, "plugins")
         assert check.state == "warning"
-        assert "Add 'matsciml-data-mine' to MATSCIML_PLUGINS" in check.mend
+        assert "Add 'matsciml-data-mine' to MATSCIML_PLUGINS" in check.fix
 
     def test_misspelt_restriction(
         self, plugin_folder: Any, monkeypatch: pytest.MonkeyPatch
@@ -223,7 +223,7 @@ class TestPlugins:
         (check,) = checks(plugin_folder, "names")
         assert (check.name, check.state) == ("dataset mine", "failed")
         assert "matsciml-data-one 0.1.0 and by matsciml-data-two 0.1.0" in check.detail
-        assert "pip uninstall matsciml-data-two" in check.mend
+        assert "pip uninstall matsciml-data-two" in check.fix
 
     def test_command_hidden_by_a_built_in_verb(self, plugin_folder: Any) -> None:
         plugin_folder.add(
@@ -239,7 +239,7 @@ class TestPlugins:
         plugin_folder.add("matsciml-data-mine", good(("no-such-a", "no-such-b>1")))
         (check,) = checks(plugin_folder, "optional")
         assert (check.name, check.state) == ("dataset mine", "warning")
-        assert check.mend == "To use it, run: pip install 'no-such-a' 'no-such-b>1'"
+        assert check.fix == "To use it, run: pip install 'no-such-a' 'no-such-b>1'"
 
 
 class TestFolders:

@@ -76,7 +76,7 @@ class TestText:
         assert left[:3] == ["plugin", "left", "blocked"]
         assert "MATSCIML_PLUGINS" in left[4]
         assert outcome.code == 0
-        assert outcome.err == "Not everything can be used; 'matsciml doctor' says how to mend it.\n"
+        assert outcome.err == "Not everything can be used; 'matsciml doctor' says how to fix it.\n"
 
     def test_duplicates_name_each_other(self, cli: Callable[..., Any], plugin_folder: Any) -> None:
         plugin_folder.add("matsciml-data-one", dataset("same"))
@@ -184,12 +184,12 @@ class TestJson:
             "module": f"{package}.plugin",
             "state": "ok",
             "reason": "",
-            "mend": "",
+            "fix": "",
             "components": [{"kind": "dataset", "name": "a"}],
         }
         assert bad["state"] == "failed"
         assert "ZeroDivisionError" in bad["reason"]
-        assert "pip uninstall matsciml-data-bad" in bad["mend"]
+        assert "pip uninstall matsciml-data-bad" in bad["fix"]
         assert bad["components"] == []
 
     def test_is_json_even_where_a_plugin_prints(

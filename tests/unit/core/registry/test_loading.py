@@ -40,7 +40,7 @@ def test_a_good_plugin(plugin_folder: Any) -> None:
     record = load(plugin_folder, GOOD, version="1.2", requires=["matsciml>=0.1", "numpy"])
     assert record.state == "ok"
     assert (record.entry_point, record.label) == ("mine", "matsciml-data-mine 1.2")
-    assert (record.reason, record.mend, record.sentence()) == ("", "", "")
+    assert (record.reason, record.fix, record.sentence()) == ("", "", "")
     assert [spec.name for spec in record.specs] == ["mine"]
     assert record.heavy_imports == ()
 
@@ -81,12 +81,12 @@ def test_hooks_on_an_object(plugin_folder: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "reason", "mend"),
+    ("source", "reason", "fix"),
     [
         pytest.param(
             "1 / 0",
             ("cannot be imported", "ZeroDivisionError", "plugin.py, line 1", "division by zero"),
-            ("Mend ", "pip uninstall matsciml-data-mine"),
+            ("Fix ", "pip uninstall matsciml-data-mine"),
             id="raises at import",
         ),
         pytest.param(
@@ -110,7 +110,7 @@ def test_hooks_on_an_object(plugin_folder: Any) -> None:
         pytest.param(
             hook(f"return [{DATASET}]", "matsciml_dataset()"),
             ("the hook 'matsciml_dataset', which does not exist", "'matsciml_datasets'?"),
-            ("Mend ",),
+            ("Fix ",),
             id="misspelt hook",
         ),
         pytest.param(
@@ -181,15 +181,15 @@ def test_hooks_on_an_object(plugin_folder: Any) -> None:
     ],
 )
 def test_faults_are_named_with_reason_and_mend(
-    plugin_folder: Any, source: str, reason: tuple[str, ...], mend: tuple[str, ...]
+    plugin_folder: Any, source: str, reason: tuple[str, ...], fix: tuple[str, ...]
 ) -> None:
     record = load(plugin_folder, source, version="0.9")
     assert record.state == "failed"
     assert record.specs == ()
     for part in reason:
         assert part in record.reason
-    for part in mend:
-        assert part in record.mend
+    for part in fix:
+        assert part in record.fix
     assert "\n" not in record.sentence()
     assert record.sentence().startswith("The plugin 'mine' of matsciml-data-mine 0.9 ")
     assert "?." not in record.sentence()
@@ -222,24 +222,24 @@ class TestRequirements:
     def test_missing_distribution_is_found_before_the_import(self, plugin_folder: Any) -> None:
         record = load(plugin_folder, "1 / 0", requires=["no-such-dist>=2"])
         assert record.reason == "needs no-such-dist>=2, which is not installed"
-        assert record.mend == "Run: pip install 'no-such-dist>=2'"
+        assert record.fix == "Run: pip install 'no-such-dist>=2'"
         assert record.module not in sys.modules
 
     def test_newer_core(self, plugin_folder: Any) -> None:
         record = load(plugin_folder, GOOD, requires=["matsciml>=99"])
         assert record.reason.startswith("needs matsciml>=99, and ")
-        assert record.mend == "Run: pip install 'matsciml>=99'"
+        assert record.fix == "Run: pip install 'matsciml>=99'"
 
     def test_older_core(self, plugin_folder: Any) -> None:
         record = load(plugin_folder, GOOD, requires=["matsciml<0.0.1"])
-        assert record.mend == "Run: pip install --upgrade matsciml-data-mine"
+        assert record.fix == "Run: pip install --upgrade matsciml-data-mine"
 
     def test_several_problems_in_one_sentence(self, plugin_folder: Any) -> None:
         record = load(plugin_folder, GOOD, requires=["no-a", "no-b", "matsciml"])
         assert record.reason == (
             "needs no-a, which is not installed and needs no-b, which is not installed"
         )
-        assert record.mend == "Run: pip install 'no-a' && pip install 'no-b'"
+        assert record.fix == "Run: pip install 'no-a' && pip install 'no-b'"
 
     def test_extras_and_markers_are_honoured(self, plugin_folder: Any) -> None:
         record = load(
@@ -286,7 +286,7 @@ class TestIsolation:
         (record,) = build_registry(path=plugin_folder.search).plugins
         assert record.state == "failed"
         assert "cannot be read" in record.reason
-        assert "--force-reinstall matsciml-data-mine" in record.mend
+        assert "--force-reinstall matsciml-data-mine" in record.fix
 
     def test_ctrl_c_during_the_import_is_not_swallowed(self, plugin_folder: Any) -> None:
         with pytest.raises(KeyboardInterrupt):

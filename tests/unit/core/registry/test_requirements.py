@@ -45,7 +45,7 @@ def test_met(installed: InstalledVersions, requirement: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("requirement", "reason", "mend"),
+    ("requirement", "reason", "fix"),
     [
         (
             "missing>=1",
@@ -70,16 +70,16 @@ def test_met(installed: InstalledVersions, requirement: str) -> None:
         ),
     ],
 )
-def test_unmet(installed: InstalledVersions, requirement: str, reason: str, mend: str) -> None:
+def test_unmet(installed: InstalledVersions, requirement: str, reason: str, fix: str) -> None:
     (problem,) = unmet([requirement], installed)
     assert problem.reason == reason
-    assert problem.mend("dist") == mend
+    assert problem.fix("dist") == fix
 
 
 def test_bounds_on_both_sides_tell_too_old_from_too_new(installed: InstalledVersions) -> None:
     too_old, too_new = unmet(["one>=1.5,<2", "one>=1.0,<1.3"], installed)
-    assert too_old.mend("dist") == "pip install 'one<2,>=1.5'"
-    assert too_new.mend("dist") == "pip install --upgrade dist"
+    assert too_old.fix("dist") == "pip install 'one<2,>=1.5'"
+    assert too_new.fix("dist") == "pip install --upgrade dist"
 
 
 def test_all_problems_are_reported_in_order(installed: InstalledVersions) -> None:
