@@ -21,6 +21,7 @@ _RECORDS = {
         "EncoderCapabilities",
         "TaskHeadSpec",
         "StrategySpec",
+        "ReaderSpec",
         "CommandSpec",
         "CallbackSpec",
         "BenchmarkSpec",

@@ -23,8 +23,8 @@ def list_plugins(
     kind: Annotated[
         str | None,
         typer.Option(
-            help="Only this kind: dataset, encoder, task-head, strategy, command, callback, "
-            "benchmark.",
+            help="Only this kind: dataset, encoder, task-head, strategy, reader, command, "
+            "callback, benchmark.",
             autocompletion=complete_kinds,
         ),
     ] = None,

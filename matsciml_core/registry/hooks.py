@@ -17,6 +17,7 @@ from matsciml_core.registry.specs import (
     CommandSpec,
     DatasetSpec,
     EncoderSpec,
+    ReaderSpec,
     RunInfo,
     RunResult,
     StrategySpec,
@@ -105,6 +106,27 @@ class MatSciMLSpecs:
                     name="mine",
                     summary="Random loss weights.",
                     class_path="matsciml_strategy_mine.strategy:RandomWeights",
+                )
+
+        .. versionadded:: 0.1
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def matsciml_readers(self) -> Iterable[ReaderSpec]:
+        """Offer readers of file formats.
+
+        Called once per process, when the registry is built. What is in a record decides which
+        reader a file gets; its class is imported when the first file is read::
+
+            @hookimpl
+            def matsciml_readers():
+                yield ReaderSpec(
+                    name="mine",
+                    summary="What my program writes.",
+                    class_path="matsciml_reader_mine.reader:MineReader",
+                    suffixes=(".mine",),
+                    quantities=(TargetInfo(name="energy", kind="energy", unit="eV"),),
                 )
 
         .. versionadded:: 0.1

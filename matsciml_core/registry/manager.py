@@ -37,6 +37,7 @@ from matsciml_core.registry.specs import (
     CommandSpec,
     DatasetSpec,
     EncoderSpec,
+    ReaderSpec,
     RunInfo,
     RunResult,
     Spec,
@@ -44,7 +45,16 @@ from matsciml_core.registry.specs import (
     TaskHeadSpec,
 )
 
-KINDS = ("dataset", "encoder", "task-head", "strategy", "command", "callback", "benchmark")
+KINDS = (
+    "dataset",
+    "encoder",
+    "task-head",
+    "strategy",
+    "reader",
+    "command",
+    "callback",
+    "benchmark",
+)
 """What a plugin can offer, in the order in which it is listed."""
 
 Offer = tuple[Spec, PluginRecord]
@@ -157,6 +167,8 @@ class Registry:
     @overload
     def specs(self, kind: Literal["strategy"]) -> list[StrategySpec]: ...
     @overload
+    def specs(self, kind: Literal["reader"]) -> list[ReaderSpec]: ...
+    @overload
     def specs(self, kind: Literal["command"]) -> list[CommandSpec]: ...
     @overload
     def specs(self, kind: Literal["callback"]) -> list[CallbackSpec]: ...
@@ -187,6 +199,8 @@ class Registry:
     def get(self, kind: Literal["task-head"], name: str) -> TaskHeadSpec: ...
     @overload
     def get(self, kind: Literal["strategy"], name: str) -> StrategySpec: ...
+    @overload
+    def get(self, kind: Literal["reader"], name: str) -> ReaderSpec: ...
     @overload
     def get(self, kind: Literal["command"], name: str) -> CommandSpec: ...
     @overload

@@ -13,6 +13,7 @@ _PREFIXES = {
     "encoder": "matsciml-model-",
     "task-head": "matsciml-head-",
     "strategy": "matsciml-strategy-",
+    "reader": "matsciml-reader-",
 }
 """Kind → how the distributions of its plugins are called by convention."""
 

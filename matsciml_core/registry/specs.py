@@ -29,6 +29,8 @@ CLASS_KINDS = ("binary", "multiclass")
 """Kinds of label whose values are class indices."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*")
 _CLASS_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_PATHS = ("inventory", "fetch_config", "detect", "samples")
+"""Fields of some records that name something to import, beside the two that all records have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +133,7 @@ class Spec:
                 f"'{self.name}' is not a valid {self.kind} name; use lower-case letters, digits, "
                 "'-', '_', '.' and '+', beginning with a letter or digit."
             )
-        others = (getattr(self, field, None) for field in ("inventory", "fetch_config"))
+        others = (getattr(self, field, None) for field in _PATHS)
         for text in (self.class_path, self.config, *others):
             if text is not None and not _CLASS_PATH.fullmatch(text):
                 raise RegistryError(
@@ -324,6 +326,50 @@ class StrategySpec(Spec):
     """Most tasks it can train together; None: any number."""
     max_datasets: int | None = None
     """Most datasets it can draw from; None: any number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaderSpec(Spec):
+    """A file format; ``class_path`` names a ``matsciml_core.data.readers.Reader``.
+
+    Everything by which the reader of a file is chosen stands here, so that choosing imports none.
+    Suffixes and patterns are compared without regard to case, and without the ending of a
+    compression (``.gz``, ``.bz2``, ``.xz``, ``.zst``), which the core unpacks.
+    """
+
+    kind: ClassVar[str] = "reader"
+
+    suffixes: tuple[str, ...] = ()
+    """Endings of its files' names, with their dot: ``.cif``."""
+    file_names: tuple[str, ...] = ()
+    """Names of its files, or patterns such as ``POSCAR*``; they count more than endings."""
+    folder_files: tuple[str, ...] = ()
+    """Where its files lie in a folder that is named as a whole, as patterns relative to it, such as
+    ``*.cif`` or ``*/POSCAR``; empty: its files are named one by one."""
+    detect: str | None = None
+    """``"package.module:function"``: called with a path and the first bytes of the file, unpacked
+    (of a folder: none), it returns whether this is the format. The module must not import torch."""
+    cartesian: bool = False
+    """Whether positions are Cartesian by definition of the format, so that fractions are a mistake
+    of whatever wrote the file, which ``--fractional`` corrects."""
+    streams: bool = True
+    """Whether memory stays flat, however many records a file has."""
+    quantities: tuple[TargetInfo, ...] = ()
+    """The labels whose meaning and unit the format itself defines, by the keys of its records."""
+    samples: str | None = None
+    """``"package.module:function"``: called with an empty folder, it returns ``Sample`` records of
+    ``matsciml_core.testing.reader``, files of the format with what they hold; ``matsciml check``
+    reads them."""
+
+    def __post_init__(self) -> None:
+        """Check the suffixes."""
+        super().__post_init__()
+        for suffix in self.suffixes:
+            if not suffix.startswith(".") or suffix != suffix.lower():
+                raise RegistryError(
+                    f"The reader '{self.name}' has the suffix '{suffix}'; write it in lower case "
+                    "and with its dot, for example '.cif'."
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

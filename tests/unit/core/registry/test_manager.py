@@ -25,6 +25,7 @@ HOOKS = {
     "encoder": ("matsciml_encoders", "EncoderSpec", ""),
     "task-head": ("matsciml_task_heads", "TaskHeadSpec", ", target_kinds=('scalar',)"),
     "strategy": ("matsciml_strategies", "StrategySpec", ""),
+    "reader": ("matsciml_readers", "ReaderSpec", ""),
     "command": ("matsciml_commands", "CommandSpec", ""),
     "callback": ("matsciml_callbacks", "CallbackSpec", ""),
     "benchmark": ("matsciml_benchmarks", "BenchmarkSpec", ""),

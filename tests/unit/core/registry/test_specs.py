@@ -21,6 +21,7 @@ from matsciml_core.registry.specs import (
     DatasetSpec,
     EncoderCapabilities,
     EncoderSpec,
+    ReaderSpec,
     Reference,
     StrategySpec,
     TargetInfo,
@@ -92,7 +93,8 @@ class TestSpec:
     def test_every_kind_is_named(self) -> None:
         kinds = {one.kind for one in specs.Spec.__subclasses__()}
         assert kinds == {
-            "dataset", "encoder", "task-head", "strategy", "command", "callback", "benchmark",
+            "dataset", "encoder", "task-head", "strategy", "reader", "command", "callback",
+            "benchmark",
         }  # fmt: skip
 
     def test_defaults_promise_the_least_surprise(self) -> None:
@@ -204,3 +206,15 @@ def test_closest_name() -> None:
     assert closest("megnett", ["egnn", "megnet"]) == "megnet"
     assert closest("zzz", ["egnn", "megnet"]) is None
     assert did_you_mean("zzz", []) == ""
+
+
+class TestReaderSpec:
+    def test_names_of_functions_are_checked_like_those_of_classes(self) -> None:
+        for field in ("detect", "samples"):
+            with pytest.raises(RegistryError, match=r"package\.module:Class"):
+                ReaderSpec(**BASIC, **{field: "module"})
+
+    @pytest.mark.parametrize("suffix", ["cif", ".CIF", ""])
+    def test_a_suffix_is_in_lower_case_and_has_a_dot(self, suffix: str) -> None:
+        with pytest.raises(RegistryError, match=r"in lower case and with its dot"):
+            ReaderSpec(**BASIC, suffixes=(suffix,))
