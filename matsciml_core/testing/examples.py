@@ -28,20 +28,12 @@ from matsciml_core.registry.specs import (
     TargetInfo,
     TaskHeadSpec,
 )
+from matsciml_core.testing.example_settings import ExampleEncoderConfig
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
 
 _HERE = "matsciml_core.testing.examples"
-
-
-class ExampleEncoderConfig(Config):
-    """Settings of :class:`ExampleEncoder`."""
-
-    width: int = 16
-    """Width of both embeddings, dimensionless."""
-    cutoff: float = 5.0
-    """Longest edge, Å."""
 
 
 class ExampleEncoder(Encoder):
@@ -60,9 +52,10 @@ class ExampleEncoder(Encoder):
 
     def forward(self, batch: CrystalBatch) -> Embedding:
         """Embed a batch."""
+        # Raises the ShapeError of a batch whose neighbours were not looked up.
+        length = batch.edge_vectors().norm(dim=-1, keepdim=True)  # (edges, 1)
         source, target = batch.edge_index  # type: ignore[misc]
         species = self.species(batch.atomic_numbers)  # (atoms, width)
-        length = batch.edge_vectors().norm(dim=-1, keepdim=True)  # (edges, 1)
         cutoff = self.neighbours.cutoff  # type: ignore[union-attr]
         envelope = (1 - (length / cutoff) ** 2) ** 2
         radial = torch.exp(-((length - self.centres) ** 2))  # (edges, 8)
@@ -220,7 +213,7 @@ ENCODER = EncoderSpec(
     name="example",
     summary="One round of messages.",
     class_path=f"{_HERE}:ExampleEncoder",
-    config=f"{_HERE}:ExampleEncoderConfig",
+    config="matsciml_core.testing.example_settings:ExampleEncoderConfig",
     capabilities=EncoderCapabilities(smooth_cutoff=True),
 )
 DATASET = DatasetSpec(

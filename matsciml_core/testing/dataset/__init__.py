@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from matsciml_core.testing.checks import Check
 from matsciml_core.testing.dataset import content, labels, reading
+from matsciml_core.testing.settings import settings_checks
 
 CHECKS: tuple[Check, ...] = (
     content.declared_size,
@@ -29,4 +30,5 @@ CHECKS: tuple[Check, ...] = (
     reading.workers_fork,
     reading.workers_spawn,
     reading.reading_speed,
+    *settings_checks("dataset"),
 )

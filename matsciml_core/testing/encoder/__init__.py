@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from matsciml_core.testing.checks import Check
 from matsciml_core.testing.encoder import behaviour, geometry, gradients, symmetry
+from matsciml_core.testing.settings import settings_checks
 
 CHECKS: tuple[Check, ...] = (
     behaviour.construction,
@@ -35,8 +36,10 @@ CHECKS: tuple[Check, ...] = (
     gradients.strain_gradient,
     gradients.force_training,
     gradients.every_parameter_trains,
+    behaviour.missing_edges,
     behaviour.batch_untouched,
     behaviour.save_and_load,
     behaviour.copies,
     behaviour.accelerator,
+    *settings_checks("encoder"),
 )

@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from matsciml_core.errors import ShapeError
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Embedding, Encoder, Neighbourhood
 from matsciml_core.testing.checks import SEED, Broken, Measured, NotApplicable, check
@@ -138,6 +139,26 @@ def determinism(subject: EncoderSubject) -> Measured:
     first = subject.embed_batch(batch)
     torch.default_generator.manual_seed(SEED + 1)
     return Measured(change(subject.embed_batch(batch), first))
+
+
+@check("encoder")
+def missing_edges(subject: EncoderSubject) -> None:
+    """A batch whose neighbours were never looked up is rejected with a ShapeError.
+
+    Measured: the error of a pass over a batch that carries no edges at all.
+
+    Why: an encoder that takes missing edges for an empty list trains on isolated atoms, and
+    nothing else tells.
+    """
+    subject.need_neighbours()
+    batch = subject.batch(subject.crystals).without_edges()
+    try:
+        subject.embed_batch(batch)
+    except ShapeError:
+        return
+    raise Broken(
+        "A batch without edges was embedded; raise a ShapeError where batch.edge_index is None."
+    )
 
 
 @check("encoder")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from matsciml_core.testing.checks import Check
 from matsciml_core.testing.head import derivatives, generation, reporting, training
+from matsciml_core.testing.settings import settings_checks
 
 CHECKS: tuple[Check, ...] = (
     training.construction,
@@ -25,4 +26,5 @@ CHECKS: tuple[Check, ...] = (
     reporting.save_and_load,
     reporting.copies,
     generation.generation,
+    *settings_checks("task-head"),
 )

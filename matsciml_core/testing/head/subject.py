@@ -21,7 +21,8 @@ from matsciml_core.registry.specs import TargetInfo, TargetKind, TaskHeadSpec
 from matsciml_core.testing import transforms
 from matsciml_core.testing.checks import SEED, Broken
 from matsciml_core.testing.crystals import all_crystals
-from matsciml_core.testing.examples import ExampleEncoder, ExampleEncoderConfig, mean_over_atoms
+from matsciml_core.testing.example_settings import ExampleEncoderConfig
+from matsciml_core.testing.examples import ExampleEncoder, mean_over_atoms
 from matsciml_core.testing.subject import Subject, stir_zeros
 
 ATOM_WIDTH, CRYSTAL_WIDTH = 12, 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matsciml_core.testing.checks import Check
+from matsciml_core.testing.settings import settings_checks
 from matsciml_core.testing.strategy import conduct, gradients
 
 CHECKS: tuple[Check, ...] = (
@@ -22,4 +23,5 @@ CHECKS: tuple[Check, ...] = (
     conduct.loss_to_log,
     conduct.no_stale_graph,
     conduct.save_and_load,
+    *settings_checks("strategy"),
 )

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from matsciml_core import CrystalBatch, Neighbourhood
-from matsciml_core.errors import ConfigError, MissingPackageError, ShapeError
+from matsciml_core.errors import ConfigError, MissingPackageError
 from matsciml_model_dgl.config import MPNNConfig
 from matsciml_model_dgl.encoder import MPNN
 
@@ -102,11 +102,6 @@ def test_the_number_of_parameters_is_that_of_the_equations():
 def test_nonsense_is_refused(option):
     with pytest.raises(ConfigError, match=next(iter(option))):
         build(**option)
-
-
-def test_a_batch_without_edges_attached_is_an_error(batch):
-    with pytest.raises(ShapeError, match="attach_neighbours"):
-        build()(batch.without_edges())
 
 
 def test_a_device_that_dgl_does_not_know_is_an_error(batch):

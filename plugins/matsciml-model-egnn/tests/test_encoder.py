@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from matsciml_core import CrystalBatch, Neighbourhood
-from matsciml_core.errors import ConfigError, ShapeError
+from matsciml_core.errors import ConfigError
 from matsciml_model_egnn import _chain, _fused, encoder
 from matsciml_model_egnn.config import EGNNConfig
 from matsciml_model_egnn.encoder import EGNN
@@ -229,15 +229,8 @@ class TestBehaviour:
         sums = torch.zeros_like(atoms.crystals).index_add(0, batch.crystal_index, atoms.atoms)
         torch.testing.assert_close(atoms.crystals, sums)
 
-    def test_a_batch_without_edges_attached_is_an_error(self, batch):
-        with pytest.raises(ShapeError, match="attach_neighbours"):
-            build()(batch.without_edges())
-
 
 class TestConfig:
-    def test_the_first_preset_is_the_default(self):
-        assert EGNNConfig.from_options({}, where="encoder") == EGNNConfig()
-
     @pytest.mark.parametrize("option", [{"cutoff": 0}, {"attention": "x"}, {"num_layers": 0}])
     def test_nonsense_is_refused(self, option):
         with pytest.raises(ConfigError, match=next(iter(option))):

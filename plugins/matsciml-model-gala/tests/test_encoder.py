@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from matsciml_core import CrystalBatch, Neighbourhood
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.data.symmetry.orbits import attach_asymmetric_unit
-from matsciml_core.errors import ConfigError, ShapeError
+from matsciml_core.errors import ConfigError
 from matsciml_core.testing import transforms
 from matsciml_core.testing.crystals import all_crystals, simple_cubic, triclinic
 from matsciml_model_gala.config import GALAConfig
@@ -55,9 +55,6 @@ class TestParameterCount:
 
 
 class TestConfig:
-    def test_the_first_preset_is_the_default(self):
-        assert GALAConfig.from_options({}, where="encoder") == GALAConfig()
-
     def test_fading_needs_the_centre(self):
         with pytest.raises(ConfigError, match="include_centre=true"):
             build(envelope=True)
@@ -284,10 +281,6 @@ class TestBehaviour:
         with _Waiting() as waiting:
             encoder(batch).crystals.sum().backward()
         assert waiting.found == []
-
-    def test_a_batch_without_edges_attached_is_an_error(self, batch):
-        with pytest.raises(ShapeError, match="attach_neighbours"):
-            build()(batch.without_edges())
 
     def test_sum_read_out_grows_with_the_cell(self):
         encoder, crystal = build(**SMALL, readout="sum"), triclinic()

@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from matsciml_core import CrystalBatch, Neighbourhood
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
-from matsciml_core.errors import ConfigError, ShapeError
+from matsciml_core.errors import ConfigError
 from matsciml_core.nn.dense import DenseStack
 from matsciml_core.testing import transforms
 from matsciml_core.testing.crystals import all_crystals, triclinic
@@ -53,10 +53,6 @@ class TestParameterCount:
 
 
 class TestConfig:
-    def test_the_first_preset_is_the_default(self):
-        assert MEGNetConfig.from_options({}, where="encoder") == MEGNetConfig()
-        assert next(iter(MEGNetConfig.presets)) == "mp2018"
-
     def test_widths_must_fit_the_skip(self):
         with pytest.raises(ConfigError, match=r"convolution_widths \(48\) must equal"):
             build(convolution_widths=[64, 48])
@@ -236,10 +232,6 @@ class TestBehaviour:
     def test_the_guard_above_notices_waiting(self, batch):
         with _NoSynchronisation(), pytest.raises(AssertionError, match="makes the host wait"):
             batch.positions.sum().item()
-
-    def test_a_batch_without_edges_attached_is_an_error(self, batch):
-        with pytest.raises(ShapeError, match="attach_neighbours"):
-            build()(batch.without_edges())
 
     def test_a_batch_with_no_edge_at_all(self, batch):
         empty = replace(

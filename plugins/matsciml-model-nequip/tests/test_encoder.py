@@ -11,7 +11,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from matsciml_core import Crystal, CrystalBatch
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
-from matsciml_core.errors import ShapeError
 from matsciml_core.testing import transforms
 from matsciml_core.testing.crystals import bcc_iron, hcp_magnesium, triclinic
 from matsciml_model_nequip.config import NequIPConfig
@@ -234,10 +233,6 @@ class TestBehaviour:
         with _NoSynchronisation():
             encoder(batch).crystals.sum().backward()
         assert encoder.element_embedding.weight.grad.isfinite().all()
-
-    def test_a_batch_without_edges_attached_is_an_error(self, batch):
-        with pytest.raises(ShapeError, match="attach_neighbours"):
-            build()(batch.without_edges())
 
     def test_positions_of_another_precision(self, batch):
         encoder = build(cutoff=4.0).float()

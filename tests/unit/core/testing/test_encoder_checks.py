@@ -318,7 +318,7 @@ FAULTS = [
     (
         InsideTheCell,
         ROUGH,
-        {"periodic-image", "lattice-basis", "supercell", "lattice-constant"},
+        {"missing-edges", "periodic-image", "lattice-basis", "supercell", "lattice-constant"},
     ),
     (Chiral, SPEC, {"reflection"}),
     (MixesTheBatch, SPEC, {"batch-equals-singles"}),
@@ -328,6 +328,7 @@ FAULTS = [
         Constant,
         SPEC,
         {
+            "missing-edges",
             "lattice-constant",
             "sees-geometry",
             "sees-species",
@@ -346,7 +347,7 @@ FAULTS = [
         ROUGH,
         {"neighbourhood", "lattice-constant", "sees-geometry", "sees-species", "uses-edges"},
     ),
-    (WritesToTheBatch, SPEC, {"batch-untouched"}),
+    (WritesToTheBatch, SPEC, {"batch-untouched", "missing-edges"}),
     (ReplacesAField, SPEC, {"batch-untouched"}),
     (SinglePrecisionOnly, SPEC, {"precision"}),
     (Jumps, SPEC, {"smooth-cutoff"}),

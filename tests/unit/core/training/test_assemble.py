@@ -121,7 +121,7 @@ class TestHeadOptions:
         name="one",
         summary="A head.",
         class_path="toy.head:Head",
-        config="matsciml_core.testing.examples:ExampleEncoderConfig",
+        config="matsciml_core.testing.example_settings:ExampleEncoderConfig",
         target_kinds=("scalar",),
     )
     bare = head("two")
