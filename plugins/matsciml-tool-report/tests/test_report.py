@@ -334,7 +334,7 @@ class Page(HTMLParser):
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave figures empty but for their words, which saves most of a report's time."""
     element = Markup('<svg role="img" aria-label="{}"></svg>')
-    monkeypatch.setattr(svg, "to_svg", lambda figure, prefix, words: element.format(words))
+    monkeypatch.setattr(svg, "to_svg", lambda figure, words: element.format(words))
 
 
 @pytest.fixture(scope="module")

@@ -125,7 +125,7 @@ def energy_rows(dataset: Dataset, name: str = "toy") -> list[list[Any]]:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the plots away, which saves most of a report's time."""
-    monkeypatch.setattr(svg, "to_svg", lambda figure, prefix, words: Markup("<svg></svg>"))
+    monkeypatch.setattr(svg, "to_svg", lambda figure, words: Markup("<svg></svg>"))
 
 
 @pytest.fixture

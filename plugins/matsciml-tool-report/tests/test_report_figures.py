@@ -51,7 +51,7 @@ class TestConfusion:
 
     def test_in_words(self):
         found = confusion(predictions([0] * 8 + [1] * 2, [0] * 6 + [1] * 4), None)
-        drawing = confusion_matrix("x", found)
+        drawing = confusion_matrix(found)
         assert isinstance(drawing, Plot)
         words = drawing.caption.replace("\u00a0", " ")
         assert words.startswith("80.0 % of 10 crystals are on the diagonal")
@@ -99,7 +99,7 @@ def angles(cosine, steps=None):
 
 class TestConflict:
     def test_in_words(self):
-        drawing = conflict_map("x", angles([[0.5, 0.5, -0.5, 1.0], [0.4, -0.2, -0.2, 0.4]]))
+        drawing = conflict_map(angles([[0.5, 0.5, -0.5, 1.0], [0.4, -0.2, -0.2, 0.4]]))
         assert isinstance(drawing, Plot)
         assert drawing.title == "band gap against is stable"
         words = drawing.caption.replace("\u00a0", " ")
@@ -107,15 +107,15 @@ class TestConflict:
         assert "cosine-7" in drawing.svg
 
     def test_missing_gradients_are_left_out(self):
-        drawing = conflict_map("x", angles([[np.nan, 0.5], [np.nan, -0.5]]))
+        drawing = conflict_map(angles([[np.nan, 0.5], [np.nan, -0.5]]))
         assert isinstance(drawing, Plot)
         assert "100" in drawing.caption
-        assert isinstance(conflict_map("x", angles([[np.nan], [np.nan]])), Absent)
+        assert isinstance(conflict_map(angles([[np.nan], [np.nan]])), Absent)
 
     def test_one_step_and_thousands(self):
-        assert isinstance(conflict_map("x", angles([[0.1], [0.1]])), Plot)
+        assert isinstance(conflict_map(angles([[0.1], [0.1]])), Plot)
         many = np.sin(np.arange(3000.0))[None].repeat(3, axis=0)
-        drawing = conflict_map("x", angles(many, 10 * np.arange(3000)))
+        drawing = conflict_map(angles(many, 10 * np.arange(3000)))
         assert isinstance(drawing, Plot)
         assert len(drawing.svg) < 60_000
 

@@ -20,12 +20,11 @@ _BINS = 30
 
 
 def distribution(
-    prefix: str, title: str, unit: str, generated: Sequence[float], reference: Sequence[float]
+    title: str, unit: str, generated: Sequence[float], reference: Sequence[float]
 ) -> Plot:
     """Draw a histogram of the generated crystals over that of the reference.
 
     Args:
-        prefix: Unique within the page.
         title: What is distributed.
         unit: Its unit.
         generated: At least one value.
@@ -61,15 +60,14 @@ def distribution(
             f"reference, median {number(float(np.median(reference)))}. The central 99\u00a0% are "
             "shown."
         )
-        markup = svg.to_svg(figure, prefix, f"Histogram: {title}. {words}")
+        markup = svg.to_svg(figure, f"Histogram: {title}. {words}")
     return Plot(title, markup, words)
 
 
-def counts(prefix: str, title: str, generated: Sequence[int], reference: Sequence[int]) -> Plot:
+def counts(title: str, generated: Sequence[int], reference: Sequence[int]) -> Plot:
     """Draw how often each whole number occurs, side by side.
 
     Args:
-        prefix: Unique within the page.
         title: What is counted.
         generated: At least one value.
         reference: At least one value.
@@ -92,5 +90,5 @@ def counts(prefix: str, title: str, generated: Sequence[int], reference: Sequenc
         most = Counter(generated).most_common(1)[0][0]
         usual = Counter(reference).most_common(1)[0][0]
         words = f"Most generated crystals have {most}, most of the reference {usual}."
-        markup = svg.to_svg(figure, prefix, f"Bars: {title}. {words}")
+        markup = svg.to_svg(figure, f"Bars: {title}. {words}")
     return Plot(title, markup, words)

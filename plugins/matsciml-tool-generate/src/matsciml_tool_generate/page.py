@@ -100,11 +100,11 @@ def _figures(found: Evaluation) -> list[Plot]:
         for some in (valid, found.reference)
     ]
     if all(density):
-        drawn.append(figures.distribution("density", "Density", "g/cm³", *density))
+        drawn.append(figures.distribution("Density", "g/cm³", *density))
         elements = [[one.elements for one in some] for some in (valid, found.reference)]
-        drawn.append(figures.counts("elements", "Number of elements", *elements))
+        drawn.append(figures.counts("Number of elements", *elements))
         atoms = [[one.atoms for one in some] for some in (valid, found.reference)]
-        drawn.append(figures.counts("atoms", "Atoms in the cell", *atoms))
+        drawn.append(figures.counts("Atoms in the cell", *atoms))
     return drawn
 
 

@@ -193,15 +193,14 @@ def _curves(runs: Sequence[KnownRun], letters: Mapping[Path, str]) -> list[Plot 
                 found.setdefault((key, metric), []).append(run)
                 units[key] = metric_unit(metric, result.unit)
     figures = [
-        _curve(place, key, metric, members, letters, units[key])
-        for place, ((key, metric), members) in enumerate(found.items())
+        _curve(key, metric, members, letters, units[key])
+        for (key, metric), members in found.items()
     ]
     figures.sort(key=lambda figure: isinstance(figure, Absent))
     return figures or [Absent("No run has recorded a metric of the validation part.")]
 
 
 def _curve(
-    place: int,
     key: str,
     metric: str,
     runs: Sequence[KnownRun],
@@ -223,7 +222,7 @@ def _curve(
         epochs=longest.files.epochs,
         curves=curves,
     )
-    return learning_curve(f"curve{place}", plot)
+    return learning_curve(plot)
 
 
 def _padded(run: KnownRun, key: str, metric: str, length: int) -> Any:

@@ -75,11 +75,10 @@ class CurvePlot:
         return f"{self.title}, {self.subject}" if self.subject else self.title
 
 
-def learning_curve(prefix: str, plot: CurvePlot) -> Plot | Absent:
+def learning_curve(plot: CurvePlot) -> Plot | Absent:
     """Draw quantities against the epoch.
 
     Args:
-        prefix: Unique within the page.
         plot: What to draw.
 
     Returns:
@@ -105,7 +104,7 @@ def learning_curve(prefix: str, plot: CurvePlot) -> Plot | Absent:
                 label=plot.level.name,
             )
         _label_axes(axes, plot, curves)
-        markup = svg.to_svg(figure, prefix, f"{plot.heading}, by epoch. {words}")
+        markup = svg.to_svg(figure, f"{plot.heading}, by epoch. {words}")
     return Plot(plot.heading, markup, words)
 
 

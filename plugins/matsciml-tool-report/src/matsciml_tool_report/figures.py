@@ -31,11 +31,10 @@ _CELLS = 36
 _MOST_BINS = 41
 
 
-def parity(prefix: str, values: Predictions, summary: ErrorSummary, name: str, unit: str) -> Plot:
+def parity(values: Predictions, summary: ErrorSummary, name: str, unit: str) -> Plot:
     """Draw predictions against labels; more than a few hundred points as a density.
 
     Args:
-        prefix: Unique within the page.
         values: At least one labelled value.
         summary: Its errors.
         name: The target in words.
@@ -59,11 +58,11 @@ def parity(prefix: str, values: Predictions, summary: ErrorSummary, name: str, u
             f"{counted(len(values.labels), values.noun)} of the test part; a perfect model puts "
             f"all of them on the dashed line. {_outside(outside, values.noun)}"
         ).strip()
-        markup = svg.to_svg(figure, prefix, _parity_in_words(values, summary, name, unit))
+        markup = svg.to_svg(figure, _parity_in_words(values, summary, name, unit))
     return Plot("Prediction against label", markup, caption)
 
 
-def error_histogram(prefix: str, values: Predictions, summary: ErrorSummary, unit: str) -> Plot:
+def error_histogram(values: Predictions, summary: ErrorSummary, unit: str) -> Plot:
     """Draw how the errors are distributed, over the central 98 %."""
     reach = float(np.quantile(np.abs(values.errors), 0.98)) or 1.0
     # An odd number, so that the middle bin has zero in its middle.
@@ -83,17 +82,14 @@ def error_histogram(prefix: str, values: Predictions, summary: ErrorSummary, uni
             f"Half of the errors are at most {half}, 95\u00a0% at most {most}; their mean is "
             f"{quantity(summary.bias, unit, signed=True)}. {_outside(hidden, values.noun)}"
         ).strip()
-        markup = svg.to_svg(figure, prefix, f"Histogram of the errors around zero. {words}")
+        markup = svg.to_svg(figure, f"Histogram of the errors around zero. {words}")
     return Plot("Distribution of errors", markup, words)
 
 
-def error_shares(
-    prefix: str, values: Predictions, mean_errors: Numbers | None, unit: str
-) -> Plot | Absent:
+def error_shares(values: Predictions, mean_errors: Numbers | None, unit: str) -> Plot | Absent:
     """Draw the share of values whose absolute error is at most x, beside predict-the-mean's.
 
     Args:
-        prefix: Unique within the page.
         values: Labelled values and predictions.
         mean_errors: Absolute errors of predicting the mean, ``(values,)``, where known.
         unit: Unit of the errors.
@@ -118,7 +114,7 @@ def error_shares(
         axes.set_xlabel(with_unit("Absolute error", unit))
         axes.set_ylabel(f"Share of {values.noun}s")
         words = _shares_in_words(errors, mean_errors, values.noun, unit)
-        markup = svg.to_svg(figure, prefix, f"Cumulative distribution of absolute errors. {words}")
+        markup = svg.to_svg(figure, f"Cumulative distribution of absolute errors. {words}")
     return Plot("Share within an error", markup, words)
 
 

@@ -22,11 +22,10 @@ _MOST_COLUMNS = 60
 """Columns of a heat map over time; more steps than this are averaged."""
 
 
-def confusion_matrix(prefix: str, found: Confusion) -> Plot:
+def confusion_matrix(found: Confusion) -> Plot:
     """Draw how often each class was taken for each, shaded by its share of the class's labels.
 
     Args:
-        prefix: Unique within the page.
         found: The counts; at least one.
     """
     from matplotlib.colors import ListedColormap  # noqa: PLC0415 - lazy
@@ -47,7 +46,7 @@ def confusion_matrix(prefix: str, found: Confusion) -> Plot:
             axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8)
         _label_cells(axes, found, size)
         text = _confusion_in_words(found)
-        markup = svg.to_svg(figure, prefix, f"Confusion matrix. {text}")
+        markup = svg.to_svg(figure, f"Confusion matrix. {text}")
     return Plot("Confusion matrix", markup, text)
 
 
@@ -77,11 +76,10 @@ def _confusion_in_words(found: Confusion) -> str:
     )
 
 
-def conflict_map(prefix: str, angles: GradientAngles) -> Plot | Absent:
+def conflict_map(angles: GradientAngles) -> Plot | Absent:
     """Draw the cosine between two tasks' gradients, by layer and optimiser step.
 
     Args:
-        prefix: Unique within the page.
         angles: What the run recorded for the two tasks.
 
     Returns:
@@ -114,7 +112,7 @@ def conflict_map(prefix: str, angles: GradientAngles) -> Plot | Absent:
         bar.ax.spines["outline"].set_visible(False)
         bar.set_label("cosine of the gradients")
         text = _conflict_in_words(angles)
-        markup = svg.to_svg(figure, prefix, f"{title}: heat map by layer and step. {text}")
+        markup = svg.to_svg(figure, f"{title}: heat map by layer and step. {text}")
     return Plot(title, markup, text)
 
 

@@ -136,16 +136,14 @@ def _curves(run: RunFiles) -> list[Plot | Absent]:
         CurvePlot(title="Loss", epochs=run.epochs, curves=losses, best_epoch=best),
         CurvePlot(title="Learning rate", epochs=run.epochs, curves=[Curve("learning rate", rate)]),
     ]
-    return [learning_curve(f"history{place}", plot) for place, plot in enumerate(plots)]
+    return [learning_curve(plot) for plot in plots]
 
 
 def _conflicts(run: RunFiles) -> list[Plot | Absent]:
     """Return a heat map for each pair of tasks whose gradients were compared."""
     if GRADIENTS in run.problems:
         return [Absent(run.problems[GRADIENTS])]
-    return [
-        matrices.conflict_map(f"conflict{place}", angles) for place, angles in enumerate(run.angles)
-    ]
+    return [matrices.conflict_map(angles) for angles in run.angles]
 
 
 def _too_short(run: RunFiles) -> str:

@@ -234,7 +234,7 @@ def _curve(run: RunFiles, target: Target) -> Plot | Absent:
         best_epoch=run.best_epoch,
         level=_validation_level(target, metric),
     )
-    return learning_curve(f"curve{target.number}", plot)
+    return learning_curve(plot)
 
 
 def _validation_level(target: Target, metric: str) -> Level | None:
@@ -266,11 +266,11 @@ def _drawings(
         return []
     if values is None or summary is None:
         return [Absent(_why_no_predictions(run, target, values))]
-    prefix, unit = f"target{target.number}", target.unit
+    unit = target.unit
     return [
-        figures.parity(f"{prefix}parity", values, summary, target.title, unit),
-        figures.error_histogram(f"{prefix}errors", values, summary, unit),
-        figures.error_shares(f"{prefix}shares", values, trivial, unit),
+        figures.parity(values, summary, target.title, unit),
+        figures.error_histogram(values, summary, unit),
+        figures.error_shares(values, trivial, unit),
     ]
 
 
@@ -283,7 +283,7 @@ def _class_drawings(
     """Return the figures of a label that is a class."""
     if confusion is None:
         return [Absent(_why_no_predictions(run, target, values))]
-    return [matrices.confusion_matrix(f"target{target.number}confusion", confusion)]
+    return [matrices.confusion_matrix(confusion)]
 
 
 def _why_no_predictions(run: RunFiles, target: Target, values: Predictions | None) -> str:

@@ -15,8 +15,6 @@ from matsciml_util_pages.run_files import RunFiles
 class Target:
     """A target of the run with its metrics on the test part."""
 
-    number: int
-    """Place among the targets, from 0."""
     key: str
     """``"<dataset>/<target>"``."""
     kind: str
@@ -62,7 +60,7 @@ class Target:
 
 def read_targets(run: RunFiles) -> list[Target]:
     """Return the targets that ``run.json`` has test metrics for."""
-    return [_target(run, place, key) for place, key in enumerate(run.part("metrics", "test"))]
+    return [_target(run, key) for key in run.part("metrics", "test")]
 
 
 def _constants(run: RunFiles, dataset: str, label: str) -> dict[str, Any]:
@@ -74,13 +72,12 @@ def _constants(run: RunFiles, dataset: str, label: str) -> dict[str, Any]:
     return {}
 
 
-def _target(run: RunFiles, place: int, key: str) -> Target:
+def _target(run: RunFiles, key: str) -> Target:
     dataset, _, label = key.partition("/")
     info = run.part("datasets", dataset, "labels", label)
     metrics = run.part("metrics", "test", key)
     baselines = run.part("baselines", key)
     return Target(
-        number=place,
         key=key,
         kind=str(info.get("kind", "scalar")),
         unit=str(metrics.get("unit") or info.get("unit") or ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import warnings
@@ -103,12 +104,11 @@ def new_axes(*, square: bool = False) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def to_svg(figure: Figure, prefix: str, alternative: str) -> Markup:
+def to_svg(figure: Figure, alternative: str) -> Markup:
     """Return a figure as an inline ``<svg>`` element.
 
     Args:
         figure: Drawn in the sentinel colours of this module.
-        prefix: Unique within the page; put before the ids inside.
         alternative: The figure in words.
 
     Returns:
@@ -120,8 +120,11 @@ def to_svg(figure: Figure, prefix: str, alternative: str) -> Markup:
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     # Not savefig, which draws every figure twice.
     FigureCanvasSVG(figure).print_svg(stream, metadata=nothing)  # type: ignore[no-untyped-call]
-    root = ElementTree.fromstring(stream.getvalue())
-    _clean(root, prefix)
+    text = stream.getvalue()
+    root = ElementTree.fromstring(text)
+    # Ids must be unique in the page, and the same whenever it is written again. Figures that differ
+    # in nothing may share theirs: what they refer to is the same.
+    _clean(root, prefix=f"p{hashlib.sha256((alternative + text).encode()).hexdigest()[:8]}")
     root.attrib = {
         "class": "plot",
         "role": "img",
