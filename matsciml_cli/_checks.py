@@ -144,7 +144,10 @@ def _plugins(registry: Registry) -> Iterator[Check]:
             )
         else:
             offered = ", ".join(f"{spec.kind} {spec.name}" for spec in record.specs)
-            yield Check(area="plugins", name=name, detail=offered or "offers no component")
+            detail = offered or "offers no component"
+            if record.unused_hooks:
+                detail += f"; nothing installed calls its {', '.join(record.unused_hooks)}"
+            yield Check(area="plugins", name=name, detail=detail)
     yield from _restriction(registry)
     if not registry.plugins:
         yield Check(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from matsciml_core.registry.manager import KINDS, build_registry
+from matsciml_core.registry.manager import build_registry
 
 
 def complete_names(kind: str | None = None) -> Callable[[str], list[tuple[str, str]]]:
@@ -31,4 +31,4 @@ def complete_names(kind: str | None = None) -> Callable[[str], list[tuple[str, s
 
 def complete_kinds(incomplete: str) -> list[str]:
     """Complete the kind of a component."""
-    return [kind for kind in KINDS if kind.startswith(incomplete)]
+    return [kind for kind in build_registry(strict=False).kinds if kind.startswith(incomplete)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "registry.hooks": ("hookimpl",),
+    "registry.hooks": ("hookimpl", "hookspec"),
     "registry.manager": ("Registry", "build_registry"),
     "registry.specs": (
         "BenchmarkSpec",
@@ -26,6 +26,7 @@ _HOME = {
         "Reference",
         "RunInfo",
         "RunResult",
+        "Spec",
         "StrategySpec",
         "TargetInfo",
         "TaskHeadSpec",
@@ -72,6 +73,7 @@ __all__ = [
     "Registry",
     "RunInfo",
     "RunResult",
+    "Spec",
     "Split",
     "Strategy",
     "StrategySpec",
@@ -84,6 +86,7 @@ __all__ = [
     "__version__",
     "build_registry",
     "hookimpl",
+    "hookspec",
     "label_mask",
     "labels_of",
     "load",
@@ -108,7 +111,7 @@ if TYPE_CHECKING:
     from matsciml_core.interfaces.strategy import Parameters, Strategy, Task
     from matsciml_core.interfaces.symmetry import AsymmetricUnit, Orbits
     from matsciml_core.nn.message_graph import MessageGraph
-    from matsciml_core.registry.hooks import hookimpl
+    from matsciml_core.registry.hooks import hookimpl, hookspec
     from matsciml_core.registry.manager import Registry, build_registry
     from matsciml_core.registry.specs import (
         BenchmarkSpec,
@@ -123,6 +126,7 @@ if TYPE_CHECKING:
         Reference,
         RunInfo,
         RunResult,
+        Spec,
         StrategySpec,
         TargetInfo,
         TaskHeadSpec,

@@ -1,164 +1,165 @@
-"""Load one plugin: check what it requires, import it, check its hooks, collect its records."""
+"""Load plugins: check what they require, import them, check their hooks, collect their records."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import inspect
 import re
 import sys
-import traceback
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, NoReturn
 
 import pluggy
 
-from matsciml_core.errors import MatSciMLError, did_you_mean
-from matsciml_core.registry._trace import trace
-from matsciml_core.registry.hooks import PROJECT, MatSciMLSpecs
+from matsciml_core.errors import did_you_mean
+from matsciml_core.registry._faults import Fault, blame, clause, guarded
+from matsciml_core.registry._hookspecs import (
+    PREFIX,
+    add_hookspecs,
+    collecting_hooks,
+    hook_names,
+    hookspecs_of,
+    new_plugin_manager,
+)
 from matsciml_core.registry.records import PluginRecord
 from matsciml_core.registry.requirements import InstalledVersions, unmet
 from matsciml_core.registry.scan import EntryPoint
-from matsciml_core.registry.specs import (
-    BenchmarkSpec,
-    CallbackSpec,
-    CommandSpec,
-    DatasetSpec,
-    EncoderSpec,
-    ReaderSpec,
-    Spec,
-    StrategySpec,
-    TaskHeadSpec,
-)
-
-REGISTRATION: dict[str, type[Spec]] = {
-    "matsciml_datasets": DatasetSpec,
-    "matsciml_encoders": EncoderSpec,
-    "matsciml_task_heads": TaskHeadSpec,
-    "matsciml_strategies": StrategySpec,
-    "matsciml_readers": ReaderSpec,
-    "matsciml_commands": CommandSpec,
-    "matsciml_callbacks": CallbackSpec,
-    "matsciml_benchmarks": BenchmarkSpec,
-}
-"""Registration hook → the record it returns."""
+from matsciml_core.registry.specs import Spec
 
 HEAVY = ("torch", "lightning", "pytorch_lightning", "pymatgen", "dgl", "e3nn", "ase", "matplotlib")
 """Packages that no plugin module may import, because every command imports every such module."""
 
-_PREFIX = f"{PROJECT}_"
+_OPTIONAL = " If a tool brings it, mark it with @hookimpl(optionalhook=True)"
 
 
-class _Fault(Exception):
-    """A plugin cannot be used: the reason as an end of a sentence, and how to fix it."""
+@dataclass
+class _Candidate:
+    """A plugin on its way into the registry."""
 
-    def __init__(self, reason: str, fix: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.fix = fix
+    entry: EntryPoint
+    record: PluginRecord
+    plugin: Any = None
+    """The imported module, or the object in it that holds the hooks."""
+
+    def attempt(self, step: Callable[..., Mapping[str, Any]], *arguments: Any) -> None:
+        """Take a step that returns fields of the record; a fault in it quarantines the plugin."""
+        if self.record.state == "failed":
+            return
+        before, start = _heavy_modules(), time.perf_counter()
+        try:
+            changes = step(self, *arguments)
+        except Fault as fault:
+            changes = {"state": "failed", "reason": fault.reason, "fix": fault.fix}
+        else:
+            heavy = {*self.record.heavy_imports, *(_heavy_modules() - before)}
+            changes = {**changes, "heavy_imports": tuple(sorted(heavy))}
+        seconds = self.record.seconds + time.perf_counter() - start
+        self.record = replace(self.record, **changes, seconds=seconds)
 
 
-def new_plugin_manager() -> pluggy.PluginManager:
-    """Return a pluggy manager that knows the hooks and no plugin."""
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(MatSciMLSpecs)
-    trace(manager)
-    return manager
-
-
-def load_plugin(
-    entry: EntryPoint,
+def load_plugins(
+    entries: Sequence[EntryPoint],
     *,
     manager: pluggy.PluginManager,
-    trial: pluggy.PluginManager,
     installed: InstalledVersions,
-) -> PluginRecord:
-    """Load one plugin and register it with ``manager`` if nothing is wrong with it.
+) -> list[PluginRecord]:
+    """Load plugins, and register those with which nothing is wrong with ``manager``.
+
+    All are imported, and the hook specifications that they bring are made known, before the hooks
+    of any are checked: so the order in which entry points are found makes no difference.
 
     Args:
-        entry: The plugin's entry point.
-        manager: Receives the plugin.
-        trial: A second manager, without plugins, in which the plugin is tried out first: so one
-            that fails leaves no trace in ``manager``, and its hooks are called on their own.
-        installed: What the plugin's requirements are compared with.
+        entries: The plugins' entry points.
+        manager: Receives the plugins.
+        installed: What the plugins' requirements are compared with.
 
     Returns:
-        The record, its state ``ok`` or ``failed``.
+        A record for each entry point, in their order, its state ``ok`` or ``failed``.
     """
-    record = PluginRecord(
+    # Plugins are tried out in a second manager, one by one: so one that fails leaves no trace in
+    # the first, and its hooks are called on their own.
+    trial = new_plugin_manager()
+    candidates = [_Candidate(entry, _new_record(entry)) for entry in entries]
+    for candidate in candidates:
+        candidate.attempt(_open, (trial, manager), installed)
+    hooks = collecting_hooks(trial)
+    for candidate in candidates:
+        candidate.attempt(_admit, hooks, trial, manager)
+    return [candidate.record for candidate in candidates]
+
+
+def _new_record(entry: EntryPoint) -> PluginRecord:
+    return PluginRecord(
         entry_point=entry.name,
         distribution=entry.distribution,
         version=entry.version,
         module=entry.module,
         state="ok",
     )
-    before = _heavy_modules()
-    try:
-        _check_readable(entry)
-        _check_requirements(entry, installed)
-        plugin = _import(entry)
-        specs = _try_out(plugin, entry, trial)
-        _register(plugin, entry, manager)
-    except _Fault as fault:
-        return replace(record, state="failed", reason=fault.reason, fix=fault.fix)
-    return replace(record, specs=specs, heavy_imports=tuple(sorted(_heavy_modules() - before)))
 
 
-def _check_readable(entry: EntryPoint) -> None:
+def _open(
+    candidate: _Candidate, managers: Sequence[pluggy.PluginManager], installed: InstalledVersions
+) -> dict[str, Any]:
+    """Import a plugin, and make known the hook specifications that it brings."""
+    entry = candidate.entry
     if entry.fault:
-        raise _Fault(
+        raise Fault(
             f"is broken: {entry.fault}",
             f"Reinstall it: pip install --force-reinstall {entry.distribution}",
         )
-
-
-def _check_requirements(entry: EntryPoint, installed: InstalledVersions) -> None:
     problems = unmet(entry.requires, installed)
     if problems:
         fixes = dict.fromkeys(problem.fix(entry.distribution) for problem in problems)
-        raise _Fault(
-            " and ".join(problem.reason for problem in problems),
-            f"Run: {' && '.join(fixes)}",
+        raise Fault(
+            " and ".join(problem.reason for problem in problems), f"Run: {' && '.join(fixes)}"
         )
-
-
-def _import(entry: EntryPoint) -> Any:
-    plugin: Any = None
-    with _guarded(entry, f"cannot be imported: {entry.module}"):
+    with guarded(entry, f"cannot be imported: {entry.module}"):
         plugin = importlib.import_module(entry.module)
         for attribute in filter(None, entry.attribute.split(".")):
             plugin = getattr(plugin, attribute)
-    return plugin
+    candidate.plugin = plugin
+    brought = [
+        name
+        for namespace in hookspecs_of(plugin, entry, managers[0])
+        for name in add_hookspecs(namespace, entry, managers)
+    ]
+    return {"hookspecs": tuple(brought)}
 
 
-def _try_out(plugin: Any, entry: EntryPoint, trial: pluggy.PluginManager) -> tuple[Spec, ...]:
+def _admit(
+    candidate: _Candidate,
+    hooks: Mapping[str, type[Spec]],
+    trial: pluggy.PluginManager,
+    manager: pluggy.PluginManager,
+) -> dict[str, Any]:
+    """Try out a plugin, collect what it offers, and register it."""
+    plugin, entry = candidate.plugin, candidate.entry
     try:
-        _register_on_trial(plugin, entry, trial)
-        _check_hook_names(plugin, entry, trial)
+        try:
+            trial.register(plugin, name=entry.name)
+        except Exception as error:  # whatever pluggy objects to, the plugin is at fault
+            blame(entry, f"has a hook with the wrong signature: {_signature_fault(error, trial)}")
+        unused = _check_hook_names(plugin, entry, trial)
         specs = [
-            spec
-            for hook, record in REGISTRATION.items()
-            for spec in _collect(trial, hook, record, entry)
+            spec for hook, record in hooks.items() for spec in _collect(trial, hook, record, entry)
         ]
     finally:
         if trial.is_registered(plugin):
             trial.unregister(plugin)
     _check_repeats(specs, entry)
-    return tuple(specs)
-
-
-def _register_on_trial(plugin: Any, entry: EntryPoint, trial: pluggy.PluginManager) -> None:
-    try:
-        trial.register(plugin, name=entry.name)
-    except Exception as error:  # whatever pluggy objects to, the plugin is at fault
-        _blame(entry, f"has a hook with the wrong signature: {_signature_fault(error, trial)}")
+    if manager.is_registered(plugin):
+        blame(entry, f"names the module {entry.module}, which another plugin has registered")
+    manager.register(plugin, name=f"{entry.distribution}:{entry.name}")
+    return {"specs": tuple(specs), "unused_hooks": unused}
 
 
 def _signature_fault(error: Exception, trial: pluggy.PluginManager) -> str:
     """Bring what pluggy explains over several lines into one clause."""
-    detail = _clause((str(error).strip().splitlines() or [""])[-1])
+    detail = clause((str(error).strip().splitlines() or [""])[-1])
     named = re.search(r"for hook '(\w+)'", str(error))
     caller = None if named is None else getattr(trial.hook, named[1], None)
     if named is None or caller is None or caller.spec is None:
@@ -167,31 +168,44 @@ def _signature_fault(error: Exception, trial: pluggy.PluginManager) -> str:
     return f"{named[1]} can take the arguments ({offered}); {detail}"
 
 
-def _check_hook_names(plugin: Any, entry: EntryPoint, trial: pluggy.PluginManager) -> None:
-    known = [name for name in dir(MatSciMLSpecs) if name.startswith(_PREFIX)]
+def _check_hook_names(
+    plugin: Any, entry: EntryPoint, trial: pluggy.PluginManager
+) -> tuple[str, ...]:
+    """Return the optional hooks without a specification; any other such hook is a fault.
+
+    ``optionalhook`` is how a plugin says that a hook is brought by a tool which need not be
+    installed. Without it a name that nothing specifies is taken for a misspelt one.
+    """
+    names = hook_names(trial)
+    unused = []
     for caller in trial.get_hookcallers(plugin) or ():
-        optional = all(implementation.optionalhook for implementation in caller.get_hookimpls())
-        if not caller.has_spec() and not optional:
-            _blame(
+        if caller.has_spec():
+            continue
+        if not all(implementation.optionalhook for implementation in caller.get_hookimpls()):
+            guess = did_you_mean(caller.name, names)
+            blame(
                 entry,
-                f"implements the hook '{caller.name}', which does not exist."
-                f"{did_you_mean(caller.name, known)}",
+                f"implements the hook '{caller.name}', which does not exist.{guess or _OPTIONAL}",
             )
+        unused.append(caller.name)
     for name in _unmarked(plugin, trial):
-        advice = "" if name in known else did_you_mean(name, known)
-        _blame(
+        advice = "" if name in names else did_you_mean(name, names)
+        blame(
             entry,
             f"has a function '{name}' that is not marked with @hookimpl, so that it is never "
             f"called.{advice}",
         )
+    return tuple(sorted(unused))
 
 
 def _unmarked(plugin: Any, trial: pluggy.PluginManager) -> Iterator[str]:
     """Yield the plugin's own functions that are named like a hook and not marked as one."""
     home = plugin.__name__ if isinstance(plugin, ModuleType) else type(plugin).__module__
     for name in dir(plugin):
-        if not name.startswith(_PREFIX) or trial.parse_hookimpl_opts(plugin, name) is not None:
+        if not name.startswith(PREFIX) or trial.parse_hookimpl_opts(plugin, name) is not None:
             continue
+        if trial.parse_hookspec_opts(plugin, name) is not None:
+            continue  # a tool may bring its specifications in the same module
         value = inspect.getattr_static(plugin, name)
         if inspect.isfunction(value) and value.__module__ == home:
             yield name
@@ -202,10 +216,12 @@ def _collect(
 ) -> list[Spec]:
     caller: pluggy.HookCaller = getattr(trial.hook, hook)
     implementations = [
-        one for one in caller.get_hookimpls() if not (one.wrapper or one.hookwrapper)
+        implementation
+        for implementation in caller.get_hookimpls()
+        if not (implementation.wrapper or implementation.hookwrapper)
     ]
     specs: list[Spec] = []
-    with _guarded(entry, f"has a hook that fails: {hook}"):
+    with guarded(entry, f"has a hook that fails: {hook}"):
         results = caller()
         if len(results) < len(implementations):  # pluggy drops None
             _wrong_return(entry, hook, record, "None")
@@ -214,15 +230,16 @@ def _collect(
                 _wrong_return(entry, hook, record, f"one {type(result).__name__}")
             specs.extend(result)
     for spec in specs:
-        if not isinstance(spec, record):
+        # A subclass may add fields, but not leave the kind by which it is looked up.
+        if not isinstance(spec, record) or spec.kind != record.kind:
             _wrong_return(entry, hook, record, type(spec).__name__)
     return specs
 
 
-def _wrong_return(entry: EntryPoint, hook: str, record: type[Spec], found: str) -> NoReturn:
-    _blame(
+def _wrong_return(entry: EntryPoint, hook: str, record: type[Spec], returned: str) -> NoReturn:
+    blame(
         entry,
-        f"returns {found} from {hook}, which must return or yield {record.__name__} records",
+        f"returns {returned} from {hook}, which must return or yield {record.__name__} records",
     )
 
 
@@ -230,69 +247,8 @@ def _check_repeats(specs: list[Spec], entry: EntryPoint) -> None:
     seen: set[tuple[str, str]] = set()
     for spec in specs:
         if (spec.kind, spec.name) in seen:
-            _blame(entry, f"offers the {spec.kind} '{spec.name}' twice")
+            blame(entry, f"offers the {spec.kind} '{spec.name}' twice")
         seen.add((spec.kind, spec.name))
-
-
-def _register(plugin: Any, entry: EntryPoint, manager: pluggy.PluginManager) -> None:
-    if manager.is_registered(plugin):
-        _blame(entry, f"names the module {entry.module}, which another plugin has registered")
-    manager.register(plugin, name=f"{entry.distribution}:{entry.name}")
-
-
-def _blame(entry: EntryPoint, reason: str) -> NoReturn:
-    """Quarantine the plugin for a fault in its own code."""
-    raise _Fault(reason.removesuffix("."), _uninstall(entry))
-
-
-@contextlib.contextmanager
-def _guarded(entry: EntryPoint, what: str) -> Iterator[None]:
-    """Run code of the plugin: turn what it raises into a fault, and keep it off stdout."""
-    try:
-        # A plugin that prints must not spoil the JSON that a command writes.
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-    except _Fault:
-        raise
-    except MatSciMLError as error:
-        _blame(entry, f"{what} says: {_clause(str(error))}")
-    except (Exception, SystemExit) as error:
-        raise _Fault(
-            f"{what} raises {type(error).__name__}{_at(error)}: {_clause(str(error))}",
-            _mend_exception(error, entry),
-        ) from error
-
-
-def _mend_exception(error: BaseException, entry: EntryPoint) -> str:
-    if not isinstance(error, ModuleNotFoundError) or error.name is None:
-        return _uninstall(entry)
-    package = entry.module.partition(".")[0]
-    if error.name.partition(".")[0] == package:
-        return f"Reinstall it: pip install --force-reinstall {entry.distribution}"
-    return (
-        f"Install the package that provides '{error.name}' (the plugin should have declared it), "
-        f"or uninstall the plugin: pip uninstall {entry.distribution}"
-    )
-
-
-def _uninstall(entry: EntryPoint) -> str:
-    return f"Fix {entry.module}, or uninstall the plugin: pip uninstall {entry.distribution}"
-
-
-def _at(error: BaseException) -> str:
-    """Say in which file and line an exception was raised."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename not in (__file__, importlib.__file__)
-        and not frame.filename.startswith("<frozen")
-    ]
-    return f" in {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
-
-
-def _clause(text: str) -> str:
-    """Bring a message onto one line, without its full stop."""
-    return " ".join(text.split()).removesuffix(".") or "no message"
 
 
 def _heavy_modules() -> set[str]:

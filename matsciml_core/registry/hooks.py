@@ -28,12 +28,13 @@ PROJECT = "matsciml"
 """Name under which pluggy matches hook implementations to these specifications."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
+"""Marks a function as the specification of a hook; see ``matsciml_hookspecs``."""
 hookimpl = pluggy.HookimplMarker(PROJECT)
 """Marks a function of a plugin as the implementation of the hook with the same name."""
 
 
 class MatSciMLSpecs:
-    """Hook specifications; each is called once when the registry is built unless it says else."""
+    """Hook specifications of the core."""
 
     @hookspec
     def matsciml_datasets(self) -> Iterable[DatasetSpec]:
@@ -186,6 +187,49 @@ class MatSciMLSpecs:
                     class_path="matsciml_model_mine.rows:rows",
                     table="table2",
                 )
+
+        .. versionadded:: 0.1
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def matsciml_hookspecs(self) -> Iterable[type | str]:
+        """Bring hook specifications, so that other plugins can extend this one.
+
+        Called once per process, before the hooks of any plugin are checked, whatever the order in
+        which plugins are found. Returns classes, or import paths of classes
+        (``"package.module:Class"``) or modules (``"package.module"``), that hold functions marked
+        with ``@hookspec``; they must be as light as the plugin module.
+
+        A hook that takes no arguments and is annotated to return an ``Iterable`` of a record
+        offers components. The record derives from ``Spec`` and has a ``kind`` of its own; what
+        plugins return is checked and collected as the core's own records are: it is listed by
+        ``list-plugins``, and ``registry.get(kind, name)`` and ``registry.specs(kind)`` return it.
+        Any other hook is called by the plugin that brings it, as ``registry.hook.<name>(…)``::
+
+            # matsciml_tool_mine/hooks.py
+            @dataclass(frozen=True, kw_only=True)
+            class SectionSpec(Spec):
+                kind: ClassVar[str] = "section"
+
+            class MineHooks:
+                @hookspec
+                def matsciml_sections(self) -> Iterable[SectionSpec]: ...
+
+            # matsciml_tool_mine/plugin.py
+            @hookimpl
+            def matsciml_hookspecs():
+                return ["matsciml_tool_mine.hooks:MineHooks"]
+
+        A plugin that implements such a hook need not require the tool. It marks the function as
+        optional and imports the record within it, which is called where the tool is installed
+        and nowhere else; ``doctor`` lists optional hooks that nothing specifies::
+
+            @hookimpl(optionalhook=True)
+            def matsciml_sections():
+                from matsciml_tool_mine.hooks import SectionSpec
+
+                yield SectionSpec(name="theirs", summary="…", class_path="theirs.section:Section")
 
         .. versionadded:: 0.1
         """

@@ -24,7 +24,8 @@ from matsciml_core.errors import (
     did_you_mean,
 )
 from matsciml_core.registry import environment
-from matsciml_core.registry._loading import load_plugin, new_plugin_manager
+from matsciml_core.registry._hookspecs import collecting_hooks, new_plugin_manager
+from matsciml_core.registry._loading import load_plugins
 from matsciml_core.registry.folders import data_folder
 from matsciml_core.registry.imported import imported_records
 from matsciml_core.registry.messages import duplicate_sentence, unknown_sentence
@@ -44,18 +45,6 @@ from matsciml_core.registry.specs import (
     StrategySpec,
     TaskHeadSpec,
 )
-
-KINDS = (
-    "dataset",
-    "encoder",
-    "task-head",
-    "strategy",
-    "reader",
-    "command",
-    "callback",
-    "benchmark",
-)
-"""What a plugin can offer, in the order in which it is listed."""
 
 Offer = tuple[Spec, PluginRecord]
 """A record, and the plugin that offers it."""
@@ -88,16 +77,16 @@ def build_registry(
     strict = environment.flag("MATSCIML_STRICT") if strict is None else strict
     only = environment.names("MATSCIML_PLUGINS") if only is None else only
     installed = InstalledVersions(path)
-    manager, trial = new_plugin_manager(), new_plugin_manager()
-    records = []
-    for entry in scan(path):
-        if only is None or _is_named(entry, only):
-            record = load_plugin(entry, manager=manager, trial=trial, installed=installed)
-        else:
-            record = _blocked(entry)
-        if strict and record.state == "failed":
-            raise PluginLoadError(record.sentence())
-        records.append(record)
+    manager = new_plugin_manager()
+    entries = scan(path)
+    chosen = [entry for entry in entries if only is None or _is_named(entry, only)]
+    records = load_plugins(chosen, manager=manager, installed=installed)
+    if strict:
+        for record in records:
+            if record.state == "failed":
+                raise PluginLoadError(record.sentence())
+    records += [_blocked(entry) for entry in entries if entry not in chosen]
+    records.sort(key=lambda record: (record.entry_point, record.distribution, record.module))
     if path is None:
         records += imported_records(data_folder())
     return Registry(records, manager=manager, installed=installed)
@@ -117,6 +106,12 @@ class Registry:
         self._plugins = tuple(plugins)
         self._manager = manager
         self._installed = installed
+        self._kinds = tuple(record.kind for record in collecting_hooks(manager).values())
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of component in the order of listings: the core's, then those of tools."""
+        return self._kinds
 
     @property
     def plugins(self) -> tuple[PluginRecord, ...]:
@@ -181,7 +176,7 @@ class Registry:
         """Return what is on offer of one kind, sorted by name, duplicates included.
 
         Args:
-            kind: One of ``KINDS``.
+            kind: One of ``kinds``.
 
         Returns:
             The records.
@@ -214,7 +209,7 @@ class Registry:
         """Return the record of a component that is about to be used.
 
         Args:
-            kind: One of ``KINDS``.
+            kind: One of ``kinds``.
             name: What users call it.
 
         Returns:
@@ -246,7 +241,7 @@ class Registry:
         """Return what is on offer with the plugin that offers it, sorted by kind, then name.
 
         Args:
-            kind: One of ``KINDS``; None: all kinds.
+            kind: One of ``kinds``; None: all kinds.
 
         Returns:
             Pairs of record and plugin, duplicates included.
@@ -254,9 +249,10 @@ class Registry:
         Raises:
             UnknownNameError: There is no such kind.
         """
-        if kind is not None and kind not in KINDS:
+        if kind is not None and kind not in self._kinds:
             raise UnknownNameError(
-                f"There is no kind '{kind}'.{did_you_mean(kind, KINDS)} Kinds: {', '.join(KINDS)}."
+                f"There is no kind '{kind}'.{did_you_mean(kind, self._kinds)} "
+                f"Kinds: {', '.join(self._kinds)}."
             )
         found = [
             (spec, record)
@@ -264,7 +260,7 @@ class Registry:
             for spec in record.specs
             if kind is None or spec.kind == kind
         ]
-        return sorted(found, key=lambda offer: (KINDS.index(offer[0].kind), offer[0].name))
+        return sorted(found, key=lambda offer: (self._kinds.index(offer[0].kind), offer[0].name))
 
     def find(self, name: str) -> list[Offer]:
         """Return everything of that name, of whatever kind, with the plugin that offers it."""
@@ -304,7 +300,7 @@ class Registry:
 
         Args:
             name: What the user asked for.
-            kind: One of ``KINDS``; None: the user did not say.
+            kind: One of ``kinds``; None: the user did not say.
 
         Returns:
             The error: what exists, what is closest, what might be installed or fixed.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from matsciml_core.registry.specs import Spec
@@ -30,8 +30,14 @@ class PluginRecord:
     """What to do about it, as a sentence."""
     specs: tuple[Spec, ...] = ()
     """What the plugin offers; empty unless its state is ``ok``."""
+    hookspecs: tuple[str, ...] = ()
+    """Names of the hooks whose specifications the plugin brings."""
+    unused_hooks: tuple[str, ...] = ()
+    """Optional hooks that the plugin implements, and that no installed plugin specifies."""
     heavy_imports: tuple[str, ...] = ()
     """Heavy packages that importing the plugin module pulled in; they slow every command."""
+    seconds: float = field(default=0.0, compare=False)
+    """Time that importing the plugin module and calling its hooks took."""
 
     @property
     def label(self) -> str:

@@ -208,6 +208,16 @@ class TestPlugins:
         (check,) = checks(plugin_folder, "plugins")
         assert (check.state, check.detail) == ("ok", "offers no component")
 
+    def test_a_hook_of_a_tool_that_is_not_installed_is_no_warning(self, plugin_folder: Any) -> None:
+        plugin_folder.add(
+            "matsciml-data-mine",
+            "from matsciml_core import hookimpl\n\n"
+            "@hookimpl(optionalhook=True)\ndef matsciml_sections(): ...\n",
+        )
+        (check,) = checks(plugin_folder, "plugins")
+        assert check.state == "ok"
+        assert check.detail == "offers no component; nothing installed calls its matsciml_sections"
+
     def test_slow_to_import(self, plugin_folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(_loading, "HEAVY", ("heavy_as_gold",))
         plugin_folder.write("heavy_as_gold.py", "")

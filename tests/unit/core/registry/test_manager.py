@@ -17,7 +17,7 @@ from matsciml_core.errors import (
     UnknownNameError,
 )
 from matsciml_core.registry.environment import flag, names
-from matsciml_core.registry.manager import KINDS, Registry, build_registry
+from matsciml_core.registry.manager import Registry, build_registry
 from matsciml_core.registry.specs import DatasetSpec
 
 HOOKS = {
@@ -60,8 +60,10 @@ class TestListing:
         assert registry.specs("strategy") == []
 
     def test_offers_follow_the_order_of_kinds(self, plugin_folder: Any) -> None:
-        plugin_folder.add("p", offering(*[(kind, "x") for kind in reversed(KINDS)]))
-        assert [spec.kind for spec, _ in build(plugin_folder).offers()] == list(KINDS)
+        plugin_folder.add("p", offering(*[(kind, "x") for kind in reversed(HOOKS)]))
+        registry = build(plugin_folder)
+        assert registry.kinds == tuple(HOOKS)
+        assert [spec.kind for spec, _ in registry.offers()] == list(HOOKS)
 
     def test_unknown_kind(self, plugin_folder: Any) -> None:
         with pytest.raises(UnknownNameError, match=r"no kind 'datasets'. Did you mean 'dataset'\?"):
