@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,11 @@ class PluginProject:
         return self.folder.name
 
     @property
+    def kind(self) -> str:
+        """The second word of the name, for example ``model``."""
+        return self.name.split("-")[1]
+
+    @property
     def module(self) -> str:
         """Name of the import package."""
         return self.name.replace("-", "_")
@@ -42,12 +48,22 @@ class PluginProject:
 
 
 PLUGINS = [PluginProject(path) for path in sorted((ROOT / "plugins").iterdir()) if path.is_dir()]
+SUBJECTS: dict[str, Callable[[PluginProject], bool]] = {
+    "plugin": lambda project: True,
+    "registered": lambda project: project.kind != "util",
+    "component": lambda project: project.kind not in ("tool", "util"),
+    "tool": lambda project: project.kind == "tool",
+    "library": lambda project: project.kind == "util",
+}
+"""Argument of a test → the folders of ``plugins/`` for each of which the test runs."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that asks for ``plugin`` once for each folder of ``plugins/``."""
-    if "plugin" in metafunc.fixturenames:
-        metafunc.parametrize("plugin", PLUGINS, ids=lambda one: one.name)
+    """Run a test that takes one of ``SUBJECTS`` once for each folder that it stands for."""
+    for argument, chosen in SUBJECTS.items():
+        if argument in metafunc.fixturenames:
+            projects = [project for project in PLUGINS if chosen(project)]
+            metafunc.parametrize(argument, projects, ids=lambda project: project.name)
 
 
 @pytest.fixture(scope="session")
