@@ -15,7 +15,7 @@ from matsciml_core.interfaces.strategy import Task
 from matsciml_core.model.storage import save_model
 from matsciml_core.model.trained import TrainedModel, load
 from matsciml_core.testing.crystals import sodium_chloride
-from matsciml_tool_generate.candidates import Candidate
+from matsciml_tool_generate.structures import ParsedStructure
 
 HERE = Path(__file__).parent
 STRUCTURE = TargetInfo(name="structure", kind="structure", unit="dimensionless")
@@ -75,7 +75,7 @@ def salt() -> Callable[..., Crystal]:
 
 
 @pytest.fixture
-def nasty() -> list[Candidate]:
+def nasty() -> list[ParsedStructure]:
     """Everything that a generator can come up with and that is no sound crystal."""
     cell, places = np.eye(3) * 4.0, [[0, 0, 0], [2, 2, 2]]
     cases: dict[str, tuple[Any, Any, Any]] = {
@@ -96,7 +96,7 @@ def nasty() -> list[Candidate]:
         "huge": ([11, 17], places, np.eye(3) * 1e4),
         "oganesson": ([118, 116], places, cell),
     }
-    return [Candidate.from_arrays(name, *case) for name, case in cases.items()]
+    return [ParsedStructure.from_arrays(name, *case) for name, case in cases.items()]
 
 
 @pytest.fixture

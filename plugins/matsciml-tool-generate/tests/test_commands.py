@@ -96,7 +96,7 @@ class TestGenerate:
         def interrupt(*arguments: Any, **settings: Any) -> Any:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(sampling, "draw_crystals", interrupt)
+        monkeypatch.setattr(sampling, "generate_crystals", interrupt)
         monkeypatch.setattr(sys, "argv", ["matsciml", "generate", "run", "--restart"])
         outcome = cli("generate", str(run), "--restart")
         assert outcome.code == 130

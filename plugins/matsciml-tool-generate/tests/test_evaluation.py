@@ -15,8 +15,7 @@ import pytest
 from matsciml_core import Crystal
 from matsciml_core.errors import ConfigError
 from matsciml_core.testing.crystals import rutile
-from matsciml_tool_generate import judging
-from matsciml_tool_generate.candidates import Candidate
+from matsciml_tool_generate import validity
 from matsciml_tool_generate.coverage import Fingerprint
 from matsciml_tool_generate.evaluation import (
     Evaluation,
@@ -26,11 +25,12 @@ from matsciml_tool_generate.evaluation import (
 )
 from matsciml_tool_generate.metrics_table import published
 from matsciml_tool_generate.page import render, write_page
+from matsciml_tool_generate.structures import ParsedStructure
 
 
 @pytest.fixture
 def evaluation(
-    salt: Callable[..., Crystal], nasty: list[Candidate], monkeypatch: pytest.MonkeyPatch
+    salt: Callable[..., Crystal], nasty: list[ParsedStructure], monkeypatch: pytest.MonkeyPatch
 ) -> Evaluation:
     """Sixteen nasty ones, four sound ones of three kinds, two rejected; fingerprints made up."""
 
@@ -40,10 +40,10 @@ def evaluation(
             composition=np.full(132, float(crystal.atomic_numbers.sum())),
         )
 
-    monkeypatch.setattr(judging, "fingerprint", quick_print)
-    monkeypatch.setattr(judging, "featurizers", lambda: None)
+    monkeypatch.setattr(validity, "fingerprint", quick_print)
+    monkeypatch.setattr(validity, "featurizers", lambda: None)
     sound = [salt(name="a <b>"), salt(name="again"), rutile(), salt(numbers=(19, 17), name="KCl")]
-    wrap = Candidate.from_crystal
+    wrap = ParsedStructure.from_crystal
     inputs = Inputs(
         generated=[*map(wrap, sound), *nasty],
         reference=[wrap(salt()), wrap(rutile())],
@@ -59,7 +59,7 @@ class TestNumbers:
         found = {one.key: one.value for one in evaluation.metrics}
         assert evaluation.sizes == {"generated": 22, "reference": 2, "training": 1}
         assert evaluation.valid == (0, 1, 2, 3, 18)
-        assert [evaluation.judgements[18].name] == ["huge"]
+        assert [evaluation.validities[18].name] == ["huge"]
         assert found["structure_validity"] == pytest.approx(6 / 22)
         assert found["validity"] == pytest.approx(5 / 22)
         assert found["uniqueness"] == pytest.approx(3 / 5) or found["uniqueness"] == 4 / 5
@@ -100,8 +100,12 @@ class TestNumbers:
         with pytest.raises(ConfigError, match=r"no set 'mp2\d'"):
             evaluate_crystals(Inputs(generated=[], reference=[]), settings)
 
-    def test_nothing_valid(self, nasty: list[Candidate], salt: Callable[..., Crystal]) -> None:
-        inputs = Inputs(generated=nasty[:10], reference=[Candidate.from_crystal(salt())], names={})
+    def test_nothing_valid(
+        self, nasty: list[ParsedStructure], salt: Callable[..., Crystal]
+    ) -> None:
+        inputs = Inputs(
+            generated=nasty[:10], reference=[ParsedStructure.from_crystal(salt())], names={}
+        )
         found = evaluate_crystals(inputs, Settings(fingerprints=False, workers=1))
         values = {one.key: one.value for one in found.metrics}
         assert values["validity"] == 0.0
@@ -134,7 +138,7 @@ class TestPage:
         assert table is not None
         root = ElementTree.fromstring(table[0])
         rows = root.findall("tbody/tr")
-        assert len(rows) == len(evaluation.judgements)
+        assert len(rows) == len(evaluation.validities)
         heads = root.findall("thead/tr/th")
         for row in rows:
             assert len(row) == len(heads)

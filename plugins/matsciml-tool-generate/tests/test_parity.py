@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from matsciml_core import Crystal
-from matsciml_tool_generate.candidates import Candidate
 from matsciml_tool_generate.composition_validity import element_data, is_valid_composition
 from matsciml_tool_generate.coverage import (
     CUTOFFS,
@@ -24,9 +23,10 @@ from matsciml_tool_generate.distributions import (
     wasserstein_distance,
 )
 from matsciml_tool_generate.fingerprints import fingerprint
-from matsciml_tool_generate.judging import judge
-from matsciml_tool_generate.matching import reconstruction
 from matsciml_tool_generate.structure_validity import is_valid_structure
+from matsciml_tool_generate.structures import ParsedStructure
+from matsciml_tool_generate.uniqueness import reconstruction
+from matsciml_tool_generate.validity import validate
 
 NAMES = ("ground_truth", "generated")
 TABLES = ("smact14", "icsd16", "icsd24")
@@ -154,7 +154,7 @@ def test_reconstruction(crystals: Crystals, reference: dict[str, Any]) -> None:
 
 
 class TestFingerprints:
-    """They are the reference's, down to rounding, and all judgements follow."""
+    """They are the reference's, down to rounding, and all validities follow."""
 
     @pytest.mark.parametrize("place", [0, 21, 43])
     def test_some(
@@ -172,7 +172,7 @@ class TestFingerprints:
         reference: dict[str, Any],
     ) -> None:
         for one, print_, entry in zip(crystals[name], prints[name], reference[name], strict=True):
-            found = judge(Candidate.from_crystal(one), limit=300.0)
+            found = validate(ParsedStructure.from_crystal(one), limit=300.0)
             assert found.valid == entry["valid"]
             assert found.fingerprint is not None
             np.testing.assert_allclose(

@@ -15,9 +15,9 @@ from matsciml_core.convert import to_pymatgen
 from matsciml_core.data.readers.formats import read_frames
 from matsciml_core.errors import ConfigError, DataError, UnknownNameError
 from matsciml_core.testing.crystals import all_crystals, rutile
-from matsciml_tool_generate.candidates import Candidate
 from matsciml_tool_generate.extxyz import read_extxyz, write_crystal, write_extxyz
 from matsciml_tool_generate.reference import read_file, read_reference, read_run_data
+from matsciml_tool_generate.structures import ParsedStructure
 
 BROKEN = """2
 Lattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3 id=first energy=-1.5
@@ -124,7 +124,7 @@ class TestFiles:
             pytest.skip(f"The file is not here: {path} does not exist.")
         from itertools import islice
 
-        some = [Candidate.from_record(one) for one in islice(read_frames(path, "csv"), 5)]
+        some = [ParsedStructure.from_record(one) for one in islice(read_frames(path, "csv"), 5)]
         assert all(one.crystal is not None for one in some)
         assert some[0].name == "C-148264-7891-51"
         assert some[0].labels["energy_per_atom"] == -154.223695

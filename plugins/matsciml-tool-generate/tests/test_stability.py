@@ -11,8 +11,8 @@ import pytest
 
 from matsciml_core import Crystal
 from matsciml_core.errors import ConfigError, DataError
-from matsciml_tool_generate.candidates import Candidate
 from matsciml_tool_generate.stability import EnergyModel, stability
+from matsciml_tool_generate.structures import ParsedStructure
 
 LABEL = "formation_energy_per_atom"
 
@@ -30,8 +30,8 @@ def _registry_of(made: Any) -> Any:
     return build_registry(path=[str(made.folder.parent / "plugins")])
 
 
-def known(crystal: Crystal, energy: float) -> Candidate:
-    return replace(Candidate.from_crystal(crystal), labels={LABEL: energy})
+def known(crystal: Crystal, energy: float) -> ParsedStructure:
+    return replace(ParsedStructure.from_crystal(crystal), labels={LABEL: energy})
 
 
 class TestModel:
@@ -106,9 +106,10 @@ class TestHull:
             )
             for number in (11, 17)
         ]
-        compound = replace(Candidate.from_crystal(salt()), labels={"energy_per_atom": -4.0})
+        compound = replace(ParsedStructure.from_crystal(salt()), labels={"energy_per_atom": -4.0})
         elements = [
-            replace(Candidate.from_crystal(one), labels={"energy_per_atom": -1.0}) for one in alone
+            replace(ParsedStructure.from_crystal(one), labels={"energy_per_atom": -1.0})
+            for one in alone
         ]
         found = stability([salt()], [-3.0], [compound, elements[0]], model)
         assert found.above_hull == (None,)
@@ -120,4 +121,4 @@ class TestHull:
         self, model: EnergyModel, salt: Callable[..., Crystal], tmp_path: Path
     ) -> None:
         with pytest.raises(DataError, match=f"has the label '{LABEL}'"):
-            stability([salt()], [0.0], [Candidate.from_crystal(salt())], model)
+            stability([salt()], [0.0], [ParsedStructure.from_crystal(salt())], model)

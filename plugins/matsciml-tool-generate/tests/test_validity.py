@@ -1,173 +1,226 @@
-"""Structure and composition validity beyond the reference numbers: the rules themselves."""
+"""Judging one by one: nothing that a generator comes up with stops it."""
 
 from __future__ import annotations
 
-import itertools
-import math
+import os
+import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from matsciml_core import Crystal
-from matsciml_core.errors import ConfigError, GeometryError
-from matsciml_core.testing.crystals import all_crystals, bcc_iron
-from matsciml_tool_generate import composition_validity
-from matsciml_tool_generate.composition_validity import Element, is_valid_composition
-from matsciml_tool_generate.structure_validity import is_valid_structure, shortest_distance
+from matsciml_tool_generate import validity
+from matsciml_tool_generate.coverage import CUTOFFS, Fingerprint, coverage
+from matsciml_tool_generate.fingerprints import FingerprintCache
+from matsciml_tool_generate.parallel import time_limit, work_on
+from matsciml_tool_generate.structures import ParsedStructure
+from matsciml_tool_generate.validity import validate, validate_all
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:matminer")
 
 
-class TestShortestDistance:
-    def test_known_ones(self, salt: Callable[..., Crystal]) -> None:
-        assert shortest_distance(salt()) == pytest.approx(5.6402 / 2, abs=1e-9)
-        assert shortest_distance(bcc_iron(2.0)) == pytest.approx(math.sqrt(3), abs=1e-9)
+def fake_print(value: float = 1.0) -> Fingerprint:
+    return Fingerprint(structure=np.full(61, value), composition=np.full(132, value))
 
-    @pytest.mark.parametrize("crystal", all_crystals(), ids=lambda one: one.id)
-    def test_does_not_depend_on_the_cell(self, crystal: Crystal) -> None:
-        skewed = np.array([[1, 0, 0], [3, 1, 0], [-7, 5, 1]]) @ crystal.cell
-        other = Crystal(
-            id="skewed",
-            atomic_numbers=crystal.atomic_numbers,
-            positions=crystal.positions + 3 * crystal.cell[0] - crystal.cell[2],
-            cell=skewed,
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Replace the fingerprint by a quick one, and list what was asked for."""
+    asked: list[str] = []
+
+    def quick_print(crystal: Crystal) -> Fingerprint:
+        asked.append(crystal.id)
+        return fake_print(crystal.volume)
+
+    monkeypatch.setattr(validity, "fingerprint", quick_print)
+    monkeypatch.setattr(validity, "featurizers", lambda: None)
+    return asked
+
+
+class TestNasty:
+    def test_all_are_judged(self, nasty: list[ParsedStructure], quick: list[str]) -> None:
+        found = {one.name: one for one in validate_all(nasty, workers=1)}
+        assert list(found) == [one.name for one in nasty]
+        valid = {name for name, one in found.items() if one.structure_valid}
+        assert valid == {"huge", "oganesson"}
+        faults = {name: one.fault for name, one in found.items() if one.fault}
+        assert faults == {
+            "undefined cell": "a coordinate is infinite or undefined",
+            "infinite position": "a coordinate is infinite or undefined",
+            "flat cell": "the cell has no volume",
+            "element 0": "an atomic number is not between 1 and 118",
+            "element 500": "an atomic number is not between 1 and 118",
+            "element -3": "an atomic number is not between 1 and 118",
+            "half an element": "an atomic number is not between 1 and 118",
+            "no atoms": "it has no atoms",
+            "too few positions": "it cannot be read",
+            "no numbers": "it cannot be read",
+        }
+        assert found["undefined cell"].composition_valid
+        assert found["overlapping"].shortest_distance == 0.0
+        assert not found["element 0"].composition_valid
+
+    def test_absurdly_many_atoms_are_not_compared(self) -> None:
+        crowd = ParsedStructure.from_arrays(
+            "crowd", [1] * 2001, np.zeros((2001, 3)), np.eye(3) * 9.0
         )
-        assert shortest_distance(other) == pytest.approx(shortest_distance(crystal), abs=1e-8)
+        (found,) = validate_all([crowd], workers=1)
+        assert found.fault == "it has more than 2,000 atoms"
+        assert not found.valid
 
-    def test_close_packing(self) -> None:
-        fcc = Crystal(
-            id="fcc",
-            atomic_numbers=[29],
-            positions=np.zeros((1, 3)),
-            cell=np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) / math.sqrt(2),
-        )
-        assert shortest_distance(fcc) == pytest.approx(1.0, abs=1e-9)
-
-    @pytest.mark.parametrize("distance", [1e-9, 1e-3, 0.49])
-    def test_overlapping_atoms(self, distance: float) -> None:
-        crystal = Crystal(
-            id="close",
-            atomic_numbers=[11, 17],
-            positions=[[1, 1, 1], [1, 1, 1 + distance]],
-            cell=np.eye(3) * 4,
-        )
-        assert shortest_distance(crystal) == pytest.approx(distance, abs=1e-9)
-        assert not is_valid_structure(crystal)
-
-    def test_atoms_at_the_same_place(self) -> None:
-        crystal = Crystal(
-            id="same", atomic_numbers=[11, 17], positions=np.ones((2, 3)), cell=np.eye(3) * 4
-        )
-        assert shortest_distance(crystal) == 0.0
-        assert not is_valid_structure(crystal)
-
-    def test_against_a_neighbour_list(self) -> None:
-        from matsciml_core.data.ingestion.geometry import measure_geometry
-
-        random, compared = np.random.default_rng(0), 0
-        for number in range(60):
-            crystal = Crystal(
-                id=str(number),
-                atomic_numbers=np.full(4, 6),
-                positions=random.normal(size=(4, 3)) * 9,
-                cell=random.normal(size=(3, 3)) * 3,
-            )
-            found = shortest_distance(crystal)
-            try:
-                expected = measure_geometry(crystal).shortest_distance
-            except GeometryError:  # too flat for a neighbour list, and not for this
-                assert found < 0.5
-                continue
-            assert min(found, 3.0) == pytest.approx(expected, abs=1e-9)
-            compared += 1
-        assert compared > 50
-
-
-class TestStructure:
-    def test_sound_crystals(self) -> None:
-        assert all(map(is_valid_structure, all_crystals()))
-
-    @pytest.mark.parametrize(("edge", "valid"), [(0.51, True), (0.49, False)])
-    def test_own_images_count(self, edge: float, valid: bool) -> None:
-        crystal = Crystal(
-            id="thin", atomic_numbers=[1], positions=np.zeros((1, 3)), cell=np.diag([edge, 5, 5])
-        )
-        assert is_valid_structure(crystal) is valid
-
-    def test_volume(self) -> None:
-        crystal = Crystal(
-            id="small", atomic_numbers=[1], positions=np.zeros((1, 3)), cell=np.eye(3) * 0.45
-        )
-        assert crystal.volume < 0.1
-        assert not is_valid_structure(crystal)
-
-
-class TestComposition:
-    @pytest.mark.parametrize(
-        ("numbers", "valid"),
-        [
-            ([11, 17], True),  # NaCl
-            ([11, 11, 17], False),  # no charge of sodium or chlorine balances
-            ([26], True),  # one element
-            ([26, 26, 26], True),
-            ([26, 29], True),  # alloy
-            ([22, 8, 8], True),  # TiO2
-            ([2, 8], False),  # helium has no oxidation state
-            ([9, 8, 8, 8, 8, 8, 8, 8], False),
-            ([], False),
-        ],
-    )
-    def test_known_ones(self, numbers: list[int], valid: bool) -> None:
-        assert is_valid_composition(numbers) is valid
-
-    def test_elements_that_nobody_knows(self) -> None:
-        assert not is_valid_composition([118, 8])
-        assert is_valid_composition([118])
-
-    def test_unknown_table(self) -> None:
-        composition_validity.element_data.cache_clear()
-        with pytest.raises(ConfigError, match="no list of oxidation states 'mine'"):
-            is_valid_composition([11, 17], "mine")  # type: ignore[arg-type]
-
-    def test_multiples_of_a_formula_are_alike(self) -> None:
-        for numbers in ([22, 8, 8], [11, 11, 17], [31, 33], [26, 26, 8, 8, 8]):
-            assert is_valid_composition(numbers) == is_valid_composition(numbers * 6)
-
-    def test_many_elements_are_quick(self) -> None:
-        assert is_valid_composition([25, 26, 27, 42, 44, 74, 75, 76, 77, 78, 8, 7, 16, 17, 6])
-
-
-def all_combinations(elements: list[Element], counts: list[int]) -> bool:
-    """Try every combination of states, pair by pair, as SMACT 2.2.1 does."""
-    for states in itertools.product(*(one.oxidation_states for one in elements)):
-        if sum(state * count for state, count in zip(states, counts, strict=True)):
-            continue
-        pairs = itertools.permutations(zip(states, elements, strict=True), 2)
-        if all(
-            not (first > 0 > second)
-            or one.electronegativity is None
-            or other.electronegativity is None
-            or one.electronegativity < other.electronegativity
-            for (first, one), (second, other) in pairs
-        ):
-            return True
-    return False
-
-
-def test_thresholds_say_the_same_as_all_combinations() -> None:
-    random = np.random.default_rng(0)
-    verdicts = []
-    for _ in range(3000):
-        number = int(random.integers(2, 5))
-        elements = [
-            Element(
-                tuple(sorted({int(s) for s in random.integers(-4, 5, size=3)})),
-                None if random.random() < 0.1 else float(random.integers(1, 5)),
-                is_metal=False,
-            )
-            for _ in range(number)
+    def test_symmetry_of_a_heap_of_atoms_is_not_searched(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(validity, "_space_group", lambda crystal: 1)
+        places = np.arange(300.0)[:, None] * np.array([0.004, 0.003, 0.001])
+        heaps = [
+            ParsedStructure.from_arrays(str(count), [1] * count, places[:count], np.eye(3) * 4.0)
+            for count in (2, 300)
         ]
-        counts = random.integers(1, 4, size=number).tolist()
-        expected = all_combinations(elements, counts)
-        assert composition_validity._can_balance(elements, counts) is expected
-        verdicts.append(expected)
-    assert 0.2 < np.mean(verdicts) < 0.8
+        found = validate_all(heaps, fingerprints=False, workers=1)
+        assert [one.space_group for one in found] == [1, None]
+
+    def test_small_cells_get_no_fingerprint(
+        self, nasty: list[ParsedStructure], quick: list[str]
+    ) -> None:
+        validate_all([one for one in nasty if one.name == "tiny"], workers=1)
+        assert quick == []
+
+    @pytest.mark.slow
+    def test_with_real_fingerprints(self, nasty: list[ParsedStructure]) -> None:
+        found = validate_all(nasty, workers=1, limit=5.0)
+        assert [one.name for one in found if one.valid] == ["huge"]
+
+
+class TestLimits:
+    def test_time_limit_of_a_fingerprint(
+        self, salt: Callable[..., Crystal], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(validity, "fingerprint", lambda crystal: time.sleep(60))
+        monkeypatch.setattr(validity, "featurizers", lambda: None)
+        started = time.monotonic()
+        found = validate(ParsedStructure.from_crystal(salt()), limit=0.1)
+        assert time.monotonic() - started < 10
+        assert (found.fingerprint, found.fingerprint_fault) == (None, "it took too long")
+        assert found.structure_valid
+        assert not found.valid
+
+    def test_time_limit_is_lifted(self) -> None:
+        with time_limit(0.05):
+            pass
+        time.sleep(0.1)
+        with pytest.raises(TimeoutError), time_limit(0.05):
+            time.sleep(5)
+
+    def test_failed_fingerprint(
+        self, salt: Callable[..., Crystal], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from matsciml_core.errors import DataError
+
+        def fail(crystal: Crystal) -> Fingerprint:
+            raise DataError("no")
+
+        monkeypatch.setattr(validity, "fingerprint", fail)
+        monkeypatch.setattr(validity, "featurizers", lambda: None)
+        found = validate(ParsedStructure.from_crystal(salt()))
+        assert found.fingerprint_fault == "it cannot be computed"
+
+
+class TestCache:
+    def test_is_asked_first_and_filled(
+        self, salt: Callable[..., Crystal], quick: list[str], tmp_path: Path
+    ) -> None:
+        candidates = [ParsedStructure.from_crystal(salt(5.0 + k, name=str(k))) for k in range(3)]
+        for asked in (["0", "1", "2"], []):
+            quick.clear()
+            with FingerprintCache(tmp_path / "cache") as cache:
+                found = validate_all(candidates, cache=cache, workers=1)
+            assert quick == asked
+            for one, candidate in zip(found, candidates, strict=True):
+                assert one.fingerprint is not None
+                assert candidate.crystal is not None
+                assert one.fingerprint.composition[0] == candidate.crystal.volume
+
+    def test_goes_by_content_and_versions(
+        self, salt: Callable[..., Crystal], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with FingerprintCache(tmp_path) as cache:
+            cache.put(salt(name="one"), fake_print())
+            assert cache.get(salt(name="another name")) is not None
+            assert cache.get(salt(5.7)) is None
+            assert cache.get(salt(numbers=(11, 35))) is None
+        monkeypatch.setattr("matsciml_tool_generate.fingerprints._versions", lambda: "matminer=99")
+        with FingerprintCache(tmp_path) as cache:
+            assert cache.get(salt(name="one")) is None
+
+
+def double(value: int) -> int:
+    return 2 * value
+
+
+def die_of_seven(value: int) -> int:
+    if value == 7:
+        os._exit(1)
+    return 2 * value
+
+
+class TestProcesses:
+    def test_order_and_progress(self) -> None:
+        events: list[Any] = []
+        found = work_on(
+            double,
+            range(20),
+            on_death=double,
+            expected=1.0,
+            label="doubling",
+            report=events.append,
+        )
+        assert found == [2 * k for k in range(20)]
+        assert events[-1].finished
+        assert (events[-1].done, events[-1].total, events[-1].label) == (20, 20, "doubling")
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("function", [double, die_of_seven])
+    def test_survives_the_death_of_a_process(
+        self, function: Callable[[int], int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        # Other processes import the function by its module's name, which tests have none of.
+        module = tmp_path / "deadly_functions.py"
+        module.write_text(
+            "import os\n\ndef double(value):\n    return 2 * value\n\n"
+            "def die_of_seven(value):\n    if value == 7:\n        os._exit(1)\n"
+            "    return 2 * value\n"
+        )
+        monkeypatch.syspath_prepend(str(tmp_path))
+        import importlib
+
+        deadly = importlib.import_module("deadly_functions")
+        found = work_on(
+            getattr(deadly, function.__name__),
+            range(12),
+            on_death=lambda value: -value,
+            expected=100.0,
+            workers=2,
+        )
+        expected = [2 * k for k in range(12)]
+        if function is die_of_seven:
+            expected[7] = -7
+        assert found == expected
+
+
+class TestCoverage:
+    def test_empty_sets(self) -> None:
+        prints = [fake_print()]
+        found = coverage([], prints, CUTOFFS["mp20"], 10)
+        assert (found.recall, found.precision) == (0.0, 0.0)
+        found = coverage(prints, [], CUTOFFS["mp20"])
+        assert np.isnan(found.recall)
+        assert np.isnan(found.precision)
+
+    def test_crystals_without_a_fingerprint_count(self) -> None:
+        prints = [fake_print()]
+        assert coverage(prints, prints, CUTOFFS["mp20"], 4).precision == 0.25
+        assert coverage(prints, prints, CUTOFFS["mp20"]).precision == 1.0

@@ -75,7 +75,7 @@ def coverage(
     generated: Sequence[Fingerprint],
     reference: Sequence[Fingerprint],
     cutoffs: Cutoffs,
-    number_generated: int | None = None,
+    num_generated: int | None = None,
 ) -> Coverage:
     """Return COV-R and COV-P.
 
@@ -87,7 +87,7 @@ def coverage(
         generated: Fingerprints of the generated crystals that have one.
         reference: Those of the test set.
         cutoffs: See ``CUTOFFS``.
-        number_generated: What precision is divided by: all generated ones; None: as many as
+        num_generated: What precision is divided by: all generated ones; None: as many as
             there are fingerprints.
 
     Returns:
@@ -98,7 +98,7 @@ def coverage(
         Xu et al. (2021) and Ganea et al. (2021); doi:10.48550/arXiv.2110.06197.
     """
     recalled, precise = nearest_distances(generated, reference)
-    number = len(generated) if number_generated is None else number_generated
+    number = len(generated) if num_generated is None else num_generated
     return Coverage(
         recall=_share(recalled, cutoffs, len(reference)),
         precision=_share(precise, cutoffs, number if reference else 0),

@@ -12,14 +12,14 @@ from typing import Any
 from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.progress import Report, silent
-from matsciml_tool_generate.candidates import Candidate
 from matsciml_tool_generate.composition_validity import DEFAULT_TABLE, OxidationTable
 from matsciml_tool_generate.coverage import CUTOFFS, Coverage, coverage
 from matsciml_tool_generate.fingerprints import FingerprintCache
-from matsciml_tool_generate.judging import TIME_LIMIT, Judgement, judge_all
-from matsciml_tool_generate.matching import Sameness, find_same
 from matsciml_tool_generate.metrics_table import Measured, Metric, published, tabulate
 from matsciml_tool_generate.stability import CUTOFF, EnergyModel, Stability, stability
+from matsciml_tool_generate.structures import ParsedStructure
+from matsciml_tool_generate.uniqueness import Duplicates, find_duplicates
+from matsciml_tool_generate.validity import TIME_LIMIT, Validity, validate_all
 
 SCHEMA = 1
 """Grows when a key of the JSON changes its meaning or goes away."""
@@ -58,9 +58,9 @@ _PUBLISHED = {"mp20": ("mp25", "mp20"), "perov": ("perov",), "carbon": ("carbon"
 class Inputs:
     """What is judged, and against what."""
 
-    generated: Sequence[Candidate]
-    reference: Sequence[Candidate]
-    training: Sequence[Candidate] = ()
+    generated: Sequence[ParsedStructure]
+    reference: Sequence[ParsedStructure]
+    training: Sequence[ParsedStructure] = ()
     rejected: Mapping[str, int] = field(default_factory=dict)
     """Crystals that the generator gave up, by reason; they count as invalid."""
     names: Mapping[str, str] = field(default_factory=dict)
@@ -75,13 +75,13 @@ class Evaluation:
     names: Mapping[str, str]
     sizes: Mapping[str, int]
     """Crystals: ``generated`` with the rejected ones, ``reference``, ``training``."""
-    generated: tuple[Candidate, ...]
-    judgements: tuple[Judgement, ...]
+    generated: tuple[ParsedStructure, ...]
+    validities: tuple[Validity, ...]
     """Of the generated crystals."""
-    reference: tuple[Judgement, ...]
+    reference: tuple[Validity, ...]
     rejected: Mapping[str, int]
     coverage: Coverage | None
-    sameness: Sameness
+    duplicates: Duplicates
     valid: tuple[int, ...]
     """Places of the valid crystals, which uniqueness and novelty are about."""
     stability: Stability | None
@@ -91,7 +91,7 @@ class Evaluation:
     def faults(self) -> dict[str, int]:
         """How many crystals have which fault, the most frequent first."""
         return dict(
-            Counter(fault_of(one) for one in self.judgements if fault_of(one)).most_common()
+            Counter(fault_of(one) for one in self.validities if fault_of(one)).most_common()
         )
 
     def as_data(self) -> dict[str, Any]:
@@ -106,11 +106,11 @@ class Evaluation:
             "faults": self.faults,
             "coverage": None if self.coverage is None else _finite(asdict(self.coverage)),
             "stability": None if self.stability is None else _stability_as_data(self.stability),
-            "crystals": [self._crystal(place) for place in range(len(self.judgements))],
+            "crystals": [self._crystal(place) for place in range(len(self.validities))],
         }
 
     def _crystal(self, place: int) -> dict[str, Any]:
-        one, k = self.judgements[place], self._among_valid.get(place)
+        one, k = self.validities[place], self._among_valid.get(place)
         has_training = self.sizes["training"] > 0
         return _finite(
             {
@@ -125,7 +125,7 @@ class Evaluation:
                 "composition_valid": one.composition_valid,
                 "fault": fault_of(one),
                 "same_as": None if k is None else self._leader(k),
-                "known": self.sameness.is_known[k] if k is not None and has_training else None,
+                "known": self.duplicates.is_known[k] if k is not None and has_training else None,
                 "energy_above_hull": self.above_hull(place),
             }
         )
@@ -139,11 +139,11 @@ class Evaluation:
         return None if self.stability is None else self.stability.above_hull[place]
 
     def _leader(self, k: int) -> str | None:
-        leader = self.sameness.group[k]
-        return None if leader == k else self.judgements[self.valid[leader]].name
+        leader = self.duplicates.group[k]
+        return None if leader == k else self.validities[self.valid[leader]].name
 
 
-def fault_of(one: Judgement) -> str:
+def fault_of(one: Validity) -> str:
     """Return in words why a crystal is not valid; empty where it is."""
     if one.fault:
         return one.fault
@@ -181,7 +181,7 @@ def evaluate_crystals(
     check(settings)
     judged = _judge(inputs, settings, cache, report)
     valid = tuple(place for place, one in enumerate(judged["generated"]) if one.valid)
-    same = find_same(
+    same = find_duplicates(
         _crystals([inputs.generated[place] for place in valid]),
         _crystals(inputs.training),
         workers=settings.workers,
@@ -198,7 +198,7 @@ def evaluate_crystals(
         reference=judged["reference"],
         sizes=sizes,
         coverage=_coverage(judged, sizes["generated"], settings),
-        sameness=same,
+        duplicates=same,
         stability=stable,
         energies=energies,
     )
@@ -207,11 +207,11 @@ def evaluate_crystals(
         names=inputs.names,
         sizes=sizes,
         generated=tuple(inputs.generated),
-        judgements=tuple(judged["generated"]),
+        validities=tuple(judged["generated"]),
         reference=tuple(judged["reference"]),
         rejected=inputs.rejected,
         coverage=found.coverage,
-        sameness=same,
+        duplicates=same,
         valid=valid,
         stability=stable,
         metrics=tuple(tabulate(found, settings.beside)),
@@ -235,13 +235,13 @@ def check(settings: Settings) -> None:
 
 def _judge(
     inputs: Inputs, settings: Settings, cache: FingerprintCache | None, report: Report
-) -> dict[str, list[Judgement]]:
+) -> dict[str, list[Validity]]:
     jobs = (
         ("generated", "generated crystals", inputs.generated),
         ("reference", "the reference", inputs.reference),
     )
     return {
-        name: judge_all(
+        name: validate_all(
             candidates,
             fingerprints=settings.fingerprints,
             table=settings.table,
@@ -256,7 +256,7 @@ def _judge(
 
 
 def _coverage(
-    judged: Mapping[str, Sequence[Judgement]], number: int, settings: Settings
+    judged: Mapping[str, Sequence[Validity]], number: int, settings: Settings
 ) -> Coverage | None:
     if not settings.fingerprints:
         return None
@@ -269,7 +269,7 @@ def _coverage(
 
 def _stability(
     inputs: Inputs,
-    judged: Mapping[str, Sequence[Judgement]],
+    judged: Mapping[str, Sequence[Validity]],
     settings: Settings,
     model: EnergyModel,
     report: Report,
@@ -297,7 +297,7 @@ def _stability(
     return stable, (energies, model.energies(truth, report, "energies of the reference"))
 
 
-def _crystals(candidates: Sequence[Candidate]) -> list[Crystal]:
+def _crystals(candidates: Sequence[ParsedStructure]) -> list[Crystal]:
     return [one.crystal for one in candidates if one.crystal is not None]
 
 

@@ -28,7 +28,7 @@ from matsciml_core.errors import ConfigError
 if TYPE_CHECKING:
     from matsciml_core.interfaces.generation import SamplingConfig
     from matsciml_core.registry.manager import Registry
-    from matsciml_tool_generate.sampling import Drawn, DrawSettings
+    from matsciml_tool_generate.sampling import GenerationResult, GenerationSettings
 
 
 def generate(
@@ -65,9 +65,9 @@ def generate(
     leave_room(os.environ)
     wanted = _wanted(guide or [])
     from matsciml_core.interfaces.generation import GuidanceConfig
-    from matsciml_tool_generate.sampling import DrawSettings
+    from matsciml_tool_generate.sampling import GenerationSettings
 
-    settings = DrawSettings(
+    settings = GenerationSettings(
         number=number,
         batch_size=batch_size,
         seed=seed,
@@ -104,19 +104,19 @@ def sampling_of(levels: int | None, steps: int, step_size: float) -> SamplingCon
 def _draw(
     registry: Registry,
     run: Path,
-    settings: DrawSettings,
+    settings: GenerationSettings,
     output: Path,
     device: str,
     *,
     restart: bool,
-) -> Drawn:
+) -> GenerationResult:
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_core.model.trained import load
-    from matsciml_tool_generate.sampling import draw_crystals
+    from matsciml_tool_generate.sampling import generate_crystals
 
     model = load(run, device=device, registry=registry)
     with progress_bars() as report:
-        return draw_crystals(model, settings, output, restart=restart, report=report)
+        return generate_crystals(model, settings, output, restart=restart, report=report)
 
 
 def _wanted(pairs: list[str]) -> dict[str, float]:
@@ -147,7 +147,7 @@ def _again() -> list[str]:
     return ["matsciml", *(one for one in sys.argv[1:] if one != "--restart")]
 
 
-def _show(drawn: Drawn, number: int) -> None:
+def _show(drawn: GenerationResult, number: int) -> None:
     write_heading(f"{drawn.written:,} of {number:,} crystals: {drawn.path}")
     if drawn.rejected:
         rows = [Row((f"{count:,}", f"given up: {why}")) for why, count in drawn.rejected.items()]

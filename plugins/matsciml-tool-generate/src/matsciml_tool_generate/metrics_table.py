@@ -11,9 +11,9 @@ from typing import Any
 
 from matsciml_tool_generate.coverage import Coverage
 from matsciml_tool_generate.distributions import wasserstein_distance
-from matsciml_tool_generate.judging import Judgement
-from matsciml_tool_generate.matching import Sameness
 from matsciml_tool_generate.stability import Stability
+from matsciml_tool_generate.uniqueness import Duplicates
+from matsciml_tool_generate.validity import Validity
 
 SHARE = "share"
 """Unit of what is shown in per cent."""
@@ -42,12 +42,12 @@ class Metric:
 class Measured:
     """Everything that the table is made of."""
 
-    generated: Sequence[Judgement]
-    reference: Sequence[Judgement]
+    generated: Sequence[Validity]
+    reference: Sequence[Validity]
     sizes: Mapping[str, int]
     """Crystals: ``generated`` with the rejected ones, ``reference``, ``training``."""
     coverage: Coverage | None
-    sameness: Sameness
+    duplicates: Duplicates
     stability: Stability | None
     energies: tuple[Sequence[float | None], Sequence[float | None]] | None
     """Predicted, of the generated crystals and of the reference, eV/atom."""
@@ -88,7 +88,7 @@ def _validities(found: Measured) -> Iterator[Metric]:
         )
 
 
-_VALIDITIES: tuple[tuple[str, str, Callable[[Judgement], bool]], ...] = (
+_VALIDITIES: tuple[tuple[str, str, Callable[[Validity], bool]], ...] = (
     ("structure_validity", "structure validity", lambda one: one.structure_valid),
     ("composition_validity", "composition validity", lambda one: one.composition_valid),
     ("validity", "both", lambda one: one.valid),
@@ -141,7 +141,7 @@ def _others(found: Measured) -> Iterator[Metric]:
     yield Metric(
         key="uniqueness",
         title="uniqueness",
-        value=found.sameness.uniqueness,
+        value=found.duplicates.uniqueness,
         unit=SHARE,
         note="different ones among the valid",
     )
@@ -149,7 +149,7 @@ def _others(found: Measured) -> Iterator[Metric]:
         yield Metric(
             key="novelty",
             title="novelty",
-            value=found.sameness.novelty,
+            value=found.duplicates.novelty,
             unit=SHARE,
             note="not in the training set, of the valid",
         )
@@ -164,7 +164,7 @@ def _others(found: Measured) -> Iterator[Metric]:
         )
 
 
-def _densities(judged: Sequence[Judgement]) -> list[float]:
+def _densities(judged: Sequence[Validity]) -> list[float]:
     return [one.density for one in judged if one.density is not None]
 
 

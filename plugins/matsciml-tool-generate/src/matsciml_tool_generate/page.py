@@ -11,9 +11,9 @@ from matsciml_core.data.symmetry.orbits import space_group_symbol
 from matsciml_tool_generate import figures
 from matsciml_tool_generate.coverage import CUTOFFS
 from matsciml_tool_generate.evaluation import Evaluation, fault_of
-from matsciml_tool_generate.judging import SYMPREC, Judgement
 from matsciml_tool_generate.metrics_table import SHARE, Metric, published
 from matsciml_tool_generate.structure_validity import SHORTEST_DISTANCE, SMALLEST_VOLUME
+from matsciml_tool_generate.validity import SYMPREC, Validity
 from matsciml_util_pages import numbers, page_shell
 from matsciml_util_pages.crystal_pictures import picture
 from matsciml_util_pages.numbers import ABSENT, count, percent, quantity
@@ -93,7 +93,7 @@ def _metric(one: Metric, beside: Sequence[str]) -> dict[str, Any]:
 
 
 def _figures(found: Evaluation) -> list[Plot]:
-    valid = [found.judgements[place] for place in found.valid]
+    valid = [found.validities[place] for place in found.valid]
     drawn = []
     density = [
         [one.density for one in some if one.density is not None]
@@ -110,10 +110,10 @@ def _figures(found: Evaluation) -> list[Plot]:
 
 def _pictures(found: Evaluation) -> list[dict[str, Any]]:
     """Return pictures of the first crystals, valid ones first."""
-    places = [*found.valid, *(set(range(len(found.judgements))) - set(found.valid))]
+    places = [*found.valid, *(set(range(len(found.validities))) - set(found.valid))]
     made: list[dict[str, Any]] = []
     for place in places:
-        crystal, one = found.generated[place].crystal, found.judgements[place]
+        crystal, one = found.generated[place].crystal, found.validities[place]
         drawn = picture(crystal) if crystal is not None and one.space_group else None
         if drawn is not None:
             made.append(
@@ -140,10 +140,10 @@ def _columns(found: Evaluation) -> list[str]:
 
 
 def _rows(found: Evaluation) -> list[list[Cell]]:
-    return [_row(found, place, one) for place, one in enumerate(found.judgements[:MOST_ROWS])]
+    return [_row(found, place, one) for place, one in enumerate(found.validities[:MOST_ROWS])]
 
 
-def _row(found: Evaluation, place: int, one: Judgement) -> list[Cell]:
+def _row(found: Evaluation, place: int, one: Validity) -> list[Cell]:
     cells = [
         Cell(one.name, one.name),
         Cell(one.formula or ABSENT, one.formula),
@@ -165,7 +165,7 @@ def _number(value: float | None, text: str | None = None) -> Cell:
     return Cell(numbers.number(value) if text is None else text, repr(float(value)))
 
 
-def _group(one: Judgement) -> str:
+def _group(one: Validity) -> str:
     number = one.space_group
     return ABSENT if number is None else f"{space_group_symbol(number)} ({number})"
 
@@ -190,7 +190,7 @@ def _method(found: Evaluation) -> list[Fact]:
             if settings.fingerprints
             else "not computed",
         ),
-        ("Sameness", "pymatgen's StructureMatcher, default tolerances"),
+        ("Duplicates", "pymatgen's StructureMatcher, default tolerances"),
         ("Space groups", f"moyo, tolerance {SYMPREC} Å"),
         Fact("Reference", found.names.get("reference", ""), code=True),
         Fact("Training set", found.names.get("training", ""), code=True),

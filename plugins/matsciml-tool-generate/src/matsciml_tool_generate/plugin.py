@@ -23,5 +23,5 @@ def matsciml_commands() -> Iterable[CommandSpec]:
     yield CommandSpec(
         name="evaluate-crystals",
         summary="Evaluate generated crystals beside a reference.",
-        class_path="matsciml_tool_generate.evaluate_command:evaluate_crystals",
+        class_path="matsciml_tool_generate.evaluate_crystals_command:evaluate_crystals",
     )

@@ -65,10 +65,10 @@ def reconstruct(
     """
     leave_room(os.environ)
     from matsciml_tool_generate.evaluation import Settings, check
-    from matsciml_tool_generate.reconstruction import ReconstructSettings
+    from matsciml_tool_generate.reconstruction import ReconstructionSettings
 
     check(Settings(published=(published,), fingerprints=False))
-    settings = ReconstructSettings(
+    settings = ReconstructionSettings(
         batch_size=batch_size,
         seed=seed,
         sampling=sampling_of(levels, steps, step_size),

@@ -12,17 +12,17 @@ from matsciml_core.errors import ConfigError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.generation import Composition, SamplingConfig
 from matsciml_core.progress import Meter, Report, silent
-from matsciml_tool_generate.candidates import Candidate
-from matsciml_tool_generate.judging import judge_all
-from matsciml_tool_generate.matching import Reconstruction, reconstruction
 from matsciml_tool_generate.sampling import generative_head
+from matsciml_tool_generate.structures import ParsedStructure
+from matsciml_tool_generate.uniqueness import Reconstruction, reconstruction
+from matsciml_tool_generate.validity import validate_all
 
 if TYPE_CHECKING:
     from matsciml_core.model.trained import TrainedModel
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReconstructSettings:
+class ReconstructionSettings:
     """How to reconstruct."""
 
     batch_size: int = 64
@@ -36,13 +36,13 @@ class ReconstructSettings:
 
 
 KNOWN = ("nothing", "atoms", "species")
-"""Choices of ``ReconstructSettings.known``."""
+"""Choices of ``ReconstructionSettings.known``."""
 
 
 def reconstruct(
     model: TrainedModel,
     crystals: Sequence[Crystal],
-    settings: ReconstructSettings,
+    settings: ReconstructionSettings,
     report: Report = silent,
 ) -> tuple[list[Crystal | None], Reconstruction]:
     """Encode crystals, decode the latent vectors, and compare.
@@ -63,7 +63,7 @@ def reconstruct(
         raise ConfigError(f"'{settings.known}' is none of {', '.join(KNOWN)}.")
     guesses = _decode_all(model, crystals, settings, report)
     judged = [
-        judge_all(
+        validate_all(
             [_candidate(one, name) for one in some],
             fingerprints=False,
             workers=settings.workers,
@@ -80,7 +80,7 @@ def reconstruct(
 def _decode_all(
     model: TrainedModel,
     crystals: Sequence[Crystal],
-    settings: ReconstructSettings,
+    settings: ReconstructionSettings,
     report: Report,
 ) -> list[Crystal | None]:
     head = generative_head(model)
@@ -125,7 +125,7 @@ def _composition(crystals: Sequence[Crystal], known: str) -> Composition | None:
     )
 
 
-def _candidate(crystal: Crystal | None, name: str) -> Candidate:
+def _candidate(crystal: Crystal | None, name: str) -> ParsedStructure:
     if crystal is None:
-        return Candidate(name=name, fault="the sampler gave up")
-    return Candidate.from_crystal(crystal)
+        return ParsedStructure(name=name, fault="the sampler gave up")
+    return ParsedStructure.from_crystal(crystal)

@@ -17,8 +17,8 @@ from matsciml_core.model.components import build_component
 from matsciml_core.progress import Meter, Report, silent
 from matsciml_core.training.config import RunConfig, build_config, normalise, read_config_file
 from matsciml_core.training.run_folder import CONFIG, find_run
-from matsciml_tool_generate.candidates import Candidate
 from matsciml_tool_generate.extxyz import read_extxyz
+from matsciml_tool_generate.structures import ParsedStructure
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
@@ -34,7 +34,7 @@ def read_file(
     report: Report = silent,
     label: str = "",
     may_be_empty: bool = False,
-) -> list[Candidate]:
+) -> list[ParsedStructure]:
     """Return what a file or folder holds, broken records included.
 
     Args:
@@ -55,7 +55,7 @@ def read_file(
     meter = Meter(label or f"reading {path.name}", report, unit="crystals")
     found = []
     for record in records:
-        found.append(Candidate.from_record(record))
+        found.append(ParsedStructure.from_record(record))
         meter.add()
     meter.finish()
     if not found and not may_be_empty:
@@ -70,7 +70,7 @@ def read_reference(
     max_atoms: int | None = None,
     workers: int = 1,
     report: Report = silent,
-) -> list[Candidate]:
+) -> list[ParsedStructure]:
     """Return the crystals that a person named.
 
     Args:
@@ -99,7 +99,7 @@ def read_reference(
     return kept
 
 
-def read_run_data(text: str, run: Path, registry: Registry) -> list[Candidate]:
+def read_run_data(text: str, run: Path, registry: Registry) -> list[ParsedStructure]:
     """Return the crystals of a dataset's part, as a run saw them where it used that dataset.
 
     Args:
@@ -156,7 +156,7 @@ def _of_run(run: Path, name: str, registry: Registry) -> tuple[Dataset, Split]:
     return dataset, Split.load(file) if file.is_file() else dataset.split()
 
 
-def _of_dataset(dataset: Dataset, split: Split, part: str, text: str) -> Iterator[Candidate]:
+def _of_dataset(dataset: Dataset, split: Split, part: str, text: str) -> Iterator[ParsedStructure]:
     if not part:
         wanted = np.arange(len(dataset))
     else:
@@ -169,4 +169,4 @@ def _of_dataset(dataset: Dataset, split: Split, part: str, text: str) -> Iterato
         wanted = parts[part]
     for first in range(0, len(wanted), _CHUNK):
         block = wanted[first : first + _CHUNK].tolist()
-        yield from map(Candidate.from_crystal, dataset.__getitems__(block).crystals())
+        yield from map(ParsedStructure.from_crystal, dataset.__getitems__(block).crystals())

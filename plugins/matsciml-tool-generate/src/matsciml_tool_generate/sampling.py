@@ -34,7 +34,7 @@ _SEED_STEP = 1_000_003
 
 
 @dataclass(frozen=True, kw_only=True)
-class DrawSettings:
+class GenerationSettings:
     """What is to be drawn. Resuming asks for the same again."""
 
     number: int
@@ -69,7 +69,7 @@ class DrawSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class GenerationResult:
     """What was drawn."""
 
     path: Path
@@ -109,14 +109,14 @@ def generative_head(model: TrainedModel) -> GenerativeHead:
     )
 
 
-def draw_crystals(
+def generate_crystals(
     model: TrainedModel,
-    settings: DrawSettings,
+    settings: GenerationSettings,
     output: Path,
     *,
     restart: bool = False,
     report: Report = silent,
-) -> Drawn:
+) -> GenerationResult:
     """Draw crystals and write them to a file.
 
     A process that is stopped or killed leaves a folder ``<output>.drawing`` behind: the batches
@@ -145,7 +145,7 @@ def draw_crystals(
     if restart:
         shutil.rmtree(folder, ignore_errors=True)
     _claim(folder, {"model": model.fingerprint, **settings.as_data()}, output)
-    _Artist(head, settings, folder, objective, report).draw()
+    _Sampler(head, settings, folder, objective, report).draw()
     drawn = _join(folder, output, settings)
     record = {"schema": SCHEMA, "model": str(model.folder), **settings.as_data()}
     write_json(
@@ -156,13 +156,13 @@ def draw_crystals(
     return drawn
 
 
-class _Artist:
+class _Sampler:
     """Draws batch after batch, and keeps what is done."""
 
     def __init__(
         self,
         head: GenerativeHead,
-        settings: DrawSettings,
+        settings: GenerationSettings,
         folder: Path,
         objective: Callable[[Tensor], Tensor] | None,
         report: Report,
@@ -286,7 +286,7 @@ def _claim(folder: Path, settings: Mapping[str, Any], output: Path) -> None:
         ) from error
 
 
-def _join(folder: Path, output: Path, settings: DrawSettings) -> Drawn:
+def _join(folder: Path, output: Path, settings: GenerationSettings) -> GenerationResult:
     """Put the batches into one file."""
     rejected: Counter[str] = Counter()
     written = 0
@@ -298,7 +298,7 @@ def _join(folder: Path, output: Path, settings: DrawSettings) -> Drawn:
             written += counts["written"]
             stream.write((folder / f"{batch:06d}.extxyz").read_text(encoding="utf-8"))
     part.replace(output)
-    return Drawn(path=output, written=written, rejected=dict(rejected))
+    return GenerationResult(path=output, written=written, rejected=dict(rejected))
 
 
 def _objective(model: TrainedModel, targets: Mapping[str, float]) -> Callable[[Tensor], Tensor]:

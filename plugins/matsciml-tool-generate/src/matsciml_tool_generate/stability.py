@@ -15,7 +15,7 @@ from matsciml_core.convert import to_pymatgen
 from matsciml_core.errors import ConfigError, DataError, MatSciMLError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.progress import Meter, Report, silent
-from matsciml_tool_generate.candidates import Candidate
+from matsciml_tool_generate.structures import ParsedStructure
 
 if TYPE_CHECKING:
     from matsciml_core.model.trained import TrainedModel
@@ -116,7 +116,7 @@ class EnergyModel:
 def stability(
     crystals: Sequence[Crystal | None],
     energies: Sequence[float | None],
-    reference: Sequence[Candidate],
+    reference: Sequence[ParsedStructure],
     model: EnergyModel,
     *,
     cutoff: float = CUTOFF,
@@ -226,7 +226,7 @@ class _Hull:
             return PhaseDiagram(inside)
 
 
-def _entries(reference: Sequence[Candidate], model: EnergyModel) -> list[Any]:
+def _entries(reference: Sequence[ParsedStructure], model: EnergyModel) -> list[Any]:
     from pymatgen.analysis.phase_diagram import PDEntry  # noqa: PLC0415 - heavy
 
     found = []

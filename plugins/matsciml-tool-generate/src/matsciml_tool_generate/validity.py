@@ -14,7 +14,6 @@ from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.elements import symbol
 from matsciml_core.progress import Report, silent
-from matsciml_tool_generate.candidates import Candidate
 from matsciml_tool_generate.composition_validity import (
     DEFAULT_TABLE,
     OxidationTable,
@@ -30,8 +29,9 @@ from matsciml_tool_generate.structure_validity import (
     can_be_searched,
     shortest_distance,
 )
+from matsciml_tool_generate.structures import ParsedStructure
 
-__all__ = ["SYMPREC", "Judgement", "judge", "judge_all"]
+__all__ = ["SYMPREC", "Validity", "validate", "validate_all"]
 
 TIME_LIMIT = 30.0
 """Seconds that the fingerprint of one crystal may take."""
@@ -44,7 +44,7 @@ which all fit each other, the search does not come to an end."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class Validity:
     """What is known about one candidate."""
 
     name: str
@@ -74,8 +74,8 @@ class Judgement:
         return self.structure_valid and self.composition_valid and not self.fingerprint_fault
 
 
-def judge_all(
-    candidates: Sequence[Candidate],
+def validate_all(
+    candidates: Sequence[ParsedStructure],
     *,
     fingerprints: bool = True,
     table: OxidationTable = DEFAULT_TABLE,
@@ -84,7 +84,7 @@ def judge_all(
     workers: int | None = None,
     label: str = "crystals",
     report: Report = silent,
-) -> list[Judgement]:
+) -> list[Validity]:
     """Judge candidates, in several processes.
 
     Args:
@@ -106,13 +106,13 @@ def judge_all(
     ]
     jobs = list(zip(candidates, known, strict=True))
 
-    def keep(job: tuple[Candidate, Fingerprint | None], found: Judgement) -> None:
+    def keep(job: tuple[ParsedStructure, Fingerprint | None], found: Validity) -> None:
         candidate, before = job
         if cache and candidate.crystal and found.fingerprint and before is None:
             cache.put(candidate.crystal, found.fingerprint)
 
     return work_on(
-        partial(_judge_job, fingerprints=fingerprints, table=table, limit=limit),
+        partial(_validate_job, fingerprints=fingerprints, table=table, limit=limit),
         jobs,
         on_death=_bury,
         expected=_SECONDS * len(jobs) + _PRINT_SECONDS * known.count(None) * fingerprints,
@@ -123,14 +123,14 @@ def judge_all(
     )
 
 
-def judge(
-    candidate: Candidate,
+def validate(
+    candidate: ParsedStructure,
     *,
     fingerprints: bool = True,
     known: Fingerprint | None = None,
     table: OxidationTable = DEFAULT_TABLE,
     limit: float = TIME_LIMIT,
-) -> Judgement:
+) -> Validity:
     """Judge one candidate; nothing that it holds raises.
 
     Args:
@@ -143,7 +143,7 @@ def judge(
     composition_valid = is_valid_composition(candidate.atomic_numbers, table)
     crystal = candidate.crystal
     if crystal is None:
-        return Judgement(
+        return Validity(
             name=candidate.name,
             fault=candidate.fault,
             formula=_formula(candidate.atomic_numbers),
@@ -157,7 +157,7 @@ def judge(
     found, fault = known, ""
     if fingerprints and known is None:
         found, fault = _fingerprint(candidate, limit) if roomy else (None, "the cell is too dense")
-    return Judgement(
+    return Validity(
         name=candidate.name,
         formula=_formula(candidate.atomic_numbers),
         atoms=crystal.num_atoms,
@@ -175,22 +175,22 @@ def judge(
     )
 
 
-def _judge_job(
-    job: tuple[Candidate, Fingerprint | None],
+def _validate_job(
+    job: tuple[ParsedStructure, Fingerprint | None],
     *,
     fingerprints: bool,
     table: OxidationTable,
     limit: float,
-) -> Judgement:
+) -> Validity:
     candidate, known = job
-    return judge(candidate, fingerprints=fingerprints, known=known, table=table, limit=limit)
+    return validate(candidate, fingerprints=fingerprints, known=known, table=table, limit=limit)
 
 
-def _bury(job: tuple[Candidate, Fingerprint | None]) -> Judgement:
-    return Judgement(name=job[0].name, fault=_DIED)
+def _bury(job: tuple[ParsedStructure, Fingerprint | None]) -> Validity:
+    return Validity(name=job[0].name, fault=_DIED)
 
 
-def _fingerprint(candidate: Candidate, limit: float) -> tuple[Fingerprint | None, str]:
+def _fingerprint(candidate: ParsedStructure, limit: float) -> tuple[Fingerprint | None, str]:
     if candidate.crystal is None:
         return None, candidate.fault
     featurizers()  # before the clock runs: an import that is broken off leaves half of a package

@@ -20,16 +20,16 @@ from matsciml_core.progress import Meter, Progress
 from matsciml_core.testing.crystals import sodium_chloride
 from matsciml_tool_generate import sampling
 from matsciml_tool_generate.latent_properties import LatentProperties
-from matsciml_tool_generate.reconstruction import ReconstructSettings, reconstruct
+from matsciml_tool_generate.reconstruction import ReconstructionSettings, reconstruct
 from matsciml_tool_generate.reference import read_file
 from matsciml_tool_generate.sampling import (
-    DrawSettings,
-    draw_crystals,
+    GenerationSettings,
+    generate_crystals,
     generative_head,
     read_rejected,
 )
 
-SETTINGS = DrawSettings(
+SETTINGS = GenerationSettings(
     number=10, batch_size=4, seed=3, sampling=SamplingConfig(levels=3, steps_per_level=2)
 )
 Make = Callable[..., Any]
@@ -60,7 +60,7 @@ def _every_step_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestDrawing:
     def test_what_is_written(self, make_model: Make, tmp_path: Path) -> None:
         output = tmp_path / "new.extxyz"
-        drawn = draw_crystals(make_model(), SETTINGS, output)
+        drawn = generate_crystals(make_model(), SETTINGS, output)
         assert drawn.written + sum(drawn.rejected.values()) == 10
         assert drawn.rejected == {"a coordinate became infinite or undefined while sampling": 1}
         found = read_file(output)
@@ -79,7 +79,7 @@ class TestDrawing:
         model = make_model()
         texts = []
         for seed in (3, 3, 4):
-            draw_crystals(model, replace(SETTINGS, seed=seed), tmp_path / "a.extxyz")
+            generate_crystals(model, replace(SETTINGS, seed=seed), tmp_path / "a.extxyz")
             texts.append((tmp_path / "a.extxyz").read_text())
         assert texts[0] == texts[1]
         assert edges(tmp_path / "a.extxyz")
@@ -87,7 +87,7 @@ class TestDrawing:
 
     def test_progress_counts_steps_times_crystals(self, make_model: Make, tmp_path: Path) -> None:
         events: list[Progress] = []
-        draw_crystals(make_model(), SETTINGS, tmp_path / "a.extxyz", report=events.append)
+        generate_crystals(make_model(), SETTINGS, tmp_path / "a.extxyz", report=events.append)
         assert (events[-1].done, events[-1].total) == (60, 60)
         assert [one.done for one in events] == sorted(one.done for one in events)
 
@@ -96,14 +96,14 @@ class TestDrawing:
         self, steps: int, make_model: Make, tmp_path: Path
     ) -> None:
         model = make_model()
-        draw_crystals(model, SETTINGS, tmp_path / "whole.extxyz")
+        generate_crystals(model, SETTINGS, tmp_path / "whole.extxyz")
         output = tmp_path / "parts.extxyz"
         calls = self.count_calls(model)
         with pytest.raises(KeyboardInterrupt):
-            draw_crystals(model, SETTINGS, output, report=stop_after(steps))
+            generate_crystals(model, SETTINGS, output, report=stop_after(steps))
         assert not output.exists()
         made = len(calls)
-        draw_crystals(model, SETTINGS, output)
+        generate_crystals(model, SETTINGS, output)
         assert output.read_text() == (tmp_path / "whole.extxyz").read_text()
         assert len(calls) - made <= 18 - 2 * ((steps - 1) // 2) + 2
 
@@ -126,21 +126,21 @@ class TestDrawing:
     def test_other_settings_are_refused(self, make_model: Make, tmp_path: Path) -> None:
         model, output = make_model(), tmp_path / "a.extxyz"
         with pytest.raises(KeyboardInterrupt):
-            draw_crystals(model, SETTINGS, output, report=stop_after(8))
+            generate_crystals(model, SETTINGS, output, report=stop_after(8))
         other = replace(SETTINGS, seed=4)
         with pytest.raises(ConfigError, match="unfinished drawing with another seed"):
-            draw_crystals(model, other, output)
-        draw_crystals(model, other, output, restart=True)
+            generate_crystals(model, other, output)
+        generate_crystals(model, other, output, restart=True)
         assert output.is_file()
 
     def test_model_that_makes_no_crystals(self, make_model: Make, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="makes no crystals"):
-            draw_crystals(make_model(with_maker=False), SETTINGS, tmp_path / "a.extxyz")
+            generate_crystals(make_model(with_maker=False), SETTINGS, tmp_path / "a.extxyz")
 
     def test_place_that_cannot_be_written(self, make_model: Make, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(ConfigError, match="cannot be written"):
-            draw_crystals(make_model(), SETTINGS, tmp_path / "file" / "a.extxyz")
+            generate_crystals(make_model(), SETTINGS, tmp_path / "file" / "a.extxyz")
 
 
 class TestGuidance:
@@ -151,22 +151,22 @@ class TestGuidance:
     )
 
     def test_reaches_the_value(self, make_model: Make, tmp_path: Path) -> None:
-        draw_crystals(make_model(), self.wanted, tmp_path / "a.extxyz")
+        generate_crystals(make_model(), self.wanted, tmp_path / "a.extxyz")
         # The property is twice the first latent number, which is the edge less 5 Å.
         np.testing.assert_allclose(edges(tmp_path / "a.extxyz"), 6.2, atol=1e-3)
 
     def test_goes_on_where_it_was_stopped(self, make_model: Make, tmp_path: Path) -> None:
         model = make_model()
-        draw_crystals(model, self.wanted, tmp_path / "whole.extxyz")
+        generate_crystals(model, self.wanted, tmp_path / "whole.extxyz")
         output = tmp_path / "parts.extxyz"
         with pytest.raises(KeyboardInterrupt):
-            draw_crystals(model, self.wanted, output, report=stop_after(403))
-        draw_crystals(model, self.wanted, output)
+            generate_crystals(model, self.wanted, output, report=stop_after(403))
+        generate_crystals(model, self.wanted, output)
         assert output.read_text() == (tmp_path / "whole.extxyz").read_text()
 
     def test_unknown_property(self, make_model: Make, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="cannot be guided by 'formation_energy'"):
-            draw_crystals(
+            generate_crystals(
                 make_model(),
                 replace(SETTINGS, targets={"formation_energy": 1.0}),
                 tmp_path / "a.extxyz",
@@ -185,7 +185,7 @@ class TestReconstructing:
     def test_rock_salt_comes_back(self, make_model: Make) -> None:
         from matsciml_core.testing.crystals import rutile
 
-        settings = ReconstructSettings(batch_size=2, workers=1)
+        settings = ReconstructionSettings(batch_size=2, workers=1)
         crystals = [sodium_chloride(), rutile(), sodium_chloride()]
         # The stand-in takes the edge of a cube from the volume, so that rock salt's is too small.
         made, score = reconstruct(make_model(), crystals, settings)
@@ -196,4 +196,6 @@ class TestReconstructing:
 
     def test_unknown_choice(self, make_model: Make) -> None:
         with pytest.raises(ConfigError, match="none of nothing, atoms, species"):
-            reconstruct(make_model(), [sodium_chloride()], ReconstructSettings(known="everything"))
+            reconstruct(
+                make_model(), [sodium_chloride()], ReconstructionSettings(known="everything")
+            )

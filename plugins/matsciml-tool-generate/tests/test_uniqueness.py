@@ -9,8 +9,8 @@ import pytest
 
 from matsciml_core import Crystal
 from matsciml_core.testing.crystals import hcp_magnesium, rutile
-from matsciml_tool_generate import matching
-from matsciml_tool_generate.matching import find_same, reconstruction
+from matsciml_tool_generate import uniqueness
+from matsciml_tool_generate.uniqueness import find_duplicates, reconstruction
 
 
 def supercell(crystal: Crystal, name: str) -> Crystal:
@@ -33,19 +33,19 @@ class TestSame:
             salt(numbers=(11, 35), name="NaBr"),
             salt(5.9, name="a larger one"),  # the matcher compares at equal volume
         ]
-        found = find_same(generated, workers=1)
+        found = find_duplicates(generated, workers=1)
         assert found.group == (0, 1, 0, 3, 0)
         assert found.uniqueness == pytest.approx(3 / 5)
         assert found.is_known == (False,) * 5
 
     def test_novelty(self, salt: Callable[..., Crystal]) -> None:
         training = [supercell(rutile(), "known"), hcp_magnesium()]
-        found = find_same([salt(), rutile()], training, workers=1)
+        found = find_duplicates([salt(), rutile()], training, workers=1)
         assert found.is_known == (False, True)
         assert found.novelty == 0.5
 
     def test_nothing(self) -> None:
-        found = find_same([], [rutile()])
+        found = find_duplicates([], [rutile()])
         assert np.isnan(found.uniqueness)
         assert np.isnan(found.novelty)
 
@@ -56,7 +56,7 @@ class TestSame:
             fractional=[[0, 0, 0], [0.5, 0.5, 0.5]],
             cell=np.eye(3) * 3.4,
         )
-        assert find_same([salt(), caesium_chloride], workers=1).group == (0, 1)
+        assert find_duplicates([salt(), caesium_chloride], workers=1).group == (0, 1)
 
     def test_what_pymatgen_cannot_compare(
         self, salt: Callable[..., Crystal], monkeypatch: pytest.MonkeyPatch
@@ -65,8 +65,8 @@ class TestSame:
             def fit(self, *args: object, **settings: object) -> bool:
                 raise ValueError
 
-        monkeypatch.setattr(matching, "_matcher", lambda tolerances: Broken())
-        assert find_same([salt(), salt()], [salt()], workers=1).group == (0, 1)
+        monkeypatch.setattr(uniqueness, "_matcher", lambda tolerances: Broken())
+        assert find_duplicates([salt(), salt()], [salt()], workers=1).group == (0, 1)
 
 
 class TestReconstruction:

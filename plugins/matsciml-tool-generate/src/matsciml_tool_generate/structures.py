@@ -26,7 +26,7 @@ TOO_MANY = f"it has more than {MOST_ATOMS:,} atoms"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class ParsedStructure:
     """Something that claims to be a crystal."""
 
     name: str

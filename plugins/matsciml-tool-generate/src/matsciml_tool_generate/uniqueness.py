@@ -18,12 +18,12 @@ from matsciml_tool_generate.parallel import work_on
 RECONSTRUCTION = {"stol": 0.5, "angle_tol": 10.0, "ltol": 0.3}
 """Tolerances with which CDVAE matches a reconstruction with the truth: of a site, in units of the
 cube root of the volume per atom; of angles, degrees; of lengths, as a fraction."""
-SAMENESS = {"stol": 0.3, "angle_tol": 5.0, "ltol": 0.2}
+SAME_STRUCTURE = {"stol": 0.3, "angle_tol": 5.0, "ltol": 0.2}
 """Tolerances with which two crystals count as the same: pymatgen's defaults."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sameness:
+class Duplicates:
     """Which of the generated crystals are alike, and which are known."""
 
     group: tuple[int, ...]
@@ -43,13 +43,13 @@ class Sameness:
         return 1.0 - sum(known) / len(known) if known else float("nan")
 
 
-def find_same(
+def find_duplicates(
     generated: Sequence[Crystal],
     training: Sequence[Crystal] = (),
     *,
     workers: int | None = None,
     report: Report = silent,
-) -> Sameness:
+) -> Duplicates:
     """Find out which generated crystals are the same, and which the training set has.
 
     Two crystals are the same where pymatgen's StructureMatcher, with its default tolerances, maps
@@ -94,7 +94,7 @@ def find_same(
         for place, leader, flag in zip(bucket.numbers, leaders, flags, strict=True):
             group[place] = place if leader is None else bucket.numbers[leader]
             known[place] = flag
-    return Sameness(group=tuple(group), is_known=tuple(known))
+    return Duplicates(group=tuple(group), is_known=tuple(known))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +207,9 @@ def _same(one: Any, other: Any) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = _matcher(tuple(SAMENESS.items())).fit(one, other, skip_structure_reduction=True)
+            found = _matcher(tuple(SAME_STRUCTURE.items())).fit(
+                one, other, skip_structure_reduction=True
+            )
     except Exception:
         return False  # what pymatgen cannot compare is not the same
     return bool(found)
