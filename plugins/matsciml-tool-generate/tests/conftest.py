@@ -10,12 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matsciml_core import Crystal, TargetInfo, build_registry
+from matsciml_cli.testing import cli
+from matsciml_core import Crystal, Registry, TargetInfo, build_registry
 from matsciml_core.interfaces.strategy import Task
 from matsciml_core.model.storage import save_model
-from matsciml_core.model.trained import TrainedModel, load
+from matsciml_core.model.trained import load
 from matsciml_core.testing.crystals import sodium_chloride
+from matsciml_core.testing.plugin_folder import PluginFolder
 from matsciml_tool_generate.structures import ParsedStructure
+
+__all__ = ["cli"]
 
 HERE = Path(__file__).parent
 STRUCTURE = TargetInfo(name="structure", kind="structure", unit="dimensionless")
@@ -99,42 +103,52 @@ def nasty() -> list[ParsedStructure]:
     return [ParsedStructure.from_arrays(name, *case) for name, case in cases.items()]
 
 
+@pytest.fixture(autouse=True)
+def _own_data_folder(data_folder: Path) -> None:
+    """Fingerprints of the tests are not kept among the user's."""
+
+
 @pytest.fixture
-def make_model(plugin_folder: Any, tmp_path: Path) -> Callable[..., TrainedModel]:
-    """Give a function that saves the tests' model and loads it again."""
-
-    def make(*, with_property: bool = True, with_maker: bool = True) -> TrainedModel:
-        folder = tmp_path / "run"
-        registry = install_maker(plugin_folder)
-        write_model(folder, registry, with_property=with_property, with_maker=with_maker)
-        return load(folder, device="cpu", registry=registry)
-
-    return make
+def plugin_folder(plugin_folder: PluginFolder) -> PluginFolder:
+    """The folder of plugins, with this tool in it."""
+    plugin_folder.add("matsciml-tool-generate", "from matsciml_tool_generate.plugin import *")
+    return plugin_folder
 
 
-def install_maker(plugin_folder: Any) -> Any:
-    """Install the plugin with the tests' model, and return the registry that sees it."""
+@pytest.fixture
+def toy_registry(plugin_folder: PluginFolder) -> Registry:
+    """A registry with a model that generates rock salt, and this tool."""
     plugin_folder.add(
-        "matsciml-model-maker",
-        (HERE / "maker_plugin.py").read_text(encoding="utf-8"),
-        modules={"maker": (HERE / "maker.py").read_text(encoding="utf-8")},
+        "matsciml-model-toy",
+        (HERE / "rock_salt_plugin.py").read_text(encoding="utf-8"),
+        modules={"model": (HERE / "rock_salt_model.py").read_text(encoding="utf-8")},
     )
     return build_registry(path=plugin_folder.search)
 
 
-def write_model(
-    folder: Path, registry: Any, *, with_property: bool = True, with_maker: bool = True
-) -> None:
-    """Write the tests' model to a folder."""
-    encoder = registry.get("encoder", "mean").load()()
-    wanted = [("maker", STRUCTURE)] * with_maker + [("property", ENERGY)] * with_property
-    tasks = [
-        Task(
-            dataset="none",
-            head_name=name,
-            head=registry.get("task-head", name).load()((info,), 4, 4),
-        )
-        for name, info in wanted
-    ]
-    folder.mkdir(parents=True, exist_ok=True)
-    save_model(folder, "mean", encoder, tasks)
+@pytest.fixture
+def write_run(toy_registry: Registry, tmp_path: Path) -> Callable[..., Path]:
+    """A function that saves the toy model, and returns its folder."""
+
+    def write(*, with_property: bool = True, generative: bool = True) -> Path:
+        heads = [("rock-salt", STRUCTURE)] * generative + [("doubling", ENERGY)] * with_property
+        tasks = [
+            Task(
+                dataset="none",
+                head_name=name,
+                head=toy_registry.get("task-head", name).load()((info,), 4, 4),
+            )
+            for name, info in heads
+        ]
+        folder = tmp_path / "run"
+        folder.mkdir(exist_ok=True)
+        save_model(folder, "volume", toy_registry.get("encoder", "volume").load()(), tasks)
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def make_model(write_run: Callable[..., Path], toy_registry: Registry) -> Callable[..., Any]:
+    """A function that saves the toy model, and loads it again."""
+    return lambda **what: load(write_run(**what), device="cpu", registry=toy_registry)

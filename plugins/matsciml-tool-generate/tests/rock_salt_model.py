@@ -1,6 +1,6 @@
-"""A model that makes crystals without having learnt anything: the tests' stand-in for a real one.
+"""A model that generates rock salt without having learnt anything.
 
-The tests put this file into a plugin of their own; nothing imports it from here.
+The tests write this file into a plugin of their own; nothing imports it from here.
 """
 
 import os
@@ -21,8 +21,8 @@ from matsciml_core.interfaces.generation import (
 WIDTH = 4
 
 
-class Mean(Encoder):
-    """Latent vector: number of atoms, edge of a cube, and nothing twice."""
+class VolumeEncoder(Encoder):
+    """Latent vector: the edge of a cube with the cell's volume, less 5 Å, and three zeros."""
 
     neighbours = None
     atom_width = crystal_width = WIDTH
@@ -39,8 +39,8 @@ class Mean(Encoder):
         return LatentEmbedding(atoms=atoms, crystals=mean, mean=mean, log_variance=zero)
 
 
-class Plain(TaskHead):
-    """What the two heads do not do in these tests."""
+class UntrainedHead(TaskHead):
+    """The methods of training, which these tests never call."""
 
     def fit(self, training):
         raise NotImplementedError
@@ -58,8 +58,8 @@ class Plain(TaskHead):
         raise NotImplementedError
 
 
-class Property(Plain):
-    """The first number of the embedding, doubled."""
+class DoublingHead(UntrainedHead):
+    """Predicts the first latent number, doubled."""
 
     def __init__(self, targets, atom_width, crystal_width, config=None):
         super().__init__(targets, atom_width, crystal_width, config)
@@ -72,11 +72,11 @@ class Property(Plain):
         return dict(prediction)
 
 
-class Maker(GenerativeHead, Plain):
-    """Makes rock salt whose cube has an edge of 5 Å plus the first latent number.
+class RockSaltHead(GenerativeHead, UntrainedHead):
+    """Generates rock salt whose cube has an edge of 5 Å plus the first latent number.
 
-    Each step adds noise that fades to the positions. MAKER_WAIT makes every step last so many
-    seconds.
+    Each step adds noise to the positions, which fades. GENERATOR_PAUSE is how many seconds each
+    step lasts.
     """
 
     latent_width = WIDTH
@@ -107,30 +107,30 @@ class Maker(GenerativeHead, Plain):
     ):
         levels, steps = sampling.levels or 3, sampling.steps_per_level
         noise = torch.zeros(len(latents), 2, 3)
-        first = 0
+        start = 0
         if state is not None:
-            first, noise = state.level, state.tensors["noise"].clone()
+            start, noise = state.level, state.tensors["noise"].clone()
             generator.set_state(state.tensors["random"])
-        done = first * steps
-        for level in range(first, levels):
+        done = start * steps
+        for level in range(start, levels):
             for _ in range(steps):
                 noise = 0.5 * noise + 0.01 * torch.randn(noise.shape, generator=generator)
                 done += 1
                 if progress is not None:
                     progress(done, levels * steps)
-                time.sleep(float(os.environ.get("MAKER_WAIT", "0")))
+                time.sleep(float(os.environ.get("GENERATOR_PAUSE", "0")))
             if checkpoint is not None:
                 random = generator.get_state()
                 checkpoint(
                     SamplingState(level=level + 1, tensors={"noise": noise, "random": random})
                 )
-        return [self._crystal(k, one, noise[k]) for k, one in enumerate(latents)]
+        return [self._crystal(k, latent, noise[k]) for k, latent in enumerate(latents)]
 
-    def _crystal(self, number, latent, noise):
+    def _crystal(self, index, latent, noise):
         edge = 5.0 + float(latent[0])
         if latent[1] > 1.0:
             return GeneratedCrystal(crystal=None, rejected=Rejection.NOT_FINITE)
         cell = 0.5 * edge * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]])
-        places = np.array([[0.0, 0, 0], [0.5, 0.5, 0.5]]) @ cell + noise.double().numpy()
-        crystal = Crystal(id=str(number), atomic_numbers=[11, 17], positions=places, cell=cell)
+        positions = np.array([[0.0, 0, 0], [0.5, 0.5, 0.5]]) @ cell + noise.double().numpy()
+        crystal = Crystal(id=str(index), atomic_numbers=[11, 17], positions=positions, cell=cell)
         return GeneratedCrystal(crystal=crystal)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -19,35 +18,15 @@ from matsciml_core.testing.crystals import all_crystals, rutile, sodium_chloride
 from matsciml_tool_generate import sampling
 from matsciml_tool_generate.extxyz import write_extxyz
 
-CORE = Path(__file__).parents[1] / "core" / "generation" / "conftest.py"
 FEW = ("--levels", "3", "--steps", "2", "--batch-size", "4")
 Cli = Callable[..., Any]
 
 
 @pytest.fixture
-def make_run(
-    plugin_folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Path]:
-    """Give a function that writes a model that makes rock salt, and returns its folder."""
-    spec = spec_from_file_location("generation_fixtures", CORE)
-    assert spec is not None
-    assert spec.loader is not None
-    fixtures = module_from_spec(spec)
-    spec.loader.exec_module(fixtures)
-    registry = fixtures.install_maker(plugin_folder)
+def run(write_run: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a model that generates rock salt, and predicts a property."""
     monkeypatch.chdir(tmp_path)
-
-    def make(**what: bool) -> Path:
-        fixtures.write_model(tmp_path / "run", registry, **what)
-        return Path("run")
-
-    return make
-
-
-@pytest.fixture
-def run(make_run: Callable[..., Path]) -> Path:
-    """The folder of a model that makes rock salt, and predicts a property."""
-    return make_run()
+    return write_run().relative_to(tmp_path)
 
 
 def count(path: str) -> int:
@@ -115,7 +94,7 @@ class TestGenerate:
         )
         process = subprocess.Popen(
             [sys.executable, "-c", program, *arguments, "--output", "parts.extxyz"],
-            env={**os.environ, "MAKER_WAIT": "0.5", "MATSCIML_PLUGINS": "maker"},
+            env={**os.environ, "GENERATOR_PAUSE": "0.5", "MATSCIML_PLUGINS": "toy,generate"},
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -251,9 +230,12 @@ class TestReconstruct:
         assert outcome.code == 2
 
 
-def test_predict_says_once_that_there_is_no_label(cli: Cli, make_run: Callable[..., Path]) -> None:
+def test_predict_says_once_that_there_is_no_label(
+    cli: Cli, write_run: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     write_extxyz(Path("some.extxyz"), all_crystals())
-    outcome = cli("predict", str(make_run(with_property=False)), "some.extxyz", "-o", "p.csv")
+    outcome = cli("predict", str(write_run(with_property=False)), "some.extxyz", "-o", "p.csv")
     assert outcome.code == 2
     assert outcome.err.count("predicts no label") == 1
     assert not list(Path().glob("p.csv*"))
@@ -262,8 +244,8 @@ def test_predict_says_once_that_there_is_no_label(cli: Cli, make_run: Callable[.
 def test_help_needs_no_torch() -> None:
     program = (
         "import sys\nfrom matsciml_cli import app\n"
-        "for verb in ('generate', 'evaluate-crystals', 'reconstruct'):\n"
-        "    assert app.execute([verb, '--help']) == 0\n"
+        "for command in ('generate', 'evaluate-crystals', 'reconstruct'):\n"
+        "    assert app.execute([command, '--help']) == 0\n"
         "assert not {'torch', 'pymatgen', 'numpy', 'scipy'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)

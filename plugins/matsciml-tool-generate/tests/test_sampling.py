@@ -135,7 +135,7 @@ class TestDrawing:
 
     def test_model_that_makes_no_crystals(self, make_model: Make, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="makes no crystals"):
-            generate_crystals(make_model(with_maker=False), SETTINGS, tmp_path / "a.extxyz")
+            generate_crystals(make_model(generative=False), SETTINGS, tmp_path / "a.extxyz")
 
     def test_place_that_cannot_be_written(self, make_model: Make, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")

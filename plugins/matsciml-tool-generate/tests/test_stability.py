@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from matsciml_core import Crystal
+from matsciml_core import Crystal, Registry
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_tool_generate.stability import EnergyModel, stability
 from matsciml_tool_generate.structures import ParsedStructure
@@ -18,16 +18,9 @@ LABEL = "formation_energy_per_atom"
 
 
 @pytest.fixture
-def model(make_model: Callable[..., Any]) -> EnergyModel:
+def model(write_run: Callable[..., Path], toy_registry: Registry) -> EnergyModel:
     """A model that says twice the edge of the cube less 5 Å is the formation energy, eV/atom."""
-    made = make_model()
-    return EnergyModel(made.folder, _registry_of(made), "cpu")
-
-
-def _registry_of(made: Any) -> Any:
-    from matsciml_core import build_registry
-
-    return build_registry(path=[str(made.folder.parent / "plugins")])
+    return EnergyModel(write_run(), toy_registry, "cpu")
 
 
 def known(crystal: Crystal, energy: float) -> ParsedStructure:
@@ -42,10 +35,11 @@ class TestModel:
         found = model.energies([salt(edge), None, salt(edge)])
         assert found == [pytest.approx(2.0, abs=1e-5), None, pytest.approx(2.0, abs=1e-5)]
 
-    def test_model_without_energy(self, make_model: Callable[..., Any]) -> None:
-        made = make_model(with_property=False)
+    def test_model_without_energy(
+        self, write_run: Callable[..., Path], toy_registry: Registry
+    ) -> None:
         with pytest.raises(ConfigError, match="a hull needs an energy"):
-            EnergyModel(made.folder, _registry_of(made), "cpu")
+            EnergyModel(write_run(with_property=False), toy_registry, "cpu")
 
     def test_broken_crystals_spoil_no_others(
         self, model: EnergyModel, salt: Callable[..., Crystal], monkeypatch: pytest.MonkeyPatch
