@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from matsciml_cli.commands import VERBS
 from matsciml_core import __version__
 from matsciml_core.errors import did_you_mean
 from matsciml_core.registry import environment
 from matsciml_core.registry.folders import DATA_VARIABLE, data_folder
+from matsciml_core.registry.installed import CORE, InstalledVersions, canonical_name
 from matsciml_core.registry.manager import Registry
-from matsciml_core.registry.requirements import CORE, InstalledVersions, unmet
+from matsciml_core.registry.requirements import applicable, unmet
 
 State = Literal["ok", "warning", "failed"]
 
@@ -83,23 +81,20 @@ def _packages(installed: InstalledVersions) -> Iterator[Check]:
             fix="Run: pip install -e . in the folder of the sources",
         )
         return
-    for line in sorted(lines, key=str.lower):
-        requirement = Requirement(line)
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue
+    for name, line in applicable(sorted(lines, key=str.lower)):
         problems = unmet([line], installed)
-        version = installed.version(requirement.name) or "not installed"
+        version = installed.version(name) or "not installed"
         if problems:
-            fix = f"Run: pip install '{problems[0].requirement}'"
+            needed = problems[0].requirement
             yield Check(
                 area="packages",
-                name=requirement.name,
+                name=name,
                 state="failed",
-                detail=f"{version}, and {requirement.specifier or 'any version'} is needed",
-                fix=fix,
+                detail=f"{version}, and {needed.removeprefix(name) or 'any version'} is needed",
+                fix=f"Run: pip install '{needed}'",
             )
         else:
-            yield Check(area="packages", name=requirement.name, detail=version)
+            yield Check(area="packages", name=name, detail=version)
 
 
 def _compromised(installed: InstalledVersions) -> Iterator[Check]:
@@ -163,7 +158,7 @@ def _restriction(registry: Registry) -> Iterator[Check]:
     """Report names in ``MATSCIML_PLUGINS`` that no plugin has; they are most likely misspelt."""
     known = [name for one in registry.plugins for name in (one.entry_point, one.distribution)]
     for name in environment.names("MATSCIML_PLUGINS") or ():
-        if canonicalize_name(name) not in map(canonicalize_name, known):
+        if canonical_name(name) not in map(canonical_name, known):
             yield Check(
                 area="plugins",
                 name=name,

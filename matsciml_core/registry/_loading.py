@@ -24,8 +24,9 @@ from matsciml_core.registry._hookspecs import (
     hookspecs_of,
     new_plugin_manager,
 )
+from matsciml_core.registry.installed import InstalledVersions
 from matsciml_core.registry.records import PluginRecord
-from matsciml_core.registry.requirements import InstalledVersions, unmet
+from matsciml_core.registry.requirements import unmet
 from matsciml_core.registry.scan import EntryPoint
 from matsciml_core.registry.specs import Spec
 

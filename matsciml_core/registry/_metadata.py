@@ -73,7 +73,7 @@ def find_version(name: str, path: Iterable[str]) -> str | None:
     Returns:
         The version, or None where the distribution is not installed.
     """
-    from importlib.metadata import Distribution  # noqa: PLC0415 - slow, see above
+    from importlib.metadata import Distribution
 
     for distribution in Distribution.discover(name=name, path=list(path)):
         try:
@@ -87,7 +87,7 @@ def find_version(name: str, path: Iterable[str]) -> str | None:
 
 def egg_requirements(metadata: str) -> tuple[str, ...]:
     """Return the requirements of an ``*.egg-info`` folder; it keeps them in a file of its own."""
-    from importlib.metadata import PathDistribution  # noqa: PLC0415 - slow, see above
+    from importlib.metadata import PathDistribution
 
     try:
         return tuple(PathDistribution(Path(metadata)).requires or ())

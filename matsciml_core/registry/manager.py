@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Literal, overload
 
 import pluggy
-from packaging.utils import canonicalize_name
 
 from matsciml_core.errors import (
     DuplicateNameError,
@@ -28,9 +27,10 @@ from matsciml_core.registry._hookspecs import collecting_hooks, new_plugin_manag
 from matsciml_core.registry._loading import load_plugins
 from matsciml_core.registry.folders import data_folder
 from matsciml_core.registry.imported import imported_records
+from matsciml_core.registry.installed import InstalledVersions, canonical_name
 from matsciml_core.registry.messages import duplicate_sentence, unknown_sentence
 from matsciml_core.registry.records import PluginRecord
-from matsciml_core.registry.requirements import InstalledVersions, Unmet, unmet
+from matsciml_core.registry.requirements import Unmet, unmet
 from matsciml_core.registry.scan import EntryPoint, scan
 from matsciml_core.registry.specs import (
     BenchmarkSpec,
@@ -313,8 +313,8 @@ class Registry:
 
 
 def _is_named(entry: EntryPoint, names: Sequence[str]) -> bool:
-    distribution = canonicalize_name(entry.distribution)
-    return any(name == entry.name or canonicalize_name(name) == distribution for name in names)
+    distribution = canonical_name(entry.distribution)
+    return any(name == entry.name or canonical_name(name) == distribution for name in names)
 
 
 def _blocked(entry: EntryPoint) -> PluginRecord:

@@ -1,25 +1,36 @@
-"""Compare what a plugin requires with what is installed, before importing it."""
+"""Compare what a plugin requires with what is installed, before importing it.
+
+Most requirements are as plain as ``numpy>=1.26,<3`` and met, which a regular expression tells.
+``packaging`` decides about all others; importing it takes a tenth of the time that ``--help`` does.
+"""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from operator import ge, lt, ne
+from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from matsciml_core.registry.installed import InstalledVersions
 
-from matsciml_core.registry._metadata import find_version, metadata_folders, read_headers, stem
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
 
-CORE = "matsciml"
-"""Name of the distribution that this module belongs to."""
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+_BOUND = r"(?:>=|<|!=)\s*\d+(?:\.\d+)*"
+_ANY_BOUND = r"(?:===?|~=|!=|[<>]=?)\s*[\w.*+!-]+"
+_PLAIN = re.compile(rf"\s*({_NAME})\s*((?:{_BOUND}\s*,\s*)*{_BOUND})?\s*")
+_RELEASE = re.compile(r"(\d+(?:\.\d+)*)(?:\+[a-z0-9.]+)?")
+"""A final release. A local part, such as ``+cpu``, makes no difference to the three operators."""
+_READABLE = re.compile(
+    rf"\s*({_NAME})\s*(?:\[[\w\s.,-]*\])?\s*(?:{_ANY_BOUND}\s*,\s*)*(?:{_ANY_BOUND})?\s*"
+)
+"""A requirement without marker or address. Where it is not installed, bounds need no comparison."""
+_OF_EXTRA = re.compile(r""".*;\s*extra\s*==\s*(['"])[\w.-]+\1\s*""")
 
-# The package re-exports every layer, so that importing it here would tie the registry to them all.
-_PACKAGE = sys.modules[__name__.partition(".")[0]]
+_Release = tuple[int, ...]
+_COMPARE: dict[str, Callable[[_Release, _Release], bool]] = {">=": ge, "<": lt, "!=": ne}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,48 +50,8 @@ class Unmet:
         return f"pip install '{self.requirement}'"
 
 
-class InstalledVersions:
-    """The versions that are installed, each looked up once."""
-
-    def __init__(self, path: Sequence[str] | None = None) -> None:
-        """Search ``path``, where given, before ``sys.path``."""
-        self._path = [*(path or ()), *sys.path]
-        # The core that runs is the one that counts: the metadata of an editable install keep
-        # the version of the day it was installed.
-        self._known: dict[str, str | None] = {CORE: _PACKAGE.__version__}
-
-    def version(self, name: str) -> str | None:
-        """Return the installed version of a distribution, or None where there is none."""
-        key = canonicalize_name(name)
-        if key not in self._known:
-            self._known[key] = self._quick(key) or find_version(name, self._path)
-        return self._known[key]
-
-    def requires(self, name: str) -> tuple[str, ...] | None:
-        """Return what a distribution requires, or None where its metadata are not found."""
-        metadata = self._folders.get(canonicalize_name(name))
-        headers = {} if metadata is None else read_headers(metadata)
-        return tuple(headers.get("Requires-Dist", ())) if headers else None
-
-    def _quick(self, key: str) -> str | None:
-        """Take the version from the name of the metadata folder, where a wheel was installed."""
-        metadata = self._folders.get(key)
-        if metadata is None or not os.path.isfile(os.path.join(metadata, "METADATA")):
-            return None
-        return stem(metadata)[1]
-
-    @cached_property
-    def _folders(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for folder in self._path:
-            for metadata in metadata_folders(folder):
-                if metadata.endswith(".dist-info"):
-                    found.setdefault(canonicalize_name(stem(metadata)[0]), metadata)
-        return found
-
-
 def unmet(requirements: Iterable[str], installed: InstalledVersions) -> tuple[Unmet, ...]:
-    """Return the requirements that are not met, in the order given.
+    """Return the requirements that are not met, in their order.
 
     Environment markers are honoured, requirements of extras are skipped, and only direct
     requirements are looked at: pip has dealt with the rest.
@@ -92,32 +63,78 @@ def unmet(requirements: Iterable[str], installed: InstalledVersions) -> tuple[Un
     Returns:
         One record for each that is missing, of the wrong version, or unreadable.
     """
-    checked = (_check(text, installed) for text in requirements)
+    doubtful = (
+        line
+        for line in requirements
+        if not (_OF_EXTRA.fullmatch(line) or _is_plainly_met(line, installed))
+    )
+    checked = (_check(line, installed) for line in doubtful)
     return tuple(problem for problem in checked if problem is not None)
 
 
-def _check(text: str, installed: InstalledVersions) -> Unmet | None:
+def applicable(requirements: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield name and line of the requirements that hold here without any extra."""
+    for line in requirements:
+        plain = _PLAIN.fullmatch(line)
+        if plain is not None:
+            yield plain[1], line
+        elif not _OF_EXTRA.fullmatch(line):
+            from packaging.requirements import Requirement
+
+            requirement = Requirement(line)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                yield requirement.name, line
+
+
+def _is_plainly_met(line: str, installed: InstalledVersions) -> bool:
+    """Whether a requirement is met beyond doubt; False: it is not, or only packaging can tell."""
+    plain = _PLAIN.fullmatch(line)
+    version = None if plain is None else installed.version(plain[1])
+    release = None if version is None else _RELEASE.fullmatch(version)
+    if plain is None or release is None:
+        return False
+    bounds = re.findall(r"(>=|<|!=)\s*([\d.]+)", plain[2] or "")
+    return all(_COMPARE[operator](_parts(release[1]), _parts(bound)) for operator, bound in bounds)
+
+
+def _parts(release: str) -> _Release:
+    """Return the numbers of a release without zeros at its end, because 1.4 and 1.4.0 are one."""
+    return tuple(map(int, re.sub(r"(\.0+)+$", "", release).split(".")))
+
+
+def _check(line: str, installed: InstalledVersions) -> Unmet | None:
+    readable = _READABLE.fullmatch(line)
+    if readable is not None and installed.version(readable[1]) is None:
+        return _absent("".join(line.split()))
+    from packaging.requirements import InvalidRequirement, Requirement
+
     try:
-        requirement = Requirement(text)
+        requirement = Requirement(line)
     except InvalidRequirement:
-        reason = f"has the requirement '{text}', which cannot be read"
-        return Unmet(requirement=text, reason=reason, plugin_at_fault=True)
+        reason = f"has the requirement '{line}', which cannot be read"
+        return Unmet(requirement=line, reason=reason, plugin_at_fault=True)
     if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
         return None
     version = installed.version(requirement.name)
-    wanted = f"{requirement.name}{requirement.specifier}"
+    needed = f"{requirement.name}{requirement.specifier}"
     if version is None:
-        return Unmet(requirement=wanted, reason=f"needs {wanted}, which is not installed")
+        return _absent(needed)
     if _allows(requirement.specifier, version):
         return None
     return Unmet(
-        requirement=wanted,
-        reason=f"needs {wanted}, and {version} is installed",
+        requirement=needed,
+        reason=f"needs {needed}, and {version} is installed",
         plugin_at_fault=_allows(_lower_bounds(requirement.specifier), version),
     )
 
 
+def _absent(requirement: str) -> Unmet:
+    return Unmet(requirement=requirement, reason=f"needs {requirement}, which is not installed")
+
+
 def _allows(specifier: SpecifierSet, version: str) -> bool:
+    from packaging.version import InvalidVersion, Version
+
     try:
         return specifier.contains(Version(version), prereleases=True)
     except InvalidVersion:
@@ -126,6 +143,8 @@ def _allows(specifier: SpecifierSet, version: str) -> bool:
 
 def _lower_bounds(specifier: SpecifierSet) -> SpecifierSet:
     """Keep what must be reached: ``>=1,<2`` → ``>=1``, ``==1.4`` and ``~=1.4`` → ``>=1.4``."""
+    from packaging.specifiers import SpecifierSet
+
     bounds = []
     for part in specifier:
         if part.operator in (">", ">="):

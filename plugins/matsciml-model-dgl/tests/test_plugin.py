@@ -13,9 +13,18 @@ from matsciml_model_dgl.plugin import matsciml_encoders
 (SPEC,) = matsciml_encoders()
 
 
-def test_without_dgl_one_sentence_says_what_is_missing_and_where(monkeypatch):
+def registry_with(dgl, monkeypatch):
+    """Return a registry of this plugin, where another version of DGL, or none, is installed."""
     registry = build_registry(only=["matsciml-model-dgl"])
-    monkeypatch.setitem(registry.installed._known, "dgl", None)
+    version_of = registry.installed.version
+    monkeypatch.setattr(
+        registry.installed, "version", lambda name: dgl if name == "dgl" else version_of(name)
+    )
+    return registry
+
+
+def test_without_dgl_one_sentence_says_what_is_missing_and_where(monkeypatch):
+    registry = registry_with(None, monkeypatch)
     with pytest.raises(PluginLoadError) as caught:
         registry.get("encoder", "mpnn-dgl")
     assert "needs dgl==1.1.3, which is not installed; " in str(caught.value)
@@ -26,8 +35,7 @@ def test_without_dgl_one_sentence_says_what_is_missing_and_where(monkeypatch):
 def test_doctor_says_it_too(monkeypatch):
     from matsciml_cli._checks import all_checks
 
-    registry = build_registry(only=["matsciml-model-dgl"])
-    monkeypatch.setitem(registry.installed._known, "dgl", None)
+    registry = registry_with(None, monkeypatch)
     (check,) = [one for one in all_checks(registry) if one.area == "optional"]
     assert (check.state, check.name) == ("warning", "encoder mpnn-dgl")
     assert check.detail.endswith(SPEC.requires_note)
@@ -35,8 +43,7 @@ def test_doctor_says_it_too(monkeypatch):
 
 
 def test_another_release_of_dgl_is_noticed(monkeypatch):
-    registry = build_registry(only=["matsciml-model-dgl"])
-    monkeypatch.setitem(registry.installed._known, "dgl", "2.1.0")
+    registry = registry_with("2.1.0", monkeypatch)
     (problem,) = registry.missing(SPEC)
     assert problem.reason == "needs dgl==1.1.3, and 2.1.0 is installed"
 

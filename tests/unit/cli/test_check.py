@@ -13,9 +13,9 @@ from matsciml_cli import state
 from matsciml_cli.app import execute
 from matsciml_cli.commands.check import CHECKED, _settings
 from matsciml_core.registry._hookspecs import new_plugin_manager
+from matsciml_core.registry.installed import InstalledVersions
 from matsciml_core.registry.manager import Registry
 from matsciml_core.registry.records import PluginRecord
-from matsciml_core.registry.requirements import InstalledVersions
 from matsciml_core.testing import CHECKS, examples
 from matsciml_core.testing.examples import ExampleDataset, ExampleEncoder, ExampleStrategy
 

@@ -15,8 +15,8 @@ from matsciml_cli import _checks
 from matsciml_cli._checks import Check, all_checks
 from matsciml_core import __version__
 from matsciml_core.registry import _loading
+from matsciml_core.registry.installed import InstalledVersions
 from matsciml_core.registry.manager import Registry, build_registry
-from matsciml_core.registry.requirements import InstalledVersions
 
 GOOD = """
     from matsciml_core import DatasetSpec, hookimpl

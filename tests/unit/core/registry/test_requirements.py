@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 import matsciml_core
-from matsciml_core.registry.requirements import CORE, InstalledVersions, unmet
+from matsciml_core.registry.installed import CORE, InstalledVersions
+from matsciml_core.registry.requirements import applicable, unmet
 
 
 @pytest.fixture
@@ -56,6 +60,11 @@ def test_met(installed: InstalledVersions, requirement: str) -> None:
             "missing; python_version>'3'",
             "needs missing, which is not installed",
             "pip install 'missing'",
+        ),
+        (
+            "missing[a, b] ==0.18.*, >0",
+            "needs missing[a,b]==0.18.*,>0, which is not installed",
+            "pip install 'missing[a,b]==0.18.*,>0'",
         ),
         ("one>=2", "needs one>=2, and 1.4.2 is installed", "pip install 'one>=2'"),
         ("one==1.5.*", "needs one==1.5.*, and 1.4.2 is installed", "pip install 'one==1.5.*'"),
@@ -117,3 +126,34 @@ def test_each_version_is_looked_up_once(installed: InstalledVersions, plugin_fol
     assert installed.version("one") == "1.4.2"
     (plugin_folder.path / "one-1.4.2.dist-info" / "METADATA").unlink()
     assert installed.version("one") == "1.4.2"
+
+
+VERSIONS = ("1.4", "1.4.0", "1.5.2", "2.0", "2.13.0+cpu", "2.0rc1", "1!1.4", "1.4.post1")
+BOUNDS = (">=1.4", ">=1.4.0", "<2", "<2.0.0", "!=1.4", "!=2.0", ">=1.4,<2,!=1.5.2", ">=2.13", "")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("bounds", BOUNDS)
+def test_plain_requirements_are_compared_as_packaging_does(
+    plugin_folder: Any, version: str, bounds: str
+) -> None:
+    plugin_folder.add_metadata("dist", None, version=version)
+    met = not unmet([f"dist {bounds}"], InstalledVersions(plugin_folder.search))
+    assert met is SpecifierSet(bounds).contains(version, prereleases=True)
+
+
+def test_requirements_that_hold_without_extras() -> None:
+    lines = ["a>1", "b; extra == 'x'", "c[d]>=2", "e; python_version < '3'", "f ; os_name != ''"]
+    assert list(applicable(lines)) == [("a", "a>1"), ("c", "c[d]>=2"), ("f", "f ; os_name != ''")]
+
+
+def test_plain_requirements_cost_no_import_of_packaging() -> None:
+    code = (
+        "import sys\n"
+        "from matsciml_core.registry.installed import InstalledVersions\n"
+        "from matsciml_core.registry.requirements import unmet\n"
+        "lines = ['numpy>=1.26,<99', 'torch>=2', 'mkdocs; extra == \"docs\"']\n"
+        "print(unmet(lines, InstalledVersions()), 'packaging' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "() False\n", done.stderr

@@ -1,0 +1,80 @@
+"""The distributions that are installed: their versions and requirements."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from functools import cached_property
+
+from matsciml_core.registry._metadata import find_version, metadata_folders, read_headers, stem
+
+CORE = "matsciml"
+"""Name of the distribution that this module belongs to."""
+
+# The package re-exports every layer, so that importing it here would tie the registry to them all.
+_PACKAGE = sys.modules[__name__.partition(".")[0]]
+
+
+def canonical_name(distribution: str) -> str:
+    """Return the name of a distribution in the spelling of PEP 503.
+
+    ``packaging`` has this, too, but imports logging, platform and subprocess beside it.
+
+    >>> canonical_name("Matsciml_Data.Mine")
+    'matsciml-data-mine'
+    """
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+class InstalledVersions:
+    """The versions that are installed, each looked up once."""
+
+    def __init__(self, path: Sequence[str] | None = None) -> None:
+        """Search ``path``, where given, before ``sys.path``."""
+        self._path = [*(path or ()), *sys.path]
+        # The core that runs is the one that counts: the metadata of an editable install keep
+        # the version of the day it was installed.
+        self._versions: dict[str, str | None] = {CORE: _PACKAGE.__version__}
+
+    def version(self, name: str) -> str | None:
+        """Return the installed version of a distribution, or None where there is none."""
+        key = canonical_name(name)
+        if key not in self._versions:
+            self._versions[key] = self._look_up(key)
+        return self._versions[key]
+
+    def metadata(self, name: str) -> str | None:
+        """Return the metadata folder of a distribution, or None where there is none."""
+        return self._folders.get(canonical_name(name))
+
+    def requires(self, name: str) -> tuple[str, ...] | None:
+        """Return what a distribution requires, or None where its metadata are not found."""
+        metadata = self.metadata(name)
+        headers = {} if metadata is None else read_headers(metadata)
+        return tuple(headers.get("Requires-Dist", ())) if headers else None
+
+    def _look_up(self, key: str) -> str | None:
+        metadata = self._folders.get(key)
+        # A wheel states its version in the name of the folder, which costs no reading.
+        if metadata is not None and os.path.isfile(os.path.join(metadata, "METADATA")):
+            return stem(metadata)[1]
+        # Importing importlib.metadata takes longer than all the rest of a light command, so it is
+        # asked only where the listing of folders does not tell.
+        if metadata is not None or any(map(_is_archive, self._path)):
+            return find_version(key, self._path)
+        return None
+
+    @cached_property
+    def _folders(self) -> dict[str, str]:
+        folders: dict[str, str] = {}
+        for folder in self._path:
+            for metadata in metadata_folders(folder):
+                folders.setdefault(canonical_name(stem(metadata)[0]), metadata)
+        return folders
+
+
+def _is_archive(path: str) -> bool:
+    """Whether an entry of the import path keeps its metadata elsewhere than in folders."""
+    return path.endswith(".egg") or os.path.isfile(path)
