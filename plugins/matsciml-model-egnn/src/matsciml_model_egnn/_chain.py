@@ -44,7 +44,12 @@ class Tables:
 
     @classmethod
     def of(cls, plan: Plan, saved: Sequence[Tensor]) -> Tables:
-        """Undo :meth:`joined`."""
+        """Undo :meth:`joined`.
+
+        Args:
+            plan: Says whether there are sigmoids.
+            saved: What :meth:`joined` returned, each ``(edges, width)``, dimensionless.
+        """
         split = len(saved) // 2 if plan.activation == "silu" else 0
         return cls(saved[:split], saved[split:])
 
@@ -53,7 +58,14 @@ class Tables:
         return [*self.sigmoids, *self.after]
 
     def rows(self, tables: Sequence[Tensor], number: int, block: slice) -> Tensor:
-        """Return a block of a table; a table shorter than the graph holds one block only."""
+        """Return a block of a table, ``(block, width)``.
+
+        Args:
+            tables: One ``(rows, width)`` per layer, dimensionless; a table shorter than the graph
+                holds one block only.
+            number: The layer's index in the chain.
+            block: The edges.
+        """
         table = tables[number]
         if table.shape[0] < block.stop:
             return table[: block.stop - block.start]
@@ -77,7 +89,14 @@ class Chain:
     """The activated layers of φ_e and φ_x, one after the other: messages are taken off midway."""
 
     def __init__(self, plan: Plan, x: EdgeInput, weights: Sequence[Tensor]) -> None:
-        """Bring all weights into the type that the networks compute in."""
+        """Bring all weights into the type that the networks compute in.
+
+        Args:
+            plan: Graph and layers.
+            x: The first dense layer.
+            weights: Weight and bias of each further layer, ``(out, in)`` and ``(out,)``, and the
+                weight of φ_x's last one, ``(1, in)``, where it is part of the chain; dimensionless.
+        """
         hidden = weights[:-1] if plan.moves else weights
         self.plan, self.x = plan, x
         self.edges = x.features.shape[0]
@@ -116,7 +135,11 @@ class Chain:
         return result
 
     def displace(self, activation: Tensor) -> Tensor:
-        """Return φ_x of a block, given its last activation, ``(block,)``."""
+        """Return φ_x of a block, ``(block,)``, dimensionless; empty where nothing moves.
+
+        Args:
+            activation: The last activation of the block, ``(block, width)``, dimensionless.
+        """
         if self.end is None:
             return activation.new_empty(0)
         return torch.mv(activation, self.end)
@@ -124,7 +147,15 @@ class Chain:
     def first_layer(
         self, target: Tensor, source: Tensor, features: Tensor, block: slice, out: Tensor
     ) -> Tensor:
-        """Put the first layer together from the shares of nodes and the features of a block."""
+        """Put the first layer together from the shares of nodes and the features of a block.
+
+        Args:
+            target: Share of each edge's target, ``(nodes, hidden)``, dimensionless.
+            source: Share of each edge's source, ``(nodes, hidden)``, dimensionless.
+            features: What a message sees of the distance, ``(block, features)``, dimensionless.
+            block: The edges.
+            out: Where the result is written, ``(block, hidden)``, dimensionless.
+        """
         torch.index_select(target, 0, self.plan.incoming.index[block], out=out)
         share = self.scratch(2, *out.shape)
         out.add_(torch.index_select(source, 0, self.plan.sources.index[block], out=share))
@@ -200,7 +231,14 @@ class Chain:
         return torch.mul(gradient, slope, out=out)
 
     def slope(self, tables: Tables, number: int, block: slice, out: Tensor) -> Tensor:
-        """Return the derivative of a layer's activation, ``(block, width)``."""
+        """Return the derivative of a layer's activation, ``(block, width)``.
+
+        Args:
+            tables: The activations.
+            number: The layer's index in the chain.
+            block: The edges.
+            out: Where the result is written, ``(block, width)``, dimensionless.
+        """
         result = tables.rows(tables.after, number, block)
         if self.plan.activation == "relu":
             return torch.gt(result, 0, out=out)
@@ -208,7 +246,14 @@ class Chain:
         return torch.lerp(result, self._one, tables.rows(tables.sigmoids, number, block), out=out)
 
     def curvature(self, tables: Tables, number: int, block: slice, out: Tensor) -> Tensor:
-        """Return the second derivative of a layer's activation, ``(block, width)``."""
+        """Return the second derivative of a layer's activation, ``(block, width)``.
+
+        Args:
+            tables: The activations.
+            number: The layer's index in the chain.
+            block: The edges.
+            out: Where the result is written, ``(block, width)``, dimensionless.
+        """
         if self.plan.activation == "relu":
             return out.zero_()
         # d²y/dx² = (1 - s) (2 s + y (1 - 2 s))
@@ -242,23 +287,47 @@ class Gradients:
         self.weights: WeightGradients | None = WeightGradients(chain) if weights else None
 
     def add_end(self, moved: Tensor, activation: Tensor) -> None:
-        """Add to the gradient of φ_x's last weight."""
+        """Add to the gradient of φ_x's last weight.
+
+        Args:
+            moved: Gradient of φ_x, ``(block,)``; its unit is that of the loss, like all gradients
+                here.
+            activation: The last activation, ``(block, width)``, dimensionless.
+        """
         if self.weights is not None and self.weights.end is not None:
             self.weights.end += torch.mv(activation.t(), moved.to(activation.dtype))
 
     def add_layer(self, number: int, gradient: Tensor, activation: Tensor) -> None:
-        """Add to the gradients of a layer's weight and bias."""
+        """Add to the gradients of a layer's weight and bias.
+
+        Args:
+            number: Index of the layer among those after the first.
+            gradient: Gradient before the activation, ``(block, out)``, in the loss's unit.
+            activation: What the layer was given, ``(block, in)``, dimensionless.
+        """
         if self.weights is not None:
             add_product(self.weights.layers[number], gradient, activation)
             self.weights.biases[number] += gradient.sum(0, dtype=self.target.dtype)
 
     def add_scale(self, block: slice, gradient: Tensor, messages: Tensor) -> None:
-        """Set the gradient of the envelope."""
+        """Set the gradient of the envelope.
+
+        Args:
+            block: The edges.
+            gradient: Gradient of the summed messages at each edge's target, ``(block, message)``,
+                in the loss's unit.
+            messages: φ_e, ``(block, message)``, dimensionless.
+        """
         if self.scale is not None:
             self.scale[block] = torch.linalg.vecdot(gradient, messages)
 
     def add_first(self, block: slice, gradient: Tensor) -> None:
-        """Add to the gradients of the first layer's parts."""
+        """Add to the gradients of the first layer's parts.
+
+        Args:
+            block: The edges.
+            gradient: Gradient before the activation, ``(block, hidden)``, in the loss's unit.
+        """
         plan, chain = self.chain.plan, self.chain
         if self.weights is not None:
             add_product(self.weights.first, gradient, chain.features[block])
@@ -287,7 +356,13 @@ class WeightGradients:
 
 
 def add_product(into: Tensor, gradient: Tensor, x: Tensor) -> None:
-    """Add gradientᵀ x, summed between blocks in the type of ``into``."""
+    """Add gradientᵀ x, summed between blocks in the type of ``into``.
+
+    Args:
+        into: The sum, ``(out, in)``, in the loss's unit.
+        gradient: ``(block, out)``, in the loss's unit.
+        x: ``(block, in)``, dimensionless.
+    """
     if into.dtype == gradient.dtype:
         into.addmm_(gradient.t(), x)
     else:

@@ -33,15 +33,19 @@ class Tangents:
         features: Tensor | None,
         scale: Tensor | None,
     ) -> Tangents:
-        """Put zeros in the place of gradients that nothing has."""
+        """Put zeros in the place of gradients that nothing has.
 
-        def typed(tensor: Tensor | None, like: Tensor) -> Tensor:
-            return torch.zeros_like(like) if tensor is None else tensor.to(like.dtype)
-
+        Args:
+            chain: The layers.
+            target: Of the targets' shares, ``(nodes, hidden)``, in the loss's unit; None: zero.
+            source: Of the sources' shares, ``(nodes, hidden)``, in the loss's unit; None: zero.
+            features: Of the distance features, ``(edges, features)``, in the loss's unit; None:
+                zero.
+            scale: Of the envelope, ``(edges,)``, in the loss's unit; None: zero.
+        """
+        pairs = ((target, chain.target), (source, chain.source), (features, chain.features))
         return cls(
-            typed(target, chain.target),
-            typed(source, chain.source),
-            typed(features, chain.features),
+            *(torch.zeros_like(x) if given is None else given.to(x.dtype) for given, x in pairs),
             None if scale is None else scale.to(chain.features.dtype),
         )
 
@@ -78,7 +82,7 @@ def add_curvature(
         chain: The layers.
         block: The edges.
         tables: The activations.
-        kept: g_k of all edges, one ``(edges, width)`` per layer.
+        kept: g_k of all edges, one ``(edges, width)`` per layer, in the loss's unit.
         outer: What the backward pass started from.
         along: The gradients of its results.
         into: Where the gradients are summed.

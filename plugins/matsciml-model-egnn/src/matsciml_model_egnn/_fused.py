@@ -32,7 +32,7 @@ _INPUTS = 5
 def fused_messages(
     plan: Plan, x: EdgeInput, weights: Sequence[Tensor]
 ) -> tuple[Tensor, Tensor | None]:
-    """Do what :func:`plain_messages` does.
+    """Do what :func:`plain_messages` does, a block of edges at a time.
 
     It can be differentiated twice. Where the second derivative is not that of a derivative by the
     features and the nodes' shares, but by weights twice, it goes the plain way, after computing
@@ -41,7 +41,8 @@ def fused_messages(
     Args:
         plan: Graph and layers.
         x: The first dense layer.
-        weights: Weight and bias of the further layers of φ_e and of those of φ_x.
+        weights: Weight ``(out, in)`` and bias ``(out,)`` of the further layers of φ_e and of
+            those of φ_x, dimensionless.
 
     Returns:
         ``(nodes, message)`` and ``(edges,)``; None where nothing moves.
@@ -81,6 +82,15 @@ class _Messages(torch.autograd.Function):
     def backward(
         ctx: Any, collected: Tensor | None, moved: Tensor | None, *seeds: Tensor | None
     ) -> tuple[Any, ...]:
+        """Go over all blocks, or hand over to what can be differentiated again.
+
+        Args:
+            ctx: Has plan, tensors and tables.
+            collected: Gradient of the sums of messages, ``(nodes, message)``, in the loss's unit;
+                None: zero.
+            moved: Gradient of φ_x, ``(edges,)``, in the loss's unit; None: zero.
+            *seeds: Gradients of the layers before their activation, from curvature.
+        """
         plan: Plan = ctx.plan
         count = len(ctx.needs_input_grad) - 2
         tensors, saved = ctx.saved_tensors[:count], ctx.saved_tensors[count:]
@@ -113,6 +123,16 @@ class _Slopes(torch.autograd.Function):
     def forward(
         ctx: Any, plan: Plan, collected: Tensor, moved: Tensor, count: int, *given: Any
     ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """Go over all blocks, and keep the gradients of all activations.
+
+        Args:
+            ctx: Keeps everything for the second derivative.
+            plan: Graph and layers.
+            collected: Gradient of the sums of messages, ``(nodes, message)``, in the loss's unit.
+            moved: Gradient of φ_x, ``(edges,)``, in the loss's unit.
+            count: Number of the function's tensors among those that follow.
+            *given: The function's tensors, then its tables.
+        """
         tensors, tables = given[:count], Tables.of(plan, given[count:])
         x = EdgeInput(*tensors[:_INPUTS])
         chain = Chain(plan, x, tensors[_INPUTS:])

@@ -54,7 +54,7 @@ def message_rows(plan: Plan, x: EdgeInput, weights: Sequence[Tensor]) -> Tensor:
     Args:
         plan: Graph and layers.
         x: The first dense layer.
-        weights: Weight and bias of each further layer.
+        weights: Weight ``(out, in)`` and bias ``(out,)`` of each further layer, dimensionless.
     """
     shares = segment_gather(x.target, plan.incoming) + gather_sources(x.source, plan.sources)
     rows = ACTIVATIONS[plan.activation](torch.addmm(shares, x.features, x.weight.t()))
@@ -68,8 +68,9 @@ def position_weights(plan: Plan, messages: Tensor, weights: Sequence[Tensor]) ->
 
     Args:
         plan: Graph and layers.
-        messages: ``(edges, message)``.
-        weights: Weight and bias of each layer, and the weight of the last one.
+        messages: φ_e, ``(edges, message)``, dimensionless.
+        weights: Weight ``(out, in)`` and bias ``(out,)`` of each layer, and the weight of the last
+            one, dimensionless.
     """
     for number in range(0, len(weights) - 1, 2):
         messages = _dense(messages, weights[number : number + 2], plan.activation)
@@ -84,7 +85,8 @@ def plain_messages(
     Args:
         plan: Graph and layers.
         x: The first dense layer.
-        weights: Weight and bias of the further layers of φ_e and of those of φ_x.
+        weights: Weight ``(out, in)`` and bias ``(out,)`` of the further layers of φ_e and of
+            those of φ_x, dimensionless.
 
     Returns:
         ``(nodes, message)`` and ``(edges,)``; None where nothing moves.
@@ -97,7 +99,13 @@ def plain_messages(
 
 
 def sum_messages(plan: Plan, messages: Tensor, x: EdgeInput) -> Tensor:
-    """Return the sum of messages at each node, ``(nodes, message)``, with the envelope."""
+    """Return the sum of messages at each node, ``(nodes, message)``, with the envelope.
+
+    Args:
+        plan: Graph and layers.
+        messages: φ_e, ``(edges, message)``, dimensionless.
+        x: The first dense layer, for the envelope.
+    """
     messages = messages.to(x.features.dtype)
     if x.scale is not None:
         messages = messages * x.scale.unsqueeze(1)

@@ -125,7 +125,12 @@ class EGNN(Encoder):
         return h, moved
 
     def geometry(self, vectors: Tensor, *, fused: bool = False) -> EdgeGeometry:
-        """Return what a layer needs of edge vectors ``(edges, 3)``, Å."""
+        """Return what a layer needs to know of the edges at their current vectors.
+
+        Args:
+            vectors: From each edge's source to its target, ``(edges, 3)``, Å.
+            fused: Whether the layers go over the edges in blocks.
+        """
         squared = vectors.square().sum(dim=1)
         distances = squared.sqrt()
         config = self.config

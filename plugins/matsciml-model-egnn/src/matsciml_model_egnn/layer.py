@@ -94,7 +94,7 @@ class EGNNLayer(nn.Module):
         """Update the nodes.
 
         Args:
-            h: Node features, ``(nodes, width)``.
+            h: Node features, ``(nodes, width)``, dimensionless.
             edges: The edges at the current positions.
             graph: Who is connected to whom.
             sources: The sources of the edges.

@@ -22,10 +22,10 @@ class Sources:
     """
 
     def __init__(self, index: Tensor, nodes: int) -> None:
-        """Sort the edges where sums need it.
+        """Keep the index; edges are sorted when a sum first needs it.
 
         Args:
-            index: Source node of each edge, ``(edges,)`` int64.
+            index: Source node of each edge, ``(edges,)`` int64, dimensionless.
             nodes: Number of nodes.
         """
         self.index = index
@@ -33,7 +33,14 @@ class Sources:
         self._sorted: tuple[Tensor, Tensor] | None = None
 
     def sum(self, rows: Tensor) -> Tensor:
-        """Sum ``(edges, width)`` over the edges that leave each node, ``(nodes, width)``."""
+        """Sum over the edges that leave each node.
+
+        Args:
+            rows: ``(edges, width)``, dimensionless.
+
+        Returns:
+            ``(nodes, width)``.
+        """
         if rows.dtype != torch.float32 or rows.device.type != "cpu" or not rows.numel():
             return rows.new_zeros(self.nodes, rows.shape[1]).index_add_(0, self.index, rows)
         order, offsets = self._order()
@@ -48,7 +55,15 @@ class Sources:
 
 
 def gather_sources(values: Tensor, sources: Sources) -> Tensor:
-    """Give each edge its source's row, ``(nodes, width)`` → ``(edges, width)``."""
+    """Give each edge its source's row.
+
+    Args:
+        values: ``(nodes, width)``, dimensionless.
+        sources: The source of each edge.
+
+    Returns:
+        ``(edges, width)``.
+    """
     return _Gather.apply(values, sources)  # type: ignore[no-any-return,no-untyped-call]
 
 
@@ -57,11 +72,24 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, sources: Sources) -> Tensor:
+        """Gather.
+
+        Args:
+            ctx: Keeps the sources.
+            values: ``(nodes, width)``, dimensionless.
+            sources: The source of each edge.
+        """
         ctx.sources = sources
         return values.index_select(0, sources.index)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Sum.
+
+        Args:
+            ctx: Has the sources.
+            gradient: ``(edges, width)``, in the loss's unit.
+        """
         return _Sum.apply(gradient, ctx.sources), None  # type: ignore[no-untyped-call]
 
 
@@ -70,11 +98,24 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, sources: Sources) -> Tensor:
+        """Sum.
+
+        Args:
+            ctx: Keeps the sources.
+            rows: ``(edges, width)``, dimensionless.
+            sources: The source of each edge.
+        """
         ctx.sources = sources
         return sources.sum(rows)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Gather.
+
+        Args:
+            ctx: Has the sources.
+            gradient: ``(nodes, width)``, in the loss's unit.
+        """
         return _Gather.apply(gradient, ctx.sources), None  # type: ignore[no-untyped-call]
 
 
@@ -83,11 +124,23 @@ class _SiLU(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
+        """Activate.
+
+        Args:
+            ctx: Keeps ``x``.
+            x: ``(..., width)``, dimensionless.
+        """
         ctx.save_for_backward(x)
         return functional.silu(x)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """Multiply by the slope.
+
+        Args:
+            ctx: Has ``x``.
+            gradient: ``(..., width)``, in the loss's unit.
+        """
         return _Slope.apply(gradient, *ctx.saved_tensors)  # type: ignore[no-any-return,no-untyped-call]
 
 
@@ -96,12 +149,25 @@ class _Slope(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, x: Tensor) -> Tensor:
+        """Multiply by the slope.
+
+        Args:
+            ctx: Keeps both.
+            gradient: ``(..., width)``, in the loss's unit.
+            x: ``(..., width)``, dimensionless.
+        """
         ctx.save_for_backward(gradient, x)
         slope: Tensor = _silu_backward(gradient, x)
         return slope
 
     @staticmethod
     def backward(ctx: Any, outer: Tensor) -> tuple[Tensor, Tensor]:
+        """Differentiate by both.
+
+        Args:
+            ctx: Has both.
+            outer: Gradient of the result, ``(..., width)``, in the loss's unit.
+        """
         gradient, x = ctx.saved_tensors
         s = torch.sigmoid(x)
         # The second derivative is s (1 - s) (2 + x (1 - 2 s)).
