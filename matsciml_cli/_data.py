@@ -23,7 +23,8 @@ from matsciml_core.files import write_json as write_file
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.registry.folders import dataset_folder
 from matsciml_core.registry.inventory import LABEL_SIZES
-from matsciml_core.registry.specs import DatasetSpec, TargetInfo
+from matsciml_core.registry.specs import DatasetSpec
+from matsciml_core.registry.targets import TargetInfo
 from matsciml_core.training.config import parse_overrides
 
 SCHEMA = 1

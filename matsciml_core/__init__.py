@@ -28,9 +28,9 @@ _HOME = {
         "RunResult",
         "Spec",
         "StrategySpec",
-        "TargetInfo",
         "TaskHeadSpec",
     ),
+    "registry.targets": ("Grid", "TargetInfo"),
     "model.trained": ("TrainedModel", "load"),
     "model.prediction": ("Prediction",),
     "interfaces.config": ("Config",),
@@ -61,6 +61,7 @@ __all__ = [
     "Encoder",
     "EncoderCapabilities",
     "EncoderSpec",
+    "Grid",
     "Inventory",
     "MessageGraph",
     "Neighbourhood",
@@ -128,9 +129,9 @@ if TYPE_CHECKING:
         RunResult,
         Spec,
         StrategySpec,
-        TargetInfo,
         TaskHeadSpec,
     )
+    from matsciml_core.registry.targets import Grid, TargetInfo
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,8 @@ from matsciml_cli.options import Json
 from matsciml_cli.state import registry_of
 from matsciml_cli.tasks import each_size
 from matsciml_core.registry.manager import Offer, Registry
-from matsciml_core.registry.specs import BenchmarkTask, Reference, Spec, TargetInfo
+from matsciml_core.registry.specs import BenchmarkTask, Reference, Spec
+from matsciml_core.registry.targets import TargetInfo
 
 SCHEMA = 1
 """Grows when a key of the JSON output changes its meaning or goes away."""

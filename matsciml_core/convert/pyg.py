@@ -18,7 +18,7 @@ from matsciml_core.convert._graphs import (
 from matsciml_core.convert.packages import import_package
 from matsciml_core.errors import ShapeError
 from matsciml_core.interfaces.batch import CrystalBatch
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 
 _ATOMS = ("z", "pos")
 _CRYSTALS = ("cell", "pbc", "dataset")

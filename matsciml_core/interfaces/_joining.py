@@ -10,7 +10,7 @@ from torch import Tensor
 
 from matsciml_core.errors import ShapeError
 from matsciml_core.interfaces.crystal import Crystal
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 
 
 def join_marks(crystals: Sequence[Crystal]) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from matsciml_core.errors import ShapeError
 from matsciml_core.interfaces._joining import join_marks, stack_labels
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.symmetry import AsymmetricUnit
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 
 
 @dataclass(kw_only=True)

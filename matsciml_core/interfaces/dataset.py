@@ -15,7 +15,8 @@ from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.split import Split, random_split
 from matsciml_core.interfaces.symmetry import Orbits
-from matsciml_core.registry.specs import Reference, TargetInfo
+from matsciml_core.registry.specs import Reference
+from matsciml_core.registry.targets import TargetInfo
 
 if TYPE_CHECKING:
     from matsciml_core.interfaces.config import Config

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from matsciml_core.errors import UnitError
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Embedding
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 
 if TYPE_CHECKING:
     from torchmetrics import Metric

@@ -9,7 +9,7 @@ import torch
 
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.dataset import Dataset
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 
 STRUCTURE = TargetInfo(
     name="structure",

@@ -14,7 +14,7 @@ from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.head import TaskHead, with_gradients
 from matsciml_core.interfaces.strategy import Task
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 
 MODEL = "model"
 """Name under which the model's own metrics are kept beside those of trivial predictors."""

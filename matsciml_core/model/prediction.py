@@ -14,7 +14,7 @@ from torch import Tensor
 from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.strategy import Task
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 
 
 @dataclass(frozen=True, kw_only=True)

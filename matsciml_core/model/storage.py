@@ -30,7 +30,7 @@ from matsciml_core.model.location import (
     VERSION,
     read_description,
 )
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry

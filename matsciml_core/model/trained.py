@@ -29,7 +29,7 @@ from matsciml_core.model.location import TENSORS, find_model
 from matsciml_core.model.prediction import Prediction, name_labels, take_apart
 from matsciml_core.model.storage import load_model
 from matsciml_core.registry.manager import build_registry
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry

@@ -16,7 +16,7 @@ from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.elements import formula
 from matsciml_core.model.inputs import Record
 from matsciml_core.model.prediction import Prediction
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 
 _FIRST = ("file", "id", "formula", "atoms")
 _NOTE = "note"

@@ -15,7 +15,8 @@ from typing import Any
 
 from matsciml_core.errors import DataError, MatSciMLError
 from matsciml_core.registry.records import PluginRecord
-from matsciml_core.registry.specs import DatasetSpec, Reference, TargetInfo
+from matsciml_core.registry.specs import DatasetSpec, Reference
+from matsciml_core.registry.targets import TargetInfo
 
 RECORD = "dataset.json"
 FORMAT = "matsciml-dataset"

@@ -12,21 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 from matsciml_core.errors import PluginLoadError, RegistryError
-from matsciml_core.registry.units import canonical_unit
+from matsciml_core.registry.targets import TargetInfo, TargetKind
 
-TargetKind = Literal["scalar", "binary", "multiclass", "energy", "forces", "stress", "structure"]
-"""What a label is, mathematically.
-
-``scalar``: one number per crystal (or per atom). ``binary``, ``multiclass``: a class index.
-``energy``: total energy of the cell, eV. ``forces``: −∂E/∂x per atom, eV/Å. ``stress``: 3 x 3,
-eV/Å³. ``structure``: the crystal itself (generation).
-"""
-
-CLASS_KINDS = ("binary", "multiclass")
-"""Kinds of label whose values are class indices."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*")
 _CLASS_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _PATHS = ("inventory", "fetch_config", "detect", "samples")
@@ -58,50 +48,6 @@ class Reference:
         }
         body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items() if value)
         return f"@article{{{self.key},\n{body}\n}}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TargetInfo:
-    """A label that a dataset offers: its name, kind and unit."""
-
-    name: str
-    kind: TargetKind
-    unit: str
-    """Canonical unit, see ``matsciml_core.registry.units``; ``class`` for class indices."""
-    per_atom: bool = False
-    """Whether there is one value per atom (forces) rather than one per crystal."""
-    num_classes: int | None = None
-    """Number of classes, for ``multiclass``; class indices run from 0."""
-    description: str = ""
-    """One sentence: what was computed, how, and what is special about it."""
-
-    def __post_init__(self) -> None:
-        """Check the fields and bring the unit into its canonical spelling."""
-        if self.kind not in get_args(TargetKind):
-            raise RegistryError(
-                f"Label '{self.name}' has the kind '{self.kind}'; use one of "
-                f"{', '.join(get_args(TargetKind))}."
-            )
-        object.__setattr__(self, "unit", canonical_unit(self.unit, label=self.name))
-        if (self.kind in CLASS_KINDS) != (self.unit == "class"):
-            raise RegistryError(
-                f"Label '{self.name}' is {self.kind} with the unit '{self.unit}'; "
-                "the unit 'class' belongs to binary and multiclass labels and to no others."
-            )
-        if self.kind == "forces" and not self.per_atom:
-            raise RegistryError(f"Label '{self.name}' holds forces; declare it with per_atom=True.")
-        if self.kind == "multiclass" and not self.num_classes:
-            raise RegistryError(f"Label '{self.name}' is multiclass and needs num_classes.")
-
-    @property
-    def is_class(self) -> bool:
-        """Whether the label is a class index (missing: −1) rather than a number (missing: NaN)."""
-        return self.kind in CLASS_KINDS
-
-    @property
-    def width(self) -> int:
-        """Numbers per crystal, or per atom where ``per_atom``: 1, 3 (forces) or 9 (stress)."""
-        return {"forces": 3, "stress": 9}.get(self.kind, 1)
 
 
 @dataclass(frozen=True, kw_only=True)

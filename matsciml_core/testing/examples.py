@@ -25,9 +25,9 @@ from matsciml_core.registry.specs import (
     EncoderCapabilities,
     EncoderSpec,
     StrategySpec,
-    TargetInfo,
     TaskHeadSpec,
 )
+from matsciml_core.registry.targets import TargetInfo
 from matsciml_core.testing.example_settings import ExampleEncoderConfig
 
 if TYPE_CHECKING:

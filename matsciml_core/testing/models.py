@@ -11,7 +11,8 @@ import torch
 from matsciml_core.interfaces.strategy import Task
 from matsciml_core.model.components import build_component
 from matsciml_core.model.storage import save_model
-from matsciml_core.registry.specs import EncoderSpec, TargetInfo, TaskHeadSpec
+from matsciml_core.registry.specs import EncoderSpec, TaskHeadSpec
+from matsciml_core.registry.targets import TargetInfo
 from matsciml_core.testing.examples import ENCODER, HEAD
 
 

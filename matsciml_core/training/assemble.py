@@ -22,7 +22,8 @@ from matsciml_core.interfaces.strategy import Strategy, Task
 from matsciml_core.interfaces.structure import targets_of
 from matsciml_core.model.components import build_component, component_config
 from matsciml_core.model.location import adopt_encoder
-from matsciml_core.registry.specs import EncoderSpec, Spec, StrategySpec, TargetInfo, TaskHeadSpec
+from matsciml_core.registry.specs import EncoderSpec, Spec, StrategySpec, TaskHeadSpec
+from matsciml_core.registry.targets import TargetInfo
 from matsciml_core.training.config import (
     RunConfig,
     build_config,

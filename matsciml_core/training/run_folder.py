@@ -21,7 +21,7 @@ from matsciml_core.errors import ConfigError
 from matsciml_core.files import read_object, write_json
 from matsciml_core.model.evaluate import Scores
 from matsciml_core.model.latest import follow_latest, link_latest
-from matsciml_core.registry.specs import CLASS_KINDS
+from matsciml_core.registry.targets import CLASS_KINDS
 
 CONFIG = "config.yaml"
 METRICS = "metrics.csv"

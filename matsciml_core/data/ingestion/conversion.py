@@ -28,7 +28,7 @@ from matsciml_core.errors import DataError
 from matsciml_core.files import read_object, write_json
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.progress import Meter, Report, silent
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 
 __all__ = [
     "Conversion",

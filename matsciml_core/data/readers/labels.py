@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matsciml_core.errors import ConfigError, DataError, UnitError
-from matsciml_core.registry.specs import TargetInfo, TargetKind
+from matsciml_core.registry.targets import TargetInfo, TargetKind
 from matsciml_core.registry.units import UNITS, canonical_unit
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")

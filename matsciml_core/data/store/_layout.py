@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 
 WORD = 8
 HEADER_WORDS = 2

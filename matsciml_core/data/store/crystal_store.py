@@ -26,7 +26,8 @@ from matsciml_core.files import write_json
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
-from matsciml_core.registry.specs import Reference, TargetInfo
+from matsciml_core.registry.specs import Reference
+from matsciml_core.registry.targets import TargetInfo
 
 FORMAT = "matsciml-store"
 VERSION = 2

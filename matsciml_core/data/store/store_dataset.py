@@ -19,7 +19,7 @@ from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Dataset, Provenance
 from matsciml_core.interfaces.split import Split
 from matsciml_core.interfaces.symmetry import Orbits
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 
 if TYPE_CHECKING:
     from matsciml_core.interfaces.config import Config

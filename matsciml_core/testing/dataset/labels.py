@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 from matsciml_core.testing.checks import Broken, Doubtful, Measured, NotApplicable, check
 from matsciml_core.testing.dataset.subject import DatasetSubject
 from matsciml_core.testing.tolerances import EXACT

@@ -12,7 +12,8 @@ from torch import Tensor
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Dataset
-from matsciml_core.registry.specs import DatasetSpec, TargetInfo
+from matsciml_core.registry.specs import DatasetSpec
+from matsciml_core.registry.targets import TargetInfo
 from matsciml_core.testing.checks import Broken
 from matsciml_core.testing.subject import Subject
 

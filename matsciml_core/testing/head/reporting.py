@@ -12,7 +12,7 @@ from torch import Tensor
 
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.head import TaskHead
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 from matsciml_core.testing.checks import SEED, Broken, Measured, Worst, check
 from matsciml_core.testing.head.subject import (
     Bench,

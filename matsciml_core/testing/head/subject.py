@@ -17,7 +17,8 @@ from matsciml_core.interfaces.encoder import Embedding, Neighbourhood
 from matsciml_core.interfaces.generation import GenerativeHead, LatentEmbedding
 from matsciml_core.interfaces.head import TaskHead, Values
 from matsciml_core.interfaces.structure import STRUCTURE
-from matsciml_core.registry.specs import TargetInfo, TargetKind, TaskHeadSpec
+from matsciml_core.registry.specs import TaskHeadSpec
+from matsciml_core.registry.targets import TargetInfo, TargetKind
 from matsciml_core.testing import transforms
 from matsciml_core.testing.checks import SEED, Broken
 from matsciml_core.testing.crystals import all_crystals

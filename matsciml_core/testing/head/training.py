@@ -11,7 +11,7 @@ from torch import Tensor
 from matsciml_core.errors import DataError, UnitError
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.head import Values
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 from matsciml_core.testing.checks import Broken, Doubtful, Measured, NotApplicable, Worst, check
 from matsciml_core.testing.head.subject import Bench, TaskHeadSubject
 from matsciml_core.testing.tolerances import SAME_LOSS, ZERO_LOSS

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from matsciml_core.interfaces.strategy import Parameters, Strategy, Task
-from matsciml_core.registry.specs import StrategySpec, TargetInfo
+from matsciml_core.registry.specs import StrategySpec
+from matsciml_core.registry.targets import TargetInfo
 from matsciml_core.testing.checks import SEED, Broken, NotApplicable
 from matsciml_core.testing.examples import ExampleHead
 from matsciml_core.testing.subject import Subject

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from matsciml_core import Crystal
 from matsciml_core.interfaces.dataset import Dataset, Provenance
 from matsciml_core.registry.manager import Registry
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 from matsciml_core.testing.crystals import (
     bcc_iron,
     hcp_magnesium,

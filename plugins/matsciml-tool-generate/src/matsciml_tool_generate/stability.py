@@ -20,7 +20,7 @@ from matsciml_tool_generate.structures import ParsedStructure
 if TYPE_CHECKING:
     from matsciml_core.model.trained import TrainedModel
     from matsciml_core.registry.manager import Registry
-    from matsciml_core.registry.specs import TargetInfo
+    from matsciml_core.registry.targets import TargetInfo
 
 CUTOFF = 0.1
 """eV/atom above the hull up to which a crystal counts as stable, unless the user says otherwise."""

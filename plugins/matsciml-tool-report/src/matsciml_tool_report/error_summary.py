@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.registry.specs import CLASS_KINDS
+from matsciml_core.registry.targets import CLASS_KINDS
 from matsciml_util_pages.run_files import Numbers, Predictions
 
 WORST = 10

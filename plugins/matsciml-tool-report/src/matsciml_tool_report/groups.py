@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from matsciml_core.data.splits.grouping import SYMPREC
 from matsciml_core.interfaces.crystal_systems import FIRST_SPACE_GROUPS
-from matsciml_core.registry.specs import CLASS_KINDS
+from matsciml_core.registry.targets import CLASS_KINDS
 from matsciml_tool_report.crystals import CrystalTable, Integers
 from matsciml_util_pages.numbers import ABSENT, number
 from matsciml_util_pages.plots import with_unit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from matsciml_core.registry.specs import CLASS_KINDS
+from matsciml_core.registry.targets import CLASS_KINDS
 from matsciml_util_pages.metrics import headline_baseline, headline_metric
 from matsciml_util_pages.numbers import words
 from matsciml_util_pages.run_files import RunFiles

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from matsciml_core.files import read_object
-from matsciml_core.registry.specs import CLASS_KINDS
+from matsciml_core.registry.targets import CLASS_KINDS
 from matsciml_util_pages.metrics import (
     COMPONENT_KINDS,
     headline_baseline,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from matsciml_core.registry.specs import CLASS_KINDS
+from matsciml_core.registry.targets import CLASS_KINDS
 from matsciml_util_pages import numbers
 
 COMPONENTS = {

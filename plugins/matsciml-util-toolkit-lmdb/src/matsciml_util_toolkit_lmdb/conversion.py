@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from matsciml_core.data.ingestion.conversion import Conversion, Source, fingerprint_of
 from matsciml_core.interfaces.dataset import Provenance
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 from matsciml_util_toolkit_lmdb.records import count_records, legacy_files, legacy_records
 
 Found = TypeVar("Found")

@@ -29,7 +29,7 @@ from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.encoder import Neighbourhood
 from matsciml_core.interfaces.symmetry import AsymmetricUnit, Orbits
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 from matsciml_core.testing.crystals import all_crystals, isolated_atom
 
 TARGETS = (

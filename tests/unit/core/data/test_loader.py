@@ -28,7 +28,7 @@ from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.interfaces.encoder import Neighbourhood
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 
 COUNT = 60
 TARGETS = (

@@ -13,7 +13,7 @@ from matsciml_core.errors import GeometryError, ShapeError
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.encoder import Neighbourhood
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 
 ENERGY = TargetInfo(name="energy", kind="energy", unit="eV")
 GAP = TargetInfo(name="gap", kind="scalar", unit="eV")

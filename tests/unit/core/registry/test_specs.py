@@ -1,17 +1,15 @@
-"""The records that plugins return, and the units of labels."""
+"""The records that plugins return."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from matsciml_core.errors import (
-    MatSciMLError,
     PluginLoadError,
     RegistryError,
-    UnitError,
     closest,
     did_you_mean,
 )
@@ -24,11 +22,8 @@ from matsciml_core.registry.specs import (
     ReaderSpec,
     Reference,
     StrategySpec,
-    TargetInfo,
-    TargetKind,
     TaskHeadSpec,
 )
-from matsciml_core.registry.units import _ALIASES, UNITS, canonical_unit
 
 BASIC: dict[str, Any] = {"name": "mine", "summary": "Mine.", "class_path": "pkg.module:Class"}
 
@@ -105,64 +100,6 @@ class TestSpec:
     def test_a_head_must_say_what_it_can_train(self) -> None:
         with pytest.raises(TypeError, match="target_kinds"):
             TaskHeadSpec(**BASIC)
-
-
-class TestTargetInfo:
-    def test_unit_is_brought_into_its_canonical_spelling(self) -> None:
-        assert TargetInfo(name="f", kind="forces", unit="ev/A", per_atom=True).unit == "eV/Å"
-
-    @pytest.mark.parametrize(
-        ("fields", "message"),
-        [
-            ({"kind": "vector", "unit": "eV"}, "has the kind 'vector'; use one of scalar"),
-            ({"kind": "scalar", "unit": "class"}, "belongs to binary and multiclass"),
-            ({"kind": "binary", "unit": "eV"}, "belongs to binary and multiclass"),
-            ({"kind": "forces", "unit": "eV/Å"}, "per_atom=True"),
-            ({"kind": "multiclass", "unit": "class"}, "needs num_classes"),
-            ({"kind": "scalar", "unit": "hartree"}, "'hartree', which is not one of"),
-        ],
-    )
-    def test_contradictions(self, fields: dict[str, Any], message: str) -> None:
-        with pytest.raises(MatSciMLError, match=message) as caught:
-            TargetInfo(name="label", **fields)
-        assert "'label'" in str(caught.value)
-
-    @pytest.mark.parametrize(
-        ("kind", "width"), [("scalar", 1), ("forces", 3), ("stress", 9), ("energy", 1)]
-    )
-    def test_width(self, kind: TargetKind, width: int) -> None:
-        target = TargetInfo(name="x", kind=kind, unit="eV", per_atom=kind == "forces")
-        assert target.width == width
-        assert not target.is_class
-
-    def test_classes(self) -> None:
-        assert TargetInfo(name="x", kind="binary", unit="class").is_class
-        assert TargetInfo(name="x", kind="multiclass", unit="class", num_classes=7).is_class
-
-    def test_kinds_are_documented(self) -> None:
-        assert len(get_args(TargetKind)) == 7
-
-
-class TestUnits:
-    @pytest.mark.parametrize("unit", UNITS)
-    def test_canonical_units_stay(self, unit: str) -> None:
-        assert canonical_unit(unit, label="x") == unit
-
-    def test_aliases_lead_to_canonical_units(self) -> None:
-        assert set(_ALIASES.values()) <= set(UNITS)
-        assert all(alias == alias.lower() for alias in _ALIASES)
-
-    @pytest.mark.parametrize(
-        ("written", "unit"),
-        [("EV/ATOM", "eV/atom"), (" eV/A^3 ", "eV/Å³"), ("", "dimensionless"), ("1/cm", "cm⁻¹")],
-    )
-    def test_aliases(self, written: str, unit: str) -> None:
-        assert canonical_unit(written, label="x") == unit
-
-    @pytest.mark.parametrize("unit", ["kcal/mol", "meV", "Ha", "eV/"])
-    def test_foreign_units_are_never_converted(self, unit: str) -> None:
-        with pytest.raises(UnitError, match="Convert the label"):
-            canonical_unit(unit, label="x")
 
 
 class TestReference:

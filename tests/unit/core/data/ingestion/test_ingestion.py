@@ -25,7 +25,8 @@ from matsciml_core.data.ingestion.pool import Launch
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
-from matsciml_core.registry.specs import Reference, TargetInfo
+from matsciml_core.registry.specs import Reference
+from matsciml_core.registry.targets import TargetInfo
 
 TARGETS = (
     TargetInfo(name="energy", kind="energy", unit="eV"),

@@ -9,7 +9,7 @@ from matsciml_core.data import CrystalStoreWriter, StoreDataset
 from matsciml_core.data.store.labelled import label_sizes, labelled
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 
 TARGETS = [
     TargetInfo(name="gap", kind="scalar", unit="eV"),

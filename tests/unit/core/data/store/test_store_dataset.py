@@ -15,7 +15,7 @@ from matsciml_core.errors import ConfigError, DataError, SplitError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Dataset, Provenance
 from matsciml_core.interfaces.split import Split
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 
 GAP = TargetInfo(name="gap", kind="scalar", unit="eV")
 IDS = [f"x-{number:02d}" for number in range(40)]

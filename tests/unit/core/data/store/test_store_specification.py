@@ -20,7 +20,7 @@ from matsciml_core.data.symmetry.orbits import orbits_of
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
-from matsciml_core.registry.specs import TargetInfo
+from matsciml_core.registry.targets import TargetInfo
 
 PAGE = Path(__file__).resolve().parents[5] / "docs" / "reference" / "store.md"
 TARGETS = (
