@@ -14,7 +14,6 @@ _HOME = {
     "registry.hooks": ("hookimpl", "hookspec"),
     "registry.manager": ("Registry", "build_registry"),
     "registry.specs": (
-        "BenchmarkSpec",
         "BenchmarkTask",
         "CallbackSpec",
         "CommandSpec",
@@ -48,7 +47,6 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "AsymmetricUnit",
-    "BenchmarkSpec",
     "BenchmarkTask",
     "CallbackSpec",
     "CommandSpec",
@@ -115,7 +113,6 @@ if TYPE_CHECKING:
     from matsciml_core.registry.hooks import hookimpl, hookspec
     from matsciml_core.registry.manager import Registry, build_registry
     from matsciml_core.registry.specs import (
-        BenchmarkSpec,
         BenchmarkTask,
         CallbackSpec,
         CommandSpec,

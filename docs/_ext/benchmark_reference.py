@@ -8,12 +8,12 @@ from config_reference import config_table
 from markdown_tables import inline
 from pydantic import BaseModel
 
-from matsciml_tool_benchmark import table
+from matsciml_tool_benchmark import rows, table
 
 _PARTS: dict[str, type[BaseModel]] = {
     "A table": table.BenchmarkTable,
-    "`rows`": table.BenchmarkRow,
-    "`published`": table.PublishedNumber,
+    "`rows`": rows.BenchmarkRow,
+    "`published`": rows.PublishedNumber,
     "`budgets`": table.Budget,
     "`generation`": table.Generation,
     "A file of rows, for `--rows`": table.RowsFile,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from markdown_tables import inline, record_table
+from plugin_reference import registry
 
 from matsciml_core.registry import specs
 from matsciml_core.registry.hooks import MatSciMLSpecs
 
 _REGISTRATION = "## Registration"
 _LIFECYCLE = "## Lifecycle"
+_TOOLS = "## Hooks of tools"
 _RECORDS = {
     "What every record holds": ("Spec",),
     "Records of components": (
@@ -24,7 +26,6 @@ _RECORDS = {
         "ReaderSpec",
         "CommandSpec",
         "CallbackSpec",
-        "BenchmarkSpec",
     ),
     "Records within records": ("TargetInfo", "Reference"),
     "What lifecycle hooks receive": ("RunInfo", "RunResult"),
@@ -36,6 +37,14 @@ def hooks() -> Iterator[tuple[str, Callable[..., Any]]]:
     for name, function in vars(MatSciMLSpecs).items():
         if name.startswith("matsciml_"):
             yield name, function
+
+
+def tool_hooks() -> Iterator[tuple[str, str, Callable[..., Any]]]:
+    """Yield distribution, name and specification of each hook that a plugin here brings."""
+    plugins = registry()
+    for record in plugins.plugins:
+        for name in record.hookspecs:
+            yield record.distribution, name, getattr(plugins.hook, name).spec.function
 
 
 def signature(name: str, function: Callable[..., Any]) -> str:
@@ -55,8 +64,10 @@ def hooks_markdown() -> str:
     """Return the reference of all hooks, in MyST Markdown."""
     registration = [_section(*hook) for hook in hooks() if not _is_lifecycle(hook[0])]
     lifecycle = [_section(*hook) for hook in hooks() if _is_lifecycle(hook[0])]
+    tools = [_tool_section(*hook) for hook in tool_hooks()]
     records = [f"### {title}\n\n{_records(names)}" for title, names in _RECORDS.items()]
-    parts = [_REGISTRATION, *registration, _LIFECYCLE, *lifecycle, "## Records", *records]
+    parts = [_REGISTRATION, *registration, _LIFECYCLE, *lifecycle, _TOOLS, *tools]
+    parts += ["## Records", *records]
     return "\n\n".join(parts) + "\n"
 
 
@@ -67,6 +78,13 @@ def _is_lifecycle(name: str) -> bool:
 def _section(name: str, function: Callable[..., Any]) -> str:
     text = inspect.cleandoc(function.__doc__ or "")
     return f"({name})=\n### `{signature(name, function)}`\n\n{_restructured(text)}"
+
+
+def _tool_section(distribution: str, name: str, function: Callable[..., Any]) -> str:
+    text = f"{_section(name, function)}\n\nBrought by `{distribution}`."
+    items = get_args(get_type_hints(function).get("return"))
+    records = [item for item in items if isinstance(item, type) and issubclass(item, specs.Spec)]
+    return "\n\n".join([text, *map(_record, records)])
 
 
 def _records(names: tuple[str, ...]) -> str:

@@ -24,7 +24,7 @@ def list_plugins(
         str | None,
         typer.Option(
             help="Only this kind: dataset, encoder, task-head, strategy, reader, command, "
-            "callback, benchmark.",
+            "callback, or one that a tool brings.",
             autocompletion=complete_kinds,
         ),
     ] = None,

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 import pluggy
 
 from matsciml_core.registry.specs import (
-    BenchmarkSpec,
     CallbackSpec,
     CommandSpec,
     DatasetSpec,
@@ -166,26 +165,6 @@ class MatSciMLSpecs:
                     name="energy",
                     summary="Meter the energy a run uses.",
                     class_path="matsciml_energy.callback:EnergyMeter",
-                )
-
-        .. versionadded:: 0.1
-        """
-        raise NotImplementedError
-
-    @hookspec
-    def matsciml_benchmarks(self) -> Iterable[BenchmarkSpec]:
-        """Offer rows for the tables of ``matsciml benchmark``, or a table of one's own.
-
-        Called once per process, when the registry is built. The function a record names is
-        imported when its table is asked for; it returns ``BenchmarkRow`` records::
-
-            @hookimpl
-            def matsciml_benchmarks():
-                yield BenchmarkSpec(
-                    name="mine",
-                    summary="My encoder on the tasks of table 2.",
-                    class_path="matsciml_model_mine.rows:rows",
-                    table="table2",
                 )
 
         .. versionadded:: 0.1

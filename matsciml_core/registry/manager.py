@@ -33,7 +33,6 @@ from matsciml_core.registry.records import PluginRecord
 from matsciml_core.registry.requirements import Unmet, unmet
 from matsciml_core.registry.scan import EntryPoint, scan
 from matsciml_core.registry.specs import (
-    BenchmarkSpec,
     CallbackSpec,
     CommandSpec,
     DatasetSpec,
@@ -168,8 +167,6 @@ class Registry:
     @overload
     def specs(self, kind: Literal["callback"]) -> list[CallbackSpec]: ...
     @overload
-    def specs(self, kind: Literal["benchmark"]) -> list[BenchmarkSpec]: ...
-    @overload
     def specs(self, kind: str) -> list[Spec]: ...
 
     def specs(self, kind: str) -> list[Spec]:  # type: ignore[misc]
@@ -200,8 +197,6 @@ class Registry:
     def get(self, kind: Literal["command"], name: str) -> CommandSpec: ...
     @overload
     def get(self, kind: Literal["callback"], name: str) -> CallbackSpec: ...
-    @overload
-    def get(self, kind: Literal["benchmark"], name: str) -> BenchmarkSpec: ...
     @overload
     def get(self, kind: str, name: str) -> Spec: ...
 

@@ -333,17 +333,6 @@ class CallbackSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchmarkSpec(Spec):
-    """Rows of a benchmark; ``class_path`` names a function that returns ``BenchmarkRow``s."""
-
-    kind: ClassVar[str] = "benchmark"
-
-    table: str = ""
-    """The table that the rows join, for example ``table2``; empty: they are a table of their own,
-    under ``name``."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class RunInfo:
     """What the lifecycle hooks are told about a run."""
 

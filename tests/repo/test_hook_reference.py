@@ -5,12 +5,21 @@ from __future__ import annotations
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from matsciml_core.registry.hooks import MatSciMLSpecs
+from matsciml_tool_benchmark.hooks import BenchmarkHooks
 
-HOOKS = [name for name in vars(MatSciMLSpecs) if name.startswith("matsciml_")]
+SPECIFICATIONS: dict[str, Any] = {
+    name: function
+    for holder in (MatSciMLSpecs, BenchmarkHooks)
+    for name, function in vars(holder).items()
+    if name.startswith("matsciml_")
+}
+"""Name of each hook, of the core and of the tools here → its specification."""
+HOOKS = list(SPECIFICATIONS)
 
 pytest.importorskip("sphinx", reason="the reference is made with Sphinx: pip install -e '.[docs]'")
 
@@ -24,13 +33,17 @@ def page() -> str:
 
 def written_signature(name: str) -> str:
     """Return a hook's signature as its source has it, without ``self``."""
-    source = inspect.getsource(getattr(MatSciMLSpecs, name))
+    source = inspect.getsource(SPECIFICATIONS[name])
     head = source[source.index("def ") + 4 : source.index(":\n")]
     return re.sub(r"\(self(, )?", "(", " ".join(head.split()))
 
 
 def test_there_are_hooks():
     assert len(HOOKS) >= 8
+
+
+def test_hooks_of_all_tools_are_tested_here(registry):
+    assert {name for record in registry.plugins for name in record.hookspecs} <= set(HOOKS)
 
 
 @pytest.mark.parametrize("name", HOOKS)
@@ -40,7 +53,7 @@ def test_the_reference_has_a_heading_with_the_exact_signature(page, name):
 
 @pytest.mark.parametrize("name", HOOKS)
 def test_the_reference_has_the_whole_docstring(page, name):
-    text = inspect.getdoc(getattr(MatSciMLSpecs, name))
+    text = inspect.getdoc(SPECIFICATIONS[name])
     assert text in page
     assert "@hookimpl" in text, "a hook's docstring carries an example"
     assert "versionadded" in text
@@ -62,7 +75,7 @@ def test_every_record_that_hooks_exchange_is_documented(page):
     annotations = {
         str(annotation)
         for name in HOOKS
-        for annotation in getattr(MatSciMLSpecs, name).__annotations__.values()
+        for annotation in SPECIFICATIONS[name].__annotations__.values()
     }
     records = set(re.findall(r"\w+(?:Spec|Info|Result)", " ".join(annotations)))
     assert len(records) >= 8

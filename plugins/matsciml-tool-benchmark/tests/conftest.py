@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 
+from matsciml_cli.testing import cli
+from matsciml_core.testing.plugin_folder import PluginFolder
 from matsciml_tool_benchmark.folders import TableFolder
 from matsciml_tool_benchmark.table import BenchmarkTable, checked
+
+__all__ = ["cli"]
 
 PROGRAM = """
     import json, os, pathlib, sys, time, yaml
@@ -79,6 +83,13 @@ def heed_control_c() -> Iterator[None]:
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, previous)
+
+
+@pytest.fixture
+def plugin_folder(plugin_folder: PluginFolder) -> PluginFolder:
+    """The folder of plugins, with this tool in it."""
+    plugin_folder.add("matsciml-tool-benchmark", "from matsciml_tool_benchmark.plugin import *")
+    return plugin_folder
 
 
 @pytest.fixture

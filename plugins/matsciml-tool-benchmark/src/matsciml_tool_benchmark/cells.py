@@ -11,7 +11,8 @@ from typing import Any
 
 from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.training.config import merge
-from matsciml_tool_benchmark.table import BenchmarkRow, BenchmarkTable, Budget, Generation
+from matsciml_tool_benchmark.rows import BenchmarkRow
+from matsciml_tool_benchmark.table import BenchmarkTable, Budget, Generation
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from matsciml_tool_benchmark.benchmark import Benchmark, prepare
 from matsciml_tool_benchmark.cells import Cell, choose
 from matsciml_tool_benchmark.data_table import write_data_table
 from matsciml_tool_benchmark.engine import Progress
+from matsciml_tool_benchmark.hooks import BenchmarkSpec
 from matsciml_tool_benchmark.launchers import open_launcher
 from matsciml_tool_benchmark.lines import Line
 from matsciml_tool_benchmark.table import (
@@ -144,7 +145,8 @@ def find_table(request: Request, registry: Registry) -> BenchmarkTable:
 
 
 def _named_table(name: str, registry: Registry) -> BenchmarkTable:
-    known = {spec.name: spec for spec in registry.specs("benchmark")}
+    specs = registry.specs("benchmark")
+    known = {spec.name: spec for spec in specs if isinstance(spec, BenchmarkSpec)}
     folder = files("matsciml_tool_benchmark").joinpath(_FOLDER)
     built_in = [file.name.removesuffix(".yaml") for file in folder.iterdir()]
     if name in built_in:

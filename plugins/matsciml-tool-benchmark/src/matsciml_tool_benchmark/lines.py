@@ -11,7 +11,8 @@ from typing import Any
 from matsciml_tool_benchmark.cells import Cell, by_name
 from matsciml_tool_benchmark.folders import Status, TableFolder
 from matsciml_tool_benchmark.obstacles import OBSTACLES, Obstacle
-from matsciml_tool_benchmark.table import BenchmarkRow, BenchmarkTable, PublishedNumber
+from matsciml_tool_benchmark.rows import BenchmarkRow, PublishedNumber
+from matsciml_tool_benchmark.table import BenchmarkTable
 from matsciml_util_pages.finished_runs import (
     FinishedRun,
     SeedResults,

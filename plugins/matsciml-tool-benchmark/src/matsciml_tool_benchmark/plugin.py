@@ -8,6 +8,12 @@ from matsciml_core import CommandSpec, hookimpl
 
 
 @hookimpl
+def matsciml_hookspecs() -> Iterable[str]:
+    """Let other plugins offer rows, or tables of their own."""
+    yield "matsciml_tool_benchmark.hooks:BenchmarkHooks"
+
+
+@hookimpl
 def matsciml_commands() -> Iterable[CommandSpec]:
     """Offer tables of runs beside the published numbers."""
     yield CommandSpec(

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Literal, Self, TypeVar
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, PositiveInt
 
 from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.interfaces.config import Config, validate
 from matsciml_core.training.config import read_config_file
+from matsciml_tool_benchmark.rows import BenchmarkRow, Metrics, Settings
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*(/[a-z0-9][a-z0-9+._-]*)*")
-Settings = Mapping[str, Any]
-Metrics = Mapping[str, str | tuple[str, ...]]
 Table = TypeVar("Table", bound="BenchmarkTable")
-
-
-class PublishedNumber(Config):
-    """A number that a publication gives for a row."""
-
-    value: float
-    """The number as printed."""
-    target: str = ""
-    """The label it is about; empty: the row's only one."""
-    metric: str = ""
-    """The metric it is of, where the label is compared by several."""
-    encoder: str = ""
-    """The column it stands in; empty: it is the best of all published columns."""
-    unit: str = "no unit"
-    """Unit as the publication states it."""
-    notes: tuple[str, ...] = ()
-    """Names of footnotes of the table."""
 
 
 class Generation(Config):
@@ -68,54 +48,6 @@ class Budget(Config):
     """Column → settings of its runs, where they differ from those of the others."""
     generation: Generation = Generation()
     """How rows that generate crystals are judged."""
-
-
-class BenchmarkRow(Config):
-    """What is trained and tested together, once with each encoder."""
-
-    name: str
-    """What users type: lower case, parts joined by ``/``, for example ``mine/band-gap``."""
-    title: str
-    """The task in words."""
-    datasets: tuple[str, ...]
-    """Registry names."""
-    targets: tuple[str, ...] = ()
-    """Labels, ``name`` or ``dataset/name``; empty: each dataset's first."""
-    strategy: str = ""
-    """How several tasks are trained together; empty: the plain gradient of one."""
-    encoders: Mapping[str, Settings] = Field(default_factory=dict)
-    """Column → settings of its encoder, with its ``name``; without settings those of the table
-    hold, and empty means all columns of the table. A list of columns will do."""
-    settings: Settings = Field(default_factory=dict)
-    """Further settings of the runs, as in their configuration file."""
-    metrics: Metrics = Field(default_factory=dict)
-    """Label → metric, or metrics, to compare by, where they are not the table's."""
-    budgets: tuple[str, ...] = ()
-    """Budgets that the row belongs to; empty: all."""
-    published: tuple[PublishedNumber, ...] = ()
-    """What a publication gives for it."""
-    notes: tuple[str, ...] = ()
-    """Names of footnotes of the table."""
-    generates: bool = False
-    """Whether crystals are drawn from the trained model and judged."""
-    reference: bool = False
-    """Whether other rows with the same label and encoder are compared with this one."""
-    origin: str = ""
-    """Who added it, where it is not of the table itself."""
-
-    @field_validator("encoders", mode="before")
-    @classmethod
-    def _columns(cls, value: Any) -> Any:
-        return {name: {} for name in value} if isinstance(value, list | tuple) else value
-
-    @field_validator("name")
-    @classmethod
-    def _plain_name(cls, value: str) -> str:
-        if not _NAME.fullmatch(value):
-            raise ValueError(
-                "use lower-case letters, digits, '+', '.', '_' and '-', with '/' between parts"
-            )
-        return value
 
 
 class BenchmarkTable(Config):

@@ -28,7 +28,6 @@ HOOKS = {
     "reader": ("matsciml_readers", "ReaderSpec", ""),
     "command": ("matsciml_commands", "CommandSpec", ""),
     "callback": ("matsciml_callbacks", "CallbackSpec", ""),
-    "benchmark": ("matsciml_benchmarks", "BenchmarkSpec", ""),
 }
 
 
