@@ -1,3 +1,48 @@
-"""Relaxation and molecular dynamics with trained models, through ASE and torch-sim."""
+"""Relaxation and molecular dynamics with trained models, through ASE and torch-sim.
+
+Public names are imported on first use, so that the commands' help loads neither torch nor ASE.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_MODULE_OF = {
+    "Dynamics": "dynamics",
+    "DynamicsConfig": "dynamics",
+    "ModelCalculator": "calculator",
+    "TorchSimModel": "torch_sim",
+    "relax": "relaxation",
+}
+
+# Without TorchSimModel, which needs an extra: an import of everything must not fail for it.
+__all__ = ["Dynamics", "DynamicsConfig", "ModelCalculator", "relax"]
+
+if TYPE_CHECKING:
+    from matsciml_tool_simulate.calculator import ModelCalculator
+    from matsciml_tool_simulate.dynamics import Dynamics, DynamicsConfig
+    from matsciml_tool_simulate.relaxation import relax
+    from matsciml_tool_simulate.torch_sim import TorchSimModel
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from the module that defines it (PEP 562).
+
+    Raises:
+        MissingPackageError: The name is ``TorchSimModel``, and torch-sim is not installed.
+    """
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    if name == "TorchSimModel":  # its module needs the package for the base class
+        from matsciml_core.convert import import_package  # noqa: PLC0415 - loads torch
+
+        import_package("torch_sim")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names without importing them."""
+    return sorted([*__all__, "TorchSimModel"])

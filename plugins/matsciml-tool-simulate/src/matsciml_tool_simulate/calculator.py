@@ -32,7 +32,7 @@ class ModelCalculator(Calculator):
         precision: ``float32`` or ``float64``; None: the model's.
         dataset: Which energy, where the model predicts those of several datasets.
         stress: Whether to calculate the stress with every energy, rather than when it is asked
-            for: whoever needs it at every step saves half of the time.
+            for: where each step needs it, that saves half of the time.
         allow_unseen: Whether to calculate with elements that the model has never seen.
 
     Raises:
@@ -68,47 +68,43 @@ class ModelCalculator(Calculator):
 
         Args:
             atoms: The atoms.
-            properties: What is wanted.
+            properties: Names of the properties that are asked for.
             system_changes: What has changed since the last call.
 
         Raises:
             DataError: An element is unknown to the model, or what it predicts is not finite.
-            GeometryError: The cell or a position is none, as where dynamics have blown up.
+            GeometryError: Cell and positions describe no crystal, as where dynamics blow up.
             PropertyNotImplementedError: The stress of what is not periodic in all directions.
         """
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
-        crystal = self._crystal(self.atoms)
+        crystal = _to_crystal(self.atoms)
+        if not self.allow_unseen:
+            self._potential.check_elements(crystal.atomic_numbers.tolist())
         stress = self.always_stress or "stress" in properties
         if stress and not crystal.pbc.all():
             raise PropertyNotImplementedError("What is not periodic has no stress.")
-        found = self._potential(self.model.batch([crystal]), stress=stress)
-        self.results = {"energy": found.energy.item(), "free_energy": found.energy.item()}
-        if found.forces is not None:
-            self.results["forces"] = found.forces.cpu().numpy()
-        if found.stress is not None:
-            tensor = found.stress[0].cpu().numpy()
-            self.results["stress"] = tensor[*_VOIGT]
+        output = self._potential(self.model.batch([crystal]), stress=stress)
+        # No electrons, hence no smearing: the energy is the free energy that forces belong to.
+        self.results = {"energy": output.energy.item(), "free_energy": output.energy.item()}
+        if output.forces is not None:
+            self.results["forces"] = output.forces.cpu().numpy()
+        if output.stress is not None:
+            self.results["stress"] = output.stress[0].cpu().numpy()[*_VOIGT]
         if not all(np.isfinite(value).all() for value in self.results.values()):
             raise DataError(
                 f"The model gives no finite energy or force for '{crystal.id}'; the structure is "
                 "far from everything it was trained on."
             )
 
-    def _crystal(self, atoms: Any) -> Crystal:
-        """Return the atoms, wrapped into the cell, where single precision resolves them best."""
-        crystal = Crystal(
-            id=atoms.get_chemical_formula(),
-            atomic_numbers=atoms.numbers,
-            positions=atoms.positions,
-            cell=atoms.cell.array,
-            pbc=atoms.pbc,
-        )
-        if crystal.pbc.any():  # only now is it known that there is a cell to wrap into
-            crystal = replace(crystal, positions=atoms.get_positions(wrap=True))
-        unseen = () if self.allow_unseen else self.model.unseen(crystal)
-        if unseen:
-            raise DataError(
-                f"The model has never seen {', '.join(unseen)}, so that its forces would be "
-                f"guesses; it knows {', '.join(self.model.elements or ())}."
-            )
-        return crystal
+
+def _to_crystal(atoms: Any) -> Crystal:
+    """Return the atoms, wrapped into the cell, where single precision resolves them best."""
+    crystal = Crystal(
+        id=atoms.get_chemical_formula(),
+        atomic_numbers=atoms.numbers,
+        positions=atoms.positions,
+        cell=atoms.cell.array,
+        pbc=atoms.pbc,
+    )
+    # ASE wraps by solving with the cell, which the crystal has just found to be sound.
+    return replace(crystal, positions=atoms.get_positions(wrap=True)) if any(atoms.pbc) else crystal

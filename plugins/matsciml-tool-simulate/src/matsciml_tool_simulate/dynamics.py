@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -18,10 +18,11 @@ import numpy as np
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.extxyz import write_extxyz
+from ase.md.langevinbaoab import LangevinBAOAB
 from ase.md.verlet import VelocityVerlet
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from matsciml_core.errors import ConfigError, DataError, MissingPackageError
+from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.files import write_json
 from matsciml_core.interfaces.config import Config
 from matsciml_tool_simulate.calculator import ModelCalculator
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 _FORMAT = "matsciml-dynamics"
 _BAROSTAT = ("p_eps", "force_eps")
-"""What ASE's barostat carries from step to step: the cell's momentum and the force on it."""
+"""State of ASE's barostat between steps: the cell's momentum and the force on it."""
 _SAVE_EVERY = 100
 """Fewest steps between two savings of the state."""
 _HOTTEST = 1e5
@@ -40,7 +41,7 @@ _HOTTEST = 1e5
 
 
 class DynamicsConfig(Config):
-    """How atoms move."""
+    """Ensemble, time step and output of dynamics."""
 
     ensemble: Literal["nve", "nvt", "npt"] = "nve"
     """Constant energy (velocity Verlet); constant temperature (Langevin, BAOAB); constant
@@ -50,7 +51,7 @@ class DynamicsConfig(Config):
     timestep: PositiveFloat = 1.0
     """Time step, fs."""
     thermostat_time: PositiveFloat = 100.0
-    """Time in which velocities forget, fs."""
+    """Relaxation time of the velocities, fs."""
     barostat_time: PositiveFloat = 1000.0
     """Time scale on which the volume fluctuates, fs."""
     pressure: float = 0.0
@@ -62,10 +63,11 @@ class DynamicsConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frame:
-    """Where dynamics stand."""
+class DynamicsStep:
+    """Energies, temperature and volume after a step of dynamics."""
 
-    step: int
+    index: int
+    """0: before the first step."""
     time: float
     """ps."""
     temperature: float
@@ -89,7 +91,6 @@ class Dynamics:
 
     Raises:
         ConfigError: The volume is to change of what is not periodic.
-        MissingPackageError: The integrator needs a later ASE.
     """
 
     def __init__(self, atoms: Any, config: DynamicsConfig, path: Path, model: str = "") -> None:
@@ -102,14 +103,21 @@ class Dynamics:
 
     @classmethod
     def start(cls, atoms: Any, config: DynamicsConfig, path: Path, model: str = "") -> Self:
-        """Draw velocities, and write the first frame of a new trajectory.
+        """Sample velocities, and write the first frame of a new trajectory.
+
+        Args:
+            atoms: As for the class; they get momenta.
+            config: As for the class.
+            path: As for the class; what lies there is replaced.
+            model: As for the class.
 
         Raises:
             ConfigError: See the class; or the trajectory cannot be written.
             DataError: The model's energy or forces are not finite.
         """
+        # A stream of its own: the thermostat's does not depend on the number of atoms.
         random = np.random.Generator(np.random.PCG64([config.seed, 1]))
-        _thermalise(atoms, config.temperature, random)
+        atoms.set_momenta(_sample_momenta(atoms.get_masses(), config.temperature, random))
         dynamics = cls(atoms, config, path, model)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,7 +148,7 @@ class Dynamics:
                 "name that one, or start a new trajectory."
             )
         try:
-            dynamics = cls._restored(state, path, model)
+            dynamics = cls._restore(state, path, model)
             os.truncate(path, state["bytes"])
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(
@@ -149,43 +157,43 @@ class Dynamics:
         return dynamics
 
     @classmethod
-    def _restored(cls, state: Mapping[str, Any], path: Path, model: TrainedModel) -> Self:
-        """Return dynamics that stand where a state says."""
-        kept = state["atoms"]
-        atoms = Atoms(numbers=kept["numbers"], positions=kept["positions"], pbc=kept["pbc"])
-        atoms.cell[:] = kept["cell"]
-        atoms.set_momenta(np.array(kept["momenta"]))  # type: ignore[no-untyped-call]
+    def _restore(cls, state: dict[str, Any], path: Path, model: TrainedModel) -> Self:
+        """Return dynamics in the state that :meth:`save` wrote."""
+        data = state["atoms"]
+        atoms = Atoms(numbers=data["numbers"], positions=data["positions"], pbc=data["pbc"])
+        atoms.cell[:] = data["cell"]
+        atoms.set_momenta(np.array(data["momenta"]))  # type: ignore[no-untyped-call]
         config = DynamicsConfig.from_options(state["config"], where="dynamics")
         atoms.calc = ModelCalculator(model, stress=config.ensemble == "npt")
         dynamics = cls(atoms, config, path, model.identity)
         dynamics.step = state["step"]
         dynamics.drift = EnergyDrift(**state["drift"])
         dynamics.random.bit_generator.state = state["random"]
-        for name in _BAROSTAT:
-            if name in state["barostat"]:
-                setattr(dynamics._integrator, name, float(state["barostat"][name]))
+        for name, value in state["barostat"].items():
+            if name in _BAROSTAT:
+                setattr(dynamics._integrator, name, float(value))
         return dynamics
 
-    def run(self, steps: int, report: Callable[[Frame], None] | None = None) -> None:
+    def run(self, steps: int, on_frame: Callable[[DynamicsStep], None] | None = None) -> None:
         """Take steps, adding frames to the trajectory.
 
         Args:
             steps: How many more.
-            report: Told of every frame.
+            on_frame: Called after every frame.
 
         Raises:
             DataError: The trajectory blows up.
         """
-        last = self.step + steps
-        saved = self.step
+        last, saved = self.step + steps, self.step
         while self.step < last:
+            # To the next multiple of ``every``, wherever an earlier run has stopped.
             until = min(last, (self.step // self.config.every + 1) * self.config.every)
             self._integrator.run(until - self.step)
             self.step = until
             if not until % self.config.every:
                 frame = self._record()
-                if report is not None:
-                    report(frame)
+                if on_frame is not None:
+                    on_frame(frame)
             if self.step - saved >= _SAVE_EVERY or self.step == last:
                 self.save()
                 saved = self.step
@@ -206,7 +214,9 @@ class Dynamics:
                 "model": self.model,
                 "config": self.config.model_dump(mode="json"),
                 "step": self.step,
+                # What a kill leaves behind this length belongs to steps that are taken again.
                 "bytes": self.path.stat().st_size,
+                # JSON writes the shortest digits that give the same double when read.
                 "atoms": {
                     "numbers": atoms.numbers.tolist(),
                     "positions": atoms.positions.tolist(),
@@ -220,37 +230,35 @@ class Dynamics:
             },
         )
 
-    def _record(self) -> Frame:
+    def _record(self) -> DynamicsStep:
         """Add a frame to the trajectory."""
-        frame = self._measure()
-        if not frame.temperature < _HOTTEST:
-            raise DataError(
-                f"The dynamics have blown up: {frame.temperature:.3g} K at step {frame.step}; take "
-                "a shorter time step, relax the structure first, or train the model on more like "
-                f"it. The frames until then are in '{self.path}'."
-            )
-        self.drift.add(frame.time, frame.total)
-        with self.path.open("a", encoding="utf-8") as stream:
-            write_extxyz(stream, [self._snapshot(frame)])
-        return frame
-
-    def _measure(self) -> Frame:
         atoms, count = self.atoms, len(self.atoms)
         potential = float(atoms.get_potential_energy()) / count
-        return Frame(
-            step=self.step,
-            time=self.step * self.config.timestep * 1e-3,
+        frame = DynamicsStep(
+            index=self.step,
+            time=self.step * self.config.timestep * 1e-3,  # fs to ps
             temperature=float(atoms.get_temperature()),
             potential=potential,
             total=potential + float(atoms.get_kinetic_energy()) / count,
             volume=float(atoms.get_volume()) if atoms.cell.rank == 3 else float("nan"),
         )
+        if not frame.temperature < _HOTTEST:  # NaN fails every comparison
+            raise DataError(
+                f"The dynamics have blown up: {frame.temperature:.3g} K at step {self.step}; take "
+                "a shorter time step, relax the structure first, or train the model on more like "
+                f"it. The frames until then are in '{self.path}'."
+            )
+        self.drift.add(frame.time, frame.total)
+        with self.path.open("a", encoding="utf-8") as stream:
+            write_extxyz(stream, [self._frame_atoms(frame)])
+        return frame
 
-    def _snapshot(self, frame: Frame) -> Any:
-        copy = self.atoms.copy()
-        copy.info = {
-            "step": frame.step,
-            "time_fs": frame.step * self.config.timestep,
+    def _frame_atoms(self, frame: DynamicsStep) -> Any:
+        """Return the atoms with their results, as they are written to the trajectory."""
+        atoms = self.atoms.copy()
+        atoms.info = {
+            "step": frame.index,
+            "time_fs": frame.index * self.config.timestep,
             "temperature_K": round(frame.temperature, 4),
         }
         results = {
@@ -259,25 +267,31 @@ class Dynamics:
         }
         if self.config.ensemble == "npt":
             results["stress"] = self.atoms.get_stress()
-        copy.calc = SinglePointCalculator(copy, **results)  # type: ignore[no-untyped-call]
-        return copy
-
-
-def _thermalise(atoms: Any, temperature: float, random: np.random.Generator) -> None:
-    """Draw velocities from the Maxwell distribution; the crystal as a whole stays at rest."""
-    masses = atoms.get_masses()[:, None]
-    momenta = np.sqrt(masses * units.kB * temperature) * random.normal(size=(len(atoms), 3))
-    if len(atoms) > 1:
-        momenta -= masses * momenta.sum(axis=0) / masses.sum()
-    atoms.set_momenta(momenta)
+        # Fixed results: writing must not ask the model once more.
+        atoms.calc = SinglePointCalculator(atoms, **results)  # type: ignore[no-untyped-call]
+        return atoms
 
 
 def state_file(path: Path) -> Path:
-    """Return the file with the state of a trajectory."""
+    """Return the file with the state of a trajectory.
+
+    Args:
+        path: The trajectory.
+    """
     return path.with_name(f"{path.name}.state.json")
 
 
+def _sample_momenta(masses: Any, temperature: float, random: np.random.Generator) -> Any:
+    """Sample momenta from the Maxwell–Boltzmann distribution, with no momentum in total."""
+    masses = masses[:, None]
+    momenta = np.sqrt(masses * units.kB * temperature) * random.normal(size=(len(masses), 3))
+    if len(masses) > 1:  # a single atom would stand still
+        momenta -= masses * momenta.sum(axis=0) / masses.sum()
+    return momenta
+
+
 def _read_state(path: Path) -> dict[str, Any]:
+    """Read the state of a trajectory, and check that the trajectory belongs to it."""
     file = state_file(path)
     try:
         state = json.loads(file.read_text(encoding="utf-8"))
@@ -300,25 +314,20 @@ def _integrator(atoms: Any, config: DynamicsConfig, random: np.random.Generator)
     timestep = config.timestep * units.fs
     if config.ensemble == "nve":
         return VelocityVerlet(atoms, timestep)
-    if config.ensemble == "npt" and not atoms.pbc.all():
-        raise ConfigError(
-            "Constant pressure needs a crystal that is periodic in all directions; choose nve or "
-            "nvt."
-        )
-    try:
-        from ase.md.langevinbaoab import LangevinBAOAB  # noqa: PLC0415 - not in earlier releases
-    except ImportError as error:
-        raise MissingPackageError(
-            "A thermostat needs a later ASE; run: pip install --upgrade ase"
-        ) from error
     settings: dict[str, Any] = {"T_tau": config.thermostat_time * units.fs}
     if config.ensemble == "npt":
+        if not atoms.pbc.all():
+            raise ConfigError(
+                "Constant pressure needs a crystal that is periodic in all directions; choose nve "
+                "or nvt."
+            )
         settings |= {
-            "externalstress": -config.pressure * units.GPa,
+            "externalstress": -config.pressure * units.GPa,  # ASE's stress: positive in tension
             "hydrostatic": True,
             "P_tau": config.barostat_time * units.fs,
         }
     with warnings.catch_warnings():
+        # The mass of the barostat follows from its time scale, which is what is asked for.
         warnings.filterwarnings("ignore", "Using heuristic P_mass")
         return LangevinBAOAB(  # type: ignore[no-untyped-call]
             atoms, timestep, temperature_K=config.temperature, rng=random, **settings

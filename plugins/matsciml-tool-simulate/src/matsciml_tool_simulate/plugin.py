@@ -13,10 +13,10 @@ def matsciml_commands() -> Iterable[CommandSpec]:
     yield CommandSpec(
         name="relax",
         summary="Relax a structure with a trained model.",
-        class_path="matsciml_tool_simulate.relax_command:relax",
+        class_path="matsciml_tool_simulate.commands.relax:relax",
     )
     yield CommandSpec(
         name="md",
         summary="Run molecular dynamics with a trained model.",
-        class_path="matsciml_tool_simulate.md_command:md",
+        class_path="matsciml_tool_simulate.commands.md:md",
     )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from matsciml_core.errors import ConfigError
+from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.elements import symbol
 from matsciml_core.interfaces.strategy import Task
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Derivatives:
-    """Energies of a batch of crystals, and what follows from them; float64, without graph."""
+    """Energies of a batch of crystals, and their derivatives; float64, without graph."""
 
     energy: Tensor
     """``(crystals,)``, eV."""
@@ -47,7 +48,7 @@ class Potential:
         """Find the head that predicts the energy."""
         self.model = model
         self.task = _energy_task(model, dataset)
-        self._by_kind = {info.kind: info.name for info in self.task.head.targets}
+        self._names = {info.kind: info.name for info in self.task.head.targets}
 
     def __call__(
         self, batch: CrystalBatch, *, forces: bool = True, stress: bool = False
@@ -60,67 +61,76 @@ class Potential:
             stress: Whether to differentiate with respect to a strain.
         """
         head = self.task.head
-        needed = forces or stress or head.needs_position_gradient
-        with torch.inference_mode(mode=False), torch.set_grad_enabled(needed):
-            strain = batch.cell.new_zeros(batch.cell.shape).requires_grad_(needed)
-            positions = batch.positions.detach().requires_grad_(needed)
-            strained = _strained(batch, positions, strain)
-            output = head(self.model.encoder(strained), strained)
-            found = head.to_physical(output, strained)
-            energy = found[self._by_kind["energy"]]
-            own = found.get(self._by_kind.get("forces", ""))
+        differentiable = forces or stress or head.needs_position_gradient
+        with torch.inference_mode(mode=False), torch.set_grad_enabled(differentiable):
+            strain = batch.cell.new_zeros(batch.cell.shape).requires_grad_(differentiable)
+            positions = batch.positions.detach().requires_grad_(differentiable)
+            strained = _apply_strain(batch, positions, strain)
+            values = head.to_physical(head(self.model.encoder(strained), strained), strained)
+            energy = values[self._names["energy"]]
+            own = values.get(self._names.get("forces", ""))
             if forces and not stress and own is not None:  # the head has differentiated already
                 return Derivatives(energy=energy.detach(), forces=own.detach())
-            return _differentiate(energy, positions, strain, batch, forces=forces, stress=stress)
+            inputs = [positions] * forces + [strain] * stress
+            if not inputs:
+                return Derivatives(energy=energy.detach())
+            gradients = torch.autograd.grad(energy.sum(), inputs, materialize_grads=True)
+        # The volume in double precision: a float32 determinant has three digits fewer.
+        volume = torch.linalg.det(batch.cell.to(torch.float64)).abs().view(-1, 1, 1)
+        return Derivatives(
+            energy=energy.detach(),
+            forces=-gradients[0].to(torch.float64) if forces else None,
+            stress=gradients[-1].to(torch.float64) / volume if stress else None,
+        )
+
+    def check_elements(self, atomic_numbers: Iterable[int]) -> None:
+        """Reject elements that no training crystal had.
+
+        Args:
+            atomic_numbers: Atomic numbers, dimensionless, in any order.
+
+        Raises:
+            DataError: The model has never seen one of them.
+        """
+        elements = self.model.elements
+        if elements is None:  # not recorded
+            return
+        unseen = [name for name in map(symbol, sorted(set(atomic_numbers))) if name not in elements]
+        if unseen:
+            raise DataError(
+                f"The model has never seen {', '.join(unseen)}, so that its forces would be "
+                f"guesses; it knows {', '.join(elements)}."
+            )
 
 
-def _strained(batch: CrystalBatch, positions: Tensor, strain: Tensor) -> CrystalBatch:
-    """Return the batch under a strain of zero, of which only the symmetric part counts."""
-    symmetric = 0.5 * (strain + strain.transpose(1, 2))  # a rotation changes no energy
-    moved = torch.bmm(positions.unsqueeze(1), symmetric[batch.crystal_index]).squeeze(1)
+def _apply_strain(batch: CrystalBatch, positions: Tensor, strain: Tensor) -> CrystalBatch:
+    """Return the batch under a strain of zero, which carries the gradient of the stress."""
+    # Only the symmetric part: the rest is a rotation, which changes no energy.
+    symmetric = 0.5 * (strain + strain.transpose(1, 2))
+    displacement = torch.bmm(positions.unsqueeze(1), symmetric[batch.crystal_index]).squeeze(1)
     return replace(
-        batch, positions=positions + moved, cell=batch.cell + torch.bmm(batch.cell, symmetric)
-    )
-
-
-def _differentiate(
-    energy: Tensor,
-    positions: Tensor,
-    strain: Tensor,
-    batch: CrystalBatch,
-    *,
-    forces: bool,
-    stress: bool,
-) -> Derivatives:
-    inputs = [positions] * forces + [strain] * stress
-    if not inputs:
-        return Derivatives(energy=energy.detach())
-    found = torch.autograd.grad(energy.sum(), inputs, materialize_grads=True)
-    volume = torch.linalg.det(batch.cell.to(torch.float64)).abs().view(-1, 1, 1)
-    return Derivatives(
-        energy=energy.detach(),
-        forces=-found[0].to(torch.float64) if forces else None,
-        stress=found[-1].to(torch.float64) / volume if stress else None,
+        batch,
+        positions=positions + displacement,
+        cell=batch.cell + torch.bmm(batch.cell, symmetric),
     )
 
 
 def _energy_task(model: TrainedModel, dataset: str | None) -> Task:
     """Return the task that predicts a total energy."""
-    able = [task for task in model.tasks if any(one.kind == "energy" for one in task.head.targets)]
-    if not able:
+    tasks = [
+        task for task in model.tasks if any(info.kind == "energy" for info in task.head.targets)
+    ]
+    if not tasks:
         labels = ", ".join(f"{name} ({info.unit})" for name, info in model.targets.items())
         raise ConfigError(
             f"The model in '{model.folder}' predicts {labels or 'no label'}, and no total energy "
             "to take forces from; train one, for example with --target energy --target forces."
         )
-    chosen = [task for task in able if dataset in (None, task.dataset)]
-    if len(chosen) != 1:
+    matching = [task for task in tasks if dataset in (None, task.dataset)]
+    if len(matching) != 1:
+        names = " and ".join(f"'{task.dataset}'" for task in tasks)
         raise ConfigError(
-            f"The model in '{model.folder}' predicts energies of {_names(able)}; say which one is "
-            "meant by naming its dataset."
+            f"The model in '{model.folder}' predicts energies of {names}; say which one is meant "
+            "by naming its dataset."
         )
-    return chosen[0]
-
-
-def _names(tasks: Sequence[Task]) -> str:
-    return " and ".join(f"'{task.dataset}'" for task in tasks)
+    return matching[0]

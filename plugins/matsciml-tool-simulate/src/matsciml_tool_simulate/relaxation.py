@@ -20,9 +20,10 @@ _OPTIMISERS = {"fire": "FIRE", "lbfgs": "LBFGS", "bfgs": "BFGS"}
 
 @dataclass(frozen=True, kw_only=True)
 class RelaxationStep:
-    """Where a relaxation stands."""
+    """Energy, forces and cell after a step of a relaxation."""
 
-    number: int
+    index: int
+    """0: the structure as it was."""
     energy: float
     """eV."""
     largest_force: float
@@ -35,13 +36,13 @@ class RelaxationStep:
 
 @dataclass(frozen=True, kw_only=True)
 class Relaxation:
-    """What came out."""
+    """Result of a relaxation."""
 
     atoms: Any
     """The relaxed ASE Atoms, with their calculator."""
     converged: bool
-    first: RelaxationStep
-    last: RelaxationStep
+    initial: RelaxationStep
+    final: RelaxationStep
 
 
 def relax(
@@ -52,7 +53,7 @@ def relax(
     largest_force: float = 0.02,
     steps: int = 500,
     pressure: float = 0.0,
-    report: Callable[[RelaxationStep], None] | None = None,
+    on_step: Callable[[RelaxationStep], None] | None = None,
 ) -> Relaxation:
     """Move atoms, and where asked for the cell, to the nearest minimum of the energy.
 
@@ -64,7 +65,7 @@ def relax(
             stress times the volume per atom must be as small, eV.
         steps: Most steps.
         pressure: Pressure at which the cell is relaxed, GPa.
-        report: Told of every step.
+        on_step: Called after every step, and with the structure as it was.
 
     Returns:
         The relaxed atoms, and whether they are.
@@ -73,28 +74,26 @@ def relax(
         ConfigError: A cell is to change that is not periodic, or a choice does not exist.
         DataError: The model's energy or forces are not finite, or the cell collapses.
     """
-    moving = _moving(atoms, cell, pressure)
+    variables = _variables(atoms, cell, pressure)
     if optimiser not in _OPTIMISERS:
         raise ConfigError(
             f"There is no optimiser '{optimiser}'; choices: {', '.join(_OPTIMISERS)}."
         )
-    motion = getattr(ase.optimize, _OPTIMISERS[optimiser])(moving, logfile=None)
-    seen: list[RelaxationStep] = []
+    motion = getattr(ase.optimize, _OPTIMISERS[optimiser])(variables, logfile=None)
+    ends: list[RelaxationStep] = []  # the first step and the latest one
 
-    def look() -> None:
-        step = _measure(atoms, motion.nsteps, cell)
-        seen[1:] = [step] if seen else []
-        if not seen:
-            seen.append(step)
-        if report is not None:
-            report(step)
+    def observe() -> None:
+        step = _measure(atoms, motion.nsteps, with_stress=cell != "fixed")
+        ends[1:] = [step]
+        if on_step is not None:
+            on_step(step)
 
-    motion.attach(look)
+    motion.attach(observe)
     converged = bool(motion.run(fmax=largest_force, steps=steps))
-    return Relaxation(atoms=atoms, converged=converged, first=seen[0], last=seen[-1])
+    return Relaxation(atoms=atoms, converged=converged, initial=ends[0], final=ends[-1])
 
 
-def _moving(atoms: Any, cell: Cell, pressure: float) -> Any:
+def _variables(atoms: Any, cell: Cell, pressure: float) -> Any:
     """Return what the optimiser moves: the atoms, or the atoms and their cell."""
     if cell not in ("fixed", "volume", "full"):
         raise ConfigError(
@@ -106,18 +105,22 @@ def _moving(atoms: Any, cell: Cell, pressure: float) -> Any:
         raise ConfigError(
             "Only a cell that is periodic in all directions can be relaxed; keep it fixed."
         )
+    # The logarithm of the deformation is the variable: steps stay symmetric in stretching and
+    # compressing, and no step turns the cell inside out.
     return FrechetCellFilter(  # type: ignore[no-untyped-call]
         atoms, hydrostatic_strain=cell == "volume", scalar_pressure=pressure * units.GPa
     )
 
 
-def _measure(atoms: Any, number: int, cell: Cell) -> RelaxationStep:
+def _measure(atoms: Any, index: int, *, with_stress: bool) -> RelaxationStep:
+    """Read energy, forces and cell from atoms whose calculator has just computed them."""
     periodic = bool(atoms.cell.rank == 3)
-    stressed = periodic and cell != "fixed"
+    stressed = periodic and with_stress
     return RelaxationStep(
-        number=number,
+        index=index,
         energy=float(atoms.get_potential_energy()),
         largest_force=float(np.linalg.norm(atoms.get_forces(), axis=1).max()),
         volume=float(atoms.get_volume()) if periodic else float("nan"),
+        # A stress is positive under tension, a pressure under compression.
         pressure=float(-atoms.get_stress()[:3].mean() / units.GPa) if stressed else float("nan"),
     )

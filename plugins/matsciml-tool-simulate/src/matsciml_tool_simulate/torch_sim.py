@@ -1,4 +1,4 @@
-"""A trained model as torch-sim wants it, for many systems at once."""
+"""A trained model as torch-sim takes it, for many systems at once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from torch import Tensor
 from torch_sim.models.interface import ModelInterface
 
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
-from matsciml_core.errors import DataError
 from matsciml_core.interfaces.batch import CrystalBatch
-from matsciml_core.interfaces.elements import SYMBOLS, symbol
 from matsciml_tool_simulate.potential import Potential
 
 if TYPE_CHECKING:
@@ -46,6 +44,7 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc] # torch-sim is option
         """Prepare the model."""
         super().__init__()
         self.model = model.to(device, precision)
+        # Attributes by which torch-sim's base class answers ``device``, ``compute_stress``, ….
         self._device, self._dtype = self.model.device, self.model.dtype
         self._compute_forces, self._compute_stress = True, stress
         self._potential = Potential(self.model, dataset)
@@ -59,48 +58,41 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc] # torch-sim is option
             **kwargs: Ignored.
 
         Returns:
-            ``energy`` ``(systems,)``, ``forces`` ``(atoms, 3)`` and ``stress``
-            ``(systems, 3, 3)``, in the model's precision.
+            ``energy`` ``(systems,)``, eV, ``forces`` ``(atoms, 3)``, eV/Å, and ``stress``
+            ``(systems, 3, 3)``, eV/Å³, in the model's precision.
 
         Raises:
             DataError: An element is unknown to the model.
-            GeometryError: A cell or a position is none, as where dynamics have blown up.
+            GeometryError: Cell and positions describe no crystal, as where dynamics blow up.
         """
-        batch = self._batch(state)
+        batch = _to_batch(state)
+        self._potential.check_elements(batch.atomic_numbers.tolist())
         if self.model.encoder.neighbours is not None:
             batch = attach_neighbours(batch, self.model.encoder.neighbours)
-        found = self._potential(batch.to(self._device, self._dtype), stress=self._compute_stress)
-        results = {"energy": found.energy, "forces": found.forces, "stress": found.stress}
-        return {name: one.to(self._dtype) for name, one in results.items() if one is not None}
-
-    def _batch(self, state: Any) -> CrystalBatch:
-        """Return the systems as a batch on the processor, where neighbours are searched."""
-        numbers = _part(state, "atomic_numbers").detach().to("cpu", torch.int64)
-        self._check_elements(numbers)
-        cell = _part(state, "cell").detach().to("cpu", torch.float64).reshape(-1, 3, 3)
-        owner = _part(state, "system_idx")
-        owner = torch.zeros_like(numbers) if owner is None else owner.detach().cpu()
-        periodic = _part(state, "pbc")
-        periodic = torch.as_tensor(True if periodic is None else periodic).cpu()
-        return CrystalBatch(
-            atomic_numbers=numbers,
-            positions=_part(state, "positions").detach().to("cpu", torch.float64),
-            cell=cell.transpose(1, 2).contiguous(),
-            pbc=periodic.expand(len(cell), 3).clone(),
-            crystal_index=owner.to(torch.int64),
-            atoms_per_crystal=torch.bincount(owner, minlength=len(cell)),
-        )
-
-    def _check_elements(self, numbers: Tensor) -> None:
-        known = SYMBOLS if self.model.elements is None else self.model.elements
-        unseen = [one for one in map(symbol, sorted(set(numbers.tolist()))) if one not in known]
-        if unseen:
-            raise DataError(
-                f"The model has never seen {', '.join(unseen)}, so that its forces would be "
-                f"guesses; it knows {', '.join(known)}."
-            )
+        output = self._potential(batch.to(self._device, self._dtype), stress=self._compute_stress)
+        results = {"energy": output.energy, "forces": output.forces, "stress": output.stress}
+        return {
+            name: values.to(self._dtype) for name, values in results.items() if values is not None
+        }
 
 
-def _part(state: Any, name: str) -> Any:
-    """Return an attribute of a state, or of its dictionary; None where there is none."""
-    return state.get(name) if isinstance(state, Mapping) else getattr(state, name, None)
+def _to_batch(state: Any) -> CrystalBatch:
+    """Return the systems as a batch in double precision on the CPU, where edges are searched."""
+
+    def field(name: str) -> Any:
+        return state.get(name) if isinstance(state, Mapping) else getattr(state, name, None)
+
+    numbers = field("atomic_numbers").detach().to("cpu", torch.int64)
+    cell = field("cell").detach().to("cpu", torch.float64).reshape(-1, 3, 3)
+    # A single system may come without index, and one flag may stand for all three axes.
+    system, pbc = field("system_idx"), field("pbc")
+    system = torch.zeros_like(numbers) if system is None else system.detach().to("cpu", torch.int64)
+    pbc = torch.as_tensor(True if pbc is None else pbc).cpu()
+    return CrystalBatch(
+        atomic_numbers=numbers,
+        positions=field("positions").detach().to("cpu", torch.float64),
+        cell=cell.transpose(1, 2).contiguous(),  # columns to rows
+        pbc=pbc.expand(len(cell), 3).clone(),
+        crystal_index=system,
+        atoms_per_crystal=torch.bincount(system, minlength=len(cell)),
+    )

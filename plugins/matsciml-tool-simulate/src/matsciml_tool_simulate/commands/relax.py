@@ -12,16 +12,21 @@ from matsciml_cli.failures import FAULT
 from matsciml_cli.options import Device, FileFormat, ModelFolder, Precision
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
-from matsciml_core.convert import to_ase
 from matsciml_core.errors import ConfigError
-from matsciml_tool_simulate.calculator import ModelCalculator
+from matsciml_tool_simulate.commands.table import LiveTable
 
 if TYPE_CHECKING:
-    from matsciml_tool_simulate.relaxation import Relaxation, RelaxationStep
+    from matsciml_tool_simulate.relaxation import RelaxationStep
 
 _SHOWN = 10
 """Steps between two lines of the table."""
-_ROW = "{:>6}  {:>14}  {:>16}  {:>12}  {:>14}"
+_COLUMNS = {
+    "step": (6, "d"),
+    "energy (eV)": (14, ".6f"),
+    "force (eV/Å)": (16, ".5f"),
+    "volume (Å³)": (12, ".3f"),
+    "pressure (GPa)": (14, ".3f"),
+}
 
 
 def relax(
@@ -54,17 +59,22 @@ def relax(
     The model must predict a total energy. The result is written in the format of the ending of
     --output (extxyz, cif, vasp, …). Exit code 1: not converged within --steps.
     """
-    leave_room(os.environ)
+    leave_room(os.environ)  # before torch is imported, which reads the number of threads
+    from matsciml_core.convert import to_ase
     from matsciml_core.model.inputs import read_one
     from matsciml_core.model.trained import load
+    from matsciml_tool_simulate import relaxation
+    from matsciml_tool_simulate.calculator import ModelCalculator
 
-    target = output or Path(f"{file.stem}-relaxed.extxyz")
+    relaxed = output or Path(f"{file.stem}-relaxed.extxyz")
     model = load(run, device=device, precision=precision, registry=registry_of(context))
     atoms = to_ase(read_one(file, form))
     atoms.calc = ModelCalculator(model, stress=cell != "fixed")
-    from matsciml_tool_simulate import relaxation  # needs ASE, which was looked for above
+    table = LiveTable(_COLUMNS)
 
-    table = _Table()
+    def show(step: RelaxationStep) -> None:
+        table.add(step.index, step.energy, step.largest_force, step.volume, step.pressure)
+
     result = relaxation.relax(
         atoms,
         optimiser=optimiser,
@@ -72,58 +82,30 @@ def relax(
         largest_force=largest_force,
         steps=steps,
         pressure=pressure,
-        report=table.note,
+        on_step=lambda step: show(step) if step.index % _SHOWN == 0 else None,
     )
-    table.end(result.last)
-    _write(atoms, target)
-    _summarise(result, target, len(atoms))
+    if result.final.index % _SHOWN:  # the last step is shown in any case
+        show(result.final)
+    _write(atoms, relaxed)
+    gain = (result.initial.energy - result.final.energy) / len(atoms)
+    outcome = "Converged" if result.converged else "Not converged"
+    print(f"{outcome} after {result.final.index} steps, {gain:.6f} eV/atom below the start.")
+    print(f"Structure: {relaxed}")
+    if not result.converged:
+        print("Take more --steps, another --optimiser, or a larger --fmax.")
+        raise typer.Exit(FAULT)
 
 
-class _Table:
-    """Prints some of the steps, and in any case the first and the last one."""
-
-    def __init__(self) -> None:
-        print(_ROW.format("step", "energy (eV)", "force (eV/Å)", "volume (Å³)", "pressure (GPa)"))
-        self._shown: int | None = None
-
-    def note(self, step: RelaxationStep) -> None:
-        """Print a step, if its turn has come."""
-        if step.number % _SHOWN == 0:
-            _show(step)
-            self._shown = step.number
-
-    def end(self, last: RelaxationStep) -> None:
-        """Print the last step, if it has not been printed."""
-        if self._shown != last.number:
-            _show(last)
-
-
-def _show(step: RelaxationStep) -> None:
-    pressure = "" if step.pressure != step.pressure else f"{step.pressure:.3f}"
-    volume = "" if step.volume != step.volume else f"{step.volume:.3f}"
-    force = f"{step.largest_force:.5f}"
-    print(_ROW.format(step.number, f"{step.energy:.6f}", force, volume, pressure), flush=True)
-
-
-def _write(atoms: Any, target: Path) -> None:
+def _write(atoms: Any, path: Path) -> None:
+    """Write a structure in the format that its ending names."""
     from ase.io import write
     from ase.io.formats import UnknownFileTypeError
 
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write(str(target), atoms)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(str(path), atoms)
     except (OSError, UnknownFileTypeError) as error:
         raise ConfigError(
-            f"The relaxed structure cannot be written to '{target}' ({error}); name another file "
+            f"The relaxed structure cannot be written to '{path}' ({error}); name another file "
             "with --output, such as relaxed.extxyz."
         ) from error
-
-
-def _summarise(result: Relaxation, target: Path, atoms: int) -> None:
-    gained = (result.first.energy - result.last.energy) / atoms
-    done = "Converged" if result.converged else "Not converged"
-    print(f"{done} after {result.last.number} steps, {gained:.6f} eV/atom below the start.")
-    print(f"Structure: {target}")
-    if not result.converged:
-        print("Take more --steps, another --optimiser, or a larger --fmax.")
-        raise typer.Exit(FAULT)

@@ -12,19 +12,24 @@ from matsciml_cli.failures import INTERRUPTED
 from matsciml_cli.options import Device, FileFormat, ModelFolder, Precision
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
-from matsciml_core.convert import to_ase
 from matsciml_core.errors import ConfigError
-from matsciml_tool_simulate.calculator import ModelCalculator
+from matsciml_tool_simulate.commands.table import LiveTable
 
 if TYPE_CHECKING:
-    from matsciml_core.model.trained import TrainedModel
-    from matsciml_tool_simulate.dynamics import Dynamics, Frame
+    from matsciml_tool_simulate.dynamics import Dynamics, DynamicsStep
 
 _LINES = 20
 """Lines of the table, about."""
-_ANEW = ("run", "steps", "resume", "device", "precision")
+_WITH_RESUME = ("run", "steps", "resume", "device", "precision")
 """Parameters that may be given when a trajectory is continued."""
-_ROW = "{:>9}  {:>9}  {:>15}  {:>19}  {:>15}  {:>12}"
+_COLUMNS = {
+    "step": (9, "d"),
+    "time (ps)": (9, ".4f"),
+    "temperature (K)": (15, ".1f"),
+    "potential (eV/atom)": (19, ".6f"),
+    "total (eV/atom)": (15, ".6f"),
+    "volume (Å³)": (12, ".2f"),
+}
 
 
 def md(
@@ -48,7 +53,7 @@ def md(
     ] = 300.0,
     pressure: Annotated[float, typer.Option(help="Pressure of npt, GPa.")] = 0.0,
     thermostat_time: Annotated[
-        float, typer.Option(min=1e-3, help="Time in which velocities forget, fs.")
+        float, typer.Option(min=1e-3, help="Relaxation time of the velocities, fs.")
     ] = 100.0,
     barostat_time: Annotated[
         float, typer.Option(min=1e-3, help="Time scale of the volume, fs.")
@@ -70,11 +75,11 @@ def md(
 ) -> None:
     """Let the atoms of a structure move, and write a trajectory (extended XYZ).
 
-    The model must predict a total energy. Velocities are drawn at --temperature. Beside the
+    The model must predict a total energy. Velocities are sampled at --temperature. Beside the
     trajectory lies a state from which matsciml md RUN --resume TRAJECTORY continues it as if it
     had never stopped. At the end stands how well the energy was conserved.
     """
-    leave_room(os.environ)
+    leave_room(os.environ)  # before torch is imported, which reads the number of threads
     settings = {
         "ensemble": ensemble,
         "temperature": temperature,
@@ -87,45 +92,44 @@ def md(
     }
     _check_request(context, file, resume)
     from matsciml_core.model.trained import load
+    from matsciml_tool_simulate.calculator import ModelCalculator
+    from matsciml_tool_simulate.dynamics import Dynamics, DynamicsConfig
 
     model = load(run, device=device, precision=precision, registry=registry_of(context))
-    if resume is not None:
-        dynamics = _resume(model, resume)
+    if file is None:  # and therefore something to resume
+        dynamics = Dynamics.resume(Path(str(resume)), model)
     else:
-        path = output or Path(f"{Path(str(file)).stem}-md.extxyz")
-        dynamics = _start(model, Path(str(file)), path, settings, form, supercell, replace=replace)
+        path = output or Path(f"{file.stem}-md.extxyz")
+        _check_trajectory(path, replace=replace)
+        atoms = _read_supercell(file, form, supercell)
+        atoms.calc = ModelCalculator(model, stress=ensemble == "npt")
+        config = DynamicsConfig.from_options(settings, where="md")
+        dynamics = Dynamics.start(atoms, config, path, model.identity)
     _run(dynamics, steps, run)
+    drift = dynamics.drift
+    if dynamics.config.ensemble == "nve":  # a thermostat exchanges energy
+        print(
+            f"Energy: drift {drift.slope:+.2e} eV/atom/ps, fluctuation {drift.fluctuation:.2e} "
+            f"eV/atom, never more than {drift.largest:.2e} eV/atom from the start."
+        )
+    print(f"Trajectory: {dynamics.path}")
 
 
 def _check_request(context: typer.Context, file: Path | None, resume: Path | None) -> None:
-    """Refuse what contradicts itself, before anything is loaded."""
+    """Reject options that contradict each other, before anything is loaded."""
     if (file is None) == (resume is None):
         raise ConfigError("Name a FILE to start from, or a trajectory to --resume, one of them.")
     if resume is None:
         return
-    given = [
-        name
-        for name in context.params
-        if name not in _ANEW
-        and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
-    ]
-    if given:
-        option = "--format" if given[0] == "form" else f"--{given[0].replace('_', '-')}"
-        raise ConfigError(f"A trajectory is continued as it was begun; leave {option} away.")
+    for name in context.params:
+        # Compared by name, because typer brings its own copy of click.
+        source = getattr(context.get_parameter_source(name), "name", "")
+        if source == "COMMANDLINE" and name not in _WITH_RESUME:
+            option = "--format" if name == "form" else f"--{name.replace('_', '-')}"
+            raise ConfigError(f"A trajectory is continued as it was begun; leave {option} away.")
 
 
-def _start(
-    model: TrainedModel,
-    file: Path,
-    path: Path,
-    settings: dict[str, Any],
-    form: str | None,
-    supercell: str,
-    *,
-    replace: bool,
-) -> Dynamics:
-    from matsciml_core.model.inputs import read_one
-
+def _check_trajectory(path: Path, *, replace: bool) -> None:
     if path.suffix.lower() not in (".extxyz", ".xyz"):
         raise ConfigError(f"A trajectory is extended XYZ; end '{path}' in .extxyz.")
     if path.exists() and not replace:
@@ -133,79 +137,37 @@ def _start(
             f"'{path}' exists; continue it with --resume {path}, give --replace, or name another "
             "--output."
         )
-    atoms = to_ase(read_one(file, form)).repeat(_cells(supercell))
-    atoms.calc = ModelCalculator(model, stress=settings["ensemble"] == "npt")
-    # Imports ASE, which is now known to be there.
-    from matsciml_tool_simulate.dynamics import Dynamics, DynamicsConfig
-
-    config = DynamicsConfig.from_options(settings, where="md")
-    return Dynamics.start(atoms, config, path, model.identity)
 
 
-def _resume(model: TrainedModel, path: Path) -> Dynamics:
-    ModelCalculator(model)  # says what to install where ASE is missing
-    from matsciml_tool_simulate.dynamics import Dynamics
+def _read_supercell(file: Path, form: str | None, supercell: str) -> Any:
+    """Read a structure, and repeat it along each axis as ``2`` or ``2,2,1`` says."""
+    from matsciml_core.convert import to_ase
+    from matsciml_core.model.inputs import read_one
 
-    return Dynamics.resume(path, model)
-
-
-def _cells(text: str) -> tuple[int, ...]:
-    """Return how often the cell is repeated along each axis."""
-    parts = text.replace("x", ",").split(",")
-    numbers = [int(part) for part in parts if part.strip().isdigit()]
-    if len(numbers) != len(parts) or len(numbers) not in (1, 3) or min(numbers) < 1:
+    texts = supercell.replace("x", ",").split(",")
+    repeats = [int(text) for text in texts if text.strip().isdigit()]
+    if len(repeats) != len(texts) or len(repeats) not in (1, 3) or min(repeats) < 1:
         raise ConfigError(
-            f"'--supercell {text}' is not understood; give one number or three, such as 2 or 2,2,1."
+            f"'--supercell {supercell}' is not understood; give one number or three, such as 2 or "
+            "2,2,1."
         )
-    return tuple(numbers * 3 if len(numbers) == 1 else numbers)
+    return to_ase(read_one(file, form)).repeat(repeats * 3 if len(repeats) == 1 else repeats)
 
 
 def _run(dynamics: Dynamics, steps: int, run: Path) -> None:
-    frames = max(1, steps // dynamics.config.every)
-    shown = max(1, frames // _LINES)
-    print(
-        _ROW.format(
-            "step",
-            "time (ps)",
-            "temperature (K)",
-            "potential (eV/atom)",
-            "total (eV/atom)",
-            "volume (Å³)",
-        )
-    )
-    count = 0
+    """Take the steps, and print about ``_LINES`` of the frames."""
+    interval = dynamics.config.every * max(1, steps // dynamics.config.every // _LINES)
+    start = dynamics.step - dynamics.step % dynamics.config.every
+    table = LiveTable(_COLUMNS)
 
-    def show(frame: Frame) -> None:
-        nonlocal count
-        count += 1
-        if count % shown == 0:
-            _show(frame)
+    def show(step: DynamicsStep) -> None:
+        if (step.index - start) % interval == 0:
+            table.add(
+                step.index, step.time, step.temperature, step.potential, step.total, step.volume
+            )
 
     try:
         dynamics.run(steps, show)
     except KeyboardInterrupt as stop:
         print(f"Interrupted. Continue with:\n  matsciml md {run} --resume {dynamics.path}")
         raise typer.Exit(INTERRUPTED) from stop
-    _summarise(dynamics)
-
-
-def _show(frame: Frame) -> None:
-    volume = "" if frame.volume != frame.volume else f"{frame.volume:.2f}"
-    cells = (
-        f"{frame.time:.4f}",
-        f"{frame.temperature:.1f}",
-        f"{frame.potential:.6f}",
-        f"{frame.total:.6f}",
-        volume,
-    )
-    print(_ROW.format(frame.step, *cells), flush=True)
-
-
-def _summarise(dynamics: Dynamics) -> None:
-    drift = dynamics.drift
-    if dynamics.config.ensemble == "nve":
-        print(
-            f"Energy: drift {drift.slope:+.2e} eV/atom/ps, fluctuation {drift.fluctuation:.2e} "
-            f"eV/atom, never more than {drift.largest:.2e} eV/atom from the start."
-        )
-    print(f"Trajectory: {dynamics.path}")

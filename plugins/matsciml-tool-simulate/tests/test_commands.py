@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from ase.build import bulk
+from ase.io import read, write
 
 from matsciml_cli.app import execute
-from matsciml_core import TargetInfo
-
-ase_build = pytest.importorskip("ase.build", reason="ASE is not installed")
-from ase.io import read, write  # noqa: E402
-
-ENERGY = TargetInfo(name="energy", kind="energy", unit="eV")
-FORCES = TargetInfo(name="forces", kind="forces", unit="eV/Å", per_atom=True)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory, write_model):
-    return write_model(tmp_path_factory.mktemp("models") / "model", [ENERGY, FORCES], scale=50.0)
 
 
 @pytest.fixture
-def run(model, tmp_path, monkeypatch, capsys):
+def run(folder, tmp_path, monkeypatch, capsys):
     """Give a function that runs a command with the model on what lies in the test's folder."""
     monkeypatch.chdir(tmp_path)
-    alloy = ase_build.bulk("Cu", cubic=True, a=3.7)
+    alloy = bulk("Cu", cubic=True, a=3.7)
     alloy.symbols[0] = "Au"
     alloy.rattle(0.1, seed=3)
     write("alloy.cif", alloy)
@@ -36,9 +26,9 @@ def run(model, tmp_path, monkeypatch, capsys):
     write("slab.extxyz", slab)
     (tmp_path / "empty.cif").write_text("")
 
-    def command(verb, *arguments):
+    def command(name, *arguments):
         capsys.readouterr()
-        code = execute([verb, str(model), *arguments])
+        code = execute([name, str(folder), *arguments])
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 

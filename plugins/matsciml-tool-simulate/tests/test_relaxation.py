@@ -1,0 +1,60 @@
+"""Relaxation with effective medium theory, whose minima are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+
+from matsciml_core.errors import ConfigError
+from matsciml_tool_simulate import relax
+
+
+class TestRelaxation:
+    @pytest.mark.parametrize("optimiser", ["fire", "lbfgs", "bfgs"])
+    def test_finds_the_minimum_of_copper(self, optimiser):
+        copper = bulk("Cu", cubic=True, a=3.7)
+        copper.rattle(0.1, seed=1)
+        copper.calc = EMT()
+        result = relax(copper, optimiser=optimiser, cell="full", largest_force=1e-4, steps=400)
+        assert result.converged
+        assert result.final.largest_force < 1e-4
+        assert result.final.energy < result.initial.energy - 0.05
+        # The lattice constant of copper in EMT, from the minimum of E(a) in steps of 1e-4 Å.
+        assert (copper.get_volume()) ** (1 / 3) == pytest.approx(3.5896, abs=2e-3)
+        assert result.final.pressure == pytest.approx(0.0, abs=0.01)
+
+    def test_keeps_shape_where_only_the_volume_changes(self, atoms):
+        atoms.calc = EMT()
+        lengths = atoms.cell.lengths()
+        relax(atoms, cell="volume", largest_force=0.01)
+        ratio = atoms.cell.lengths() / lengths
+        np.testing.assert_allclose(ratio, ratio[0], rtol=1e-8)
+        assert abs(ratio[0] - 1) > 1e-3
+
+    def test_reaches_the_pressure_that_is_asked_for(self):
+        copper = bulk("Cu", a=3.6)
+        copper.calc = EMT()
+        result = relax(copper, cell="full", pressure=10.0, largest_force=1e-4)
+        assert result.converged
+        assert result.final.pressure == pytest.approx(10.0, abs=0.05)
+
+    def test_says_when_it_is_not_done(self, atoms):
+        atoms.calc = EMT()
+        result = relax(atoms, steps=1)
+        assert not result.converged
+        assert result.final.index == 1
+
+    def test_reports_every_step(self, atoms):
+        atoms.calc = EMT()
+        seen = []
+        result = relax(atoms, steps=3, on_step=seen.append)
+        assert [step.index for step in seen] == [0, 1, 2, 3]
+        assert (seen[0], seen[-1]) == (result.initial, result.final)
+
+    def test_rejects_a_cell_that_is_none(self, atoms):
+        atoms.pbc = (True, True, False)
+        atoms.calc = EMT()
+        with pytest.raises(ConfigError, match="periodic in all directions"):
+            relax(atoms, cell="full")
