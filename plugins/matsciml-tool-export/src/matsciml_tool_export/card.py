@@ -26,6 +26,14 @@ _PACKAGES = ("matsciml", "torch")
 _UNITS = {"mae": "{}", "rmse": "{}", "mae_per_atom": "eV/atom"}
 """Units of metrics; those that are absent are pure numbers."""
 
+_CALCULATOR = (
+    "",
+    "from matsciml_tool_simulate import ModelCalculator  # pip install matsciml-tool-simulate",
+    "",
+    "atoms.calc = ModelCalculator(model)",
+)
+"""How a model of energies is used in ASE, line by line."""
+
 
 def card_markdown(
     name: str, run: Mapping[str, Any], model: Mapping[str, Any], licence: str = ""
@@ -118,7 +126,7 @@ def _usage(model: Mapping[str, Any]) -> str:
         "",
         'model = matsciml_core.load("FOLDER")',
         "model.predict(structures)  # pymatgen Structures or ASE Atoms",
-        *(["atoms.calc = model.calculator()"] * has_energy),
+        *(_CALCULATOR if has_energy else ()),
         "```",
         "",
         "`FOLDER` is the folder of this card. Nothing in it can execute code.",
