@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matsciml_tool_simulate.calculator import ModelCalculator
     from matsciml_tool_simulate.dynamics import Dynamics, DynamicsConfig
     from matsciml_tool_simulate.relaxation import relax
-    from matsciml_tool_simulate.torch_sim import TorchSimModel
+    from matsciml_tool_simulate.torch_sim import TorchSimModel as TorchSimModel
 
 
 def __getattr__(name: str) -> Any:
