@@ -53,7 +53,7 @@ def rename(published: Mapping[str, Tensor], symbols: Sequence[str]) -> dict[str,
     """Return the tensors under this plugin's names, elements in the rows of their numbers.
 
     Args:
-        published: Tensors by published name.
+        published: Tensors by published name, ``(out, in)`` or ``(out,)``, dimensionless.
         symbols: Chemical symbols in the order of the published element table.
 
     Raises:
@@ -71,7 +71,8 @@ def describe(published: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dic
 
     Args:
         published: The published description.
-        tensors: The published tensors, whose shapes give the widths.
+        tensors: The published tensors, ``(out, in)`` or ``(out,)``, dimensionless; their shapes
+            give the widths.
 
     Raises:
         KeyError: An entry or tensor is missing.

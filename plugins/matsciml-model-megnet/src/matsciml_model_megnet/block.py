@@ -60,27 +60,35 @@ class MEGNetBlock(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Features, graph: MessageGraph) -> Features:
-        """Update all features."""
-        dense = self._dense(x)
+        """Update edges, then atoms, then the state, Eqs. (2)-(6) of the paper.
+
+        Args:
+            x: The features that the block is given.
+            graph: Who is connected to whom.
+        """
+        dense = x
+        if self.dense is not None:
+            dense = Features(
+                edges=self.dense.edges(x.edges),
+                atoms=self.dense.atoms(x.atoms),
+                state=self.dense.state(x.state),
+            )
         edges = self._new_edges(dense, graph)
-        atoms = self._new_atoms(dense, edges, graph)
-        state = self._new_state(dense, edges, atoms, graph)
+        # Means, not sums: they are the same in every supercell.
+        incoming = segment_mean(edges, graph.incoming)
+        state_of_atom = segment_gather(dense.state, graph.nodes)
+        atoms = self.update.atoms(torch.cat((dense.atoms, incoming, state_of_atom), dim=1))
+        mean_edge, mean_atom = segment_mean(edges, graph.edges), segment_mean(atoms, graph.nodes)
+        state = self.update.state(torch.cat((dense.state, mean_edge, mean_atom), dim=1))
+        # The input skips the dense layers, too, as in the reference program.
         return Features(
             edges=self.dropout(edges) + x.edges,
             atoms=self.dropout(atoms) + x.atoms,
             state=self.dropout(state) + x.state,
         )
 
-    def _dense(self, x: Features) -> Features:
-        if self.dense is None:
-            return x
-        return Features(
-            edges=self.dense.edges(x.edges),
-            atoms=self.dense.atoms(x.atoms),
-            state=self.dense.state(x.state),
-        )
-
     def _new_edges(self, x: Features, graph: MessageGraph) -> Tensor:
+        """Return φ_e, its first product split so that no row of 4 widths exists per edge."""
         update = self.update.edges
         w_source, w_target, w_edge, w_state = update.split_weight([self.width] * 4)
         crystal = functional.linear(x.state, w_state) + update.first_bias  # (crystals, hidden)
@@ -88,15 +96,3 @@ class MEGNetBlock(nn.Module):
         source = functional.linear(x.atoms, w_source)  # (atoms, hidden)
         shares = segment_gather(target, graph.incoming) + source.index_select(0, graph.source)
         return update.after_first(torch.addmm(shares, x.edges, w_edge.t()))
-
-    def _new_atoms(self, x: Features, edges: Tensor, graph: MessageGraph) -> Tensor:
-        incoming = segment_mean(edges, graph.incoming)
-        state = segment_gather(x.state, graph.nodes)
-        result: Tensor = self.update.atoms(torch.cat((x.atoms, incoming, state), dim=1))
-        return result
-
-    def _new_state(self, x: Features, edges: Tensor, atoms: Tensor, graph: MessageGraph) -> Tensor:
-        mean_edge = segment_mean(edges, graph.edges)
-        mean_atom = segment_mean(atoms, graph.nodes)
-        result: Tensor = self.update.state(torch.cat((x.state, mean_edge, mean_atom), dim=1))
-        return result

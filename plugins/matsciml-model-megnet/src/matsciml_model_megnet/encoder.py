@@ -65,13 +65,16 @@ class MEGNet(Encoder):
         self.expansion = GaussianExpansion(
             config.cutoff + 1.0, config.gaussian_centres, config.gaussian_exponent
         )
-        self._build_layers(config)
-
-    def _build_layers(self, config: MEGNetConfig) -> None:
+        centres = config.gaussian_centres
+        edge_width = {"gaussian": centres, "gaussian_mu": centres + 1, "r_mu": 2}[
+            config.edge_features
+        ]
+        atom_width = config.element_width + 3 * (config.node_extra == "positions")
+        state_width = {"zeros": 2, "nine": NINE, "embedding": config.state_width}[config.state]
         hidden, activation = config.hidden_widths, config.activation
-        self.encode_edges = activated_stack(_edge_width(config), hidden, activation)
-        self.encode_atoms = activated_stack(_atom_width(config), hidden, activation)
-        self.encode_state = activated_stack(_state_width(config), hidden, activation)
+        self.encode_edges = activated_stack(edge_width, hidden, activation)
+        self.encode_atoms = activated_stack(atom_width, hidden, activation)
+        self.encode_state = activated_stack(state_width, hidden, activation)
         self.blocks = nn.ModuleList(
             MEGNetBlock(config, first=number == 0) for number in range(config.num_blocks)
         )
@@ -100,7 +103,9 @@ class MEGNet(Encoder):
         dtype = self.element_embedding.weight.dtype
         distances = torch.linalg.vector_norm(batch.edge_vectors(), dim=1).to(dtype)  # (edges,)
         numbers = graph.atomic_numbers.to(dtype)
-        mu = self._reduced_numbers(numbers, graph)
+        mu = numbers.new_empty(0)
+        if self.config.edge_features != "gaussian" or self.config.state == "nine":
+            mu = reduced_numbers(numbers, graph.source, graph.incoming)
         return Features(
             edges=self._edges(distances, mu),
             atoms=self._atoms(batch, graph),
@@ -129,12 +134,6 @@ class MEGNet(Encoder):
         crystals = torch.cat((atoms, edges, x.state), dim=1)  # (crystals, 5 width)
         return Embedding(atoms=graph.to_atoms(x.atoms), crystals=self.dropout(crystals))
 
-    def _reduced_numbers(self, numbers: Tensor, graph: MessageGraph) -> Tensor:
-        """Return mu of each edge, ``(edges,)``, or nothing where no input is made of it."""
-        if self.config.edge_features == "gaussian" and self.config.state != "nine":
-            return numbers.new_empty(0)
-        return reduced_numbers(numbers, graph.source, graph.incoming)
-
     def _edges(self, distances: Tensor, mu: Tensor) -> Tensor:
         if self.config.edge_features == "r_mu":
             return torch.stack((distances, mu), dim=1)
@@ -158,16 +157,3 @@ class MEGNet(Encoder):
             return distances.new_zeros(crystals, 2)
         sample = self.config.state_deviation == "sample"
         return nine_statistics(numbers, distances, mu, graph.nodes, graph.edges, sample=sample)
-
-
-def _edge_width(config: MEGNetConfig) -> int:
-    centres = config.gaussian_centres
-    return {"gaussian": centres, "gaussian_mu": centres + 1, "r_mu": 2}[config.edge_features]
-
-
-def _atom_width(config: MEGNetConfig) -> int:
-    return config.element_width + (3 if config.node_extra == "positions" else 0)
-
-
-def _state_width(config: MEGNetConfig) -> int:
-    return {"zeros": 2, "nine": NINE, "embedding": config.state_width}[config.state]

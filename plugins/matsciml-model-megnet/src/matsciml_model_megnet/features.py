@@ -37,7 +37,14 @@ class GaussianExpansion(nn.Module):
         self.exponent = exponent
 
     def forward(self, distances: Tensor) -> Tensor:
-        """Expand ``(edges,)``, Å, to ``(edges, number)``, dimensionless."""
+        """Expand distances.
+
+        Args:
+            distances: ``(edges,)``, Å.
+
+        Returns:
+            ``(edges, number)``, dimensionless.
+        """
         delta = distances.unsqueeze(1) - self.centres
         return (delta * delta).mul_(-self.exponent).exp_()
 
@@ -46,8 +53,8 @@ def reduced_numbers(atomic_numbers: Tensor, source: Tensor, incoming: Segments) 
     """Return mu = Z₁Z₂/(Z₁ + Z₂) of each edge, ``(edges,)``, dimensionless.
 
     Args:
-        atomic_numbers: ``(atoms,)`` floating point.
-        source: Source atom of each edge, ``(edges,)``.
+        atomic_numbers: ``(atoms,)`` floating point, dimensionless.
+        source: Source atom of each edge, ``(edges,)`` int64, dimensionless.
         incoming: The edges that enter each atom.
     """
     first = atomic_numbers.index_select(0, source)
@@ -72,9 +79,9 @@ def nine_statistics(
     entries 3, 4 and 9 are zero.
 
     Args:
-        atomic_numbers: ``(atoms,)`` floating point.
+        atomic_numbers: ``(atoms,)`` floating point, dimensionless.
         distances: ``(edges,)``, Å.
-        reduced: mu, ``(edges,)``.
+        reduced: mu, ``(edges,)``, dimensionless.
         atoms: The atoms of each crystal.
         edges: The edges of each crystal.
         sample: Divide variances by n − 1 rather than by n.
@@ -97,6 +104,8 @@ def _mean_and_deviation(
     if sample:
         counts = segments.counts(values.dtype)
         variance = variance * counts / (counts - 1).clamp(min=1)
+    # The root of zero has an infinite derivative; both branches of where are differentiated, so the
+    # root is taken of ones there.
     spread = variance > _NO_SPREAD
     root = torch.where(spread, variance, torch.ones_like(variance)).sqrt()
     return mean, torch.where(spread, root, torch.zeros_like(root))

@@ -25,7 +25,7 @@ def shifted_softplus(x: Tensor, shift: float = _LN2) -> Tensor:
     that is kept for the backward pass.
 
     Args:
-        x: Any shape, dimensionless.
+        x: ``(..., width)``, dimensionless.
         shift: What is subtracted, ln 2 so that zero stays zero.
 
     Returns:
@@ -36,7 +36,11 @@ def shifted_softplus(x: Tensor, shift: float = _LN2) -> Tensor:
 
 
 def softplus(x: Tensor) -> Tensor:
-    """Return ln(1 + eˣ), for any x without overflow."""
+    """Return ln(1 + eˣ), for any x without overflow.
+
+    Args:
+        x: ``(..., width)``, dimensionless.
+    """
     return shifted_softplus(x, 0.0)
 
 

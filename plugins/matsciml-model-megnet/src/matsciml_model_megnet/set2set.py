@@ -30,9 +30,9 @@ class LSTMCell(nn.Module):
         """Return the new hidden state and memory.
 
         Args:
-            x: ``(crystals, input_width)``.
-            hidden: ``(crystals, hidden_width)``.
-            memory: ``(crystals, hidden_width)``.
+            x: ``(crystals, input_width)``, dimensionless.
+            hidden: ``(crystals, hidden_width)``, dimensionless.
+            memory: ``(crystals, hidden_width)``, dimensionless.
         """
         gates = self.input(x) + self.recurrent(hidden)
         take, forget, candidate, give = gates.chunk(4, dim=1)
@@ -71,7 +71,7 @@ class Set2Set(nn.Module):
         """Read out each segment.
 
         Args:
-            features: ``(rows, width)``.
+            features: ``(rows, width)``, dimensionless.
             segments: The rows of each crystal.
 
         Returns:
@@ -85,12 +85,7 @@ class Set2Set(nn.Module):
             for layer, cell in enumerate(self.cells):
                 states[layer] = cell(query, *states[layer])
                 query = states[layer][0]
-            result = torch.cat((query, _attend(features, query, segments)), dim=1)
+            scores = (features * segment_gather(query, segments)).sum(dim=1)  # (rows,)
+            weights = segment_softmax(scores, segments).unsqueeze(1)
+            result = torch.cat((query, segment_sum(features * weights, segments)), dim=1)
         return result
-
-
-def _attend(features: Tensor, query: Tensor, segments: Segments) -> Tensor:
-    """Average the rows of each segment with softmax(row · query) as weights."""
-    scores = (features * segment_gather(query, segments)).sum(dim=1)  # (rows,)
-    weights = segment_softmax(scores, segments)
-    return segment_sum(features * weights.unsqueeze(1), segments)
