@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from matsciml_model_gala._upstream_layout import rename
-from matsciml_model_gala.algebra import BLADES, dual, geometric_product, product_table
+from matsciml_model_gala.algebra import BLADES, product_table, right_matrices
 from matsciml_model_gala.attention import AttentionOptions, GeometricAttention, Result
 from matsciml_model_gala.config import GALAConfig
 from matsciml_model_gala.encoder import GALA
@@ -19,6 +19,16 @@ from matsciml_model_gala.products import Multivectors, Products, Rules, Vectors
 
 NAMES = ("1", "e1", "e2", "e3", "e12", "e13", "e23", "e123")
 NETWORKS = ("upstream_small", "upstream_small_equivariant")
+
+
+def geometric_product(first, second):
+    """Multiply multivectors by the matrices that the network multiplies by."""
+    return (first.unsqueeze(-2) @ right_matrices(second)).squeeze(-2)
+
+
+def dual(multivector):
+    """Multiply by e123, which the reference calls the dual."""
+    return geometric_product(multivector, torch.eye(8, dtype=multivector.dtype)[7])
 
 
 class TestAlgebra:

@@ -102,6 +102,13 @@ class GaussianExpansion(nn.Module):
         self.register_buffer("centres", torch.linspace(0.0, cutoff, number))
 
     def forward(self, lengths: Tensor) -> Tensor:
-        """Expand ``(edges,)``, Å, to ``(edges, number)``, dimensionless."""
+        """Expand lengths.
+
+        Args:
+            lengths: ``(edges,)``, Å.
+
+        Returns:
+            ``(edges, number)``, dimensionless.
+        """
         apart = (lengths.to(self.centres.dtype).unsqueeze(1) - self.centres) / self.spacing
         return torch.exp(-0.5 * apart.square())

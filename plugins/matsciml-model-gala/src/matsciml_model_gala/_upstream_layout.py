@@ -44,7 +44,7 @@ def rename(upstream: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Covariant parts of tied layers are dropped, because their result is not used.
 
     Args:
-        upstream: Tensors by name.
+        upstream: Tensors by name, ``(out, in)`` or ``(out,)``, dimensionless.
 
     Returns:
         The state of a :class:`~matsciml_model_gala.encoder.GALA` of the same settings.

@@ -46,24 +46,11 @@ def product_table() -> Tensor:
     return table
 
 
-def geometric_product(first: Tensor, second: Tensor) -> Tensor:
-    """Multiply multivectors.
-
-    Args:
-        first: ``(..., 8)``.
-        second: ``(..., 8)``; leading axes broadcast.
-
-    Returns:
-        ``(..., 8)``.
-    """
-    return (first.unsqueeze(-2) @ right_matrices(second)).squeeze(-2)
-
-
 def right_matrices(factors: Tensor) -> Tensor:
     """Return the matrices that multiply by multivectors from the right: p b = p @ matrix(b).
 
     Args:
-        factors: ``(..., 8)``.
+        factors: ``(..., 8)``, in any unit.
 
     Returns:
         ``(..., 8, 8)``.
@@ -73,22 +60,12 @@ def right_matrices(factors: Tensor) -> Tensor:
     return (factors @ flat).view(*factors.shape[:-1], 8, 8)
 
 
-def dual(multivector: Tensor) -> Tensor:
-    """Multiply by e123: scalars become trivectors, vectors become bivectors, and back.
+def to_multivector(vectors: Tensor) -> Tensor:
+    """Write vectors as multivectors, ``(..., 8)``, with nothing else in them.
 
     Args:
-        multivector: ``(..., 8)``.
-
-    Returns:
-        ``(..., 8)``.
+        vectors: ``(..., 3)``, Å.
     """
-    unit = multivector.new_zeros(8)
-    unit[7] = 1.0
-    return geometric_product(multivector, unit)
-
-
-def to_multivector(vectors: Tensor) -> Tensor:
-    """Write vectors, ``(..., 3)``, as multivectors, ``(..., 8)``, with nothing else in them."""
     return torch.nn.functional.pad(vectors, (1, 4))
 
 
@@ -99,7 +76,7 @@ def soft_length(squared: Tensor, softening: float) -> Tensor:
     gradient at zero is taken as zero; a second derivative is not defined there.
 
     Args:
-        squared: Squared lengths, any shape.
+        squared: Squared lengths, ``(..., n)``, in the square of their unit.
         softening: ε, in the unit of the length.
 
     Returns:
@@ -115,7 +92,7 @@ def inverse_length(squared: Tensor, softening: float, floor: float = 1e-7) -> Te
     """Return one over a length, from its square: 1/√(x² + ε²), or 1/max(x, floor) with ε = 0.
 
     Args:
-        squared: Squared lengths, any shape.
+        squared: Squared lengths, ``(..., n)``, in the square of their unit.
         softening: ε, in the unit of the length.
         floor: Shortest length that is divided by where ε is zero.
 

@@ -107,13 +107,15 @@ class GeometricAttention(nn.Module):
         """Attend.
 
         Args:
-            invariants: ``(centres, members^rank, n)``.
-            values: ``(centres, members, D)``.
+            invariants: ``(centres, members^rank, n)``, in powers of Å.
+            values: ``(centres, members, D)``, dimensionless.
             columns: Places of the n invariants in the input of the value network, whose other
                 inputs are zero; None: they are all there.
-            mask: Which members exist, ``(centres, members)`` bool; None: all.
-            log_weights: Logarithm of each member's weight, ``(centres, members)``; None: zero.
-            covariants: ``(centres, members^rank, products, w)``, for a covariant result.
+            mask: Which members exist, ``(centres, members)`` bool, dimensionless; None: all.
+            log_weights: Logarithm of each member's weight, ``(centres, members)``, dimensionless;
+                None: zero.
+            covariants: ``(centres, members^rank, products, w)``, in powers of Å, for a covariant
+                result.
 
         Returns:
             The results that the options ask for.

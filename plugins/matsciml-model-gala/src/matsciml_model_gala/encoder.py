@@ -84,7 +84,14 @@ class GALA(Encoder):
         )
         self._algebra: Algebra = Multivectors() if config.equivariant_attention else Vectors()
         self._rules = Rules(config.softening, mirror=config.chirality == "ignored")
-        self._columns = self._active_columns(config)
+        self._columns = None
+        if not config.equivariant_attention:
+            self._columns = active_columns(
+                self._algebra,
+                config.rank,
+                config.invariant_mode,
+                normalised=config.normalised_products,
+            )
 
     def forward(self, batch: CrystalBatch) -> Embedding:
         """Embed a batch.
@@ -131,7 +138,8 @@ class GALA(Encoder):
 
         Args:
             blocks: Neighbourhoods.
-            values: What their members start with, ``(centres, members, hidden)`` each.
+            values: What their members start with, ``(centres, members, hidden)`` each,
+                dimensionless.
 
         Returns:
             The embedding of the centres, ``(centres, hidden)`` for each block.
@@ -154,7 +162,16 @@ class GALA(Encoder):
             ]
             if self.updates and self.config.multivector_update == "paper":
                 geometry = self._look(blocks, points)
-        return self._finish(values, geometry)
+        if self.final_norm is None:
+            return [self.final(x) for x in values]
+        if self.training:
+            # A centre counts as often as there are atoms that it stands for.
+            rows = [
+                x.new_ones(1, 1) if g.centres is None else g.centres.to(x)[:, None]
+                for x, g in zip(values, geometry, strict=True)
+            ]
+            self.final_norm.observe(*weighted_statistics(values, rows))
+        return [self.final(self.final_norm(x)) for x in values]
 
     def _run(self, recompute: bool, function: nn.Module, *inputs: object) -> Tensor:
         if not recompute:
@@ -227,24 +244,6 @@ class GALA(Encoder):
             mean = norm.mean.new_zeros(norm.mean.shape).to(mean).index_copy(0, index, mean)
             deviation = torch.zeros_like(mean).index_copy(0, index, deviation)
         norm.observe(mean, deviation)
-
-    def _finish(self, values: Sequence[Tensor], geometry: Sequence[Geometry]) -> list[Tensor]:
-        if self.final_norm is None:
-            return [self.final(x) for x in values]
-        if self.training:
-            rows = [
-                x.new_ones(1, 1) if g.centres is None else g.centres.to(x)[:, None]
-                for x, g in zip(values, geometry, strict=True)
-            ]
-            self.final_norm.observe(*weighted_statistics(values, rows))
-        return [self.final(self.final_norm(x)) for x in values]
-
-    def _active_columns(self, config: GALAConfig) -> tuple[int, ...] | None:
-        if config.equivariant_attention:
-            return None
-        return active_columns(
-            self._algebra, config.rank, config.invariant_mode, normalised=config.normalised_products
-        )
 
     def _needs_recomputing(self, blocks: Sequence[Neighbourhoods]) -> bool:
         """Return whether what the backward pass needs would take too much memory."""

@@ -37,7 +37,16 @@ class GALALayer(nn.Module):
         mask: Tensor | None,
         log_weights: Tensor | None,
     ) -> Tensor:
-        """Update the values, ``(centres, members, hidden)``, or reduce them to the centres."""
+        """Update the values, ``(centres, members, hidden)``, or reduce them to the centres.
+
+        Args:
+            invariants: Of all tuples, ``(centres, members^rank, n)``, in powers of Å.
+            values: ``(centres, members, hidden)``, dimensionless.
+            columns: See :meth:`GeometricAttention.forward`.
+            mask: Which members exist, ``(centres, members)`` bool, dimensionless; None: all.
+            log_weights: Logarithm of each member's weight, ``(centres, members)``, dimensionless;
+                None: zero.
+        """
         attended = self.attention(
             invariants, values, columns=columns, mask=mask, log_weights=log_weights
         ).invariant
@@ -69,7 +78,16 @@ class EquivariantUpdate(nn.Module):
         mask: Tensor | None,
         log_weights: Tensor | None,
     ) -> Tensor:
-        """Return what attention makes of the multivectors, ``(centres, members, 8)``."""
+        """Return what attention makes of the multivectors, ``(centres, members, 8)``.
+
+        Args:
+            invariants: Of all tuples, ``(centres, members^rank, n)``, in powers of Å.
+            values: ``(centres, members, hidden)``, dimensionless.
+            covariants: Of all tuples, ``(centres, members^rank, products, 8)``, in powers of Å.
+            mask: Which members exist, ``(centres, members)`` bool, dimensionless; None: all.
+            log_weights: Logarithm of each member's weight, ``(centres, members)``, dimensionless;
+                None: zero.
+        """
         moved: Tensor = self.attention(
             invariants, values, mask=mask, log_weights=log_weights, covariants=covariants
         ).covariant
@@ -79,8 +97,8 @@ class EquivariantUpdate(nn.Module):
         """Return the multivectors that the layer sees, and those that the next update starts from.
 
         Args:
-            moved: Attention's result, ``(centres, members, 8)``.
-            old: What it started from.
+            moved: Attention's result, ``(centres, members, 8)``, Å.
+            old: What it started from, ``(centres, members, 8)``, Å.
         """
         new = moved + old
         if self.norm is not None:

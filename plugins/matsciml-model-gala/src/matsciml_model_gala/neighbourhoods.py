@@ -52,7 +52,8 @@ def plan(members: NDArray[np.int64], rank: int, limit: int) -> list[Block]:
     """Group centres with about as many members.
 
     Args:
-        members: Members of each centre's neighbourhood, ``(centres,)``, at least 1.
+        members: Members of each centre's neighbourhood, ``(centres,)``, at least 1,
+            dimensionless.
         rank: Members of a tuple.
         limit: Most tuples in a block, unless a single centre has more.
 
@@ -104,7 +105,7 @@ def gather(
 
     Args:
         graph: The centres and their edges.
-        atomic_numbers: Of the atoms of the batch, ``(atoms,)``.
+        atomic_numbers: Of the atoms of the batch, ``(atoms,)`` int64, dimensionless.
         vectors: Displacement along each edge, from the centre, ``(edges, 3)``, Å.
         rank: Members of a tuple.
         limit: Most tuples in a block.

@@ -26,7 +26,7 @@ def layer_normalise(x: Tensor, kind: LayerNorm) -> Tensor:
     by 1e-12 added rather than by a bound of 1e-6. Above that bound both give the same numbers.
 
     Args:
-        x: ``(..., n)``.
+        x: ``(..., n)``, dimensionless.
         kind: ``layer``, ``layer_detached`` or ``none``.
 
     Returns:
@@ -39,6 +39,7 @@ def layer_normalise(x: Tensor, kind: LayerNorm) -> Tensor:
         # torch divides by n; the weight makes up for it.
         weight = x.new_full((width,), math.sqrt((width - 1) / width))
         return functional.layer_norm(x, (width,), weight, eps=_FLOOR)
+    # Detached, as in the reference program: its published numbers were trained so.
     variance, mean = torch.var_mean(x.detach(), dim=-1, keepdim=True)
     return (x - mean) * torch.rsqrt(variance.clamp(min=_SMALLEST_VARIANCE))
 
@@ -65,7 +66,12 @@ class MomentumNorm(nn.Module):
 
     @torch.no_grad()
     def observe(self, mean: Tensor, deviation: Tensor) -> None:
-        """Update the running numbers with those of a batch, each ``(width,)``."""
+        """Update the running numbers with those of a batch.
+
+        Args:
+            mean: ``(width,)``, in the unit of the features.
+            deviation: ``(width,)``, in the unit of the features.
+        """
         self.mean.lerp_(mean.to(self.mean), 1 - _MOMENTUM)
         self.deviation.lerp_(deviation.to(self.deviation), 1 - _MOMENTUM)
 
@@ -75,7 +81,11 @@ class MomentumNorm(nn.Module):
         return self.deviation.clamp(min=_SMALLEST)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise ``(..., width)``; nothing is updated here."""
+        """Normalise; nothing is updated here.
+
+        Args:
+            x: ``(..., width)``, in the unit of the features.
+        """
         return (x - self.mean.to(x.dtype)) / self.divisor.to(x.dtype)
 
 
@@ -91,11 +101,19 @@ class MomentumLayerNorm(nn.Module):
 
     @torch.no_grad()
     def observe(self, size: Tensor) -> None:
-        """Update the running average with that of a batch, a scalar."""
+        """Update the running average with that of a batch.
+
+        Args:
+            size: A scalar, in the unit of the multivectors.
+        """
         self.norm.lerp_(size.to(self.norm).view(1), 1 - _MOMENTUM)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise ``(..., 8)``; nothing is updated here."""
+        """Normalise; nothing is updated here.
+
+        Args:
+            x: ``(..., 8)``, in the unit of the multivectors.
+        """
         return x / self.norm.clamp(min=_SMALLEST).to(x.dtype)
 
 
@@ -106,8 +124,8 @@ def weighted_statistics(
     """Return mean and deviation (biased) over the rows of several tensors.
 
     Args:
-        parts: ``(..., n)`` each.
-        weights: How often each row counts, broadcastable to ``(..., 1)``.
+        parts: ``(..., n)`` each, in one unit.
+        weights: How often each row counts, broadcastable to ``(..., 1)``, dimensionless.
 
     Returns:
         Mean and deviation, ``(n,)`` each.
@@ -140,10 +158,21 @@ class DenseNetwork(nn.Module):
         self.norm = norm
 
     def activate(self, x: Tensor) -> Tensor:
-        """Apply what stands between the dense layers."""
+        """Apply what stands between the dense layers.
+
+        Args:
+            x: ``(..., hidden_width)``, dimensionless.
+        """
         return functional.silu(layer_normalise(x, self.norm))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``(..., input_width)`` to ``(..., output_width)``."""
+        """Apply all layers.
+
+        Args:
+            x: ``(..., input_width)``, dimensionless.
+
+        Returns:
+            ``(..., output_width)``.
+        """
         y: Tensor = self.last(self.activate(self.first(x)))
         return y

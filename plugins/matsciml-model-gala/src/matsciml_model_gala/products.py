@@ -58,11 +58,19 @@ class Rules:
     """Whether the trivector part enters by its size, so that mirror images look the same."""
 
     def trivector(self, part: Tensor) -> Tensor:
-        """Return what the networks see of a trivector part."""
+        """Return what the networks see of a trivector part.
+
+        Args:
+            part: ``(..., 1)``; a product of n points has the unit Åⁿ.
+        """
         return soft_length(part.square(), self.softening) if self.mirror else part
 
     def length(self, part: Tensor) -> Tensor:
-        """Return the length over the last axis, which stays with length 1."""
+        """Return the length over the last axis, which stays with length 1.
+
+        Args:
+            part: ``(..., n)``, in Åⁿ for a product of n points.
+        """
         return soft_length(part.square().sum(dim=-1, keepdim=True), self.softening)
 
 
@@ -73,21 +81,32 @@ class Algebra(Protocol):
         """Return the products of all tuples of 1, 2, .. rank members, ``(centres, members^n, w)``.
 
         Args:
-            points: ``(centres, members, w)``.
+            points: ``(centres, members, w)``, Å.
             rank: Longest product.
         """
         ...
 
     def invariants(self, product: Tensor, length: int, rules: Rules) -> Tensor:
-        """Return the rotation-invariant numbers of products of a length, ``(..., n)``."""
+        """Return the rotation-invariant numbers of products, ``(..., n)``.
+
+        Args:
+            product: ``(..., w)``, in Åⁿ for a product of n points.
+            length: Points in each product, n.
+            rules: How lengths are taken.
+        """
         ...
 
     def covariant(self, product: Tensor, length: int) -> Tensor:
-        """Return what turns with the points, in the form of a point, ``(..., w)``."""
+        """Return what turns with the points, in the form of a point, ``(..., w)``.
+
+        Args:
+            product: ``(..., w)``, in Åⁿ for a product of n points.
+            length: Points in each product, n.
+        """
         ...
 
     def columns(self, length: int) -> tuple[int, ...]:
-        """Return the places of the invariants among the four of a multivector."""
+        """Return the indices of the invariants among the four of a multivector."""
         ...
 
 
@@ -95,7 +114,12 @@ class Multivectors:
     """Points are general multivectors, ``w = 8``; four invariants each."""
 
     def powers(self, points: Tensor, rank: int) -> list[Tensor]:
-        """Multiply out; every product is a matrix product with a member's 8 x 8 matrix."""
+        """Multiply out; every product is a matrix product with a member's 8 x 8 matrix.
+
+        Args:
+            points: ``(centres, members, 8)``, Å.
+            rank: Longest product.
+        """
         centres, members, _ = points.shape
         matrices = right_matrices(points).transpose(1, 2).reshape(centres, 8, members * 8)
         found = [points]
@@ -105,14 +129,25 @@ class Multivectors:
         return found
 
     def invariants(self, product: Tensor, length: int, rules: Rules) -> Tensor:
-        """Return scalar, length of vector, length of bivector, trivector."""
+        """Return scalar, length of vector, length of bivector, trivector, ``(..., 4)``.
+
+        Args:
+            product: ``(..., 8)``, in Åⁿ for a product of n points.
+            length: Points in each product, n; multivectors look the same for all.
+            rules: How lengths are taken.
+        """
         scalar, trivector = product[..., :1], product[..., 7:]
         vector = rules.length(product[..., VECTOR])
         bivector = rules.length(product[..., BIVECTOR])
         return torch.cat((scalar, vector, bivector, rules.trivector(trivector)), dim=-1)
 
     def covariant(self, product: Tensor, length: int) -> Tensor:
-        """Return the product, a multivector itself."""
+        """Return the product, a multivector itself.
+
+        Args:
+            product: ``(..., 8)``, in Åⁿ for a product of n points.
+            length: Points in each product, n.
+        """
         return product
 
     def columns(self, length: int) -> tuple[int, ...]:
@@ -128,7 +163,12 @@ class Vectors:
     """
 
     def powers(self, points: Tensor, rank: int) -> list[Tensor]:
-        """Multiply out, by dot and cross products."""
+        """Multiply out, by dot and cross products.
+
+        Args:
+            points: ``(centres, members, 3)``, Å.
+            rank: Longest product.
+        """
         found = [points]
         for length in range(2, rank + 1):
             previous = found[-1].unsqueeze(-2)  # (centres, .., members, 1, w)
@@ -138,7 +178,13 @@ class Vectors:
         return found
 
     def invariants(self, product: Tensor, length: int, rules: Rules) -> Tensor:
-        """Return length; or scalar and length of bivector; or length of vector and trivector."""
+        """Return length; or scalar and length of bivector; or length of vector and trivector.
+
+        Args:
+            product: ``(..., 3)`` or ``(..., 4)``, in Åⁿ for a product of n points.
+            length: Points in each product, n.
+            rules: How lengths are taken.
+        """
         if length == 1:
             return rules.length(product)
         if length % 2 == 0:
@@ -147,7 +193,12 @@ class Vectors:
         return torch.cat((rules.length(vector), rules.trivector(trivector)), dim=-1)
 
     def covariant(self, product: Tensor, length: int) -> Tensor:
-        """Return the vector part, or the normal of the bivector (e12 stands for e3)."""
+        """Return the vector part, or the normal of the bivector (e12 stands for e3), ``(..., 3)``.
+
+        Args:
+            product: ``(..., 3)`` or ``(..., 4)``, in Åⁿ for a product of n points.
+            length: Points in each product, n.
+        """
         if length % 2:
             return product[..., :3]
         e12, e13, e23 = product[..., 1:].unbind(dim=-1)
