@@ -1,11 +1,15 @@
-"""A summary of a run, as ``run.json`` holds it."""
+"""Run folders as a run leaves them, small, with one label."""
 
 from __future__ import annotations
 
 import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 SUMMARY: dict[str, Any] = {
     "status": "finished",
@@ -25,9 +29,41 @@ SUMMARY: dict[str, Any] = {
     "baselines": {"toy/gap": {"mean": {"mse": 4.0, "mae": 1.5, "unit": "eV", "count": 9}}},
     "citations": ["@article{one, title={One}}"],
 }
+METRICS = "epoch,step,seconds,learning_rate,train/loss,validation/loss,validation/toy/gap/mae\n"
 
 
 @pytest.fixture
-def summary() -> dict[str, Any]:
-    """Give the summary of a finished run, which a test may change."""
-    return copy.deepcopy(SUMMARY)
+def add_run(tmp_path: Path) -> Callable[..., Path]:
+    """Give a function that writes a run folder into ``runs``."""
+
+    def add(
+        name: str,
+        *,
+        mae: float = 0.5,
+        seed: int = 0,
+        encoder: str = "net",
+        split: str = "abc",
+        epochs: int = 3,
+        finished: bool = True,
+    ) -> Path:
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        config = {
+            "datasets": [{"name": "toy", "release": "old"}],
+            "encoder": {"name": encoder, "width": 4},
+            "strategy": {"name": "alone"},
+            "training": {"epochs": epochs, "seed": seed},
+            "output": "runs",
+        }
+        (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+        rows = [f"{one},1,{one},0.1,1.0,1.0,{mae + 1 / (one + 1)}\n" for one in range(epochs)]
+        (folder / "metrics.csv").write_text(METRICS + "".join(rows), encoding="utf-8")
+        if finished:
+            summary = copy.deepcopy(SUMMARY)
+            summary["metrics"]["test"]["toy/gap"]["mae"] = mae
+            summary["datasets"]["toy"]["split"]["hash"] = split
+            (folder / "run.json").write_text(json.dumps(summary), encoding="utf-8")
+            (folder / "report.html").write_text("report", encoding="utf-8")
+        return folder
+
+    return add

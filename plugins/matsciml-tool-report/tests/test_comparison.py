@@ -5,41 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-import yaml
 
 from matsciml_core.errors import ConfigError
 from matsciml_tool_report.comparison import comparison_page, write_comparison
 from matsciml_tool_report.leaderboard import ranking, write_site
 from matsciml_tool_report.run_folders import find_runs
-
-METRICS = "epoch,step,seconds,learning_rate,train/loss,validation/loss,validation/toy/gap/mae\n"
-
-
-@pytest.fixture
-def add_run(tmp_path, summary):
-    """Give a function that writes a run folder."""
-
-    def add(name, *, mae=0.5, seed=0, encoder="net", split="abc", epochs=3, finished=True):
-        folder = tmp_path / "runs" / name
-        folder.mkdir(parents=True)
-        config = {
-            "datasets": [{"name": "toy", "release": "old"}],
-            "encoder": {"name": encoder, "width": 4},
-            "strategy": {"name": "alone"},
-            "training": {"epochs": epochs, "seed": seed},
-            "output": "runs",
-        }
-        (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-        rows = [f"{one},1,{one},0.1,1.0,1.0,{mae + 1 / (one + 1)}\n" for one in range(epochs)]
-        (folder / "metrics.csv").write_text(METRICS + "".join(rows), encoding="utf-8")
-        if finished:
-            summary["metrics"]["test"]["toy/gap"]["mae"] = mae
-            summary["datasets"]["toy"]["split"]["hash"] = split
-            (folder / "run.json").write_text(json.dumps(summary), encoding="utf-8")
-            (folder / "report.html").write_text("report", encoding="utf-8")
-        return folder
-
-    return add
 
 
 def test_runs_are_found_once_however_they_are_named(add_run, tmp_path):

@@ -14,12 +14,12 @@ def matsciml_commands() -> Iterable[CommandSpec]:
     yield CommandSpec(
         name="report",
         summary="Draw a run's report again, or compare runs on one page.",
-        class_path="matsciml_tool_report.report_command:report",
+        class_path="matsciml_tool_report.commands:report",
     )
     yield CommandSpec(
         name="leaderboard",
         summary="Rank finished runs, as a static site.",
-        class_path="matsciml_tool_report.leaderboard_command:leaderboard",
+        class_path="matsciml_tool_report.commands:leaderboard",
     )
 
 

@@ -1,0 +1,68 @@
+"""The commands ``matsciml report`` and ``matsciml leaderboard``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matsciml_cli.state import registry_of
+
+COMPARISON = "comparison.html"
+"""File of a comparison where ``--output`` names no other."""
+
+
+def report(
+    context: typer.Context,
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run folders, or folders that hold some, as in runs/*.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File of the comparison; default: comparison.html beside the runs.",
+        ),
+    ] = None,
+) -> None:
+    """Draw the report of one run again, finished or interrupted; compare several on one page."""
+    from matsciml_tool_report.comparison import write_comparison
+    from matsciml_tool_report.page import write_report
+    from matsciml_tool_report.run_folders import find_runs
+    from matsciml_tool_report.tested_crystals import open_datasets
+
+    found = find_runs(runs)
+    # A single run is compared only where a file for the comparison is named.
+    if len(found) == 1 and output is None:
+        folder = found[0].folder
+        print(f"Report: {write_report(folder, open_datasets(folder, registry_of(context)))}")
+        return
+    beside = Path(os.path.commonpath([run.folder.parent for run in found]))
+    page = output or beside / COMPARISON
+    page.parent.mkdir(parents=True, exist_ok=True)
+    command = shlex.join(["matsciml", "report", *map(str, runs)])
+    print(f"Comparison of {len(found)} runs: {write_comparison(found, page, command)}")
+
+
+def leaderboard(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Run folders, or folders that hold some, at any depth.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the site.")] = Path(
+        "site"
+    ),
+) -> None:
+    """Rank finished runs by label and split, as a static site with their reports.
+
+    Writes index.html, index.md, index.csv and index.json, and copies each run's report,
+    configuration and summary.
+    """
+    from matsciml_tool_report.leaderboard import write_site
+    from matsciml_tool_report.run_folders import find_runs
+
+    command = shlex.join(["matsciml", "leaderboard", *map(str, folders), "--output", str(output)])
+    print(f"Leaderboard: {write_site(find_runs(folders), output, command)}")
