@@ -1,4 +1,4 @@
-"""Run folders as a run leaves them, small, with one label."""
+"""Run folders as a run leaves them, and the reports of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
+from markupsafe import Markup
+
+from matsciml_tool_report.page import write_report
+from matsciml_util_pages import svg
+from matsciml_util_pages.testing.documents import Document, read_document
+from matsciml_util_pages.testing.example_runs import ExampleRun, ExampleTarget, example_target
 
 SUMMARY: dict[str, Any] = {
     "status": "finished",
@@ -29,6 +35,7 @@ SUMMARY: dict[str, Any] = {
     "baselines": {"toy/gap": {"mean": {"mse": 4.0, "mae": 1.5, "unit": "eV", "count": 9}}},
     "citations": ["@article{one, title={One}}"],
 }
+NAME = "20260301-093000-mp-megnet"
 METRICS = "epoch,step,seconds,learning_rate,train/loss,validation/loss,validation/toy/gap/mae\n"
 
 
@@ -67,3 +74,34 @@ def add_run(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return add
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> ExampleRun:
+    """A finished run of 6 epochs with 200 test crystals, to be changed and written."""
+    return ExampleRun(tmp_path / NAME)
+
+
+@pytest.fixture(scope="session")
+def page_of() -> Callable[[ExampleRun], Document]:
+    """Give a function that writes a run and its report, and reads the page."""
+    return lambda run: read_document(write_report(run.write()))
+
+
+@pytest.fixture(scope="session")
+def page(page_of: Callable[[ExampleRun], Document], tmp_path_factory) -> Document:
+    """The page of a finished run of 6 epochs with 200 test crystals; not to be changed."""
+    return page_of(ExampleRun(tmp_path_factory.mktemp("report") / NAME))
+
+
+@pytest.fixture
+def target() -> ExampleTarget:
+    """What the run behind ``page`` predicted."""
+    return example_target()
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave figures empty but for their words, which saves most of a report's time."""
+    element = Markup('<svg role="img" aria-label="{}"></svg>')
+    monkeypatch.setattr(svg, "to_svg", lambda figure, words: element.format(words))

@@ -1,7 +1,15 @@
-"""A real browser without a window, driven over its debugging pipe, without any package."""
+"""A real browser without a window, driven over its debugging pipe, without any package.
+
+A ``conftest.py`` imports the fixture ``browser``; its tests are skipped where no Chromium is::
+
+    from matsciml_util_pages.testing.browser import browser
+
+    __all__ = ["browser"]
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -150,8 +158,6 @@ class Browser:
 
     def screenshot(self, path: Path) -> None:
         """Save what the window shows as a PNG file."""
-        import base64
-
         path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot")["data"]))
 
     @property
