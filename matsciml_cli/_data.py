@@ -13,7 +13,7 @@ from matsciml_cli.console import Row, write_heading, write_json, write_table
 from matsciml_cli.progress_bars import Speed, progress_bars
 from matsciml_core.data.fetch import FetchRequest, note_store, present_stores, store_key
 from matsciml_core.data.ingestion.conversion import Conversion, Manifest, read_manifest
-from matsciml_core.data.ingestion.pool import ALONE, Launch
+from matsciml_core.data.ingestion.pool import SERIAL, PoolConfig
 from matsciml_core.data.readers import ImportSettings, Naming, add_dataset, understand
 from matsciml_core.data.store.crystal_store import CrystalStore
 from matsciml_core.data.store.labelled import label_sizes
@@ -39,7 +39,7 @@ def fetch_dataset(
     to: Path | None,
     limit: int | None,
     overrides: Sequence[str] = (),
-    launch: Launch,
+    pool: PoolConfig,
 ) -> None:
     """Fetch a dataset as its plugin knows how to, and note where its store lies."""
     if spec.fetch is None:
@@ -61,14 +61,14 @@ def fetch_dataset(
             limit=limit,
             options=options,
             report=speed,
-            launch=launch,
+            pool=pool,
         )
         store = Path(function(request))
     note_store(spec.name, key, store)
     if spec.inventory is None and not (store / LABEL_SIZES).exists():
         _note_label_sizes(spec, store)
     _summarise(spec.name, read_manifest(store), store)
-    speed.show(launch)
+    speed.show(pool)
 
 
 def _note_label_sizes(spec: DatasetSpec, store: Path) -> None:
@@ -121,7 +121,7 @@ def convert_dataset(
     name: str,
     to: Path | None,
     replace: bool,
-    launch: Launch,
+    pool: PoolConfig,
 ) -> None:
     """Make a dataset of what another toolkit wrote, as the dataset's plugin understands it."""
     if not path.exists():
@@ -132,7 +132,7 @@ def convert_dataset(
             f"{did_you_mean(form, spec.readers)} It reads: {', '.join(spec.readers) or 'nothing'}."
         )
     reader = spec.load_named(spec.readers[form])
-    _add(name, reader(path), to=to, replace=replace, launch=launch)
+    _add(name, reader(path), to=to, replace=replace, pool=pool)
 
 
 def show_dataset(
@@ -193,17 +193,17 @@ def _settings(spec: DatasetSpec, model: Any, overrides: Sequence[str]) -> Any:
 
 
 def _add(
-    name: str, conversion: Conversion, *, to: Path | None, replace: bool, launch: Launch = ALONE
+    name: str, conversion: Conversion, *, to: Path | None, replace: bool, pool: PoolConfig = SERIAL
 ) -> None:
     with progress_bars() as report:
         speed = Speed(report)
         manifest = add_dataset(
-            name, conversion, to=to, replace_existing=replace, report=speed, launch=launch
+            name, conversion, to=to, replace_existing=replace, report=speed, pool=pool
         )
     store = to or dataset_folder(name) / "store"
     _summarise(name, manifest, store)
     _show_labels(_scan(StoreDataset(store))[2])  # where a wrong column or unit meets the eye
-    speed.show(launch)
+    speed.show(pool)
     print(f"Train: matsciml run --dataset {name}")
 
 

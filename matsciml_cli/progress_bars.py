@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from matsciml_core.data.ingestion.pool import Launch
+from matsciml_core.data.ingestion.pool import PoolConfig
 from matsciml_core.progress import Progress as Event
 from matsciml_core.progress import Report, silent
 
@@ -67,10 +67,10 @@ class Speed:
             self._rate = event.rate
         self._report(event)
 
-    def show(self, launch: Launch) -> None:
+    def show(self, pool: PoolConfig) -> None:
         """Print what was measured; nothing where nothing was converted."""
         if self._rate is not None:
-            print(f"Speed: {self._rate:,.0f} structures/s, {launch.title}.")
+            print(f"Speed: {self._rate:,.0f} structures/s, {pool.title}.")
 
 
 def describe_progress(event: Event) -> str:

@@ -120,7 +120,7 @@ def fetch(
 ) -> None:
     """Fetch a dataset from its source, and make a store of it; continues where it stopped."""
     from matsciml_cli._data import fetch_dataset
-    from matsciml_core.data.ingestion.pool import Launch
+    from matsciml_core.data.ingestion.pool import PoolConfig
 
     spec = registry_of(context).get("dataset", name)
     fetch_dataset(
@@ -130,7 +130,7 @@ def fetch(
         to=to,
         limit=limit,
         overrides=overrides or (),
-        launch=Launch(launcher=launcher, workers=workers),
+        pool=PoolConfig(launcher=launcher, workers=workers),
     )
 
 
@@ -224,10 +224,10 @@ def convert(
     chosen = name or f"{dataset}-{form}"
     _refuse_plugin_name(context, chosen)
     from matsciml_cli._data import convert_dataset
-    from matsciml_core.data.ingestion.pool import Launch
+    from matsciml_core.data.ingestion.pool import PoolConfig
 
-    launch = Launch(launcher=launcher, workers=workers)
-    convert_dataset(spec, path, form, name=chosen, to=to, replace=replace, launch=launch)
+    pool = PoolConfig(launcher=launcher, workers=workers)
+    convert_dataset(spec, path, form, name=chosen, to=to, replace=replace, pool=pool)
 
 
 @data.command("info", cls=LightCommand)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.data.fetch.client import Client
-from matsciml_core.data.ingestion.pool import ALONE, Launch
+from matsciml_core.data.ingestion.pool import SERIAL, PoolConfig
 from matsciml_core.progress import Report, silent
 
 
@@ -34,5 +34,5 @@ class FetchRequest:
     """Sends the requests."""
     report: Report = silent
     """Receives progress."""
-    launch: Launch = ALONE
+    pool: PoolConfig = SERIAL
     """Which processes convert, for sources that come in pieces; see ``ParallelSource``."""

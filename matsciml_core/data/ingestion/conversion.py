@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from matsciml_core.data.ingestion._preparing import CHUNK, Prepared, prepare, prepare_piece
-from matsciml_core.data.ingestion.pool import ALONE, Launch
+from matsciml_core.data.ingestion.pool import SERIAL, PoolConfig
 from matsciml_core.data.ingestion.sources import Item, ParallelSource, Rejection, Source, reason_of
 from matsciml_core.data.store._layout import RecordLayout
 from matsciml_core.data.store.crystal_store import INDEX_FILE
@@ -94,7 +94,7 @@ def ingest(
     label: str = "crystals",
     total: int | None = None,
     report: Report = silent,
-    launch: Launch = ALONE,
+    pool: PoolConfig = SERIAL,
     shard_size: int = 50_000,
 ) -> Manifest:
     """Make a store of a source.
@@ -118,7 +118,7 @@ def ingest(
         label: What is done, for the progress.
         total: Number of records where known, for the progress.
         report: Receives progress.
-        launch: Which processes read the pieces of a source that has pieces. The store is the
+        pool: Which processes read the pieces of a source that has pieces. The store is the
             same, byte for byte, whoever they are.
         shard_size: Crystals per shard.
 
@@ -143,7 +143,7 @@ def ingest(
                 meter = Meter(
                     label, report, unit="crystals", total=total, done=writer.tally.position
                 )
-                _write(writer, source, layout, meter, launch)
+                _write(writer, source, layout, meter, pool)
                 return _finish(writer, place, fingerprint)
     except Timeout:
         raise DataError(
@@ -185,13 +185,13 @@ def _write(
     source: Source | ParallelSource,
     layout: RecordLayout,
     meter: Meter,
-    launch: Launch,
+    pool: PoolConfig,
 ) -> None:
     start = writer.tally.position
     if isinstance(source, ParallelSource):
-        with launch.start() as crew:
+        with pool.start() as executor:
             work = partial(prepare_piece, source.read, layout)
-            for records in crew.map(work, source.pieces(start)):
+            for records in executor.map(work, source.pieces(start)):
                 _store_all(writer, records, meter)
     else:
         _store_all(writer, prepare(source(start), layout), meter)

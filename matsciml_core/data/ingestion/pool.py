@@ -1,7 +1,7 @@
-"""Who converts: this process, several processes of this machine, or a Ray cluster.
+"""Run conversions in this process, in several processes of this machine, or on a Ray cluster.
 
-Work comes in pieces, and results come back in the order of the pieces, so that what is made of
-them does not depend on who made them. Only a few pieces are under way at once, so memory stays
+Work comes in pieces, and results come back in the order of the pieces, so that the store does not
+depend on which process converted what. Only a few pieces are under way at once, so memory stays
 flat, however many there are.
 """
 
@@ -30,13 +30,13 @@ _AHEAD = 2
 """Pieces under way for each process: one that it works on, and one that waits."""
 
 
-class Crew(Protocol):
-    """Whoever works."""
+class Executor(Protocol):
+    """Processes that convert pieces."""
 
     def map(
         self, function: Callable[[Piece], Iterable[Result]], pieces: Iterable[Piece]
     ) -> Iterator[Iterable[Result]]:
-        """Yield what a function makes of each piece, in order.
+        """Yield the results of a function for each piece, in order.
 
         Args:
             function: A function of a module, or a ``partial`` of one.
@@ -45,8 +45,8 @@ class Crew(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Launch:
-    """Which processes work.
+class PoolConfig:
+    """Which processes convert.
 
     Raises:
         ConfigError: There is no such launcher.
@@ -54,7 +54,8 @@ class Launch:
 
     launcher: str = "processes"
     """``processes``: of this machine. ``ray``: of a Ray cluster, the one that ``RAY_ADDRESS``
-    names, or the one this machine belongs to, or else one that is started here for the time."""
+    names, or the one this machine belongs to, or else one of this machine that ends with the
+    pool."""
     workers: int | None = None
     """Number of processes; None: this one alone, or one for each core of the cluster."""
 
@@ -66,7 +67,7 @@ class Launch:
             )
 
     @contextmanager
-    def start(self) -> Iterator[Crew]:
+    def start(self) -> Iterator[Executor]:
         """Start the processes, and end them afterwards.
 
         Raises:
@@ -74,36 +75,36 @@ class Launch:
             DataError: A process died, most often because there was not enough memory.
         """
         if self.launcher == "ray":
-            with _ray_crew(self.workers) as crew:
-                yield crew
+            with _ray_executor(self.workers) as executor:
+                yield executor
         elif (self.workers or 1) > 1:
-            with _processes(self.workers or 1) as crew:
-                yield crew
+            with _process_executor(self.workers or 1) as executor:
+                yield executor
         else:
-            yield _Alone()
+            yield _SerialExecutor()
 
     @property
     def title(self) -> str:
-        """Who works, for people."""
-        count = "" if self.workers is None else f"{self.workers} "
+        """The processes in words, for progress lines."""
         if self.launcher == "ray":
-            return f"{count or 'all '}workers of a Ray cluster"
-        return f"{count or '1 '}process" + ("es" if (self.workers or 1) > 1 else "")
+            return f"{self.workers or 'all'} workers of a Ray cluster"
+        count = self.workers or 1
+        return "1 process" if count == 1 else f"{count} processes"
 
 
-ALONE = Launch()
-"""This process, and no other."""
+SERIAL = PoolConfig()
+"""This process alone."""
 
 
-class _Alone:
-    """Works when asked, and no earlier."""
+class _SerialExecutor:
+    """Converts a piece when its results are asked for."""
 
     def map(self, function: Callable[[Any], Any], pieces: Iterable[Any]) -> Iterator[Any]:
         return map(function, pieces)
 
 
-class _Crowd:
-    """Works ahead, a few pieces at a time."""
+class _ParallelExecutor:
+    """Keeps a few pieces under way ahead of the results that are asked for."""
 
     def __init__(
         self, submit: Callable[[Callable[[], Any]], Any], wait: Callable[[Any], Any], workers: int
@@ -121,13 +122,13 @@ class _Crowd:
 
 
 @contextmanager
-def _processes(workers: int) -> Iterator[Crew]:
+def _process_executor(workers: int) -> Iterator[Executor]:
     # Not fork: this process has LMDB environments and threads, which do not survive it.
     pool = ProcessPoolExecutor(
         workers, mp_context=get_context("spawn"), initializer=_end_with_parent
     )
     try:
-        yield _Crowd(pool.submit, Future.result, workers)
+        yield _ParallelExecutor(pool.submit, Future.result, workers)
     except BrokenProcessPool as error:
         raise DataError(
             "A process that converts ended unexpectedly; use fewer --workers if memory was short, "
@@ -138,7 +139,7 @@ def _processes(workers: int) -> Iterator[Crew]:
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that started it was killed; it would wait for work for ever."""
+    """End this process when its parent was killed: it would wait for work for ever."""
     parent = parent_process()
     if parent is not None:
 
@@ -150,14 +151,14 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _ray_crew(workers: int | None) -> Iterator[Crew]:
+def _ray_executor(workers: int | None) -> Iterator[Executor]:
     try:
         ray: Any = import_module("ray")
     except ImportError as error:
         raise MissingPackageError(
             "Ray is not installed; run: pip install 'matsciml[ray]', or leave --launcher away."
         ) from error
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry without consent
     own = not ray.is_initialized()
     if own:
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
@@ -173,7 +174,7 @@ def _ray_crew(workers: int | None) -> Iterator[Crew]:
                     raise error.cause from None
                 raise
 
-        yield _Crowd(task.remote, wait, count)
+        yield _ParallelExecutor(task.remote, wait, count)
     finally:
         if own:
             ray.shutdown()
@@ -184,5 +185,5 @@ def _call(work: Callable[[], Any]) -> Any:
 
 
 def _as_list(function: Callable[[Any], Iterable[Any]], piece: Any) -> list[Any]:
-    """Do the work here: what a generator yields cannot be sent before it is done."""
+    """Run a generator to its end in the worker: a generator cannot be sent between processes."""
     return list(function(piece))

@@ -20,7 +20,7 @@ from matsciml_core.data.ingestion.conversion import (
     ingest,
     read_manifest,
 )
-from matsciml_core.data.ingestion.pool import ALONE, Launch
+from matsciml_core.data.ingestion.pool import SERIAL, PoolConfig
 from matsciml_core.data.readers.formats import CARTESIAN, detect_format, read_frames
 from matsciml_core.data.readers.frames import Frame, Naming, to_crystals
 from matsciml_core.data.readers.imported_config import ImportedConfig
@@ -127,7 +127,7 @@ def add_dataset(
     to: Path | None = None,
     replace_existing: bool = False,
     report: Report = silent,
-    launch: Launch = ALONE,
+    pool: PoolConfig = SERIAL,
 ) -> Manifest:
     """Make a dataset that ``matsciml run --dataset NAME`` finds.
 
@@ -137,7 +137,7 @@ def add_dataset(
         to: Folder for the store; None: in the data folder.
         replace_existing: Whether to remove an imported dataset of that name first.
         report: Receives progress.
-        launch: Which processes convert, where the files come in pieces.
+        pool: Which processes convert, where the files come in pieces.
 
     Returns:
         What became of the records.
@@ -164,7 +164,7 @@ def add_dataset(
         label=name,
         total=conversion.total,
         report=report,
-        launch=launch,
+        pool=pool,
     )
     record = {"format": FORMAT, "version": VERSION, "summary": conversion.summary}
     write_json(folder / RECORD, {**record, "store": "store" if to is None else str(store)})

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from matsciml_core.data.ingestion.conversion import read_manifest
-from matsciml_core.data.ingestion.pool import Launch
+from matsciml_core.data.ingestion.pool import PoolConfig
 from matsciml_core.data.store.crystal_store import CrystalStore
 from matsciml_core.errors import DataError, FetchError
 from matsciml_core.testing.source import load_module
@@ -386,7 +386,7 @@ def test_several_processes_make_the_same_store(ask, tmp_path, monkeypatch):
     monkeypatch.setattr("matsciml_data_mp.objects.PIECE", 10)
     alone = fetch(ask())
     (tmp_path / "together").mkdir()
-    request = replace(ask(), folder=tmp_path / "together", launch=Launch(workers=2))
+    request = replace(ask(), folder=tmp_path / "together", pool=PoolConfig(workers=2))
     together = fetch(request)
     for file in ("index.json", "00000.lmdb", "manifest.json"):
         assert (together / file).read_bytes() == (alone / file).read_bytes()

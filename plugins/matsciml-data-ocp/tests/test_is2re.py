@@ -14,7 +14,7 @@ import torch
 from matsciml_core.data import CrystalStore
 from matsciml_core.data.fetch import Addresses, Client, FetchRequest, note_store
 from matsciml_core.data.ingestion.conversion import Rejection, read_manifest
-from matsciml_core.data.ingestion.pool import Launch
+from matsciml_core.data.ingestion.pool import PoolConfig
 from matsciml_core.data.readers import add_dataset
 from matsciml_core.errors import DataError
 from matsciml_core.testing import DatasetContract
@@ -97,7 +97,7 @@ def test_parts_become_splits(store):
 def test_an_interruption_costs_nothing(server, request_, store, tmp_path, monkeypatch):
     folder = tmp_path / "again"
     folder.mkdir()
-    again = replace(request_, folder=folder, launch=Launch(workers=1))
+    again = replace(request_, folder=folder, pool=PoolConfig(workers=1))
     monkeypatch.setattr(is2re, "_PIECE", 3)
     plain, seen = is2re.relaxation_of, []
 
@@ -119,7 +119,7 @@ def test_an_interruption_costs_nothing(server, request_, store, tmp_path, monkey
 def test_several_processes_make_the_same_store(request_, store, tmp_path):
     folder = tmp_path / "again"
     folder.mkdir()
-    found = fetch_is2re(replace(request_, folder=folder, launch=Launch(workers=2)))
+    found = fetch_is2re(replace(request_, folder=folder, pool=PoolConfig(workers=2)))
     for file in ("index.json", "00000.lmdb", "manifest.json"):
         assert (found / file).read_bytes() == (store / file).read_bytes()
 

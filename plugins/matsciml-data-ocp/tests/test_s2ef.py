@@ -20,7 +20,7 @@ import torch
 from matsciml_core.data import CrystalStore
 from matsciml_core.data.fetch import Addresses, Client, FetchRequest, Retry, note_store
 from matsciml_core.data.ingestion.conversion import read_manifest
-from matsciml_core.data.ingestion.pool import Launch
+from matsciml_core.data.ingestion.pool import PoolConfig
 from matsciml_core.data.readers import add_dataset
 from matsciml_core.errors import ConfigError, DataError, FetchError, SplitError
 from matsciml_core.testing import DatasetContract
@@ -187,15 +187,15 @@ class TestFetch:
 
     @pytest.mark.slow
     def test_several_processes_make_the_same_store(self, fetched, request_):
-        assert_same(fetch_s2ef(replace(request_, launch=Launch(workers=2))), fetched)
+        assert_same(fetch_s2ef(replace(request_, pool=PoolConfig(workers=2))), fetched)
 
     @pytest.mark.slow
     def test_a_ray_cluster_makes_the_same_store(self, fetched, request_):
         ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'matsciml[ray]'")
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
         try:
-            launch = Launch(launcher="ray", workers=2)
-            assert_same(fetch_s2ef(replace(request_, launch=launch)), fetched)
+            pool = PoolConfig(launcher="ray", workers=2)
+            assert_same(fetch_s2ef(replace(request_, pool=pool)), fetched)
         finally:
             ray.shutdown()
 

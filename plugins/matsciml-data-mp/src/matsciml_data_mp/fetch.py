@@ -134,7 +134,7 @@ def _ingest(
         label="Materials Project crystals",
         total=raw.total if request.limit is None else request.limit,
         report=request.report,
-        launch=request.launch,
+        pool=request.pool,
     )
 
 

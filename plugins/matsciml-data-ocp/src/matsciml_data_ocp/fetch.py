@@ -126,7 +126,7 @@ def _ingest(
         label=label,
         total=sum(file.records if most is None else most for file, most in totals),
         report=request.report,
-        launch=request.launch,
+        pool=request.pool,
     )
     note_sizes(store, count_default_split(store))
     return store

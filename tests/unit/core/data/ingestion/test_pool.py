@@ -1,4 +1,4 @@
-"""Work in pieces comes back in order, from whoever did it, and never more than a few at once."""
+"""Work in pieces comes back in order from any process, and never more than a few at once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from matsciml_core.data.ingestion.pool import ALONE, Launch
+from matsciml_core.data.ingestion.pool import SERIAL, PoolConfig
 from matsciml_core.errors import ConfigError, DataError, MissingPackageError
 
-TWO = Launch(workers=2)
+TWO = PoolConfig(workers=2)
 
 
 def double(piece: int) -> Iterator[tuple[int, int]]:
@@ -25,7 +25,7 @@ def double(piece: int) -> Iterator[tuple[int, int]]:
     yield 2 * piece + 1, os.getpid()
 
 
-def refuse(piece: int) -> Iterator[int]:
+def reject(piece: int) -> Iterator[int]:
     if piece == 3:
         raise DataError("Piece 3 is damaged; fetch it again.")
     yield piece
@@ -36,12 +36,12 @@ def die(piece: int) -> Iterator[int]:
     yield piece
 
 
-def numbers(launch: Launch, count: int = 9) -> list[tuple[int, int]]:
-    with launch.start() as crew:
-        return [one for found in crew.map(double, range(count)) for one in found]
+def numbers(pool: PoolConfig, count: int = 9) -> list[tuple[int, int]]:
+    with pool.start() as executor:
+        return [one for found in executor.map(double, range(count)) for one in found]
 
 
-def test_alone_nothing_is_done_ahead() -> None:
+def test_a_serial_pool_does_nothing_ahead() -> None:
     taken: list[int] = []
 
     def pieces() -> Iterator[int]:
@@ -49,8 +49,8 @@ def test_alone_nothing_is_done_ahead() -> None:
             taken.append(number)
             yield number
 
-    with ALONE.start() as crew:
-        results = crew.map(double, pieces())
+    with SERIAL.start() as executor:
+        results = executor.map(double, pieces())
         assert taken == []
         assert [one for one, _ in next(results)] == [0, 1]
         assert taken == [0]
@@ -72,70 +72,70 @@ def test_few_pieces_are_under_way() -> None:
             taken.append(number)
             yield number
 
-    with TWO.start() as crew:
-        for done, _ in enumerate(crew.map(double, pieces()), 1):
+    with TWO.start() as executor:
+        for done, _ in enumerate(executor.map(double, pieces()), 1):
             assert len(taken) - done <= 4
 
 
 def test_an_error_of_a_worker_is_the_error() -> None:
     with (
         pytest.raises(DataError, match=r"^Piece 3 is damaged; fetch it again\.$"),
-        TWO.start() as crew,
+        TWO.start() as executor,
     ):
-        list(crew.map(refuse, range(9)))
+        list(executor.map(reject, range(9)))
 
 
-def test_a_worker_that_dies_is_told_with_the_mend() -> None:
+def test_a_worker_that_dies_is_told_with_the_fix() -> None:
     reason = "ended unexpectedly; use fewer --workers"
-    with pytest.raises(DataError, match=reason), TWO.start() as crew:
-        list(crew.map(die, range(3)))
+    with pytest.raises(DataError, match=reason), TWO.start() as executor:
+        list(executor.map(die, range(3)))
 
 
 def test_an_unknown_launcher() -> None:
     with pytest.raises(ConfigError, match="no launcher 'slurm'; launchers: processes, ray"):
-        Launch(launcher="slurm")
+        PoolConfig(launcher="slurm")
 
 
 def test_ray_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    mend = r"pip install 'matsciml\[ray\]'"
-    with pytest.raises(MissingPackageError, match=mend), Launch(launcher="ray").start():
+    fix = r"pip install 'matsciml\[ray\]'"
+    with pytest.raises(MissingPackageError, match=fix), PoolConfig(launcher="ray").start():
         pass
 
 
 @pytest.mark.parametrize(
-    ("launch", "title"),
+    ("pool", "title"),
     [
-        (ALONE, "1 process"),
+        (SERIAL, "1 process"),
         (TWO, "2 processes"),
-        (Launch(launcher="ray"), "all workers of a Ray cluster"),
-        (Launch(launcher="ray", workers=3), "3 workers of a Ray cluster"),
+        (PoolConfig(launcher="ray"), "all workers of a Ray cluster"),
+        (PoolConfig(launcher="ray", workers=3), "3 workers of a Ray cluster"),
     ],
 )
-def test_the_title_says_who_works(launch: Launch, title: str) -> None:
-    assert launch.title == title
+def test_the_title_names_the_processes(pool: PoolConfig, title: str) -> None:
+    assert pool.title == title
 
 
 SCRIPT = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from test_launcher import TWO, forever
+from test_pool import TWO, forever
 
 if __name__ == "__main__":
-    with TWO.start() as crew:
-        print([list(found) for found in crew.map(forever, range(2))])
+    with TWO.start() as executor:
+        print([list(found) for found in executor.map(forever, range(2))])
 """
 
 
 def forever(piece: int) -> Iterator[int]:
-    """Say who works, and never finish."""
+    """Print the id of the process, and never finish."""
     print(os.getpid(), flush=True)
     time.sleep(600)
     yield piece
 
 
 @pytest.mark.slow
-def test_workers_end_with_whoever_started_them(tmp_path: Path) -> None:
+def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT, encoding="utf-8")
     command = [sys.executable, str(script), str(Path(__file__).parent)]
@@ -177,12 +177,12 @@ def cluster() -> Iterator[None]:
 @pytest.mark.usefixtures("cluster")
 class TestRay:
     def test_its_workers_do_the_work_in_order(self) -> None:
-        found = numbers(Launch(launcher="ray"))
+        found = numbers(PoolConfig(launcher="ray"))
         assert [one for one, _ in found] == list(range(18))
         assert os.getpid() not in {process for _, process in found}
 
     def test_an_error_of_a_worker_is_the_error(self) -> None:
-        launch = Launch(launcher="ray", workers=2)
+        pool = PoolConfig(launcher="ray", workers=2)
         reason = r"^Piece 3 is damaged; fetch it again\.$"
-        with pytest.raises(DataError, match=reason), launch.start() as crew:
-            list(crew.map(refuse, range(9)))
+        with pytest.raises(DataError, match=reason), pool.start() as executor:
+            list(executor.map(reject, range(9)))
