@@ -81,6 +81,8 @@ def _as_data(offer: Offer, registry: Registry) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """Turn records into what JSON knows."""
+    if isinstance(value, TargetInfo):
+        return value.as_data()
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
@@ -159,9 +161,7 @@ def _text(value: Any) -> str:
 
 def _label(target: TargetInfo) -> Row:
     per = "per atom" if target.per_atom else "per crystal"
-    classes = f"{target.num_classes} classes" if target.num_classes else ""
-    kind = ", ".join(filter(None, (target.kind, classes)))
-    return Row((target.name, target.unit, kind, per, target.description))
+    return Row((target.name, target.unit, target.form, per, target.description))
 
 
 def _task(task: BenchmarkTask) -> Row:

@@ -28,12 +28,11 @@ def join_marks(crystals: Sequence[Crystal]) -> dict[str, Tensor]:
 
 def stack_labels(crystals: Sequence[Crystal], info: TargetInfo) -> Tensor:
     """Collect one label; missing values become NaN, or −1 for a class."""
-    missing = -1.0 if info.is_class else np.nan
     rows = []
     for crystal in crystals:
-        shape = _label_shape(info, crystal.num_atoms)
+        shape = info.value_shape(crystal.num_atoms)
         value = crystal.labels.get(info.name)
-        row = np.full(shape, missing) if value is None else np.asarray(value, dtype=np.float64)
+        row = np.full(shape, info.missing) if value is None else np.asarray(value, np.float64)
         if row.shape != shape:
             raise ShapeError(
                 f"Label '{info.name}' of crystal '{crystal.id}' has the shape {row.shape}; "
@@ -42,9 +41,3 @@ def stack_labels(crystals: Sequence[Crystal], info: TargetInfo) -> Tensor:
         rows.append(row)
     stacked = np.concatenate(rows) if info.per_atom else np.stack(rows)
     return torch.from_numpy(stacked)
-
-
-def _label_shape(info: TargetInfo, num_atoms: int) -> tuple[int, ...]:
-    inner: dict[str, tuple[int, ...]] = {"forces": (3,), "stress": (3, 3)}
-    shape = inner.get(info.kind, ())
-    return (num_atoms, *shape) if info.per_atom else shape

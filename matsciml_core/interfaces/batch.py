@@ -48,10 +48,11 @@ class CrystalBatch:
     """Where set, only edges into symmetry-distinct atoms are there, and this says which atoms
     those are and what they stand for; None: every atom has its edges."""
     targets: dict[str, Tensor] = field(default_factory=dict)
-    """Labels by name: ``(crystals,)``, or ``(atoms, 3)`` for forces, ``(crystals, 3, 3)`` for
-    stress; in the declared unit; NaN, or −1 for a class, where missing."""
+    """Labels by name: ``(crystals, *shape)``, or ``(atoms, *shape)`` per atom, where ``shape`` is
+    that of one value as declared: ``()`` for a number, ``(3,)`` for a force, ``(3, 3)`` for a
+    stress. In the declared unit; NaN, or −1 for a class, where missing."""
     target_info: Mapping[str, TargetInfo] = field(default_factory=dict)
-    """Kind and unit of each label in ``targets``."""
+    """Declaration of each label in ``targets``."""
     marks: dict[str, Tensor] = field(default_factory=dict)
     """Marks of the atoms by name, ``(atoms,)`` uint8, see :class:`Crystal`."""
     dataset_index: Tensor | None = None

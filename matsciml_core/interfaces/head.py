@@ -139,15 +139,22 @@ class TaskHead(nn.Module, ABC):
 def label_mask(labels: Tensor, info: TargetInfo) -> Tensor:
     """Return True where a label exists: not NaN, or not negative for a class.
 
-    Forces of an atom, or a stress, of which a component is missing are missing altogether.
+    Args:
+        labels: Values of a batch, ``(crystals, *shape)`` or ``(atoms, *shape)``, in the unit of
+            the label.
+        info: The label.
+
+    Returns:
+        A mask of the same shape. A value with several components, such as a force or a tensor, of
+        which one is missing, is missing altogether.
     """
     if info.is_class:
         return labels >= 0
-    known = ~torch.isnan(labels)
-    if info.width > 1:
-        rows = known.flatten(1).all(dim=1)
-        known = rows.view(-1, *[1] * (labels.dim() - 1)).expand_as(labels)
-    return known
+    present = ~torch.isnan(labels)
+    if info.shape:
+        rows = present.flatten(1).all(dim=1)
+        present = rows.view(-1, *[1] * len(info.shape)).expand_as(labels)
+    return present
 
 
 def labels_of(batch: CrystalBatch, info: TargetInfo) -> Tensor:
@@ -158,18 +165,15 @@ def labels_of(batch: CrystalBatch, info: TargetInfo) -> Tensor:
         info: The label.
 
     Returns:
-        ``(crystals,)`` or ``(atoms,)``, for forces ``(atoms, 3)``, for stress
-        ``(crystals, 3, 3)``, in the declared unit; NaN, or −1 for a class, where missing.
+        ``(crystals, *info.shape)``, or ``(atoms, *info.shape)`` per atom, in the declared unit;
+        NaN, or −1 for a class, where missing.
     """
-    found = batch.targets.get(info.name)
-    if found is not None:
-        return found
+    labels = batch.targets.get(info.name)
+    if labels is not None:
+        return labels
     rows = batch.num_atoms if info.per_atom else batch.num_crystals
-    inner: dict[str, tuple[int, ...]] = {"forces": (3,), "stress": (3, 3)}
-    shape = (rows, *inner.get(info.kind, ()))
-    if info.is_class:
-        return batch.atomic_numbers.new_full(shape, -1)
-    return batch.positions.new_full(shape, torch.nan)
+    like = batch.atomic_numbers if info.is_class else batch.positions
+    return like.new_full((rows, *info.shape), info.missing)
 
 
 def with_gradients(batch: CrystalBatch, heads: Iterable[TaskHead]) -> CrystalBatch:

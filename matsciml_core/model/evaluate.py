@@ -19,20 +19,22 @@ from matsciml_core.registry.targets import TargetInfo
 MODEL = "model"
 """Name under which the model's own metrics are kept beside those of trivial predictors."""
 PER_ATOM = "mae_per_atom"
-"""Extra metric of total energies: the mean absolute error divided by the number of atoms, eV/atom.
-A head's metrics see no numbers of atoms, so that it is made here."""
+"""Extra metric of extensive labels, such as total energies: the mean absolute error of the value
+divided by the number of atoms, in the label's unit per atom. A head's metrics see no numbers of
+atoms, so that it is made here."""
 MOST_ROWS = 100_000
 """Labelled rows (crystals, or atoms) of a target whose predictions are kept for the file and the
 figures. Metrics are of all rows."""
+MOST_VALUES = 1_000_000
+"""The same in single numbers, for labels with many per row, such as densities of states."""
 
 
 @dataclass
 class Scores:
     """What a part of the data says about one target."""
 
-    unit: str
-    kind: str = "scalar"
-    """Kind of the label, see ``TargetKind``."""
+    info: TargetInfo
+    """The label."""
     metrics: dict[str, dict[str, Metric]] = field(default_factory=dict)
     """Metrics by predictor (``model``, ``mean``, …) and name."""
     count: int = 0
@@ -57,26 +59,28 @@ class Scores:
         if "mae" in trivial and "mae" in values:
             reference = trivial["mae"].compute().item()
             values["skill"] = 1.0 - values["mae"] / reference if reference else float("nan")
-        return {**values, "unit": self.unit, "count": self.count}
+        return {**values, "unit": self.info.unit, "count": self.count}
 
     @property
     def predictors(self) -> list[str]:
         """Names of the trivial predictors."""
         return [name for name in self.metrics if name != MODEL]
 
-    def keep(self, batch: CrystalBatch, info: TargetInfo, rows: Tensor, values: Tensor) -> None:
+    def keep(self, batch: CrystalBatch, rows: Tensor, values: Tensor) -> None:
         """Keep labels and predictions of a batch, up to ``MOST_ROWS`` rows in all.
 
         Args:
             batch: The crystals.
-            info: The label.
-            rows: Labelled crystals, or atoms, in ascending order.
-            values: The model's prediction for all crystals, or atoms, in physical units.
+            rows: Labelled crystals, or atoms, in ascending order, ``(rows,)`` int64.
+            values: The model's prediction for all crystals, or atoms, ``(crystals, *shape)`` or
+                ``(atoms, *shape)``, in the label's unit; of classes probabilities.
         """
+        info = self.info
         self.count += len(rows)
         if info.kind == "structure":  # nothing to compare value by value
             return
-        rows = rows[: MOST_ROWS - len(self.ids)]
+        most = max(min(MOST_ROWS, MOST_VALUES // info.width), 1)
+        rows = rows[: most - len(self.ids)]
         owners = batch.crystal_index[rows] if info.per_atom else rows
         first = batch.atoms_per_crystal.cumsum(0) - batch.atoms_per_crystal
         atoms = rows - first[owners] if info.per_atom else torch.zeros_like(rows)
@@ -165,15 +169,15 @@ def _score_task(
         if info.name not in batch.targets:
             continue
         key = task.target_key(info.name)
-        score = scores.setdefault(key, Scores(info.unit, info.kind))
+        score = scores.setdefault(key, Scores(info))
         values = {MODEL: predicted[info.name]} | {
             name: found[info.name] for name, found in trivial.items() if info.name in found
         }
         for predictor, value in values.items():
             metrics = score.metrics.setdefault(predictor, _fresh(task.head, info))
             _update(metrics, value, batch, info.name, mask[info.name])
-        rows = mask[info.name].flatten(1).all(1) if info.width > 1 else mask[info.name]
-        score.keep(batch, info, rows.nonzero()[:, 0], predicted[info.name])
+        rows = mask[info.name].flatten(1).all(1) if info.shape else mask[info.name]
+        score.keep(batch, rows.nonzero()[:, 0], predicted[info.name])
 
 
 def _update(
@@ -183,7 +187,7 @@ def _update(
     label = batch.targets[name]
     for key, metric in metrics.items():
         if key == PER_ATOM:
-            atoms = batch.atoms_per_crystal
+            atoms = batch.atoms_per_crystal.view(-1, *[1] * (label.dim() - 1))
             metric.update((value / atoms)[known].cpu(), (label / atoms)[known].cpu())
         else:
             metric.update(value[known].cpu(), label[known].cpu())
@@ -191,6 +195,6 @@ def _update(
 
 def _fresh(head: TaskHead, info: TargetInfo) -> dict[str, Metric]:
     metrics = head.metrics()[info.name]
-    if info.kind == "energy":
+    if info.extensive:
         metrics[PER_ATOM] = MeanAbsoluteError()
     return {name: metric.set_dtype(torch.float64) for name, metric in metrics.items()}

@@ -24,8 +24,9 @@ class Prediction:
     id: str
     """The structure's."""
     values: Mapping[str, Any]
-    """By label: a number; for classes the index of the most likely one; per atom ``(atoms,)``,
-    forces ``(atoms, 3)``, stress ``(3, 3)``. In the label's unit, see ``units``."""
+    """By label, in the shape that the label declares: a number, ``(3, 3)`` for a matrix, with one
+    row per atom for a label per atom; for classes the index of the most likely one. In the label's
+    unit, see ``units``."""
     units: Mapping[str, str]
     """Unit of each label; ``class`` for class indices."""
     probabilities: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
@@ -108,5 +109,5 @@ def _probabilities(row: NDArray[np.float64], info: TargetInfo) -> NDArray[np.flo
 
 def _value(row: NDArray[Any], info: TargetInfo, crystal: Crystal) -> Any:
     if info.kind == "stress" and not crystal.pbc.all():
-        return np.full((3, 3), np.nan)  # without a volume there is none
+        return np.full(info.shape, np.nan)  # without a volume there is none
     return row if row.ndim else row.item()

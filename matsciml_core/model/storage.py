@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +132,7 @@ def part_of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _build_task(item: Mapping[str, Any], encoder: Encoder, registry: Registry) -> Task:
     spec = registry.get("task-head", item["name"])
     try:
-        targets = tuple(TargetInfo(**target) for target in item["targets"])
+        targets = tuple(TargetInfo.from_data(target) for target in item["targets"])
     except (TypeError, RegistryError) as error:
         raise DataError(f"'{DESCRIPTION}' has a label that is none: {error}") from error
     head = spec.load()(
@@ -148,7 +148,7 @@ def _describe(task: Task) -> dict[str, Any]:
     return {
         "name": task.head_name,
         "dataset": task.dataset,
-        "targets": [asdict(info) for info in task.head.targets],
+        "targets": [info.as_data() for info in task.head.targets],
         "config": _settings(task.head.config),
     }
 

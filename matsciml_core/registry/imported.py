@@ -91,7 +91,7 @@ def _spec(folder: Path) -> ImportedSpec:
         config=_CONFIG,
         references=tuple(Reference(**reference) for reference in meta["references"]),
         licence=meta["licence"],
-        targets=tuple(TargetInfo(**info) for info in meta["targets"]),
+        targets=tuple(TargetInfo.from_data(info) for info in meta["targets"]),
         size=meta["count"],
         source=", ".join(filter(None, (meta["source"], meta["release"]))),
         folder=str(folder),

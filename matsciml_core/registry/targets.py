@@ -247,5 +247,5 @@ class TargetInfo:
         try:
             grid = {"grid": Grid(**data["grid"])} if data.get("grid") else {}
             return cls(**{**data, **grid})
-        except TypeError as error:
+        except (TypeError, AttributeError) as error:
             raise RegistryError(f"This is no declaration of a label ({error}): {data}.") from error

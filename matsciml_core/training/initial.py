@@ -104,12 +104,9 @@ def matching_heads(
 def _fits(task: Task, entry: Mapping[str, Any]) -> bool:
     head = task.head
     settings = {} if head.config is None else head.config.model_dump(mode="json")
-    labels = [(info.name, info.kind, info.unit, info.num_classes) for info in head.targets]
-    known = [
-        (one.get("name"), one.get("kind"), one.get("unit"), one.get("num_classes"))
-        for one in entry["targets"]
-    ]
-    return entry["name"] == task.head_name and known == labels and entry["config"] == settings
+    labels = [info.as_data() | {"description": ""} for info in head.targets]
+    trained = [one | {"description": ""} for one in entry["targets"]]
+    return entry["name"] == task.head_name and trained == labels and entry["config"] == settings
 
 
 def _load_encoder(

@@ -21,7 +21,6 @@ from matsciml_core.errors import ConfigError
 from matsciml_core.files import read_object, write_json
 from matsciml_core.model.evaluate import Scores
 from matsciml_core.model.latest import follow_latest, link_latest
-from matsciml_core.registry.targets import CLASS_KINDS
 
 CONFIG = "config.yaml"
 METRICS = "metrics.csv"
@@ -112,11 +111,11 @@ def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
 def write_predictions(folder: Path, scores: Mapping[str, Scores]) -> None:
     """Write one line per labelled value of the test part.
 
-    ``index`` counts the values of a crystal: 0 for a label per crystal, 3 · atom + component for
-    forces. Classes are written as the predicted class with its ``probability``; without them that
-    column is left away.
+    ``index`` counts the numbers of a crystal's label: width · atom + component, where atom is 0 for
+    a label per crystal, and width and component are those of ``TargetInfo``. Classes are written as
+    the predicted class with its ``probability``; without them that column is left away.
     """
-    classes = any(score.kind in CLASS_KINDS for score in scores.values())
+    classes = any(score.info.is_class for score in scores.values())
     header = ["dataset", "target", "id", "index", "label", "prediction"]
     with (folder / PREDICTIONS).open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
@@ -133,18 +132,17 @@ def _prediction_rows(score: Scores) -> Iterator[list[str | int]]:
         return
     labels = torch.cat(score.labels)
     values = torch.cat(score.predictions)
-    if score.kind in CLASS_KINDS:
+    if score.info.is_class:
         probability, chosen = _most_likely(values)
-        lines = zip(score.ids, labels.tolist(), chosen.tolist(), probability.tolist(), strict=True)
-        for name, label, choice, share in lines:
-            yield [name, 0, int(label), choice, f"{share:.6g}"]
+        columns = (one.tolist() for one in (labels, chosen, probability))
+        for name, atom, label, choice, share in zip(score.ids, score.atoms, *columns, strict=True):
+            yield [name, atom, int(label), choice, f"{share:.6g}"]
         return
     flat = labels.reshape(len(score.ids), -1), values.reshape(len(score.ids), -1)
-    width = flat[0].shape[1]
     rows = zip(score.ids, score.atoms, *(part.tolist() for part in flat), strict=True)
     for name, atom, label_row, value_row in rows:
-        for place, pair in enumerate(zip(label_row, value_row, strict=True)):
-            yield [name, atom * width + place, *map(repr, pair)]
+        for component, pair in enumerate(zip(label_row, value_row, strict=True)):
+            yield [name, atom * score.info.width + component, *map(repr, pair)]
 
 
 def _most_likely(probabilities: Tensor) -> tuple[Tensor, Tensor]:

@@ -121,8 +121,7 @@ def _describe(prepared: PreparedDataset) -> dict[str, Any]:
         },
         "dropped": dict(prepared.dropped),
         "labels": {
-            label: {"kind": info.kind, "unit": info.unit, "description": info.description}
-            | ({"num_classes": info.num_classes} if info.num_classes else {})
+            label: {key: value for key, value in info.as_data().items() if key != "name"}
             for label, info in infos.items()
         },
     }

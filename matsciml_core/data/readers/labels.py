@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +71,7 @@ class LabelColumn:
         number = float(text in _TRUE) if text in _TRUE | _FALSE else self._array(value).item()
         if np.isnan(number):
             return None
-        classes = self.info.num_classes or 2
+        classes = self.info.classes
         if number != int(number) or not 0 <= number < classes:
             raise DataError(
                 f"The label '{self.info.name}' is no class from 0 to {classes - 1}, as declared."
@@ -79,14 +80,12 @@ class LabelColumn:
 
     def _number(self, value: Any, num_atoms: int) -> Any:
         array = self._array(value) * self.factor
-        if self.info.kind == "stress" and array.size == 6:
+        if self.info.symmetric and not self.info.per_atom and array.size == 6:
             array = array.ravel()[_VOIGT]  # xx, yy, zz, yz, xz, xy, as ASE orders them
-        if self.info.kind == "stress":
-            array = array.reshape(3, 3) if array.size == 9 else array
-        expected = self.info.width * (num_atoms if self.info.per_atom else 1)
-        if array.size != expected:
+        shape = self.info.value_shape(num_atoms)
+        if array.size != math.prod(shape):
             raise DataError(f"The label '{self.info.name}' has a wrong number of values.")
-        return array.item() if not self.info.per_atom and array.size == 1 else array
+        return array.reshape(shape) if shape else array.item()
 
     def _array(self, value: Any) -> NDArray[np.float64]:
         try:
@@ -135,7 +134,6 @@ def _describe(name: str, unit: str, per_atom: bool) -> tuple[TargetInfo, float]:
     canonical, factor = _canonical(name, unit)
     kind = _kind(name, canonical)
     _check_kind(name, canonical, kind)
-    per_atom = per_atom or kind == "forces"
     return TargetInfo(name=name, kind=kind, unit=canonical, per_atom=per_atom), factor
 
 

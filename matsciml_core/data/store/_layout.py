@@ -130,7 +130,7 @@ class RecordLayout:
         widths = [HEADER_WORDS + CELL_WORDS, *(info.width for info in self.crystal_targets)]
         starts = np.cumsum(widths).tolist()
         return [
-            (info.name, at, info if info.is_class or info.width > 1 else None)
+            (info.name, at, info if info.is_class or info.shape else None)
             for info, at in zip(self.crystal_targets, starts, strict=False)
         ]
 
@@ -210,12 +210,11 @@ class RecordLayout:
             if info is None:
                 labels[name] = torch.from_numpy(rows[at])
             else:
-                values = rows[at] if info.width == 1 else rows[at : at + info.width].T
-                labels[name] = _label_tensor(values, info)
+                labels[name] = _label_tensor(rows[at : at + info.width].T, info)
         column = 3
         for info in self.atom_targets:
             values = self._block(bodies, column, info.width)
-            labels[info.name] = _label_tensor(values if info.width > 1 else values[:, 0], info)
+            labels[info.name] = _label_tensor(values, info)
             column += info.width
         return labels
 
@@ -242,12 +241,11 @@ def _mark(crystal: Crystal, name: str) -> NDArray[np.uint8]:
 
 
 def _label_tensor(values: NDArray[np.float64], info: TargetInfo) -> torch.Tensor:
-    """Return values, one row per crystal or atom, in the label's own shape and type."""
+    """Return values, ``(rows, width)``, in the label's own shape and type."""
+    values = np.ascontiguousarray(values).reshape(len(values), *info.shape)
     if info.is_class:
         # fmax prefers the number where one of two is NaN, so that missing becomes −1.
-        return torch.from_numpy(np.fmax(values, -1.0).astype(np.int64))
-    if info.kind == "stress":
-        values = np.ascontiguousarray(values).reshape(-1, 3, 3)
+        return torch.from_numpy(np.fmax(values, info.missing).astype(np.int64))
     return torch.from_numpy(values)
 
 

@@ -56,7 +56,7 @@ class CrystalStore:
         self.folder = Path(folder)
         index = _read_index(self.folder)
         self.meta: Mapping[str, Any] = index["meta"]
-        self.targets = {info["name"]: TargetInfo(**info) for info in self.meta["targets"]}
+        self.targets = {info["name"]: TargetInfo.from_data(info) for info in self.meta["targets"]}
         self.provenance = _provenance(self.meta)
         self._layout = RecordLayout(tuple(self.targets.values()), tuple(self.meta.get("marks", ())))
         self._shards = [
@@ -276,7 +276,7 @@ def describe_content(layout: RecordLayout, provenance: Provenance, count: int) -
     meta: dict[str, Any] = {
         "schema_version": VERSION if layout.marks else 1,
         "count": count,
-        "targets": [asdict(info) for info in layout.targets],
+        "targets": [info.as_data() for info in layout.targets],
         **asdict(provenance),
     }
     if layout.marks:

@@ -325,7 +325,7 @@ def tidy(folder: Path) -> None:
 
 
 def _identity(fingerprint: str, layout: RecordLayout, shard_size: int) -> str:
-    targets = [asdict(info) for info in layout.targets]
+    targets = [info.as_data() for info in layout.targets]
     parts = [fingerprint, VERSION, shard_size, targets, layout.marks]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

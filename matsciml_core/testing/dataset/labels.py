@@ -79,9 +79,9 @@ def no_other_labels(subject: DatasetSubject) -> None:
 def label_values(subject: DatasetSubject) -> None:
     """Labels are numbers of the declared shape; class indices are whole and within range.
 
-    Measured: for a sample of crystals, every label is a number per crystal, ``(atoms, 3)`` for
-    forces or ``(3, 3)`` for stress, and never infinite; a class is a whole number below the
-    number of classes, or −1 where missing.
+    Measured: for a sample of crystals, every label has the shape that its declaration says, such
+    as ``(3, 3)`` for stress or ``(atoms, 3)`` for forces, and is never infinite; a class is a
+    whole number below the number of classes, or −1 where missing.
 
     Why: a label of the wrong shape broadcasts against a prediction without an error.
     """
@@ -163,7 +163,7 @@ def plausible_magnitude(subject: DatasetSubject) -> None:
     """
     for name, info in subject.targets.items():
         bound = PLAUSIBLE.get(info.unit)
-        if bound is None or info.kind == "energy":
+        if bound is None or info.extensive:
             continue
         largest = float(subject.present(info).abs().max()) if len(subject.present(info)) else 0.0
         if largest > bound:
@@ -209,17 +209,11 @@ def _problem(value: NDArray[Any], info: TargetInfo, atoms: int) -> str | None:
     """Return what is wrong with one label, as the end of a sentence."""
     if value.dtype.kind not in "fiub":
         return f"is {value.dtype}, not a number"
-    shape = _shape(info, atoms)
+    shape = info.value_shape(atoms)
     if value.shape != shape:
         return f"has the shape {value.shape}; it must be {shape}"
     if np.isinf(value).any():
         return "is infinite"
-    classes = info.num_classes or 2
-    if info.is_class and not np.isin(value, np.arange(-1, classes)).all():
-        return f"is {value}; classes go from 0 to {classes - 1}, and −1 where missing"
+    if info.is_class and not np.isin(value, np.arange(-1, info.classes)).all():
+        return f"is {value}; classes go from 0 to {info.classes - 1}, and −1 where missing"
     return None
-
-
-def _shape(info: TargetInfo, atoms: int) -> tuple[int, ...]:
-    inner = {"forces": (3,), "stress": (3, 3)}.get(info.kind, ())
-    return (atoms, *inner) if info.per_atom else inner

@@ -150,7 +150,6 @@ class TaskHeadSubject(Subject):
             name=f"example_{kind}",
             kind=kind,
             unit=units[0] if units else unit,
-            per_atom=kind == "forces",
             num_classes=3 if kind == "multiclass" else None,
         )
 
@@ -205,9 +204,8 @@ def _label(info: TargetInfo, crystal: Crystal, random: np.random.Generator) -> o
     if info.kind == "structure":
         return 1.0
     if info.is_class:
-        return int(random.integers(info.num_classes or 2))
-    if info.kind == "energy":
-        return crystal.num_atoms * random.normal(-4.0, 0.5)
-    shape: tuple[int, ...] = (3, 3) if info.kind == "stress" else ()
-    shape = (crystal.num_atoms, 3) if info.per_atom else shape
-    return random.normal(-2.0 if info.kind == "scalar" else 0.0, 1.5, size=shape)
+        return int(random.integers(info.classes))
+    if info.extensive:
+        return crystal.num_atoms * random.normal(-4.0, 0.5, size=info.shape)
+    mean = -2.0 if info.kind == "scalar" else 0.0
+    return random.normal(mean, 1.5, size=info.value_shape(crystal.num_atoms))

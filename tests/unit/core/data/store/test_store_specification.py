@@ -20,7 +20,7 @@ from matsciml_core.data.symmetry.orbits import orbits_of
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
-from matsciml_core.registry.targets import TargetInfo
+from matsciml_core.registry.targets import Grid, TargetInfo
 
 PAGE = Path(__file__).resolve().parents[5] / "docs" / "reference" / "store.md"
 TARGETS = (
@@ -31,6 +31,12 @@ TARGETS = (
     TargetInfo(name="group", kind="multiclass", unit="class", num_classes=230),
     TargetInfo(name="site", kind="multiclass", unit="class", num_classes=4, per_atom=True),
     TargetInfo(name="metal", kind="binary", unit="class"),
+    TargetInfo(name="born", kind="tensor", rank=2, unit="e", per_atom=True),
+    TargetInfo(name="dipole", kind="tensor", rank=1, unit="e·Å", extensive=True),
+    TargetInfo(name="dielectric", kind="tensor", rank=2, unit="dimensionless", symmetric=True),
+    TargetInfo(
+        name="dos", kind="grid", unit="1/eV", grid=Grid(points=7, start=-3.0, stop=3.0, unit="eV")
+    ),
 )
 """Labels of every kind, those per atom and per crystal mixed."""
 MARKS = ("fixed", "tags")
@@ -47,6 +53,10 @@ def make_crystal(number: int) -> Crystal:
         "group": int(random.integers(230)),
         "site": random.integers(0, 4, atoms),
         "metal": number % 2,
+        "born": random.normal(size=(atoms, 3, 3)),
+        "dipole": random.normal(size=3),
+        "dielectric": random.normal(size=(3, 3)),
+        "dos": random.normal(size=7),
     }
     absent = [name for name in labels if random.random() < 0.3]
     return Crystal(
@@ -153,7 +163,8 @@ def test_the_index_has_the_keys_of_the_page_and_no_others(with_symmetry: Path) -
     text = PAGE.read_text(encoding="utf-8")
     index = json.loads((with_symmetry / "index.json").read_text(encoding="utf-8"))
     reference = {"key", "authors", "title", "venue", "year", "doi"}
-    shard, meta, target = index["shards"][0], index["meta"], index["meta"]["targets"][0]
+    shard, meta = index["shards"][0], index["meta"]
+    target = {key for info in meta["targets"] for key in info}
     named = set(re.findall(r"`([a-z_]+)`", text))
     symmetry = index["symmetry"]
     assert {*index, *shard, *meta, *target, *reference, *symmetry} <= named
@@ -170,7 +181,8 @@ def test_hash_keys_and_lengths_are_as_the_page_says(store: CrystalStore, folder:
     for number, (_, value) in enumerate(records):
         crystal = make_crystal(number)
         atoms, name = crystal.num_atoms, len(crystal.id.encode())
-        words = 11 + (1 + 9 + 1 + 1) + (3 + 1 + 3 + 1) * atoms + -(-3 * atoms // 8) + -(-name // 8)
+        per_crystal, per_atom = 1 + 9 + 1 + 1 + 3 + 9 + 7, 3 + 1 + 3 + 1 + 9
+        words = 11 + per_crystal + per_atom * atoms + -(-3 * atoms // 8) + -(-name // 8)
         assert len(value) == 8 * words
 
 
