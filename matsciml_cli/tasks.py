@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import Any
 
 from matsciml_core.errors import DuplicateNameError, MatSciMLError
 from matsciml_core.registry.inventory import inventory_of
+from matsciml_core.registry.known_plugins import known_components
 from matsciml_core.registry.manager import Registry
 from matsciml_core.registry.specs import BenchmarkTask, Inventory
 
-_FILE = "published_tasks.json"
-"""The published table: what a row says whose dataset is not installed."""
+SOURCE = (
+    "Lee et al., MatSciML: A Broad, Multi-Task Benchmark for Solid-State Materials Modeling, "
+    "arXiv:2309.05934 (2023), Table 1"
+)
+"""Where the rows were published."""
 Sizes = tuple[int | None, int | None, int | None]
 
 
@@ -45,50 +47,32 @@ class _Absent:
     distribution: str
 
 
-def published_source() -> str:
-    """Return where the table was published."""
-    return str(_published()["source"])
-
-
 def published_plugins() -> dict[str, str]:
-    """Return the distribution that offers each dataset of the table."""
-    return {str(row["dataset"]): str(row["plugin"]) for row in _published()["tasks"]}
+    """Return the distribution that offers each dataset of the index of known plugins."""
+    return {dataset.name: dataset.distribution for dataset in known_components("dataset")}
 
 
 def task_rows(registry: Registry) -> list[TaskRow]:
     """Return the rows of the published table, in its order, then further ones of plugins.
 
-    What an installed dataset declares about its own rows wins over the table.
+    The index of known plugins speaks for datasets that are not installed; what an installed one
+    declares about its own rows wins.
     """
-    table = _published()["tasks"]
-    listed = [(str(row["dataset"]), _task(row)) for row in table]
     plugins = published_plugins()
-    specs = {spec.name: spec for spec in registry.specs("dataset")}
-    declared = {(name, task.target): task for name, spec in specs.items() for task in spec.tasks}
-    rows = [(name, declared.pop((name, task.target), task)) for name, task in listed]
-    rows += [(name, task) for (name, _), task in declared.items()]
-    inventories = {name: _inventory(registry, name) for name in {name for name, _ in rows}}
+    installed = registry.specs("dataset")
+    declared = [(item.name, item.tasks) for item in known_components("dataset")]
+    declared += [(spec.name, spec.tasks) for spec in installed]
+    tasks = {(name, task.target): task for name, rows in declared for task in rows}
+    ordered = sorted(tasks.items(), key=lambda item: item[1].row or math.inf)
+    inventories = {
+        spec.name: _inventory(registry, spec.name)
+        for spec in installed
+        if any(name == spec.name for name, _ in tasks)
+    }
     return [
-        _row(name, task, inventories[name] if name in specs else _Absent(plugins[name]))
-        for name, task in rows
+        _row(name, task, inventories[name] if name in inventories else _Absent(plugins[name]))
+        for (name, _), task in ordered
     ]
-
-
-def _published() -> dict[str, Any]:
-    text = files("matsciml_cli").joinpath(_FILE).read_text(encoding="utf-8")
-    data: dict[str, Any] = json.loads(text)
-    return data
-
-
-def _task(row: dict[str, Any]) -> BenchmarkTask:
-    train, validation, test = row["sizes"]
-    return BenchmarkTask(
-        title=row["title"],
-        target=row["target"],
-        metric=row["metric"],
-        unit=row["unit"],
-        published_sizes=(train, validation, test),
-    )
 
 
 def _inventory(registry: Registry, name: str) -> Inventory | str | None:

@@ -9,7 +9,7 @@ import typer
 from matsciml_cli.console import Row, warn, write_json, write_table
 from matsciml_cli.options import Json
 from matsciml_cli.state import registry_of
-from matsciml_cli.tasks import TaskRow, each_size, published_source, task_rows
+from matsciml_cli.tasks import SOURCE, TaskRow, each_size, task_rows
 
 SCHEMA = 1
 """Grows when a key of the JSON output changes its meaning or goes away."""
@@ -30,7 +30,7 @@ def list_tasks(
     rows = task_rows(registry_of(context))
     if as_json:
         tasks = [asdict(row) for row in rows]
-        write_json({"schema": SCHEMA, "source": published_source(), "tasks": tasks})
+        write_json({"schema": SCHEMA, "source": SOURCE, "tasks": tasks})
         return
     write_table(
         [_as_row(row) for row in rows],

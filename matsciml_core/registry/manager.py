@@ -28,6 +28,7 @@ from matsciml_core.registry._loading import load_plugins
 from matsciml_core.registry.folders import data_folder
 from matsciml_core.registry.imported import imported_records
 from matsciml_core.registry.installed import InstalledVersions, canonical_name
+from matsciml_core.registry.known_plugins import known_components
 from matsciml_core.registry.messages import duplicate_sentence, unknown_sentence
 from matsciml_core.registry.records import PluginRecord
 from matsciml_core.registry.requirements import Unmet, unmet
@@ -290,21 +291,28 @@ class Registry:
         used = [record for record in self._plugins if record.state == "ok" and record.module]
         return {record.distribution: record.version for record in used}
 
-    def unknown(self, name: str, kind: str | None = None) -> UnknownNameError:
+    def unknown(
+        self, name: str, kind: str | None = None, *, builtin: Sequence[str] = ()
+    ) -> UnknownNameError:
         """Return, not raise, the error for a name that nothing has.
 
         Args:
             name: What the user asked for.
             kind: One of ``kinds``; None: the user did not say.
+            builtin: Further names that exist without a plugin, such as the core's commands.
 
         Returns:
             The error: what exists, what is closest, what might be installed or fixed.
         """
-        known = sorted({spec.name for spec, _ in self.offers(kind)})
-        elsewhere = [spec.kind for spec, _ in self.find(name)]
-        return UnknownNameError(
-            unknown_sentence(name, kind, known=known, elsewhere=elsewhere, plugins=self._plugins)
+        sentence = unknown_sentence(
+            name,
+            kind,
+            installed=[*builtin, *sorted({spec.name for spec, _ in self.offers(kind)})],
+            elsewhere=[spec.kind for spec, _ in self.find(name)],
+            plugins=self._plugins,
+            index=known_components(kind),
         )
+        return UnknownNameError(sentence)
 
 
 def _is_named(entry: EntryPoint, names: Sequence[str]) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from matsciml_core.errors import did_you_mean
+from matsciml_core.errors import closest
+from matsciml_core.registry.known_plugins import KnownComponent
 from matsciml_core.registry.records import PluginRecord
 
 _PREFIXES = {
@@ -14,46 +15,65 @@ _PREFIXES = {
     "task-head": "matsciml-head-",
     "strategy": "matsciml-strategy-",
     "reader": "matsciml-reader-",
+    "command": "matsciml-tool-",
 }
 """Kind → how the distributions of its plugins are called by convention."""
-
-_INSTALLABLE = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 
 
 def unknown_sentence(
     name: str,
     kind: str | None,
     *,
-    known: Sequence[str],
+    installed: Sequence[str],
     elsewhere: Sequence[str] = (),
     plugins: Sequence[PluginRecord] = (),
+    index: Sequence[KnownComponent] = (),
 ) -> str:
     """Say that a name is unknown, what exists, what is closest, and what to install or fix.
+
+    Only distributions of the index are proposed for installation. A name made of what was typed
+    could be anybody's package.
 
     Args:
         name: What the user asked for.
         kind: What kind of component it should be; None: the user did not say.
-        known: The names that exist, of that kind.
+        installed: The names that exist, of that kind.
         elsewhere: The other kinds that do have the name.
         plugins: All plugins; one that is not in use and may offer the name is pointed out.
+        index: What can be installed, of that kind.
 
     Returns:
         The sentence.
     """
+    available = {item.name: item for item in index if item.name not in installed}
+    match = closest(name, [*installed, *available])
+    if match == name:  # of the index, since it is not installed
+        match = None
     what = "nothing called" if kind is None else f"no {kind}"
-    on_offer = "Installed" if kind is None else f"Installed {_plural(kind)}"
-    opening = (
-        f"There is {what} '{name}'.{did_you_mean(name, known)} "
-        f"{on_offer}: {', '.join(known) or 'none'}."
-    )
+    group = "Installed" if kind is None else f"Installed {plural(kind)}"
+    parts = [f"There is {what} '{name}'."]
+    if match is not None:
+        source = f" of {available[match].distribution}" if match in available else ""
+        parts.append(f"Did you mean '{match}'{source}?")
+    parts.append(f"{group}: {', '.join(installed) or 'none'}.")
+    owner = available[name].distribution if name in available else None
+    unused = [
+        record
+        for record in plugins
+        if record.state != "ok" and (record.distribution == owner or _may_offer(record, name, kind))
+    ]
     if elsewhere:
-        return f"{opening} '{name}' is the name of {' and '.join(map(with_article, elsewhere))}."
-    unused = [record for record in plugins if _may_offer(record, name, kind)]
-    if not unused:
-        return opening + _install_hint(name, kind)
-    return f"{opening} It may belong to a plugin that is installed but not in use: " + " ".join(
-        record.sentence() for record in unused
-    )
+        parts.append(f"'{name}' is the name of {' and '.join(map(with_article, elsewhere))}.")
+    elif unused:
+        parts.append("It may belong to a plugin that is installed but not in use:")
+        parts += [record.sentence() for record in unused]
+    elif name in available:
+        parts.append(_offer(available[name]))
+    elif match in available:
+        parts.append(f"To install it: {install_command(available[match])}")
+    else:
+        parts.append("'matsciml list-plugins --available' shows what can be installed.")
+    return " ".join(parts)
 
 
 def duplicate_sentence(kind: str, name: str, owners: Sequence[PluginRecord]) -> str:
@@ -65,27 +85,9 @@ def duplicate_sentence(kind: str, name: str, owners: Sequence[PluginRecord]) -> 
     )
 
 
-def _may_offer(record: PluginRecord, name: str, kind: str | None) -> bool:
-    """Judge by its own names whether a plugin that is not in use might offer a name."""
-    if record.state == "ok":
-        return False
-    others = tuple(prefix for other, prefix in _PREFIXES.items() if kind not in (None, other))
-    if record.distribution.startswith(others):
-        return False  # it says itself that it offers something else
-    prefixes = _PREFIXES.values() if kind is None else [_PREFIXES.get(kind, "matsciml-")]
-    wanted = {_letters(name), *(_letters(prefix + name) for prefix in prefixes)}
-    return not wanted.isdisjoint({_letters(record.entry_point), _letters(record.distribution)})
-
-
-def _letters(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def _install_hint(name: str, kind: str | None) -> str:
-    what = "it" if kind is None else f"this {kind}"
-    if kind not in _PREFIXES or not _INSTALLABLE.fullmatch(name):
-        return f" If a plugin offers {what}, install that plugin with pip."
-    return f" If a plugin offers {what}, install that first: pip install {_PREFIXES[kind]}{name}"
+def install_command(component: KnownComponent) -> str:
+    """Return the command that installs a component of the index."""
+    return f"pip install {component.distribution}"
 
 
 def with_article(kind: str) -> str:
@@ -97,5 +99,29 @@ def with_article(kind: str) -> str:
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
-def _plural(kind: str) -> str:
-    return "strategies" if kind == "strategy" else f"{kind}s"
+def plural(kind: str) -> str:
+    """Return the plural of a kind.
+
+    >>> plural("strategy"), plural("task-head")
+    ('strategies', 'task-heads')
+    """
+    return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+
+
+def _offer(component: KnownComponent) -> str:
+    note = f"; {component.requires_note}" if component.requires_note else ""
+    return f"{component.distribution} offers it{note}. To install it: {install_command(component)}"
+
+
+def _may_offer(record: PluginRecord, name: str, kind: str | None) -> bool:
+    """Whether a plugin might offer a name, as far as the names of the plugin itself tell."""
+    others = tuple(prefix for other, prefix in _PREFIXES.items() if kind not in (None, other))
+    if record.distribution.startswith(others):
+        return False  # by its own name it offers something else
+    prefixes = _PREFIXES.values() if kind is None else [_PREFIXES.get(kind, "matsciml-")]
+    candidates = {_letters(name), *(_letters(prefix + name) for prefix in prefixes)}
+    return not candidates.isdisjoint({_letters(record.entry_point), _letters(record.distribution)})
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -135,7 +135,9 @@ class BenchmarkTask:
     unit: str
     """Unit of the metric; empty for a pure number."""
     published_sizes: tuple[int | None, int | None, int | None]
-    """Crystals for training, validation and test in the publication; None: no such part."""
+    """Crystals for training, validation and test in the publication; None: no such subset."""
+    row: int | None = None
+    """Number of the row in the published table, by which ``list-tasks`` sorts; None: after it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,9 +322,13 @@ class ReaderSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class CommandSpec(Spec):
-    """An extra verb of the command line; ``class_path`` names a function that typer can run."""
+    """A subcommand of the command line; ``class_path`` names a function that typer can run."""
 
     kind: ClassVar[str] = "command"
+
+    group: str = "Other"
+    """Heading under which ``matsciml --help`` lists it: ``Train``, ``Use a model``, ``Evaluate``,
+    ``Data``, ``Plugins``, or a heading of the plugin's own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,7 @@ TASKS: tuple[BenchmarkTask, ...] = (
         metric="MSE",
         unit="(eV/atom)²",
         published_sizes=(171_548, 42_887, None),
+        row=7,
     ),
 )
 

@@ -55,6 +55,7 @@ TASKS: tuple[BenchmarkTask, ...] = (
         metric="MSE",
         unit="(eV/atom)²",
         published_sizes=(111_056, 27_764, None),
+        row=6,
     ),
 )
 

@@ -62,6 +62,7 @@ S2EF_TASKS: tuple[BenchmarkTask, ...] = (
         metric="MSE",
         unit="eV²",
         published_sizes=_S2EF_SIZES,
+        row=1,
     ),
     BenchmarkTask(
         title="forces on free atoms of adsorbates and surfaces (OC20 S2EF)",
@@ -69,6 +70,7 @@ S2EF_TASKS: tuple[BenchmarkTask, ...] = (
         metric="MAE",
         unit="eV/Å",
         published_sizes=_S2EF_SIZES,
+        row=8,
     ),
 )
 IS2RE_TASKS: tuple[BenchmarkTask, ...] = (
@@ -78,6 +80,7 @@ IS2RE_TASKS: tuple[BenchmarkTask, ...] = (
         metric="MSE",
         unit="eV²",
         published_sizes=(500_000, 25_000, None),
+        row=2,
     ),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matsciml_core import Reference, TargetInfo
+from matsciml_core import BenchmarkTask, Reference, TargetInfo
 
 SOURCE = "Open Quantum Materials Database (https://oqmd.org)"
 LICENCE = "CC-BY-4.0"
@@ -58,6 +58,17 @@ TARGETS: tuple[TargetInfo, ...] = (
     ),
 )
 """The first one is what ``run`` trains when no target is named."""
+
+TASKS: tuple[BenchmarkTask, ...] = (
+    BenchmarkTask(
+        title="formation energy (OQMD)",
+        target="formation_energy_per_atom",
+        metric="MSE",
+        unit="(eV/atom)²",
+        published_sizes=(818_076, 204_519, None),
+        row=5,
+    ),
+)
 
 REFERENCES: tuple[Reference, ...] = (
     Reference(

@@ -116,32 +116,8 @@ class TestGet:
             build(plugin_folder).get("encoder", "egnin")
         assert str(caught.value) == (
             "There is no encoder 'egnin'. Did you mean 'egnine'? Installed encoders: egnine, "
-            "other. If a plugin offers this encoder, install that first: "
-            "pip install matsciml-model-egnin"
+            "other. 'matsciml list-plugins --available' shows what can be installed."
         )
-
-    @pytest.mark.parametrize(
-        ("kind", "hint"),
-        [
-            ("dataset", "pip install matsciml-data-mine"),
-            ("encoder", "pip install matsciml-model-mine"),
-            ("task-head", "pip install matsciml-head-mine"),
-            ("strategy", "pip install matsciml-strategy-mine"),
-            ("command", "install that plugin with pip."),
-            ("callback", "install that plugin with pip."),
-        ],
-    )
-    def test_install_hint(self, plugin_folder: Any, kind: str, hint: str) -> None:
-        with pytest.raises(UnknownNameError) as caught:
-            build(plugin_folder).get(kind, "mine")
-        assert str(caught.value).endswith(hint)
-        assert "none." in str(caught.value)
-
-    @pytest.mark.parametrize("name", ["two words", "a;b", "", "-r", "$(x)", "x/"])
-    def test_what_is_no_name_is_not_put_into_a_command(self, plugin_folder: Any, name: str) -> None:
-        with pytest.raises(UnknownNameError) as caught:
-            build(plugin_folder).get("dataset", name)
-        assert "pip install" not in str(caught.value)
 
     def test_name_of_another_kind(self, plugin_folder: Any) -> None:
         plugin_folder.add("p", offering(("dataset", "x"), ("strategy", "x")))
@@ -189,8 +165,9 @@ class TestQuarantinedNames:
 
     def test_distribution_for_another_kind_is_not_blamed(self, plugin_folder: Any) -> None:
         plugin_folder.add("matsciml-model-mine", "1 / 0")
-        with pytest.raises(UnknownNameError, match="pip install matsciml-data-mine"):
+        with pytest.raises(UnknownNameError) as caught:
             build(plugin_folder).get("dataset", "mine")
+        assert "matsciml-model-mine" not in str(caught.value)
 
     def test_without_a_kind_every_plugin_of_that_name_is_named(self, plugin_folder: Any) -> None:
         plugin_folder.add("matsciml-model-mine", "1 / 0")

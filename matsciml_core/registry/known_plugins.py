@@ -1,0 +1,93 @@
+"""The index of known plugins: what the plugins of this repository offer, installed or not.
+
+It is data, ``known_plugins.json``, made from the plugins themselves. Advice to install something
+names distributions of this index and no others: a name made of what a user typed may belong to
+anybody.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from matsciml_core.registry.specs import BenchmarkTask
+
+INDEX = Path(__file__).with_name("known_plugins.json")
+SCHEMA = 1
+"""Grows when a key of the index changes its meaning or goes away."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownComponent:
+    """Something that a plugin of the index offers."""
+
+    kind: str
+    name: str
+    summary: str
+    distribution: str
+    """The plugin's distribution, as pip knows it."""
+    group: str = ""
+    """Of a command: the heading under which ``--help`` lists it."""
+    requires: tuple[str, ...] = ()
+    """Requirements beyond the distribution's own."""
+    requires_note: str = ""
+    """Where those cannot be met, as a clause for the end of a sentence."""
+    tasks: tuple[BenchmarkTask, ...] = ()
+    """Of a dataset: the rows of the published benchmark that it serves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownPlugin:
+    """A distribution of the index."""
+
+    distribution: str
+    summary: str
+    components: tuple[KnownComponent, ...]
+    """What it offers; empty for a library that plugins share."""
+
+
+@cache
+def known_plugins() -> tuple[KnownPlugin, ...]:
+    """Return the plugins of the index, sorted by the name of their distribution."""
+    data = json.loads(INDEX.read_text(encoding="utf-8"))
+    return tuple(_plugin(item) for item in data["plugins"])
+
+
+def known_components(kind: str | None = None) -> list[KnownComponent]:
+    """Return what the plugins of the index offer.
+
+    Args:
+        kind: One kind of component; None: all.
+
+    >>> {component.kind for component in known_components("encoder")}
+    {'encoder'}
+    """
+    return [
+        component
+        for plugin in known_plugins()
+        for component in plugin.components
+        if kind in (None, component.kind)
+    ]
+
+
+def _plugin(item: dict[str, Any]) -> KnownPlugin:
+    name = item["distribution"]
+    return KnownPlugin(
+        distribution=name,
+        summary=item["summary"],
+        components=tuple(_component(fields, name) for fields in item["components"]),
+    )
+
+
+def _component(fields: dict[str, Any], distribution: str) -> KnownComponent:
+    tasks = tuple(
+        BenchmarkTask(**{**task, "published_sizes": tuple(task["published_sizes"])})
+        for task in fields.get("tasks", ())
+    )
+    requires = tuple(fields.get("requires", ()))
+    return KnownComponent(
+        **{**fields, "requires": requires, "tasks": tasks}, distribution=distribution
+    )
