@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from matsciml_cli.commands import VERBS
+from matsciml_cli.commands import COMMANDS
 from matsciml_core import __version__
 from matsciml_core.errors import did_you_mean
 from matsciml_core.registry import environment
@@ -170,8 +170,9 @@ def _restriction(registry: Registry) -> Iterator[Check]:
 
 
 def _hidden_commands(registry: Registry) -> Iterator[Check]:
+    builtin = {spec.name for spec in COMMANDS}
     for spec, record in registry.offers("command"):
-        if spec.name in VERBS:
+        if spec.name in builtin:
             yield Check(
                 area="names",
                 name=f"command {spec.name}",

@@ -1,66 +1,94 @@
-"""The ``matsciml`` command: its verbs, and what happens when one of them fails."""
+"""The ``matsciml`` command: its commands, and what happens when one of them fails."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from matsciml_cli import failures
 from matsciml_cli._light import LightCommand, LightGroup
-from matsciml_cli.commands import VERBS
+from matsciml_cli.commands import COMMANDS, GROUPS
+from matsciml_cli.console import on_terminal
 from matsciml_cli.state import registry_of
 from matsciml_core import __version__
-from matsciml_core.errors import PluginLoadError, UnknownNameError, did_you_mean
+from matsciml_core.errors import PluginLoadError
+from matsciml_core.registry.installed import CORE
+from matsciml_core.registry.known_plugins import known_components
+from matsciml_core.registry.specs import CommandSpec
 
 PROGRAM = "matsciml"
 _COMPLETING = f"_{PROGRAM.upper()}_COMPLETE"
 _HELP_OPTIONS = {"help_option_names": ["--help", "-h"]}
+_BUILTIN = {spec.name: spec for spec in COMMANDS}
 
 
-class Verbs(LightGroup):
-    """The verbs, each imported when it is used; those of plugins follow the built-in ones."""
+class Commands(LightGroup):
+    """All commands, each imported when it is used: the core's own, then those of plugins."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names of all verbs."""
-        return [*VERBS, *(name for name in self._offered(ctx) if name not in VERBS)]
+        """Return the names of all commands."""
+        return list(self._offers(ctx))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a stand-in that can be listed; None for an unknown verb."""
-        if cmd_name in VERBS:
-            return LightCommand(cmd_name, help=VERBS[cmd_name][1])
-        summary = self._offered(ctx).get(cmd_name)
-        return None if summary is None else LightCommand(cmd_name, help=summary)
+        """Return a command that can be listed but not run; None for an unknown name."""
+        offer = self._offers(ctx).get(cmd_name)
+        return None if offer is None else LightCommand(cmd_name, help=offer[0].summary)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands in groups, each with the distribution that offers it."""
+        offers = self._offers(ctx)
+        names = max(map(len, offers))
+        owners = max(len(distribution) for _, distribution in offers.values())
+        groups: dict[str, list[tuple[str, str]]] = {group: [] for group in GROUPS}
+        for name, (spec, distribution) in offers.items():
+            line = (f"{name:{names}}  {distribution:{owners}}", spec.summary)
+            groups.setdefault(spec.group, []).append(line)
+        if not on_terminal():
+            formatter.width = sys.maxsize  # one line for each command, which grep finds whole
+        for group, lines in groups.items():
+            if lines:
+                with formatter.section(group):
+                    formatter.write_dl(lines, col_max=names + owners + 2)
+        absent = [item.name for item in known_components("command") if item.name not in offers]
+        if absent:
+            formatter.write_paragraph()
+            formatter.write_text(
+                f"Not installed: {', '.join(absent)}; see 'matsciml list-plugins --available'."
+            )
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Import and return the verb that the arguments ask for.
+        """Import and return the command that the arguments ask for.
 
         Raises:
-            UnknownNameError: There is no such verb.
-            DuplicateNameError: Two plugins offer the verb.
+            UnknownNameError: There is no such command.
+            DuplicateNameError: Two plugins offer the command.
+            PluginLoadError: The command cannot be imported, or a plugin fails in strict mode.
         """
-        name = args[0]
-        if name in VERBS:
-            module, _, function = VERBS[name][0].partition(":")
-            target = getattr(import_module(f"matsciml_cli.commands.{module}"), function)
-        elif name in self._offered(ctx):
-            target = registry_of(ctx).get("command", name).load()
-        elif ctx.resilient_parsing:
-            return None, None, args[1:]
-        else:
-            raise _unknown_verb(name, self.list_commands(ctx))
-        return name, _as_command(name, target), args[1:]
+        name, rest = args[0], args[1:]
+        spec = _BUILTIN.get(name)
+        if spec is None:
+            registry = registry_of(ctx)
+            if not any(offered.name == name for offered in registry.specs("command")):
+                if ctx.resilient_parsing:  # the shell asks for completions
+                    return None, None, rest
+                raise registry.unknown(name, "command", builtin=list(_BUILTIN))
+            spec = registry.get("command", name)
+        return name, as_command(name, spec.load()), rest
 
-    def _offered(self, ctx: Any) -> dict[str, str]:
+    def _offers(self, ctx: Any) -> dict[str, tuple[CommandSpec, str]]:
+        """Return record and distribution of each command; a plugin cannot replace the core's."""
+        offers = {name: (spec, CORE) for name, spec in _BUILTIN.items()}
         try:
-            specs = registry_of(ctx).specs("command")
+            registry = registry_of(ctx)
         except PluginLoadError:
-            return {}  # in strict mode the built-in verbs still have their --help
-        return {spec.name: spec.summary for spec in specs}
+            return offers  # in strict mode the core's own commands still have their --help
+        for spec in registry.specs("command"):
+            offers.setdefault(spec.name, (spec, registry.record_of(spec).distribution))
+        return offers
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -96,11 +124,11 @@ def execute(arguments: Sequence[str]) -> int:
 def _build_program() -> Any:
     app = typer.Typer(
         name=PROGRAM,
-        cls=Verbs,
+        cls=Commands,
         invoke_without_command=True,
         # typer's rich help imports a Markdown parser, which doubles the time that --help takes.
         rich_markup_mode=None,
-        context_settings=_HELP_OPTIONS,
+        context_settings={**_HELP_OPTIONS, "max_content_width": 120},
     )
     app.callback()(_program)
     return typer.main.get_command(app)
@@ -116,7 +144,7 @@ def _program(
     ] = False,
 ) -> None:
     """Benchmark and plugin toolkit for machine learning on periodic crystals."""
-    del debug  # taken from the arguments beforehand, so that it may follow the verb
+    del debug  # taken from the arguments beforehand, so that it may follow the command
     if version:
         print(PROGRAM, __version__)
         raise typer.Exit
@@ -124,7 +152,7 @@ def _program(
         print(context.get_help())
 
 
-def _as_command(name: str, target: Any) -> Any:
+def as_command(name: str, target: Any) -> Any:
     """Make a command of a function, a ``typer.Typer``, or what is a command already."""
     if hasattr(target, "make_context"):
         return target
@@ -133,12 +161,6 @@ def _as_command(name: str, target: Any) -> Any:
     app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_HELP_OPTIONS)
     app.command(name, cls=LightCommand)(target)
     return typer.main.get_command(app)
-
-
-def _unknown_verb(name: str, known: Sequence[str]) -> UnknownNameError:
-    return UnknownNameError(
-        f"There is no command '{name}'.{did_you_mean(name, known)} Commands: {', '.join(known)}."
-    )
 
 
 def _take_debug(arguments: list[str]) -> tuple[list[str], bool]:

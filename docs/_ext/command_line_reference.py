@@ -7,45 +7,55 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import redirect_stdout
-from importlib import import_module
 from pathlib import Path
 
 import typer
 from markdown_tables import markdown_table
+from plugin_reference import registry
 
 from matsciml_cli.app import execute
-from matsciml_cli.commands import VERBS
+from matsciml_cli.commands import COMMANDS, GROUPS
+from matsciml_core.registry.installed import CORE
+from matsciml_core.registry.specs import CommandSpec
 
 DOCS = Path(__file__).parents[1]
 FOLDER = "commands"
 """Where the pages lie, beside the page that lists them."""
 _WIDTH = "88"
+_BUILTIN = {spec.name for spec in COMMANDS}
+
+
+def commands() -> dict[str, tuple[CommandSpec, str]]:
+    """Return the commands of this repository with their distributions, in the order of the help."""
+    offers = {spec.name: (spec, CORE) for spec in COMMANDS}
+    for spec, record in registry().offers("command"):
+        if isinstance(spec, CommandSpec):
+            offers[spec.name] = (spec, record.distribution)
+    return dict(sorted(offers.items(), key=lambda item: GROUPS.index(item[1][0].group)))
 
 
 def command_line_markdown() -> str:
-    """Return the help of ``matsciml`` itself and the table of its commands, in MyST Markdown."""
-    rows = [(f"[`matsciml {verb}`]({FOLDER}/{verb}.md)", VERBS[verb][1]) for verb in VERBS]
-    pages = "\n".join(f"{FOLDER}/{verb}" for verb in VERBS)
+    """Return the help of ``matsciml`` itself and the tables of its commands, in MyST Markdown."""
+    pages = "\n".join(f"{FOLDER}/{name}" for name in commands())
     contents = f"```{{toctree}}\n:hidden:\n\n{pages}\n```"
-    parts = (markdown_table(("command", "what it does"), rows), contents, _help())
-    return "\n\n".join(parts) + "\n"
+    tables = [part for group in GROUPS for part in (f"## {group}", _table(group))]
+    return "\n\n".join([*tables, contents, "## Options", _help()]) + "\n"
 
 
 def command_pages() -> dict[str, str]:
     """Return the page of each command by its file's name, in MyST Markdown."""
-    return {f"{verb}.md": _page(verb) for verb in VERBS}
+    return {f"{name}.md": _page(name) for name in commands()}
 
 
-def subcommands(verb: str) -> list[str]:
-    """Return what follows a verb that is a group of commands; empty for all others.
+def subcommands(name: str) -> list[str]:
+    """Return what follows a command that is a group of commands; empty for all others.
 
     >>> subcommands("data")[:2], subcommands("run")
     (['list', 'fetch'], [])
     """
-    module, _, function = VERBS[verb][0].partition(":")
-    target = getattr(import_module(f"matsciml_cli.commands.{module}"), function)
-    known = target.registered_commands if isinstance(target, typer.Typer) else []
-    return [str(one.name) for one in known]
+    loaded = commands()[name][0].load()
+    inner = loaded.registered_commands if isinstance(loaded, typer.Typer) else []
+    return [str(command.name) for command in inner]
 
 
 def help_text(*arguments: str) -> str:
@@ -69,13 +79,23 @@ def help_text(*arguments: str) -> str:
     return output.getvalue().strip()
 
 
-def _page(verb: str) -> str:
-    parts = [f"# `matsciml {verb}`", _help(verb)]
-    inner = subcommands(verb)
-    for one in inner:
-        parts += [f"## `matsciml {verb} {one}`", _help(verb, one), _shown(verb, one)]
+def _table(group: str) -> str:
+    rows = [
+        (f"[`matsciml {name}`]({FOLDER}/{name}.md)", spec.summary, f"`{distribution}`")
+        for name, (spec, distribution) in commands().items()
+        if spec.group == group
+    ]
+    return markdown_table(("command", "what it does", "distribution"), rows)
+
+
+def _page(name: str) -> str:
+    source = "Part of the core." if name in _BUILTIN else f"Part of `{commands()[name][1]}`."
+    parts = [f"# `matsciml {name}`", source, _help(name)]
+    inner = subcommands(name)
+    for word in inner:
+        parts += [f"## `matsciml {name} {word}`", _help(name, word), _shown(name, word)]
     if not inner:
-        parts.append(_shown(verb))
+        parts.append(_shown(name))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

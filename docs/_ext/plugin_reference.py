@@ -10,7 +10,6 @@ from config_reference import config_table, presets_table
 from markdown_tables import code, inline, markdown_table
 
 from matsciml_core.registry.manager import Registry, build_registry
-from matsciml_core.registry.records import PluginRecord
 from matsciml_core.registry.specs import (
     DatasetSpec,
     EncoderSpec,
@@ -48,15 +47,16 @@ def overview_table(plugins: Registry) -> str:
 def plugins_markdown() -> str:
     """Return the reference of all plugins, in MyST Markdown."""
     plugins = registry()
-    records = {record.distribution: record for _, record in plugins.offers()}
-    sections = [_plugin(record) for record in records.values()]
+    specs = {record.distribution: record.specs for record in plugins.plugins}
+    # Libraries that plugins share offer no component, and have no entry point.
+    sections = [_plugin(name, specs.get(name, ())) for name in distributions()]
     return "\n\n".join([overview_table(plugins), *sections]) + "\n"
 
 
-def _plugin(record: PluginRecord) -> str:
-    readme = distributions()[record.distribution] / "README.md"
-    parts = [f"## `{record.distribution}`", _without_title(readme)]
-    return "\n\n".join([*parts, *(_component(spec) for spec in record.specs)])
+def _plugin(distribution: str, specs: tuple[Spec, ...]) -> str:
+    readme = distributions()[distribution] / "README.md"
+    parts = [f"## `{distribution}`", _without_title(readme)]
+    return "\n\n".join([*parts, *(_component(spec) for spec in specs)])
 
 
 def _without_title(readme: Path) -> str:

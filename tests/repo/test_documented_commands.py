@@ -7,15 +7,13 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 import yaml
 
-from matsciml_cli import app
-from matsciml_cli.commands import VERBS
-from matsciml_core.registry.manager import build_registry
+from matsciml_cli import app, commands
+from matsciml_core.registry.manager import Registry, build_registry
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -108,16 +106,21 @@ def test_a_script_or_module_exists(command):
 
 
 @pytest.mark.parametrize("command", OURS, ids=str)
-def test_a_verb_takes_the_options_that_are_documented(command):
+def test_a_command_takes_the_options_that_are_documented(command, registry):
     arguments = [word for word in command.words[1:] if word != "--debug"]
     if arguments[0].startswith("-"):
         assert arguments[0] in ("--help", "--version", "--install-completion")
         return
-    assert arguments[0] in VERBS
-    module, _, function = VERBS[arguments[0]][0].partition(":")
-    verb = getattr(import_module(f"matsciml_cli.commands.{module}"), function)
-    # Parses the arguments, refuses what does not exist, and runs nothing.
-    app._as_command(arguments[0], verb).make_context(arguments[0], list(arguments[1:]))
+    specs = {spec.name: spec for spec in (*commands.COMMANDS, *registry.specs("command"))}
+    assert arguments[0] in specs
+    # Parses the arguments, rejects what does not exist, and runs nothing.
+    command = app.as_command(arguments[0], specs[arguments[0]].load())
+    command.make_context(arguments[0], list(arguments[1:]))
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return build_registry()
 
 
 def runs() -> Iterator[Command]:

@@ -11,7 +11,6 @@ from typing import Literal
 import pytest
 from pydantic import Field, PositiveInt
 
-from matsciml_cli.commands import VERBS
 from matsciml_core import Config
 from matsciml_core.registry.manager import build_registry
 from matsciml_core.registry.units import UNITS
@@ -115,25 +114,28 @@ def test_declared_splits_are_those_that_the_dataset_offers():
 
 
 def test_every_command_has_a_page():
-    from command_line_reference import command_pages, subcommands
+    from command_line_reference import command_pages, commands, subcommands
 
     pages = command_pages()
-    assert pages.keys() == {f"{verb}.md" for verb in VERBS}
-    for verb in VERBS:
-        page = pages[f"{verb}.md"]
-        assert page.startswith(f"# `matsciml {verb}`\n\n```text\nUsage: matsciml {verb} ")
-        for inner in subcommands(verb):
-            assert f"## `matsciml {verb} {inner}`\n\n```text\nUsage: matsciml {verb} " in page
+    assert pages.keys() == {f"{name}.md" for name in commands()}
+    for name, (_, distribution) in commands().items():
+        page = pages[f"{name}.md"]
+        assert page.startswith(f"# `matsciml {name}`\n\nPart of ")
+        assert f"```text\nUsage: matsciml {name} " in page
+        assert distribution == "matsciml" or f"Part of `{distribution}`." in page
+        for inner in subcommands(name):
+            assert f"## `matsciml {name} {inner}`\n\n```text\nUsage: matsciml {name} " in page
     assert "fetch" in subcommands("data")
 
 
 def test_every_command_is_in_the_overview_and_in_the_contents():
-    from command_line_reference import command_line_markdown
+    from command_line_reference import command_line_markdown, commands
 
     page = command_line_markdown()
-    for verb, (_, summary) in VERBS.items():
-        assert f"| [`matsciml {verb}`](commands/{verb}.md) | {summary} |" in page
-        assert f"\ncommands/{verb}\n" in page
+    for name, (spec, distribution) in commands().items():
+        row = f"[`matsciml {name}`](commands/{name}.md) | {spec.summary} | `{distribution}` |"
+        assert f"| {row}" in page.partition(f"## {spec.group}\n")[2].partition("\n## ")[0]
+        assert f"\ncommands/{name}\n" in page
 
 
 def test_the_page_of_a_command_leads_to_where_it_is_used():
@@ -148,12 +150,13 @@ def test_the_page_of_a_command_leads_to_where_it_is_used():
 
 
 def test_pages_that_are_written_replace_older_ones(tmp_path):
+    from command_line_reference import commands
     from reference_pages import write_pages
 
     (tmp_path / "commands").mkdir()
     (tmp_path / "commands" / "gone.md").write_text("# Gone")
     write_pages(tmp_path / "commands")
-    assert {file.stem for file in (tmp_path / "commands").iterdir()} == set(VERBS)
+    assert {file.stem for file in (tmp_path / "commands").iterdir()} == set(commands())
 
 
 def test_every_unit_is_in_the_reference():

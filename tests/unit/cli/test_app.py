@@ -1,4 +1,4 @@
-"""The program around the verbs: options, errors, exit codes, verbs of plugins, completion."""
+"""The program around the commands: options, errors, exit codes, plugins, completion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import matsciml_core
 from matsciml_cli import app, failures
 from matsciml_cli._completion import complete_kinds, complete_names
 from matsciml_cli._light import LightCommand
-from matsciml_cli.commands import VERBS
+from matsciml_cli.commands import COMMANDS, GROUPS
 from matsciml_core.errors import ConfigError
 
 COMMAND = """
@@ -28,14 +28,14 @@ COMMAND = """
     @hookimpl
     def matsciml_commands():
         yield CommandSpec(
-            name="NAME", summary="Greet somebody.", class_path="{package}.command:greet"
+            name="NAME", summary="Greet a crystal.", class_path="{package}.command:greet"
         )
 """
 GREET = """
     import typer
 
     def greet(who: str, times: int = 1, shout: bool = False) -> None:
-        '''Greet somebody, at length.'''
+        '''Greet a crystal, at length.'''
         for _ in range(times):
             print(f"hello {who}" + "!" * shout)
 """
@@ -54,28 +54,46 @@ class TestProgram:
         assert (outcome.code, outcome.out) == (0, f"matsciml {matsciml_core.__version__}\n")
 
     @pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
-    def test_help_lists_every_verb(self, cli: Callable[..., Any], arguments: list[str]) -> None:
+    def test_help_lists_every_command_once_with_its_distribution(
+        self, cli: Callable[..., Any], arguments: list[str]
+    ) -> None:
         outcome = cli(*arguments)
         assert outcome.code == 0
-        for verb in VERBS:
-            assert f"\n  {verb} " in outcome.out
+        for spec in COMMANDS:
+            line = rf"^  {spec.name} +matsciml +{re.escape(spec.summary)}$"
+            assert len(re.findall(line, outcome.out, re.MULTILINE)) == 1
         assert "--install-completion" in outcome.out
 
-    def test_help_lines_are_not_cut_off(self, cli: Callable[..., Any]) -> None:
-        listing = cli("--help").out.partition("Commands:")[2]
-        assert "..." not in listing
+    def test_help_groups_commands(self, cli: Callable[..., Any]) -> None:
+        headings = re.findall(r"^(\w.*):$", cli("--help").out, re.MULTILINE)
+        assert headings == ["Options", "Train", "Use a model", "Data", "Plugins"]
+        assert {spec.group for spec in COMMANDS} <= set(GROUPS)
 
-    @pytest.mark.parametrize("verb", VERBS)
-    def test_every_verb_has_help(self, cli: Callable[..., Any], verb: str) -> None:
-        outcome = cli(verb, "--help")
+    def test_help_ends_with_what_can_be_installed(self, cli: Callable[..., Any]) -> None:
+        last = cli("--help").out.splitlines()[-1]
+        assert last.startswith("Not installed: ")
+        assert "benchmark, " in last
+        assert "matsciml list-plugins --available" in last
+
+    @pytest.mark.parametrize("name", [spec.name for spec in COMMANDS])
+    def test_every_command_has_help(self, cli: Callable[..., Any], name: str) -> None:
+        outcome = cli(name, "--help")
         assert outcome.code == 0
-        assert f"Usage: matsciml {verb}" in outcome.out
+        assert f"Usage: matsciml {name}" in outcome.out
 
-    def test_unknown_verb(self, cli: Callable[..., Any]) -> None:
+    def test_unknown_command(self, cli: Callable[..., Any]) -> None:
         outcome = cli("list-plugin")
         assert outcome.code == 2
         assert outcome.error.startswith(
-            "There is no command 'list-plugin'. Did you mean 'list-plugins'? Commands: run, "
+            "There is no command 'list-plugin'. Did you mean 'list-plugins'? Installed commands: "
+            "run, "
+        )
+
+    def test_command_that_is_not_installed(self, cli: Callable[..., Any]) -> None:
+        outcome = cli("benchmark", "table2", "--jobs", "2")
+        assert outcome.code == 2
+        assert outcome.error.endswith(
+            "matsciml-tool-benchmark offers it. To install it: pip install matsciml-tool-benchmark"
         )
 
     @pytest.mark.parametrize(
@@ -232,7 +250,8 @@ class TestPluginCommands:
     ) -> None:
         package = add_command(plugin_folder, "matsciml-greet", "greet", "raise RuntimeError")
         outcome = cli("--help")
-        assert re.search(r"^  greet +Greet somebody\.$", outcome.out, re.MULTILINE)
+        other = outcome.out.partition("\nOther:\n")[2]
+        assert re.match(r"  greet +matsciml-greet +Greet a crystal\.\n", other)
         assert f"{package}.command" not in sys.modules
 
     def test_run_with_converted_values(self, cli: Callable[..., Any], plugin_folder: Any) -> None:
@@ -242,7 +261,7 @@ class TestPluginCommands:
 
     def test_show_their_own_help(self, cli: Callable[..., Any], plugin_folder: Any) -> None:
         add_command(plugin_folder, "matsciml-greet", "greet")
-        assert "Greet somebody, at length." in cli("greet", "--help").out
+        assert "Greet a crystal, at length." in cli("greet", "--help").out
 
     def test_wrong_values_are_usage_errors(
         self, cli: Callable[..., Any], plugin_folder: Any
@@ -303,7 +322,7 @@ class TestPluginCommands:
         assert outcome.code == 2
         assert "matsciml-one 0.1.0 and by matsciml-two 0.1.0" in outcome.error
 
-    def test_cannot_replace_a_built_in_verb(
+    def test_cannot_replace_a_command_of_the_core(
         self, cli: Callable[..., Any], plugin_folder: Any
     ) -> None:
         add_command(plugin_folder, "matsciml-greet", "doctor")
@@ -316,6 +335,13 @@ class TestPluginCommands:
         plugin_folder.add("matsciml-bad", "1 / 0")
         monkeypatch.setenv("MATSCIML_STRICT", "1")
         assert cli("--help").code == 0
+        assert "matsciml-bad" in cli("greet").error
+
+    def test_a_group_of_its_own_follows(self, cli: Callable[..., Any], plugin_folder: Any) -> None:
+        source = COMMAND.replace("NAME", "greet").replace("summary=", "group='Manners', summary=")
+        plugin_folder.add("matsciml-greet", source)
+        headings = re.findall(r"^(\w.*):$", cli("--help").out, re.MULTILINE)
+        assert headings[-1] == "Manners"
 
 
 class TestLightParameters:

@@ -18,11 +18,13 @@ def matsciml_commands() -> Iterable[CommandSpec]:
     """Offer tables of runs beside the published numbers."""
     yield CommandSpec(
         name="benchmark",
+        group="Evaluate",
         summary="Fill a table with runs, beside the published numbers.",
         class_path="matsciml_tool_benchmark.benchmark_command:benchmark",
     )
     yield CommandSpec(
         name="reproduce",
+        group="Evaluate",
         summary="Run one row of a table.",
         class_path="matsciml_tool_benchmark.reproduce_command:reproduce",
     )

@@ -12,6 +12,7 @@ def matsciml_commands() -> Iterable[CommandSpec]:
     """Offer exported models."""
     yield CommandSpec(
         name="export",
+        group="Use a model",
         summary="Write a trained model to a folder, ready to share.",
         class_path="matsciml_tool_export.export_command:export",
     )

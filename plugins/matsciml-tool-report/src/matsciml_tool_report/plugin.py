@@ -13,11 +13,13 @@ def matsciml_commands() -> Iterable[CommandSpec]:
     """Offer reports, comparisons and the leaderboard."""
     yield CommandSpec(
         name="report",
+        group="Evaluate",
         summary="Draw a run's report again, or compare runs on one page.",
         class_path="matsciml_tool_report.commands:report",
     )
     yield CommandSpec(
         name="leaderboard",
+        group="Evaluate",
         summary="Rank finished runs, as a static site.",
         class_path="matsciml_tool_report.commands:leaderboard",
     )

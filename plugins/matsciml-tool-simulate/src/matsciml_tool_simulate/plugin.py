@@ -12,11 +12,13 @@ def matsciml_commands() -> Iterable[CommandSpec]:
     """Offer relaxation and molecular dynamics."""
     yield CommandSpec(
         name="relax",
+        group="Use a model",
         summary="Relax a structure with a trained model.",
         class_path="matsciml_tool_simulate.commands.relax:relax",
     )
     yield CommandSpec(
         name="md",
+        group="Use a model",
         summary="Run molecular dynamics with a trained model.",
         class_path="matsciml_tool_simulate.commands.md:md",
     )
