@@ -124,7 +124,7 @@ def page(outcomes: Sequence[Outcome], minutes: float) -> str:
         (
             f"# Encoders at equal training time, {minutes:g} minutes each",
             "",
-            "Formation energy per atom of `mp` mini, default settings, error on the test part, "
+            "Formation energy per atom of `mp` mini, default settings, error on the test set, "
             "which is computed on whole crystals. One seed each: differences of a few per cent "
             "mean nothing.",
             "",
@@ -145,7 +145,7 @@ def draw(outcomes: Sequence[Outcome]) -> None:
     for one in outcomes:
         axes.plot(one.seconds, one.errors, label=one.encoder)
     mean = outcomes[0].metric("mean")["mae"]
-    axes.axhline(mean, linestyle="--", color="grey", label="predict the mean, test part")
+    axes.axhline(mean, linestyle="--", color="grey", label="predict the mean, test set")
     axes.set(xlabel="training time (s)", ylabel="validation MAE (eV/atom)", yscale="log")
     axes.grid(visible=True, which="both", alpha=0.3)
     axes.legend()

@@ -197,8 +197,8 @@ def convert(packed: bytes, frames: int, count: int, folder: Path) -> None:
             lines = "".join(f"random{place // 8},frame{place},-178.0\n" for place in places)
             yield f"{first // frames}.extxyz.xz", lambda: packed, lines.encode()
 
-    part = s2ef.Part(name="train", pairs=pairs)
-    source = ParallelSource(pieces=lambda start: s2ef.shards([part], start), read=s2ef.read_shard)
+    subset = s2ef.Subset(name="train", pairs=pairs)
+    source = ParallelSource(pieces=lambda start: s2ef.shards([subset], start), read=s2ef.read_shard)
     manifest = ingest(
         source, folder, targets=S2EF_TARGETS, provenance=Provenance(source="made up"), marks=MARKS
     )

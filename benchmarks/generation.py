@@ -5,7 +5,7 @@
 Everything goes through the same command line as a user's: the CSV file of CDVAE becomes a dataset
 (``matsciml data import``), 80 % of it train a model (a twentieth of these only validate), the model
 generates crystals, and the other 20 % judge them. The same metrics are taken of as many real
-crystals of the training part, and of crystals that need no model: species drawn by their shares,
+crystals of the training set, and of crystals that need no model: species drawn by their shares,
 anywhere in the mean cell.
 
 Writes ``benchmarks/results/generation.md`` and the learning curve beside it. What ``--keep`` kept
@@ -163,7 +163,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--source", type=Path, default=SOURCE, help="CSV file of CDVAE")
-    parser.add_argument("--epochs", type=int, default=120, help="passes over the training part")
+    parser.add_argument("--epochs", type=int, default=120, help="passes over the training set")
     parser.add_argument("--set", action="append", default=[], help="a setting of the run")
     parser.add_argument("--number", type=int, default=100, help="crystals to generate")
     parser.add_argument("--levels", type=int, default=100, help="noise levels")
@@ -252,10 +252,10 @@ def compare(work: Work) -> None:
 def without_model(
     crystals: Sequence[Crystal], number: int, generator: np.random.Generator
 ) -> list[Crystal]:
-    """Return crystals that know nothing but averages of the training part.
+    """Return crystals that know nothing but averages of the training set.
 
     Args:
-        crystals: The training part.
+        crystals: The training set.
         number: How many to make.
         generator: Source of random numbers.
 
@@ -279,7 +279,7 @@ def without_model(
 
 
 def judge(work: Work, name: str) -> None:
-    """Judge a file of crystals by the test part."""
+    """Judge a file of crystals by the test set."""
     folder = work.folder / f"{name}-evaluation"
     work.step(
         f"judge {name}",
@@ -292,7 +292,7 @@ def judge(work: Work, name: str) -> None:
 
 
 def reconstruct(work: Work, sampling: Sequence[object]) -> None:
-    """Encode and decode crystals of the test part."""
+    """Encode and decode crystals of the test set."""
     work.step(
         "reconstruct",
         work.folder / "reconstructed.json",
@@ -351,7 +351,7 @@ def metrics_table(work: Work) -> str:
     )
     rms = "" if again["rms"] is None else f"{again['rms']:.4f}"
     rows.append(["RMSE of the reconstructed", rms, "", "", "", f"{known['rms']:.4f}"])
-    header = ("", "generated", "real ones", "without a model", "test part", "published CDVAE")
+    header = ("", "generated", "real ones", "without a model", "test set", "published CDVAE")
     return _measure.markdown_table(header, rows)
 
 
@@ -377,12 +377,12 @@ def _footnotes(work: Work) -> list[str]:
     wrong = "; ".join(f"{count} where {why}" for why, count in faults.items()) or "none"
     return [
         f"*Generated*: {sizes['generated']} crystals; not valid: {wrong}. *Real ones*: as many "
-        "crystals of the training part. *Without a model*: as many with species drawn by their "
-        "shares in the training part, anywhere in the mean cell. *Test part*: the held-out "
+        "crystals of the training set. *Without a model*: as many with species drawn by their "
+        "shares in the training set, anywhere in the mean cell. *Test set*: the held-out "
         f"crystals themselves, all {sizes['reference']}. *Published*: Xie et al. (2022), 10,000 "
         "crystals of a model that was trained on four times as many; coverage grows with the "
         "number of crystals, so compare it with *real ones*. Reconstructed: "
-        f"{again['crystals']} crystals of the test part.",
+        f"{again['crystals']} crystals of the test set.",
         "",
         f"Without a model {_percent(_value(work, 'marginal', 'validity'))} are valid: what tells a "
         "model from chance are coverage, the distances, and what comes back from its latent space.",
@@ -446,7 +446,7 @@ def _threads(work: Work) -> str:
 
 
 def curve(work: Work, term: str) -> list[float]:
-    """Return a term of the loss on the validation part after each epoch."""
+    """Return a term of the loss on the validation set after each epoch."""
     return [float(row[f"validation/{TASK}/{term}"]) for row in work.rows]
 
 
@@ -486,7 +486,7 @@ def _outlook(work: Work) -> str:
         f"{PUBLISHED_CRYSTALS:,} (3,000 epochs of 11,356), {PUBLISHED_CRYSTALS / seen:.0f} times "
         f"as many, {PUBLISHED_CRYSTALS / rate / 86400:.0f} days at this rate with this small "
         "model. In the second half of the training, in which the learning rate fell to zero, the "
-        f"terms of the validation loss went on: {terms}. Of the crystals of the test part "
+        f"terms of the validation loss went on: {terms}. Of the crystals of the test set "
         f"{_percent(again['match_rate']) or 'none'} came back, of the published model's "
         f"{_percent(_published()['match_rate'])}; for that the species of all five atoms must be "
         f"right, and the decoder names that of {right:.0f} % of the noisy atoms. The divergence "

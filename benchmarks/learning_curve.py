@@ -77,9 +77,9 @@ def draw(rows: Sequence[dict[str, str]], summary: dict[str, Any]) -> None:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     epochs = [int(row["epoch"]) + 1 for row in rows]
-    axes.plot(epochs, errors(rows), label="MEGNet, validation part")
+    axes.plot(epochs, errors(rows), label="MEGNet, validation set")
     mean = summary["baselines"][TASK]["mean"]["mae"]
-    axes.axhline(mean, linestyle="--", color="grey", label="predict the mean, test part")
+    axes.axhline(mean, linestyle="--", color="grey", label="predict the mean, test set")
     axes.set(xlabel="epoch", ylabel="MAE (eV/atom)", yscale="log")
     axes.grid(visible=True, which="both", alpha=0.3)
     axes.legend()
@@ -102,8 +102,8 @@ def page(rows: Sequence[dict[str, str]], summary: dict[str, Any]) -> str:
         "",
         "| | MAE (eV/atom) | RMSE (eV/atom) | R² | skill |",
         "|---|---|---|---|---|",
-        _row("MEGNet, test part", test),
-        _row("predict the mean, test part", mean),
+        _row("MEGNet, test set", test),
+        _row("predict the mean, test set", mean),
         "",
         f"The model errs {mean['mae'] / test['mae']:.1f} times less than the mean of the training "
         "labels.",

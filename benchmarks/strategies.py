@@ -118,7 +118,7 @@ def _measure(case: Case, arguments: argparse.Namespace) -> Case:
 def _prepared(
     case: Case, strategy: str, arguments: argparse.Namespace
 ) -> tuple[TrainingModule, dict[str, CrystalBatch]]:
-    """Build a model as ``matsciml run`` does, and one batch of its training part."""
+    """Build a model as ``matsciml run`` does, and one batch of its training set."""
     import torch
 
     from matsciml_core.registry.manager import build_registry

@@ -35,7 +35,7 @@ def fetch_dataset(
     spec: DatasetSpec,
     *,
     release: str | None,
-    part: str | None,
+    subset: str | None,
     to: Path | None,
     limit: int | None,
     overrides: Sequence[str] = (),
@@ -49,7 +49,7 @@ def fetch_dataset(
         )
     options = _settings(spec, spec.load_fetch_config(), overrides)
     function = spec.load_named(spec.fetch)
-    key = store_key(release, part)
+    key = store_key(release, subset)
     folder = (dataset_folder(spec.name) / key) if to is None else to.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with progress_bars() as report:
@@ -57,7 +57,7 @@ def fetch_dataset(
         request = FetchRequest(
             folder=folder,
             release=release,
-            part=part,
+            subset=subset,
             limit=limit,
             options=options,
             report=speed,
@@ -72,7 +72,7 @@ def fetch_dataset(
 
 
 def _note_label_sizes(spec: DatasetSpec, store: Path) -> None:
-    """Write how many labels each part has, which ``list-tasks`` shows, beside what was fetched.
+    """Write how many labels each subset has, which ``list-tasks`` shows, beside what was fetched.
 
     A dataset that cannot serve it by default, for want of another release, leaves that unknown.
     """

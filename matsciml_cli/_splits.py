@@ -30,7 +30,7 @@ _GROUPS: Mapping[str, Callable[[Dataset], list[str]]] = {
 """``--by`` → the group of each crystal."""
 _BY = ("random", "composition", "crystal-system", "prototype", "trajectory", "time")
 _SHOWN = 3
-"""Missing ids that are named for each part."""
+"""Missing ids that are named for each subset."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +73,13 @@ def split_dataset(
     path = output or _folder(spec) / f"{_file_name(request, settings, split)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     split.save(path)
-    sizes = ", ".join(f"{len(ids):,} {part}" for part, ids in split.parts.items())
+    sizes = ", ".join(f"{len(ids):,} {subset}" for subset, ids in split.subsets.items())
     print(f"Split of {spec.name}, {split.algorithm}: {sizes}.")
-    for part, missing in split.missing.items():
-        wanted = len(missing) + len(split.parts[part])
+    for subset, missing in split.missing.items():
+        wanted = len(missing) + len(split.subsets[subset])
         print(
-            f"Missing: {len(missing):,} of the {wanted:,} ids of '{part}' are not in the dataset, "
-            f"for example {', '.join(missing[:_SHOWN])}; the file has them all under 'missing'."
+            f"Missing: {len(missing):,} of the {wanted:,} ids of '{subset}' are not in the dataset,"
+            f" for example {', '.join(missing[:_SHOWN])}; the file has them all under 'missing'."
         )
     print(f"Hash: {split.hash}")
     shown = path.stem if isinstance(spec, ImportedSpec) and output is None else str(path)
@@ -106,7 +106,7 @@ def report_leaks(
     space_groups: bool,
     as_json: bool,
 ) -> None:
-    """Compare the structures of datasets and of their parts.
+    """Compare the structures of datasets and of their subsets.
 
     Args:
         specs: The datasets.
@@ -120,10 +120,10 @@ def report_leaks(
     datasets = {
         spec.name: open_dataset(spec, _settings_of(spec.name, overrides, names)) for spec in specs
     }
-    parts = {
+    subsets = {
         name: [
-            (part, indices)
-            for part, indices in dataset.split(_split_of(name, chosen, names))
+            (subset, indices)
+            for subset, indices in dataset.split(_split_of(name, chosen, names))
             .indices(dataset.ids)
             .items()
             if len(indices)
@@ -132,7 +132,7 @@ def report_leaks(
     }
     with progress_bars() as report:
         found = find_leaks(
-            datasets, parts, confirm=confirm, space_groups=space_groups, report=report
+            datasets, subsets, confirm=confirm, space_groups=space_groups, report=report
         )
     if as_json:
         write_json(_leaks_as_data(found))
@@ -196,7 +196,7 @@ def _leaks_as_data(found: LeakReport) -> dict[str, Any]:
         "candidates": found.candidates,
         "told_apart": found.told_apart,
         "confirmed": found.confirmed,
-        "parts": list(found.parts),
+        "subsets": list(found.subsets),
         "sizes": list(found.sizes),
         "overlaps": found.overlaps.tolist(),
         "examples": [list(pair) for pair in found.examples],
@@ -207,13 +207,13 @@ def _show_leaks(found: LeakReport, confirm: bool) -> None:
     how = "confirmed by StructureMatcher" if confirm else "by composition, symmetry and fingerprint"
     write_heading(f"structures that also occur in …, {how}")
     rows = [
-        Row((part, f"{size:,}", *(f"{count:,}" for count in counts)))
-        for part, size, counts in zip(
-            found.parts, found.sizes, found.overlaps.tolist(), strict=True
+        Row((subset, f"{size:,}", *(f"{count:,}" for count in counts)))
+        for subset, size, counts in zip(
+            found.subsets, found.sizes, found.overlaps.tolist(), strict=True
         )
     ]
-    write_table(rows, header=("", "structures", *found.parts))
-    print("On the diagonal: structures that occur more than once in that part.")
+    write_table(rows, header=("", "structures", *found.subsets))
+    print("On the diagonal: structures that occur more than once in that subset.")
     print(
         f"{found.candidates:,} pairs of one composition looked alike; {found.told_apart:,} of them "
         f"have different space groups, {found.confirmed:,} are the same structure."
@@ -229,13 +229,13 @@ def _show_tested(found: LeakReport) -> None:
     rows = [
         Row((test, f"{count:,} of {size:,} ({count / size:.1%})", f"also in {train}"))
         for test, size, counts in zip(
-            found.parts, found.sizes, found.overlaps.tolist(), strict=True
+            found.subsets, found.sizes, found.overlaps.tolist(), strict=True
         )
-        for train, count in zip(found.parts, counts, strict=True)
+        for train, count in zip(found.subsets, counts, strict=True)
         if test.endswith("/test") and train.endswith("/train") and count
     ]
     if rows:
-        write_heading("test structures that a training part has, too")
+        write_heading("test structures that a training set has, too")
         write_table(rows, indent=2)
-    elif any(part.endswith("/test") for part in found.parts):
-        print("No test structure occurs in a training part.")
+    elif any(subset.endswith("/test") for subset in found.subsets):
+        print("No test structure occurs in a training set.")

@@ -117,7 +117,7 @@ def _state(
 
 
 def each_size(sizes: Sizes | None) -> Iterator[str]:
-    """Yield the sizes as text; ``-`` for a part that does not exist.
+    """Yield the sizes as text; ``-`` for a subset that does not exist.
 
     >>> list(each_size((2000000, 1000000, None)))
     ['2,000,000', '1,000,000', '-']

@@ -105,7 +105,7 @@ def fetch(
         str | None, typer.Option(help="Release of the source; default: the plugin's.")
     ] = None,
     split: Annotated[
-        str | None, typer.Option(help="Part, of a source that comes in parts, such as 2M.")
+        str | None, typer.Option(help="Subset, of a source that comes in subsets, such as 2M.")
     ] = None,
     to: _To = None,
     limit: Annotated[
@@ -126,7 +126,7 @@ def fetch(
     fetch_dataset(
         spec,
         release=release,
-        part=split,
+        subset=split,
         to=to,
         limit=limit,
         overrides=overrides or (),
@@ -266,7 +266,7 @@ def split(
         list[Path] | None,
         typer.Option(
             "--from",
-            help="File with lists of ids: YAML or JSON by part, or one list per file, such as "
+            help="File with lists of ids: YAML or JSON by subset, or one list per file, such as "
             "train.txt; repeat, or name a folder.",
         ),
     ] = None,
@@ -297,7 +297,7 @@ def leaks(
     ],
     split: Annotated[
         list[str] | None,
-        typer.Option(help="Split whose parts are compared, NAME or DATASET=NAME; repeat."),
+        typer.Option(help="Split whose subsets are compared, NAME or DATASET=NAME; repeat."),
     ] = None,
     overrides: Annotated[
         list[str] | None,
@@ -319,11 +319,11 @@ def leaks(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Count structures that occur twice: within a dataset, between its parts, across datasets.
+    """Count structures that occur twice: within a dataset, between its subsets, across datasets.
 
     The JSON has the keys `schema` (1), `structures`, `candidates` (pairs that looked alike),
-    `told_apart` (by their space groups), `confirmed`, `parts` (names of the rows and columns),
-    `sizes`, `overlaps` (structures of the row's part that also occur in the column's) and
+    `told_apart` (by their space groups), `confirmed`, `subsets` (names of the rows and columns),
+    `sizes`, `overlaps` (structures of the row's subset that also occur in the column's) and
     `examples`.
     """
     from matsciml_cli._splits import report_leaks

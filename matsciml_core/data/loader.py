@@ -26,7 +26,7 @@ class BatchSource(TorchDataset[CrystalBatch]):
 
     Args:
         dataset: Where the crystals come from.
-        indices: The part to serve, ``(crystals,)``.
+        indices: The subset to serve, ``(crystals,)``.
         neighbourhood: The edges to attach; None: none.
         labels: Names of the labels to carry; the others are dropped.
         dtype: Floating-point type of the batches. Edges are chosen in float64 before.
@@ -58,11 +58,11 @@ class BatchSource(TorchDataset[CrystalBatch]):
         self.dataset_index = dataset_index
 
     def __len__(self) -> int:
-        """Return the number of crystals in this part."""
+        """Return the number of crystals in this subset."""
         return len(self.indices)
 
     def __getitem__(self, places: Sequence[int]) -> CrystalBatch:
-        """Return the batch of the crystals at several places of this part."""
+        """Return the batch of the crystals at several places of this subset."""
         indices = self.indices[np.asarray(places)].tolist()
         batch = read_crystals(self.dataset, indices, self.labels)
         if self.orbits is not None:
@@ -103,7 +103,7 @@ class BatchSampler(Sampler[list[int]]):
         max_atoms: Most atoms in a batch; None: any number.
         atoms_per_crystal: ``(crystals,)``; needed with ``max_atoms``.
         share: (number of this process, number of processes) where several share each batch;
-            this one draws its part, which is empty where there are fewer crystals than processes.
+            this one serves its share, which is empty where there are fewer crystals than processes.
     """
 
     def __init__(

@@ -17,52 +17,52 @@ from numpy.typing import NDArray
 from matsciml_core.errors import SplitError
 from matsciml_core.files import write_whole
 
-PARTS = ("train", "validation", "test")
+SUBSETS = ("train", "validation", "test")
 FRACTIONS = (0.8, 0.1, 0.1)
 FORMAT = "matsciml-split"
 VERSION = 1
 UNUSED = "unused"
-"""Part of the crystals that are in none of the others."""
+"""Subset of the crystals that are in none of the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """A partition of a dataset's ids into parts."""
+    """A partition of a dataset's ids into subsets."""
 
     algorithm: str
     """How it was made, for people: ``random``, ``stratified by crystal system``, …"""
     seed: int | None
     """Seed of the shuffle; None where there was none."""
-    parts: Mapping[str, tuple[str, ...]]
-    """Ids by part, each sorted."""
+    subsets: Mapping[str, tuple[str, ...]]
+    """Ids by subset, each sorted."""
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Ids by part that were asked for and that the data do not have."""
+    """Ids by subset that were asked for and that the data do not have."""
 
     @property
     def ids_hash(self) -> str:
         """SHA-256 of all sorted ids: says which dataset the split belongs to."""
-        return hash_ids([name for part in self.parts.values() for name in part])
+        return hash_ids([name for subset in self.subsets.values() for name in subset])
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the assignment of ids to parts: says which split it is."""
-        text = json.dumps({name: sorted(ids) for name, ids in self.parts.items()}, sort_keys=True)
+        """SHA-256 of the assignment of ids to subsets: says which split it is."""
+        text = json.dumps({name: sorted(ids) for name, ids in self.subsets.items()}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def indices(self, ids: Sequence[str]) -> dict[str, NDArray[np.int64]]:
-        """Return the indices of each part in a dataset.
+        """Return the indices of each subset in a dataset.
 
         Args:
             ids: The dataset's ids, in its order.
 
         Returns:
-            Ascending indices by part.
+            Ascending indices by subset.
 
         Raises:
             SplitError: The dataset does not hold exactly the ids of the split.
         """
         place = {name: index for index, name in enumerate(ids)}
-        listed = [name for part in self.parts.values() for name in part]
+        listed = [name for subset in self.subsets.values() for name in subset]
         if hash_ids(ids) != self.ids_hash:
             missing = [name for name in listed if name not in place]
             extra = len(place) - (len(listed) - len(missing))
@@ -73,8 +73,8 @@ class Split:
                 "the dataset's are not in it; make a new split, or use the data it was made for."
             )
         return {
-            part: np.sort(np.fromiter((place[name] for name in names), np.int64, len(names)))
-            for part, names in self.parts.items()
+            subset: np.sort(np.fromiter((place[name] for name in names), np.int64, len(names)))
+            for subset, names in self.subsets.items()
         }
 
     def restrict(self, ids: Iterable[str]) -> Self:
@@ -87,43 +87,43 @@ class Split:
             The split without all other ids.
 
         Raises:
-            SplitError: A part would lose all its ids.
+            SplitError: A subset would lose all its ids.
         """
         kept = set(ids)
-        parts = {
-            part: tuple(name for name in names if name in kept)
-            for part, names in self.parts.items()
+        subsets = {
+            subset: tuple(name for name in names if name in kept)
+            for subset, names in self.subsets.items()
         }
-        for part, names in parts.items():
-            if self.parts[part] and not names:
+        for subset, names in subsets.items():
+            if self.subsets[subset] and not names:
                 raise SplitError(
-                    f"None of the {len(kept)} crystals kept is in the part '{part}' of the split "
-                    f"({self.algorithm}); keep more crystals, or use the split 'random'."
+                    f"None of the {len(kept)} crystals kept is in the subset '{subset}' of the "
+                    f"split ({self.algorithm}); keep more crystals, or use the split 'random'."
                 )
-        return replace(self, algorithm=f"{self.algorithm}, restricted", parts=parts)
+        return replace(self, algorithm=f"{self.algorithm}, restricted", subsets=subsets)
 
-    def limit(self, part: str, most: int, seed: int) -> Self:
-        """Return the split with so many crystals of a part; the others of it become unused.
+    def limit(self, subset: str, most: int, seed: int) -> Self:
+        """Return the split with so many crystals of a subset; the others of it become unused.
 
         Args:
-            part: The part.
+            subset: The subset.
             most: How many to keep, at least 1.
             seed: Seed of the draw, which goes over the sorted ids. A smaller number keeps some of
                 the same crystals.
 
         Returns:
-            The split; this one where the part has no more.
+            The split; this one where the subset has no more.
         """
-        names = sorted(self.parts[part])
+        names = sorted(self.subsets[subset])
         if most >= len(names):
             return self
         order = np.random.default_rng(seed).permutation(len(names)).tolist()
         kept, rest = ([names[k] for k in chosen] for chosen in (order[:most], order[most:]))
-        parts = {**self.parts, part: kept, UNUSED: (*self.parts.get(UNUSED, ()), *rest)}
+        subsets = {**self.subsets, subset: kept, UNUSED: (*self.subsets.get(UNUSED, ()), *rest)}
         return replace(
             self,
-            algorithm=f"{self.algorithm}; {part} limited to {most} of {len(names)}",
-            parts={name: tuple(sorted(ids)) for name, ids in parts.items()},
+            algorithm=f"{self.algorithm}; {subset} limited to {most} of {len(names)}",
+            subsets={name: tuple(sorted(ids)) for name, ids in subsets.items()},
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -135,7 +135,7 @@ class Split:
             "seed": self.seed,
             "ids_sha256": self.ids_hash,
             "sha256": self.hash,
-            "parts": {name: list(ids) for name, ids in self.parts.items()},
+            "subsets": {name: list(ids) for name, ids in self.subsets.items()},
         }
         if self.missing:
             data["missing"] = {name: list(ids) for name, ids in self.missing.items()}
@@ -153,7 +153,7 @@ class Split:
             split = cls(
                 algorithm=data["algorithm"],
                 seed=data["seed"],
-                parts={name: tuple(ids) for name, ids in data["parts"].items()},
+                subsets={name: tuple(ids) for name, ids in data["subsets"].items()},
                 missing={name: tuple(ids) for name, ids in data.get("missing", {}).items()},
             )
             recorded = data["sha256"]
@@ -186,7 +186,7 @@ def random_split(
     check_unique(ids)
     names = sorted(ids)
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(names))
-    return make_split("random", seed, cut_into_parts([names[k] for k in order], fractions))
+    return make_split("random", seed, cut_into_subsets([names[k] for k in order], fractions))
 
 
 def hash_ids(ids: Sequence[str]) -> str:
@@ -204,33 +204,34 @@ def check_unique(ids: Sequence[str]) -> None:
         raise SplitError("The ids of the dataset are not unique; a split needs unique ids.")
 
 
-def make_split(how: str, seed: int | None, parts: Mapping[str, Sequence[str]]) -> Split:
-    """Return a split of parts with ids in any order.
+def make_split(how: str, seed: int | None, subsets: Mapping[str, Sequence[str]]) -> Split:
+    """Return a split of subsets with ids in any order.
 
     Args:
         how: See ``Split.algorithm``.
         seed: See ``Split.seed``.
-        parts: Ids by part.
+        subsets: Ids by subset.
     """
     return Split(
         algorithm=how,
         seed=seed,
-        parts={part: tuple(sorted(names)) for part, names in parts.items()},
+        subsets={subset: tuple(sorted(names)) for subset, names in subsets.items()},
     )
 
 
-def cut_into_parts(names: Sequence[str], fractions: Sequence[float]) -> dict[str, Sequence[str]]:
-    """Cut ids into consecutive blocks, one for each part.
+def cut_into_subsets(names: Sequence[str], fractions: Sequence[float]) -> dict[str, Sequence[str]]:
+    """Cut ids into consecutive blocks, one for each subset.
 
     Args:
         names: Ids in the order in which they are cut.
         fractions: Share of training, validation and test; only their ratios matter.
 
     Returns:
-        Ids by part.
+        Ids by subset.
     """
     bounds = np.cumsum(fractions) / np.sum(fractions)
     cuts = [0, *(round(bound * len(names)) for bound in bounds.tolist())]
     return {
-        part: names[first:last] for part, (first, last) in zip(PARTS, pairwise(cuts), strict=True)
+        subset: names[first:last]
+        for subset, (first, last) in zip(SUBSETS, pairwise(cuts), strict=True)
     }

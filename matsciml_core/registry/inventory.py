@@ -40,5 +40,5 @@ def _fetched(name: str) -> Inventory | None:
     if not found:
         return None
     sizes = json.loads((found[0] / LABEL_SIZES).read_text(encoding="utf-8"))
-    parts = {label: (row[0], row[1], row[2]) for label, row in sizes.items()}
-    return Inventory(where=str(found[0]), sizes=parts)
+    by_label = {label: (row[0], row[1], row[2]) for label, row in sizes.items()}
+    return Inventory(where=str(found[0]), sizes=by_label)

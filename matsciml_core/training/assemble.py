@@ -17,7 +17,7 @@ from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.head import TaskHead
-from matsciml_core.interfaces.split import PARTS, Split
+from matsciml_core.interfaces.split import SUBSETS, Split
 from matsciml_core.interfaces.strategy import Strategy, Task
 from matsciml_core.interfaces.structure import targets_of
 from matsciml_core.model.components import build_component, component_config
@@ -37,23 +37,23 @@ if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
 
 _CHUNK = 1024
-"""Crystals read at once where a whole part is read."""
+"""Crystals read at once where a whole subset is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedDataset:
-    """A dataset of a run, with the crystals of each part that have a wanted label."""
+    """A dataset of a run, with the crystals of each subset that have a wanted label."""
 
     name: str
     dataset: Dataset
     split: Split
     """As the dataset makes it: runs with the same one are tested on the same crystals."""
     used: Split
-    """The same, but training crystals beyond the limit that was set are in the part ``unused``."""
-    parts: Mapping[str, NDArray[np.int64]]
-    """Indices by part, ``(crystals,)``."""
+    """The same, but training crystals beyond the limit are in the subset ``unused``."""
+    subsets: Mapping[str, NDArray[np.int64]]
+    """Indices by subset, ``(crystals,)``."""
     dropped: Mapping[str, int]
-    """Crystals left out of each part for want of any wanted label."""
+    """Crystals left out of each subset for want of any wanted label."""
     labels: tuple[str, ...]
     """Names of the labels the run uses."""
 
@@ -100,7 +100,7 @@ def prepare_datasets(config: RunConfig, registry: Registry) -> list[PreparedData
 
     Raises:
         ConfigError: A target or split does not exist.
-        DataError: A part has no labelled crystal.
+        DataError: A subset has no labelled crystal.
     """
     opened = [
         (item.name, build_component(registry.get("dataset", item.name), item.options, item.name))
@@ -133,7 +133,7 @@ def build_tasks(
         )
         labels = [info.name for info in infos]
         source = BatchSource(
-            prepared.dataset, prepared.parts["train"], neighbourhood=None, labels=labels
+            prepared.dataset, prepared.subsets["train"], neighbourhood=None, labels=labels
         )
         head.fit(source.plain(block) for block in _blocks(len(source)))
         tasks.append(Task(dataset=prepared.name, head_name=spec.name, head=head))
@@ -275,7 +275,7 @@ def build_strategy(config: RunConfig, registry: Registry, tasks: list[Task]) -> 
 
 def build_source(
     prepared: PreparedDataset,
-    part: str,
+    subset: str,
     encoder: Encoder,
     *,
     dtype: torch.dtype,
@@ -283,11 +283,11 @@ def build_source(
     symprec: float | None = None,
     number: int = 0,
 ) -> BatchSource:
-    """Return the source of one part's batches, with the edges the encoder asks for.
+    """Return the source of one subset's batches, with the edges the encoder asks for.
 
     Args:
         prepared: The dataset.
-        part: ``train``, ``validation`` or ``test``.
+        subset: ``train``, ``validation`` or ``test``.
         encoder: Says what neighbourhood it needs.
         dtype: Floating-point type of the batches.
         cached: Whether to keep edges in memory.
@@ -297,7 +297,7 @@ def build_source(
     """
     return BatchSource(
         prepared.dataset,
-        prepared.parts[part],
+        prepared.subsets[subset],
         neighbourhood=encoder.neighbours,
         labels=prepared.labels,
         dtype=dtype,
@@ -360,11 +360,11 @@ def _prepare(name: str, dataset: Dataset, labels: list[str], config: RunConfig) 
     used = split if most is None else split.limit("train", most, config.split.seed)
     everything = used.indices(dataset.ids)
     present = labelled(dataset, labels)
-    parts = {part: indices[present[indices]] for part, indices in everything.items()}
-    for part, indices in parts.items():
-        if part in PARTS and not len(indices):  # there may be a part that nobody uses
+    subsets = {subset: indices[present[indices]] for subset, indices in everything.items()}
+    for subset, indices in subsets.items():
+        if subset in SUBSETS and not len(indices):  # there may be a subset that nobody uses
             raise DataError(
-                f"No crystal of the {part} part of '{name}' has a value for "
+                f"No crystal of the {subset} set of '{name}' has a value for "
                 f"{' or '.join(labels)}; choose another target or another split."
             )
     return PreparedDataset(
@@ -372,8 +372,8 @@ def _prepare(name: str, dataset: Dataset, labels: list[str], config: RunConfig) 
         dataset=dataset,
         split=split,
         used=used,
-        parts=parts,
-        dropped={part: len(everything[part]) - len(parts[part]) for part in parts},
+        subsets=subsets,
+        dropped={subset: len(everything[subset]) - len(subsets[subset]) for subset in subsets},
         labels=tuple(labels),
     )
 

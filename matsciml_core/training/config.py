@@ -36,7 +36,7 @@ class SplitConfig(Config):
     seed: int = Field(default=0, ge=0)
     """Seed of the shuffle, where the split is made rather than shipped."""
     max_train_crystals: PositiveInt | None = None
-    """Most crystals of each training part to use, drawn with the seed before those without a wanted
+    """Most crystals of each training set to use, drawn with the seed before those without a wanted
     label are left out, so that runs with other labels see the same crystals, and a smaller number
     some of them. Validation and test stay whole. Empty: all."""
 
@@ -100,7 +100,7 @@ class InitConfig(Config):
     """``all``; or ``heads`` on an encoder that stays exactly as the model has it."""
     heads: Literal["matching", "new"] = "matching"
     """``matching``: a head for labels that the model predicts too starts from the model's
-    weights; ``new``: every head starts from new ones. What heads fit on the training part, such
+    weights; ``new``: every head starts from new ones. What heads fit on the training set, such
     as means and reference energies, is always fitted anew."""
 
     @model_validator(mode="after")

@@ -44,7 +44,7 @@ def initialise(config: RunConfig, encoder: Encoder, tasks: Sequence[Task]) -> No
     Args:
         config: Of the run, resolved.
         encoder: Its encoder, with new weights.
-        tasks: Its tasks, with heads that are fitted on the training part.
+        tasks: Its tasks, with heads that are fitted on the training set.
 
     Raises:
         ConfigError: The encoder does not fit.
@@ -135,7 +135,7 @@ def _load_encoder(
 
 
 def _load_parameters(head: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Copy the weights, and leave alone what was fitted on the training part."""
+    """Copy the weights, and leave alone what was fitted on the training set."""
     with torch.no_grad():
         for name, parameter in head.named_parameters():
             if name in state and state[name].shape == parameter.shape:

@@ -44,35 +44,35 @@ class Run:
         """Floating-point type of parameters and batches."""
         return _DTYPES[self.config.training.precision]
 
-    def loader(self, part: str) -> dict[str, CrystalLoader]:
-        """Return a loader per dataset for a part of the split."""
+    def loader(self, subset: str) -> dict[str, CrystalLoader]:
+        """Return a loader per dataset for a subset of the split."""
         return {
-            prepared.name: self._loader(self.source(prepared, part, number), part)
+            prepared.name: self._loader(self.source(prepared, subset, number), subset)
             for number, prepared in enumerate(self.datasets)
         }
 
-    def source(self, prepared: assemble.PreparedDataset, part: str, number: int) -> BatchSource:
-        """Return the source of batches of one dataset and part."""
-        cached = self.config.training.cache_neighbours and part != "test"
+    def source(self, prepared: assemble.PreparedDataset, subset: str, number: int) -> BatchSource:
+        """Return the source of batches of one dataset and subset."""
+        cached = self.config.training.cache_neighbours and subset != "test"
         return assemble.build_source(
             prepared,
-            part,
+            subset,
             self.encoder,
             dtype=self.dtype,
             cached=cached,
             # The test is made on whole crystals, whatever symmetry saved in training.
-            symprec=self.symprec if part != "test" else None,
+            symprec=self.symprec if subset != "test" else None,
             number=number,
         )
 
-    def _loader(self, source: BatchSource, part: str) -> CrystalLoader:
+    def _loader(self, source: BatchSource, subset: str) -> CrystalLoader:
         training = self.config.training
         bounded = training.max_atoms is not None
-        alone = part == "test" or training.devices == 1
+        alone = subset == "test" or training.devices == 1
         sampler = BatchSampler(
             len(source),
             training.batch_size,
-            shuffle=part == "train",
+            shuffle=subset == "train",
             seed=training.seed,
             max_atoms=training.max_atoms,
             atoms_per_crystal=source.dataset.atoms_per_crystal[source.indices] if bounded else None,
@@ -81,7 +81,7 @@ class Run:
         return CrystalLoader(
             source,
             sampler,
-            num_workers=training.num_workers if part != "test" else 0,
+            num_workers=training.num_workers if subset != "test" else 0,
             pin_memory=self.device.type == "cuda",
         )
 

@@ -153,5 +153,5 @@ def _write(run: Run, summary: Mapping[str, Any], test: Mapping[str, Scores]) -> 
     run_folder.write_summary(run.folder, summary)
 
 
-def _scores(run: Run, part: str) -> dict[str, Scores]:
-    return evaluate(run.encoder, run.tasks, run.loader(part), run.device)
+def _scores(run: Run, subset: str) -> dict[str, Scores]:
+    return evaluate(run.encoder, run.tasks, run.loader(subset), run.device)

@@ -109,7 +109,7 @@ def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
 
 
 def write_predictions(folder: Path, scores: Mapping[str, Scores]) -> None:
-    """Write one line per labelled value of the test part.
+    """Write one line per labelled value of the test set.
 
     ``index`` counts the numbers of a crystal's label: width · atom + component, where atom is 0 for
     a label per crystal, and width and component are those of ``TargetInfo``. Classes are written as

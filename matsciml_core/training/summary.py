@@ -59,8 +59,8 @@ def summarise(
         run: The run, trained.
         registry: Where its components are from.
         course: Its times, and the best epoch.
-        result: Metrics of the test part.
-        validation: Metrics of the validation part.
+        result: Metrics of the test set.
+        validation: Metrics of the validation set.
 
     Returns:
         Plain data.
@@ -93,10 +93,10 @@ def summarise(
 
 
 def elements(run: Run) -> list[str]:
-    """Return the symbols of the elements in the training parts, in the order of their numbers."""
+    """Return the symbols of the elements in the training sets, in the order of their numbers."""
     found: set[int] = set()
     for prepared in run.datasets:
-        indices = prepared.parts["train"].tolist()
+        indices = prepared.subsets["train"].tolist()
         for first in range(0, len(indices), _CHUNK):
             batch = prepared.dataset.__getitems__(indices[first : first + _CHUNK])
             found.update(np.unique(batch.atomic_numbers.numpy()).tolist())
@@ -117,7 +117,7 @@ def _describe(prepared: PreparedDataset) -> dict[str, Any]:
             "seed": split.seed,
             "hash": split.hash,
             "ids_hash": split.ids_hash,
-            "sizes": {part: len(indices) for part, indices in prepared.parts.items()},
+            "sizes": {subset: len(indices) for subset, indices in prepared.subsets.items()},
         },
         "dropped": dict(prepared.dropped),
         "labels": {

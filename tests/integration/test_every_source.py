@@ -230,7 +230,7 @@ def need_a_split_that_cannot_change(dataset: Dataset, folder: Path) -> None:
     split.save(file)
     assert Split.load(file) == split
     data = json.loads(file.read_text(encoding="utf-8"))
-    data["parts"]["train"].append(data["parts"]["test"].pop())
+    data["subsets"]["train"].append(data["subsets"]["test"].pop())
     file.write_text(json.dumps(data), encoding="utf-8")
     with pytest.raises(SplitError, match="its hash does not match"):
         Split.load(file)

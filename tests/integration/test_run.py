@@ -31,9 +31,9 @@ SMALL = [
 
 
 def listed(described):
-    """Return the crystals of each part, those without a label included."""
+    """Return the crystals of each subset, those without a label included."""
     sizes, dropped = described["split"]["sizes"], described["dropped"]
-    return {part: size + dropped[part] for part, size in sizes.items()}
+    return {subset: size + dropped[subset] for subset, size in sizes.items()}
 
 
 def run_small(folder, *more):
@@ -85,11 +85,11 @@ class TestRunFolder:
         assert run_small(tmp_path, "--epochs", "1", *limit) == 0
         split = Split.load(tmp_path / "latest" / "split-mp.json")
         described = json.loads((tmp_path / "latest" / "run.json").read_text())["datasets"]["mp"]
-        assert {part: len(ids) for part, ids in split.parts.items()} == listed(described)
-        assert len(split.parts["train"]) == 50
+        assert {subset: len(ids) for subset, ids in split.subsets.items()} == listed(described)
+        assert len(split.subsets["train"]) == 50
         whole = summary["datasets"]["mp"]
         assert described["split"]["hash"] == whole["split"]["hash"]
-        assert 50 + len(split.parts["unused"]) == listed(whole)["train"]
+        assert 50 + len(split.subsets["unused"]) == listed(whole)["train"]
 
     def test_metrics_have_the_documented_keys(self, summary):
         metrics = summary["metrics"]["test"][KEY]
@@ -180,7 +180,7 @@ class TestResume:
         registry = build_registry()
         config = self.config(tmp_path / "undisturbed")
         start(config, registry)
-        steps = -(-len(prepare(config, registry, tmp_path).datasets[0].parts["train"]) // 64)
+        steps = -(-len(prepare(config, registry, tmp_path).datasets[0].subsets["train"]) // 64)
         disturbed = self.config(tmp_path / "interrupted")
         with monkeypatch.context() as patch:
             interrupt_after(patch, steps + (3 if stop == "in the middle" else 0))

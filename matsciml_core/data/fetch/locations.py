@@ -12,9 +12,9 @@ _INDEX = "index.json"
 """What a finished store has; named here too, since reading stores imports torch."""
 
 
-def store_key(release: str | None, part: str | None) -> str:
+def store_key(release: str | None, subset: str | None) -> str:
     """Return what a fetched store is listed under."""
-    return "/".join(filter(None, (release, part))) or "default"
+    return "/".join(filter(None, (release, subset))) or "default"
 
 
 def note_store(name: str, key: str, store: Path) -> None:

@@ -21,11 +21,11 @@ class FetchRequest:
     """
 
     folder: Path
-    """Folder of this dataset, release and part; exists."""
+    """Folder of this dataset, release and subset; exists."""
     release: str | None = None
     """The release the user named; None: the plugin's default."""
-    part: str | None = None
-    """The part the user named with ``--split``, for sources that come in parts; None: default."""
+    subset: str | None = None
+    """What the user named with ``--split``, of a source that comes in subsets; None: default."""
     limit: int | None = None
     """Fetch about this many records and no more, for a trial; None: all."""
     options: Any = None

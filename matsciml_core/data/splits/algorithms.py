@@ -9,10 +9,10 @@ import numpy as np
 from matsciml_core.errors import SplitError
 from matsciml_core.interfaces.split import (
     FRACTIONS,
-    PARTS,
+    SUBSETS,
     Split,
     check_unique,
-    cut_into_parts,
+    cut_into_subsets,
     make_split,
 )
 
@@ -25,7 +25,7 @@ def stratified_split(
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
 ) -> Split:
-    """Split each stratum by itself, so that every part has the same mix.
+    """Split each stratum by itself, so that every subset has the same mix.
 
     Args:
         ids: Unique ids.
@@ -42,13 +42,13 @@ def stratified_split(
     """
     members = _members(ids, strata)
     generator = np.random.Generator(np.random.PCG64(seed))
-    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    subsets: dict[str, list[str]] = {subset: [] for subset in SUBSETS}
     for stratum in sorted(members):
         names = members[stratum]
         shuffled = [names[k] for k in generator.permutation(len(names))]
-        for part, block in cut_into_parts(shuffled, fractions).items():
-            parts[part].extend(block)
-    return make_split(f"stratified by {by}", seed, parts)
+        for subset, block in cut_into_subsets(shuffled, fractions).items():
+            subsets[subset].extend(block)
+    return make_split(f"stratified by {by}", seed, subsets)
 
 
 def grouped_split(
@@ -59,9 +59,9 @@ def grouped_split(
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
 ) -> Split:
-    """Split whole groups, so that nothing in the test part has a relative in the training part.
+    """Split whole groups, so that nothing in the test set has a relative in the training set.
 
-    The groups are shuffled and dealt one by one to the part that is furthest behind its share, so
+    The groups are shuffled and dealt one by one to the subset that is furthest behind its share, so
     the shares are met as well as the sizes of the groups allow.
 
     Args:
@@ -75,28 +75,28 @@ def grouped_split(
         The split.
 
     Raises:
-        SplitError: Ids are not unique, or there are fewer groups than parts.
+        SplitError: Ids are not unique, or there are fewer groups than subsets.
     """
     members = _members(ids, groups)
     shares = np.asarray(fractions, dtype=np.float64) / np.sum(fractions)
     if len(members) < np.count_nonzero(shares):
         raise SplitError(
-            f"There are only {len(members)} groups by {by}, too few for as many parts; split by "
+            f"There are only {len(members)} groups by {by}, too few for as many subsets; split by "
             "something else, or at random."
         )
     names = sorted(members)
     generator = np.random.Generator(np.random.PCG64(seed))
-    filled = np.zeros(len(PARTS))
-    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    filled = np.zeros(len(SUBSETS))
+    subsets: dict[str, list[str]] = {subset: [] for subset in SUBSETS}
     for k in generator.permutation(len(names)):
         group = members[names[k]]
         goal = shares * (filled.sum() + len(group))
-        # A part that is to stay empty is never behind.
+        # A subset that is to stay empty is never behind.
         behind = np.where(shares > 0, goal - filled, -np.inf)
         chosen = int(np.argmax(behind))
         filled[chosen] += len(group)
-        parts[PARTS[chosen]].extend(group)
-    return make_split(f"grouped by {by}", seed, parts)
+        subsets[SUBSETS[chosen]].extend(group)
+    return make_split(f"grouped by {by}", seed, subsets)
 
 
 def blocked_split(
@@ -124,11 +124,11 @@ def blocked_split(
     members: dict[str, list[str]] = {}
     for name, one in zip(ids, ("" for _ in ids) if series is None else series, strict=True):
         members.setdefault(one, []).append(name)
-    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    subsets: dict[str, list[str]] = {subset: [] for subset in SUBSETS}
     for names in members.values():
-        for part, block in cut_into_parts(names, fractions).items():
-            parts[part].extend(block)
-    return make_split("blocks in time", None, parts)
+        for subset, block in cut_into_subsets(names, fractions).items():
+            subsets[subset].extend(block)
+    return make_split("blocks in time", None, subsets)
 
 
 def _members(ids: Sequence[str], groups: Sequence[str]) -> dict[str, list[str]]:

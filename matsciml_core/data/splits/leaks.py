@@ -1,4 +1,4 @@
-"""Leaks: structures that occur twice, within a dataset, between its parts, across datasets.
+"""Leaks: structures that occur twice, within a dataset, between its subsets, across datasets.
 
 Two structures are candidates where they have the same reduced composition, fingerprints (see
 ``fingerprint``) that differ by less than a tolerance in every number, and the same space group;
@@ -48,13 +48,13 @@ Confirm = Callable[[int, int], bool]
 class LeakReport:
     """Which structures are the same."""
 
-    parts: tuple[str, ...]
-    """Names of what was compared: datasets, or parts of their splits."""
+    subsets: tuple[str, ...]
+    """Names of what was compared: datasets, or subsets of their splits."""
     sizes: tuple[int, ...]
     """Structures of each."""
     overlaps: NDArray[np.int64]
-    """Structures of the row's part that also occur in the column's, ``(parts, parts)``; on the
-    diagonal, structures that occur more than once in the part itself."""
+    """Structures of the row's subset that also occur in the column's, ``(subsets, subsets)``; on
+    the diagonal, structures that occur more than once in the subset itself."""
     candidates: int
     """Pairs of structures with one composition and near fingerprints that were looked at."""
     told_apart: int
@@ -64,12 +64,12 @@ class LeakReport:
     groups: NDArray[np.int64]
     """Number of the group of each structure, ``(structures,)``; the same for the same structure."""
     examples: tuple[tuple[str, str], ...] = field(default=())
-    """Some pairs of ids, as ``part:id``."""
+    """Some pairs of ids, as ``subset:id``."""
 
 
 def find_leaks(
     datasets: Mapping[str, Dataset],
-    parts: Mapping[str, Sequence[tuple[str, NDArray[np.int64]]]] | None = None,
+    subsets: Mapping[str, Sequence[tuple[str, NDArray[np.int64]]]] | None = None,
     *,
     confirm: bool = True,
     space_groups: bool = True,
@@ -80,7 +80,8 @@ def find_leaks(
 
     Args:
         datasets: Datasets by name.
-        parts: For each dataset, names and indices of the parts to tell apart; None: the datasets.
+        subsets: For each dataset, names and indices of the subsets to tell apart; None: the
+            datasets.
         confirm: Whether StructureMatcher has the last word; without it, candidates count.
         space_groups: Whether structures of different space groups are different; without it,
             StructureMatcher alone decides.
@@ -95,9 +96,9 @@ def find_leaks(
     judge = Judge(lookup, space_groups=space_groups, confirm=confirm)
     meter = Meter("comparison", report, unit="crystals", total=len(keys))
     groups = cluster(keys, prints, judge, tolerance, meter)
-    names, owner = _owners(datasets, parts)
+    names, owner = _owners(datasets, subsets)
     return LeakReport(
-        parts=tuple(names),
+        subsets=tuple(names),
         sizes=tuple(np.bincount(owner[owner >= 0], minlength=len(names)).tolist()),
         overlaps=count_overlaps(groups, owner, len(names)),
         candidates=judge.asked,
@@ -146,21 +147,21 @@ def cluster(
 
 
 def count_overlaps(
-    groups: NDArray[np.int64], owner: NDArray[np.int64], parts: int
+    groups: NDArray[np.int64], owner: NDArray[np.int64], subsets: int
 ) -> NDArray[np.int64]:
-    """Count structures of each part that also occur in each other part.
+    """Count structures of each subset that also occur in each other subset.
 
     Args:
         groups: Group of each structure, ``(structures,)``.
-        owner: Part of each structure, ``(structures,)``; −1: none.
-        parts: Number of parts.
+        owner: Subset of each structure, ``(structures,)``; −1: none.
+        subsets: Number of subsets.
 
     Returns:
         See ``LeakReport.overlaps``.
     """
     used = owner >= 0
     _, number = np.unique(groups[used], return_inverse=True)
-    counts = np.zeros((int(number.max(initial=-1)) + 1, parts), dtype=np.int64)
+    counts = np.zeros((int(number.max(initial=-1)) + 1, subsets), dtype=np.int64)
     np.add.at(counts, (number, owner[used]), 1)
     counts = counts[counts.sum(axis=1) > 1]
     table: NDArray[np.int64] = counts.T @ (counts > 0).astype(np.int64)
@@ -296,14 +297,14 @@ def describe(
 
 def _owners(
     datasets: Mapping[str, Dataset],
-    parts: Mapping[str, Sequence[tuple[str, NDArray[np.int64]]]] | None,
+    subsets: Mapping[str, Sequence[tuple[str, NDArray[np.int64]]]] | None,
 ) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the names of the parts, and the part of each structure."""
+    """Return the names of the subsets, and the subset of each structure."""
     names: list[str] = []
     owners = []
     for name, dataset in datasets.items():
         owner = np.full(len(dataset), -1)
-        pieces = [("", np.arange(len(dataset)))] if parts is None else parts[name]
+        pieces = [("", np.arange(len(dataset)))] if subsets is None else subsets[name]
         for piece, indices in pieces:
             owner[indices] = len(names)
             names.append(f"{name}/{piece}" if piece else name)
@@ -314,7 +315,7 @@ def _owners(
 def _examples(
     groups: NDArray[np.int64], owner: NDArray[np.int64], names: Sequence[str], lookup: Lookup
 ) -> Iterator[tuple[str, str]]:
-    """Yield pairs of the same structure, those from different parts first."""
+    """Yield pairs of the same structure, those from different subsets first."""
     joined = np.flatnonzero((groups != np.arange(len(groups))) & (owner >= 0))
     joined = joined[owner[groups[joined]] >= 0]
     within = owner[groups[joined]] == owner[joined]

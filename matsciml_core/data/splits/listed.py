@@ -15,10 +15,10 @@ from typing import Any
 import yaml
 
 from matsciml_core.errors import SplitError
-from matsciml_core.interfaces.split import FORMAT, PARTS, UNUSED, Split, make_split
+from matsciml_core.interfaces.split import FORMAT, SUBSETS, UNUSED, Split, make_split
 
-_PART_NAMES = {
-    **{part: part for part in (*PARTS, UNUSED)},
+_SUBSET_NAMES = {
+    **{subset: subset for subset in (*SUBSETS, UNUSED)},
     "training": "train",
     "val": "validation",
     "valid": "validation",
@@ -31,67 +31,67 @@ _Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 def listed_split(ids: Sequence[str], lists: Mapping[str, Sequence[str]], *, source: str) -> Split:
     """Split as somebody else did, by lists of ids.
 
-    Ids of the dataset that no list names go into a part ``unused``; ids that the dataset does not
+    Ids of the dataset that no list names go into a subset ``unused``; ids that the dataset does not
     have are left out and kept in ``Split.missing``.
 
     Args:
         ids: The dataset's ids.
-        lists: Ids by part; ``val`` and ``valid`` mean ``validation``.
+        lists: Ids by subset; ``val`` and ``valid`` mean ``validation``.
         source: Where the lists come from, for the record.
 
     Returns:
         The split.
 
     Raises:
-        SplitError: A part is unknown, the dataset has none of its ids, or an id is listed twice.
+        SplitError: A subset is unknown, the dataset has none of its ids, or an id is listed twice.
     """
     known, used = set(ids), set[str]()
-    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    subsets: dict[str, list[str]] = {subset: [] for subset in SUBSETS}
     missing: dict[str, tuple[str, ...]] = {}
     for name, listed in lists.items():
-        part = _PART_NAMES.get(name)
-        if part is None:
-            raise SplitError(f"'{source}' has a part '{name}'; parts are {', '.join(PARTS)}.")
-        if part == UNUSED:
+        subset = _SUBSET_NAMES.get(name)
+        if subset is None:
+            raise SplitError(f"'{source}' has a subset '{name}'; subsets are {', '.join(SUBSETS)}.")
+        if subset == UNUSED:
             continue
         _check_listed(name, listed, used, source)
         kept = [one for one in listed if one in known]
         absent = tuple(sorted(set(listed) - known))
         if absent and not kept:
             raise SplitError(
-                f"The dataset has none of the {len(listed):,} ids in the part '{name}' of "
+                f"The dataset has none of the {len(listed):,} ids in the subset '{name}' of "
                 f"'{source}', for example '{absent[0]}'; its own look like '{ids[0]}'."
             )
-        parts[part] += kept
+        subsets[subset] += kept
         if absent:
-            missing[part] = (*missing.get(part, ()), *absent)
+            missing[subset] = (*missing.get(subset, ()), *absent)
     rest = [one for one in ids if one not in used]
-    split = make_split(f"listed in {source}", None, parts | ({UNUSED: rest} if rest else {}))
+    split = make_split(f"listed in {source}", None, subsets | ({UNUSED: rest} if rest else {}))
     return replace(split, missing=missing)
 
 
 def read_lists(paths: Sequence[str | os.PathLike[str]]) -> dict[str, list[str]]:
-    """Read lists of ids by part.
+    """Read lists of ids by subset.
 
-    A file is YAML or JSON with lists by part, as ``train: [mp-1, mp-2]``; a split file of
-    MatSciML; or one list, as YAML, JSON or plain text with an id per line, whose part is in the
+    A file is YAML or JSON with lists by subset, as ``train: [mp-1, mp-2]``; a split file of
+    MatSciML; or one list, as YAML, JSON or plain text with an id per line, whose subset is in the
     file's name, as ``train.txt`` or ``mp-test-ids.json``. Each may be compressed by gzip.
 
     Args:
         paths: The files; of a folder, all the files in it.
 
     Returns:
-        Ids by the names that the files give to the parts.
+        Ids by the names that the files give to the subsets.
 
     Raises:
-        SplitError: A file is something else, or two of them name the same part.
+        SplitError: A file is something else, or two of them name the same subset.
     """
     found: dict[str, list[str]] = {}
     for path in _files([Path(path) for path in paths]):
-        for part, listed in _read(path).items():
-            if part in found:
-                raise SplitError(f"'{path}' has the part '{part}', as another file does.")
-            found[part] = listed
+        for subset, listed in _read(path).items():
+            if subset in found:
+                raise SplitError(f"'{path}' has the subset '{subset}', as another file does.")
+            found[subset] = listed
     return found
 
 
@@ -107,18 +107,18 @@ def _files(paths: Sequence[Path]) -> list[Path]:
 
 
 def _read(path: Path) -> dict[str, list[str]]:
-    """Return the lists in one file by part."""
+    """Return the lists in one file by subset."""
     data = _parse(path, _text(path))
     if isinstance(data, dict) and data.get("format") == FORMAT:
-        data = Split.load(path).parts
+        data = Split.load(path).subsets
     if isinstance(data, list):
-        data = {_part_of(path): data}
+        data = {_subset_of(path): data}
     if not isinstance(data, Mapping) or not all(map(_is_list, data.values())):
         raise SplitError(
-            f"'{path}' does not hold lists of ids by part, such as 'train: [mp-1, mp-2]', nor one "
-            "id per line."
+            f"'{path}' does not hold lists of ids by subset, such as 'train: [mp-1, mp-2]', nor "
+            "one id per line."
         )
-    return {str(part): [str(name) for name in listed] for part, listed in data.items()}
+    return {str(subset): [str(name) for name in listed] for subset, listed in data.items()}
 
 
 def _is_list(listed: Any) -> bool:
@@ -147,16 +147,16 @@ def _text(path: Path) -> str:
         raise SplitError(f"'{path}' cannot be read: {reason}.") from error
 
 
-def _part_of(path: Path) -> str:
-    """Return the part that a file's name tells."""
+def _subset_of(path: Path) -> str:
+    """Return the subset that a file's name tells."""
     words = re.split(r"[^a-z]+", path.name.lower())
-    parts = {_PART_NAMES[word] for word in words if word in _PART_NAMES}
-    if len(parts) != 1:
+    subsets = {_SUBSET_NAMES[word] for word in words if word in _SUBSET_NAMES}
+    if len(subsets) != 1:
         raise SplitError(
-            f"'{path}' holds one list, and its name does not say of which part; name the file "
+            f"'{path}' holds one list, and its name does not say of which subset; name the file "
             f"'train', 'val' or 'test'{path.suffix}."
         )
-    return parts.pop()
+    return subsets.pop()
 
 
 def _check_listed(name: str, listed: Sequence[str], used: set[str], source: str) -> None:

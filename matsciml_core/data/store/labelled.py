@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.head import label_mask
-from matsciml_core.interfaces.split import PARTS
+from matsciml_core.interfaces.split import SUBSETS
 from matsciml_core.interfaces.structure import read_crystals
 
 _CHUNK = 4096
@@ -47,10 +47,10 @@ def label_sizes(dataset: Dataset) -> dict[str, list[int]]:
     Returns:
         Numbers for training, validation and test by label; labels that no crystal has are absent.
     """
-    parts = dataset.split().indices(dataset.ids)
+    subsets = dataset.split().indices(dataset.ids)
     present = {name: labelled(dataset, [name]) for name in dataset.targets}
     return {
-        name: [int(mask[parts[part]].sum()) if part in parts else 0 for part in PARTS]
+        name: [int(mask[subsets[subset]].sum()) if subset in subsets else 0 for subset in SUBSETS]
         for name, mask in present.items()
         if mask.any()
     }

@@ -55,7 +55,7 @@ class StoreDataset(Dataset):
     def keep_only(self, indices: Sequence[int] | NDArray[np.int64]) -> None:
         """Serve only some crystals of the store; for the constructor of a subclass.
 
-        Length, ids, batches and splits follow. A shipped split keeps its parts, each without the
+        Length, ids, batches and splits follow. A shipped split keeps its subsets, each without the
         crystals that are not served.
 
         Args:

@@ -9,13 +9,13 @@ import torch
 
 from matsciml_core.data.ingestion.geometry import check_geometry, looks_fractional
 from matsciml_core.errors import ConfigError, GeometryError
-from matsciml_core.interfaces.split import PARTS, Split
+from matsciml_core.interfaces.split import SUBSETS, Split
 from matsciml_core.testing.checks import Broken, Measured, NotApplicable, check
 from matsciml_core.testing.dataset.subject import DatasetSubject
 from matsciml_core.testing.tolerances import IMPLAUSIBLE_CRYSTALS
 
-_ENOUGH_FOR_PARTS = 20
-"""From this size on no part of a split may be empty."""
+_ENOUGH_FOR_SUBSETS = 20
+"""From this size on no subset of a split may be empty."""
 
 
 @check("dataset")
@@ -128,7 +128,7 @@ def provenance(subject: DatasetSubject) -> str:
 def splits(subject: DatasetSubject) -> str:
     """Every split puts each crystal into exactly one of train, validation and test.
 
-    Measured: for each split on offer, ids that are in two parts, in none, or unknown; the hash
+    Measured: for each split on offer, ids that are in two subsets, in none, or unknown; the hash
     of the split made twice, from two instances of the dataset; and that an unknown name is
     refused.
 
@@ -140,7 +140,7 @@ def splits(subject: DatasetSubject) -> str:
         raise Broken("The dataset offers no split.")
     for name in names:
         split = subject.dataset.split(name, seed=0)
-        _check_parts(name, split, subject.ids)
+        _check_subsets(name, split, subject.ids)
         if subject.build().split(name, seed=0).hash != split.hash:
             raise Broken(f"The split '{name}' is another one when it is made again.")
     try:
@@ -150,11 +150,11 @@ def splits(subject: DatasetSubject) -> str:
     raise Broken("A split that does not exist is not refused with a ConfigError.")
 
 
-def _check_parts(name: str, split: Split, ids: Sequence[str]) -> None:
-    missing_parts = set(PARTS) - split.parts.keys()
-    if missing_parts:
-        raise Broken(f"The split '{name}' has no part {sorted(missing_parts)}.")
-    places = Counter(one for part in split.parts.values() for one in part)
+def _check_subsets(name: str, split: Split, ids: Sequence[str]) -> None:
+    missing_subsets = set(SUBSETS) - split.subsets.keys()
+    if missing_subsets:
+        raise Broken(f"The split '{name}' has no subset {sorted(missing_subsets)}.")
+    places = Counter(one for subset in split.subsets.values() for one in subset)
     twice = [one for one, number in places.items() if number > 1]
     if twice:
         raise Broken(
@@ -167,10 +167,10 @@ def _check_parts(name: str, split: Split, ids: Sequence[str]) -> None:
             "do not exist.",
             measured=f"{len(lost)} lost",
         )
-    empty = [part for part in PARTS if not split.parts[part]]
-    if empty and len(ids) >= _ENOUGH_FOR_PARTS:
+    empty = [subset for subset in SUBSETS if not split.subsets[subset]]
+    if empty and len(ids) >= _ENOUGH_FOR_SUBSETS:
         raise Broken(
-            f"The part '{empty[0]}' of the split '{name}' is empty.", measured="0 crystals"
+            f"The subset '{empty[0]}' of the split '{name}' is empty.", measured="0 crystals"
         )
 
 

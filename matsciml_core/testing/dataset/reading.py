@@ -30,7 +30,7 @@ def unique_ids(subject: DatasetSubject) -> Measured:
 
     Measured: the number of ids that are empty, no strings, or used more than once.
 
-    Why: splits are lists of ids; two crystals with one id end up in the same part, or in two.
+    Why: splits are lists of ids; two crystals with one id end up in the same subset, or in two.
     """
     uses = Counter(subject.ids)
     wrong = [name for name, number in uses.items() if number > 1 or not _is_id(name)]

@@ -180,15 +180,15 @@ def test_pages_of_another_form_are_noticed(server: FaultServer, request_: FetchR
         fetch(request_)
 
 
-@pytest.mark.parametrize("changes", [{"release": "2"}, {"part": "a"}])
-def test_a_release_or_a_part_of_the_site_is_refused(
+@pytest.mark.parametrize("changes", [{"release": "2"}, {"subset": "a"}])
+def test_a_release_or_a_subset_of_the_site_is_refused(
     request_: FetchRequest, changes: dict[str, str]
 ) -> None:
     with pytest.raises(FetchError, match="leave --"):
         fetch(replace(request_, **changes))
 
 
-def test_no_composition_is_in_two_parts_of_the_default_split(
+def test_no_composition_is_in_two_subsets_of_the_default_split(
     request_: FetchRequest, tmp_path: Path
 ) -> None:
     dataset = opened(fetch(request_), CarolinaConfig(max_atoms=2))

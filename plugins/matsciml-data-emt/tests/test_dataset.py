@@ -97,17 +97,17 @@ def test_what_was_cut_off_is_made_anew(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(EMTAlloys(settings)) == 20
 
 
-def test_no_trajectory_is_in_two_parts(dataset: EMTAlloys) -> None:
-    parts = dataset.split().indices(dataset.ids)
-    found = [{dataset.ids[k].partition("-")[0] for k in indices} for indices in parts.values()]
+def test_no_trajectory_is_in_two_subsets(dataset: EMTAlloys) -> None:
+    subsets = dataset.split().indices(dataset.ids)
+    found = [{dataset.ids[k].partition("-")[0] for k in indices} for indices in subsets.values()]
     assert [len(names) for names in found] == [8, 1, 1]
     assert len(set.union(*found)) == 10
-    assert dataset.split(seed=1).parts != dataset.split(seed=0).parts
+    assert dataset.split(seed=1).subsets != dataset.split(seed=0).subsets
 
 
 def test_random_split_divides_trajectories(dataset: EMTAlloys) -> None:
     assert dataset.split_names == ("trajectory", "random")
-    assert [len(names) for names in dataset.split("random").parts.values()] == [16, 2, 2]
+    assert [len(names) for names in dataset.split("random").subsets.values()] == [16, 2, 2]
 
 
 def test_a_split_can_be_read_from_a_file(dataset: EMTAlloys, tmp_path: Path) -> None:

@@ -134,9 +134,9 @@ class TestSplits:
         self, tmp_path: Path, records: list[dict[str, object]]
     ) -> None:
         dataset = LiPS(LiPSConfig(path=str(write_lmdb(tmp_path / "a.lmdb", records))))
-        parts = list(dataset.split().parts.values())
-        assert [len(part) for part in parts] == list(split_sizes(12))
-        assert max(parts[0]) < min(parts[1]) <= max(parts[1]) < min(parts[2])
+        subsets = list(dataset.split().subsets.values())
+        assert [len(subset) for subset in subsets] == list(split_sizes(12))
+        assert max(subsets[0]) < min(subsets[1]) <= max(subsets[1]) < min(subsets[2])
         assert dataset.split(seed=4).hash == dataset.split().hash
         assert dataset.split("random", 1).hash != dataset.split("random", 2).hash
         dataset.split("mdsim").save(tmp_path / "mine.json")

@@ -118,9 +118,9 @@ def test_a_record_without_the_file_is_refused(server: FaultServer, request_: Fet
         fetch(request_)
 
 
-@pytest.mark.parametrize("changes", [{"release": "2022"}, {"part": "20k"}])
-def test_a_release_or_a_part_is_refused(request_: FetchRequest, changes: dict[str, str]) -> None:
-    with pytest.raises(FetchError, match="one release and one part"):
+@pytest.mark.parametrize("changes", [{"release": "2022"}, {"subset": "20k"}])
+def test_a_release_or_a_subset_is_refused(request_: FetchRequest, changes: dict[str, str]) -> None:
+    with pytest.raises(FetchError, match="one release, as a whole"):
         fetch(FetchRequest(folder=request_.folder, client=request_.client, **changes))
 
 
@@ -155,19 +155,19 @@ def test_the_declared_splits_are_those_of_the_dataset(request_: FetchRequest) ->
     assert tuple(SPEC.splits) == dataset.split_names
     for name in dataset.split_names:
         split = dataset.split(name)
-        assert sum(map(len, split.parts.values())) == FRAMES
-        assert all(split.parts.values())
-    assert max(dataset.split().parts["train"]) < min(dataset.split().parts["validation"])
+        assert sum(map(len, split.subsets.values())) == FRAMES
+        assert all(split.subsets.values())
+    assert max(dataset.split().subsets["train"]) < min(dataset.split().subsets["validation"])
 
 
 @pytest.mark.parametrize("count", [25_000, 25_001])
 def test_the_split_of_mdsim_is_repeated_exactly(count: int) -> None:
     ids = [f"lips-{number:06d}" for number in range(count)]
     split = mdsim_split(ids)
-    assert [len(part) for part in split.parts.values()] == [19_000, 1_000, count - 20_000]
+    assert [len(subset) for subset in split.subsets.values()] == [19_000, 1_000, count - 20_000]
     found = [
-        hashlib.sha256(np.array([int(name[5:]) for name in part]).astype("<i8").tobytes())
-        for part in split.parts.values()
+        hashlib.sha256(np.array([int(name[5:]) for name in subset]).astype("<i8").tobytes())
+        for subset in split.subsets.values()
     ]
     assert [digest.hexdigest()[:16] for digest in found] == SKLEARN[count]
 
@@ -176,10 +176,10 @@ SKLEARN = {
     25_000: ["db67618ca5afda2d", "cbad7602882257f7", "e328d5fb1c5a4aad"],
     25_001: ["c1423861e8650ed3", "1d0411cb84b147bd", "228ac0cb367bec33"],
 }
-"""Hashes of the sorted numbers of the frames in each part, made with scikit-learn 1.9.1."""
+"""Hashes of the sorted numbers of the frames in each subset, made with scikit-learn 1.9.1."""
 
 
 def test_a_short_trajectory_is_divided_in_the_same_shares() -> None:
     split = mdsim_split([f"lips-{number:06d}" for number in range(100)])
-    assert [len(part) for part in split.parts.values()] == [76, 4, 20]
+    assert [len(subset) for subset in split.subsets.values()] == [76, 4, 20]
     assert "its shares of 100 frames" in split.algorithm

@@ -200,9 +200,9 @@ class TestOptions:
         store = fetch(ask(options=MPFetchConfig(threads=1)))
         assert fetch(ask(options=MPFetchConfig(threads=16))) == store
 
-    def test_parts_and_unknown_releases_are_refused(self, ask):
-        with pytest.raises(FetchError, match="comes in one part"):
-            fetch(ask(part="2M"))
+    def test_subsets_and_unknown_releases_are_refused(self, ask):
+        with pytest.raises(FetchError, match="comes as a whole"):
+            fetch(ask(subset="2M"))
         with pytest.raises(FetchError, match=r"no release '2022-10-27'.*mean '2022-10-28'.*2023"):
             fetch(ask("2022-10-27"))
 

@@ -62,13 +62,13 @@ class TestMaxAtoms:
         assert torch.equal(batch.targets["space_group"], expected.targets["space_group"])
         assert small[700].id == batch.ids[2]
 
-    def test_no_crystal_changes_its_part(
+    def test_no_crystal_changes_its_subset(
         self, whole: MaterialsProject, small: MaterialsProject
     ) -> None:
-        everything, part_of_it = whole.split(), small.split()
-        for part, indices in part_of_it.indices(small.ids).items():
+        everything, subset_of_it = whole.split(), small.split()
+        for subset, indices in subset_of_it.indices(small.ids).items():
             names = {small.ids[k] for k in indices}
-            assert names == set(everything.parts[part]) & set(small.ids)
+            assert names == set(everything.subsets[subset]) & set(small.ids)
             assert len(names) >= 98
 
     def test_random_split_is_made_of_what_is_left(self, small: MaterialsProject) -> None:
@@ -83,12 +83,12 @@ class TestMaxAtoms:
     @pytest.mark.parametrize(
         ("max_atoms", "sizes"), [(1, [20, 3, 4]), (4, [824, 98, 105]), (20, [4532, 558, 565])]
     )
-    def test_sizes_of_the_parts(self, max_atoms: int, sizes: list[int]) -> None:
+    def test_sizes_of_the_subsets(self, max_atoms: int, sizes: list[int]) -> None:
         dataset = MaterialsProject(MPConfig(max_atoms=max_atoms))
         assert [len(ids) for ids in dataset.split().indices(dataset.ids).values()] == sizes
         assert len(dataset) == sum(sizes)
 
-    def test_indices_outside_the_part_are_refused(self, small: MaterialsProject) -> None:
+    def test_indices_outside_the_subset_are_refused(self, small: MaterialsProject) -> None:
         for index in (-1, len(small), 6316):
             with pytest.raises(IndexError):
                 small[index]

@@ -113,7 +113,7 @@ class TestChoosing:
         everything = MaterialsProject(MPConfig(release=RELEASE))
         few = MaterialsProject(MPConfig(release=RELEASE, max_atoms=2))
         assert few.ids == everything.ids
-        assert few.split().parts == everything.split().parts
+        assert few.split().subsets == everything.split().subsets
 
 
 class TestLabels:
@@ -149,9 +149,9 @@ class TestPaperSizes:
         groups = [0] * 20 + [149] * 10 + [224] * 101 + [193] * 20
         split = paper_sizes_split(ids := [f"mp-{k}" for k in range(151)], groups, seed=4)
         sizes = {}
-        for part, names in split.parts.items():
+        for subset, names in split.subsets.items():
             found = Counter(family(groups[ids.index(name)]) for name in names)
-            sizes[part] = dict(sorted(found.items()))
+            sizes[subset] = dict(sorted(found.items()))
         assert sizes == {
             "train": {"cubic": 70, "hexagonal": 14, "tri": 21},
             "validation": {"cubic": 20, "hexagonal": 4, "tri": 5},
@@ -177,26 +177,28 @@ class TestPaperSizes:
         split = release.split()
         assert split == release.split("paper-sizes")
         assert "six families" in split.algorithm
-        assert sorted(name for part in split.parts.values() for name in part) == sorted(release.ids)
+        assert sorted(name for subset in split.subsets.values() for name in subset) == sorted(
+            release.ids
+        )
 
     def test_a_crystal_without_a_space_group_is_in_it(self, release):
-        assert "mvc-10" in {name for part in release.split().parts.values() for name in part}
+        assert "mvc-10" in {name for subset in release.split().subsets.values() for name in subset}
 
     def test_nothing_moves_when_few_crystals_are_served(self, release, monkeypatch):
         few = MaterialsProject(MPConfig(release=RELEASE))
         few.keep_only(np.arange(0, len(few), 2))
         few._selected = True
-        whole, part = release.split(), few.split()
-        for name, ids in part.parts.items():
-            assert set(ids) == set(whole.parts[name]) & set(few.ids)
+        whole, subset = release.split(), few.split()
+        for name, ids in subset.subsets.items():
+            assert set(ids) == set(whole.subsets[name]) & set(few.ids)
 
-    def test_no_composition_is_in_two_parts_of_the_split_by_it(self, release):
+    def test_no_composition_is_in_two_subsets_of_the_split_by_it(self, release):
         split = release.split("composition")
-        parts = [
+        subsets = [
             {tuple(sorted(release[k].atomic_numbers.tolist())) for k in indices}
             for indices in split.indices(release.ids).values()
         ]
-        assert sum(map(len, parts)) == len(set.union(*parts))
+        assert sum(map(len, subsets)) == len(set.union(*subsets))
 
 
 class TestFetchConfig:
@@ -225,8 +227,8 @@ class TestInventory:
         assert RELEASE in found.where
         batch = release.__getitems__(range(len(release)))
         known = ~batch.targets["fermi_energy"].isnan().numpy()
-        parts = release.split().indices(release.ids)
-        assert found.sizes["fermi_energy"] == tuple(int(known[k].sum()) for k in parts.values())
+        subsets = release.split().indices(release.ids)
+        assert found.sizes["fermi_energy"] == tuple(int(known[k].sum()) for k in subsets.values())
         assert found.sizes["band_gap"] == (854, 102, 100)
 
     def test_the_counts_lie_beside_the_store(self, fetched):

@@ -53,14 +53,14 @@ def test_it_is_the_default(dataset: MaterialsProject, split: Split) -> None:
 
 
 def test_sizes(split: Split) -> None:
-    sizes = {part: len(ids) for part, ids in split.parts.items()}
+    sizes = {subset: len(ids) for subset, ids in split.subsets.items()}
     assert sizes == {"train": 5053, "validation": 631, "test": 633}
 
 
-def test_every_crystal_is_in_exactly_one_part(dataset: MaterialsProject, split: Split) -> None:
-    for one, other in combinations(split.parts.values(), 2):
+def test_every_crystal_is_in_exactly_one_subset(dataset: MaterialsProject, split: Split) -> None:
+    for one, other in combinations(split.subsets.values(), 2):
         assert not set(one) & set(other)
-    assert set().union(*split.parts.values()) == set(dataset.ids)
+    assert set().union(*split.subsets.values()) == set(dataset.ids)
     indices = split.indices(dataset.ids)
     assert sorted(np.concatenate(list(indices.values()))) == list(range(len(dataset)))
 
@@ -77,10 +77,10 @@ def test_each_system_is_divided_80_10_10(split: Split, systems: dict[str, str]) 
         "hexagonal": 805,
         "cubic": 1268,
     }
-    for part, share in (("train", 0.8), ("validation", 0.1), ("test", 0.1)):
-        found = Counter(systems[name] for name in split.parts[part])
+    for subset, share in (("train", 0.8), ("validation", 0.1), ("test", 0.1)):
+        found = Counter(systems[name] for name in split.subsets[subset])
         for system, count in total.items():
-            assert abs(found[system] - share * count) <= 1, (part, system)
+            assert abs(found[system] - share * count) <= 1, (subset, system)
 
 
 def test_it_can_be_made_again(
@@ -97,19 +97,19 @@ def test_it_is_the_split_that_published_results_used(split: Split) -> None:
     assert split.hash == "b2984828836728c079e0f6c51be724745df2857fb0995913e8c362ba65ef792a"
 
 
-def test_every_label_is_in_every_part(dataset: MaterialsProject, split: Split) -> None:
-    for part, indices in split.indices(dataset.ids).items():
+def test_every_label_is_in_every_subset(dataset: MaterialsProject, split: Split) -> None:
+    for subset, indices in split.indices(dataset.ids).items():
         batch = dataset.__getitems__(indices)
         for name, values in batch.targets.items():
             known = ~values.isnan() if values.is_floating_point() else values >= 0
-            assert int(known.sum()) >= 90, (part, name)
+            assert int(known.sum()) >= 90, (subset, name)
 
 
-def test_parts_have_the_same_distribution_of_the_default_target(
+def test_subsets_have_the_same_distribution_of_the_default_target(
     dataset: MaterialsProject, split: Split
 ) -> None:
     means = {
-        part: float(dataset.__getitems__(indices).targets["formation_energy_per_atom"].nanmean())
-        for part, indices in split.indices(dataset.ids).items()
+        subset: float(dataset.__getitems__(indices).targets["formation_energy_per_atom"].nanmean())
+        for subset, indices in split.indices(dataset.ids).items()
     }
     assert max(means.values()) - min(means.values()) < 0.15

@@ -12,11 +12,11 @@ from matsciml_data_mp.tasks import SIZES_FILE, TASKS, take_inventory
 def test_sizes_are_those_of_the_default_split() -> None:
     dataset = MaterialsProject()
     batch = dataset.__getitems__(range(len(dataset)))
-    parts = dataset.split().indices(dataset.ids)
+    subsets = dataset.split().indices(dataset.ids)
     found = {}
     for name, info in dataset.targets.items():
         known = label_mask(batch.targets[name], info).numpy()
-        found[name] = [int(known[indices].sum()) for indices in parts.values()]
+        found[name] = [int(known[indices].sum()) for indices in subsets.values()]
     assert json.loads(SIZES_FILE.read_text("utf-8")) == found
     assert take_inventory().sizes["band_gap"] == (854, 102, 100)
 

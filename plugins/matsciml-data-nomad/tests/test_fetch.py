@@ -147,9 +147,9 @@ def test_the_fit_is_published_with_what_was_dropped() -> None:
 def test_reference_energies_see_no_crystal_that_tests(
     server: FaultServer, request_: FetchRequest
 ) -> None:
-    """Energies of the test part change their own labels, and nothing else."""
+    """Energies of the test set change their own labels, and nothing else."""
     dataset = NOMAD()
-    tested = set(dataset.split().parts["test"])
+    tested = set(dataset.split().subsets["test"])
     interface = server.handlers[PATH]
     for one in interface.entries:  # type: ignore[attr-defined]
         run = one.get("archive", {}).get("run")
@@ -238,8 +238,8 @@ def test_a_release_is_a_date(server: FaultServer, request_: FetchRequest) -> Non
     assert "2025-03-01" in NOMAD(NOMADConfig(path=str(store))).provenance.release
     with pytest.raises(FetchError, match="named by the day"):
         fetch(replace(request_, release="latest"))
-    with pytest.raises(FetchError, match="one part"):
-        fetch(replace(request_, part="a"))
+    with pytest.raises(FetchError, match="as a whole"):
+        fetch(replace(request_, subset="a"))
 
 
 def test_a_database_that_changes_meanwhile_is_noticed(
@@ -259,17 +259,17 @@ def test_an_answer_of_another_kind_is_refused(server: FaultServer, request_: Fet
         fetch(request_)
 
 
-def test_no_composition_is_in_two_parts_of_the_default_split(tmp_path: Path) -> None:
+def test_no_composition_is_in_two_subsets_of_the_default_split(tmp_path: Path) -> None:
     dataset = NOMAD(NOMADConfig(max_atoms=4))
     assert tuple(SPEC.splits) == dataset.split_names
     split = dataset.split()
     assert split.hash == dataset.split(seed=3).hash
-    parts = [
+    subsets = [
         {tuple(sorted(dataset[place].atomic_numbers.tolist())) for place in places}
         for places in split.indices(dataset.ids).values()
     ]
-    assert all(parts)
-    assert sum(map(len, parts)) == len(set.union(*parts))
+    assert all(subsets)
+    assert sum(map(len, subsets)) == len(set.union(*subsets))
     assert dataset.split("random", 1).hash != dataset.split("random", 2).hash
     split.save(tmp_path / "mine.json")
     assert dataset.split(str(tmp_path / "mine.json")).hash == split.hash

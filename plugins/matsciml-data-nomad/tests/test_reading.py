@@ -24,8 +24,8 @@ from matsciml_data_nomad.archive import (
 )
 from matsciml_data_nomad.config import NOMADConfig
 from matsciml_data_nomad.dataset import NOMAD
-from matsciml_data_nomad.parts import part_of
 from matsciml_data_nomad.references import fit_references
+from matsciml_data_nomad.subsets import subset_of
 from matsciml_data_nomad.toolkit import read_record, read_toolkit
 
 STANDIN = load_module(Path(__file__).with_name("standin.py"))
@@ -157,7 +157,7 @@ def test_reference_energies_are_recovered_to_the_noise() -> None:
     assert fit.energies[8] == pytest.approx(-2000.0, abs=0.1)
     assert fit.energies[3] == pytest.approx(-2e5, abs=0.1)
     assert fit.error == pytest.approx(0.1, rel=0.1)
-    trained = [one for one in oxides() if part_of(one.composition) == "train"]
+    trained = [one for one in oxides() if subset_of(one.composition) == "train"]
     assert (fit.crystals, fit.left_out) == (len(trained), 0)
     labels = [references.formation_energy(one) for one in trained]
     assert np.mean(labels) == pytest.approx(0.0, abs=0.01)
@@ -166,7 +166,7 @@ def test_reference_energies_are_recovered_to_the_noise() -> None:
 def test_outliers_do_not_spoil_the_fit() -> None:
     clean = fit_references(oxides).fits["m"]
     wrong = [calculation(f"w{k}", [8, 12], -5e5 * (k + 1)) for k in range(3)]
-    assert part_of("8:1 12:1") == "train"
+    assert subset_of("8:1 12:1") == "train"
     spoiled = fit_references(lambda: [*oxides(), *wrong]).fits["m"]
     assert spoiled.left_out == 3
     np.testing.assert_allclose(spoiled.energies, clean.energies, atol=1e-7)
@@ -176,7 +176,7 @@ def test_a_composition_that_nothing_determines_has_no_energy() -> None:
     """Of Na and Cl in equal parts alone, nothing follows for another ratio."""
     salts = [calculation(f"s{k}", [11, 17] * (1 + k % 3), -3.0 + 0.01 * k) for k in range(30)]
     references = fit_references(lambda: salts)
-    assert part_of("11:1 17:1") == "train"
+    assert subset_of("11:1 17:1") == "train"
     assert references.formation_energy(salts[0]) == pytest.approx(-0.145)
     assert references.formation_energy(calculation("x", [11, 17, 17], -3.0)) is None
     assert references.formation_energy(calculation("y", [11, 19], -3.0)) is None

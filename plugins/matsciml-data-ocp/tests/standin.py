@@ -114,7 +114,7 @@ def slab(number: int) -> System:
     return System(number, atoms, -2.125 + 0.25 * (number % 9))
 
 
-PARTS: Mapping[str, tuple[System, ...]] = {
+SUBSETS: Mapping[str, tuple[System, ...]] = {
     "200K": (by_hand(), *(slab(number) for number in range(1001, 1008))),
     "val_id": tuple(slab(number) for number in range(1100, 1104)),
     "val_ood_ads": tuple(slab(number) for number in range(1200, 1203)),
@@ -219,15 +219,15 @@ def write_lmdb(path: Path, records: Sequence[bytes]) -> Path:
     return path
 
 
-def is2re_archive(parts: Mapping[str, Sequence[System]]) -> bytes:
+def is2re_archive(subsets: Mapping[str, Sequence[System]]) -> bytes:
     """Return the archive of IS2RE."""
     members: dict[str, bytes] = {}
     root = "is2res_train_val_test_lmdbs/data/is2re"
     with tempfile.TemporaryDirectory() as folder, old_pyg() as data:
-        for part, systems in parts.items():
+        for subset, systems in subsets.items():
             records = [pickle.dumps(graph(system, data)) for system in systems]
-            place = f"{root}/{part if '/' in part else f'all/{part}'}/data.lmdb"
-            name = part.replace("/", "-")
+            place = f"{root}/{subset if '/' in subset else f'all/{subset}'}/data.lmdb"
+            name = subset.replace("/", "-")
             members[place] = write_lmdb(Path(folder) / name, records).read_bytes()
     return pack(members, "w:gz")
 
@@ -242,32 +242,32 @@ def tables(files: Mapping[str, bytes]) -> dict[str, Any]:
     return {
         "address": f"https://{HOST}{FOLDER}",
         "release": "stand-in",
-        "s2ef": {part: entry(archive_name(part)) for part in PARTS},
+        "s2ef": {subset: entry(archive_name(subset)) for subset in SUBSETS},
         "is2re": {
             "10k": entry(ARCHIVE, member="is2re/10k/train/data.lmdb"),
             **{
-                part: entry(ARCHIVE, member=f"is2re/all/{part}/data.lmdb")
-                for part in ("val_id", "val_ood_ads")
+                subset: entry(ARCHIVE, member=f"is2re/all/{subset}/data.lmdb")
+                for subset in ("val_id", "val_ood_ads")
             },
         },
     }
 
 
-def archive_name(part: str) -> str:
-    """Return the file of a part of S2EF."""
-    return f"s2ef_{part if part.startswith('val') else f'train_{part}'}.tar"
+def archive_name(subset: str) -> str:
+    """Return the file of a subset of S2EF."""
+    return f"s2ef_{subset if subset.startswith('val') else f'train_{subset}'}.tar"
 
 
 FILES: Mapping[str, bytes] = {
     **{
-        archive_name(part): s2ef_archive(archive_name(part)[:-4], pairs_of(systems))
-        for part, systems in PARTS.items()
+        archive_name(subset): s2ef_archive(archive_name(subset)[:-4], pairs_of(systems))
+        for subset, systems in SUBSETS.items()
     },
     ARCHIVE: is2re_archive(
         {
-            "10k/train": PARTS["200K"],
-            "val_id": PARTS["val_id"],
-            "val_ood_ads": PARTS["val_ood_ads"],
+            "10k/train": SUBSETS["200K"],
+            "val_id": SUBSETS["val_id"],
+            "val_ood_ads": SUBSETS["val_ood_ads"],
         }
     ),
 }

@@ -28,7 +28,7 @@ from matsciml_data_ocp.readers import read_is2re_lmdb, read_s2ef_lmdb
 
 standin = load_module(Path(__file__).with_name("standin.py"))
 PATH = f"{standin.FOLDER}/{standin.ARCHIVE}"
-PARTS = "10k+val_id+val_ood_ads"
+SUBSETS = "10k+val_id+val_ood_ads"
 
 
 @pytest.fixture
@@ -44,13 +44,13 @@ def request_(server, tmp_path):
     client = Client(addresses, sleep=lambda seconds: None)
     (tmp_path / "is2re").mkdir()
     options = OCPFetchConfig(sources=str(standin.TABLE))
-    return FetchRequest(folder=tmp_path / "is2re", part=PARTS, client=client, options=options)
+    return FetchRequest(folder=tmp_path / "is2re", subset=SUBSETS, client=client, options=options)
 
 
 @pytest.fixture
 def store(request_):
     found = fetch_is2re(request_)
-    note_store("is2re", PARTS, found)
+    note_store("is2re", SUBSETS, found)
     return found
 
 
@@ -84,10 +84,10 @@ def test_the_unpacked_files_are_gone_and_a_second_fetch_makes_no_request(server,
     assert server.requests == []
 
 
-def test_parts_become_splits(store):
+def test_subsets_become_splits(store):
     dataset = IS2RE()
     assert dataset.split_names == ("val_id", "val_ood_ads", "system")
-    sizes = {name: len(ids) for name, ids in dataset.split().parts.items()}
+    sizes = {name: len(ids) for name, ids in dataset.split().subsets.items()}
     assert sizes == {"train": 8, "validation": 2, "test": 2, "unused": 3}
     inventory = take_inventory()
     assert inventory is not None
@@ -130,8 +130,8 @@ def test_a_limit_is_a_trial(request_):
     assert manifest.records == 5 + 4 + 3
 
 
-def test_an_archive_without_a_part(request_, server):
-    entry = standin.is2re_archive({"10k/train": standin.PARTS["200K"]})
+def test_an_archive_without_a_subset(request_, server):
+    entry = standin.is2re_archive({"10k/train": standin.SUBSETS["200K"]})
     server.files[PATH] = entry
     table = Path(request_.options.sources).with_name("other.json")
     standin.write_table(table, {**standin.FILES, standin.ARCHIVE: entry})

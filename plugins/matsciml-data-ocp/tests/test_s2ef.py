@@ -35,11 +35,11 @@ from matsciml_data_ocp.splitting import count_default_split
 
 standin = load_module(Path(__file__).with_name("standin.py"))
 SPEC, _ = plugin.matsciml_datasets()
-TRAIN, VAL = (f"{standin.FOLDER}/{standin.archive_name(part)}" for part in ("200K", "val_id"))
-PARTS = "200K+val_id+val_ood_ads"
+TRAIN, VAL = (f"{standin.FOLDER}/{standin.archive_name(subset)}" for subset in ("200K", "val_id"))
+SUBSETS = "200K+val_id+val_ood_ads"
 TRAIN_IDS = sorted(
     f"train/{system.name}/frame{step}"
-    for system in standin.PARTS["200K"]
+    for system in standin.SUBSETS["200K"]
     for step in range(standin.FRAMES)
 )
 
@@ -59,27 +59,29 @@ def request_(server, tmp_path):
     client = Client(Addresses.read(), retry=Retry(attempts=4), sleep=lambda seconds: None)
     (tmp_path / "s2ef").mkdir()
     options = OCPFetchConfig(sources=str(standin.TABLE))
-    return FetchRequest(folder=tmp_path / "s2ef", part=PARTS, client=client, options=options)
+    return FetchRequest(folder=tmp_path / "s2ef", subset=SUBSETS, client=client, options=options)
 
 
 @pytest.fixture(scope="module")
 def fetched(tmp_path_factory):
     """A data folder with what the stand-in serves."""
     data = tmp_path_factory.mktemp("fetched")
-    folder = data / "datasets" / "s2ef" / PARTS
+    folder = data / "datasets" / "s2ef" / SUBSETS
     folder.mkdir(parents=True)
     with standin.standin() as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("MATSCIML_DATA", str(data))
         addresses = Addresses(mirrors={"DL_FBAIPUBLICFILES_COM": server.url})
         options = OCPFetchConfig(sources=str(standin.TABLE))
-        request = FetchRequest(folder=folder, part=PARTS, client=Client(addresses), options=options)
-        note_store("s2ef", PARTS, fetch_s2ef(request))
+        request = FetchRequest(
+            folder=folder, subset=SUBSETS, client=Client(addresses), options=options
+        )
+        note_store("s2ef", SUBSETS, fetch_s2ef(request))
     return data
 
 
 def assert_same(store: Path, data: Path) -> None:
     """Compare a store with the one in a data folder, byte by byte."""
-    whole = data / "datasets" / "s2ef" / PARTS / "store"
+    whole = data / "datasets" / "s2ef" / SUBSETS / "store"
     for file in ("index.json", "00000.lmdb", "manifest.json"):
         assert (store / file).read_bytes() == (whole / file).read_bytes()
 
@@ -103,7 +105,7 @@ class TestContract(DatasetContract):
 
 
 class TestFetch:
-    def test_all_parts_come_through_faults(self, server, request_):
+    def test_all_subsets_come_through_faults(self, server, request_):
         server.faults[TRAIN] = ["503", "drop:5000", "reset", "html", "drop:3000", "ok"]
         server.faults[VAL] = ["429:1", "drop:100", "etag"]
         with pytest.raises(FetchError, match="web page instead"):
@@ -138,33 +140,37 @@ class TestFetch:
         assert manifest is not None
         assert manifest.accepted == 60
 
-    def test_a_limit_is_a_trial_with_all_parts(self, request_):
+    def test_a_limit_is_a_trial_with_all_subsets(self, request_):
         store = CrystalStore(fetch_s2ef(replace(request_, limit=10)))
-        parts = [name.partition("/")[0] for name in store.read(range(len(store))).ids]
-        assert [parts.count(part) for part in ("train", "val_id", "val_ood_ads")] == [10, 10, 10]
+        subsets = [name.partition("/")[0] for name in store.read(range(len(store))).ids]
+        assert [subsets.count(subset) for subset in ("train", "val_id", "val_ood_ads")] == [
+            10,
+            10,
+            10,
+        ]
 
     def test_validation_comes_with_training(self, request_):
-        store = CrystalStore(fetch_s2ef(replace(request_, part="200K")))
+        store = CrystalStore(fetch_s2ef(replace(request_, subset="200K")))
         assert len(store) == 48
         assert store.provenance.release == "stand-in, 200K+val_id"
         assert store.provenance.licence == "CC-BY-4.0"
         assert store.provenance.references[0].doi == "10.1021/acscatal.0c04525"
 
     @pytest.mark.parametrize(
-        ("part", "message"),
+        ("subset", "message"),
         [
-            ("200k", "no part '200k' of s2ef. Did you mean '200K'"),
-            ("test", "Parts: .*The published test part has no labels"),
-            ("200K+2M", "no part '2M'"),
+            ("200k", "no subset '200k' of s2ef. Did you mean '200K'"),
+            ("test", "Subsets: .*The published test set has no labels"),
+            ("200K+2M", "no subset '2M'"),
         ],
     )
-    def test_a_part_that_does_not_exist(self, request_, part, message):
+    def test_a_subset_that_does_not_exist(self, request_, subset, message):
         with pytest.raises(FetchError, match=message):
-            fetch_s2ef(replace(request_, part=part))
+            fetch_s2ef(replace(request_, subset=subset))
 
-    def test_two_parts_to_train_on_or_a_release_are_refused(self, request_):
+    def test_two_subsets_to_train_on_or_a_release_are_refused(self, request_):
         with pytest.raises(FetchError, match="name one"):
-            fetch_s2ef(replace(request_, part="200K+2M", options=None))
+            fetch_s2ef(replace(request_, subset="200K+2M", options=None))
         with pytest.raises(FetchError, match="one release of s2ef"):
             fetch_s2ef(replace(request_, release="1"))
 
@@ -175,15 +181,15 @@ class TestFetch:
             fetch_s2ef(replace(request_, options=options))
 
     def test_the_plugins_own_table_is_whole(self):
-        from matsciml_data_ocp.parts import find_files
+        from matsciml_data_ocp.subsets import find_files
 
         (train, val) = find_files("s2ef", "2M", None).files
-        assert (train.part, train.records) == ("train", 2_000_000)
-        assert (val.part, val.records) == ("val_id", 999_866)
+        assert (train.subset, train.records) == ("train", 2_000_000)
+        assert (val.subset, val.records) == ("val_id", 999_866)
         assert train.url == f"https://{standin.HOST}{standin.FOLDER}/s2ef_train_2M.tar"
         assert train.md5 == "953474cb93f0b08cdc523399f03f7c36"
         (*_, last) = find_files("is2re", "all+val_ood_both", None).files
-        assert (last.part, last.records) == ("val_ood_both", 24_987)
+        assert (last.subset, last.records) == ("val_ood_both", 24_987)
 
     @pytest.mark.slow
     def test_several_processes_make_the_same_store(self, fetched, request_):
@@ -216,7 +222,7 @@ def slow(*arguments):
 
 s2ef.crystal_of = slow
 options = OCPFetchConfig(sources=sys.argv[2])
-fetch_s2ef(FetchRequest(folder=Path(sys.argv[1]), part=sys.argv[3], options=options))
+fetch_s2ef(FetchRequest(folder=Path(sys.argv[1]), subset=sys.argv[3], options=options))
 """
 
 
@@ -224,7 +230,7 @@ fetch_s2ef(FetchRequest(folder=Path(sys.argv[1]), part=sys.argv[3], options=opti
 def test_kills_at_random_moments_change_nothing(server, fetched, tmp_path):
     folder = tmp_path / "killed"
     folder.mkdir()
-    command = [sys.executable, "-c", SCRIPT, str(folder), str(standin.TABLE), PARTS]
+    command = [sys.executable, "-c", SCRIPT, str(folder), str(standin.TABLE), SUBSETS]
     server.faults[TRAIN] = ["drip:0.02", "drip:0.02"]
     server.faults[VAL] = ["drip:0.05", "503"]
     moments, kills = random.Random(7), 0
@@ -264,8 +270,8 @@ class TestCrystals:
 
     def test_every_frame_is_what_the_files_say(self, dataset):
         for name in ("train/random1003/frame2", "val_id/random1101/frame3"):
-            part, system, step = name.split("/")
-            systems = standin.PARTS["200K" if part == "train" else part]
+            subset, system, step = name.split("/")
+            systems = standin.SUBSETS["200K" if subset == "train" else subset]
             source = next(one for one in systems if one.name == system)
             atoms = source.frame(int(step.removeprefix("frame")))
             crystal = dataset[dataset.ids.index(name)]
@@ -283,9 +289,9 @@ class TestCrystals:
         assert batch.targets["energy"].abs().max() < 10
         assert (batch.targets["reference_energy"] < -180).all()
 
-    def test_shards_and_parts_are_in_numerical_order(self, dataset):
-        parts = [name.partition("/")[0] for name in dataset.ids]
-        assert parts == sorted(parts)
+    def test_shards_and_subsets_are_in_numerical_order(self, dataset):
+        subsets = [name.partition("/")[0] for name in dataset.ids]
+        assert subsets == sorted(subsets)
         assert sorted(name for name in dataset.ids if name.startswith("train/")) == TRAIN_IDS
 
     def test_forces_are_trained_and_scored_on_free_atoms(self, dataset):
@@ -307,7 +313,9 @@ class TestCrystals:
     def test_what_is_here_is_known_without_opening_it(self, data, dataset):
         inventory = take_inventory()
         assert inventory is not None
-        sizes = tuple(len(dataset.split().parts[part]) for part in ("train", "validation", "test"))
+        sizes = tuple(
+            len(dataset.split().subsets[subset]) for subset in ("train", "validation", "test")
+        )
         assert inventory.sizes == dict.fromkeys(("energy", "forces", "reference_energy"), sizes)
 
     def test_without_data_the_way_to_them_is_told(self, tmp_path, monkeypatch):
@@ -322,30 +330,34 @@ class TestSplits:
     def dataset(self, data):
         return S2EF()
 
-    def test_the_published_parts_are_on_offer(self, dataset):
+    def test_the_published_subsets_are_on_offer(self, dataset):
         assert dataset.split_names == ("val_id", "val_ood_ads", "system")
         assert set(dataset.split_names) <= set(SPEC.splits)
 
     def test_val_id_is_halved_by_system(self, dataset):
         split = dataset.split()
-        assert list(split.parts["train"]) == TRAIN_IDS
-        halves = [split.parts["validation"], split.parts["test"]]
+        assert list(split.subsets["train"]) == TRAIN_IDS
+        halves = [split.subsets["validation"], split.subsets["test"]]
         assert [len(half) for half in halves] == [8, 8]
         assert all(name.startswith("val_id/") for half in halves for name in half)
         systems = [{name.rpartition("/")[0] for name in half} for half in halves]
         assert not systems[0] & systems[1]
-        assert len(split.parts["unused"]) == 12
+        assert len(split.subsets["unused"]) == 12
         assert dataset.split(seed=5).hash == split.hash
 
-    def test_out_of_domain_parts_are_tested_on(self, dataset):
+    def test_out_of_domain_subsets_are_tested_on(self, dataset):
         split = dataset.split("val_ood_ads")
-        assert [len(split.parts[part]) for part in ("train", "validation", "test")] == [32, 16, 12]
-        assert all(name.startswith("val_ood_ads/") for name in split.parts["test"])
-        assert "unused" not in split.parts
+        assert [len(split.subsets[subset]) for subset in ("train", "validation", "test")] == [
+            32,
+            16,
+            12,
+        ]
+        assert all(name.startswith("val_ood_ads/") for name in split.subsets["test"])
+        assert "unused" not in split.subsets
 
     def test_systems_stay_together(self, dataset):
-        parts = dataset.split("system", 3).parts
-        systems = [{name.rpartition("/")[0] for name in names} for names in parts.values()]
+        subsets = dataset.split("system", 3).subsets
+        systems = [{name.rpartition("/")[0] for name in names} for names in subsets.values()]
         assert sum(map(len, systems)) == len(set.union(*systems)) == 15
         assert dataset.split("system", 4).hash != dataset.split("system", 3).hash
 
@@ -357,18 +369,18 @@ class TestSplits:
         dataset.split().save(tmp_path / "mine.json")
         assert dataset.split(str(tmp_path / "mine.json")).hash == dataset.split().hash
 
-    def test_a_store_without_a_part_to_train_on(self, request_):
-        store = fetch_s2ef(replace(request_, part="val_id+val_ood_ads"))
+    def test_a_store_without_a_subset_to_train_on(self, request_):
+        store = fetch_s2ef(replace(request_, subset="val_id+val_ood_ads"))
         dataset = S2EF(OCPConfig(path=str(store)))
         assert dataset.split_names == ("system",)
-        sizes = [len(part) for part in dataset.split().parts.values()]
+        sizes = [len(subset) for subset in dataset.split().subsets.values()]
         assert sum(sizes) == 28
         assert min(sizes) == standin.FRAMES
         assert list(count_default_split(store)) == sizes
 
-    def test_a_part_that_cannot_be_divided(self, request_, monkeypatch):
+    def test_a_subset_that_cannot_be_divided(self, request_, monkeypatch):
         monkeypatch.setattr("matsciml_data_ocp.fetch._FEWEST", 1)
-        store = fetch_s2ef(replace(request_, part="200K", limit=3))
+        store = fetch_s2ef(replace(request_, subset="200K", limit=3))
         assert count_default_split(store) == (3, 1, 0)
         with pytest.raises(SplitError, match="only 1 groups by system"):
             S2EF(OCPConfig(path=str(store))).split()
@@ -378,10 +390,10 @@ class TestFaultyFiles:
     """What a pair of files may have wrong; nothing disappears."""
 
     def shard(self, frames: bytes | None = None, **changes):
-        (pair,) = standin.pairs_of(standin.PARTS["val_ood_ads"], 1)
+        (pair,) = standin.pairs_of(standin.SUBSETS["val_ood_ads"], 1)
         packed, _ = pair.files()
         shard = s2ef.Shard(
-            part="train",
+            subset="train",
             name="0.extxyz.xz",
             frames=packed if frames is None else frames,
             systems=tuple(line.strip() for line in pair.lines),
@@ -483,7 +495,7 @@ def test_files_that_are_here_already_are_converted(fetched, tmp_path, monkeypatc
     assert manifest.accepted == 32
     folder = tmp_path / "s2ef_val_id"
     folder.mkdir()
-    for number, pair in enumerate(standin.pairs_of(standin.PARTS["val_id"])):
+    for number, pair in enumerate(standin.pairs_of(standin.SUBSETS["val_id"])):
         frames, systems = (lzma.decompress(file) for file in pair.files())
         (folder / f"{number}.extxyz").write_bytes(frames)
         (folder / f"{number}.txt").write_bytes(systems)
@@ -492,7 +504,7 @@ def test_files_that_are_here_already_are_converted(fetched, tmp_path, monkeypatc
         CrystalStore(tmp_path / "data" / "datasets" / one / "store") for one in ("mine", "other")
     ]
     one, two = (store.read(range(len(store))) for store in stores)
-    whole = CrystalStore(fetched / "datasets" / "s2ef" / PARTS / "store").read(range(48))
+    whole = CrystalStore(fetched / "datasets" / "s2ef" / SUBSETS / "store").read(range(48))
     assert [*one.ids, *two.ids] == list(whole.ids)
     assert torch.equal(torch.cat([one.positions, two.positions]), whole.positions)
     assert torch.equal(torch.cat([one.marks["fixed"], two.marks["fixed"]]), whole.marks["fixed"])

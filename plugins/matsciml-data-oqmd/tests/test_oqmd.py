@@ -137,8 +137,8 @@ def test_a_database_that_changes_meanwhile_is_noticed(server, interface, request
         fetch(request_)
 
 
-def test_a_release_or_a_part_is_refused(request_):
-    for changes in ({"release": "1.6"}, {"part": "2M"}):
+def test_a_release_or_a_subset_is_refused(request_):
+    for changes in ({"release": "1.6"}, {"subset": "2M"}):
         with pytest.raises(FetchError, match="newest release only"):
             fetch(replace(request_, **changes))
 
@@ -155,16 +155,16 @@ def test_without_data_the_way_to_them_is_told(tmp_path, monkeypatch):
         OQMD()
 
 
-def test_no_composition_is_in_two_parts_of_the_default_split(request_):
+def test_no_composition_is_in_two_subsets_of_the_default_split(request_):
     note_store("oqmd", "default", fetch(request_))
     dataset = OQMD(OQMDConfig(max_atoms=2))
     split = dataset.split()
     assert split.algorithm == "grouped by composition"
-    parts = [
+    subsets = [
         {tuple(dataset[k].atomic_numbers.tolist()) for k in indices}
         for indices in split.indices(dataset.ids).values()
     ]
-    assert sum(map(len, parts)) == len(set.union(*parts))
+    assert sum(map(len, subsets)) == len(set.union(*subsets))
     assert dataset.split("random").algorithm == "random"
 
 

@@ -154,11 +154,11 @@ class TestReferences:
         plugin_folder.add("matsciml-data-cubes", DATASET)
         return build_registry(path=plugin_folder.search)
 
-    def test_parts_of_a_dataset(self, registry: Any) -> None:
+    def test_subsets_of_a_dataset(self, registry: Any) -> None:
         whole = read_reference("cubes", registry)
-        parts = [read_reference(f"cubes:{p}", registry) for p in ("train", "validation", "test")]
-        assert sum(map(len, parts)) == len(whole)
-        names = {one.name for part in parts for one in part}
+        subsets = [read_reference(f"cubes:{p}", registry) for p in ("train", "validation", "test")]
+        assert sum(map(len, subsets)) == len(whole)
+        names = {one.name for subset in subsets for one in subset}
         assert names == {one.name for one in whole}
         assert whole[0].labels
 
@@ -202,4 +202,4 @@ class TestReferences:
             read_reference(f"{tmp_path}:test", registry),
             read_run_data("cubes:test", tmp_path, registry),
         ):
-            assert sorted(one.name for one in found) == sorted(split.parts["test"])
+            assert sorted(one.name for one in found) == sorted(split.subsets["test"])

@@ -33,7 +33,7 @@ def test_model_card(page: Document) -> None:
     assert ["Total", "196,721"] in rows
     assert ["mean", "−1.25"] in rows
     text = page.section("model")
-    assert "Constants fitted on the training part (labels in eV/atom)" in text
+    assert "Constants fitted on the training set (labels in eV/atom)" in text
     assert "32 crystals" in text
     assert "6; the weights of epoch 6, the lowest validation loss, were tested" in text
 

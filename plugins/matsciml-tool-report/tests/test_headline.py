@@ -58,7 +58,7 @@ def test_metrics_table_has_units_and_baselines(page: Document, target: ExampleTa
         "Model",
         "Predicting the mean",
         "Predicting the median",
-        "Model, validation part",
+        "Model, validation set",
     ]
     assert [row[0] for row in rows] == [
         "Mean absolute error (MAE), eV/atom",

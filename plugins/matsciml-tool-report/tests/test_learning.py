@@ -31,7 +31,7 @@ def test_learning_curves_in_words(page: Document, target: ExampleTarget) -> None
 
 @pytest.mark.usefixtures("undrawn")
 def test_validation_level_follows_from_the_validation_part(page_of, run: ExampleRun) -> None:
-    """Its predict-the-mean differs from the test part's."""
+    """Its predict-the-mean differs from the test set's."""
     run.change = lambda data: data["metrics"]["validation"][TARGET].update(mae=0.3, skill=0.4)
     assert "Dashed: predicting the mean, 0.500 eV/atom." in page_of(run).section("learning")
 
@@ -40,7 +40,7 @@ def test_validation_level_follows_from_the_validation_part(page_of, run: Example
 def test_validation_level_falls_back_to_the_test_part(page_of, run: ExampleRun) -> None:
     run.change = lambda data: data["metrics"].pop("validation")
     mean = run.targets[TARGET].baselines()["mean"]["mae"]
-    expected = f"Dashed: predicting the mean (test part), {number(mean)} eV/atom."
+    expected = f"Dashed: predicting the mean (test set), {number(mean)} eV/atom."
     assert expected in page_of(run).section("learning")
 
 

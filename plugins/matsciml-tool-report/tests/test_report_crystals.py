@@ -475,7 +475,7 @@ class TestPage:
             assert re.search(rf'<th scope="row">{name}</th>', page), name
         assert "Trigonal" not in page
         assert page.count('<td class="element ') == 9
-        assert "The 10 crystals of the test part with the largest errors" in page
+        assert "The 10 crystals of the test set with the largest errors" in page
         assert page.count('<svg class="crystal"') == 10
         card = re.search(r"<code>TiO2-0</code>.*?</li>", page, re.DOTALL)
         assert card is not None
@@ -509,9 +509,7 @@ class TestPage:
         ]
         folder = write_run(tmp_path / "run", rows, {"toy/group": GROUP})
         page = write_report(folder, {"toy": toy}).read_text("utf-8").replace("\u00a0", " ")
-        assert (
-            "The 4 crystals of the test part predicted wrong with the highest probability" in page
-        )
+        assert "The 4 crystals of the test set predicted wrong with the highest probability" in page
         assert "<dt>Class</dt><dd>P4_2/mnm</dd></div><div><dt>Predicted</dt><dd>Fm-3m</dd>" in page
         assert "Predicted wrong by crystal system" in page
         assert "Predicted wrong by element" in page

@@ -173,7 +173,7 @@ def test_a_run_with_all_kinds_of_labels_has_a_page(tmp_path: Path):
         "Errors of each component of forces",
         "Mean absolute error per atom (MAE per atom), eV/atom",
         "Asking a symmetry finder",
-        "Classes of the test part, by crystal systems",
+        "Classes of the test set, by crystal systems",
         "Conflict between tasks",
         "energy+forces against group",
     ):

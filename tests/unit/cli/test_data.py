@@ -204,8 +204,8 @@ def test_a_split_is_kept_with_the_dataset_and_found_by_name(mine, data):
     dataset = build_registry(only=[]).get("dataset", "mine").load()(None)
     split = dataset.split("composition-7-1-0-1")
     compositions = {
-        part: {tuple(sorted(dataset[k].atomic_numbers.tolist())) for k in indices}
-        for part, indices in split.indices(dataset.ids).items()
+        subset: {tuple(sorted(dataset[k].atomic_numbers.tolist())) for k in indices}
+        for subset, indices in split.indices(dataset.ids).items()
     }
     assert not compositions["train"] & compositions["test"]
     assert split.hash in done.out
@@ -257,10 +257,10 @@ def test_lists_of_ids_are_imported(mine, data, tmp_path, option):
     assert kept["missing"] == {"train": ["x-1"]}
 
 
-def test_a_list_for_each_part_is_imported(mine, tmp_path):
+def test_a_list_for_each_subset_is_imported(mine, tmp_path):
     files = []
-    for part, ids in {"train": "m-1\nm-2\n", "val": "m-3\n", "test": "m-4\n"}.items():
-        files.append(tmp_path / f"{part}.txt")
+    for subset, ids in {"train": "m-1\nm-2\n", "val": "m-3\n", "test": "m-4\n"}.items():
+        files.append(tmp_path / f"{subset}.txt")
         files[-1].write_text(ids)
     arguments = [argument for file in files for argument in ("--from", str(file))]
     done = mine("data", "split", "mine", *arguments)
@@ -322,8 +322,8 @@ def test_leaks_are_counted_in_the_data_that_are_set(two, settings, sizes):
     flags = [word for setting in settings for word in ("--set", setting)]
     found = two("data", "leaks", "one", "two", *flags, "--json", "--no-confirm").data
     counted = Counter()
-    for part, size in zip(found["parts"], found["sizes"], strict=True):
-        counted[part.partition("/")[0]] += size
+    for subset, size in zip(found["subsets"], found["sizes"], strict=True):
+        counted[subset.partition("/")[0]] += size
     assert counted == sizes
 
 

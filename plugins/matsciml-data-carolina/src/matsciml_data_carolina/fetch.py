@@ -41,8 +41,8 @@ def fetch(request: FetchRequest) -> Path:
         DataError: Nothing of it can be used.
     """
     options = request.options or CarolinaFetchConfig()
-    if request.part is not None:
-        raise FetchError("Carolina comes in one part; leave --split out.")
+    if request.subset is not None:
+        raise FetchError("Carolina comes as a whole; leave --split out.")
     if not options.from_site:
         return fetch_archive(request)
     if request.release is not None:

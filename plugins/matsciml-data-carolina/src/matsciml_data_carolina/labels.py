@@ -41,7 +41,7 @@ TASKS: tuple[BenchmarkTask, ...] = (
 
 EXTENT = "214,436 crystals; one file from Zenodo, or two requests a second for 60 hours"
 SPLITS = {
-    "composition": "80/10/10 of the compositions, so that no composition is in two parts.",
+    "composition": "80/10/10 of the compositions, so that no composition is in two subsets.",
     "random": "80/10/10 of the crystals, by the seed.",
 }
 """The default one first."""
@@ -56,7 +56,7 @@ KNOWN_PROBLEMS = (
     "The site runs on one small machine, which is asked one question at a time, at most two a "
     "second.",
     "The licence is the one that others state; the site itself states none.",
-    "The published split (171,548/42,887, no test part) is random, with no seed or ids published.",
+    "The published split (171,548/42,887, no test set) is random, with no seed or ids published.",
 )
 
 REFERENCES: tuple[Reference, ...] = (

@@ -17,7 +17,7 @@ class EMTConfig(Config):
     metals: tuple[Metal, ...] = ("Cu", "Au")
     """The elements of the alloy; each trajectory has its own proportions."""
     trajectories: int = Field(default=20, ge=10)
-    """Independent trajectories; a split keeps each in one part."""
+    """Independent trajectories; a split keeps each in one subset."""
     frames: PositiveInt = 50
     """Crystals of each trajectory."""
     repeats: PositiveInt = 2

@@ -42,7 +42,7 @@ class EMTAlloys(StoreDataset):
 
     @property
     def split_names(self) -> tuple[str, ...]:
-        """``trajectory`` keeps each trajectory in one part; ``random`` divides them."""
+        """``trajectory`` keeps each trajectory in one subset; ``random`` divides them."""
         return ("trajectory", "random")
 
     def split(self, name: str | None = None, seed: int = 0) -> Split:
@@ -57,17 +57,17 @@ class EMTAlloys(StoreDataset):
 
 
 def _by_trajectory(ids: list[str], trajectories: int, seed: int) -> Split:
-    """Divide the trajectories at random, at least one for each part."""
+    """Divide the trajectories at random, at least one for each subset."""
     names = [f"t{number:04d}" for number in range(trajectories)]
     chosen = stratified_split(names, [""] * trajectories, by="nothing", seed=seed)
-    part_of = {name: part for part, members in chosen.parts.items() for name in members}
-    parts: dict[str, list[str]] = {part: [] for part in chosen.parts}
+    subset_of = {name: subset for subset, members in chosen.subsets.items() for name in members}
+    subsets: dict[str, list[str]] = {subset: [] for subset in chosen.subsets}
     for one in sorted(ids):
-        parts[part_of[one.partition("-")[0]]].append(one)
+        subsets[subset_of[one.partition("-")[0]]].append(one)
     return Split(
         algorithm="random, by trajectory",
         seed=seed,
-        parts={part: tuple(members) for part, members in parts.items()},
+        subsets={subset: tuple(members) for subset, members in subsets.items()},
     )
 
 

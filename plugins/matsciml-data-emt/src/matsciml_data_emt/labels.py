@@ -8,7 +8,7 @@ SOURCE = "generated on this machine with ASE's EMT potential, which is a toy"
 LICENCE = "CC0-1.0"
 EXTENT = "1,000 frames in 20 trajectories by default, generated in about a minute"
 SPLITS = {
-    "trajectory": "80/10/10 of the trajectories, each of which stays in one part.",
+    "trajectory": "80/10/10 of the trajectories, each of which stays in one subset.",
     "random": "80/10/10 of the frames; tests memory, since frames of a trajectory are alike.",
 }
 KNOWN_PROBLEMS = (

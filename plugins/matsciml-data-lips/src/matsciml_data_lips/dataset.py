@@ -47,7 +47,7 @@ class LiPS(StoreDataset):
 
         ``blocked``: the first frames train, the next validate, the last test (``seed`` has no
         effect). ``random``: frames a few femtoseconds apart are nearly the same, and land in
-        different parts. ``mdsim``: see :func:`mdsim_split`; ``seed`` has no effect.
+        different subsets. ``mdsim``: see :func:`mdsim_split`; ``seed`` has no effect.
         """
         chosen = name or self.split_names[0]
         if chosen == "random":

@@ -39,8 +39,8 @@ def fetch(request: FetchRequest) -> Path:
         FetchError: The archive does not answer, or has no such file any more.
         UnitError: Energies or forces are not in eV and eV/Å.
     """
-    if request.release is not None or request.part is not None:
-        raise FetchError("LiPS has one release and one part; leave --release and --split out.")
+    if request.release is not None or request.subset is not None:
+        raise FetchError("LiPS has one release, as a whole; leave --release and --split out.")
     raw = request.folder / "raw"
     file = remembered_file(raw / "record.json", lambda: find_file(request.client))
     path = download(request.client, file, raw, report=request.report)

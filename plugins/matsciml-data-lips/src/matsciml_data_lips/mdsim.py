@@ -21,7 +21,7 @@ def mdsim_split(ids: Sequence[str]) -> Split:
 
     The benchmark calls scikit-learn's ``train_test_split`` twice with the seed 123, first to part
     the test frames from the rest, then to part the validation frames. Each call permutes by
-    NumPy's older generator, whose stream never changes, and takes the test part first; that is
+    NumPy's older generator, whose stream never changes, and takes the test set first; that is
     repeated here exactly. A trajectory that is too short for the sizes is divided by the same
     rule in the same shares.
 
@@ -41,8 +41,10 @@ def mdsim_split(ids: Sequence[str]) -> Split:
     test_first = _permutation(len(ids))
     test, rest = np.split(test_first, [len(ids) - train - validation])
     inner = rest[_permutation(len(rest))]
-    parts = {"train": inner[validation:], "validation": inner[:validation], "test": test}
-    named = {part: [ids[place] for place in places.tolist()] for part, places in parts.items()}
+    subsets = {"train": inner[validation:], "validation": inner[:validation], "test": test}
+    named = {
+        subset: [ids[place] for place in places.tolist()] for subset, places in subsets.items()
+    }
     return make_split(f"random, as in MDsim{shown}", SEED, named)
 
 

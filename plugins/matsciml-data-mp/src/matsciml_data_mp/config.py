@@ -19,7 +19,7 @@ class MPConfig(Config):
     max_atoms: int | None = Field(default=None, ge=1)
     """Serve only crystals with at most this many atoms in the cell; None: all.
 
-    Splits are restricted to them: no crystal moves from one part to another.
+    Splits are restricted to them: no crystal moves from one subset to another.
     """
 
     @field_validator("release", mode="before")

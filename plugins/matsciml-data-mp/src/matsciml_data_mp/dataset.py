@@ -49,7 +49,7 @@ class MaterialsProject(StoreDataset):
         """Return a split.
 
         Of a release, ``paper-sizes`` is 70/20/10, stratified by the families of the published
-        split; ``composition`` is 80/10/10 and keeps a composition in one part, so that polymorphs
+        split; ``composition`` is 80/10/10 and keeps a composition in one subset, so that polymorphs
         do not leak.
         """
         chosen = name or self.split_names[0]
@@ -61,7 +61,7 @@ class MaterialsProject(StoreDataset):
         return split.restrict(self.ids) if self._selected else split
 
     def _paper_sizes(self, seed: int) -> Split:
-        """Split all crystals of the store, so that none changes its part when few are served."""
+        """Split all crystals of the store, so that none changes its subset when few are served."""
         ids: list[str] = []
         groups: list[int] = []
         for batch in self.store.scan():

@@ -61,8 +61,8 @@ def fetch(request: FetchRequest) -> Path:
         DataError: Nothing of it can be used, or there is a store made with other settings.
         MissingPackageError: The release is kept in Parquet, and pyarrow is not installed.
     """
-    if request.part is not None:
-        raise FetchError("The Materials Project comes in one part; leave --split out.")
+    if request.subset is not None:
+        raise FetchError("The Materials Project comes as a whole; leave --split out.")
     options = MPFetchConfig() if request.options is None else request.options
     release = canonical(request.release or DEFAULT_RELEASE)
     # A trial has a store of its own, so that it is not in the way of the whole release.

@@ -24,9 +24,9 @@ def write_label_sizes(store: Path) -> None:
     if file.exists():
         return
     ids, groups, known = _read(CrystalStore(store))
-    parts = paper_sizes_split(ids, groups).indices(ids)
+    subsets = paper_sizes_split(ids, groups).indices(ids)
     sizes = {
-        label: [int(mask[indices].sum()) for indices in parts.values()]
+        label: [int(mask[indices].sum()) for indices in subsets.values()]
         for label, mask in known.items()
     }
     write_json(file, {label: counts for label, counts in sizes.items() if any(counts)})
@@ -42,4 +42,4 @@ def _read(store: CrystalStore) -> tuple[list[str], list[int], dict[str, NDArray[
         groups += batch.targets["space_group"].tolist()
         for label, info in store.targets.items():
             masks[label].append(label_mask(batch.targets[label], info).numpy())
-    return ids, groups, {label: np.concatenate(parts) for label, parts in masks.items()}
+    return ids, groups, {label: np.concatenate(pieces) for label, pieces in masks.items()}

@@ -8,7 +8,7 @@ import numpy as np
 
 from matsciml_core import Split
 from matsciml_core.interfaces.crystal_systems import crystal_system
-from matsciml_core.interfaces.split import PARTS, make_split
+from matsciml_core.interfaces.split import SUBSETS, make_split
 
 PAPER_SIZES = "paper-sizes"
 _MERGED = {"triclinic": "tri", "trigonal": "tri"}
@@ -37,7 +37,7 @@ def paper_sizes_split(ids: Sequence[str], space_groups: Sequence[int], *, seed: 
 
     Of a family of n crystals, int(0.7 n) train, those up to int((0.7 + 0.2) n) validate, and the
     rest tests; 0.7 + 0.2 is a little less than 0.9 in floating point. The published sizes, 108,159,
-    30,904 and 15,456 of 154,519, agree with that rule; which crystals were in which part can be
+    30,904 and 15,456 of 154,519, agree with that rule; which crystals were in which subset can be
     known from the published lists alone, because that split was made without a seed.
 
     Args:
@@ -52,12 +52,12 @@ def paper_sizes_split(ids: Sequence[str], space_groups: Sequence[int], *, seed: 
     for name, number in sorted(zip(ids, space_groups, strict=True)):
         members.setdefault(family(number), []).append(name)
     generator = np.random.Generator(np.random.PCG64(seed))
-    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    subsets: dict[str, list[str]] = {subset: [] for subset in SUBSETS}
     for stratum in sorted(members):
         names = members[stratum]
         shuffled = [names[k] for k in generator.permutation(len(names))]
         first, second = int(0.7 * len(names)), int((0.7 + 0.2) * len(names))
-        parts["train"] += shuffled[:first]
-        parts["validation"] += shuffled[first:second]
-        parts["test"] += shuffled[second:]
-    return make_split("stratified by the paper's six families, 70/20/10", seed, parts)
+        subsets["train"] += shuffled[:first]
+        subsets["validation"] += shuffled[first:second]
+        subsets["test"] += shuffled[second:]
+    return make_split("stratified by the paper's six families, 70/20/10", seed, subsets)

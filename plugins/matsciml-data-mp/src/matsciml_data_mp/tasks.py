@@ -51,4 +51,4 @@ def take_inventory() -> Inventory:
 
 def _sizes(file: Path) -> dict[str, tuple[int, int, int]]:
     listed = json.loads(file.read_text(encoding="utf-8"))
-    return {label: (parts[0], parts[1], parts[2]) for label, parts in listed.items()}
+    return {label: (sizes[0], sizes[1], sizes[2]) for label, sizes in listed.items()}

@@ -6,7 +6,7 @@ from matsciml_core import Split
 from matsciml_core.data.fetch.fetched_dataset import FetchedDataset
 from matsciml_core.data.splits.grouping import compositions
 from matsciml_data_nomad.labels import SPLITS
-from matsciml_data_nomad.parts import composition_split
+from matsciml_data_nomad.subsets import composition_split
 
 
 class NOMAD(FetchedDataset):

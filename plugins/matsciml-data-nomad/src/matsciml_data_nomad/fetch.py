@@ -77,8 +77,8 @@ def fetch(request: FetchRequest) -> Path:
         FetchError: The server does not answer, or its data changed between two pages.
         DataError: Nothing of it can be used.
     """
-    if request.part is not None:
-        raise FetchError("NOMAD comes in one part; leave --split out.")
+    if request.subset is not None:
+        raise FetchError("NOMAD comes as a whole; leave --split out.")
     before = _date(request.release or RELEASE)
     page = (request.options or NOMADFetchConfig()).page
     size = page if request.limit is None else min(page, request.limit)

@@ -14,7 +14,7 @@ TARGETS: tuple[TargetInfo, ...] = (
         unit="eV/atom",
         description="Total energy minus reference energies of the elements, which are fitted by "
         "least squares, for each method (code, functional, basis, core, relativity) by itself, to "
-        "the training part of the split 'composition'; missing where a method has too few entries.",
+        "the training set of the split 'composition'; missing where a method has too few entries.",
     ),
     TargetInfo(
         name="band_gap",
@@ -65,7 +65,7 @@ EXTENT = (
 )
 SPLITS = {
     "composition": "80/10/10 by a hash of the composition, for every release the same; reference "
-    "energies are fitted to its training part.",
+    "energies are fitted to its training set.",
     "random": "80/10/10 of the crystals, by the seed; leaks, since many codes computed the same "
     "crystal.",
 }
@@ -83,7 +83,7 @@ KNOWN_PROBLEMS = (
     "Energies more than 10 eV/atom off the reference energies are failed calculations; they are "
     "left out, and counted in the manifest.",
     "The archive holds uploads of OQMD and Alexandria; see 'matsciml data leaks'.",
-    "The published split (111,056/27,764, no test part) is random, with no seed or ids published.",
+    "The published split (111,056/27,764, no test set) is random, with no seed or ids published.",
 )
 
 REFERENCES: tuple[Reference, ...] = (

@@ -1,7 +1,7 @@
 """Reference energies of the elements, so that energies of a method become comparable.
 
 For each method, reference energies μ are fitted by least squares to E/N ≈ Σ x_i μ_i over the
-training part, where E/N is the total energy per atom and x the fractions of the elements. What is
+training set, where E/N is the total energy per atom and x the fractions of the elements. What is
 left, E/N − Σ x_i μ_i, is the label: the energy of the crystal beyond that of its elements as they
 are on average in crystals, near zero and without what codes, pseudopotentials and cores add.
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from matsciml_core.interfaces.elements import symbol
 from matsciml_data_nomad.archive import Calculation
-from matsciml_data_nomad.parts import part_of
+from matsciml_data_nomad.subsets import subset_of
 
 MIN_CRYSTALS = 20
 """A method with fewer training crystals has no reference energies."""
@@ -141,7 +141,7 @@ def _count(
         composition = one.composition
         counts[one.method or UNKNOWN] += 1
         lowest[composition] = min(one.energy, lowest.get(composition, np.inf))
-        if one.method is not None and part_of(composition) == "train":
+        if one.method is not None and subset_of(composition) == "train":
             training[one.method] += 1
     return counts, training, lowest
 
@@ -163,7 +163,7 @@ def _training_rows(
     fits: dict[str, Fit], calculations: Iterable[Calculation]
 ) -> Iterator[tuple[str, NDArray[np.float64], float]]:
     for one in calculations:
-        if one.method in fits and one.energy is not None and part_of(one.composition) == "train":
+        if one.method in fits and one.energy is not None and subset_of(one.composition) == "train":
             atoms = len(one.atomic_numbers)
             yield one.method, fractions_of(one.atomic_numbers), one.energy / atoms
 

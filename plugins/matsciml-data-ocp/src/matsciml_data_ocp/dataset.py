@@ -7,22 +7,22 @@ from functools import cached_property
 
 from matsciml_core import Split
 from matsciml_core.data.fetch.fetched_dataset import FetchedDataset
-from matsciml_data_ocp.parts import split_names
 from matsciml_data_ocp.splitting import bounds_of, published_split, split_by_system
+from matsciml_data_ocp.subsets import split_names
 
 
 class _OCP(FetchedDataset):
-    """What the two have in common: published parts, one after the other in a store."""
+    """What the two have in common: published subsets, one after the other in a store."""
 
     @property
     def split_names(self) -> tuple[str, ...]:
-        """The published splits that the fetched parts allow, then ``system``."""
+        """The published splits that the fetched subsets allow, then ``system``."""
         return split_names(self._bounds)
 
     def split(self, name: str | None = None, seed: int = 0) -> Split:
         """Return a published split, for which ``seed`` has no effect, or one by systems.
 
-        Frames of one system are never in two parts.
+        Frames of one system are never in two subsets.
         """
         if name is not None and name.endswith(".json"):
             return super().split(name, seed)

@@ -1,6 +1,6 @@
 """Fetching S2EF and IS2RE: archives, resumed and checked, then read piece by piece.
 
-An archive is fetched when its part is converted, not before, so that a store that is finished
+An archive is fetched when its subset is converted, not before, so that a store that is finished
 needs none of them.
 """
 
@@ -28,16 +28,16 @@ from matsciml_data_ocp.labels import (
     S2EF_TARGETS,
     SOURCE,
 )
-from matsciml_data_ocp.parts import TRAIN, Published, SourceFile, find_files
 from matsciml_data_ocp.splitting import count_default_split
+from matsciml_data_ocp.subsets import TRAIN, Published, SourceFile, find_files
 
 _VALIDATION_SHARE, _FEWEST = 5, 10
-"""In a trial, validation parts get a fifth of what the training part gets, but not fewer than ten,
+"""In a trial, validation sets get a fifth of what the training set gets, but not fewer than ten,
 so that there are two systems to divide."""
 
 
 def fetch_s2ef(request: FetchRequest) -> Path:
-    """Fetch parts of S2EF, by default 200,000 frames to train on and ``val_id``.
+    """Fetch subsets of S2EF, by default 200,000 frames to train on and ``val_id``.
 
     Args:
         request: Where to put them, and which.
@@ -46,24 +46,24 @@ def fetch_s2ef(request: FetchRequest) -> Path:
         The store's folder.
 
     Raises:
-        FetchError: There is no such part, or the server does not give it.
+        FetchError: There is no such subset, or the server does not give it.
         DataError: An archive is not what was published.
     """
     published = _published("s2ef", request, "200K")
-    parts = [
-        s2ef.Part(
-            name=file.part,
+    subsets = [
+        s2ef.Subset(
+            name=file.subset,
             pairs=partial(_pairs, request, file),
             limit=_limit(request, file),
         )
         for file in published.files
     ]
-    source = ParallelSource(pieces=partial(s2ef.shards, parts), read=s2ef.read_shard)
+    source = ParallelSource(pieces=partial(s2ef.shards, subsets), read=s2ef.read_shard)
     return _ingest(request, published, source, S2EF_TARGETS, "S2EF frames")
 
 
 def fetch_is2re(request: FetchRequest) -> Path:
-    """Fetch parts of IS2RE, by default all to train on, ``val_id`` and the other three.
+    """Fetch subsets of IS2RE, by default all to train on, ``val_id`` and the other three.
 
     Args:
         request: Where to put them, and which.
@@ -72,20 +72,20 @@ def fetch_is2re(request: FetchRequest) -> Path:
         The store's folder.
 
     Raises:
-        FetchError: There is no such part, or the server does not give it.
+        FetchError: There is no such subset, or the server does not give it.
         DataError: The archive is not what was published, or the disk is too full to unpack it.
     """
     published = _published("is2re", request, "all+val_id+val_ood_ads+val_ood_cat+val_ood_both")
     raw = request.folder / "raw"
-    unpacked = {file.part: raw / file.member.replace("/", "-") for file in published.files}
+    unpacked = {file.subset: raw / file.member.replace("/", "-") for file in published.files}
 
     def pieces(start: int) -> Iterator[tuple[is2re.Records, int]]:
         archive = _download(request, published.files[0])
-        is2re.unpack(archive, {file.member: unpacked[file.part] for file in published.files})
+        is2re.unpack(archive, {file.member: unpacked[file.subset] for file in published.files})
         for file in published.files:
             limit = _limit(request, file)
-            path = unpacked[file.part]
-            yield from is2re.pieces(file.part, path, start, limit)
+            path = unpacked[file.subset]
+            yield from is2re.pieces(file.subset, path, start, limit)
             start = max(0, start - is2re.count(path, limit))
 
     source = ParallelSource(pieces=pieces, read=is2re.read_relaxations)
@@ -98,10 +98,11 @@ def fetch_is2re(request: FetchRequest) -> Path:
 def _published(dataset: str, request: FetchRequest, default: str) -> Published:
     if request.release is not None:
         raise FetchError(
-            f"There is one release of {dataset}; leave --release out, and choose a part by --split."
+            f"There is one release of {dataset}; leave --release out, and choose a subset by "
+            "--split."
         )
     options = OCPFetchConfig() if request.options is None else request.options
-    return find_files(dataset, request.part or default, options.sources)
+    return find_files(dataset, request.subset or default, options.sources)
 
 
 def _ingest(
@@ -142,6 +143,6 @@ def _download(request: FetchRequest, file: SourceFile) -> Path:
 
 
 def _limit(request: FetchRequest, file: SourceFile) -> int | None:
-    if request.limit is None or file.part == TRAIN:
+    if request.limit is None or file.subset == TRAIN:
         return request.limit
     return max(_FEWEST, request.limit // _VALIDATION_SHARE)

@@ -37,7 +37,7 @@ _BLOCK = 1 << 22
 class Records:
     """Some records; carries their bytes to wherever they are read."""
 
-    part: str
+    subset: str
     """What the ids begin with."""
     where: str
     """The file, for messages."""
@@ -52,19 +52,19 @@ def count(path: Path, limit: int | None = None) -> int:
 
 
 def pieces(
-    part: str, path: Path, start: int = 0, limit: int | None = None
+    subset: str, path: Path, start: int = 0, limit: int | None = None
 ) -> Iterator[tuple[Records, int]]:
     """Yield the records of a file from the n-th on, some at a time; none comes before it.
 
     Args:
-        part: What the ids begin with.
+        subset: What the ids begin with.
         path: The LMDB file.
         start: n.
         limit: Records that are wanted; None: all.
     """
     records = islice(raw_records(path, start=start), max(0, count(path, limit) - start))
     while chunk := tuple(islice(records, _PIECE)):
-        yield Records(part=part, where=path.name, records=chunk), 0
+        yield Records(subset=subset, where=path.name, records=chunk), 0
 
 
 def read_relaxations(piece: Records) -> Iterator[Item]:
@@ -74,7 +74,7 @@ def read_relaxations(piece: Records) -> Iterator[Item]:
         DataError: A record asks for more than plain data, or is damaged.
     """
     for key, fields in _plain(piece):
-        name = f"{piece.part}/random{_system(fields, key)}"
+        name = f"{piece.subset}/random{_system(fields, key)}"
         yield _guarded(name, fields, relaxation_of)
 
 
@@ -86,7 +86,7 @@ def read_frames(piece: Records) -> Iterator[Item]:
     """
     for key, fields in _plain(piece):
         number = fields.get("fid", key)
-        name = f"{piece.part}/random{_system(fields, key)}/frame{_number(number, key)}"
+        name = f"{piece.subset}/random{_system(fields, key)}/frame{_number(number, key)}"
         yield _guarded(name, fields, frame_of)
 
 
@@ -99,7 +99,7 @@ def relaxation_of(name: str, fields: Mapping[str, Any]) -> Item:
     """
     relaxed, initial = fields.get("y_relaxed"), fields.get("y_init")
     if relaxed is None:
-        return Rejection(name, "The record has no relaxed energy; that of the test part has none.")
+        return Rejection(name, "The record has no relaxed energy; that of the test set has none.")
     energy = _scalar(relaxed)
     if not abs(energy) <= LARGEST_ENERGY:
         return Rejection(name, f"The adsorption energy is beyond {LARGEST_ENERGY:g} eV.")

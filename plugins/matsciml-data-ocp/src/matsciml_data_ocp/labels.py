@@ -85,15 +85,15 @@ IS2RE_TASKS: tuple[BenchmarkTask, ...] = (
 )
 
 SPLITS = {
-    "val_id": "Published training part; val_id, halved by system, for validation and test, since "
-    "the published test part has no labels.",
-    "val_ood_ads": "Published training part; val_id; tested on adsorbates not trained on.",
-    "val_ood_cat": "Published training part; val_id; tested on catalysts not trained on.",
-    "val_ood_both": "Published training part; val_id; tested on adsorbates and catalysts that are "
+    "val_id": "Published training set; val_id, halved by system, for validation and test, since "
+    "the published test set has no labels.",
+    "val_ood_ads": "Published training set; val_id; tested on adsorbates not trained on.",
+    "val_ood_cat": "Published training set; val_id; tested on catalysts not trained on.",
+    "val_ood_both": "Published training set; val_id; tested on adsorbates and catalysts that are "
     "both not trained on.",
     "system": "80/10/10 of all that was fetched, whole systems, by the seed.",
 }
-"""On offer where the parts they need were fetched, the first one by default."""
+"""On offer where the subsets they need were fetched, the first one by default."""
 
 _FIXED = "The lower layers of every slab were held in place (mark fixed); forces on them are kept "
 S2EF_PROBLEMS = (
@@ -104,14 +104,14 @@ S2EF_PROBLEMS = (
     "and older files are refused by their checksums.",
     "Frames of one relaxation are near copies of each other, so that a random split of frames "
     "tests memory; none is on offer.",
-    "The published test part has no labels and is not fetched.",
+    "The published test set has no labels and is not fetched.",
 )
 IS2RE_PROBLEMS = (
     "The files are pickles of objects of PyTorch Geometric 1; they are read as plain arrays, and a "
     "record that asks for anything else is refused.",
     "The paper's 500,000 / 25,000 are rounded: training has 460,328 systems, val_id has 24,943.",
     "Relaxed positions and the edges that the files hold are not kept.",
-    "The published test part has no labels and is not fetched.",
+    "The published test set has no labels and is not fetched.",
 )
 
 _READERS = "matsciml_data_ocp.readers"

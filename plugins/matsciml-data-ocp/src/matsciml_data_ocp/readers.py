@@ -19,7 +19,7 @@ from matsciml_data_ocp.labels import (
     S2EF_TARGETS,
     SOURCE,
 )
-from matsciml_data_ocp.parts import PARTS, TRAIN
+from matsciml_data_ocp.subsets import SUBSETS, TRAIN
 from matsciml_util_toolkit_lmdb.records import count_records, legacy_files
 
 
@@ -27,14 +27,14 @@ def read_shards(path: Path) -> Conversion:
     """Understand a published tar archive of S2EF, or a folder that it was unpacked into.
 
     Args:
-        path: The archive or folder; which part it is, its name tells.
+        path: The archive or folder; which subset it is, its name tells.
 
     Raises:
         DataError: It holds no pairs of ``N.extxyz.xz`` and ``N.txt.xz``.
     """
     pairs = s2ef.pairs_of_folder if path.is_dir() else s2ef.pairs_of_archive
-    part = s2ef.Part(name=_part(path), pairs=partial(pairs, path))
-    source = ParallelSource(pieces=partial(s2ef.shards, [part]), read=s2ef.read_shard)
+    subset = s2ef.Subset(name=_subset(path), pairs=partial(pairs, path))
+    source = ParallelSource(pieces=partial(s2ef.shards, [subset]), read=s2ef.read_shard)
     return _conversion(path, source, S2EF_TARGETS, "frames of S2EF")
 
 
@@ -73,7 +73,7 @@ def _lmdb_conversion(
 
     def pieces(start: int) -> Iterator[tuple[is2re.Records, int]]:
         for file in files:
-            yield from is2re.pieces(_part(file), file, start)
+            yield from is2re.pieces(_subset(file), file, start)
             start = max(0, start - is2re.count(file))
 
     source = ParallelSource(pieces=pieces, read=read)
@@ -99,10 +99,10 @@ def _conversion(
     )
 
 
-def _part(path: Path) -> str:
-    """Return the part that a path names, the last folder first; training where it names none."""
+def _subset(path: Path) -> str:
+    """Return the subset that a path names, the last folder first; training where it names none."""
     for name in (path.name, *reversed(path.parent.parts)):
-        found = [part for part in PARTS if part in name]
+        found = [subset for subset in SUBSETS if subset in name]
         if found:
             return found[0]
     return TRAIN

@@ -47,7 +47,7 @@ Pair = tuple[str, Callable[[], bytes], bytes]
 class Shard:
     """A pair of files with some thousand frames; carries its bytes to wherever it is read."""
 
-    part: str
+    subset: str
     """What the ids begin with."""
     name: str
     """Of the file with the frames."""
@@ -60,8 +60,8 @@ class Shard:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """The pairs of files of one part."""
+class Subset:
+    """The pairs of files of one subset."""
 
     name: str
     pairs: Callable[[], Iterable[Pair]]
@@ -70,23 +70,23 @@ class Part:
     """Frames that are wanted; None: all."""
 
 
-def shards(parts: Iterable[Part], start: int) -> Iterator[tuple[Shard, int]]:
+def shards(subsets: Iterable[Subset], start: int) -> Iterator[tuple[Shard, int]]:
     """Yield the shards with the frames from the n-th on, and how many of each come before it.
 
     Args:
-        parts: One after the other.
+        subsets: One after the other.
         start: n.
     """
-    for part in parts:
-        left = part.limit
-        for name, read, listed in part.pairs():
+    for subset in subsets:
+        left = subset.limit
+        for name, read, listed in subset.pairs():
             lines = listed.decode("utf-8", errors="replace").splitlines()
             systems = tuple(lines[:left])
             left = None if left is None else left - len(systems)
             if start < len(systems):
                 whole = len(systems) == len(lines)
                 shard = Shard(
-                    part=part.name, name=name, frames=read(), systems=systems, whole=whole
+                    subset=subset.name, name=name, frames=read(), systems=systems, whole=whole
                 )
                 yield shard, start
             start = max(0, start - len(systems))
@@ -103,7 +103,7 @@ def read_shard(shard: Shard) -> Iterator[Item]:
     """
     frames = _frames(shard)
     for line in shard.systems:
-        yield _item(shard.part, line, next(frames, None))
+        yield _item(shard.subset, line, next(frames, None))
     if shard.whole and next(frames, None) is not None:
         raise DataError(
             f"'{shard.name}' holds more frames than its list has lines, so that reference energies "
@@ -172,13 +172,13 @@ def crystal_of(name: str, frame: XYZFrame, reference: float) -> Item:
     )
 
 
-def _item(part: str, line: str, frame: XYZFrame | None) -> Item:
+def _item(subset: str, line: str, frame: XYZFrame | None) -> Item:
     fields = line.split(",")
     try:
         system, number, reference = fields[0], fields[1], float(fields[2])
     except (IndexError, ValueError):
-        return Rejection(f"{part}/{line}", "The list does not name system, frame and energy.")
-    name = f"{part}/{system}/{number}"
+        return Rejection(f"{subset}/{line}", "The list does not name system, frame and energy.")
+    name = f"{subset}/{system}/{number}"
     if frame is None:
         return Rejection(name, MISSING)
     try:

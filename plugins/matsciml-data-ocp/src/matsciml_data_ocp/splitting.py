@@ -1,4 +1,4 @@
-"""The published parts as training, validation and test."""
+"""The published subsets as training, validation and test."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from matsciml_core import Split
 from matsciml_core.data import CrystalStore, grouped_split
 from matsciml_core.errors import SplitError
-from matsciml_core.interfaces.split import PARTS, UNUSED, make_split
-from matsciml_data_ocp.parts import TRAIN, VALIDATION, find_bounds, part_of, split_names
+from matsciml_core.interfaces.split import SUBSETS, UNUSED, make_split
+from matsciml_data_ocp.subsets import TRAIN, VALIDATION, find_bounds, split_names, subset_of
 
 Ids = Sequence[str]
 _BLOCK = 4096
@@ -28,33 +28,33 @@ def split_by_system(ids: Ids, seed: int) -> Split:
     """Return a split 80/10/10 by whole systems.
 
     Raises:
-        SplitError: There are fewer systems than parts.
+        SplitError: There are fewer systems than subsets.
     """
     return grouped_split(ids, systems(ids), by="system", seed=seed)
 
 
 def published_split(ids: Ids, test: str) -> Split:
-    """Return the published parts as a split; ids of other parts are unused.
+    """Return the published subsets as a split; ids of other subsets are unused.
 
     Args:
-        ids: Of all parts.
-        test: The part to test on. ``val_id`` is halved by system, since it validates too.
+        ids: Of all subsets.
+        test: The subset to test on. ``val_id`` is halved by system, since it validates too.
 
     Raises:
         SplitError: ``val_id`` has a single system.
     """
-    by_part: dict[str, list[str]] = {}
+    by_subset: dict[str, list[str]] = {}
     for name in ids:
-        by_part.setdefault(part_of(name), []).append(name)
-    train, validation = by_part.pop(TRAIN, []), by_part.pop(VALIDATION, [])
+        by_subset.setdefault(subset_of(name), []).append(name)
+    train, validation = by_subset.pop(TRAIN, []), by_subset.pop(VALIDATION, [])
     if test == VALIDATION:
         validation, tested = halve(validation)
     else:
-        tested = by_part.pop(test, [])
-    unused = [name for names in by_part.values() for name in names]
-    parts = dict(zip(PARTS, (train, validation, tested), strict=True))
+        tested = by_subset.pop(test, [])
+    unused = [name for names in by_subset.values() for name in names]
+    subsets = dict(zip(SUBSETS, (train, validation, tested), strict=True))
     return make_split(
-        f"published, tested on {test}", None, {**parts, UNUSED: unused} if unused else parts
+        f"published, tested on {test}", None, {**subsets, UNUSED: unused} if unused else subsets
     )
 
 
@@ -65,16 +65,16 @@ def halve(ids: Ids) -> tuple[list[str], list[str]]:
         SplitError: There is a single system.
     """
     made = grouped_split(ids, systems(ids), by="system", fractions=(0.0, 0.5, 0.5), seed=0)
-    return list(made.parts["validation"]), list(made.parts["test"])
+    return list(made.subsets["validation"]), list(made.subsets["test"])
 
 
 def bounds_of(store: CrystalStore) -> Mapping[str, tuple[int, int]]:
-    """Return where each part begins and ends in a store."""
+    """Return where each subset begins and ends in a store."""
     return find_bounds(len(store), lambda place: store.read([place]).ids[0])
 
 
 def count_default_split(folder: Path) -> tuple[int, int, int]:
-    """Return the sizes of the default split; of a training part no id is read.
+    """Return the sizes of the default split; of a training set no id is read.
 
     Args:
         folder: Of a store.
@@ -87,7 +87,7 @@ def count_default_split(folder: Path) -> tuple[int, int, int]:
     try:
         if split_names(bounds)[0] != VALIDATION:
             ids = [name for batch in store.scan() for name in batch.ids]
-            train, validation, test = map(len, split_by_system(ids, 0).parts.values())
+            train, validation, test = map(len, split_by_system(ids, 0).subsets.values())
             return train, validation, test
         low, high = bounds[VALIDATION]
         halves = halve(_ids(store, low, high))

@@ -27,7 +27,7 @@ class OQMD(FetchedDataset):
         """Return a split: 80/10/10, made by the seed.
 
         Many entries of OQMD are the same crystal under two numbers, and many are polymorphs, so
-        that a random split leaks; in ``composition``, no composition is in two parts.
+        that a random split leaks; in ``composition``, no composition is in two subsets.
         """
         if (name or self.split_names[0]) != "composition":
             return super().split(name, seed)

@@ -48,9 +48,9 @@ def fetch(request: FetchRequest) -> Path:
         FetchError: The server does not answer, or its data changed between two pages.
         DataError: Nothing of it can be used.
     """
-    if request.release is not None or request.part is not None:
+    if request.release is not None or request.subset is not None:
         raise FetchError(
-            "OQMD serves its newest release only, and in one part; leave --release and --split out."
+            "OQMD serves its newest release only, as a whole; leave --release and --split out."
         )
     page = (request.options or OQMDFetchConfig()).page
     size = page if request.limit is None else min(page, request.limit)

@@ -8,7 +8,7 @@ SOURCE = "Open Quantum Materials Database (https://oqmd.org)"
 LICENCE = "CC-BY-4.0"
 EXTENT = "about 1.2 million crystals, fetched in pages within 7 to 20 hours"
 SPLITS = {
-    "composition": "80/10/10 of the compositions, so that no composition is in two parts.",
+    "composition": "80/10/10 of the compositions, so that no composition is in two subsets.",
     "random": "80/10/10 of the crystals, by the seed; leaks, since many are there twice.",
 }
 KNOWN_PROBLEMS = (

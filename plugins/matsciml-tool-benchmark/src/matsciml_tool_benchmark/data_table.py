@@ -19,7 +19,7 @@ from matsciml_util_pages.views import facts
 if TYPE_CHECKING:
     from matsciml_tool_benchmark.filling import Request
 
-_PARTS = ("train", "validation", "test")
+_SUBSETS = ("train", "validation", "test")
 _TONES = {"ok": "good", "failed": "bad"}
 
 
@@ -33,7 +33,7 @@ def write_data_table(table: BenchmarkTable, request: Request, registry: Registry
     """
     rows = task_rows(registry)
     sheet = Sheet(
-        caption="Crystals by task and part",
+        caption="Crystals by task and subset",
         columns=_columns(),
         rows=[_row(row, table.notes) for row in rows],
     )
@@ -65,17 +65,17 @@ def write_data_table(table: BenchmarkTable, request: Request, registry: Registry
 
 
 def _columns() -> Sequence[Column]:
-    parts = [
-        Column(key=f"{what}-{part}", title=part.capitalize(), unit=what, numeric=True)
+    subsets = [
+        Column(key=f"{what}-{subset}", title=subset.capitalize(), unit=what, numeric=True)
         for what in ("published", "here")
-        for part in _PARTS
+        for subset in _SUBSETS
     ]
     return [
         Column(key="task", title="Task"),
         Column(key="dataset", title="Dataset", facet=True),
         Column(key="label", title="Label"),
         Column(key="metric", title="Metric", facet=True),
-        *parts,
+        *subsets,
         Column(key="state", title="Data", facet=True),
     ]
 
@@ -96,15 +96,17 @@ def _sizes(what: str, sizes: Sizes | None) -> dict[str, Value]:
     found = sizes or (None, None, None)
     texts = [ABSENT if text == "-" else text for text in each_size(found)]
     return {
-        f"{what}-{part}": Value(text, order=size, tone="" if size is not None else "quiet")
-        for part, text, size in zip(_PARTS, texts, found, strict=True)
+        f"{what}-{subset}": Value(text, order=size, tone="" if size is not None else "quiet")
+        for subset, text, size in zip(_SUBSETS, texts, found, strict=True)
     }
 
 
 def _record(row: TaskRow) -> dict[str, object]:
     here = row.here or (None, None, None)
-    sizes = {f"published_{part}": size for part, size in zip(_PARTS, row.published, strict=True)}
-    sizes |= {f"here_{part}": size for part, size in zip(_PARTS, here, strict=True)}
+    sizes = {
+        f"published_{subset}": size for subset, size in zip(_SUBSETS, row.published, strict=True)
+    }
+    sizes |= {f"here_{subset}": size for subset, size in zip(_SUBSETS, here, strict=True)}
     return {
         "dataset": row.dataset,
         "label": row.target,

@@ -17,7 +17,7 @@ Table = TypeVar("Table", bound="BenchmarkTable")
 
 
 class Generation(Config):
-    """How crystals are drawn from a trained model and judged beside its test part."""
+    """How crystals are drawn from a trained model and judged beside its test set."""
 
     number: PositiveInt = 100
     """Crystals to draw."""
@@ -35,7 +35,7 @@ class Budget(Config):
     about: str = ""
     """One sentence for the head of the table."""
     epochs: PositiveInt | None = None
-    """Passes over the training part; empty: as the run's defaults say."""
+    """Passes over the training set; empty: as the run's defaults say."""
     crystals: PositiveInt | None = None
     """Most crystals to train on; empty: all."""
     seeds: PositiveInt = 1

@@ -138,7 +138,7 @@ def _sheet(lines: Sequence[Line], folder: Path) -> Sheet:
         Column(key="label", title="Label", facet=True),
         Column(key="encoder", title="Encoder", facet=True),
         *([Column(key="strategy", title="Strategy", facet=True)] if _strategies(lines) else []),
-        Column(key="metric", title="Metric", meaning="On the test part, in physical units"),
+        Column(key="metric", title="Metric", meaning="On the test set, in physical units"),
         Column(key="value", title="Here", numeric=True, strong=True),
         *(
             [Column(key="alone", title="Alone", numeric=True, meaning="Trained on this label only")]

@@ -137,8 +137,8 @@ def _usage(model: Mapping[str, Any]) -> str:
 def _results(run: Mapping[str, Any]) -> str:
     tested = _tested(run)
     if not tested:
-        return "The model was not tested: the run has no metrics of a test part."
-    parts = ["On crystals of the test part, which were used neither for training nor for choosing:"]
+        return "The model was not tested: the run has no metrics of a test set."
+    parts = ["On crystals of the test set, which were used neither for training nor for choosing:"]
     for key, metrics in tested.items():
         columns = _shown(metrics)
         rows = {"**this model**": metrics, **run.get("baselines", {}).get(key, {})}
@@ -169,7 +169,7 @@ def _intended(run: Mapping[str, Any], model: Mapping[str, Any]) -> str:
         f"For {known}, of the kinds that the training data holds, and for numbers made in the same "
         "way as its labels. Predictions for other elements are guesses, and `matsciml predict` "
         "says so; those for crystals far from the training data are not marked. The errors above "
-        "are means over a test part that was drawn from the same data: expect larger ones "
+        "are means over a test set that was drawn from the same data: expect larger ones "
         "elsewhere. Do not rely on a prediction where it matters without a calculation or a "
         "measurement."
     )

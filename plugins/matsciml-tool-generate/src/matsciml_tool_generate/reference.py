@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
 
 _CHUNK = 1024
-_FORMS = "a dataset with its part (NAME:test), a run with a part (runs/latest:test), or a file"
+_FORMS = "a dataset with its subset (NAME:test), a run with a subset (runs/latest:test), or a file"
 
 
 def read_file(
@@ -74,7 +74,7 @@ def read_reference(
     """Return the crystals that a person named.
 
     Args:
-        text: ``dataset:part`` or ``dataset``; ``run:part``, the data of a run with its settings
+        text: ``dataset:subset`` or ``dataset``; ``run:subset``, the data of a run with its settings
             and its split; or a file, see :func:`read_file`.
         registry: Where datasets are looked up.
         max_atoms: Crystals with more atoms are left out; None: none.
@@ -86,13 +86,13 @@ def read_reference(
         DataError: It holds no crystal.
         RegistryError: There is no such dataset.
     """
-    name, part = _split_part(text)
+    name, subset = _split_subset(text)
     path = Path(name)
-    if not part and path.exists() and not (path / CONFIG).is_file():
+    if not subset and path.exists() and not (path / CONFIG).is_file():
         found = read_file(path, workers=workers, report=report)
     else:
         dataset, split = _open(name, registry)
-        found = list(_of_dataset(dataset, split, part, text))
+        found = list(_of_dataset(dataset, split, subset, text))
     kept = [one for one in found if max_atoms is None or len(one.atomic_numbers) <= max_atoms]
     if not kept:
         raise DataError(f"'{text}' has no crystal of at most {max_atoms} atoms; allow more.")
@@ -100,10 +100,10 @@ def read_reference(
 
 
 def read_run_data(text: str, run: Path, registry: Registry) -> list[ParsedStructure]:
-    """Return the crystals of a dataset's part, as a run saw them where it used that dataset.
+    """Return the crystals of a dataset's subset, as a run saw them where it used that dataset.
 
     Args:
-        text: ``dataset:part``, or anything else that :func:`read_reference` understands.
+        text: ``dataset:subset``, or anything else that :func:`read_reference` understands.
         run: Folder of a run; its settings of the dataset (``max_atoms`` for example) and its
             split count where it was trained on that dataset.
         registry: Where datasets are looked up.
@@ -111,14 +111,14 @@ def read_run_data(text: str, run: Path, registry: Registry) -> list[ParsedStruct
     Raises:
         MatSciMLError: As for :func:`read_reference`.
     """
-    name, part = _split_part(text)
+    name, subset = _split_subset(text)
     if (run / CONFIG).is_file() and name in _datasets_of(run):
         dataset, split = _of_run(run, name, registry)
-        return list(_of_dataset(dataset, split, part, text))
+        return list(_of_dataset(dataset, split, subset, text))
     return read_reference(text, registry)
 
 
-def _split_part(text: str) -> tuple[str, str]:
+def _split_subset(text: str) -> tuple[str, str]:
     match = re.fullmatch(r"(.+):([a-z_]+)", text)
     return (match[1], match[2]) if match else (text, "")
 
@@ -156,17 +156,19 @@ def _of_run(run: Path, name: str, registry: Registry) -> tuple[Dataset, Split]:
     return dataset, Split.load(file) if file.is_file() else dataset.split()
 
 
-def _of_dataset(dataset: Dataset, split: Split, part: str, text: str) -> Iterator[ParsedStructure]:
-    if not part:
+def _of_dataset(
+    dataset: Dataset, split: Split, subset: str, text: str
+) -> Iterator[ParsedStructure]:
+    if not subset:
         wanted = np.arange(len(dataset))
     else:
-        parts = split.indices(dataset.ids)
-        if part not in parts:
+        subsets = split.indices(dataset.ids)
+        if subset not in subsets:
             raise ConfigError(
-                f"'{text}' names no part of the data.{did_you_mean(part, parts)} Parts: "
-                f"{', '.join(parts)}."
+                f"'{text}' names no subset of the data.{did_you_mean(subset, subsets)} Subsets: "
+                f"{', '.join(subsets)}."
             )
-        wanted = parts[part]
+        wanted = subsets[subset]
     for first in range(0, len(wanted), _CHUNK):
         block = wanted[first : first + _CHUNK].tolist()
         yield from map(ParsedStructure.from_crystal, dataset.__getitems__(block).crystals())

@@ -120,26 +120,26 @@ def _split_tables(
     split: Mapping[str, Any], data: Mapping[str, Any], labels: Mapping[str, Any]
 ) -> list[Table]:
     sizes, dropped = _mapping(split.get("sizes")), _mapping(data.get("dropped"))
-    parts = list(dict.fromkeys([*sizes, *dropped]))
-    if not parts:
+    subsets = list(dict.fromkeys([*sizes, *dropped]))
+    if not subsets:
         return []
     used = sum(size for size in sizes.values() if isinstance(size, int))
     rows = [
         [
-            words(part),
-            count(sizes.get(part)),
-            _share(sizes.get(part), used),
-            count(dropped.get(part)),
+            words(subset),
+            count(sizes.get(subset)),
+            _share(sizes.get(subset), used),
+            count(dropped.get(subset)),
         ]
-        for part in parts
+        for subset in subsets
     ]
     wanted = " or ".join(words(label) for label in labels) or "a wanted label"
     return [
         Table(
             caption="Who trains, validates and tests",
-            columns=["Part", "Crystals", "Share", "Left out"],
+            columns=["Subset", "Crystals", "Share", "Left out"],
             rows=rows,
-            note=f"Left out: crystals of the part for which the source has no {wanted}.",
+            note=f"Left out: crystals of the subset for which the source has no {wanted}.",
         )
     ]
 
@@ -174,7 +174,7 @@ def _parameters(run: RunFiles) -> Table:
 
 
 def _constants(run: RunFiles) -> list[Table]:
-    """Return the constants that each head fitted on the training part."""
+    """Return the constants that each head fitted on the training set."""
     tasks = [task for task in run.part("heads") if run.part("heads", task)]
     return [_constants_table(run, task, several=len(tasks) > 1) for task in tasks]
 
@@ -185,7 +185,7 @@ def _constants_table(run: RunFiles, task: str, *, several: bool) -> Table:
     whose = f", {words(task)}" if several else ""
     labels = "" if unit in UNITLESS else f" (labels in {unit})"
     return Table(
-        caption=f"Constants fitted on the training part{whose}{labels}",
+        caption=f"Constants fitted on the training set{whose}{labels}",
         columns=["Constant", "Value"],
         rows=[[name, number(value)] for name, value in run.part("heads", task).items()],
         identifiers=True,

@@ -80,7 +80,7 @@ def class_table(found: Confusion) -> Table:
             precision = percent(right / chosen) if chosen else ABSENT
             rows.append([name, f"{labels:,}", f"{chosen:,}", recall, precision])
     return Table(
-        caption="Classes of the test part" + (f", by {found.grouped}" if found.grouped else ""),
+        caption="Classes of the test set" + (f", by {found.grouped}" if found.grouped else ""),
         columns=["Class", "Labels", "Predictions", "Found (recall)", "Right (precision)"],
         rows=rows,
         note="Recall: the share of a class's labels that were predicted; precision: the share of "

@@ -58,7 +58,7 @@ def comparison_page(runs: Sequence[KnownRun], folder: Path, command: str = "") -
     results = Section(
         anchor="results",
         title="Results",
-        lead="On the test part, in physical units. A letter stands for its run in all of the page.",
+        lead="On the test set, in physical units. A letter stands for its run in all of the page.",
         sheet=_results(runs, letters, folder),
     )
     learning = Section(anchor="learning", title="Learning", figures=_curves(runs, letters))
@@ -197,7 +197,7 @@ def _curves(runs: Sequence[KnownRun], letters: Mapping[Path, str]) -> list[Plot 
         for (key, metric), members in found.items()
     ]
     figures.sort(key=lambda figure: isinstance(figure, Absent))
-    return figures or [Absent("No run has recorded a metric of the validation part.")]
+    return figures or [Absent("No run has recorded a metric of the validation set.")]
 
 
 def _curve(

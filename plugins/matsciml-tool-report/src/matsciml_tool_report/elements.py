@@ -36,7 +36,7 @@ class ElementCell:
     width: int = 1
     """Columns."""
     level: int = 0
-    """Colour, 1 (far below the whole's error) to 7 (far above); 0: not in the test part."""
+    """Colour, 1 (far below the whole's error) to 7 (far above); 0: not in the test set."""
     value: str = ""
     count: str = ""
     words: str = ""

@@ -1,4 +1,4 @@
-"""The errors of a model on the test part, summarised."""
+"""The errors of a model on the test set, summarised."""
 
 from __future__ import annotations
 

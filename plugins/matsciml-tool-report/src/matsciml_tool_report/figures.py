@@ -1,4 +1,4 @@
-"""Figures of what a model predicts on the test part. Each carries its content in words."""
+"""Figures of what a model predicts on the test set. Each carries its content in words."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def parity(values: Predictions, summary: ErrorSummary, name: str, unit: str) -> 
         axes.set_xlabel(with_unit("Label", unit))
         axes.set_ylabel(with_unit("Prediction", unit))
         caption = (
-            f"{counted(len(values.labels), values.noun)} of the test part; a perfect model puts "
+            f"{counted(len(values.labels), values.noun)} of the test set; a perfect model puts "
             f"all of them on the dashed line. {_outside(outside, values.noun)}"
         ).strip()
         markup = svg.to_svg(figure, _parity_in_words(values, summary, name, unit))

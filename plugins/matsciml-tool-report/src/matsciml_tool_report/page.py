@@ -36,7 +36,7 @@ def write_report(folder: Path, datasets: Mapping[str, Dataset] | None = None) ->
     Args:
         folder: The run folder.
         datasets: The data of the run by name; where they are given, what the report says about the
-            crystals of the test part is written down first, so that it can be drawn again without.
+            crystals of the test set is written down first, so that it can be drawn again without.
 
     Returns:
         Path of the page.

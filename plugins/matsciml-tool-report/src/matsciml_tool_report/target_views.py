@@ -146,7 +146,7 @@ def headline(target: Target, values: Predictions | None) -> Headline | None:
 
     Args:
         target: The target.
-        values: Its test part, where there is a file of it.
+        values: Its test set, where there is a file of it.
     """
     if target.metric is None:
         return None
@@ -178,7 +178,7 @@ def metrics_table(target: Target) -> Table:
     columns = {"Model": target.metrics}
     columns |= {_capital(predictor(name)): found for name, found in target.baselines.items()}
     if target.validation:
-        columns["Model, validation part"] = target.validation
+        columns["Model, validation set"] = target.validation
     names = metric_names(target.metrics)
     meanings = [
         f"{metric_info(name).short}: {metric_info(name).meaning}."
@@ -186,7 +186,7 @@ def metrics_table(target: Target) -> Table:
         if metric_info(name).meaning
     ]
     return Table(
-        caption=f"Metrics of {target.title} on the test part of {target.dataset}",
+        caption=f"Metrics of {target.title} on the test set of {target.dataset}",
         columns=["Metric", *columns],
         rows=[_metric_row(name, target, columns.values()) for name in names],
         note=" ".join(meanings),
@@ -238,10 +238,10 @@ def _curve(run: RunFiles, target: Target) -> Plot | Absent:
 
 
 def _validation_level(target: Target, metric: str) -> Level | None:
-    """Return what the trivial predictor reaches on the validation part.
+    """Return what the trivial predictor reaches on the validation set.
 
-    The run records trivial predictors on the test part only, but skill is 1 − MAE / MAE of
-    predict-the-mean on the same part, so that the validation part's can be had from it.
+    The run records trivial predictors on the test set only, but skill is 1 − MAE / MAE of
+    predict-the-mean on the same set, so that the validation set's can be had from it.
     """
     mae, skill = target.validation.get("mae"), target.validation.get("skill")
     if metric == "mae" and mae and isinstance(skill, float) and skill != 1.0:
@@ -251,7 +251,7 @@ def _validation_level(target: Target, metric: str) -> Level | None:
     value = target.baselines[target.baseline].get(metric)
     if not isinstance(value, int | float):
         return None
-    return Level(f"{predictor(target.baseline)} (test part)", value)
+    return Level(f"{predictor(target.baseline)} (test set)", value)
 
 
 def _drawings(
@@ -315,7 +315,7 @@ def _worst_table(values: Predictions, unit: str) -> Table:
     suffix = "" if unit in UNITLESS else f" ({unit})"
     many = "The crystal" if len(rows) == 1 else f"The {len(rows)} crystals"
     return Table(
-        caption=f"{many} of the test part with the largest errors",
+        caption=f"{many} of the test set with the largest errors",
         columns=["Crystal", f"Label{suffix}", f"Prediction{suffix}", f"Error{suffix}"],
         rows=rows,
         note="Error is prediction minus label."

@@ -13,7 +13,7 @@ from matsciml_util_pages.run_files import RunFiles
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A target of the run with its metrics on the test part."""
+    """A target of the run with its metrics on the test set."""
 
     key: str
     """``"<dataset>/<target>"``."""

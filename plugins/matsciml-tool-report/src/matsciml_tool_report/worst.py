@@ -64,7 +64,7 @@ def gallery(target: Target, values: Predictions, known: KnownCrystals) -> Galler
         note += " Error is prediction minus label"
         note += "." if values.one_per_crystal else "; of each crystal, the worst of its values."
     return Gallery(
-        title=f"{noun} of the test part {what}",
+        title=f"{noun} of the test set {what}",
         cards=[_card(target, one, known) for one in found],
         note=note,
     )

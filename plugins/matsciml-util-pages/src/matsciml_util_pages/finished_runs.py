@@ -25,7 +25,7 @@ EVALUATION, EVALUATED = "generation", "metrics.json"
 
 @dataclass(frozen=True, kw_only=True)
 class TargetResult:
-    """What a run measured on the test part for one label."""
+    """What a run measured on the test set for one label."""
 
     key: str
     """``"<dataset>/<label>"``."""
@@ -36,7 +36,7 @@ class TargetResult:
     baselines: Mapping[str, Mapping[str, float]]
     """Metrics of trivial predictors, by their name."""
     std: float | None
-    """Standard deviation of the label in the training part, where the head fitted one."""
+    """Standard deviation of the label in the training set, where the head fitted one."""
     split: str
     """SHA-256 of the split: numbers compare where it is the same."""
     training_crystals: int | None

@@ -29,7 +29,7 @@ _Row = tuple[str, int, float, float, float]
 
 @dataclass(frozen=True)
 class Predictions:
-    """The labelled values of the test part for one target, in the label's unit."""
+    """The labelled values of the test set for one target, in the label's unit."""
 
     ids: tuple[str, ...]
     """Id of the crystal of each value."""

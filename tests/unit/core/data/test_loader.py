@@ -218,7 +218,7 @@ class TestSource:
         assert torch.equal(batch.cell_shift, expected.cell_shift)
         assert batch.num_edges > 50
 
-    def test_places_are_counted_within_the_part(self, dataset: StoreDataset) -> None:
+    def test_places_are_counted_within_the_subset(self, dataset: StoreDataset) -> None:
         source = make_source(dataset, [40, 2, 11])
         assert len(source) == 3
         assert source[[2, 0]].ids == ["c11", "c40"]
@@ -329,7 +329,7 @@ class TestCachedSource:
     def test_crystals_are_remembered_by_their_index_in_the_dataset(
         self, dataset: StoreDataset
     ) -> None:
-        """Parts of one dataset may share a cache."""
+        """Subsets of one dataset may share a cache."""
         cache = NeighbourCache()
         one = make_source(dataset, range(30), cache=cache)
         other = make_source(dataset, range(20, 60), cache=cache)

@@ -40,22 +40,22 @@ class TestRandom:
         """PCG64 over the sorted ids: anyone can make the same split without this package."""
         order = np.random.Generator(np.random.PCG64(7)).permutation(1000)
         expected = [sorted(IDS)[k] for k in order[:800]]
-        assert random_split(IDS, seed=7).parts["train"] == tuple(sorted(expected))
+        assert random_split(IDS, seed=7).subsets["train"] == tuple(sorted(expected))
 
     def test_test_ids_are_not_a_block_of_the_sorted_ids(self) -> None:
-        numbers = [sorted(IDS).index(name) for name in random_split(IDS).parts["test"]]
+        numbers = [sorted(IDS).index(name) for name in random_split(IDS).subsets["test"]]
         assert 400 < np.mean(numbers) < 600
         assert np.std(numbers) > 200
 
     def test_other_fractions(self) -> None:
         split = random_split(IDS, fractions=(7, 2, 1))
-        assert [len(names) for names in split.parts.values()] == [700, 200, 100]
+        assert [len(names) for names in split.subsets.values()] == [700, 200, 100]
 
     @pytest.mark.parametrize("count", [1, 2, 3, 7, 10, 99])
     def test_few_ids_are_all_used(self, count: int) -> None:
         split = random_split(IDS[:count])
-        assert sum(map(len, split.parts.values())) == count
-        assert split.parts["train"]
+        assert sum(map(len, split.subsets.values())) == count
+        assert split.subsets["train"]
 
     def test_ids_must_be_unique(self) -> None:
         with pytest.raises(SplitError, match="not unique"):
@@ -63,16 +63,16 @@ class TestRandom:
 
 
 class TestIndices:
-    def test_indices_point_at_the_ids_of_the_part(self) -> None:
+    def test_indices_point_at_the_ids_of_the_subset(self) -> None:
         ids = shuffled(IDS)
         split = random_split(IDS)
-        for part, indices in split.indices(ids).items():
+        for subset, indices in split.indices(ids).items():
             assert indices.dtype == np.int64
             assert (np.diff(indices) > 0).all()
-            assert sorted(ids[k] for k in indices) == list(split.parts[part])
+            assert sorted(ids[k] for k in indices) == list(split.subsets[subset])
 
-    def test_parts_may_be_empty(self) -> None:
-        split = Split(algorithm="by hand", seed=None, parts={"train": ("a",), "test": ()})
+    def test_subsets_may_be_empty(self) -> None:
+        split = Split(algorithm="by hand", seed=None, subsets={"train": ("a",), "test": ()})
         assert split.indices(["a"])["test"].shape == (0,)
 
     def test_other_data_is_refused_with_what_differs(self) -> None:
@@ -95,25 +95,25 @@ class TestHash:
     def test_hash_of_ids_is_sha256_of_the_sorted_lines(self) -> None:
         assert hash_ids(["b", "a"]) == hashlib.sha256(b"a\nb").hexdigest()
 
-    def test_hash_tells_which_part_an_id_is_in(self) -> None:
-        one = Split(algorithm="x", seed=0, parts={"train": ("a", "b"), "test": ("c",)})
-        other = Split(algorithm="x", seed=0, parts={"train": ("a", "c"), "test": ("b",)})
+    def test_hash_tells_which_subset_an_id_is_in(self) -> None:
+        one = Split(algorithm="x", seed=0, subsets={"train": ("a", "b"), "test": ("c",)})
+        other = Split(algorithm="x", seed=0, subsets={"train": ("a", "c"), "test": ("b",)})
         assert one.hash != other.hash
         assert one.ids_hash == other.ids_hash
 
     def test_hash_ignores_how_the_split_was_made(self) -> None:
-        one = Split(algorithm="x", seed=0, parts={"train": ("a", "b")})
-        other = Split(algorithm="y", seed=None, parts={"train": ("b", "a")})
+        one = Split(algorithm="x", seed=0, subsets={"train": ("a", "b")})
+        other = Split(algorithm="y", seed=None, subsets={"train": ("b", "a")})
         assert one.hash == other.hash
 
 
 class TestRestrict:
-    def test_nothing_moves_between_parts(self) -> None:
+    def test_nothing_moves_between_subsets(self) -> None:
         split = random_split(IDS)
         kept = IDS[::2]
         smaller = split.restrict(kept)
-        for part, names in smaller.parts.items():
-            assert set(names) == set(split.parts[part]) & set(kept)
+        for subset, names in smaller.subsets.items():
+            assert set(names) == set(split.subsets[subset]) & set(kept)
         assert smaller.ids_hash == hash_ids(kept)
         smaller.indices(kept)
 
@@ -123,35 +123,37 @@ class TestRestrict:
         assert smaller.seed == 4
 
     def test_unknown_ids_stay_unknown(self) -> None:
-        """Restricting must not hide that the data has ids without a part."""
+        """Restricting must not hide that the data has ids without a subset."""
         kept = [*IDS[:500], "mp-new"]
         with pytest.raises(SplitError, match="1 of the dataset's are not in it"):
             random_split(IDS).restrict(kept).indices(kept)
 
-    def test_a_part_that_would_be_empty_is_an_error(self) -> None:
+    def test_a_subset_that_would_be_empty_is_an_error(self) -> None:
         split = random_split(IDS)
-        with pytest.raises(SplitError, match="None of the 800 crystals kept is in the part 'valid"):
-            split.restrict(split.parts["train"])
+        with pytest.raises(
+            SplitError, match="None of the 800 crystals kept is in the subset 'valid"
+        ):
+            split.restrict(split.subsets["train"])
 
-    def test_a_part_that_was_empty_may_stay_so(self) -> None:
-        split = Split(algorithm="x", seed=0, parts={"train": ("a", "b"), "test": ()})
-        assert split.restrict(["a"]).parts == {"train": ("a",), "test": ()}
+    def test_a_subset_that_was_empty_may_stay_so(self) -> None:
+        split = Split(algorithm="x", seed=0, subsets={"train": ("a", "b"), "test": ()})
+        assert split.restrict(["a"]).subsets == {"train": ("a",), "test": ()}
 
 
 class TestLimit:
     SPLIT = random_split(IDS, seed=3)
 
     def drawn(self, most: int, seed: int = 0) -> set[str]:
-        return set(self.SPLIT.limit("train", most, seed).parts["train"])
+        return set(self.SPLIT.limit("train", most, seed).subsets["train"])
 
     def test_the_others_are_unused_and_nothing_else_moves(self) -> None:
         limited = self.SPLIT.limit("train", 10, 0)
-        assert set(limited.parts["train"]) | set(limited.parts["unused"]) == {
-            *self.SPLIT.parts["train"]
+        assert set(limited.subsets["train"]) | set(limited.subsets["unused"]) == {
+            *self.SPLIT.subsets["train"]
         }
-        assert [len(limited.parts[part]) for part in ("train", "unused")] == [10, 790]
-        for part in ("validation", "test"):
-            assert limited.parts[part] == self.SPLIT.parts[part]
+        assert [len(limited.subsets[subset]) for subset in ("train", "unused")] == [10, 790]
+        for subset in ("validation", "test"):
+            assert limited.subsets[subset] == self.SPLIT.subsets[subset]
         assert limited.ids_hash == self.SPLIT.ids_hash
 
     def test_it_says_so(self) -> None:
@@ -164,9 +166,9 @@ class TestLimit:
         assert self.drawn(10) != self.drawn(10, seed=1)
 
     def test_the_order_of_the_ids_does_not_matter(self) -> None:
-        parts = {part: names[::-1] for part, names in self.SPLIT.parts.items()}
-        other = Split(algorithm="x", seed=None, parts=parts).limit("train", 10, 0)
-        assert set(other.parts["train"]) == self.drawn(10)
+        subsets = {subset: names[::-1] for subset, names in self.SPLIT.subsets.items()}
+        other = Split(algorithm="x", seed=None, subsets=subsets).limit("train", 10, 0)
+        assert set(other.subsets["train"]) == self.drawn(10)
 
     @pytest.mark.parametrize("most", [800, 10_000])
     def test_where_there_are_no_more_all_are_kept(self, most: int) -> None:
@@ -175,8 +177,8 @@ class TestLimit:
     def test_what_was_unused_stays_so(self) -> None:
         split = self.SPLIT.limit("train", 30, 0)
         limited = split.limit("train", 20, 0)
-        assert set(split.parts["unused"]) < set(limited.parts["unused"])
-        assert len(limited.parts["unused"]) == 780
+        assert set(split.subsets["unused"]) < set(limited.subsets["unused"])
+        assert len(limited.subsets["unused"]) == 780
 
 
 class TestFile:
@@ -208,18 +210,18 @@ class TestFile:
     def test_tampering_is_noticed(self, path: Path, change: str) -> None:
         data = json.loads(path.read_text())
         if change == "move":
-            data["parts"]["train"].append(data["parts"]["test"].pop())
+            data["subsets"]["train"].append(data["subsets"]["test"].pop())
         elif change == "drop":
-            data["parts"]["train"].pop()
+            data["subsets"]["train"].pop()
         else:
-            data["parts"]["train"].append("mp-new")
+            data["subsets"]["train"].append("mp-new")
         path.write_text(json.dumps(data))
         with pytest.raises(SplitError, match="was changed after it was made"):
             Split.load(path)
 
     @pytest.mark.parametrize(
         "text",
-        ["", "{", "[]", "3", "{}", '{"algorithm": "x", "seed": 0, "parts": [], "sha256": ""}'],
+        ["", "{", "[]", "3", "{}", '{"algorithm": "x", "seed": 0, "subsets": [], "sha256": ""}'],
     )
     def test_other_files_are_refused(self, tmp_path: Path, text: str) -> None:
         path = tmp_path / "other.json"

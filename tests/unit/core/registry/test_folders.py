@@ -61,7 +61,7 @@ def test_fetched_stores_are_found_again_the_last_one_last(tmp_path, monkeypatch)
     assert listed["2022"] == "2022/store"  # the data folder may be moved
 
 
-def test_a_key_names_release_and_part():
+def test_a_key_names_release_and_subset():
     assert store_key("2022", "train") == "2022/train"
     assert store_key(None, "2M") == "2M"
     assert store_key(None, None) == "default"

@@ -166,29 +166,29 @@ class WrongSize(ExampleDataset):
 class OverlappingSplit(ExampleDataset):
     def split(self, name=None, seed=0):
         split = super().split(name, seed)
-        parts = dict(split.parts)
-        parts["test"] = (*parts["test"], parts["train"][0])
-        return replace(split, parts=parts)
+        subsets = dict(split.subsets)
+        subsets["test"] = (*subsets["test"], subsets["train"][0])
+        return replace(split, subsets=subsets)
 
 
 class IncompleteSplit(ExampleDataset):
     def split(self, name=None, seed=0):
         split = super().split(name, seed)
-        return replace(split, parts=dict(split.parts) | {"train": split.parts["train"][1:]})
+        return replace(split, subsets=dict(split.subsets) | {"train": split.subsets["train"][1:]})
 
 
 class EmptyTest(ExampleDataset):
     def split(self, name=None, seed=0):
-        parts = dict(super().split(name, seed).parts)
-        parts["train"], parts["test"] = (*parts["train"], *parts["test"]), ()
-        return Split(algorithm="mine", seed=seed, parts=parts)
+        subsets = dict(super().split(name, seed).subsets)
+        subsets["train"], subsets["test"] = (*subsets["train"], *subsets["test"]), ()
+        return Split(algorithm="mine", seed=seed, subsets=subsets)
 
 
 class OtherParts(ExampleDataset):
     def split(self, name=None, seed=0):
-        parts = dict(super().split(name, seed).parts)
-        parts["valid"] = parts.pop("validation")
-        return Split(algorithm="mine", seed=seed, parts=parts)
+        subsets = dict(super().split(name, seed).subsets)
+        subsets["valid"] = subsets.pop("validation")
+        return Split(algorithm="mine", seed=seed, subsets=subsets)
 
 
 class RandomSplit(ExampleDataset):

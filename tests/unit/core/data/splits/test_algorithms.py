@@ -35,26 +35,26 @@ def shuffled(*columns: list[str]) -> tuple[list[str], ...]:
 
 @pytest.mark.parametrize("split", [random_split(IDS), stratified()], ids=lambda s: s.algorithm)
 class TestPartition:
-    def test_every_id_is_in_exactly_one_part(self, split: Split) -> None:
-        listed = [name for part in split.parts.values() for name in part]
+    def test_every_id_is_in_exactly_one_subset(self, split: Split) -> None:
+        listed = [name for subset in split.subsets.values() for name in subset]
         assert sorted(listed) == sorted(IDS)
-        for one, other in combinations(split.parts.values(), 2):
+        for one, other in combinations(split.subsets.values(), 2):
             assert not set(one) & set(other)
 
     def test_sizes_are_80_10_10(self, split: Split) -> None:
-        sizes = {part: len(names) for part, names in split.parts.items()}
+        sizes = {subset: len(names) for subset, names in split.subsets.items()}
         assert sizes == {"train": 800, "validation": 100, "test": 100}
 
-    def test_parts_are_sorted(self, split: Split) -> None:
-        assert all(list(names) == sorted(names) for names in split.parts.values())
+    def test_subsets_are_sorted(self, split: Split) -> None:
+        assert all(list(names) == sorted(names) for names in split.subsets.values())
 
 
 class TestStratified:
-    def test_every_part_has_the_same_mix(self) -> None:
+    def test_every_subset_has_the_same_mix(self) -> None:
         system_of = dict(zip(IDS, SYSTEMS, strict=True))
         mixes = {
-            part: Counter(system_of[name] for name in names)
-            for part, names in stratified().parts.items()
+            subset: Counter(system_of[name] for name in names)
+            for subset, names in stratified().subsets.items()
         }
         assert mixes == {
             "train": {"cubic": 720, "triclinic": 80},
@@ -75,7 +75,7 @@ class TestStratified:
 
     def test_one_id_per_stratum_goes_to_training(self) -> None:
         split = stratified(["a", "b", "c"], ["1", "2", "3"])
-        assert split.parts == {"train": ("a", "b", "c"), "validation": (), "test": ()}
+        assert split.subsets == {"train": ("a", "b", "c"), "validation": (), "test": ()}
 
     def test_every_id_needs_a_stratum(self) -> None:
         with pytest.raises(ValueError, match="zip"):
@@ -88,20 +88,20 @@ class TestGrouped:
     def grouped(self, ids=IDS, groups=GROUPS, **changes) -> Split:
         return grouped_split(ids, groups, by="composition", **changes)
 
-    def test_no_group_is_in_two_parts(self):
+    def test_no_group_is_in_two_subsets(self):
         place = dict(zip(IDS, self.GROUPS, strict=True))
-        parts = [{place[name] for name in ids} for ids in self.grouped().parts.values()]
-        for one, other in combinations(parts, 2):
+        subsets = [{place[name] for name in ids} for ids in self.grouped().subsets.values()]
+        for one, other in combinations(subsets, 2):
             assert not one & other
 
     def test_the_shares_are_met(self):
-        sizes = [len(ids) for ids in self.grouped(fractions=(0.5, 0.3, 0.2)).parts.values()]
+        sizes = [len(ids) for ids in self.grouped(fractions=(0.5, 0.3, 0.2)).subsets.values()]
         assert sum(sizes) == 1000
         assert np.allclose(sizes, [500, 300, 200], atol=10)
 
-    def test_a_part_may_be_empty(self):
-        parts = self.grouped(fractions=(0.9, 0.0, 0.1)).parts
-        assert parts["validation"] == ()
+    def test_a_subset_may_be_empty(self):
+        subsets = self.grouped(fractions=(0.9, 0.0, 0.1)).subsets
+        assert subsets["validation"] == ()
 
     def test_order_does_not_matter_and_the_seed_does(self):
         ids, groups = shuffled(IDS, list(self.GROUPS))
@@ -114,14 +114,16 @@ class TestGrouped:
 
 
 class TestBlocked:
-    def test_parts_follow_each_other(self):
-        parts = blocked_split(IDS, fractions=(0.8, 0.1, 0.1)).parts
-        assert set(parts["train"]) == set(IDS[:800])
-        assert set(parts["validation"]) == set(IDS[800:900])
-        assert set(parts["test"]) == set(IDS[900:])
+    def test_subsets_follow_each_other(self):
+        subsets = blocked_split(IDS, fractions=(0.8, 0.1, 0.1)).subsets
+        assert set(subsets["train"]) == set(IDS[:800])
+        assert set(subsets["validation"]) == set(IDS[800:900])
+        assert set(subsets["test"]) == set(IDS[900:])
 
     def test_each_series_is_cut_by_itself(self):
         frames = [f"{name}/{k}" for name in "ab" for k in range(10)]
-        parts = blocked_split(frames, [name[0] for name in frames], fractions=(0.5, 0.2, 0.3)).parts
-        assert parts["validation"] == ("a/5", "a/6", "b/5", "b/6")
-        assert parts["test"] == ("a/7", "a/8", "a/9", "b/7", "b/8", "b/9")
+        subsets = blocked_split(
+            frames, [name[0] for name in frames], fractions=(0.5, 0.2, 0.3)
+        ).subsets
+        assert subsets["validation"] == ("a/5", "a/6", "b/5", "b/6")
+        assert subsets["test"] == ("a/7", "a/8", "a/9", "b/7", "b/8", "b/9")

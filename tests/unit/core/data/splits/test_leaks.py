@@ -130,16 +130,16 @@ def test_compositions_are_told_apart():
 
 
 @pytest.mark.parametrize("confirm", [True, False])
-def test_a_table_of_overlaps_between_parts_and_datasets(confirm):
+def test_a_table_of_overlaps_between_subsets_and_datasets(confirm):
     base = [crystal(seed) for seed in range(12)]
     one = Listed([*base[:8], described_otherwise(base[0], 1), described_otherwise(base[1], 2)])
     two = Listed([described_otherwise(base[k], k) for k in (1, 4, 9)] + [crystal(99), crystal(98)])
-    parts = {
+    subsets = {
         "one": [("train", np.arange(8)), ("test", np.array([8, 9]))],
         "two": [("", np.arange(5))],
     }
-    found = find_leaks({"one": one, "two": two}, parts, confirm=confirm)
-    assert found.parts == ("one/train", "one/test", "two")
+    found = find_leaks({"one": one, "two": two}, subsets, confirm=confirm)
+    assert found.subsets == ("one/train", "one/test", "two")
     assert found.sizes == (8, 2, 5)
     assert found.overlaps.tolist() == [[0, 2, 2], [2, 0, 1], [2, 1, 0]]
     assert {"one/train:c0", "one/test:c0-1"} in map(set, found.examples)
@@ -174,7 +174,7 @@ def distorted_perovskite(name: str, shift: float) -> Crystal:
     )
 
 
-def test_the_space_group_is_part_of_the_key():
+def test_the_space_group_is_subset_of_the_key():
     cubic, polar = distorted_perovskite("cubic", 0.0), distorted_perovskite("polar", 0.04)
     assert (space_group(cubic), space_group(polar)) == (221, 99)
     pair = Listed([cubic, polar, described_otherwise(polar, 3)])

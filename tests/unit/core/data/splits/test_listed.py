@@ -31,11 +31,11 @@ def test_lists_of_somebody_else_are_taken_over(tmp_path):
         tmp_path, theirs__yml="train:\n- mp-1\n- mp-2\n- mp-9999\nval:\n- mp-3\ntest:\n- mp-4\n"
     )
     split = listed_split(IDS, lists, source="theirs.yml")
-    assert split.parts["train"] == ("mp-1", "mp-2")
-    assert split.parts["validation"] == ("mp-3",)
+    assert split.subsets["train"] == ("mp-1", "mp-2")
+    assert split.subsets["validation"] == ("mp-3",)
     assert split.algorithm == "listed in theirs.yml"
     assert split.missing == {"train": ("mp-9999",)}
-    assert {part: len(places) for part, places in split.indices(IDS).items()} == {
+    assert {subset: len(places) for subset, places in split.indices(IDS).items()} == {
         "train": 2,
         "validation": 1,
         "test": 1,
@@ -58,15 +58,15 @@ def test_a_split_file_is_a_list_too(tmp_path):
     assert taken.hash == split.hash
 
 
-def test_one_file_for_each_part(tmp_path):
-    """As the toolkit publishes them: train.yml, val.yml, test.yml, each with its part in it."""
-    files = {f"{part}__yml": f"{part}:\n- {ids[0]}\n" for part, ids in LISTS.items()}
+def test_one_file_for_each_subset(tmp_path):
+    """As the toolkit publishes them: train.yml, val.yml, test.yml, each with its subset in it."""
+    files = {f"{subset}__yml": f"{subset}:\n- {ids[0]}\n" for subset, ids in LISTS.items()}
     expected = {"train": ["mp-1"], "val": ["mp-3"], "test": ["mp-4"]}
     assert read(tmp_path, **files) == expected
     assert read_lists([tmp_path]) == expected
 
 
-def test_a_plain_list_has_its_part_in_its_name(tmp_path):
+def test_a_plain_list_has_its_subset_in_its_name(tmp_path):
     text = "mp-1  # the first\n\nmp-2\n"
     assert read(tmp_path, **{"mp-train-ids__txt": text}) == {"train": ["mp-1", "mp-2"]}
     assert read(tmp_path, val__json='["mp-3", 4]') == {"validation": ["mp-3", "4"]}
@@ -94,7 +94,7 @@ def test_a_hundred_thousand_ids_are_read_in_seconds(tmp_path):
         ({"train": ["mp-1"], "test": ["mp-1"]}, "lists 'mp-1' twice, the second time in 'test'"),
         ({"train": ["mp-1", "mp-1"]}, "twice"),
         ({"train": ["other"]}, "none of the 1 ids.*for example 'other'; its own look like 'mp-0'"),
-        ({"training": ["mp-1"], "rest": ["mp-2"]}, "a part 'rest'"),
+        ({"training": ["mp-1"], "rest": ["mp-2"]}, "a subset 'rest'"),
     ],
 )
 def test_lists_that_make_no_split_are_refused(lists, message):
@@ -105,12 +105,12 @@ def test_lists_that_make_no_split_are_refused(lists, message):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("x.yml", "- a\n- b\n", "does not say of which part"),
+        ("x.yml", "- a\n- b\n", "does not say of which subset"),
         ("x.yml", "train: 3\n", "does not hold lists"),
         ("x.json", json.dumps({"train": [["a"]]}), "does not hold lists"),
         ("x.yml", "a: [b\n", "cannot be read as YML"),
         ("x.json", "{", "cannot be read as JSON"),
-        ("train-and-test.txt", "a\n", "does not say of which part"),
+        ("train-and-test.txt", "a\n", "does not say of which subset"),
         ("absent.txt", None, "No such file"),
         ("train.txt.gz", "no gzip", "cannot be read"),
     ],
@@ -122,7 +122,7 @@ def test_files_that_hold_no_lists_are_refused(tmp_path, name, text, message):
         read_lists([tmp_path / name])
 
 
-def test_a_part_in_two_files_is_refused(tmp_path):
+def test_a_subset_in_two_files_is_refused(tmp_path):
     with pytest.raises(SplitError, match="as another file does"):
         read(tmp_path, a__yml="train: [mp-1]", b__yml="train: [mp-2]")
 

@@ -65,5 +65,5 @@ def test_sizes_are_those_of_the_default_split(dataset):
         "metal": 3,
         "forces": 1,
     }
-    test = dataset.split().parts["test"]
+    test = dataset.split().subsets["test"]
     assert sizes["gap"][2] == sum(int(name[1:]) % 2 == 0 for name in test)

@@ -1,4 +1,4 @@
-"""StoreDataset: a dataset on a store, whole or in part, with shipped splits."""
+"""StoreDataset: a dataset on a store, whole or in subset, with shipped splits."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             writer.add(make_crystal(number))
     (folder / "splits").mkdir()
     random_split(IDS, seed=9).save(folder / "splits" / "fixed.json")
-    other = Split(algorithm="by hand", seed=None, parts={"train": tuple(IDS[:30]), "test": ()})
+    other = Split(algorithm="by hand", seed=None, subsets={"train": tuple(IDS[:30]), "test": ()})
     other.save(folder / "splits" / "older.json")
     return folder
 
@@ -145,23 +145,23 @@ class TestKeepOnly:
         assert batch.targets["gap"].tolist() == [37.0, 0.0, 4.0]
 
     @pytest.mark.parametrize("indices", [[20], [-1], [], [0, 39]])
-    def test_indices_outside_the_part_are_refused(
+    def test_indices_outside_the_subset_are_refused(
         self, small: StoreDataset, indices: list[int]
     ) -> None:
         with pytest.raises(IndexError, match=r"\[0, 20\)"):
             small.__getitems__(indices)
 
-    def test_shipped_split_keeps_its_parts(self, small: StoreDataset) -> None:
+    def test_shipped_split_keeps_its_subsets(self, small: StoreDataset) -> None:
         whole = random_split(IDS, seed=9)
         split = small.split()
         assert split.algorithm == "random, restricted"
-        for part, indices in split.indices(small.ids).items():
-            assert {small.ids[k] for k in indices} == set(whole.parts[part]) & set(small.ids)
+        for subset, indices in split.indices(small.ids).items():
+            assert {small.ids[k] for k in indices} == set(whole.subsets[subset]) & set(small.ids)
 
     def test_random_split_is_made_of_what_is_left(self, small: StoreDataset) -> None:
         assert small.split("random") == random_split(small.ids, seed=0)
 
-    def test_a_part_left_empty_is_an_error(self, dataset: StoreDataset) -> None:
+    def test_a_subset_left_empty_is_an_error(self, dataset: StoreDataset) -> None:
         dataset.keep_only([0])
         with pytest.raises(SplitError, match="use the split 'random'"):
             dataset.split()

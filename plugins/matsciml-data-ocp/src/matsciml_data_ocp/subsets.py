@@ -1,6 +1,6 @@
-"""Which published parts a store holds, and how they become training, validation and test.
+"""Which published subsets a store holds, and how they become training, validation and test.
 
-Ids begin with their part: ``train/random1181709/frame175``. Imports no torch.
+Ids begin with their subset: ``train/random1181709/frame175``. Imports no torch.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from matsciml_core.errors import ConfigError, FetchError, did_you_mean
 TRAIN = "train"
 VALIDATION = "val_id"
 OUT_OF_DOMAIN = ("val_ood_ads", "val_ood_cat", "val_ood_both")
-PARTS = (TRAIN, VALIDATION, *OUT_OF_DOMAIN)
+SUBSETS = (TRAIN, VALIDATION, *OUT_OF_DOMAIN)
 """In the order in which a store holds them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFile:
-    """A published file, or the member of an archive, that holds a part."""
+    """A published file, or the member of an archive, that holds a subset."""
 
-    part: str
+    subset: str
     url: str
     file: str
     md5: str
     records: int
     """As published."""
     member: str = ""
-    """How the path of the member ends, where the file is an archive of several parts."""
+    """How the path of the member ends, where the file is an archive of several subsets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,17 +44,17 @@ class Published:
 
 
 def find_files(dataset: str, wanted: str, table: str | None) -> Published:
-    """Return the files that hold the parts somebody wants, in the order of ``PARTS``.
+    """Return the files that hold the subsets somebody wants, in the order of ``SUBSETS``.
 
     Args:
         dataset: ``s2ef`` or ``is2re``.
-        wanted: Names of training parts or validation parts, joined by ``+``. Where a training part
-            is named and no validation part, ``val_id`` comes with it.
+        wanted: Names of training sets or validation sets, joined by ``+``. Where a training set
+            is named and no validation set, ``val_id`` comes with it.
         table: A file like ``sources.json``; None: that of the plugin.
 
     Raises:
         ConfigError: The table cannot be read.
-        FetchError: There is no such part, or two to train on.
+        FetchError: There is no such subset, or two to train on.
     """
     source = _read_table(table)
     known = source[dataset]
@@ -62,22 +62,24 @@ def find_files(dataset: str, wanted: str, table: str | None) -> Published:
     for name in names:
         if name not in known:
             raise FetchError(
-                f"There is no part '{name}' of {dataset}.{did_you_mean(name, known)} Parts: "
-                f"{', '.join(known)}; join several by '+'. The published test part has no labels."
+                f"There is no subset '{name}' of {dataset}.{did_you_mean(name, known)} Subsets: "
+                f"{', '.join(known)}; join several by '+'. The published test set has no labels."
             )
-    training = [name for name in names if name not in PARTS]
+    training = [name for name in names if name not in SUBSETS]
     if len(training) > 1:
         raise FetchError(
-            f"'{wanted}' names several parts to train on, of which the larger holds the smaller; "
+            f"'{wanted}' names several subsets to train on, of which the larger holds the smaller; "
             "name one."
         )
     if len(training) == len(names):
         names.append(VALIDATION)
-    chosen = {name if name in PARTS else TRAIN: known[name] for name in names}
+    chosen = {name if name in SUBSETS else TRAIN: known[name] for name in names}
     return Published(
         release=f"{source['release']}, {'+'.join(dict.fromkeys(names))}",
         files=tuple(
-            _as_file(part, source["address"], chosen[part]) for part in PARTS if part in chosen
+            _as_file(subset, source["address"], chosen[subset])
+            for subset in SUBSETS
+            if subset in chosen
         ),
     )
 
@@ -92,36 +94,36 @@ def find_bounds(count: int, name_of: Callable[[int], str]) -> dict[str, tuple[in
     bounds: dict[str, tuple[int, int]] = {}
     start = 0
     while start < count:
-        part = part_of(name_of(start))
-        low, high = start, count  # the record at low is of this part, that at high is not
+        subset = subset_of(name_of(start))
+        low, high = start, count  # the record at low is of this subset, that at high is not
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (middle, high) if part_of(name_of(middle)) == part else (low, middle)
-        bounds[part] = (start, high)
+            low, high = (middle, high) if subset_of(name_of(middle)) == subset else (low, middle)
+        bounds[subset] = (start, high)
         start = high
     return bounds
 
 
-def part_of(name: str) -> str:
-    """Return the part that an id belongs to.
+def subset_of(name: str) -> str:
+    """Return the subset that an id belongs to.
 
-    >>> part_of("val_id/random12/frame3")
+    >>> subset_of("val_id/random12/frame3")
     'val_id'
     """
     return name.partition("/")[0]
 
 
-def split_names(parts: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the splits that some parts allow, the default one first."""
+def split_names(subsets: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the splits that some subsets allow, the default one first."""
     names: list[str] = []
-    if TRAIN in parts and VALIDATION in parts:
-        names = [part for part in (VALIDATION, *OUT_OF_DOMAIN) if part in parts]
+    if TRAIN in subsets and VALIDATION in subsets:
+        names = [subset for subset in (VALIDATION, *OUT_OF_DOMAIN) if subset in subsets]
     return (*names, "system")
 
 
-def _as_file(part: str, address: str, entry: Mapping[str, Any]) -> SourceFile:
+def _as_file(subset: str, address: str, entry: Mapping[str, Any]) -> SourceFile:
     return SourceFile(
-        part=part,
+        subset=subset,
         url=f"{address.rstrip('/')}/{entry['file']}",
         file=entry["file"],
         md5=entry["md5"],
