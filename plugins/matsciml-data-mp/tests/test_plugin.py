@@ -20,7 +20,7 @@ from matsciml_data_mp.targets import TARGETS
 
 
 def test_the_registry_finds_it(registry) -> None:
-    assert registry.get("dataset", "mp").target == "matsciml_data_mp.dataset:MaterialsProject"
+    assert registry.get("dataset", "mp").class_path == "matsciml_data_mp.dataset:MaterialsProject"
 
 
 def test_class_and_config_load() -> None:
