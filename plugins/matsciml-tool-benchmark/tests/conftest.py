@@ -1,4 +1,4 @@
-"""Tables with cells that cost nothing, and a program that stands in for ``matsciml run``."""
+"""Tables with experiments that cost nothing, and a program that stands in for ``matsciml run``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 
 from matsciml_cli.testing import cli
 from matsciml_core.testing.plugin_folder import PluginFolder
-from matsciml_tool_benchmark.folders import TableFolder
 from matsciml_tool_benchmark.table import BenchmarkTable, checked
+from matsciml_tool_benchmark.table_folder import TableFolder
 
 __all__ = ["cli"]
 
@@ -25,15 +25,15 @@ PROGRAM = """
     arguments = sys.argv[2:]  # behind the verb 'run'
     if arguments[0] == "--resume":
         run = pathlib.Path(arguments[1])
-        cell = run.parent
+        experiment = run.parent
     else:
-        cell = pathlib.Path(arguments[3])
-        run = cell / f"run-{len(list(cell.glob('run-*')))}"
+        experiment = pathlib.Path(arguments[3])
+        run = experiment / f"run-{len(list(experiment.glob('run-*')))}"
         run.mkdir()
-        link = cell / "latest"
+        link = experiment / "latest"
         link.unlink(missing_ok=True)
         link.symlink_to(run.name)
-    config = yaml.safe_load((cell / "cell.yaml").read_text())
+    config = yaml.safe_load((experiment / "experiment.yaml").read_text())
     told = config["encoder"].get("told", "")
     (run / "calls.txt").open("a").write(" ".join(arguments[:1]) + "\\n")
     (run / "threads.txt").write_text(os.environ.get("OMP_NUM_THREADS", ""))

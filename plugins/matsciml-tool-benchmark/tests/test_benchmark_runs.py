@@ -42,7 +42,7 @@ def folder(tmp_path_factory):
     """Give a folder with a table's file, filled once."""
     path = tmp_path_factory.mktemp("benchmark")
     (path / "own.yaml").write_text(TABLE, encoding="utf-8")
-    assert fill(path) == 1  # one cell fails
+    assert fill(path) == 1  # one experiment fails
     return path
 
 
@@ -53,7 +53,7 @@ def fill(path, *more):
 
 def lines_of(path):
     data = json.loads((path / "runs" / "own-mini" / "table.json").read_text("utf-8"))
-    return {(line["cell"], line["label"]): line for line in data["lines"]}
+    return {(line["experiment"], line["label"]): line for line in data["lines"]}
 
 
 def test_a_table_has_numbers_of_real_runs(folder):
@@ -67,17 +67,17 @@ def test_a_table_has_numbers_of_real_runs(folder):
     assert lines["own/pair/small", "space_group"]["metric"] == "accuracy"
 
 
-def test_the_failed_cell_says_why_and_the_others_are_not_repeated(folder, capsys):
+def test_the_failed_experiment_says_why_and_the_others_are_not_repeated(folder, capsys):
     wrong = lines_of(folder)["own/wrong/small", "formation_energy_per_atom"]
     assert wrong["state"] == "failed"
     assert wrong["remark"].startswith("'training.learning_rate' is -1")
-    before = sorted(folder.glob("runs/own-mini/cells/*/*/*/*-mp-*"))
+    before = sorted(folder.glob("runs/own-mini/experiments/*/*/*/*-mp-*"))
     assert fill(folder) == 1
     assert "2 of 3 runs are finished, 1 to go." in capsys.readouterr().out
-    assert sorted(folder.glob("runs/own-mini/cells/*/*/*/*-mp-*")) == before
+    assert sorted(folder.glob("runs/own-mini/experiments/*/*/*/*-mp-*")) == before
 
 
-def test_a_finished_cell_is_shown_without_being_run(folder, capsys, monkeypatch):
+def test_a_finished_experiment_is_shown_without_being_run(folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
     rows = folder / "rows.yaml"
     rows.write_text(
@@ -108,7 +108,7 @@ def test_runs_of_the_table_are_compared_and_ranked(folder, capsys):
 
 
 def test_the_report_of_one_run_is_drawn_again(folder, capsys):
-    run = folder / "runs" / "own-mini" / "cells" / "alone" / "small" / "seed-0" / "latest"
+    run = folder / "runs" / "own-mini" / "experiments" / "alone" / "small" / "seed-0" / "latest"
     before = (run / "report.html").read_text("utf-8")
     (run / "report.html").unlink()
     assert execute(["report", str(run)]) == 0
@@ -121,9 +121,9 @@ def test_a_stop_keeps_what_is_finished_and_an_interrupted_run_can_be_reported(tm
     command = [sys.executable, "-m", "matsciml_cli", "benchmark", str(tmp_path / "own.yaml")]
     command += ["--only", "alone", "--output", str(tmp_path / "runs")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    cell = tmp_path / "runs" / "own-mini" / "cells" / "alone" / "small" / "seed-0"
+    experiment = tmp_path / "runs" / "own-mini" / "experiments" / "alone" / "small" / "seed-0"
     deadline = time.monotonic() + 240
-    while not (cell / "latest" / "metrics.csv").is_file():
+    while not (experiment / "latest" / "metrics.csv").is_file():
         assert time.monotonic() < deadline
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.2)
@@ -131,6 +131,8 @@ def test_a_stop_keeps_what_is_finished_and_an_interrupted_run_can_be_reported(tm
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Interrupted; 1 of 1 runs are left. Go on with: matsciml benchmark" in out
-    assert json.loads((cell / "cell.json").read_text())["state"] == "interrupted"
-    assert execute(["report", str(cell / "latest")]) == 0
-    assert "The run folder has no run.json." in (cell / "latest" / "report.html").read_text("utf-8")
+    assert json.loads((experiment / "experiment.json").read_text())["state"] == "interrupted"
+    assert execute(["report", str(experiment / "latest")]) == 0
+    assert "The run folder has no run.json." in (experiment / "latest" / "report.html").read_text(
+        "utf-8"
+    )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from matsciml_core.training.config import build_config
-from matsciml_tool_benchmark.cells import plan
+from matsciml_tool_benchmark.experiments import plan
 from matsciml_tool_benchmark.table import read_table
 
 TABLES = sorted(
@@ -46,13 +46,13 @@ def offer(plugin_folder: Any, table: str, more: str = "") -> None:
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
-def test_every_cell_of_every_table_is_a_valid_configuration(path: Path) -> None:
+def test_every_experiment_of_every_table_is_a_valid_configuration(path: Path) -> None:
     table = read_table(path)
     assert table.name == path.stem
     assert {"mini", "devset", "full"} == set(table.budgets)
     for budget in table.budgets:
-        for cell in plan(table, budget) if table.kind == "runs" else ():
-            build_config(cell.config)
+        for experiment in plan(table, budget) if table.kind == "runs" else ():
+            build_config(experiment.config)
 
 
 def test_there_are_five_tables() -> None:
@@ -62,11 +62,11 @@ def test_there_are_five_tables() -> None:
 def test_table_3_pairs_all_tasks_with_both_strategies_and_presets() -> None:
     table = read_table(next(path for path in TABLES if path.stem == "table3"))
     for budget in ("mini", "full"):
-        cells = plan(table, budget, seeds=1)
-        pairs = [cell for cell in cells if len(cell.row.targets) == 2]
+        experiments = plan(table, budget, seeds=1)
+        pairs = [experiment for experiment in experiments if len(experiment.row.targets) == 2]
         assert len(pairs) == 6 * 2 * 2
-        assert len(cells) - len(pairs) == 4 * 2
-        presets = {cell.config["encoder"]["preset"] for cell in cells}
+        assert len(experiments) - len(pairs) == 4 * 2
+        presets = {experiment.config["encoder"]["preset"] for experiment in experiments}
         assert presets == {"table6", "table7"}
 
 
@@ -79,7 +79,7 @@ def test_every_footnote_is_named(path: Path) -> None:
         assert named == set(table.notes)
 
 
-def test_the_cells_are_listed_with_what_they_wait_for(cli: Any, tmp_path: Path) -> None:
+def test_the_experiments_are_listed_with_what_they_wait_for(cli: Any, tmp_path: Path) -> None:
     outcome = cli("benchmark", "table2", "--list", "--output", str(tmp_path / "runs"))
     assert outcome.code == 0
     (line,) = [one for one in outcome.out.splitlines() if "/lips-energy-forces/gala" in one]
@@ -152,8 +152,8 @@ def test_a_table_may_be_a_file(cli: Any, tmp_path: Path) -> None:
     [
         (("benchmark", "tabel2"), "There is no table 'tabel2'. Did you mean 'table2'?"),
         (("benchmark", "table2", "--budget", "mino"), "no budget 'mino'"),
-        (("benchmark", "table2", "--only", "nothing"), "No cell fits 'nothing'"),
-        (("benchmark", "table1", "--list"), "has no cells"),
+        (("benchmark", "table2", "--only", "nothing"), "No experiment fits 'nothing'"),
+        (("benchmark", "table1", "--list"), "has no experiments"),
         (("reproduce", "table2/mp-band-gap/megnot"), "Did you mean 'table2/mp-band-gap/megnet'?"),
         (("reproduce", "table2/mp-band-gap/megnet"), "Run: pip install matsciml-data-mp"),
     ],
@@ -167,7 +167,7 @@ def test_what_cannot_be_is_answered_with_one_sentence(
     assert message in outcome.error
 
 
-def test_listing_cells_imports_no_torch(tmp_path: Path) -> None:
+def test_listing_experiments_imports_no_torch(tmp_path: Path) -> None:
     script = (
         "import sys; from matsciml_cli.app import execute\n"
         f"execute(['benchmark', 'table2', '--list', '--output', {str(tmp_path)!r}])\n"

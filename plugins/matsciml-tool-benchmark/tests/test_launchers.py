@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from matsciml_core.errors import ConfigError, MissingPackageError
-from matsciml_tool_benchmark.cells import plan
-from matsciml_tool_benchmark.engine import run_cells, unfinished
+from matsciml_tool_benchmark.experiments import plan
 from matsciml_tool_benchmark.launchers import Job, open_launcher
 from matsciml_tool_benchmark.launchers._slurm import EXECUTOR, SETTINGS, _parameters
+from matsciml_tool_benchmark.running import run_experiments, unfinished
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None,
@@ -33,24 +33,28 @@ foreign = pytest.mark.filterwarnings(
 
 
 def fill(make_table, folder, name, **options):
-    """Run three cells, the second of which fails, and return their states."""
+    """Run three experiments, the second of which fails, and return their states."""
     table = make_table(encoders={"a": {}, "b": {"told": "fail"}, "c": {}})
-    cells = plan(table, "mini")
+    experiments = plan(table, "mini")
     found = {}
-    run_cells(
-        unfinished(cells, folder, {}),
+    run_experiments(
+        unfinished(experiments, folder, {}),
         folder,
         open_launcher(name, folder=str(folder.path), **options),
-        lambda progress: found.update({progress.cell.column: progress.status}),
+        lambda progress: found.update({progress.experiment.column: progress.status}),
     )
-    assert not [cell.column for cell in unfinished(cells, folder, {}) if cell.column != "b"]
+    assert not [
+        experiment.column
+        for experiment in unfinished(experiments, folder, {})
+        if experiment.column != "b"
+    ]
     return found
 
 
 @pytest.mark.slow
 @needs_ray
 @foreign
-def test_cells_run_on_a_ray_cluster(make_table, folder, monkeypatch):
+def test_experiments_run_on_a_ray_cluster(make_table, folder, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     found = fill(make_table, folder, "ray", jobs=2)
     assert {column: status.state for column, status in found.items()} == {
@@ -96,7 +100,7 @@ def test_leaving_ray_stops_what_runs(tmp_path, monkeypatch):
 @pytest.mark.slow
 @needs_submitit
 @foreign
-def test_cells_run_through_submitit(make_table, folder, monkeypatch):
+def test_experiments_run_through_submitit(make_table, folder, monkeypatch):
     monkeypatch.setenv(EXECUTOR, "local")
     found = fill(make_table, folder, "slurm")
     assert {column: status.state for column, status in found.items()} == {

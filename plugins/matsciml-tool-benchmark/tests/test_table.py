@@ -1,19 +1,19 @@
-"""The file of a table, and the cells that follow from it."""
+"""The file of a table, and the experiments that follow from it."""
 
 from __future__ import annotations
 
 import pytest
 
 from matsciml_core.errors import ConfigError
-from matsciml_tool_benchmark.cells import by_name, choose, plan
+from matsciml_tool_benchmark.experiments import by_name, choose, plan
 from matsciml_tool_benchmark.table import add_rows, read_table
 
 
-def test_a_cell_is_a_whole_configuration(make_table):
+def test_an_experiment_is_a_whole_configuration(make_table):
     table = make_table(row={"strategy": "both", "settings": {"head": {"hidden": [8]}}})
-    (cell,) = plan(table, "mini")
-    assert (cell.name, cell.key) == ("gap/plain", "gap/plain/seed-0")
-    assert cell.config == {
+    (experiment,) = plan(table, "mini")
+    assert (experiment.name, experiment.key) == ("gap/plain", "gap/plain/seed-0")
+    assert experiment.config == {
         "datasets": [{"name": "toy"}],
         "targets": ["gap"],
         "encoder": {"name": "net"},
@@ -32,33 +32,38 @@ def test_columns_rows_and_budgets_add_their_settings_in_this_order(make_table):
         "datasets": {"toy": {"release": "new"}},
     }
     table = make_table(budgets={"mini": budget}, row={"settings": {"training": {"max_atoms": 3}}})
-    (cell,) = plan(table, "mini")
-    assert cell.config["training"] == {"seed": 0, "epochs": 2, "batch_size": 2, "max_atoms": 3}
-    assert cell.config["datasets"] == [{"name": "toy", "release": "new"}]
+    (experiment,) = plan(table, "mini")
+    assert experiment.config["training"] == {
+        "seed": 0,
+        "epochs": 2,
+        "batch_size": 2,
+        "max_atoms": 3,
+    }
+    assert experiment.config["datasets"] == [{"name": "toy", "release": "new"}]
 
 
-def test_seeds_make_cells_that_stand_together(make_table):
-    cells = plan(make_table(encoders={"a": {}, "b": {}}), "mini", seeds=2)
-    assert [cell.key for cell in cells] == [
+def test_seeds_make_experiments_that_stand_together(make_table):
+    experiments = plan(make_table(encoders={"a": {}, "b": {}}), "mini", seeds=2)
+    assert [experiment.key for experiment in experiments] == [
         "gap/a/seed-0", "gap/a/seed-1", "gap/b/seed-0", "gap/b/seed-1",
     ]  # fmt: skip
-    assert [len(group) for group in by_name(cells)] == [2, 2]
-    assert len({cell.digest for cell in cells}) == 4
+    assert [len(group) for group in by_name(experiments)] == [2, 2]
+    assert len({experiment.digest for experiment in experiments}) == 4
 
 
 def test_the_digest_follows_the_configuration(make_table):
-    (cell,) = plan(make_table(), "mini")
+    (experiment,) = plan(make_table(), "mini")
     (same,) = plan(make_table(title="Another title"), "mini")
     (other,) = plan(make_table(row={"settings": {"training": {"epochs": 3}}}), "mini")
-    assert cell.digest == same.digest != other.digest
+    assert experiment.digest == same.digest != other.digest
 
 
 def test_a_row_may_name_columns_and_bring_its_own(make_table):
     table = make_table(encoders={"a": {"name": "one"}, "b": {}}, row={"encoders": ["a"]})
-    assert [cell.column for cell in plan(table, "mini")] == ["a"]
+    assert [experiment.column for experiment in plan(table, "mini")] == ["a"]
     own = make_table(row={"encoders": {"mine": {"name": "net", "width": 4}}})
-    (cell,) = plan(own, "mini")
-    assert cell.config["encoder"] == {"name": "net", "width": 4}
+    (experiment,) = plan(own, "mini")
+    assert experiment.config["encoder"] == {"name": "net", "width": 4}
 
 
 def test_a_row_may_belong_to_some_budgets_only(make_table):
@@ -77,15 +82,17 @@ def test_a_row_may_belong_to_some_budgets_only(make_table):
         (("gap/a", "nothing"), ["gap/a"]),
     ],
 )
-def test_cells_are_chosen_by_name_part_or_pattern(make_table, only, found):
-    cells = plan(make_table(encoders={"a": {}, "b": {}}), "mini")
-    assert [cell.name for cell in choose(cells, only)] == found
+def test_experiments_are_chosen_by_name_part_or_pattern(make_table, only, found):
+    experiments = plan(make_table(encoders={"a": {}, "b": {}}), "mini")
+    assert [experiment.name for experiment in choose(experiments, only)] == found
 
 
 def test_a_name_that_fits_nothing_is_answered_with_what_there_is(make_table):
-    cells = plan(make_table(), "mini")
-    with pytest.raises(ConfigError, match=r"No cell fits 'gup/plain'\. Did you mean 'gap/plain'\?"):
-        choose(cells, ["gup/plain"])
+    experiments = plan(make_table(), "mini")
+    with pytest.raises(
+        ConfigError, match=r"No experiment fits 'gup/plain'\. Did you mean 'gap/plain'\?"
+    ):
+        choose(experiments, ["gup/plain"])
 
 
 def test_an_unknown_budget_is_answered_with_those_there_are(make_table):
@@ -159,5 +166,5 @@ def test_a_table_is_read_from_a_file(tmp_path):
         "  - {name: gap, title: Gap, datasets: [toy], encoders: [net]}\n",
         encoding="utf-8",
     )
-    (cell,) = plan(read_table(file), "mini")
-    assert cell.config["encoder"] == {"name": "net"}
+    (experiment,) = plan(read_table(file), "mini")
+    assert experiment.config["encoder"] == {"name": "net"}

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.registry.manager import Registry
-from matsciml_tool_benchmark.cells import Cell, plan
-from matsciml_tool_benchmark.engine import Progress, run_cells, unfinished
-from matsciml_tool_benchmark.folders import TableFolder
+from matsciml_tool_benchmark.availability import Unavailable, unavailability
+from matsciml_tool_benchmark.entries import Entry, table_entries
+from matsciml_tool_benchmark.experiments import Experiment, plan
 from matsciml_tool_benchmark.launchers import Launcher
-from matsciml_tool_benchmark.lines import Line, table_lines
-from matsciml_tool_benchmark.obstacles import Obstacle, obstacle
+from matsciml_tool_benchmark.running import Progress, run_experiments, unfinished
 from matsciml_tool_benchmark.table import BenchmarkTable
+from matsciml_tool_benchmark.table_folder import TableFolder
 from matsciml_tool_benchmark.table_page import TableRun, write_table
 
 
@@ -24,16 +24,16 @@ class Benchmark:
 
     table: BenchmarkTable
     budget: str
-    cells: Sequence[Cell]
+    experiments: Sequence[Experiment]
     folder: TableFolder
-    obstacles: Mapping[str, Obstacle]
-    """Cells that cannot run here, by name."""
+    unavailable: Mapping[str, Unavailable]
+    """Experiments that cannot run here, by name."""
     command: str
     """The command that fills the table, for people."""
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[Entry]:
         """Return the lines of the table as it stands."""
-        return table_lines(self.table, self.cells, self.folder, self.obstacles)
+        return table_entries(self.table, self.experiments, self.folder, self.unavailable)
 
     def write(self) -> Path:
         """Write the table as it stands; return the path of its page."""
@@ -42,22 +42,24 @@ class Benchmark:
         )
         return write_table(run, self.lines())
 
-    def to_do(self, cells: Sequence[Cell] | None = None) -> list[Cell]:
-        """Return those of the cells that can run here and are not finished."""
-        return unfinished(self.cells if cells is None else cells, self.folder, self.obstacles)
+    def to_do(self, experiments: Sequence[Experiment] | None = None) -> list[Experiment]:
+        """Return those of the experiments that can run here and are not finished."""
+        return unfinished(
+            self.experiments if experiments is None else experiments, self.folder, self.unavailable
+        )
 
     def fill(
         self,
-        cells: Sequence[Cell],
+        experiments: Sequence[Experiment],
         launcher: Launcher,
         after_each: Callable[[Progress], Any] = lambda progress: None,
     ) -> Path:
-        """Run cells, and write the table after each.
+        """Run experiments, and write the table after each.
 
         Args:
-            cells: What to run, see :meth:`to_do`.
+            experiments: What to run, see :meth:`to_do`.
             launcher: Where to run it.
-            after_each: Called when a cell has ended and the table was written.
+            after_each: Called when an experiment has ended and the table was written.
 
         Returns:
             Path of the table's page.
@@ -72,8 +74,8 @@ class Benchmark:
             after_each(progress)
 
         try:
-            if cells:
-                run_cells(cells, self.folder, launcher, note)
+            if experiments:
+                run_experiments(experiments, self.folder, launcher, note)
         finally:
             page = self.write()
         return page
@@ -99,7 +101,7 @@ def prepare(
         output: Parent of the table's folder.
         program: What runs ``matsciml``, for example ``("matsciml",)``.
         command: The command that fills the table, for people.
-        seeds: Runs of each cell; None: as the budget says.
+        seeds: Runs of each experiment; None: as the budget says.
         origins: Dataset → distribution that offers it, for those that are not installed.
 
     Returns:
@@ -108,18 +110,18 @@ def prepare(
     Raises:
         ConfigError: There is no such budget.
     """
-    cells = plan(table, budget, seeds=seeds)
-    found: dict[str, Obstacle] = {}
-    for cell in cells:
-        if cell.name not in found:
-            problem = obstacle(cell, registry, origins or {})
+    experiments = plan(table, budget, seeds=seeds)
+    found: dict[str, Unavailable] = {}
+    for experiment in experiments:
+        if experiment.name not in found:
+            problem = unavailability(experiment, registry, origins or {})
             if problem is not None:
-                found[cell.name] = problem
+                found[experiment.name] = problem
     return Benchmark(
         table=table,
         budget=budget,
-        cells=cells,
+        experiments=experiments,
         folder=TableFolder((output / f"{table.name}-{budget}").resolve(), tuple(program)),
-        obstacles=found,
+        unavailable=found,
         command=command,
     )

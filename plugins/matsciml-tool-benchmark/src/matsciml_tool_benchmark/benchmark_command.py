@@ -19,30 +19,34 @@ def benchmark(
     budget: Budget = "mini",
     launcher: Launcher = "local",
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Runs of each cell; default: as the budget says.")
+        int | None,
+        typer.Option(min=1, help="Runs of each experiment; default: as the budget says."),
     ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Most runs at a time; default: as many as fit.")
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", help="Run only cells of this name, part or pattern; repeatable."),
+        typer.Option(
+            "--only", help="Run only experiments of this name, part or pattern; repeatable."
+        ),
     ] = None,
     rows: TableRows = None,
     output: TableParent = Path("runs"),
     list_only: Annotated[
-        bool, typer.Option("--list", help="Show the cells and what they wait for; run nothing.")
+        bool,
+        typer.Option("--list", help="Show the experiments and what they wait for; run nothing."),
     ] = False,
 ) -> None:
     """Fill a table with runs, and set it beside the published numbers.
 
-    Cells that are finished are not run again, so that the same command goes on after an
-    interruption; failed ones are tried again. What is missing for a cell is said in its line.
+    Experiments that are finished are not run again, so that the same command goes on after an
+    interruption; failed ones are tried again. Each line says what is missing.
     Writes table.html, table.md, table.csv and table.json into OUTPUT/TABLE-BUDGET.
     """
-    from matsciml_tool_benchmark import filling
+    from matsciml_tool_benchmark import table_commands
 
-    request = filling.Request(
+    request = table_commands.Request(
         table=table,
         budget=budget,
         launcher=launcher,
@@ -54,6 +58,6 @@ def benchmark(
     )
     registry = registry_of(context)
     if list_only:
-        filling.show_cells(request, registry)
+        table_commands.show_experiments(request, registry)
     else:
-        filling.fill(request, registry)
+        table_commands.fill(request, registry)

@@ -17,7 +17,7 @@ from matsciml_util_pages.sheets import Column, Page, Section, Sheet, Value
 from matsciml_util_pages.views import facts
 
 if TYPE_CHECKING:
-    from matsciml_tool_benchmark.filling import Request
+    from matsciml_tool_benchmark.table_commands import Request
 
 _SUBSETS = ("train", "validation", "test")
 _TONES = {"ok": "good", "failed": "bad"}

@@ -25,6 +25,6 @@ def matsciml_commands() -> Iterable[CommandSpec]:
     yield CommandSpec(
         name="reproduce",
         group="Evaluate",
-        summary="Run one row of a table.",
+        summary="Run one experiment of a table.",
         class_path="matsciml_tool_benchmark.reproduce_command:reproduce",
     )

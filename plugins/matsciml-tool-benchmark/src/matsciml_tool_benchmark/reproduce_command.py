@@ -1,4 +1,4 @@
-"""``matsciml reproduce``: run one cell of a table."""
+"""``matsciml reproduce``: run one experiment of a table."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from matsciml_cli.state import registry_of
 
 def reproduce(
     context: typer.Context,
-    cell: Annotated[
+    experiment: Annotated[
         str,
         typer.Argument(help="TABLE/ROW/ENCODER, as 'matsciml benchmark TABLE --list' shows them."),
     ],
     budget: Budget = "mini",
     launcher: Launcher = "local",
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Runs of the cell; default: as the budget says.")
+        int | None, typer.Option(min=1, help="Runs of the experiment; default: as the budget says.")
     ] = None,
     rows: TableRows = None,
     output: TableParent = Path("runs"),
 ) -> None:
-    """Run one cell of a table, and print its line beside the published number.
+    """Run one experiment of a table, and print its line beside the published number.
 
     The run counts for the whole table too, and is not repeated where it is finished already.
     """
-    from matsciml_tool_benchmark import filling
+    from matsciml_tool_benchmark import table_commands
 
-    table, _, name = cell.partition("/")
-    request = filling.Request(
+    table, _, name = experiment.partition("/")
+    request = table_commands.Request(
         table=table,
         budget=budget,
         launcher=launcher,
@@ -42,4 +42,4 @@ def reproduce(
         rows=tuple(rows or ()),
         output=output,
     )
-    filling.reproduce(request, registry_of(context))
+    table_commands.reproduce(request, registry_of(context))

@@ -39,7 +39,7 @@ class Budget(Config):
     crystals: PositiveInt | None = None
     """Most crystals to train on; empty: all."""
     seeds: PositiveInt = 1
-    """Runs of each cell, with the seeds 0, 1, …"""
+    """Runs of each experiment, with the seeds 0, 1, …"""
     datasets: Mapping[str, Settings] = Field(default_factory=dict)
     """Settings of datasets, by name."""
     settings: Settings = Field(default_factory=dict)
@@ -116,7 +116,7 @@ class BenchmarkTable(Config):
 DEFAULT_BUDGETS: Mapping[str, Budget] = {
     "mini": Budget(about="8 epochs on at most 1,500 crystals", epochs=8, crystals=1500),
     "devset": Budget(
-        about="2 epochs on at most 200 crystals; shows that every cell runs, and nothing else",
+        about="2 epochs on at most 200 crystals; shows that every experiment runs",
         epochs=2,
         crystals=200,
     ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from matsciml_tool_benchmark.lines import Line, references
+from matsciml_tool_benchmark.entries import Entry, references
 from matsciml_tool_benchmark.table import BenchmarkTable
 from matsciml_util_pages.finished_runs import FinishedRun
 from matsciml_util_pages.metrics import metric_info, predictor
@@ -41,7 +41,7 @@ class TableRun:
     """The command that fills it, and goes on where it stopped."""
 
 
-def write_table(run: TableRun, lines: Sequence[Line]) -> Path:
+def write_table(run: TableRun, lines: Sequence[Entry]) -> Path:
     """Write ``table.html``, ``table.md``, ``table.csv`` and ``table.json``.
 
     Args:
@@ -68,7 +68,7 @@ def write_table(run: TableRun, lines: Sequence[Line]) -> Path:
     return write_page_files(page, records, run.folder, "table", {**head, "lines": whole})
 
 
-def table_page(run: TableRun, lines: Sequence[Line]) -> Page:
+def table_page(run: TableRun, lines: Sequence[Entry]) -> Page:
     """Return the page of a table."""
     sheet = _sheet(lines, run.folder)
     return Page(
@@ -84,23 +84,23 @@ def table_page(run: TableRun, lines: Sequence[Line]) -> Page:
     )
 
 
-def citations_of(lines: Iterable[Line]) -> list[str]:
+def citations_of(lines: Iterable[Entry]) -> list[str]:
     """Return BibTeX of everything the runs used, each once."""
     return list(
         dict.fromkeys(text for line in lines for run in line.runs for text in run.citations)
     )
 
 
-def _facts(run: TableRun, lines: Sequence[Line]) -> list[Fact]:
+def _facts(run: TableRun, lines: Sequence[Entry]) -> list[Fact]:
     budget = run.table.budget(run.budget)
-    cells = {line.cell: line.state for line in lines}
-    done = sum(state in _DONE for state in cells.values())
+    experiments = {line.experiment: line.state for line in lines}
+    done = sum(state in _DONE for state in experiments.values())
     runs = {str(one.folder): one for line in lines for one in line.runs}
     seconds = sum(one.number("wall_seconds") or 0.0 for one in runs.values())
     seeds = max((line.seeds for line in lines), default=1)
     return facts(
         ("Budget", f"{run.budget}: {budget.about}" if budget.about else run.budget),
-        ("Cells", f"{done} of {len(cells)} finished"),
+        ("Experiments", f"{done} of {len(experiments)} finished"),
         ("Seeds", f"{seeds}; mean ± standard deviation" if seeds > 1 else "1, so no spread"),
         ("Machine", _machines(runs.values())),
         ("Time of all runs together", duration(seconds) if runs else None),
@@ -122,15 +122,15 @@ def _machines(runs: Iterable[FinishedRun]) -> str:
     return "; ".join(dict.fromkeys(names))
 
 
-def _notices(lines: Sequence[Line]) -> list[str]:
-    failed = {line.cell for line in lines if line.state == "failed"}
+def _notices(lines: Sequence[Entry]) -> list[str]:
+    failed = {line.experiment for line in lines if line.state == "failed"}
     if not failed:
         return []
-    verb = "cell has" if len(failed) == 1 else "cells have"
+    verb = "experiment has" if len(failed) == 1 else "experiments have"
     return [f"{len(failed)} {verb} failed; the same command tries again."]
 
 
-def _sheet(lines: Sequence[Line], folder: Path) -> Sheet:
+def _sheet(lines: Sequence[Entry], folder: Path) -> Sheet:
     known = references(lines)
     compared = any(not line.row.reference for line in lines) and bool(known)
     columns = [
@@ -160,18 +160,18 @@ def _sheet(lines: Sequence[Line], folder: Path) -> Sheet:
         Column(key="parameters", title="Parameters", numeric=True),
     ]
     rows = [_row(line, known, folder) for line in lines]
-    return Sheet(caption="Every label of every cell", columns=columns, rows=rows)
+    return Sheet(caption="Every label of every experiment", columns=columns, rows=rows)
 
 
-def _strategies(lines: Sequence[Line]) -> bool:
+def _strategies(lines: Sequence[Entry]) -> bool:
     return len({line.row.strategy for line in lines}) > 1
 
 
-def _row(line: Line, known: Mapping[Any, Line], folder: Path) -> dict[str, Value]:
+def _row(line: Entry, known: Mapping[Any, Entry], folder: Path) -> dict[str, Value]:
     alone = known.get((line.dataset, line.label, line.column))
     is_reference = line.row.reference
     return {
-        "task": Value(line.row.title, below=line.cell),
+        "task": Value(line.row.title, below=line.experiment),
         "label": Value(line.label.replace("_", " ") or ABSENT),
         "encoder": Value(line.column),
         "strategy": Value(line.row.strategy or "alone"),
@@ -189,7 +189,7 @@ def _row(line: Line, known: Mapping[Any, Line], folder: Path) -> dict[str, Value
     }
 
 
-def _published(line: Line) -> Value:
+def _published(line: Entry) -> Value:
     found = line.published
     if found is None:
         return Value(ABSENT, tone="quiet", notes=line.row.notes)
@@ -197,31 +197,31 @@ def _published(line: Line) -> Value:
     return Value(text, order=found.value, below=found.unit, notes=line.notes)
 
 
-def _trivial(line: Line) -> Value:
+def _trivial(line: Entry) -> Value:
     if line.baseline is None:
         return Value(ABSENT, tone="quiet")
     name, value = line.baseline
     return Value(number(value), order=value, below=predictor(name).removeprefix("predicting "))
 
 
-def _with_unit(line: Line) -> Value:
+def _with_unit(line: Entry) -> Value:
     value = line.over_seeds("mae").mean
     if value is None:
         return Value("")
     return Value(number(value), order=value, below=line.results[0].unit)
 
 
-def _parameters(line: Line) -> Value:
+def _parameters(line: Entry) -> Value:
     value = line.cost("parameters", "total")
     return Value("") if value is None else Value(count(round(value)), order=value)
 
 
-def _time(line: Line) -> Value:
+def _time(line: Entry) -> Value:
     value = line.cost("wall_seconds")
     return Value("") if value is None else Value(duration(value), order=value)
 
 
-def _report(line: Line, folder: Path) -> str:
+def _report(line: Entry, folder: Path) -> str:
     """Return the address of the first run's report, relative to the page; empty: there is none."""
     for run in line.runs:
         report = run.folder / "report.html"

@@ -1,4 +1,4 @@
-"""The cells of a table: each one training run for each seed."""
+"""The experiments of a table: each one training run for each seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matsciml_tool_benchmark.table import BenchmarkTable, Budget, Generation
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class Experiment:
     """One training run of a table."""
 
     row: BenchmarkRow
@@ -48,16 +48,16 @@ class Cell:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def plan(table: BenchmarkTable, budget: str, *, seeds: int | None = None) -> list[Cell]:
-    """Return the cells of a table, in its order.
+def plan(table: BenchmarkTable, budget: str, *, seeds: int | None = None) -> list[Experiment]:
+    """Return the experiments of a table, in its order.
 
     Args:
         table: The table.
         budget: Name of one of its budgets.
-        seeds: Runs of each cell; None: as the budget says.
+        seeds: Runs of each experiment; None: as the budget says.
 
     Returns:
-        The cells.
+        The experiments.
 
     Raises:
         ConfigError: There is no such budget.
@@ -65,7 +65,7 @@ def plan(table: BenchmarkTable, budget: str, *, seeds: int | None = None) -> lis
     limits = table.budget(budget)
     rows = [row for row in table.rows if not row.budgets or budget in row.budgets]
     return [
-        Cell(
+        Experiment(
             row=row,
             column=column,
             seed=seed,
@@ -78,26 +78,30 @@ def plan(table: BenchmarkTable, budget: str, *, seeds: int | None = None) -> lis
     ]
 
 
-def choose(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
-    """Return the cells that a user names.
+def choose(experiments: Sequence[Experiment], only: Sequence[str]) -> list[Experiment]:
+    """Return the experiments that a user names.
 
     Args:
-        cells: The cells of a table.
-        only: Names of cells, patterns with ``*``, or parts of names; empty: all cells.
+        experiments: The experiments of a table.
+        only: Names of experiments, patterns with ``*``, or parts of names; empty: all experiments.
 
     Returns:
-        The cells that fit one of them.
+        The experiments that fit one of them.
 
     Raises:
         ConfigError: Nothing fits.
     """
-    chosen = [cell for cell in cells if not only or any(_fits(cell.name, one) for one in only)]
+    chosen = [
+        experiment
+        for experiment in experiments
+        if not only or any(_fits(experiment.name, one) for one in only)
+    ]
     if chosen:
         return chosen
-    names = list(dict.fromkeys(cell.name for cell in cells))
+    names = list(dict.fromkeys(experiment.name for experiment in experiments))
     raise ConfigError(
-        f"No cell fits '{', '.join(only)}'.{did_you_mean(only[0] if only else '', names)}"
-        f" Cells: {', '.join(names) or 'none with this budget'}."
+        f"No experiment fits '{', '.join(only)}'.{did_you_mean(only[0] if only else '', names)}"
+        f" Experiments: {', '.join(names) or 'none with this budget'}."
     )
 
 
@@ -131,9 +135,9 @@ def _encoder(table: BenchmarkTable, row: BenchmarkRow, column: str) -> dict[str,
     return {"name": column, **settings}
 
 
-def by_name(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
-    """Yield the cells that differ in their seed only, together."""
-    groups: dict[str, list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault(cell.name, []).append(cell)
+def by_name(experiments: Sequence[Experiment]) -> Iterator[list[Experiment]]:
+    """Yield the experiments that differ in their seed only, together."""
+    groups: dict[str, list[Experiment]] = {}
+    for experiment in experiments:
+        groups.setdefault(experiment.name, []).append(experiment)
     yield from groups.values()

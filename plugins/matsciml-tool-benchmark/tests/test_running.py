@@ -1,4 +1,4 @@
-"""Cells are run, resumed, retried, and left alone once they are finished."""
+"""Experiments are run, resumed, retried, and left alone once they are finished."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ import pytest
 from filelock import FileLock
 
 from matsciml_core.errors import ConfigError
-from matsciml_tool_benchmark.cells import plan
-from matsciml_tool_benchmark.engine import run_cells, unfinished
-from matsciml_tool_benchmark.folders import explain
+from matsciml_tool_benchmark.availability import Unavailable
+from matsciml_tool_benchmark.experiments import plan
 from matsciml_tool_benchmark.launchers import Job, open_launcher
 from matsciml_tool_benchmark.launchers._local import LocalLauncher
-from matsciml_tool_benchmark.obstacles import Obstacle
+from matsciml_tool_benchmark.running import run_experiments, unfinished
+from matsciml_tool_benchmark.table_folder import explain
 
 
 def told(make_table, *words, seeds=1, **changes):
-    """Return cells whose stand-in does what each word says."""
+    """Return experiments whose stand-in does what each word says."""
     encoders = {f"net{place}": {"told": word} for place, word in enumerate(words)}
     return plan(make_table(encoders=encoders, **changes), "mini", seeds=seeds)
 
 
-def run(cells, folder, jobs=1):
-    """Run what is not finished, and return the states by cell."""
+def run(experiments, folder, jobs=1):
+    """Run what is not finished, and return the states by experiment."""
     found = {}
-    run_cells(
-        unfinished(cells, folder, {}),
+    run_experiments(
+        unfinished(experiments, folder, {}),
         folder,
         open_launcher("local", jobs=jobs),
-        lambda progress: found.update({progress.cell.key: progress}),
+        lambda progress: found.update({progress.experiment.key: progress}),
     )
     return found
 
 
-def test_a_cell_is_run_once(make_table, folder):
-    cells = told(make_table, "", "", seeds=2)
-    found = run(cells, folder)
+def test_an_experiment_is_run_once(make_table, folder):
+    experiments = told(make_table, "", "", seeds=2)
+    found = run(experiments, folder)
     assert [one.status.state for one in found.values()] == ["finished"] * 4
     assert [one.done for one in found.values()] == [1, 2, 3, 4]
     assert {one.total for one in found.values()} == {4}
-    assert run(cells, folder) == {}
+    assert run(experiments, folder) == {}
 
 
-def test_a_cell_with_other_settings_is_run_again(make_table, folder):
+def test_an_experiment_with_other_settings_is_run_again(make_table, folder):
     run(told(make_table, ""), folder)
     changed = told(make_table, "", row={"settings": {"training": {"epochs": 9}}})
     assert folder.status(changed[0]).state == "waiting"
@@ -55,50 +55,53 @@ def test_a_cell_with_other_settings_is_run_again(make_table, folder):
 
 
 def test_a_run_whose_files_are_gone_is_made_again(make_table, folder):
-    cells = told(make_table, "")
-    run(cells, folder)
-    (folder.of(cells[0]) / "latest" / "model.safetensors").unlink()
-    assert list(run(cells, folder)) == ["gap/net0/seed-0"]
+    experiments = told(make_table, "")
+    run(experiments, folder)
+    (folder.of(experiments[0]) / "latest" / "model.safetensors").unlink()
+    assert list(run(experiments, folder)) == ["gap/net0/seed-0"]
 
 
 def test_failures_are_reported_in_their_words_and_tried_again(make_table, folder):
-    cells = told(make_table, "fail", "crash", "")
-    found = run(cells, folder)
+    experiments = told(make_table, "fail", "crash", "")
+    found = run(experiments, folder)
     statuses = {key: one.status for key, one in found.items()}
     assert statuses["gap/net0/seed-0"].sentence == "The moon is in the wrong place."
     assert statuses["gap/net1/seed-0"].sentence == "It was ended by the signal SIGABRT."
     assert statuses["gap/net2/seed-0"].state == "finished"
-    assert folder.status(cells[0]).state == "failed"
-    again = run(cells, folder)
+    assert folder.status(experiments[0]).state == "failed"
+    again = run(experiments, folder)
     assert list(again) == ["gap/net0/seed-0", "gap/net1/seed-0"]
     # A failed run starts afresh: what it had saved may be what made it fail.
-    assert (folder.of(cells[0]) / "run-1" / "calls.txt").read_text() == "--config\n"
+    assert (folder.of(experiments[0]) / "run-1" / "calls.txt").read_text() == "--config\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_after_a_stop_finished_cells_stay_and_the_others_resume(make_table, folder, number):
-    cells = told(make_table, "", "wait")
+def test_after_a_stop_finished_experiments_stay_and_the_others_resume(make_table, folder, number):
+    experiments = told(make_table, "", "wait")
 
     def interrupt():
         deadline = time.monotonic() + 30
-        while not (folder.of(cells[1]) / "latest" / "checkpoints" / "last.ckpt").exists():
+        while not (folder.of(experiments[1]) / "latest" / "checkpoints" / "last.ckpt").exists():
             assert time.monotonic() < deadline
             time.sleep(0.05)
         os.kill(os.getpid(), number)
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
-        run(cells, folder)
-    assert [folder.status(cell).state for cell in cells] == ["finished", "interrupted"]
-    assert list(run(cells, folder)) == ["gap/net1/seed-0"]
-    assert (folder.of(cells[1]) / "run-0" / "calls.txt").read_text() == "--config\n--resume\n"
-    assert not list(folder.of(cells[1]).glob("run-1"))
+        run(experiments, folder)
+    assert [folder.status(experiment).state for experiment in experiments] == [
+        "finished",
+        "interrupted",
+    ]
+    assert list(run(experiments, folder)) == ["gap/net1/seed-0"]
+    assert (folder.of(experiments[1]) / "run-0" / "calls.txt").read_text() == "--config\n--resume\n"
+    assert not list(folder.of(experiments[1]).glob("run-1"))
 
 
-def test_cells_that_cannot_run_here_are_left_out(make_table, folder):
-    cells = told(make_table, "", "")
-    found = unfinished(cells, folder, {"gap/net0": Obstacle("no data", "Fetch it.")})
-    assert [cell.name for cell in found] == ["gap/net1"]
+def test_experiments_that_cannot_run_here_are_left_out(make_table, folder):
+    experiments = told(make_table, "", "")
+    found = unfinished(experiments, folder, {"gap/net0": Unavailable("no data", "Fetch it.")})
+    assert [experiment.name for experiment in found] == ["gap/net1"]
 
 
 def test_two_processes_do_not_fill_one_folder(make_table, folder):
@@ -132,9 +135,9 @@ def test_jobs_run_side_by_side(tmp_path):
 
 def test_cores_are_split_between_the_jobs(make_table, folder, monkeypatch):
     monkeypatch.setattr("matsciml_tool_benchmark.launchers._local.available_cores", lambda: 6)
-    cells = told(make_table, "")
-    run(cells, folder, jobs=2)
-    assert (folder.of(cells[0]) / "latest" / "threads.txt").read_text() == "3"
+    experiments = told(make_table, "")
+    run(experiments, folder, jobs=2)
+    assert (folder.of(experiments[0]) / "latest" / "threads.txt").read_text() == "3"
 
 
 def test_threads_that_the_user_chose_are_kept(monkeypatch):

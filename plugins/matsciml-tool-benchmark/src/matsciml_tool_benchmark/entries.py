@@ -1,4 +1,4 @@
-"""The lines of a table: one for each label of each cell, with all seeds put together."""
+"""The lines of a table: one for each label of each experiment, with all seeds put together."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matsciml_tool_benchmark.cells import Cell, by_name
-from matsciml_tool_benchmark.folders import Status, TableFolder
-from matsciml_tool_benchmark.obstacles import OBSTACLES, Obstacle
+from matsciml_tool_benchmark.availability import UNAVAILABLE, Unavailable
+from matsciml_tool_benchmark.experiments import Experiment, by_name
 from matsciml_tool_benchmark.rows import BenchmarkRow, PublishedNumber
 from matsciml_tool_benchmark.table import BenchmarkTable
+from matsciml_tool_benchmark.table_folder import Status, TableFolder
 from matsciml_util_pages.finished_runs import (
     FinishedRun,
     SeedResults,
@@ -24,17 +24,17 @@ from matsciml_util_pages.finished_runs import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line(SeedResults):
-    """What the table says about one label of one cell."""
+class Entry(SeedResults):
+    """What the table says about one label of one experiment."""
 
-    cell: str
+    experiment: str
     row: BenchmarkRow
     column: str
     dataset: str
     label: str
     state: str
-    """``finished``, ``partly finished``, ``failed``, ``interrupted``, ``waiting``, or that of an
-    obstacle."""
+    """``finished``, ``partly finished``, ``failed``, ``interrupted``, ``waiting``, or why it is
+    unavailable."""
     remark: str
     """Why there is no number, or what is missing."""
     seeds: int
@@ -59,7 +59,7 @@ class Line(SeedResults):
         """Return the line as plain data, for CSV and JSON; runs are named from ``folder`` on."""
         trivial = self.baseline
         return {
-            "cell": self.cell,
+            "experiment": self.experiment,
             "title": self.row.title,
             "dataset": self.dataset,
             "label": self.label,
@@ -89,35 +89,37 @@ class Line(SeedResults):
         }
 
 
-def table_lines(
+def table_entries(
     table: BenchmarkTable,
-    cells: Sequence[Cell],
+    experiments: Sequence[Experiment],
     folder: TableFolder,
-    obstacles: Mapping[str, Obstacle],
-) -> list[Line]:
+    unavailable: Mapping[str, Unavailable],
+) -> list[Entry]:
     """Return the lines of a table.
 
     Args:
         table: The table.
-        cells: Its cells.
+        experiments: Its experiments.
         folder: Where their runs are.
-        obstacles: Cells that cannot run here, by name.
+        unavailable: Experiments that cannot run here, by name.
 
     Returns:
-        The lines, in the order of the cells; those that cannot run here come last.
+        The lines, in the order of the experiments; those that cannot run here come last.
     """
-    lines = [line for group in by_name(cells) for line in _lines(table, group, folder, obstacles)]
-    return sorted(lines, key=lambda line: line.state in OBSTACLES)
+    lines = [
+        line for group in by_name(experiments) for line in _lines(table, group, folder, unavailable)
+    ]
+    return sorted(lines, key=lambda line: line.state in UNAVAILABLE)
 
 
 def _lines(
     table: BenchmarkTable,
-    group: Sequence[Cell],
+    group: Sequence[Experiment],
     folder: TableFolder,
-    obstacles: Mapping[str, Obstacle],
-) -> Iterator[Line]:
-    """Yield the lines of the cells that differ in their seed only."""
-    statuses = [folder.status(cell) for cell in group]
+    unavailable: Mapping[str, Unavailable],
+) -> Iterator[Entry]:
+    """Yield the lines of the experiments that differ in their seed only."""
+    statuses = [folder.status(experiment) for experiment in group]
     runs = [
         found
         for status in statuses
@@ -126,14 +128,14 @@ def _lines(
         if found is not None
     ]
     first = group[0]
-    state, remark = _state(statuses, obstacles.get(first.name), len(runs))
+    state, remark = _state(statuses, unavailable.get(first.name), len(runs))
     for key in _keys(first.row, runs):
         dataset, _, label = key.rpartition("/")
         results = [run.targets[key] for run in runs if key in run.targets]
         for metric in _metrics(table, first.row, label, results):
             published = _published(first.row, first.column, label, metric)
-            yield Line(
-                cell=f"{table.name}/{first.name}",
+            yield Entry(
+                experiment=f"{table.name}/{first.name}",
                 row=first.row,
                 column=first.column,
                 dataset=dataset,
@@ -150,14 +152,14 @@ def _lines(
 
 
 def _keys(row: BenchmarkRow, runs: Sequence[FinishedRun]) -> list[str]:
-    """Return ``dataset/label`` of what the cell predicts, as its runs say or as it is planned."""
+    """Return ``dataset/label`` of what is predicted, as the runs say or as it is planned."""
     if runs:
         return list(runs[0].targets)
     owner = "+".join(row.datasets)
     return [one if "/" in one else f"{owner}/{one}" for one in row.targets] or [f"{owner}/"]
 
 
-def _state(statuses: Sequence[Status], found: Obstacle | None, finished: int) -> tuple[str, str]:
+def _state(statuses: Sequence[Status], found: Unavailable | None, finished: int) -> tuple[str, str]:
     if finished == len(statuses):
         return "finished", ""
     if found is not None and not finished:
@@ -197,6 +199,6 @@ def _published(row: BenchmarkRow, column: str, label: str, metric: str) -> Publi
     return None
 
 
-def references(lines: Sequence[Line]) -> dict[tuple[str, str, str], Line]:
+def references(lines: Sequence[Entry]) -> dict[tuple[str, str, str], Entry]:
     """Return the reference lines by dataset, label and column."""
     return {(one.dataset, one.label, one.column): one for one in lines if one.row.reference}

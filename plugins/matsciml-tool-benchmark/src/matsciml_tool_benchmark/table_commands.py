@@ -20,12 +20,12 @@ from matsciml_cli.tasks import published_plugins
 from matsciml_core.errors import ConfigError, MatSciMLError, UnknownNameError, did_you_mean
 from matsciml_core.registry.manager import Registry
 from matsciml_tool_benchmark.benchmark import Benchmark, prepare
-from matsciml_tool_benchmark.cells import Cell, choose
 from matsciml_tool_benchmark.data_table import write_data_table
-from matsciml_tool_benchmark.engine import Progress
+from matsciml_tool_benchmark.entries import Entry
+from matsciml_tool_benchmark.experiments import Experiment, choose
 from matsciml_tool_benchmark.hooks import BenchmarkSpec
 from matsciml_tool_benchmark.launchers import open_launcher
-from matsciml_tool_benchmark.lines import Line
+from matsciml_tool_benchmark.running import Progress
 from matsciml_tool_benchmark.table import (
     DEFAULT_BUDGETS,
     BenchmarkTable,
@@ -68,43 +68,45 @@ def fill(request: Request, registry: Registry) -> None:
 
     Raises:
         ConfigError: The table, its budget or the launcher does not exist.
-        typer.Exit: A cell failed, or the user pressed Ctrl-C.
+        typer.Exit: An experiment failed, or the user pressed Ctrl-C.
     """
     table = find_table(request, registry)
     if table.kind == "data":
         print(f"Table: {write_data_table(table, request, registry)}")
         return
     made = _prepare(table, request, registry)
-    cells = choose(made.cells, request.only)
-    failed = _run(made, cells, request)
-    write_table([_row(line) for line in _lines_of(made, cells)], header=_HEADER)
+    experiments = choose(made.experiments, request.only)
+    failed = _run(made, experiments, request)
+    write_table([_row(line) for line in _lines_of(made, experiments)], header=_HEADER)
     print(f"Table: {made.folder.path / 'table.html'}")
     if failed:
-        warn(f"{failed} cells have failed; the same command tries them again.")
+        warn(f"{failed} experiments have failed; the same command tries them again.")
         raise typer.Exit(FAULT)
 
 
 def reproduce(request: Request, registry: Registry) -> None:
-    """Run one cell, and print its lines.
+    """Run one experiment, and print its lines.
 
     Raises:
-        ConfigError: There is no such cell, or it cannot run here.
+        ConfigError: There is no such experiment, or it cannot run here.
         typer.Exit: It failed, or the user pressed Ctrl-C.
     """
     made = _prepare(find_table(request, registry), request, registry)
     (name,) = request.only
-    cells = [cell for cell in made.cells if cell.name == name]
-    if not cells:
-        names = list(dict.fromkeys(f"{made.table.name}/{cell.name}" for cell in made.cells))
+    experiments = [experiment for experiment in made.experiments if experiment.name == name]
+    if not experiments:
+        names = list(
+            dict.fromkeys(f"{made.table.name}/{experiment.name}" for experiment in made.experiments)
+        )
         wanted = f"{request.table}/{name}"
         raise ConfigError(
-            f"There is no cell '{wanted}' with the budget '{request.budget}'."
+            f"There is no experiment '{wanted}' with the budget '{request.budget}'."
             f"{did_you_mean(wanted, names)} See: matsciml benchmark {request.table} --list"
         )
-    if name in made.obstacles:
-        raise ConfigError(f"'{name}' cannot run here. {made.obstacles[name].sentence}")
-    failed = _run(made, cells, request)
-    lines = _lines_of(made, cells)
+    if name in made.unavailable:
+        raise ConfigError(f"'{name}' cannot run here. {made.unavailable[name].sentence}")
+    failed = _run(made, experiments, request)
+    lines = _lines_of(made, experiments)
     write_table([_row(line) for line in lines], header=_HEADER)
     for note in dict.fromkeys(note for line in lines for note in line.notes):
         print(f"Note: {made.table.notes[note]}")
@@ -114,16 +116,18 @@ def reproduce(request: Request, registry: Registry) -> None:
         raise typer.Exit(FAULT)
 
 
-def show_cells(request: Request, registry: Registry) -> None:
-    """List the cells of a table, and what they wait for."""
+def show_experiments(request: Request, registry: Registry) -> None:
+    """List the experiments of a table, and what they wait for."""
     table = find_table(request, registry)
     if table.kind == "data":
-        raise ConfigError(f"'{table.name}' is about data and has no cells; run it without --list.")
+        raise ConfigError(
+            f"'{table.name}' is about data and has no experiments; run it without --list."
+        )
     made = _prepare(table, request, registry)
-    lines = _lines_of(made, choose(made.cells, request.only))
-    seen = {line.cell: (line.cell, line.state, line.remark) for line in lines}
-    rows = [Row(cells, _STYLES.get(cells[1], "")) for cells in seen.values()]
-    write_table(rows, header=("cell", "state", "remark"))
+    lines = _lines_of(made, choose(made.experiments, request.only))
+    seen = {line.experiment: (line.experiment, line.state, line.remark) for line in lines}
+    rows = [Row(experiments, _STYLES.get(experiments[1], "")) for experiments in seen.values()]
+    write_table(rows, header=("experiment", "state", "remark"))
 
 
 def find_table(request: Request, registry: Registry) -> BenchmarkTable:
@@ -191,10 +195,10 @@ def _prepare(table: BenchmarkTable, request: Request, registry: Registry) -> Ben
     )
 
 
-def _lines_of(made: Benchmark, cells: Sequence[Cell]) -> list[Line]:
-    """Return the lines of some of the cells."""
-    names = {f"{made.table.name}/{cell.name}" for cell in cells}
-    return [line for line in made.lines() if line.cell in names]
+def _lines_of(made: Benchmark, experiments: Sequence[Experiment]) -> list[Entry]:
+    """Return the lines of some of the experiments."""
+    names = {f"{made.table.name}/{experiment.name}" for experiment in experiments}
+    return [line for line in made.lines() if line.experiment in names]
 
 
 def _program() -> tuple[str, ...]:
@@ -203,15 +207,18 @@ def _program() -> tuple[str, ...]:
     return (str(script),) if script.is_file() else (sys.executable, "-m", "matsciml_cli")
 
 
-def _run(made: Benchmark, wanted: Sequence[Cell], request: Request) -> int:
-    """Run what is not finished of the cells, and return how many failed.
+def _run(made: Benchmark, wanted: Sequence[Experiment], request: Request) -> int:
+    """Run what is not finished of the experiments, and return how many failed.
 
     Raises:
         typer.Exit: The user pressed Ctrl-C.
     """
-    cells = made.to_do(wanted)
-    able = [cell for cell in wanted if cell.name not in made.obstacles]
-    print(f"{len(able) - len(cells)} of {len(able)} runs are finished, {len(cells)} to go.")
+    experiments = made.to_do(wanted)
+    able = [experiment for experiment in wanted if experiment.name not in made.unavailable]
+    print(
+        f"{len(able) - len(experiments)} of {len(able)} runs are finished, "
+        f"{len(experiments)} to go."
+    )
     failed = 0
 
     def tell(progress: Progress) -> None:
@@ -221,7 +228,7 @@ def _run(made: Benchmark, wanted: Sequence[Cell], request: Request) -> int:
 
     try:
         made.fill(
-            cells,
+            experiments,
             open_launcher(request.launcher, jobs=request.jobs, folder=str(made.folder.path)),
             tell,
         )
@@ -233,26 +240,26 @@ def _run(made: Benchmark, wanted: Sequence[Cell], request: Request) -> int:
 
 
 def _sentence(progress: Progress, made: Benchmark) -> str:
-    cell, status = progress.cell, progress.status
-    head = f"[{progress.done}/{progress.total}] {cell.key}"
+    experiment, status = progress.experiment, progress.status
+    head = f"[{progress.done}/{progress.total}] {experiment.key}"
     if status.state != "finished":
-        log = made.folder.of(cell) / "log.txt"
+        log = made.folder.of(experiment) / "log.txt"
         return f"{head} {status.state}: {status.sentence} Log: {log}"
     return f"{head} finished in {duration(progress.seconds)}"
 
 
-_HEADER = ("cell", "label", "metric", "here", "published", "trivial", "skill", "state")
+_HEADER = ("experiment", "label", "metric", "here", "published", "trivial", "skill", "state")
 
 
-def _row(line: Line) -> Row:
+def _row(line: Entry) -> Row:
     metric = metric_info(line.metric).short
     published = ABSENT
     if line.published:
         best = "" if line.published.encoder else " (best)"
         published = f"{line.published.value:g}{best}"
     state = f"{line.state}. {line.remark}" if line.remark else line.state
-    cells = (
-        line.cell,
+    experiments = (
+        line.experiment,
         line.label,
         f"{metric} ({line.unit})" if line.unit else metric,
         spread_value(line.value).text,
@@ -261,4 +268,4 @@ def _row(line: Line) -> Row:
         number(line.over_seeds("skill").mean),
         state,
     )
-    return Row(cells, _STYLES.get(line.state, "dim") if line.state != "finished" else "")
+    return Row(experiments, _STYLES.get(line.state, "dim") if line.state != "finished" else "")

@@ -1,4 +1,4 @@
-"""The folder of a table: what each cell left behind, and whether it is whole."""
+"""The folder of a table: what each experiment left behind, and whether it is whole."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import yaml
 
 from matsciml_core.files import read_object, write_json, write_whole
 from matsciml_core.model.latest import LATEST, follow_latest
-from matsciml_tool_benchmark.cells import Cell
+from matsciml_tool_benchmark.experiments import Experiment
 from matsciml_tool_benchmark.launchers import Job, Outcome
 from matsciml_util_pages.finished_runs import EVALUATED, EVALUATION, SUMMARY
 
-CELLS = "cells"
-RECORD = "cell.json"
+EXPERIMENTS = "experiments"
+RECORD = "experiment.json"
 LOG = "log.txt"
 GENERATED = "generated.extxyz"
-_CONFIG = "cell.yaml"
+_CONFIG = "experiment.yaml"
 _INTERRUPTED = (130, -signal.SIGINT, -signal.SIGTERM)
 _OURS = "MATSCIML_"
 _WHOLE = (SUMMARY, "model.safetensors")
@@ -33,7 +33,7 @@ State = Literal["finished", "failed", "interrupted", "waiting"]
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """How far a cell has come."""
+    """How far an experiment has come."""
 
     state: State
     run: Path | None = None
@@ -50,17 +50,17 @@ class TableFolder:
     command: tuple[str, ...]
     """What runs ``matsciml``."""
 
-    def of(self, cell: Cell) -> Path:
-        """Return the folder of a cell."""
-        return self.path / CELLS / cell.key
+    def of(self, experiment: Experiment) -> Path:
+        """Return the folder of an experiment."""
+        return self.path / EXPERIMENTS / experiment.key
 
-    def status(self, cell: Cell) -> Status:
-        """Say how far a cell has come; what was made with another configuration does not count."""
-        record = read_object(self.of(cell) / RECORD) or {}
-        if record.get("digest") != cell.digest:
+    def status(self, experiment: Experiment) -> Status:
+        """Return how far an experiment has come; runs with another configuration do not count."""
+        record = read_object(self.of(experiment) / RECORD) or {}
+        if record.get("digest") != experiment.digest:
             return Status(state="waiting")
-        run = self._run(cell)
-        if run is not None and _is_whole(run, cell):
+        run = self._run(experiment)
+        if run is not None and _is_whole(run, experiment):
             return Status(state="finished", run=run)
         state = record.get("state")
         if state != "failed" and run is None:
@@ -68,55 +68,55 @@ class TableFolder:
         known: State = "failed" if state == "failed" else "interrupted"
         return Status(state=known, run=run, sentence=str(record.get("sentence") or ""))
 
-    def prepare(self, cell: Cell) -> Job:
-        """Write the configuration of a cell, and return the job that trains it.
+    def prepare(self, experiment: Experiment) -> Job:
+        """Write the configuration of an experiment, and return the job that trains it.
 
         A run that was interrupted goes on from its last checkpoint. One that failed starts again:
         its checkpoint may hold what made it fail.
         """
-        folder, status = self.of(cell), self.status(cell)
+        folder, status = self.of(experiment), self.status(experiment)
         folder.mkdir(parents=True, exist_ok=True)
         goes_on = status.state == "interrupted" and _has_checkpoint(status.run)
         if not goes_on:
-            write_whole(folder / _CONFIG, _yaml(cell.config))
+            write_whole(folder / _CONFIG, _yaml(experiment.config))
             (folder / LOG).unlink(missing_ok=True)
             (folder / LATEST).unlink(missing_ok=True)
-        self._record(cell, "interrupted")  # what a killed process leaves behind
+        self._record(experiment, "interrupted")  # what a killed process leaves behind
         return Job(
-            key=cell.key,
+            key=experiment.key,
             commands=tuple(
-                (*self.command, *words) for words in _steps(cell, folder, status.run, goes_on)
+                (*self.command, *words) for words in _steps(experiment, folder, status.run, goes_on)
             ),
             log=str(folder / LOG),
             # Other machines do not know what the user has set here.
             environment={name: os.environ[name] for name in os.environ if name.startswith(_OURS)},
         )
 
-    def conclude(self, cell: Cell, outcome: Outcome) -> Status:
+    def conclude(self, experiment: Experiment, outcome: Outcome) -> Status:
         """Write down how a job ended, and return what it comes to."""
-        run = self._run(cell)
-        if outcome.code == 0 and run is not None and _is_whole(run, cell):
-            self._record(cell, "finished")
-            return self.status(cell)
+        run = self._run(experiment)
+        if outcome.code == 0 and run is not None and _is_whole(run, experiment):
+            self._record(experiment, "finished")
+            return self.status(experiment)
         if outcome.code in _INTERRUPTED:
-            self._record(cell, "interrupted")
-            return self.status(cell)
-        sentence = outcome.problem or explain(outcome.code, _read(self.of(cell) / LOG))
+            self._record(experiment, "interrupted")
+            return self.status(experiment)
+        sentence = outcome.problem or explain(outcome.code, _read(self.of(experiment) / LOG))
         killed = outcome.code < 0
-        self._record(cell, "interrupted" if killed else "failed", sentence)
+        self._record(experiment, "interrupted" if killed else "failed", sentence)
         return Status(state="failed", run=run, sentence=sentence)
 
-    def _record(self, cell: Cell, state: State, sentence: str = "") -> None:
+    def _record(self, experiment: Experiment, state: State, sentence: str = "") -> None:
         data: dict[str, Any] = {
-            "cell": cell.key,
-            "digest": cell.digest,
+            "experiment": experiment.key,
+            "digest": experiment.digest,
             "state": state,
             "sentence": sentence,
         }
-        write_json(self.of(cell) / RECORD, data)
+        write_json(self.of(experiment) / RECORD, data)
 
-    def _run(self, cell: Cell) -> Path | None:
-        run = follow_latest(self.of(cell) / LATEST)
+    def _run(self, experiment: Experiment) -> Path | None:
+        run = follow_latest(self.of(experiment) / LATEST)
         return run.resolve() if run.is_dir() else None
 
 
@@ -143,19 +143,21 @@ def explain(code: int, log: str) -> str:
     return lines[-1] if lines else f"It ended with the code {code} and said nothing."
 
 
-def _steps(cell: Cell, folder: Path, run: Path | None, goes_on: bool) -> Iterator[tuple[str, ...]]:
-    """Yield what is left to do for a cell, as arguments of ``matsciml``."""
+def _steps(
+    experiment: Experiment, folder: Path, run: Path | None, goes_on: bool
+) -> Iterator[tuple[str, ...]]:
+    """Yield what is left to do for an experiment, as arguments of ``matsciml``."""
     latest = str(folder / LATEST)
     if not goes_on or run is None:
         yield "run", "--config", str(folder / _CONFIG), "--output", str(folder)
     elif not _is_trained(run):
         yield "run", "--resume", str(run)
-    if cell.generation is not None:
+    if experiment.generation is not None:
         made = f"{latest}/{GENERATED}"
-        asked = cell.generation
+        asked = experiment.generation
         yield (
             "generate", latest, "--number", str(asked.number), "--steps", str(asked.steps),
-            "--seed", str(cell.seed), "--output", made,
+            "--seed", str(experiment.seed), "--output", made,
         )  # fmt: skip
         yield (
             "evaluate-crystals", made, "--reference", f"{latest}:test",
@@ -164,8 +166,8 @@ def _steps(cell: Cell, folder: Path, run: Path | None, goes_on: bool) -> Iterato
         )  # fmt: skip
 
 
-def _is_whole(run: Path, cell: Cell) -> bool:
-    evaluated = cell.generation is None or (run / EVALUATION / EVALUATED).is_file()
+def _is_whole(run: Path, experiment: Experiment) -> bool:
+    evaluated = experiment.generation is None or (run / EVALUATION / EVALUATED).is_file()
     return evaluated and _is_trained(run)
 
 

@@ -1,4 +1,4 @@
-"""Why a cell cannot run on this machine: known before it starts, not after it failed."""
+"""Why an experiment cannot run on this machine: known before it starts, not after it failed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from matsciml_core import DatasetSpec
 from matsciml_core.registry.inventory import LABEL_SIZES
-from matsciml_tool_benchmark.cells import Cell, plan
-from matsciml_tool_benchmark.obstacles import Obstacle, obstacle
+from matsciml_tool_benchmark.availability import Unavailable, unavailability
+from matsciml_tool_benchmark.experiments import Experiment, plan
 
 
 class OneDataset:
@@ -36,14 +36,14 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def cell(make_table: Callable[..., Any], **settings: Any) -> Cell:
+def experiment(make_table: Callable[..., Any], **settings: Any) -> Experiment:
     (one,) = plan(make_table(encoders={"net": {}}), "mini")
     one.config["datasets"][0].update(settings)
     return one
 
 
-def met(one: Cell, **fields: Any) -> Obstacle | None:
-    return obstacle(one, OneDataset(**fields), {})  # type: ignore[arg-type]
+def met(one: Experiment, **fields: Any) -> Unavailable | None:
+    return unavailability(one, OneDataset(**fields), {})  # type: ignore[arg-type]
 
 
 def note(folder: Path, sizes: dict[str, list[int]]) -> None:
@@ -54,25 +54,25 @@ def note(folder: Path, sizes: dict[str, list[int]]) -> None:
 
 
 def test_what_was_never_fetched_has_to_be(make_table, data):
-    found = met(cell(make_table), fetch="toy:fetch")
-    assert found == Obstacle("no data", "Run: matsciml data fetch toy")
+    found = met(experiment(make_table), fetch="toy:fetch")
+    assert found == Unavailable("no data", "Run: matsciml data fetch toy")
 
 
 def test_what_was_fetched_can_run(make_table, data):
     note(data, {"gap": [8, 1, 1]})
-    assert met(cell(make_table), fetch="toy:fetch") is None
+    assert met(experiment(make_table), fetch="toy:fetch") is None
 
 
 def test_a_label_that_was_not_fetched_is_named(make_table, data):
     note(data, {"energy": [8, 1, 1]})
-    found = met(cell(make_table), fetch="toy:fetch")
+    found = met(experiment(make_table), fetch="toy:fetch")
     assert found is not None
     assert (found.state, found.sentence.endswith("has no label 'gap'.")) == ("no label", True)
 
 
 def test_a_file_that_the_table_names_is_left_to_the_run(make_table, data):
-    assert met(cell(make_table, path="mine.extxyz"), fetch="toy:fetch") is None
+    assert met(experiment(make_table, path="mine.extxyz"), fetch="toy:fetch") is None
 
 
 def test_data_that_come_with_a_plugin_are_left_to_the_run(make_table, data):
-    assert met(cell(make_table)) is None
+    assert met(experiment(make_table)) is None

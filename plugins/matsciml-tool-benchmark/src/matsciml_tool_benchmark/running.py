@@ -1,4 +1,4 @@
-"""Running the cells of a table that are not finished yet."""
+"""Running the experiments of a table that are not finished yet."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from matsciml_core.errors import ConfigError
-from matsciml_tool_benchmark.cells import Cell
-from matsciml_tool_benchmark.folders import Status, TableFolder
+from matsciml_tool_benchmark.availability import Unavailable
+from matsciml_tool_benchmark.experiments import Experiment
 from matsciml_tool_benchmark.launchers import Launcher
-from matsciml_tool_benchmark.obstacles import Obstacle
+from matsciml_tool_benchmark.table_folder import Status, TableFolder
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """A cell that has just ended."""
+    """An experiment that has just ended."""
 
-    cell: Cell
+    experiment: Experiment
     status: Status
     seconds: float
     done: int
-    """Cells that have ended in this call, this one included."""
+    """Experiments that have ended in this call, this one included."""
     total: int
-    """Cells that this call runs."""
+    """Experiments that this call runs."""
 
 
 def unfinished(
-    cells: Sequence[Cell], folder: TableFolder, obstacles: Mapping[str, Obstacle]
-) -> list[Cell]:
-    """Return the cells that are to be run: those that can, and are not finished."""
+    experiments: Sequence[Experiment], folder: TableFolder, unavailable: Mapping[str, Unavailable]
+) -> list[Experiment]:
+    """Return the experiments that are to be run: those that can, and are not finished."""
     return [
-        cell
-        for cell in cells
-        if cell.name not in obstacles and folder.status(cell).state != "finished"
+        experiment
+        for experiment in experiments
+        if experiment.name not in unavailable and folder.status(experiment).state != "finished"
     ]
 
 
-def run_cells(
-    cells: Sequence[Cell],
+def run_experiments(
+    experiments: Sequence[Experiment],
     folder: TableFolder,
     launcher: Launcher,
     after_each: Callable[[Progress], Any],
 ) -> None:
-    """Run cells; one that fails does not keep the others from running.
+    """Run experiments; one that fails does not keep the others from running.
 
     Args:
-        cells: What to run.
+        experiments: What to run.
         folder: The folder of the table.
         launcher: Where to run it.
-        after_each: Called when a cell has ended.
+        after_each: Called when an experiment has ended.
 
     Raises:
         ConfigError: Another process works in the folder.
@@ -62,15 +62,15 @@ def run_cells(
             finished stays, what ran was stopped with a checkpoint where it had one.
     """
     folder.path.mkdir(parents=True, exist_ok=True)
-    by_key = {cell.key: cell for cell in cells}
+    by_key = {experiment.key: experiment for experiment in experiments}
     with _only_one(folder), _stoppable(), launcher:
-        jobs = [folder.prepare(cell) for cell in cells]
+        jobs = [folder.prepare(experiment) for experiment in experiments]
         for place, outcome in enumerate(launcher.run(jobs), start=1):
-            cell = by_key[outcome.key]
+            experiment = by_key[outcome.key]
             after_each(
                 Progress(
-                    cell=cell,
-                    status=folder.conclude(cell, outcome),
+                    experiment=experiment,
+                    status=folder.conclude(experiment, outcome),
                     seconds=outcome.seconds,
                     done=place,
                     total=len(jobs),
