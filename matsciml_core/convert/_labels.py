@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_NOT_PER_ATOM = "stress"
-"""Its 3 x 3 numbers are never those of three atoms."""
+from matsciml_core.registry.targets import TargetInfo
+
+CALCULATED: Mapping[str, TargetInfo] = MappingProxyType(
+    {
+        "energy": TargetInfo(name="energy", kind="energy", unit="eV"),
+        "forces": TargetInfo(name="forces", kind="forces", unit="eV/Å"),
+        "stress": TargetInfo(name="stress", kind="stress", unit="eV/Å³"),
+    }
+)
+"""Names that ASE's calculators give to labels, in our units and with our signs."""
 
 
 def split_labels(
-    labels: Mapping[str, Any], num_atoms: int
+    labels: Mapping[str, Any], num_atoms: int, targets: Mapping[str, TargetInfo]
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Tell labels of atoms from labels of the crystal, by their shapes.
+    """Tell labels of atoms from labels of the crystal.
 
     Args:
         labels: Values by name.
         num_atoms: Number of atoms.
+        targets: Declarations by name. A label that is not declared belongs to the atoms if it has
+            one row for each of them, unless ASE gives its name another meaning.
 
     Returns:
         The labels with one row per atom as arrays, and the others as numbers or nested lists.
     """
     per_atom: dict[str, NDArray[Any]] = {}
     whole: dict[str, Any] = {}
+    declared = {**CALCULATED, **targets}
     for name, value in labels.items():
         array = np.asarray(value)
-        if array.ndim and len(array) == num_atoms and name != _NOT_PER_ATOM:
+        # 3 x 3 numbers of a crystal of three atoms look like three rows of forces.
+        rows = array.ndim > 0 and len(array) == num_atoms
+        if declared[name].per_atom if name in declared else rows:
             per_atom[name] = array
         else:
             whole[name] = array.tolist()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from matsciml_core.convert._labels import as_label, split_labels
+from matsciml_core.convert._labels import CALCULATED, as_label, split_labels
 from matsciml_core.convert.packages import import_package
 from matsciml_core.errors import GeometryError, ShapeError
 from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.registry.targets import TargetInfo
 
-_CALCULATED = ("energy", "forces", "stress")
 _TAGS, _FIXED = "tags", "fixed"
 _MOST = 255
 """Largest number that a mark can be."""
@@ -29,7 +30,7 @@ _ASE_ARRAYS = (
 """Arrays that ASE itself gives a meaning; they are no labels."""
 
 
-def to_ase(crystal: Crystal) -> Any:
+def to_ase(crystal: Crystal, targets: Mapping[str, TargetInfo] = MappingProxyType({})) -> Any:
     """Return the crystal as ``ase.Atoms``.
 
     The labels ``energy`` (eV), ``forces`` (eV/Å) and ``stress`` (eV/Å³, made symmetric) go
@@ -37,12 +38,17 @@ def to_ase(crystal: Crystal) -> Any:
     with one row per atom become arrays, and the rest and the id go into ``info``. The mark
     ``tags`` becomes ASE's tags, and ``fixed`` the constraint ``FixAtoms``.
 
+    Args:
+        crystal: The crystal.
+        targets: Declarations of its labels by name; of a label without one, the shape decides
+            whether it belongs to the atoms.
+
     Raises:
         MissingPackageError: ASE is not installed.
     """
-    calculated = {name: crystal.labels[name] for name in _CALCULATED if name in crystal.labels}
+    calculated = {name: crystal.labels[name] for name in CALCULATED if name in crystal.labels}
     others = {name: value for name, value in crystal.labels.items() if name not in calculated}
-    per_atom, whole = split_labels(others, crystal.num_atoms)
+    per_atom, whole = split_labels(others, crystal.num_atoms, targets)
     atoms = import_package("ase").Atoms(
         numbers=crystal.atomic_numbers,
         positions=crystal.positions,
@@ -124,7 +130,7 @@ def _to_results(labels: Mapping[str, Any]) -> dict[str, Any]:
 def _results_of(atoms: Any) -> dict[str, Any]:
     """Return what was calculated for exactly these atoms; nothing is calculated now."""
     labels: dict[str, Any] = {}
-    for name in _CALCULATED:
+    for name in CALCULATED:
         if name not in (getattr(atoms.calc, "results", None) or {}):
             continue
         value = atoms.calc.get_property(name, atoms, allow_calculation=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,14 +12,19 @@ from matsciml_core.convert._labels import as_atom_label, as_label, split_labels
 from matsciml_core.convert.packages import import_package
 from matsciml_core.errors import GeometryError, ShapeError
 from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.registry.targets import TargetInfo
 
 
-def to_pymatgen(crystal: Crystal) -> Any:
+def to_pymatgen(crystal: Crystal, targets: Mapping[str, TargetInfo] = MappingProxyType({})) -> Any:
     """Return the crystal as a ``pymatgen.core.Structure``.
 
-    Labels with one row per atom become site properties, the others and the id properties. A
-    label called ``stress`` counts as the crystal's own, also where there are three atoms. Marks
+    Labels with one row per atom become site properties, the others and the id properties. Marks
     are left out.
+
+    Args:
+        crystal: The crystal.
+        targets: Declarations of its labels by name; of a label without one, the shape decides
+            whether it belongs to the atoms, but one called ``stress`` is always the crystal's.
 
     Raises:
         GeometryError: The crystal has no lattice.
@@ -27,7 +34,7 @@ def to_pymatgen(crystal: Crystal) -> Any:
         raise GeometryError(
             f"Crystal '{crystal.id}' has no lattice, which a pymatgen Structure needs; use to_ase."
         )
-    per_atom, whole = split_labels(crystal.labels, crystal.num_atoms)
+    per_atom, whole = split_labels(crystal.labels, crystal.num_atoms, targets)
     return core.Structure(
         core.Lattice(crystal.cell, pbc=tuple(crystal.pbc.tolist())),
         [core.Element.from_Z(number) for number in crystal.atomic_numbers.tolist()],

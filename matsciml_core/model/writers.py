@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -65,19 +66,24 @@ class XyzPredictions:
     def __init__(self, stream: TextIO, targets: Mapping[str, TargetInfo]) -> None:
         """Look for what ASE has names of its own for."""
         self._stream = stream
-        own = [(name, info) for name, info in targets.items() if info.kind in _CALCULATED]
-        kinds = [info.kind for _, info in own]
-        self._names = {name: info.kind for name, info in own if kinds.count(info.kind) == 1}
+        kinds = Counter(info.kind for info in targets.values())
+        self._names = {
+            name: info.kind if info.kind in _CALCULATED and kinds[info.kind] == 1 else name
+            for name, info in targets.items()
+        }
+        self._targets = {self._names[name]: info for name, info in targets.items()}
 
     def write(self, record: Record, crystal: Crystal, prediction: Prediction) -> None:
         """Write the frame of a structure."""
         from ase.io.extxyz import write_extxyz  # noqa: PLC0415 - optional
 
-        labels = {
-            self._names.get(name, name): value
-            for name, value in prediction.values.items()
-            if np.isfinite(value).all()
-        }
+        labels = {}
+        for name, value in prediction.values.items():
+            if np.isfinite(value).all():
+                own = self._names[name]
+                # The format holds columns: a matrix per atom becomes nine of them.
+                columns = self._targets[own].per_atom and value.ndim > 2
+                labels[own] = value.reshape(len(value), -1) if columns else value
         labelled = Crystal(
             id=record.id,
             atomic_numbers=crystal.atomic_numbers,
@@ -86,7 +92,7 @@ class XyzPredictions:
             pbc=crystal.pbc,
             labels=labels,
         )
-        write_extxyz(self._stream, [to_ase(labelled)])
+        write_extxyz(self._stream, [to_ase(labelled, self._targets)])
 
     def flush(self) -> None:
         """Hand what was written to the operating system."""
