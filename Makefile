@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PROJECTS := pyproject.toml plugins/editable.txt $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help run test test-slow install lint audit docs benchmark clean
+.PHONY: help run test test-slow test-alone install lint audit docs benchmark clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,6 +19,9 @@ test: $(STAMP)  ## Run the tests, but for the slow ones.
 
 test-slow: $(STAMP)  ## Run the slow tests.
 	$(BIN)/python -m pytest -m slow
+
+test-alone:  ## Test each plugin in an environment with the core and its requirements only; slow.
+	$(PYTHON) .ci/test_alone.py
 
 install: $(STAMP)  ## Create .venv with the core and all plugins, editable, from pinned versions.
 
