@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from matsciml_core.data.ingestion.geometry import SHORTEST_DISTANCE, VOLUME_PER_ATOM, check_geometry
 from matsciml_core.data.ingestion.sources import Item, Rejection, reason_of
 from matsciml_core.data.neighbours.neighbour_list import find_edges
-from matsciml_core.data.store._layout import RecordLayout
+from matsciml_core.data.store.record_layout import RecordLayout
 from matsciml_core.data.store.resumable import Encoded
 from matsciml_core.errors import MatSciMLError
 from matsciml_core.interfaces.crystal import Crystal

@@ -21,8 +21,8 @@ from filelock import FileLock, Timeout
 from matsciml_core.data.ingestion._preparing import CHUNK, Prepared, prepare, prepare_piece
 from matsciml_core.data.ingestion.pool import SERIAL, PoolConfig
 from matsciml_core.data.ingestion.sources import Item, ParallelSource, Rejection, Source, reason_of
-from matsciml_core.data.store._layout import RecordLayout
 from matsciml_core.data.store.crystal_store import INDEX_FILE
+from matsciml_core.data.store.record_layout import RecordLayout
 from matsciml_core.data.store.resumable import ResumableWriter, tidy
 from matsciml_core.errors import DataError
 from matsciml_core.files import read_object, write_json

@@ -20,7 +20,7 @@ import lmdb
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data.store._layout import RecordLayout
+from matsciml_core.data.store.record_layout import RecordLayout
 from matsciml_core.errors import DataError
 from matsciml_core.files import write_json
 from matsciml_core.interfaces.batch import CrystalBatch

@@ -27,7 +27,6 @@ from typing import Any, Self
 
 import lmdb
 
-from matsciml_core.data.store._layout import RecordLayout
 from matsciml_core.data.store.crystal_store import (
     FORMAT,
     INDEX_FILE,
@@ -38,6 +37,7 @@ from matsciml_core.data.store.crystal_store import (
     _shard_name,
     describe_content,
 )
+from matsciml_core.data.store.record_layout import RecordLayout
 from matsciml_core.errors import DataError
 from matsciml_core.files import read_object, write_json
 from matsciml_core.interfaces.crystal import Crystal
@@ -348,7 +348,7 @@ def _records(environment: lmdb.Environment) -> Iterator[bytes]:
 
 
 def _id_of(record: bytes) -> bytes:
-    """Return the id at the end of a record, see ``_layout``."""
+    """Return the id at the end of a record, see ``record_layout``."""
     length = int.from_bytes(record[4:8], "little")
     first = len(record) - ((length + 7) & -8)
     return record[first : first + length]

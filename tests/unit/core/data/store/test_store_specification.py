@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from matsciml_core.data import CrystalStore, CrystalStoreWriter, write_symmetry
-from matsciml_core.data.store._layout import RecordLayout
+from matsciml_core.data.store.record_layout import RecordLayout
 from matsciml_core.data.symmetry.orbits import orbits_of
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal
