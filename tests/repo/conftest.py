@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
+# The extensions of the documentation build, and the scripts, are modules without a package.
+sys.path += [str(ROOT / "docs" / "_ext"), str(ROOT / "scripts")]
 
 
 @dataclass(frozen=True)
@@ -108,11 +110,3 @@ def sources(own_text: dict[str, str]) -> dict[str, str]:
         if path.endswith(".py")
         and (path.startswith(("matsciml_core/", "matsciml_cli/")) or "/src/" in path)
     }
-
-
-@pytest.fixture(scope="session", autouse=True)
-def documentation_helpers(root: Path) -> None:
-    """Make the extensions of the documentation build importable."""
-    folder = str(root / "docs" / "_ext")
-    if folder not in sys.path:
-        sys.path.append(folder)
