@@ -10,21 +10,11 @@ import typer
 ModelFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder of a run, or of an exported model.")
 ]
-GeneratorFolder = Annotated[
-    Path, typer.Argument(metavar="RUN", help="Folder of a run that learnt to make crystals.")
-]
 FileFormat = Annotated[
     str | None, typer.Option("--format", help="Format of FILE; default: by its name.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")]
-Levels = Annotated[
-    int | None, typer.Option(min=1, help="Noise levels; default: as many as were trained.")
-]
-LangevinSteps = Annotated[int, typer.Option(min=1, help="Langevin steps at each noise level.")]
-LangevinStepSize = Annotated[
-    float, typer.Option(help="Size of a step at the smallest noise level, Å².")
-]
 Budget = Annotated[str, typer.Option(help="What it may cost: mini, devset or full.")]
 Launcher = Annotated[str, typer.Option(help="Where to run: local, ray or slurm.")]
 TableRows = Annotated[

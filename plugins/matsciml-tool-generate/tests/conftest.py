@@ -80,25 +80,25 @@ def salt() -> Callable[..., Crystal]:
 
 @pytest.fixture
 def nasty() -> list[ParsedStructure]:
-    """Everything that a generator can come up with and that is no sound crystal."""
-    cell, places = np.eye(3) * 4.0, [[0, 0, 0], [2, 2, 2]]
+    """Structures of all kinds that a generator may sample and that are not crystals of use."""
+    cell, positions = np.eye(3) * 4.0, [[0, 0, 0], [2, 2, 2]]
     cases: dict[str, tuple[Any, Any, Any]] = {
-        "undefined cell": ([11, 17], places, cell * np.nan),
+        "undefined cell": ([11, 17], positions, cell * np.nan),
         "infinite position": ([11, 17], [[0, 0, 0], [np.inf, 0, 0]], cell),
-        "flat cell": ([11, 17], places, np.ones((3, 3))),
-        "element 0": ([0, 17], places, cell),
-        "element 500": ([500, 17], places, cell),
-        "element -3": ([-3, 17], places, cell),
-        "half an element": ([np.nan, 17], places, cell),
+        "flat cell": ([11, 17], positions, np.ones((3, 3))),
+        "element 0": ([0, 17], positions, cell),
+        "element 500": ([500, 17], positions, cell),
+        "element -3": ([-3, 17], positions, cell),
+        "half an element": ([np.nan, 17], positions, cell),
         "no atoms": ([], np.empty((0, 3)), cell),
         "too few positions": ([11, 17], [[0, 0, 0]], cell),
-        "no numbers": (["Na", "Cl"], places, cell),
+        "no numbers": (["Na", "Cl"], positions, cell),
         "overlapping": ([11, 17], [[1, 1, 1], [1, 1, 1]], cell),
         "needle": ([11], [[0, 0, 0]], np.diag([0.01, 1000.0, 0.02])),
-        "sheet": ([11, 17], places, np.diag([1e-3, 1e5, 1e5])),
-        "tiny": ([11, 17], places, np.eye(3) * 0.02),
-        "huge": ([11, 17], places, np.eye(3) * 1e4),
-        "oganesson": ([118, 116], places, cell),
+        "sheet": ([11, 17], positions, np.diag([1e-3, 1e5, 1e5])),
+        "tiny": ([11, 17], positions, np.eye(3) * 0.02),
+        "huge": ([11, 17], positions, np.eye(3) * 1e4),
+        "oganesson": ([118, 116], positions, cell),
     }
     return [ParsedStructure.from_arrays(name, *case) for name, case in cases.items()]
 

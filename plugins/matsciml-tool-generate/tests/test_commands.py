@@ -34,13 +34,13 @@ def count(path: str) -> int:
 
 
 class TestGenerate:
-    def test_draws(self, cli: Cli, run: Path) -> None:
+    def test_crystals_and_rejections(self, cli: Cli, run: Path) -> None:
         outcome = cli("generate", str(run), "--number", "10", "--seed", "3", *FEW)
         assert (outcome.code, outcome.err) == (0, "")
         assert count("generated.extxyz") == 9
         lines = outcome.out.splitlines()
         assert lines[0] == "9 of 10 crystals: generated.extxyz"
-        reason = "given up: a coordinate became infinite or undefined while sampling"
+        reason = "rejected: a coordinate became infinite or undefined while sampling"
         assert lines[1].split() == ["1", *reason.split()]
 
     def test_guided(self, cli: Cli, run: Path) -> None:
@@ -79,11 +79,11 @@ class TestGenerate:
         monkeypatch.setattr(sys, "argv", ["matsciml", "generate", "run", "--restart"])
         outcome = cli("generate", str(run), "--restart")
         assert outcome.code == 130
-        assert outcome.err.rstrip().endswith("go on with:\n  matsciml generate run")
+        assert outcome.err.rstrip().endswith("resume with:\n  matsciml generate run")
 
     @pytest.mark.slow
     @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-    def test_killed_and_called_again(
+    def test_resumes_after_being_killed(
         self, how: signal.Signals, cli: Cli, run: Path, plugin_folder: Any
     ) -> None:
         arguments = ("generate", "run", "--number", "10", "--seed", "3", *FEW)
@@ -98,7 +98,7 @@ class TestGenerate:
             stderr=subprocess.PIPE,
             text=True,
         )
-        state = Path("parts.extxyz.drawing") / "000001.safetensors"
+        state = Path("parts.extxyz.partial") / "000001.safetensors"
         for _ in range(1200):
             if state.exists() or process.poll() is not None:
                 break
@@ -153,7 +153,7 @@ class TestEvaluate:
         assert outcome.data == json.loads(Path("there/metrics.json").read_text())
         assert "novelty" not in outcome.data["metrics"]
 
-    def test_crystals_that_were_given_up_count(self, cli: Cli) -> None:
+    def test_rejected_crystals_count(self, cli: Cli) -> None:
         Path("new.extxyz.json").write_text(json.dumps({"rejected": {"no atoms": 6}}))
         outcome = cli(
             *("evaluate-crystals", "new.extxyz", "--reference", "test.extxyz", "--json"),
@@ -162,7 +162,7 @@ class TestEvaluate:
         assert outcome.data["metrics"]["structure_validity"]["value"] == pytest.approx(0.3)
         assert outcome.data["rejected"] == {"no atoms": 6}
 
-    def test_nothing_but_crystals_that_were_given_up(self, cli: Cli) -> None:
+    def test_nothing_but_rejected_crystals(self, cli: Cli) -> None:
         Path("none.extxyz").write_text("")
         command = ("evaluate-crystals", "none.extxyz", "--reference", "test.extxyz")
         options = ("--no-coverage", "--workers", "1", "-o", "none")
@@ -170,8 +170,8 @@ class TestEvaluate:
         Path("none.extxyz.json").write_text(json.dumps({"rejected": {"no atoms": 6}}))
         outcome = cli(*command, *options)
         assert (outcome.code, outcome.err) == (0, "")
-        assert "6  given up: no atoms" in outcome.out
-        assert "No generated crystal can be drawn" in Path("none/report.html").read_text()
+        assert "6  rejected: no atoms" in outcome.out
+        assert "No generated crystal can be pictured" in Path("none/report.html").read_text()
 
     @pytest.mark.slow
     def test_with_coverage(self, cli: Cli) -> None:
@@ -204,7 +204,7 @@ class TestEvaluate:
             *("--no-coverage", "--workers", "1", "--energy-model", "run", "--hull-cutoff", "99"),
         )
         assert outcome.code == 0, outcome.err
-        assert outcome.data["stability"]["known"] == 3
+        assert outcome.data["stability"]["evaluated"] == 3
         assert outcome.data["stability"]["reference"] == "known.extxyz"
         assert outcome.data["metrics"]["stability"]["value"] == 0.75
         assert outcome.data["metrics"]["energy_distance"]["unit"] == "eV/atom"

@@ -19,8 +19,8 @@ from matsciml_tool_generate import validity
 from matsciml_tool_generate.coverage import Fingerprint
 from matsciml_tool_generate.evaluation import (
     Evaluation,
-    Inputs,
-    Settings,
+    EvaluationInputs,
+    EvaluationSettings,
     evaluate_crystals,
 )
 from matsciml_tool_generate.metrics_table import published
@@ -34,24 +34,24 @@ def evaluation(
 ) -> Evaluation:
     """Sixteen nasty ones, four sound ones of three kinds, two rejected; fingerprints made up."""
 
-    def quick_print(crystal: Crystal) -> Fingerprint:
+    def quick_fingerprint(crystal: Crystal) -> Fingerprint:
         return Fingerprint(
             structure=np.full(61, crystal.num_atoms / 100),
             composition=np.full(132, float(crystal.atomic_numbers.sum())),
         )
 
-    monkeypatch.setattr(validity, "fingerprint", quick_print)
+    monkeypatch.setattr(validity, "fingerprint", quick_fingerprint)
     monkeypatch.setattr(validity, "featurizers", lambda: None)
     sound = [salt(name="a <b>"), salt(name="again"), rutile(), salt(numbers=(19, 17), name="KCl")]
     wrap = ParsedStructure.from_crystal
-    inputs = Inputs(
+    inputs = EvaluationInputs(
         generated=[*map(wrap, sound), *nasty],
         reference=[wrap(salt()), wrap(rutile())],
         training=[wrap(rutile())],
         rejected={"no atoms were predicted": 2},
         names={"generated": "new.extxyz", "reference": "mine:test", "training": "mine:train"},
     )
-    return evaluate_crystals(inputs, Settings(workers=1))
+    return evaluate_crystals(inputs, EvaluationSettings(workers=1))
 
 
 class TestNumbers:
@@ -89,28 +89,30 @@ class TestNumbers:
         data = json.loads(text)
         assert data["schema"] == 1
         assert data["metrics"]["validity"]["value"] == pytest.approx(5 / 22)
-        assert data["crystals"][1]["same_as"] == "a <b>"
-        assert data["crystals"][2]["known"] is True
+        assert data["crystals"][1]["duplicate_of"] == "a <b>"
+        assert data["crystals"][2]["in_training"] is True
         assert data["crystals"][2]["space_group"] == 136
         assert data["rejected"] == {"no atoms were predicted": 2}
         assert data["stability"] is None
 
-    @pytest.mark.parametrize("settings", [Settings(cutoffs="mp21"), Settings(published=("mp26",))])
-    def test_unknown_sets(self, settings: Settings) -> None:
+    @pytest.mark.parametrize(
+        "settings", [EvaluationSettings(cutoffs="mp21"), EvaluationSettings(published=("mp26",))]
+    )
+    def test_unknown_sets(self, settings: EvaluationSettings) -> None:
         with pytest.raises(ConfigError, match=r"no set 'mp2\d'"):
-            evaluate_crystals(Inputs(generated=[], reference=[]), settings)
+            evaluate_crystals(EvaluationInputs(generated=[], reference=[]), settings)
 
     def test_nothing_valid(
         self, nasty: list[ParsedStructure], salt: Callable[..., Crystal]
     ) -> None:
-        inputs = Inputs(
+        inputs = EvaluationInputs(
             generated=nasty[:10], reference=[ParsedStructure.from_crystal(salt())], names={}
         )
-        found = evaluate_crystals(inputs, Settings(fingerprints=False, workers=1))
+        found = evaluate_crystals(inputs, EvaluationSettings(fingerprints=False, workers=1))
         values = {one.key: one.value for one in found.metrics}
         assert values["validity"] == 0.0
         assert np.isnan(values["uniqueness"])
-        assert "nothing to draw" in render(found)
+        assert "nothing to plot" in render(found)
 
 
 class TestPage:

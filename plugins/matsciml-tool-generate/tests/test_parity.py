@@ -1,15 +1,14 @@
-"""Every metric equals what CDVAE's own program says of the same 100 crystals."""
+"""Every metric equals that of CDVAE's own program for the same 100 crystals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from matsciml_core import Crystal
-from matsciml_tool_generate.composition_validity import element_data, is_valid_composition
+from matsciml_tool_generate.composition_validity import element_data
 from matsciml_tool_generate.coverage import (
     CUTOFFS,
     Fingerprint,
@@ -17,25 +16,22 @@ from matsciml_tool_generate.coverage import (
     nearest_distances,
     standardise,
 )
-from matsciml_tool_generate.distributions import (
-    density,
-    number_of_elements,
-    wasserstein_distance,
-)
+from matsciml_tool_generate.distributions import wasserstein_distance
 from matsciml_tool_generate.fingerprints import fingerprint
-from matsciml_tool_generate.structure_validity import is_valid_structure
+from matsciml_tool_generate.reconstruction import score
 from matsciml_tool_generate.structures import ParsedStructure
-from matsciml_tool_generate.uniqueness import reconstruction
-from matsciml_tool_generate.validity import validate
+from matsciml_tool_generate.validity import Validity, ValidityOptions, validate
 
 NAMES = ("ground_truth", "generated")
 TABLES = ("smact14", "icsd16", "icsd24")
 SETS = {"mp20": "mp20", "perov": "perovskite", "carbon": "carbon"}
 Crystals = dict[str, list[Crystal]]
+Fingerprints = dict[str, list[Fingerprint]]
+Validities = dict[str, list[Validity]]
 
 
 @pytest.fixture(scope="module")
-def prints(parity: Any) -> dict[str, list[Fingerprint]]:
+def fingerprints(parity: Any) -> Fingerprints:
     """The reference's own fingerprints."""
     with np.load(parity / "fingerprints.npz") as data:
         pairs = zip(data["structure"], data["composition_unscaled"], strict=True)
@@ -48,9 +44,19 @@ def prints(parity: Any) -> dict[str, list[Fingerprint]]:
         }
 
 
+@pytest.fixture(scope="module")
+def validities(crystals: Crystals) -> Validities:
+    """Our own numbers for each crystal, without fingerprints."""
+    options = ValidityOptions(fingerprints=False)
+    return {
+        name: [validate(ParsedStructure.from_crystal(one), options) for one in crystals[name]]
+        for name in NAMES
+    }
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_structure_validity(name: str, crystals: Crystals, reference: dict[str, Any]) -> None:
-    found = [is_valid_structure(one) for one in crystals[name]]
+def test_structure_validity(name: str, validities: Validities, reference: dict[str, Any]) -> None:
+    found = [one.structure_valid for one in validities[name]]
     assert found == [entry["struct_valid"] for entry in reference[name]]
 
 
@@ -59,8 +65,11 @@ def test_structure_validity(name: str, crystals: Crystals, reference: dict[str, 
 def test_composition_validity(
     name: str, table: Any, crystals: Crystals, reference: dict[str, Any]
 ) -> None:
-    found = [is_valid_composition(one.atomic_numbers.tolist(), table) for one in crystals[name]]
-    assert found == [entry["comp_valid_by_table"][table] for entry in reference[name]]
+    options = ValidityOptions(fingerprints=False, table=table)
+    found = [validate(ParsedStructure.from_crystal(one), options) for one in crystals[name]]
+    assert [one.composition_valid for one in found] == [
+        entry["comp_valid_by_table"][table] for entry in reference[name]
+    ]
 
 
 def test_element_data(parity: Any) -> None:
@@ -78,23 +87,21 @@ def test_element_data(parity: Any) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_density(name: str, crystals: Crystals, reference: dict[str, Any]) -> None:
-    found = [density(one) for one in crystals[name]]
+def test_density(name: str, validities: Validities, reference: dict[str, Any]) -> None:
+    found = [one.density for one in validities[name]]
     assert found == pytest.approx([entry["density"] for entry in reference[name]], rel=1e-12)
 
 
-def test_standardised_compositions(parity: Any, prints: dict[str, list[Fingerprint]]) -> None:
+def test_standardised_compositions(parity: Any, fingerprints: Fingerprints) -> None:
     with np.load(parity / "fingerprints.npz") as data:
         mean, deviation = data["scaler_mean"], data["scaler_std"]
-    rows = np.stack([one.composition for one in prints["generated"]])
+    rows = np.stack([one.composition for one in fingerprints["generated"]])
     np.testing.assert_allclose(standardise(rows), (rows - mean) / deviation, rtol=1e-14, atol=0)
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_coverage(
-    name: str, prints: dict[str, list[Fingerprint]], reference: dict[str, Any]
-) -> None:
-    found = coverage(prints["generated"], prints["ground_truth"], CUTOFFS[name])
+def test_coverage(name: str, fingerprints: Fingerprints, reference: dict[str, Any]) -> None:
+    found = coverage(fingerprints["generated"], fingerprints["ground_truth"], CUTOFFS[name])
     expected = reference["coverage"][SETS[name]]
     assert found.recall == pytest.approx(expected["cov_recall"], abs=1e-12)
     assert found.precision == pytest.approx(expected["cov_precision"], abs=1e-12)
@@ -108,8 +115,8 @@ def test_coverage(
     )
 
 
-def test_nearest_distances(prints: dict[str, list[Fingerprint]], reference: dict[str, Any]) -> None:
-    recalled, precise = nearest_distances(prints["generated"], prints["ground_truth"])
+def test_nearest_distances(fingerprints: Fingerprints, reference: dict[str, Any]) -> None:
+    recalled, precise = nearest_distances(fingerprints["generated"], fingerprints["ground_truth"])
     expected = reference["coverage_distances"]
     for found, key in (
         (recalled.structure, "struc_recall_dist"),
@@ -120,21 +127,22 @@ def test_nearest_distances(prints: dict[str, list[Fingerprint]], reference: dict
         np.testing.assert_allclose(found, expected[key], rtol=1e-10, atol=1e-12)
 
 
-def test_distances_of_distributions(crystals: Crystals, reference: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("key", "attribute"), [("density", "density"), ("num_elements", "elements")]
+)
+def test_distances_of_distributions(
+    key: str, attribute: str, validities: Validities, reference: dict[str, Any]
+) -> None:
     valid = [
         one
-        for one, entry in zip(crystals["generated"], reference["generated"], strict=True)
+        for one, entry in zip(validities["generated"], reference["generated"], strict=True)
         if entry["valid"]
     ]
     assert len(valid) == reference["emd"]["n_valid"]
-    truth = crystals["ground_truth"]
-    measures: dict[str, Callable[[Crystal], float]] = {
-        "density": density,
-        "num_elements": number_of_elements,
-    }
-    for key, measure in measures.items():
-        found = wasserstein_distance(list(map(measure, valid)), list(map(measure, truth)))
-        assert found == pytest.approx(reference["emd"][key], rel=1e-12)
+    found = wasserstein_distance(
+        *([getattr(one, attribute) for one in some] for some in (valid, validities["ground_truth"]))
+    )
+    assert found == pytest.approx(reference["emd"][key], rel=1e-12)
 
 
 @pytest.mark.slow
@@ -144,7 +152,7 @@ def test_reconstruction(crystals: Crystals, reference: dict[str, Any]) -> None:
         one["valid"] and other["valid"]
         for one, other in zip(reference["generated"], reference["ground_truth"], strict=True)
     ][:40]
-    found = reconstruction(pairs, valid, workers=1)
+    found = score(pairs, valid, workers=1)
     expected = reference["reconstruction"]
     assert found.match_rate == expected["match_rate"]
     assert found.rms == pytest.approx(expected["mean_rms"], rel=1e-9)
@@ -156,11 +164,9 @@ def test_reconstruction(crystals: Crystals, reference: dict[str, Any]) -> None:
 class TestFingerprints:
     """They are the reference's, down to rounding, and all validities follow."""
 
-    @pytest.mark.parametrize("place", [0, 21, 43])
-    def test_some(
-        self, place: int, crystals: Crystals, prints: dict[str, list[Fingerprint]]
-    ) -> None:
-        self.compare(crystals["generated"][place], prints["generated"][place])
+    @pytest.mark.parametrize("index", [0, 21, 43])
+    def test_some(self, index: int, crystals: Crystals, fingerprints: Fingerprints) -> None:
+        self.compare(crystals["generated"][index], fingerprints["generated"][index])
 
     @pytest.mark.slow
     @pytest.mark.parametrize("name", NAMES)
@@ -168,18 +174,20 @@ class TestFingerprints:
         self,
         name: str,
         crystals: Crystals,
-        prints: dict[str, list[Fingerprint]],
+        fingerprints: Fingerprints,
         reference: dict[str, Any],
     ) -> None:
-        for one, print_, entry in zip(crystals[name], prints[name], reference[name], strict=True):
-            found = validate(ParsedStructure.from_crystal(one), limit=300.0)
+        for one, expected, entry in zip(
+            crystals[name], fingerprints[name], reference[name], strict=True
+        ):
+            found = validate(ParsedStructure.from_crystal(one), ValidityOptions(time_limit=300.0))
             assert found.valid == entry["valid"]
             assert found.fingerprint is not None
             np.testing.assert_allclose(
-                found.fingerprint.structure, print_.structure, rtol=0, atol=1e-9
+                found.fingerprint.structure, expected.structure, rtol=0, atol=1e-9
             )
             np.testing.assert_allclose(
-                found.fingerprint.composition, print_.composition, rtol=1e-12, atol=1e-12
+                found.fingerprint.composition, expected.composition, rtol=1e-12, atol=1e-12
             )
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Drawing: the same crystals whether or not it was interrupted; guidance; what is refused."""
+"""Sampling: the same crystals whether or not it was interrupted; guidance; rejected settings."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ import torch
 from matsciml_core.errors import ConfigError
 from matsciml_core.interfaces.generation import GuidanceConfig, SamplingConfig
 from matsciml_core.progress import Meter, Progress
-from matsciml_core.testing.crystals import sodium_chloride
 from matsciml_tool_generate import sampling
 from matsciml_tool_generate.latent_properties import LatentProperties
-from matsciml_tool_generate.reconstruction import ReconstructionSettings, reconstruct
 from matsciml_tool_generate.reference import read_file
 from matsciml_tool_generate.sampling import (
     GenerationSettings,
@@ -41,14 +39,14 @@ def edges(path: Path) -> list[float]:
 
 
 def stop_after(number: int) -> Callable[[Progress], None]:
-    """Return a listener that is fed up after so many reports."""
-    heard = iter(range(number))
+    """Return a receiver of progress that interrupts after so many reports."""
+    remaining = iter(range(number))
 
-    def listen(progress: Progress) -> None:
-        if next(heard, None) is None:
+    def receive(progress: Progress) -> None:
+        if next(remaining, None) is None:
             raise KeyboardInterrupt
 
-    return listen
+    return receive
 
 
 @pytest.fixture(autouse=True)
@@ -57,16 +55,16 @@ def _every_step_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampling, "Meter", partial(Meter, clock=lambda: float(next(ticks))))
 
 
-class TestDrawing:
+class TestGeneration:
     def test_what_is_written(self, make_model: Make, tmp_path: Path) -> None:
         output = tmp_path / "new.extxyz"
-        drawn = generate_crystals(make_model(), SETTINGS, output)
-        assert drawn.written + sum(drawn.rejected.values()) == 10
-        assert drawn.rejected == {"a coordinate became infinite or undefined while sampling": 1}
+        result = generate_crystals(make_model(), SETTINGS, output)
+        assert result.written + sum(result.rejected.values()) == 10
+        assert result.rejected == {"a coordinate became infinite or undefined while sampling": 1}
         found = read_file(output)
-        assert len(found) == drawn.written
+        assert len(found) == result.written
         assert len({one.name for one in found}) == len(found)
-        assert read_rejected(output) == drawn.rejected
+        assert read_rejected(output) == result.rejected
         summary = json.loads((tmp_path / "new.extxyz.json").read_text())
         assert summary["sampling"]["levels"] == 3
         assert summary["number"] == 10
@@ -92,7 +90,7 @@ class TestDrawing:
         assert [one.done for one in events] == sorted(one.done for one in events)
 
     @pytest.mark.parametrize("steps", [1, 3, 7, 12, 17])
-    def test_goes_on_where_it_was_stopped(
+    def test_resumes_where_it_was_stopped(
         self, steps: int, make_model: Make, tmp_path: Path
     ) -> None:
         model = make_model()
@@ -102,14 +100,14 @@ class TestDrawing:
         with pytest.raises(KeyboardInterrupt):
             generate_crystals(model, SETTINGS, output, report=stop_after(steps))
         assert not output.exists()
-        made = len(calls)
+        before = len(calls)
         generate_crystals(model, SETTINGS, output)
         assert output.read_text() == (tmp_path / "whole.extxyz").read_text()
-        assert len(calls) - made <= 18 - 2 * ((steps - 1) // 2) + 2
+        assert len(calls) - before <= 18 - 2 * ((steps - 1) // 2) + 2
 
     @staticmethod
     def count_calls(model: Any) -> list[int]:
-        """List the Langevin steps that the head reports from now on."""
+        """List the Langevin steps that the head takes from now on."""
         head = generative_head(model)
         decode, steps = head.decode, []
 
@@ -123,45 +121,45 @@ class TestDrawing:
         head.decode = counted  # type: ignore[method-assign]
         return steps
 
-    def test_other_settings_are_refused(self, make_model: Make, tmp_path: Path) -> None:
+    def test_other_settings_are_rejected(self, make_model: Make, tmp_path: Path) -> None:
         model, output = make_model(), tmp_path / "a.extxyz"
         with pytest.raises(KeyboardInterrupt):
             generate_crystals(model, SETTINGS, output, report=stop_after(8))
         other = replace(SETTINGS, seed=4)
-        with pytest.raises(ConfigError, match="unfinished drawing with another seed"):
+        with pytest.raises(ConfigError, match="unfinished generation with another seed"):
             generate_crystals(model, other, output)
         generate_crystals(model, other, output, restart=True)
         assert output.is_file()
 
-    def test_model_that_makes_no_crystals(self, make_model: Make, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match="makes no crystals"):
+    def test_model_that_generates_no_crystals(self, make_model: Make, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="generates no crystals"):
             generate_crystals(make_model(generative=False), SETTINGS, tmp_path / "a.extxyz")
 
-    def test_place_that_cannot_be_written(self, make_model: Make, tmp_path: Path) -> None:
+    def test_folder_that_cannot_be_written(self, make_model: Make, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(ConfigError, match="cannot be written"):
             generate_crystals(make_model(), SETTINGS, tmp_path / "file" / "a.extxyz")
 
 
 class TestGuidance:
-    wanted = replace(
+    guided = replace(
         SETTINGS,
         targets={"formation_energy_per_atom": 2.4},
         guidance=GuidanceConfig(steps=400, learning_rate=0.05),
     )
 
     def test_reaches_the_value(self, make_model: Make, tmp_path: Path) -> None:
-        generate_crystals(make_model(), self.wanted, tmp_path / "a.extxyz")
+        generate_crystals(make_model(), self.guided, tmp_path / "a.extxyz")
         # The property is twice the first latent number, which is the edge less 5 Å.
         np.testing.assert_allclose(edges(tmp_path / "a.extxyz"), 6.2, atol=1e-3)
 
-    def test_goes_on_where_it_was_stopped(self, make_model: Make, tmp_path: Path) -> None:
+    def test_resumes_where_it_was_stopped(self, make_model: Make, tmp_path: Path) -> None:
         model = make_model()
-        generate_crystals(model, self.wanted, tmp_path / "whole.extxyz")
+        generate_crystals(model, self.guided, tmp_path / "whole.extxyz")
         output = tmp_path / "parts.extxyz"
         with pytest.raises(KeyboardInterrupt):
-            generate_crystals(model, self.wanted, output, report=stop_after(403))
-        generate_crystals(model, self.wanted, output)
+            generate_crystals(model, self.guided, output, report=stop_after(403))
+        generate_crystals(model, self.guided, output)
         assert output.read_text() == (tmp_path / "whole.extxyz").read_text()
 
     def test_unknown_property(self, make_model: Make, tmp_path: Path) -> None:
@@ -179,23 +177,3 @@ class TestGuidance:
         assert found.tolist() == [2.0, 5.0]
         (gradient,) = torch.autograd.grad(found.sum(), latents)
         assert gradient[:, 0].tolist() == [2.0, 2.0]
-
-
-class TestReconstructing:
-    def test_rock_salt_comes_back(self, make_model: Make) -> None:
-        from matsciml_core.testing.crystals import rutile
-
-        settings = ReconstructionSettings(batch_size=2, workers=1)
-        crystals = [sodium_chloride(), rutile(), sodium_chloride()]
-        # The stand-in takes the edge of a cube from the volume, so that rock salt's is too small.
-        made, score = reconstruct(make_model(), crystals, settings)
-        assert [one.id for one in made if one is not None] == ["NaCl", "TiO2", "NaCl"]
-        assert score.match_rate == pytest.approx(2 / 3)
-        assert score.distances[1] is None
-        assert 0 < score.rms < 0.05
-
-    def test_unknown_choice(self, make_model: Make) -> None:
-        with pytest.raises(ConfigError, match="none of nothing, atoms, species"):
-            reconstruct(
-                make_model(), [sodium_chloride()], ReconstructionSettings(known="everything")
-            )

@@ -19,7 +19,7 @@ LABEL = "formation_energy_per_atom"
 
 @pytest.fixture
 def model(write_run: Callable[..., Path], toy_registry: Registry) -> EnergyModel:
-    """A model that says twice the edge of the cube less 5 Å is the formation energy, eV/atom."""
+    """A model whose formation energy, eV/atom, is twice the edge of the cube less 5 Å."""
     return EnergyModel(write_run(), toy_registry, "cpu")
 
 
@@ -30,7 +30,7 @@ def known(crystal: Crystal, energy: float) -> ParsedStructure:
 class TestModel:
     def test_energies(self, model: EnergyModel, salt: Callable[..., Crystal]) -> None:
         assert (model.label, model.per_atom) == (LABEL, True)
-        # The stand-in sees the cube root of the primitive cell's volume, a quarter of the cube's.
+        # The toy model sees the cube root of the primitive cell's volume, a quarter of the cube's.
         edge = 4 ** (1 / 3) * 6.0
         found = model.energies([salt(edge), None, salt(edge)])
         assert found == [pytest.approx(2.0, abs=1e-5), None, pytest.approx(2.0, abs=1e-5)]
@@ -77,7 +77,7 @@ class TestHull:
             pytest.approx(0.05),
             None,
         )
-        assert (found.known, found.asked) == (4, 6)
+        assert (found.evaluated, found.total) == (4, 6)
         assert found.stable == pytest.approx(3 / 6)
         assert found.on_hull == pytest.approx(1 / 6)
         assert (found.reference, found.reference_size, found.label) == ("mine", 1, LABEL)

@@ -1,4 +1,4 @@
-"""Uniqueness, novelty, reconstruction."""
+"""Uniqueness and novelty."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from matsciml_core import Crystal
 from matsciml_core.testing.crystals import hcp_magnesium, rutile
-from matsciml_tool_generate import uniqueness
-from matsciml_tool_generate.uniqueness import find_duplicates, reconstruction
+from matsciml_tool_generate import matching
+from matsciml_tool_generate.uniqueness import find_duplicates
 
 
 def supercell(crystal: Crystal, name: str) -> Crystal:
@@ -24,8 +24,8 @@ def supercell(crystal: Crystal, name: str) -> Crystal:
     )
 
 
-class TestSame:
-    def test_groups(self, salt: Callable[..., Crystal]) -> None:
+class TestDuplicates:
+    def test_representatives(self, salt: Callable[..., Crystal]) -> None:
         generated = [
             salt(name="a"),
             rutile(),
@@ -34,14 +34,14 @@ class TestSame:
             salt(5.9, name="a larger one"),  # the matcher compares at equal volume
         ]
         found = find_duplicates(generated, workers=1)
-        assert found.group == (0, 1, 0, 3, 0)
+        assert found.representative == (0, 1, 0, 3, 0)
         assert found.uniqueness == pytest.approx(3 / 5)
-        assert found.is_known == (False,) * 5
+        assert found.in_training == (False,) * 5
 
     def test_novelty(self, salt: Callable[..., Crystal]) -> None:
         training = [supercell(rutile(), "known"), hcp_magnesium()]
         found = find_duplicates([salt(), rutile()], training, workers=1)
-        assert found.is_known == (False, True)
+        assert found.in_training == (False, True)
         assert found.novelty == 0.5
 
     def test_nothing(self) -> None:
@@ -56,7 +56,7 @@ class TestSame:
             fractional=[[0, 0, 0], [0.5, 0.5, 0.5]],
             cell=np.eye(3) * 3.4,
         )
-        assert find_duplicates([salt(), caesium_chloride], workers=1).group == (0, 1)
+        assert find_duplicates([salt(), caesium_chloride], workers=1).representative == (0, 1)
 
     def test_what_pymatgen_cannot_compare(
         self, salt: Callable[..., Crystal], monkeypatch: pytest.MonkeyPatch
@@ -65,29 +65,5 @@ class TestSame:
             def fit(self, *args: object, **settings: object) -> bool:
                 raise ValueError
 
-        monkeypatch.setattr(uniqueness, "_matcher", lambda tolerances: Broken())
-        assert find_duplicates([salt(), salt()], [salt()], workers=1).group == (0, 1)
-
-
-class TestReconstruction:
-    def test_shares_and_distances(self, salt: Callable[..., Crystal]) -> None:
-        moved = Crystal(
-            id="moved",
-            atomic_numbers=[11, 17],
-            positions=salt().positions + np.array([[0, 0, 0], [0.2, 0, 0]]),
-            cell=salt().cell,
-        )
-        pairs = [(salt(), salt()), (moved, salt()), (None, salt()), (rutile(), salt())]
-        found = reconstruction(pairs, [True, True, True, True], workers=1)
-        assert found.match_rate == 0.5
-        first, second, *rest = found.distances
-        assert first == pytest.approx(0.0, abs=1e-9)
-        # Both atoms end 0.1 Å from where the best common shift puts them.
-        assert second == pytest.approx(0.1 / (salt().volume / 2) ** (1 / 3), rel=1e-6)
-        assert rest == [None, None]
-        assert found.rms == pytest.approx((first + second) / 2)
-
-    def test_invalid_ones_do_not_match(self, salt: Callable[..., Crystal]) -> None:
-        found = reconstruction([(salt(), salt())], [False], workers=1)
-        assert (found.match_rate, found.distances) == (0.0, (None,))
-        assert np.isnan(found.rms)
+        monkeypatch.setattr(matching, "matcher", lambda tolerances: Broken())
+        assert find_duplicates([salt(), salt()], [salt()], workers=1).representative == (0, 1)

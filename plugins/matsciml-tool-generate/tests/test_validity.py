@@ -1,4 +1,4 @@
-"""Judging one by one: nothing that a generator comes up with stops it."""
+"""Validity one by one: no structure stops the evaluation."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from matsciml_core import Crystal
 from matsciml_tool_generate import validity
 from matsciml_tool_generate.coverage import CUTOFFS, Fingerprint, coverage
 from matsciml_tool_generate.fingerprints import FingerprintCache
-from matsciml_tool_generate.parallel import time_limit, work_on
+from matsciml_tool_generate.parallel import parallel_map, time_limit
 from matsciml_tool_generate.structures import ParsedStructure
-from matsciml_tool_generate.validity import validate, validate_all
+from matsciml_tool_generate.validity import ValidityOptions, validate, validate_all
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:matminer")
 
 
-def fake_print(value: float = 1.0) -> Fingerprint:
+def fake_fingerprint(value: float = 1.0) -> Fingerprint:
     return Fingerprint(structure=np.full(61, value), composition=np.full(132, value))
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Replace the fingerprint by a quick one, and list what was asked for."""
-    asked: list[str] = []
+    """Replace the fingerprint by a quick one, and list what was requested for."""
+    requested: list[str] = []
 
-    def quick_print(crystal: Crystal) -> Fingerprint:
-        asked.append(crystal.id)
-        return fake_print(crystal.volume)
+    def quick_fingerprint(crystal: Crystal) -> Fingerprint:
+        requested.append(crystal.id)
+        return fake_fingerprint(crystal.volume)
 
-    monkeypatch.setattr(validity, "fingerprint", quick_print)
+    monkeypatch.setattr(validity, "fingerprint", quick_fingerprint)
     monkeypatch.setattr(validity, "featurizers", lambda: None)
-    return asked
+    return requested
 
 
 class TestNasty:
-    def test_all_are_judged(self, nasty: list[ParsedStructure], quick: list[str]) -> None:
-        found = {one.name: one for one in validate_all(nasty, workers=1)}
+    def test_all_are_evaluated(self, nasty: list[ParsedStructure], quick: list[str]) -> None:
+        found = {one.name: one for one in validate_all(nasty, ValidityOptions(), workers=1)}
         assert list(found) == [one.name for one in nasty]
         valid = {name for name, one in found.items() if one.structure_valid}
         assert valid == {"huge", "oganesson"}
@@ -67,7 +67,7 @@ class TestNasty:
         crowd = ParsedStructure.from_arrays(
             "crowd", [1] * 2001, np.zeros((2001, 3)), np.eye(3) * 9.0
         )
-        (found,) = validate_all([crowd], workers=1)
+        (found,) = validate_all([crowd], ValidityOptions(), workers=1)
         assert found.fault == "it has more than 2,000 atoms"
         assert not found.valid
 
@@ -75,23 +75,23 @@ class TestNasty:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(validity, "_space_group", lambda crystal: 1)
-        places = np.arange(300.0)[:, None] * np.array([0.004, 0.003, 0.001])
+        positions = np.arange(300.0)[:, None] * np.array([0.004, 0.003, 0.001])
         heaps = [
-            ParsedStructure.from_arrays(str(count), [1] * count, places[:count], np.eye(3) * 4.0)
+            ParsedStructure.from_arrays(str(count), [1] * count, positions[:count], np.eye(3) * 4.0)
             for count in (2, 300)
         ]
-        found = validate_all(heaps, fingerprints=False, workers=1)
+        found = validate_all(heaps, ValidityOptions(fingerprints=False), workers=1)
         assert [one.space_group for one in found] == [1, None]
 
     def test_small_cells_get_no_fingerprint(
         self, nasty: list[ParsedStructure], quick: list[str]
     ) -> None:
-        validate_all([one for one in nasty if one.name == "tiny"], workers=1)
+        validate_all([one for one in nasty if one.name == "tiny"], ValidityOptions(), workers=1)
         assert quick == []
 
     @pytest.mark.slow
     def test_with_real_fingerprints(self, nasty: list[ParsedStructure]) -> None:
-        found = validate_all(nasty, workers=1, limit=5.0)
+        found = validate_all(nasty, ValidityOptions(time_limit=5.0), workers=1)
         assert [one.name for one in found if one.valid] == ["huge"]
 
 
@@ -102,7 +102,7 @@ class TestLimits:
         monkeypatch.setattr(validity, "fingerprint", lambda crystal: time.sleep(60))
         monkeypatch.setattr(validity, "featurizers", lambda: None)
         started = time.monotonic()
-        found = validate(ParsedStructure.from_crystal(salt()), limit=0.1)
+        found = validate(ParsedStructure.from_crystal(salt()), ValidityOptions(time_limit=0.1))
         assert time.monotonic() - started < 10
         assert (found.fingerprint, found.fingerprint_fault) == (None, "it took too long")
         assert found.structure_valid
@@ -130,29 +130,29 @@ class TestLimits:
 
 
 class TestCache:
-    def test_is_asked_first_and_filled(
+    def test_is_requested_first_and_filled(
         self, salt: Callable[..., Crystal], quick: list[str], tmp_path: Path
     ) -> None:
-        candidates = [ParsedStructure.from_crystal(salt(5.0 + k, name=str(k))) for k in range(3)]
-        for asked in (["0", "1", "2"], []):
+        structures = [ParsedStructure.from_crystal(salt(5.0 + k, name=str(k))) for k in range(3)]
+        for requested in (["0", "1", "2"], []):
             quick.clear()
             with FingerprintCache(tmp_path / "cache") as cache:
-                found = validate_all(candidates, cache=cache, workers=1)
-            assert quick == asked
-            for one, candidate in zip(found, candidates, strict=True):
+                found = validate_all(structures, ValidityOptions(), cache=cache, workers=1)
+            assert quick == requested
+            for one, structure in zip(found, structures, strict=True):
                 assert one.fingerprint is not None
-                assert candidate.crystal is not None
-                assert one.fingerprint.composition[0] == candidate.crystal.volume
+                assert structure.crystal is not None
+                assert one.fingerprint.composition[0] == structure.crystal.volume
 
     def test_goes_by_content_and_versions(
         self, salt: Callable[..., Crystal], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with FingerprintCache(tmp_path) as cache:
-            cache.put(salt(name="one"), fake_print())
+            cache.put(salt(name="one"), fake_fingerprint())
             assert cache.get(salt(name="another name")) is not None
             assert cache.get(salt(5.7)) is None
             assert cache.get(salt(numbers=(11, 35))) is None
-        monkeypatch.setattr("matsciml_tool_generate.fingerprints._versions", lambda: "matminer=99")
+        monkeypatch.setattr("matsciml_tool_generate.fingerprints.versions", lambda: "matminer=99")
         with FingerprintCache(tmp_path) as cache:
             assert cache.get(salt(name="one")) is None
 
@@ -161,7 +161,7 @@ def double(value: int) -> int:
     return 2 * value
 
 
-def die_of_seven(value: int) -> int:
+def crash_on_seven(value: int) -> int:
     if value == 7:
         os._exit(1)
     return 2 * value
@@ -170,11 +170,11 @@ def die_of_seven(value: int) -> int:
 class TestProcesses:
     def test_order_and_progress(self) -> None:
         events: list[Any] = []
-        found = work_on(
+        found = parallel_map(
             double,
             range(20),
-            on_death=double,
-            expected=1.0,
+            on_crash=double,
+            expected_seconds=1.0,
             label="doubling",
             report=events.append,
         )
@@ -183,37 +183,37 @@ class TestProcesses:
         assert (events[-1].done, events[-1].total, events[-1].label) == (20, 20, "doubling")
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("function", [double, die_of_seven])
-    def test_survives_the_death_of_a_process(
+    @pytest.mark.parametrize("function", [double, crash_on_seven])
+    def test_survives_the_crash_of_a_process(
         self, function: Callable[[int], int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         # Other processes import the function by its module's name, which tests have none of.
-        module = tmp_path / "deadly_functions.py"
-        module.write_text(
+        file = tmp_path / "crashing_functions.py"
+        file.write_text(
             "import os\n\ndef double(value):\n    return 2 * value\n\n"
-            "def die_of_seven(value):\n    if value == 7:\n        os._exit(1)\n"
+            "def crash_on_seven(value):\n    if value == 7:\n        os._exit(1)\n"
             "    return 2 * value\n"
         )
         monkeypatch.syspath_prepend(str(tmp_path))
         import importlib
 
-        deadly = importlib.import_module("deadly_functions")
-        found = work_on(
-            getattr(deadly, function.__name__),
+        module = importlib.import_module("crashing_functions")
+        found = parallel_map(
+            getattr(module, function.__name__),
             range(12),
-            on_death=lambda value: -value,
-            expected=100.0,
+            on_crash=lambda value: -value,
+            expected_seconds=100.0,
             workers=2,
         )
         expected = [2 * k for k in range(12)]
-        if function is die_of_seven:
+        if function is crash_on_seven:
             expected[7] = -7
         assert found == expected
 
 
 class TestCoverage:
     def test_empty_sets(self) -> None:
-        prints = [fake_print()]
+        prints = [fake_fingerprint()]
         found = coverage([], prints, CUTOFFS["mp20"], 10)
         assert (found.recall, found.precision) == (0.0, 0.0)
         found = coverage(prints, [], CUTOFFS["mp20"])
@@ -221,6 +221,6 @@ class TestCoverage:
         assert np.isnan(found.precision)
 
     def test_crystals_without_a_fingerprint_count(self) -> None:
-        prints = [fake_print()]
+        prints = [fake_fingerprint()]
         assert coverage(prints, prints, CUTOFFS["mp20"], 4).precision == 0.25
         assert coverage(prints, prints, CUTOFFS["mp20"]).precision == 1.0

@@ -16,12 +16,12 @@ from matsciml_core.interfaces.elements import symbol
 OxidationTable = Literal["smact14", "icsd16", "icsd24"]
 """Lists of oxidation states: SMACT's own of 2014, and those seen in the ICSD of 2016 and 2024."""
 DEFAULT_TABLE: OxidationTable = "smact14"
-"""What the published numbers were computed with: the list of SMACT 2.2.1."""
+"""The list that the published numbers were computed with: that of SMACT 2.2.1."""
 
 
 @dataclass(frozen=True)
 class Element:
-    """What is asked of an element."""
+    """The data of an element that the rules need."""
 
     oxidation_states: tuple[int, ...]
     electronegativity: float | None
@@ -41,7 +41,7 @@ def is_valid_composition(
 
     The rules are those that CDVAE's program took from SMACT 2.2.1. Later releases of SMACT changed
     two of them: their default list of oxidation states is another one, and an electronegativity
-    that is not known fails; numbers found with those do not compare.
+    that is not known fails; numbers computed with those do not compare.
 
     Args:
         atomic_numbers: Of all atoms, in any order; empty: not plausible.
@@ -58,21 +58,24 @@ def is_valid_composition(
     counts = Counter(atomic_numbers)
     if len(counts) < 2:
         return bool(counts)
-    elements = [element_data(number, table) for number in counts]
-    if any(element is None for element in elements):
-        return False  # nobody knows an oxidation state of it
-    found = [element for element in elements if element is not None]
-    if all(element.is_metal for element in found):
+    elements = []
+    for number in counts:
+        element = element_data(number, table)
+        if element is None:
+            return False  # without an oxidation state its charge cannot balance any other
+        elements.append(element)
+    if all(element.is_metal for element in elements):
         return True
+    # Charges of Na2Cl2 balance exactly where those of NaCl do.
     divisor = math.gcd(*counts.values())
-    return _can_balance(found, [count // divisor for count in counts.values()])
+    return can_balance(elements, [count // divisor for count in counts.values()])
 
 
 @cache
 def element_data(atomic_number: int, table: OxidationTable) -> Element | None:
     """Return SMACT's data of an element; None where SMACT has none."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what it uses of other packages is not ours to change
+        warnings.simplefilter("ignore")  # deprecations within the packages that SMACT uses
         import smact  # noqa: PLC0415 - takes a second
     if table not in get_args(OxidationTable):
         raise ConfigError(
@@ -93,27 +96,30 @@ def element_data(atomic_number: int, table: OxidationTable) -> Element | None:
     )
 
 
-def _can_balance(elements: Sequence[Element], counts: Sequence[int]) -> bool:
-    """Say whether charges can balance under Pauling's test.
+def can_balance(elements: Sequence[Element], counts: Sequence[int]) -> bool:
+    """Return whether charges can balance under Pauling's test.
 
     The test holds for a choice of states exactly where some threshold has all cations below it
     and all anions at or above it. So every threshold is tried, and for each the sums of charges
     that can be reached are collected; trying all combinations of states would take the product
     of their numbers.
+
+    Args:
+        elements: The different elements.
+        counts: Atoms of each.
     """
-    known = {e.electronegativity for e in elements if e.electronegativity is not None}
-    for threshold in (*sorted(known), math.inf):
+    values = {e.electronegativity for e in elements if e.electronegativity is not None}
+    for threshold in (*sorted(values), math.inf):
         sums = {0}
         for element, count in zip(elements, counts, strict=True):
-            allowed = [s for s in element.oxidation_states if _allowed(element, s, threshold)]
+            value = element.electronegativity
+            allowed = [
+                state
+                for state in element.oxidation_states
+                # A neutral atom is neither cation nor anion, and an unknown value passes.
+                if state == 0 or value is None or (state > 0) == (value < threshold)
+            ]
             sums = {total + state * count for total in sums for state in allowed}
         if 0 in sums:
             return True
     return False
-
-
-def _allowed(element: Element, state: int, threshold: float) -> bool:
-    value = element.electronegativity
-    if value is None or state == 0:
-        return True
-    return value < threshold if state > 0 else value >= threshold

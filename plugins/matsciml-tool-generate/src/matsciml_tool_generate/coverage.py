@@ -1,4 +1,4 @@
-"""Coverage: how much of the reference is generated, and how much of the generated is like it."""
+"""Coverage: the share of the reference that is generated, and of the generated that is like it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
+STRUCTURE_WIDTH, COMPOSITION_WIDTH = 61, 132
+"""Numbers of matminer's two fingerprints."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +89,8 @@ def coverage(
         generated: Fingerprints of the generated crystals that have one.
         reference: Those of the test set.
         cutoffs: See ``CUTOFFS``.
-        num_generated: What precision is divided by: all generated ones; None: as many as
-            there are fingerprints.
+        num_generated: Divisor of the precision: all generated crystals; None: as many as there
+            are fingerprints.
 
     Returns:
         The shares and mean distances; NaN where there is nothing to take a share or mean of.
@@ -101,6 +103,7 @@ def coverage(
     number = len(generated) if num_generated is None else num_generated
     return Coverage(
         recall=_share(recalled, cutoffs, len(reference)),
+        # Without a reference, precision is not zero but undefined.
         precision=_share(precise, cutoffs, number if reference else 0),
         structure_distance_recall=_mean(recalled.structure),
         structure_distance_precision=_mean(precise.structure),
@@ -117,11 +120,12 @@ def nearest_distances(
     Returns:
         Those of the reference crystals, and those of the generated ones.
     """
-    one, other = _stack(generated), _stack(reference)
-    structure = _distances(one[0], other[0])  # (generated, reference)
-    composition = _distances(one[1], other[1])
+    from scipy.spatial.distance import cdist  # noqa: PLC0415 - heavy
+
+    rows, columns = _stack(generated), _stack(reference)
+    structure, composition = (cdist(*pair) for pair in zip(rows, columns, strict=True))
     recalled, precise = (
-        Nearest(
+        Nearest(  # both matrices are (generated, reference)
             structure=structure.min(axis=axis, initial=np.inf),
             composition=composition.min(axis=axis, initial=np.inf),
         )
@@ -131,10 +135,17 @@ def nearest_distances(
 
 
 def standardise(compositions: Numbers) -> Numbers:
-    """Return composition fingerprints with CDVAE's published mean and deviation taken out."""
-    mean, deviation = _scaler()
-    scaled: Numbers = np.nan_to_num((compositions - mean) / deviation, nan=0.0)
-    return scaled
+    """Return composition fingerprints with CDVAE's published mean and deviation taken out.
+
+    Args:
+        compositions: ``(crystals, 132)``, in matminer's units.
+
+    Returns:
+        ``(crystals, 132)``, dimensionless; a property that an element does not have is 0, the mean.
+    """
+    scaler = _published_scaler()
+    scaled: Numbers = (compositions - np.array(scaler["mean"])) / np.array(scaler["deviation"])
+    return np.nan_to_num(scaled, copy=False, nan=0.0)
 
 
 def _share(nearest: Nearest, cutoffs: Cutoffs, number: int) -> float:
@@ -147,22 +158,16 @@ def _mean(values: Numbers) -> float:
     return float(values.mean()) if len(values) and np.isfinite(values).all() else float("nan")
 
 
-def _stack(prints: Sequence[Fingerprint]) -> tuple[Numbers, Numbers]:
-    if not prints:
-        return np.empty((0, 61)), np.empty((0, 132))
-    compositions = np.stack([one.composition for one in prints])
-    return np.stack([one.structure for one in prints]), standardise(compositions)
-
-
-def _distances(one: Numbers, other: Numbers) -> Numbers:
-    from scipy.spatial.distance import cdist  # noqa: PLC0415 - heavy
-
-    found: Numbers = cdist(one, other)
-    return found
+def _stack(fingerprints: Sequence[Fingerprint]) -> tuple[Numbers, Numbers]:
+    """Return structure and standardised composition fingerprints as matrices."""
+    if not fingerprints:
+        return np.empty((0, STRUCTURE_WIDTH)), np.empty((0, COMPOSITION_WIDTH))
+    compositions = np.stack([both.composition for both in fingerprints])
+    return np.stack([both.structure for both in fingerprints]), standardise(compositions)
 
 
 @cache
-def _scaler() -> tuple[Numbers, Numbers]:
+def _published_scaler() -> dict[str, list[float]]:
     text = files("matsciml_tool_generate").joinpath("composition_scaler.json").read_text("utf-8")
-    data = json.loads(text)
-    return np.array(data["mean"]), np.array(data["deviation"])
+    scaler: dict[str, list[float]] = json.loads(text)
+    return scaler

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from matsciml_core.convert import to_pymatgen
 from matsciml_core.interfaces.crystal import Crystal
 
@@ -15,8 +13,8 @@ def wasserstein_distance(generated: Sequence[float], reference: Sequence[float])
 
     CDVAE's "property statistics" are this distance of the densities (g/cm³), of the numbers of
     different elements, and of energies per atom that a model predicts, between valid generated
-    crystals and all of the test set. The paper draws 1,000 valid crystals; here all that there
-    are count.
+    crystals and all of the test set. The paper takes 1,000 valid crystals at random; here all
+    valid crystals count.
 
     Args:
         generated: Values of the generated crystals.
@@ -39,8 +37,3 @@ def wasserstein_distance(generated: Sequence[float], reference: Sequence[float])
 def density(crystal: Crystal) -> float:
     """Return the density of a crystal, g/cm³."""
     return float(to_pymatgen(crystal).density)
-
-
-def number_of_elements(crystal: Crystal) -> int:
-    """Return how many different elements a crystal has."""
-    return len(np.unique(crystal.atomic_numbers))

@@ -1,4 +1,4 @@
-"""``matsciml evaluate-crystals``: judge generated crystals beside a reference."""
+"""``matsciml evaluate-crystals``: evaluate generated crystals beside a reference."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from matsciml_core.cores import available_cores
 from matsciml_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from matsciml_core.registry.manager import Registry
-    from matsciml_tool_generate.evaluation import Evaluation, Settings
+    from matsciml_tool_generate.evaluation import Evaluation
 
 METRICS, PAGE = "metrics.json", "report.html"
 _REFERENCE = "DATASET:test, DATASET:train, a run's own data as RUN:test, or a file"
@@ -35,7 +34,7 @@ def evaluate_crystals(
     ] = None,
     energy_model: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="Run whose energies say which crystals are stable."),
+        typer.Option(metavar="RUN", help="Run whose energies decide which crystals are stable."),
     ] = None,
     hull_cutoff: Annotated[
         float, typer.Option(help="Energy above the hull up to which one is stable, eV/atom.")
@@ -45,7 +44,7 @@ def evaluate_crystals(
     ] = "mp20",
     published: Annotated[
         list[str] | None,
-        typer.Option(help="Whose numbers stand beside: mp25, mp20, perov or carbon; repeat."),
+        typer.Option(help="Published numbers beside: mp25, mp20, perov or carbon; repeat."),
     ] = None,
     oxidation_states: Annotated[
         str, typer.Option(help="List of SMACT: smact14 (as published), icsd16 or icsd24.")
@@ -69,95 +68,72 @@ def evaluate_crystals(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Judge generated crystals: validity, coverage, uniqueness, novelty, stability.
+    """Evaluate generated crystals: validity, coverage, uniqueness, novelty, stability.
 
     For example: matsciml evaluate-crystals generated.extxyz --reference mp:test
-    --reference-train mp:train. Whatever is no crystal is counted and reported. Fingerprints are
-    kept, so that the same reference is quick the second time. The JSON has the keys `schema` (1),
-    `settings`, `names`, `sizes`, `metrics`, `rejected`, `faults`, `coverage`, `stability` and
-    `crystals`.
+    --reference-train mp:train. Structures that are not crystals are counted and reported.
+    Fingerprints are cached, so that the same reference is quick the second time. The JSON has the
+    keys `schema` (1), `settings`, `names`, `sizes`, `metrics`, `rejected`, `faults`, `coverage`,
+    `stability` and `crystals`.
     """
-    leave_room(os.environ)
-    from matsciml_tool_generate.evaluation import Settings, check
+    leave_room(os.environ)  # before torch is imported
+    from matsciml_cli.progress_bars import progress_bars
+    from matsciml_tool_generate import evaluation
+    from matsciml_tool_generate import reference as readers
+    from matsciml_tool_generate.fingerprints import FingerprintCache
+    from matsciml_tool_generate.sampling import read_rejected
+    from matsciml_tool_generate.stability import EnergyModel
 
-    settings = Settings(
+    settings = evaluation.EvaluationSettings(
         cutoffs=cutoffs,
         published=tuple(published or ()),
-        table=oxidation_states,  # type: ignore[arg-type] # checked before it is used
+        oxidation_states=oxidation_states,  # type: ignore[arg-type] # checked before it is used
         fingerprints=not no_coverage,
         time_limit=time_limit,
         hull_cutoff=hull_cutoff,
         workers=workers,
     )
-    check(settings)
-    folder = output or generated.with_name(f"{generated.stem}-evaluation")
-    found = _evaluate(
-        registry_of(context),
-        settings,
-        generated,
-        {"reference": reference, "training": reference_train},
-        max_atoms=max_atoms,
-        energy_model=energy_model,
-        device=device,
-    )
-    _write(found, folder)
-    if as_json:
-        write_json(found.as_data())
-    else:
-        _show(found, folder)
-
-
-def _evaluate(
-    registry: Registry,
-    settings: Settings,
-    generated: Path,
-    references: dict[str, str | None],
-    *,
-    max_atoms: int | None,
-    energy_model: Path | None,
-    device: str,
-) -> Evaluation:
-    from matsciml_cli.progress_bars import progress_bars
-    from matsciml_tool_generate.evaluation import Inputs, evaluate_crystals
-    from matsciml_tool_generate.fingerprints import FingerprintCache
-    from matsciml_tool_generate.reference import read_file, read_reference
-    from matsciml_tool_generate.stability import EnergyModel
-
-    workers = settings.workers or available_cores()
+    settings.check()
+    registry = registry_of(context)
     model = None if energy_model is None else EnergyModel(energy_model, registry, device)
+    processes = workers or available_cores()
+    names = {"reference": reference} | ({"training": reference_train} if reference_train else {})
+    rejected = read_rejected(generated)
     with progress_bars() as report, FingerprintCache() as cache:
-        named = {key: text for key, text in references.items() if text}
-        parts = {
-            key: read_reference(text, registry, max_atoms=max_atoms, workers=workers, report=report)
-            for key, text in named.items()
+        references = {
+            key: readers.read_reference(
+                text, registry, max_atoms=max_atoms, workers=processes, report=report
+            )
+            for key, text in names.items()
         }
-        rejected = _rejected(generated)
-        inputs = Inputs(
-            generated=read_file(
-                generated, workers=workers, report=report, may_be_empty=bool(rejected)
+        inputs = evaluation.EvaluationInputs(
+            # A file without a crystal is an error, unless the sampler rejected all of them.
+            generated=readers.read_file(
+                generated, workers=processes, report=report, may_be_empty=bool(rejected)
             ),
-            reference=parts["reference"],
-            training=parts.get("training", ()),
+            **references,
             rejected=rejected,
-            names={"generated": generated.name, **named},
+            names={"generated": generated.name, **names},
         )
-        return evaluate_crystals(inputs, settings, energy_model=model, cache=cache, report=report)
+        result = evaluation.evaluate_crystals(
+            inputs, settings, energy_model=model, cache=cache, report=report
+        )
+    folder = output or generated.with_name(f"{generated.stem}-evaluation")
+    _write_files(result, folder)
+    if as_json:
+        write_json(result.as_data())
+    else:
+        _write_tables(result, folder)
 
 
-def _rejected(generated: Path) -> dict[str, int]:
-    from matsciml_tool_generate.sampling import read_rejected
-
-    return read_rejected(generated)
-
-
-def _write(found: Evaluation, folder: Path) -> None:
+def _write_files(result: Evaluation, folder: Path) -> None:
     from matsciml_core.files import write_json as write_file
     from matsciml_tool_generate.page import write_page
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_file(folder / METRICS, found.as_data())
-        write_page(found, folder / PAGE)
+        write_file(folder / METRICS, result.as_data())
+        write_page(result, folder / PAGE)
     except OSError as error:
         raise ConfigError(
             f"The folder '{folder}' cannot be written ({error.strerror}); name another with "
@@ -165,23 +141,23 @@ def _write(found: Evaluation, folder: Path) -> None:
         ) from error
 
 
-def _show(found: Evaluation, folder: Path) -> None:
+def _write_tables(result: Evaluation, folder: Path) -> None:
     from matsciml_tool_generate.metrics_table import published
-    from matsciml_tool_generate.page import shown
+    from matsciml_tool_generate.page import metric_text
 
-    beside = found.settings.beside
+    sets = result.settings.published_sets
     write_heading(
-        f"{found.sizes['generated']:,} generated crystals beside {found.sizes['reference']:,} of "
-        f"{found.names['reference']}"
+        f"{result.sizes['generated']:,} generated crystals beside {result.sizes['reference']:,} of "
+        f"{result.names['reference']}"
     )
     rows = []
-    for one in found.metrics:
-        here = shown(one, one.value), shown(one, one.reference)
-        theirs = (shown(one, one.published.get(name)) for name in beside)
-        rows.append(Row((one.title, *here, *theirs, one.note)))
-    titles = (published()[name]["title"] for name in beside)
+    for metric in result.metrics:
+        values = metric.value, metric.reference, *(metric.published.get(name) for name in sets)
+        texts = (metric_text(metric, value) for value in values)
+        rows.append(Row((metric.title, *texts, metric.note)))
+    titles = (published()[name]["title"] for name in sets)
     write_table(rows, header=("metric", "generated", "reference itself", *titles, ""))
-    faults = {**found.faults, **{f"given up: {k}": v for k, v in found.rejected.items()}}
+    faults = {**result.faults, **{f"rejected: {k}": v for k, v in result.rejected.items()}}
     if faults:
         write_heading("not valid")
         write_table([Row((f"{count:,}", why)) for why, count in faults.items()], indent=2)

@@ -1,20 +1,19 @@
-"""Figures: how densities, numbers of elements and energies are distributed."""
+"""Figures: the distributions of densities, numbers of elements and atoms."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from matsciml_util_pages import svg
 from matsciml_util_pages.numbers import counted, number
-from matsciml_util_pages.plots import (
-    Plot,
-    few_ticks,
-    legend_above,
-    with_unit,
-)
+from matsciml_util_pages.plots import Plot, few_ticks, legend_above, with_unit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _BINS = 30
 
@@ -22,16 +21,16 @@ _BINS = 30
 def distribution(
     title: str, unit: str, generated: Sequence[float], reference: Sequence[float]
 ) -> Plot:
-    """Draw a histogram of the generated crystals over that of the reference.
+    """Plot a histogram of the generated crystals over that of the reference.
 
     Args:
-        title: What is distributed.
+        title: Name of the quantity.
         unit: Its unit.
         generated: At least one value.
         reference: At least one value.
     """
-    pooled = np.array([*generated, *reference])
-    low, high = np.quantile(pooled, [0.005, 0.995])
+    # One extreme cell would squeeze all others into one bin.
+    low, high = np.quantile([*generated, *reference], [0.005, 0.995])
     edges = np.linspace(low, high if high > low else low + 1.0, _BINS + 1)
     with svg.plot_settings():
         figure, axes = svg.new_axes()
@@ -39,9 +38,9 @@ def distribution(
             (reference, "reference", svg.BASELINE, True),
             (generated, "generated", svg.MODEL, False),
         ):
-            heights = np.histogram(values, edges)[0] / len(values) * 100
             axes.stairs(
-                heights,
+                # Per cent, since the two sets have different sizes.
+                np.histogram(values, edges)[0] / len(values) * 100,
                 edges,
                 fill=fill,
                 color=colour,
@@ -49,11 +48,7 @@ def distribution(
                 linewidth=1.8,
                 label=name,
             )
-        legend_above(axes)
-        few_ticks(axes.xaxis, 5)
-        few_ticks(axes.yaxis, 5)
-        axes.set_xlabel(with_unit(title, unit))
-        axes.set_ylabel("Share of crystals (%)")
+        _label(axes, with_unit(title, unit))
         words = (
             f"{counted(len(generated), 'generated crystal')}, median "
             f"{number(float(np.median(generated)))}; {counted(len(reference), 'crystal')} of the "
@@ -65,30 +60,34 @@ def distribution(
 
 
 def counts(title: str, generated: Sequence[int], reference: Sequence[int]) -> Plot:
-    """Draw how often each whole number occurs, side by side.
+    """Plot how often each whole number occurs, side by side.
 
     Args:
-        title: What is counted.
+        title: Name of the quantity.
         generated: At least one value.
         reference: At least one value.
     """
-    places = np.arange(min(*generated, *reference), max(*generated, *reference) + 1)
+    numbers = np.arange(min(*generated, *reference), max(*generated, *reference) + 1)
     with svg.plot_settings():
         figure, axes = svg.new_axes()
         for values, name, colour, offset in (
             (reference, "reference", svg.BASELINE, -0.2),
             (generated, "generated", svg.MODEL, 0.2),
         ):
-            found = Counter(values)
-            heights = [100 * found[place] / len(values) for place in places.tolist()]
-            axes.bar(places + offset, heights, width=0.38, color=colour, label=name)
-        legend_above(axes)
-        few_ticks(axes.xaxis, 8, whole=True)
-        few_ticks(axes.yaxis, 5)
-        axes.set_xlabel(title)
-        axes.set_ylabel("Share of crystals (%)")
+            occurrences = Counter(values)
+            heights = [100 * occurrences[k] / len(values) for k in numbers.tolist()]
+            axes.bar(numbers + offset, heights, width=0.38, color=colour, label=name)
+        _label(axes, title, whole=True)
         most = Counter(generated).most_common(1)[0][0]
         usual = Counter(reference).most_common(1)[0][0]
         words = f"Most generated crystals have {most}, most of the reference {usual}."
         markup = svg.to_svg(figure, f"Bars: {title}. {words}")
     return Plot(title, markup, words)
+
+
+def _label(axes: Axes, quantity: str, *, whole: bool = False) -> None:
+    legend_above(axes)
+    few_ticks(axes.xaxis, 8 if whole else 5, whole=whole)
+    few_ticks(axes.yaxis, 5)
+    axes.set_xlabel(quantity)
+    axes.set_ylabel("Share of crystals (%)")

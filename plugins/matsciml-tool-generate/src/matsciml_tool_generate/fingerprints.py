@@ -1,4 +1,4 @@
-"""Structure and composition fingerprints, computed by matminer and kept on disk."""
+"""Structure and composition fingerprints, computed by matminer and cached on disk."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ import numpy as np
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.registry.folders import data_folder
-from matsciml_tool_generate.coverage import Fingerprint
+from matsciml_tool_generate.coverage import STRUCTURE_WIDTH, Fingerprint
 
-STRUCTURE_WIDTH, COMPOSITION_WIDTH = 61, 132
-_ROOM = 1 << 32
+_CACHE_SIZE = 1 << 32
 """Largest size of the cache, bytes: 2.7 million fingerprints; the file grows as it fills."""
 
 
@@ -45,8 +44,13 @@ def fingerprint(crystal: Crystal) -> Fingerprint:
         Ward et al., npj Comput. Mater. 2, 16028 (2016), doi:10.1038/npjcompumats.2016.28
         (composition).
     """
+    from pymatgen.core.structure import Structure  # noqa: PLC0415 - heavy
+
     sites, composition = featurizers()
-    structure = _structure(crystal)
+    # Rounding errors of fractional coordinates are removed: where an atom lies at 1/2 exactly,
+    # faces of Voronoi cells vanish or not by the last digit, and with them neighbours.
+    coordinates = crystal.fractional.round(12)
+    structure = Structure(crystal.cell, crystal.atomic_numbers.tolist(), coordinates)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # oxidation states, which do not matter here
@@ -59,24 +63,10 @@ def fingerprint(crystal: Crystal) -> Fingerprint:
         raise DataError(
             f"Crystal '{crystal.id}' has no fingerprint: {cause.removesuffix('.')}."
         ) from error
-    found = Fingerprint(
-        structure=np.mean(np.array(rows, dtype=np.float64), axis=0),
-        composition=np.array(elements, dtype=np.float64),
-    )
-    if not np.isfinite(found.structure).all():
+    mean = np.mean(np.array(rows, dtype=np.float64), axis=0)
+    if not np.isfinite(mean).all():
         raise DataError(f"Crystal '{crystal.id}' has a fingerprint that is not finite.")
-    return found
-
-
-def _structure(crystal: Crystal) -> Any:
-    """Return the crystal for pymatgen.
-
-    Fractional coordinates lose what rounding left in them: where an atom lies at 1/2 exactly,
-    faces of Voronoi cells vanish or not by the last digit, and with them neighbours.
-    """
-    from pymatgen.core.structure import Structure  # noqa: PLC0415 - heavy
-
-    return Structure(crystal.cell, crystal.atomic_numbers.tolist(), crystal.fractional.round(12))
+    return Fingerprint(structure=mean, composition=np.array(elements, dtype=np.float64))
 
 
 @cache
@@ -93,18 +83,19 @@ def featurizers() -> tuple[Any, Any]:
 class FingerprintCache:
     """Fingerprints on disk, by the content of the crystal; several processes may use it.
 
-    What another version of matminer or pymatgen computed is not found, because CrystalNN changes.
+    A fingerprint that another version of matminer or pymatgen computed is computed again, because
+    CrystalNN changes between releases.
 
     Args:
-        folder: Where to keep them; None: in the data folder.
+        folder: Folder of the cache; None: in the data folder.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
         """Open the cache, which is made where it does not exist."""
-        place = data_folder() / "cache" / "fingerprints" if folder is None else Path(folder)
-        place.mkdir(parents=True, exist_ok=True)
-        self._environment = lmdb.open(str(place), map_size=_ROOM, max_readers=512)
-        self._prefix = _versions().encode()
+        path = data_folder() / "cache" / "fingerprints" if folder is None else Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        self._environment = lmdb.open(str(path), map_size=_CACHE_SIZE, max_readers=512)
+        self._versions = versions().encode()
 
     def __enter__(self) -> Self:
         """Return the cache itself."""
@@ -120,7 +111,7 @@ class FingerprintCache:
         self._environment.close()
 
     def get(self, crystal: Crystal) -> Fingerprint | None:
-        """Return a fingerprint; None where it is not known."""
+        """Return the fingerprint of a crystal; None where the cache has none."""
         with self._environment.begin() as transaction:
             value = transaction.get(self._key(crystal))
         if value is None:
@@ -130,9 +121,9 @@ class FingerprintCache:
             structure=numbers[:STRUCTURE_WIDTH], composition=numbers[STRUCTURE_WIDTH:]
         )
 
-    def put(self, crystal: Crystal, found: Fingerprint) -> None:
-        """Keep a fingerprint; a full disk loses it, and nothing else."""
-        numbers = np.concatenate([found.structure, found.composition]).astype("<f8")
+    def put(self, crystal: Crystal, value: Fingerprint) -> None:
+        """Store a fingerprint; on a full disk it is lost, and nothing else."""
+        numbers = np.concatenate([value.structure, value.composition]).astype("<f8")
         try:
             with self._environment.begin(write=True) as transaction:
                 transaction.put(self._key(crystal), numbers.tobytes())
@@ -140,18 +131,21 @@ class FingerprintCache:
             return
 
     def _key(self, crystal: Crystal) -> bytes:
-        digest = hashlib.sha256(self._prefix)
+        digest = hashlib.sha256(self._versions)
+        # Explicit byte orders and widths: the same crystal has the same key on every machine.
         digest.update(crystal.atomic_numbers.astype("<u1").tobytes())
         digest.update(crystal.cell.astype("<f8").tobytes())
         digest.update(crystal.positions.astype("<f8").tobytes())
         return digest.digest()
 
 
-def _versions() -> str:
-    found = []
+def versions() -> str:
+    """Return the versions of the packages that compute fingerprints."""
+    installed = []
+    # Releases of pymatgen since 2026 take the search for neighbours from pymatgen-core.
     for name in ("matminer", "pymatgen", "pymatgen-core"):
         try:
-            found.append(f"{name}={metadata.version(name)}")
+            installed.append(f"{name}={metadata.version(name)}")
         except metadata.PackageNotFoundError:
             continue
-    return ",".join(found)
+    return ",".join(installed)

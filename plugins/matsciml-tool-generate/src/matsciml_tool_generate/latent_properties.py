@@ -1,8 +1,8 @@
-"""What the property heads of a generative model say of points in its latent space."""
+"""Properties of points in the latent space, as the property heads of a generative model predict."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -36,14 +36,14 @@ class LatentProperties:
     def __init__(self, model: TrainedModel, labels: Sequence[str]) -> None:
         """Find the head of each label."""
         self._heads: dict[str, tuple[TaskHead, str]] = {}
-        known = {name: info for name, info in model.targets.items() if info.kind == "scalar"}
+        scalars = {name: info for name, info in model.targets.items() if info.kind == "scalar"}
         for label in labels:
-            info = known.get(label)
+            info = scalars.get(label)
             if info is None or info.per_atom:
                 raise ConfigError(
                     f"The model in '{model.folder}' cannot be guided by '{label}'."
-                    f"{did_you_mean(label, known)} It predicts "
-                    f"{', '.join(known) or 'no number per crystal'} from its latent space; train "
+                    f"{did_you_mean(label, scalars)} It predicts "
+                    f"{', '.join(scalars) or 'no number per crystal'} from its latent space; train "
                     "it beside the structure: --target structure --target NAME --strategy additive."
                 )
             head = next(task.head for task in model.tasks if info in task.head.targets)
@@ -53,27 +53,52 @@ class LatentProperties:
         """Return the properties of latent vectors.
 
         Args:
-            latents: ``(crystals, latent_width)``.
+            latents: ``(crystals, latent_width)``, dimensionless.
 
         Returns:
             By label, ``(crystals,)``, in its unit.
         """
-        batch = _placeholders(latents)
+        number, device, dtype = len(latents), latents.device, latents.dtype
+        # One atom in a cube of 10 Å, far from its images, for each latent vector.
+        batch = CrystalBatch(
+            atomic_numbers=torch.ones(number, dtype=torch.int64, device=device),
+            positions=torch.zeros(number, 3, dtype=dtype, device=device),
+            cell=torch.eye(3, dtype=dtype, device=device).expand(number, 3, 3) * 10.0,
+            pbc=torch.ones(number, 3, dtype=torch.bool, device=device),
+            crystal_index=torch.arange(number, device=device),
+            atoms_per_crystal=torch.ones(number, dtype=torch.int64, device=device),
+        )
         embedding = Embedding(atoms=latents, crystals=latents)
-        found = {}
-        for label, (head, name) in self._heads.items():
-            found[label] = head.to_physical(head(embedding, batch), batch)[name]
-        return found
+        return {
+            label: head.to_physical(head(embedding, batch), batch)[name]
+            for label, (head, name) in self._heads.items()
+        }
 
 
-def _placeholders(latents: Tensor) -> CrystalBatch:
-    """Return one-atom crystals, as many as there are latent vectors."""
-    number, device, dtype = len(latents), latents.device, latents.dtype
-    return CrystalBatch(
-        atomic_numbers=torch.ones(number, dtype=torch.int64, device=device),
-        positions=torch.zeros(number, 3, dtype=dtype, device=device),
-        cell=torch.eye(3, dtype=dtype, device=device).expand(number, 3, 3) * 10.0,
-        pbc=torch.ones(number, 3, dtype=torch.bool, device=device),
-        crystal_index=torch.arange(number, device=device),
-        atoms_per_crystal=torch.ones(number, dtype=torch.int64, device=device),
-    )
+class LatentObjective:
+    """Squared distance of properties to their targets, for points of the latent space.
+
+    Several properties are added, each in units of the square of its target's unit.
+
+    Args:
+        model: A model with a generative head and a head for each label.
+        targets: Label → value in its unit.
+
+    Raises:
+        ConfigError: The model does not predict a label from its latent space.
+    """
+
+    def __init__(self, model: TrainedModel, targets: Mapping[str, float]) -> None:
+        """Find the heads."""
+        self._properties = LatentProperties(model, tuple(targets))
+        self._targets = targets
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        """Return one number per latent vector, ``(crystals,)``, smaller where it is nearer.
+
+        Args:
+            latents: ``(crystals, latent_width)``, dimensionless.
+        """
+        properties = self._properties(latents)
+        distances = [(properties[name] - value) ** 2 for name, value in self._targets.items()]
+        return torch.stack(distances).sum(0)

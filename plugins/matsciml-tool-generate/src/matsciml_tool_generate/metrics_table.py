@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
@@ -16,7 +16,7 @@ from matsciml_tool_generate.uniqueness import Duplicates
 from matsciml_tool_generate.validity import Validity
 
 SHARE = "share"
-"""Unit of what is shown in per cent."""
+"""Unit of metrics that are shown in per cent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Metric:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class Measurements:
     """Everything that the table is made of."""
 
     generated: Sequence[Validity]
@@ -53,78 +53,84 @@ class Measured:
     """Predicted, of the generated crystals and of the reference, eV/atom."""
 
 
-def published() -> dict[str, dict[str, Any]]:
+@cache
+def published() -> Mapping[str, Any]:
     """Return the published numbers: set → ``title`` and ``values`` by key of a metric."""
-    return dict(_read()["sets"])
+    text = files("matsciml_tool_generate").joinpath("published.json").read_text("utf-8")
+    sets: Mapping[str, Any] = json.loads(text)["sets"]
+    return sets
 
 
-def tabulate(found: Measured, names: Sequence[str]) -> list[Metric]:
+def tabulate(measured: Measurements, names: Sequence[str]) -> list[Metric]:
     """Return the lines of the table.
 
     Args:
-        found: What was measured.
-        names: Whose published numbers stand beside; see :func:`published`.
+        measured: The measurements.
+        names: Sets whose published numbers stand beside; see :func:`published`.
     """
-    known = {name: published()[name]["values"] for name in names}
-    lines = (*_validities(found), *_coverages(found), *_distances(found), *_others(found))
+    values = {name: published()[name]["values"] for name in names}
+    lines = (*_shares(measured), *_distances(measured), *_among_valid(measured))
     return [
         replace(
             line,
-            published={name: of[line.key] for name, of in known.items() if line.key in of},
+            published={name: of[line.key] for name, of in values.items() if line.key in of},
         )
         for line in lines
     ]
 
 
-def _validities(found: Measured) -> Iterator[Metric]:
-    number = found.sizes["generated"]
-    for key, title, holds in _VALIDITIES:
+def _shares(measured: Measurements) -> Iterator[Metric]:
+    """Yield validity and coverage, of all crystals that were asked for."""
+    generated, reference = measured.generated, measured.reference
+    number = measured.sizes["generated"]
+    for key, title, attribute in (
+        ("structure_validity", "structure validity", "structure_valid"),
+        ("composition_validity", "composition validity", "composition_valid"),
+        ("validity", "both", "valid"),
+    ):
+        valid, true = (
+            sum(getattr(validity, attribute) for validity in validities)
+            for validities in (generated, reference)
+        )
         yield Metric(
             key=key,
             title=title,
-            value=sum(map(holds, found.generated)) / number if number else float("nan"),
+            # Latent vectors of which no crystal came are in the divisor, as invalid.
+            value=valid / number if number else float("nan"),
             unit=SHARE,
-            reference=sum(map(holds, found.reference)) / max(len(found.reference), 1),
+            reference=true / max(len(reference), 1),
         )
+    if measured.coverage is not None:
+        for key in ("recall", "precision"):
+            yield Metric(
+                key=f"coverage_{key}",
+                title=f"coverage {key}",
+                value=getattr(measured.coverage, key),
+                unit=SHARE,
+            )
 
 
-_VALIDITIES: tuple[tuple[str, str, Callable[[Validity], bool]], ...] = (
-    ("structure_validity", "structure validity", lambda one: one.structure_valid),
-    ("composition_validity", "composition validity", lambda one: one.composition_valid),
-    ("validity", "both", lambda one: one.valid),
-)
-
-
-def _coverages(found: Measured) -> Iterator[Metric]:
-    one = found.coverage
-    if one is None:
-        return
-    yield Metric(key="coverage_recall", title="coverage recall", value=one.recall, unit=SHARE)
-    yield Metric(
-        key="coverage_precision", title="coverage precision", value=one.precision, unit=SHARE
-    )
-
-
-def _distances(found: Measured) -> Iterator[Metric]:
-    valid = [one for one in found.generated if one.valid]
-    yield Metric(
-        key="density_distance",
-        title="distance of densities",
-        value=wasserstein_distance(_densities(valid), _densities(found.reference)),
-        unit="g/cm³",
-        note="Wasserstein-1, valid crystals",
-    )
-    yield Metric(
-        key="elements_distance",
-        title="distance of numbers of elements",
-        value=wasserstein_distance(
-            [one.elements for one in valid], [one.elements for one in found.reference]
-        ),
-        note="Wasserstein-1, valid crystals",
-    )
-    if found.energies is not None:
-        energies, reference = found.energies
-        pairs = zip(found.generated, energies, strict=True)
+def _distances(measured: Measurements) -> Iterator[Metric]:
+    """Yield Wasserstein distances, of valid generated crystals to all of the reference."""
+    valid = [validity for validity in measured.generated if validity.valid]
+    for key, title, attribute, unit in (
+        ("density_distance", "distance of densities", "density", "g/cm³"),
+        ("elements_distance", "distance of numbers of elements", "elements", ""),
+    ):
+        samples = (
+            [value for one in some if (value := getattr(one, attribute)) is not None]
+            for some in (valid, measured.reference)
+        )
+        yield Metric(
+            key=key,
+            title=title,
+            value=wasserstein_distance(*samples),
+            unit=unit,
+            note="Wasserstein-1, valid crystals",
+        )
+    if measured.energies is not None:
+        energies, reference = measured.energies
+        pairs = zip(measured.generated, energies, strict=True)
         yield Metric(
             key="energy_distance",
             title="distance of energies",
@@ -137,39 +143,30 @@ def _distances(found: Measured) -> Iterator[Metric]:
         )
 
 
-def _others(found: Measured) -> Iterator[Metric]:
+def _among_valid(measured: Measurements) -> Iterator[Metric]:
+    """Yield uniqueness, novelty and stability."""
     yield Metric(
         key="uniqueness",
         title="uniqueness",
-        value=found.duplicates.uniqueness,
+        value=measured.duplicates.uniqueness,
         unit=SHARE,
         note="different ones among the valid",
     )
-    if found.sizes["training"]:
+    if measured.sizes["training"]:
         yield Metric(
             key="novelty",
             title="novelty",
-            value=found.duplicates.novelty,
+            value=measured.duplicates.novelty,
             unit=SHARE,
             note="not in the training set, of the valid",
         )
-    if found.stability is not None:
-        one = found.stability
+    if measured.stability is not None:
+        stable = measured.stability
         yield Metric(
             key="stability",
             title="stability",
-            value=one.stable,
+            value=stable.stable,
             unit=SHARE,
-            note=f"at most {one.cutoff:g} eV/atom above the hull of {one.reference} by {one.label}",
+            note=f"at most {stable.cutoff:g} eV/atom above the hull of {stable.reference} by "
+            f"{stable.label}",
         )
-
-
-def _densities(judged: Sequence[Validity]) -> list[float]:
-    return [one.density for one in judged if one.density is not None]
-
-
-@cache
-def _read() -> dict[str, Any]:
-    text = files("matsciml_tool_generate").joinpath("published.json").read_text("utf-8")
-    data: dict[str, Any] = json.loads(text)
-    return data

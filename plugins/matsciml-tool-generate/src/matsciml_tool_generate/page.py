@@ -1,16 +1,17 @@
-"""The page: table, pictures, list, and how it was judged."""
+"""The page of an evaluation: metrics, faults, distributions, pictures, list and method."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from matsciml_core.data.symmetry.orbits import space_group_symbol
 from matsciml_tool_generate import figures
 from matsciml_tool_generate.coverage import CUTOFFS
-from matsciml_tool_generate.evaluation import Evaluation, fault_of
+from matsciml_tool_generate.evaluation import Evaluation
 from matsciml_tool_generate.metrics_table import SHARE, Metric, published
 from matsciml_tool_generate.structure_validity import SHORTEST_DISTANCE, SMALLEST_VOLUME
 from matsciml_tool_generate.validity import SYMPREC, Validity
@@ -21,47 +22,69 @@ from matsciml_util_pages.plots import Plot
 from matsciml_util_pages.views import Fact, facts
 
 _PACKAGE = "matsciml_tool_generate"
-MOST_PICTURES = 60
-MOST_ROWS = 2000
+MAX_PICTURES = 60
+MAX_ROWS = 2000
 """Crystals in the list; the JSON has all."""
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A cell of the list: what is read, and what it is sorted by."""
+class Entry:
+    """An entry of the list: its text, and the key by which it is sorted."""
 
     text: str
     key: str
 
+    @classmethod
+    def of(cls, value: float | None, text: str | None = None) -> Entry:
+        """Return the entry of a number; None: it is not known, and is sorted last."""
+        if value is None:
+            return cls(ABSENT, "")
+        return cls(numbers.number(value) if text is None else text, repr(float(value)))
 
-def write_page(found: Evaluation, path: Path) -> None:
+
+def write_page(evaluation: Evaluation, path: Path) -> None:
     """Write the page, whole or not at all.
 
     Args:
-        found: What was measured.
+        evaluation: The evaluation.
         path: The HTML file.
     """
     part = path.with_name(f"{path.name}.part")
-    part.write_text(render(found), encoding="utf-8")
+    part.write_text(render(evaluation), encoding="utf-8")
     part.replace(path)
 
 
-def render(found: Evaluation) -> str:
+def render(evaluation: Evaluation) -> str:
     """Return the page of an evaluation."""
+    sets = evaluation.settings.published_sets
     context = {
-        "title": found.names.get("generated", "generated crystals"),
-        "reference": found.names.get("reference", "the reference"),
-        "sizes": {name: count(size) for name, size in found.sizes.items()},
-        "published": [published()[name]["title"] for name in found.settings.beside],
-        "metrics": [_metric(one, found.settings.beside) for one in found.metrics],
-        "figures": _figures(found),
-        "pictures": _pictures(found),
-        "columns": _columns(found),
-        "rows": _rows(found),
-        "most": MOST_ROWS,
-        "faults": [(name, count(size)) for name, size in found.faults.items()],
-        "rejected": [(name, count(size)) for name, size in found.rejected.items()],
-        "method": _method(found),
+        "title": evaluation.names.get("generated", "generated crystals"),
+        "reference": evaluation.names.get("reference", "the reference"),
+        "sizes": {name: count(size) for name, size in evaluation.sizes.items()},
+        "published": [published()[name]["title"] for name in sets],
+        "metrics": [
+            {
+                "title": metric.title,
+                "value": metric_text(metric, metric.value),
+                "reference": metric_text(metric, metric.reference) or ABSENT,
+                "published": [
+                    metric_text(metric, metric.published.get(name)) or ABSENT for name in sets
+                ],
+                "note": metric.note,
+            }
+            for metric in evaluation.metrics
+        ],
+        "figures": _figures(evaluation),
+        "pictures": list(islice(_pictures(evaluation), MAX_PICTURES)),
+        "columns": list(_columns(evaluation)),
+        "rows": [
+            [*_columns(evaluation, index).values()]
+            for index in range(len(evaluation.validities[:MAX_ROWS]))
+        ],
+        "max_rows": MAX_ROWS,
+        "faults": [(name, count(size)) for name, size in evaluation.faults.items()],
+        "rejected": [(name, count(size)) for name, size in evaluation.rejected.items()],
+        "method": _method(evaluation),
     }
     return page_shell.render(
         page_shell.read_asset(_PACKAGE, "crystals.html.j2"),
@@ -71,108 +94,77 @@ def render(found: Evaluation) -> str:
     )
 
 
-def shown(one: Metric, value: float | None) -> str:
-    """Return a value of the table as a person reads it."""
+def metric_text(metric: Metric, value: float | None) -> str:
+    """Return a value of a metric with its unit; empty where there is no value."""
     if value is None:
         return ""
-    return percent(value) if one.unit == SHARE and value == value else quantity(value, _unit(one))
+    if metric.unit != SHARE:
+        return quantity(value, metric.unit)
+    return percent(value) if value == value else quantity(value, "")  # NaN is not a share
 
 
-def _unit(one: Metric) -> str:
-    return "" if one.unit == SHARE else one.unit
+def _figures(evaluation: Evaluation) -> list[Plot]:
+    """Return the distributions of valid crystals and reference; none where either is empty."""
+    samples = [evaluation.validities[index] for index in evaluation.valid], evaluation.reference
+    densities = [[one.density for one in some if one.density is not None] for some in samples]
+    if not all(densities):
+        return []
+    return [
+        figures.distribution("Density", "g/cm³", *densities),
+        figures.counts("Number of elements", *([one.elements for one in some] for some in samples)),
+        figures.counts("Atoms in the cell", *([one.atoms for one in some] for some in samples)),
+    ]
 
 
-def _metric(one: Metric, beside: Sequence[str]) -> dict[str, Any]:
-    return {
-        "title": one.title,
-        "value": shown(one, one.value),
-        "reference": shown(one, one.reference) or ABSENT,
-        "published": [shown(one, one.published.get(name)) or ABSENT for name in beside],
-        "note": one.note,
+def _pictures(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+    """Yield pictures of the crystals, valid ones first."""
+    invalid = set(range(len(evaluation.validities))) - set(evaluation.valid)
+    for index in (*evaluation.valid, *sorted(invalid)):
+        crystal, validity = evaluation.generated[index].crystal, evaluation.validities[index]
+        # Symmetry is searched in cells that one can make sense of, and a picture is of those.
+        if crystal is None or not validity.space_group:
+            continue
+        svg = picture(crystal)
+        if svg is not None:
+            yield {
+                "svg": svg,
+                "formula": validity.formula,
+                "group": _space_group(validity),
+                "volume": quantity(validity.volume_per_atom, "Å³/atom"),
+                "fault": validity.reason,
+                "id": validity.name,
+            }
+
+
+def _columns(evaluation: Evaluation, index: int | None = None) -> dict[str, Entry]:
+    """Return the columns of the list with the entries of one crystal; None: of an empty one."""
+    one = Validity(name="") if index is None else evaluation.validities[index]
+    columns = {
+        "Crystal": Entry(one.name, one.name),
+        "Formula": Entry(one.formula or ABSENT, one.formula),
+        "Atoms": Entry.of(one.atoms, str(one.atoms)),
+        "Space group": Entry.of(one.space_group, _space_group(one)),
+        "Volume (Å³/atom)": Entry.of(one.volume_per_atom),
+        "Density (g/cm³)": Entry.of(one.density),
+        "Shortest distance (Å)": Entry.of(one.shortest_distance),
     }
+    if evaluation.stability is not None:
+        above = None if index is None else evaluation.above_hull(index)
+        columns["Above hull (eV/atom)"] = Entry.of(above)
+    # A space sorts the valid crystals before all faults.
+    columns["Validity"] = Entry(one.reason or "valid", one.reason or " valid")
+    return columns
 
 
-def _figures(found: Evaluation) -> list[Plot]:
-    valid = [found.validities[place] for place in found.valid]
-    drawn = []
-    density = [
-        [one.density for one in some if one.density is not None]
-        for some in (valid, found.reference)
-    ]
-    if all(density):
-        drawn.append(figures.distribution("Density", "g/cm³", *density))
-        elements = [[one.elements for one in some] for some in (valid, found.reference)]
-        drawn.append(figures.counts("Number of elements", *elements))
-        atoms = [[one.atoms for one in some] for some in (valid, found.reference)]
-        drawn.append(figures.counts("Atoms in the cell", *atoms))
-    return drawn
-
-
-def _pictures(found: Evaluation) -> list[dict[str, Any]]:
-    """Return pictures of the first crystals, valid ones first."""
-    places = [*found.valid, *(set(range(len(found.validities))) - set(found.valid))]
-    made: list[dict[str, Any]] = []
-    for place in places:
-        crystal, one = found.generated[place].crystal, found.validities[place]
-        drawn = picture(crystal) if crystal is not None and one.space_group else None
-        if drawn is not None:
-            made.append(
-                {
-                    "svg": drawn,
-                    "formula": one.formula,
-                    "group": _group(one),
-                    "volume": quantity(one.volume_per_atom, "Å³/atom"),
-                    "fault": fault_of(one),
-                    "id": one.name,
-                }
-            )
-        if len(made) == MOST_PICTURES:
-            break
-    return made
-
-
-def _columns(found: Evaluation) -> list[str]:
-    columns = ["Crystal", "Formula", "Atoms", "Space group", "Volume (Å³/atom)"]
-    columns += ["Density (g/cm³)", "Shortest distance (Å)"]
-    if found.stability is not None:
-        columns.append("Above hull (eV/atom)")
-    return [*columns, "Validity"]
-
-
-def _rows(found: Evaluation) -> list[list[Cell]]:
-    return [_row(found, place, one) for place, one in enumerate(found.validities[:MOST_ROWS])]
-
-
-def _row(found: Evaluation, place: int, one: Validity) -> list[Cell]:
-    cells = [
-        Cell(one.name, one.name),
-        Cell(one.formula or ABSENT, one.formula),
-        _number(one.atoms, str(one.atoms)),
-        _number(one.space_group, _group(one)),
-        _number(one.volume_per_atom),
-        _number(one.density),
-        _number(one.shortest_distance),
-    ]
-    if found.stability is not None:
-        cells.append(_number(found.above_hull(place)))
-    fault = fault_of(one)
-    return [*cells, Cell(fault or "valid", fault or " valid")]
-
-
-def _number(value: float | None, text: str | None = None) -> Cell:
-    if value is None:
-        return Cell(ABSENT, "")
-    return Cell(numbers.number(value) if text is None else text, repr(float(value)))
-
-
-def _group(one: Validity) -> str:
-    number = one.space_group
+def _space_group(validity: Validity) -> str:
+    number = validity.space_group
     return ABSENT if number is None else f"{space_group_symbol(number)} ({number})"
 
 
-def _method(found: Evaluation) -> list[Fact]:
-    settings, cutoffs = found.settings, CUTOFFS[found.settings.cutoffs]
-    return facts(
+def _method(evaluation: Evaluation) -> list[Fact]:
+    """Return the definitions and tolerances behind the numbers."""
+    settings, cutoffs = evaluation.settings, CUTOFFS[evaluation.settings.cutoffs]
+    entries: list[Fact | tuple[str, object]] = [
         (
             "Structure validity",
             f"atoms more than {SHORTEST_DISTANCE} Å apart, images included; cell of at least "
@@ -181,7 +173,7 @@ def _method(found: Evaluation) -> list[Fact]:
         (
             "Composition validity",
             f"neutral charges with cations less electronegative than anions; oxidation states "
-            f"{settings.table}",
+            f"{settings.oxidation_states}",
         ),
         (
             "Coverage",
@@ -190,22 +182,18 @@ def _method(found: Evaluation) -> list[Fact]:
             if settings.fingerprints
             else "not computed",
         ),
-        ("Duplicates", "pymatgen's StructureMatcher, default tolerances"),
+        ("Uniqueness and novelty", "pymatgen's StructureMatcher, default tolerances"),
         ("Space groups", f"moyo, tolerance {SYMPREC} Å"),
-        Fact("Reference", found.names.get("reference", ""), code=True),
-        Fact("Training set", found.names.get("training", ""), code=True),
-        *_stability_facts(found),
-    )
-
-
-def _stability_facts(found: Evaluation) -> list[Fact | tuple[str, object]]:
-    one = found.stability
-    if one is None:
-        return []
-    return [
-        ("Stability", f"at most {one.cutoff:g} eV/atom above the hull, unrelaxed"),
-        ("On or below the hull", percent(one.on_hull)),
-        ("Hull", f"{one.label} of {one.reference}, {one.reference_size:,} crystals"),
-        ("Distance known for", f"{one.known:,} of {one.asked:,} crystals"),
-        Fact("Energy model", one.model, code=True),
+        Fact("Reference", evaluation.names.get("reference", ""), code=True),
+        Fact("Training set", evaluation.names.get("training", ""), code=True),
     ]
+    stable = evaluation.stability
+    if stable is not None:
+        entries += [
+            ("Stability", f"at most {stable.cutoff:g} eV/atom above the hull, unrelaxed"),
+            ("On or below the hull", percent(stable.on_hull)),
+            ("Hull", f"{stable.label} of {stable.reference}, {stable.reference_size:,} crystals"),
+            ("Distance known for", f"{stable.evaluated:,} of {stable.total:,} crystals"),
+            Fact("Energy model", stable.model, code=True),
+        ]
+    return facts(*entries)

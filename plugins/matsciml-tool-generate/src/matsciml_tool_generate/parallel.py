@@ -1,11 +1,11 @@
-"""Work on many items in several processes, which may take too long, fail, or die."""
+"""Map a function over items in several processes, some of which may hang, fail or crash."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -18,36 +18,39 @@ from matsciml_core.progress import Meter, Report, silent
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_AHEAD = 4
-"""Items that are waiting, for each process."""
-_SHORT = 12.0
-"""Seconds; shorter work is done without other processes, since it takes as long to start them."""
+_QUEUED = 4
+"""Items that wait for each process."""
+_STARTUP = 12.0
+"""Seconds that it takes to start processes; shorter work is done without them."""
+_WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
+"""Variables of the worker processes; there is one for each core, so that each gets one thread."""
 
 
-def work_on(
+def parallel_map(
     function: Callable[[Item], Result],
     items: Sequence[Item],
     *,
-    on_death: Callable[[Item], Result],
-    expected: float,
+    on_crash: Callable[[Item], Result],
+    expected_seconds: float,
     workers: int | None = None,
     label: str = "",
     unit: str = "crystals",
     report: Report = silent,
-    keep: Callable[[Item, Result], None] | None = None,
+    on_result: Callable[[Item, Result], None] | None = None,
 ) -> list[Result]:
     """Apply a function to every item.
 
     Args:
         function: Importable by its name, as every process imports it anew.
-        items: What it is applied to.
-        on_death: Makes the result of an item on which a process died, out of memory for example.
-        expected: About how long all of it takes in one process, seconds.
+        items: Arguments of the function, which can be pickled.
+        on_crash: Makes the result of an item on which a process crashed, out of memory for
+            example.
+        expected_seconds: About how long all of it takes in one process.
         workers: Most processes; 1: none but this; None: one per core.
-        label: What is being done, for the progress.
-        unit: What is counted.
+        label: Name of the work, for the progress.
+        unit: Name of the items, for the progress.
         report: Receives progress.
-        keep: Called with each result as soon as it is there, in the order they come.
+        on_result: Called with each result as soon as it is there, in the order they come.
 
     Returns:
         The results, in the order of the items.
@@ -55,83 +58,89 @@ def work_on(
     meter = Meter(label, report, unit=unit, total=len(items))
     results: dict[int, Result] = {}
 
-    def finish(place: int, result: Result) -> None:
-        results[place] = result
-        if keep is not None:
-            keep(items[place], result)
+    def finish(index: int, result: Result) -> None:
+        results[index] = result
+        if on_result is not None:
+            on_result(items[index], result)
         meter.add()
 
-    count = min(available_cores() if workers is None else workers, len(items))
-    if count <= 1 or expected < _SHORT:
-        for place, item in enumerate(items):
-            finish(place, function(item))
+    processes = min(available_cores() if workers is None else workers, len(items))
+    if processes <= 1 or expected_seconds < _STARTUP:
+        for index, item in enumerate(items):
+            finish(index, function(item))
     else:
-        _in_processes(function, items, count, finish, results, on_death)
+        _map_with_crashes(function, items, processes, finish, results, on_crash)
     meter.finish()
-    return [results[place] for place in range(len(items))]
+    return [results[index] for index in range(len(items))]
 
 
-def _in_processes(
+def _map_with_crashes(
     function: Callable[[Item], Result],
     items: Sequence[Item],
-    workers: int,
+    processes: int,
     finish: Callable[[int, Result], None],
-    done: dict[int, Result],
-    on_death: Callable[[Item], Result],
+    results: Mapping[int, Result],
+    on_crash: Callable[[Item], Result],
 ) -> None:
-    """Work in a pool; where a process of it dies, find the culprit by working one by one."""
+    """Use a pool; where a process of it crashes, find the item by handing them out one by one."""
     try:
-        _in_pool(function, items, range(len(items)), workers, finish)
+        _map_in_pool(function, items, range(len(items)), processes, finish)
         return
     except BrokenProcessPool:
-        left = [place for place in range(len(items)) if place not in done]
-    while left:
+        # The pool does not say on which of several items in flight it broke.
+        remaining = [index for index in range(len(items)) if index not in results]
+    while remaining:
         try:
-            _in_pool(function, items, left, 1, finish, ahead=1)
+            _map_in_pool(function, items, remaining, 1, finish, queued=1)
         except BrokenProcessPool:
-            culprit = next(place for place in left if place not in done)
-            finish(culprit, on_death(items[culprit]))
-        left = [place for place in left if place not in done]
+            culprit = next(index for index in remaining if index not in results)
+            finish(culprit, on_crash(items[culprit]))
+        remaining = [index for index in remaining if index not in results]
 
 
-def _in_pool(
+def _map_in_pool(
     function: Callable[[Item], Result],
     items: Sequence[Item],
-    places: Sequence[int],
-    workers: int,
+    indices: Sequence[int],
+    processes: int,
     finish: Callable[[int, Result], None],
-    ahead: int = _AHEAD,
+    queued: int = _QUEUED,
 ) -> None:
-    waiting: dict[Future[Result], int] = {}
-    queue = iter(places)
+    """Hand the items of some indices to processes; BrokenProcessPool: one of them crashed."""
+    running: dict[Future[Result], int] = {}
+
+    def collect() -> None:
+        ready, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in ready:
+            finish(running[future], future.result())
+            del running[future]
+
     others = set(active_children())
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread)
+    pool = ProcessPoolExecutor(
+        processes,
+        mp_context=get_context("spawn"),  # a fork would copy torch's threads in any state
+        initializer=_start_worker,
+        initargs=(_WORKER_ENVIRONMENT,),
+    )
     try:
-        for place in queue:
-            waiting[pool.submit(function, items[place])] = place
-            if len(waiting) >= workers * ahead:
-                _collect(waiting, finish)
-        while waiting:
-            _collect(waiting, finish)
+        for index in indices:
+            running[pool.submit(function, items[index])] = index
+            if len(running) >= processes * queued:
+                collect()
+        while running:
+            collect()
     except BaseException:
         for child in set(active_children()) - others:
-            child.terminate()  # what they are at may take half a minute more
+            child.terminate()  # their current items may take half a minute more
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _collect(waiting: dict[Future[Result], int], finish: Callable[[int, Result], None]) -> None:
-    ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
-    for future in ready:
-        finish(waiting[future], future.result())
-        del waiting[future]
-
-
-def _one_thread() -> None:
-    """Leave Ctrl-C to the parent, and one core to each process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["OMP_NUM_THREADS"] = "1"
+def _start_worker(environment: Mapping[str, str]) -> None:
+    """Prepare a worker process, before it imports NumPy, which reads the variables once."""
+    os.environ.update(environment)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
 
 
 @contextmanager
@@ -157,5 +166,6 @@ def time_limit(seconds: float) -> Iterator[None]:
     try:
         yield
     finally:
+        # The timer first: once the handler is the caller's, a late signal would end the process.
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)

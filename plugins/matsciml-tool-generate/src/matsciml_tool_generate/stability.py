@@ -1,4 +1,4 @@
-"""Stability: which crystals a model puts near the convex hull of a reference."""
+"""Stability: the crystals that a model puts near the convex hull of a reference."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ from matsciml_tool_generate.structures import ParsedStructure
 if TYPE_CHECKING:
     from matsciml_core.model.trained import TrainedModel
     from matsciml_core.registry.manager import Registry
-    from matsciml_core.registry.targets import TargetInfo
 
 CUTOFF = 0.1
 """eV/atom above the hull up to which a crystal counts as stable, unless the user says otherwise."""
 FORMATION = "formation_energy_per_atom"
 _CHUNK = 64
+_ROUNDING = 1e-8
+"""eV/atom; a crystal of the reference lies on its own hull up to rounding."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stability:
-    """Which crystals are stable by a model."""
+    """The crystals that are stable by a model."""
 
     stable: float
     """Share of all generated crystals that lie at most the cut-off above the hull; one whose
     distance is not known counts as not stable. NaN where there is none."""
     on_hull: float
     """Share that lies on or below the hull of the reference."""
-    known: int
+    evaluated: int
     """Crystals whose distance could be computed."""
-    asked: int
+    total: int
     """All generated crystals."""
     cutoff: float
     """eV/atom."""
@@ -48,7 +49,7 @@ class Stability:
     model: str
     """Folder of the model."""
     reference: str
-    """What the hull is made of."""
+    """Name of the crystals that the hull is made of."""
     reference_size: int
     """Crystals of the reference with that label."""
     energies: tuple[float | None, ...]
@@ -62,7 +63,7 @@ class EnergyModel:
 
     Args:
         path: Folder of the run.
-        registry: Where encoder and heads are looked up.
+        registry: Registry of encoder and heads.
         device: As for ``matsciml predict``.
 
     Raises:
@@ -70,47 +71,58 @@ class EnergyModel:
     """
 
     def __init__(self, path: Path, registry: Registry, device: str = "auto") -> None:
-        """Load the model."""
+        """Load the model, and choose a label of which a hull can be made."""
         from matsciml_core.model.trained import load  # noqa: PLC0415 - imports torch
 
         self.path = path
         self.model: TrainedModel = load(path, device=device, registry=registry)
-        self.label, self.info = _energy_label(self.model, path)
-
-    @property
-    def per_atom(self) -> bool:
+        energies = (
+            (name, info.unit)
+            for name, info in self.model.targets.items()
+            if (info.kind == "energy" or info.name == FORMATION or info.unit == "eV/atom")
+            # A distance to the hull has the unit of an energy, and no hull of its own.
+            and "above_hull" not in info.name
+        )
+        chosen = next(energies, None)
+        if chosen is None:
+            raise ConfigError(
+                f"'{path}' predicts {', '.join(self.model.targets) or 'no label'}; a hull needs an "
+                "energy, so name a run that learnt a formation energy per atom or a total energy."
+            )
+        self.label, unit = chosen
+        self.per_atom = unit == "eV/atom"
         """Whether the label is an energy per atom, rather than of the cell."""
-        return self.info.unit == "eV/atom"
 
     def energies(
         self, crystals: Sequence[Crystal | None], report: Report = silent, label: str = "energies"
     ) -> list[float | None]:
         """Return the predicted energies, eV/atom; None where there is no crystal or no energy."""
         meter = Meter(label, report, unit="crystals", total=len(crystals))
-        found: dict[int, float] = {}
-        places = [place for place, crystal in enumerate(crystals) if crystal is not None]
-        for first in range(0, len(places), _CHUNK):
-            block = places[first : first + _CHUNK]
-            found |= self._some([(place, crystals[place]) for place in block])
+        energies: list[float | None] = [None] * len(crystals)
+        indices = [index for index, crystal in enumerate(crystals) if crystal is not None]
+        for start in range(0, len(indices), _CHUNK):
+            block = indices[start : start + _CHUNK]
+            values = self._predict([crystal for k in block if (crystal := crystals[k]) is not None])
+            for index, value in zip(block, values, strict=True):
+                energies[index] = value
             meter.add(len(block))
         meter.finish()
-        return [found.get(place) for place in range(len(crystals))]
+        return energies
 
-    def _some(self, block: Sequence[tuple[int, Crystal | None]]) -> dict[int, float]:
-        """Predict a block; where that fails one by one, so that a bad crystal spoils no others."""
-        crystals = [crystal for _, crystal in block if crystal is not None]
+    def _predict(self, crystals: Sequence[Crystal]) -> list[float | None]:
+        """Predict together; where that fails, one by one, so that a bad crystal spoils no other."""
         try:
-            predicted = self.model.predict_crystals(crystals)
+            predictions = self.model.predict_crystals(crystals)
         except (MatSciMLError, RuntimeError):
-            if len(block) == 1:
-                return {}
-            return {k: v for pair in block for k, v in self._some([pair]).items()}
-        found = {}
-        for (place, _), crystal, one in zip(block, crystals, predicted, strict=True):
-            value = float(one.values[self.label]) / (1 if self.per_atom else crystal.num_atoms)
-            if np.isfinite(value):
-                found[place] = value
-        return found
+            if len(crystals) == 1:
+                return [None]
+            return [energy for crystal in crystals for energy in self._predict([crystal])]
+        energies: list[float | None] = []
+        for crystal, prediction in zip(crystals, predictions, strict=True):
+            atoms = 1 if self.per_atom else crystal.num_atoms
+            energy = float(prediction.values[self.label]) / atoms
+            energies.append(energy if np.isfinite(energy) else None)
+        return energies
 
 
 def stability(
@@ -124,7 +136,7 @@ def stability(
     number: int | None = None,
     report: Report = silent,
 ) -> Stability:
-    """Return which crystals are stable by a model.
+    """Return the crystals that are stable by a model.
 
     The energy above the hull is how much a crystal's predicted energy per atom lies above that of
     the most favourable mixture of reference crystals of the same overall composition. The
@@ -137,12 +149,12 @@ def stability(
 
     Args:
         crystals: The generated crystals; None: there is none.
-        energies: What the model predicts for each, eV/atom.
+        energies: Predicted energy of each, eV/atom.
         reference: Crystals with the label that the model predicts.
-        model: Where the energies are from.
-        cutoff: Up to where a crystal counts as stable, eV/atom.
-        reference_name: What the reference is, for people.
-        number: What the share is of; None: as many as there are crystals.
+        model: The model that predicted the energies.
+        cutoff: Largest distance of a stable crystal, eV/atom.
+        reference_name: Name of the reference, for messages.
+        number: Divisor of the shares; None: the number of crystals.
         report: Receives progress.
 
     Raises:
@@ -153,49 +165,63 @@ def stability(
         0.1 eV/atom is that of Zeni et al., Nature 639, 624 (2025),
         doi:10.1038/s41586-025-08628-5.
     """
-    entries = _entries(reference, model)
-    if not entries:
+    hull = _Hull(reference, model)
+    if not hull.size:
         raise DataError(
             f"No crystal of {reference_name or 'the reference'} has the label '{model.label}' that "
             f"'{model.path}' predicts, so that there is no hull; choose another --energy-model or "
             "--reference-train."
         )
-    hull = _Hull(entries, elements_at_zero=model.label == FORMATION)
     meter = Meter("energies above the hull", report, unit="crystals", total=len(crystals))
     above: list[float | None] = []
     for crystal, energy in zip(crystals, energies, strict=True):
-        known = crystal is not None and energy is not None
-        above.append(hull.distance(crystal, energy) if known else None)
+        computable = crystal is not None and energy is not None
+        above.append(hull.distance(crystal, energy) if computable else None)
         meter.add()
     meter.finish()
-    distances = [one for one in above if one is not None]
-    asked = len(crystals) if number is None else number
+    distances = [distance for distance in above if distance is not None]
+    total = len(crystals) if number is None else number
+    stable, on_hull = (
+        sum(one <= most + _ROUNDING for one in distances) / total if total else float("nan")
+        for most in (cutoff, 0.0)
+    )
     return Stability(
-        stable=_share(distances, cutoff, asked),
-        on_hull=_share(distances, 0.0, asked),
-        known=len(distances),
-        asked=asked,
+        stable=stable,
+        on_hull=on_hull,
+        evaluated=len(distances),
+        total=total,
         cutoff=cutoff,
         label=model.label,
         model=str(model.path),
         reference=reference_name,
-        reference_size=len(entries),
+        reference_size=hull.size,
         energies=tuple(energies),
         above_hull=tuple(above),
     )
 
 
-def _share(values: Sequence[float], most: float, number: int) -> float:
-    return sum(one <= most + 1e-8 for one in values) / number if number else float("nan")
-
-
 class _Hull:
     """Phase diagrams of the reference, made for one set of elements at a time."""
 
-    def __init__(self, entries: Sequence[Any], *, elements_at_zero: bool) -> None:
-        self._entries = entries
-        self._zero = elements_at_zero
-        self._diagram = cache(self._make)
+    def __init__(self, reference: Sequence[ParsedStructure], model: EnergyModel) -> None:
+        from pymatgen.analysis.phase_diagram import PDEntry  # noqa: PLC0415 - heavy
+
+        self._entries = []
+        for structure in reference:
+            energy, crystal = structure.labels.get(model.label), structure.crystal
+            if crystal is None or energy is None:
+                continue
+            # pymatgen's entries have the energy of the whole cell.
+            total = energy * crystal.num_atoms if model.per_atom else energy
+            composition = to_pymatgen(crystal).composition
+            self._entries.append(PDEntry(composition, total, attribute=structure.name))
+        self._elements_at_zero = model.label == FORMATION
+        self._diagram = cache(self._diagram_of)
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return len(self._entries)
 
     def distance(self, crystal: Any, energy: Any) -> float | None:
         """Return how far above the hull a crystal lies, eV/atom; None where there is no hull."""
@@ -205,48 +231,25 @@ class _Hull:
         diagram = self._diagram(frozenset(composition.elements))
         if diagram is None:
             return None
-        entry = PDEntry(composition, energy * crystal.num_atoms)
-        found = diagram.get_decomp_and_e_above_hull(
-            entry, allow_negative=True, check_stable=False, on_error="ignore"
+        _, above = diagram.get_decomp_and_e_above_hull(
+            PDEntry(composition, energy * crystal.num_atoms),
+            allow_negative=True,  # a crystal below the hull is what one looks for
+            check_stable=False,
+            on_error="ignore",
         )
-        return None if found[1] is None else float(found[1])
+        return None if above is None else float(above)
 
-    def _make(self, elements: frozenset[Any]) -> Any | None:
+    def _diagram_of(self, elements: frozenset[Any]) -> Any | None:
+        """Return the phase diagram of some elements; None where an element itself is missing."""
         from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram  # noqa: PLC0415 - heavy
         from pymatgen.core.composition import Composition  # noqa: PLC0415 - heavy
 
         inside = [e for e in self._entries if set(e.composition.elements) <= elements]
-        if self._zero:
+        if self._elements_at_zero:
             inside += [PDEntry(Composition({element: 1}), 0.0) for element in elements]
-        alone = {e.composition.elements[0] for e in inside if len(e.composition.elements) == 1}
-        if alone != elements:
+        pure = {e.composition.elements[0] for e in inside if len(e.composition.elements) == 1}
+        if pure != elements:
             return None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return PhaseDiagram(inside)
-
-
-def _entries(reference: Sequence[ParsedStructure], model: EnergyModel) -> list[Any]:
-    from pymatgen.analysis.phase_diagram import PDEntry  # noqa: PLC0415 - heavy
-
-    found = []
-    for one in reference:
-        value = one.labels.get(model.label)
-        if one.crystal is None or value is None:
-            continue
-        total = value * one.crystal.num_atoms if model.per_atom else value
-        found.append(PDEntry(to_pymatgen(one.crystal).composition, total, attribute=one.name))
-    return found
-
-
-def _energy_label(model: TrainedModel, path: Path) -> tuple[str, TargetInfo]:
-    """Return the label of which a hull can be made: a formation energy, or a total energy."""
-    for name, info in model.targets.items():
-        if info.kind == "energy" or info.name == FORMATION or info.unit == "eV/atom":
-            if "above_hull" in info.name:
-                continue
-            return name, info
-    raise ConfigError(
-        f"'{path}' predicts {', '.join(model.targets) or 'no label'}; a hull needs an energy, so "
-        "name a run that learnt a formation energy per atom or a total energy."
-    )

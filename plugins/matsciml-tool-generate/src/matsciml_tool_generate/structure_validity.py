@@ -20,7 +20,7 @@ _MOST_NEIGHBOURS = 3e5
 _IMAGES = np.array(list(product((-1, 0, 1), repeat=3)))
 
 
-def is_valid_structure(crystal: Crystal) -> bool:
+def is_valid_structure(crystal: Crystal, distance: float | None = None) -> bool:
     """Return whether a crystal is structurally valid.
 
     It is where every two atoms are more than 0.5 Å apart and the cell has at least 0.1 Å³. The
@@ -32,6 +32,7 @@ def is_valid_structure(crystal: Crystal) -> bool:
 
     Args:
         crystal: The crystal.
+        distance: Its :func:`shortest_distance`, Å, where it has been computed before.
 
     References:
         Xie, Fu, Ganea, Barzilay, Jaakkola, Crystal diffusion variational autoencoder for periodic
@@ -41,10 +42,10 @@ def is_valid_structure(crystal: Crystal) -> bool:
     """
     if not crystal.volume >= SMALLEST_VOLUME:
         return False
-    return shortest_distance(crystal) > SHORTEST_DISTANCE
+    return (shortest_distance(crystal) if distance is None else distance) > SHORTEST_DISTANCE
 
 
-def can_be_searched(crystal: Crystal) -> bool:
+def has_few_neighbours(crystal: Crystal) -> bool:
     """Return whether the neighbours that the search for bonds looks at are few enough.
 
     pymatgen lists them within 13 Å, and where they do not enclose the atom, as in a cell that is a
@@ -54,8 +55,9 @@ def can_be_searched(crystal: Crystal) -> bool:
     cell = _reduced_cell(crystal)
     lengths = np.linalg.norm(cell, axis=1)
     reach = max(_BOND_SEARCH, float(lengths.max()))
-    within = 4 / 3 * np.pi * reach**3 * crystal.num_atoms / crystal.volume
-    return bool(lengths.min() >= SHORTEST_DISTANCE and within <= _MOST_NEIGHBOURS)
+    # Volume of the sphere times the number density of the crystal.
+    neighbours = 4 / 3 * np.pi * reach**3 * crystal.num_atoms / crystal.volume
+    return bool(lengths.min() >= SHORTEST_DISTANCE and neighbours <= _MOST_NEIGHBOURS)
 
 
 def shortest_distance(crystal: Crystal) -> float:
@@ -70,10 +72,11 @@ def shortest_distance(crystal: Crystal) -> float:
     own = np.linalg.norm(images[np.any(_IMAGES != 0, axis=1)], axis=1).min()
     fractional = np.linalg.solve(cell.T, crystal.positions.T).T
     shortest = float(own)
+    # Atom by atom, so that memory grows with the atoms and not with their pairs.
     for atom in range(crystal.num_atoms - 1):
-        apart = fractional[atom + 1 :] - fractional[atom]
-        vectors = (apart - np.rint(apart)) @ cell  # (others, 3)
-        squares = ((vectors[:, None] + images) ** 2).sum(axis=2)
+        differences = fractional[atom + 1 :] - fractional[atom]
+        vectors = (differences - np.rint(differences)) @ cell  # (others, 3)
+        squares = ((vectors[:, None] + images) ** 2).sum(axis=2)  # (others, 27)
         shortest = min(shortest, float(np.sqrt(squares.min())))
     return shortest
 
@@ -88,5 +91,5 @@ def _reduced_cell(crystal: Crystal) -> NDArray[np.float64]:
     try:
         reduced = np.asarray(Lattice(crystal.cell).get_lll_reduced_lattice().matrix)
     except (ValueError, ZeroDivisionError, np.linalg.LinAlgError):
-        return crystal.cell
+        return crystal.cell  # too flat to be reduced
     return reduced if np.isfinite(reduced).all() else crystal.cell

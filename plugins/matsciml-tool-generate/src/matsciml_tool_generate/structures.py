@@ -1,4 +1,4 @@
-"""What is to be judged: crystals, and what was meant to be one."""
+"""Structures as a generator, a file or a dataset holds them: a crystal each, or why it is none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from matsciml_core.data.ingestion.sources import Rejection
+from matsciml_core.data.ingestion.conversion import Rejection
 from matsciml_core.data.readers.frames import Frame
 from matsciml_core.errors import DataError, ShapeError
 from matsciml_core.interfaces.crystal import Crystal
@@ -20,39 +20,38 @@ BAD_ELEMENT = "an atomic number is not between 1 and 118"
 NOT_FINITE = "a coordinate is infinite or undefined"
 NO_VOLUME = "the cell has no volume"
 UNREADABLE = "it cannot be read"
-MOST_ATOMS = 2000
-"""In what is judged: its distances are compared pair by pair."""
-TOO_MANY = f"it has more than {MOST_ATOMS:,} atoms"
+MAX_ATOMS = 2000
+"""Atoms of a structure that is evaluated: distances are computed for all pairs of them."""
+TOO_MANY = f"it has more than {MAX_ATOMS:,} atoms"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedStructure:
-    """Something that claims to be a crystal."""
+    """A structure whose numbers have been checked."""
 
     name: str
     atomic_numbers: tuple[int, ...] = ()
-    """Of all atoms, as far as they are elements at all."""
+    """Of all atoms; empty where one of them is not an element."""
     crystal: Crystal | None = None
-    """None: it is no crystal."""
+    """None: the structure is not a crystal."""
     fault: str = ""
-    """Why it is no crystal, in the same words for all that have the same fault."""
+    """Why it is not, in the same words for all structures with the same fault."""
     labels: Mapping[str, float] = field(default_factory=dict)
-    """Numbers that came with it, one per crystal."""
+    """Numbers that came with the structure, one per crystal."""
 
     @classmethod
     def from_crystal(cls, crystal: Crystal) -> Self:
-        """Wrap a sound crystal."""
-        numbers = tuple(int(number) for number in crystal.atomic_numbers)
+        """Wrap a crystal, with those of its labels that are single numbers."""
         return cls(
             name=crystal.id,
-            atomic_numbers=numbers,
+            atomic_numbers=tuple(crystal.atomic_numbers.tolist()),
             crystal=crystal,
-            labels=_numbers(crystal.labels),
+            labels=_finite_numbers(crystal.labels),
         )
 
     @classmethod
     def from_record(cls, record: Frame | Rejection) -> Self:
-        """Make a candidate of what a reader found, whatever that is."""
+        """Check a record of a reader, which may already have rejected it."""
         if isinstance(record, Rejection):
             return cls(name=record.id, fault=UNREADABLE)
         return cls.from_arrays(
@@ -60,7 +59,7 @@ class ParsedStructure:
             record.atomic_numbers,
             record.positions,
             record.cell,
-            labels=_numbers(record.values),
+            labels=_finite_numbers(record.values),
         )
 
     @classmethod
@@ -72,68 +71,76 @@ class ParsedStructure:
         cell: ArrayLike,
         labels: Mapping[str, float] | None = None,
     ) -> Self:
-        """Make a candidate of raw numbers; nothing that they hold raises.
+        """Check raw numbers, which may be anything: a fault is recorded, and none raises.
 
         Args:
-            name: What it is called.
-            atomic_numbers: ``(atoms,)``.
-            positions: Cartesian, ``(atoms, 3)``, Å.
+            name: Name of the structure.
+            atomic_numbers: ``(atoms,)``, dimensionless.
+            positions: Cartesian coordinates, ``(atoms, 3)``, Å.
             cell: Lattice vectors as rows, ``(3, 3)``, Å.
-            labels: Numbers that belong to it.
+            labels: Numbers that belong to the structure, by name.
         """
-        known = dict(labels or {})
         numbers, fault = _elements(atomic_numbers)
         fault = fault or _geometry_fault(positions, cell)
-        if fault:
-            return cls(name=name, atomic_numbers=numbers, fault=fault, labels=known)
-        try:
-            crystal = Crystal(
-                id=name,
-                atomic_numbers=np.array(numbers),
-                positions=np.asarray(positions, dtype=np.float64),
-                cell=np.asarray(cell, dtype=np.float64),
-            )
-        except (DataError, ShapeError):
-            return cls(name=name, atomic_numbers=numbers, fault=UNREADABLE, labels=known)
-        return cls(name=name, atomic_numbers=numbers, crystal=crystal, labels=known)
+        crystal = None
+        if not fault:
+            try:
+                crystal = Crystal(
+                    id=name,
+                    atomic_numbers=np.array(numbers),
+                    positions=np.asarray(positions, dtype=np.float64),
+                    cell=np.asarray(cell, dtype=np.float64),
+                )
+            except (DataError, ShapeError):  # for example another number of positions than atoms
+                fault = UNREADABLE
+        return cls(
+            name=name,
+            atomic_numbers=numbers,
+            crystal=crystal,
+            fault=fault,
+            labels=dict(labels or {}),
+        )
 
 
 def _elements(values: ArrayLike) -> tuple[tuple[int, ...], str]:
-    """Return the atomic numbers, and what is wrong with them; none where one is no element."""
+    """Return the atomic numbers, none where one is not an element, and what is wrong with them."""
     try:
-        found = np.asarray(values, dtype=np.float64).ravel()
+        # As floats: integers would turn NaN and huge numbers into elements without a word.
+        numbers = np.asarray(values, dtype=np.float64).ravel()
     except (TypeError, ValueError, OverflowError):
         return (), UNREADABLE
-    if not len(found):
+    if not len(numbers):
         return (), NO_ATOMS
-    if len(found) > MOST_ATOMS:
+    if len(numbers) > MAX_ATOMS:
         return (), TOO_MANY
-    if not np.isfinite(found).all() or found.min() < 1 or found.max() > 118:
+    if not np.isfinite(numbers).all() or numbers.min() < 1 or numbers.max() > 118:
         return (), BAD_ELEMENT
-    return tuple(int(number) for number in found), ""
+    return tuple(int(number) for number in numbers), ""
 
 
 def _geometry_fault(positions: ArrayLike, cell: ArrayLike) -> str:
+    """Return what is wrong with coordinates that may not even be numbers; empty: nothing."""
     try:
-        places = np.asarray(positions, dtype=np.float64)
+        coordinates = np.asarray(positions, dtype=np.float64)
         vectors = np.asarray(cell, dtype=np.float64)
     except (TypeError, ValueError):
         return UNREADABLE
-    if not (np.isfinite(places).all() and np.isfinite(vectors).all()):
+    if not (np.isfinite(coordinates).all() and np.isfinite(vectors).all()):
         return NOT_FINITE
+    # Å³; below this, fractional coordinates are lost to rounding.
     if vectors.shape != (3, 3) or abs(np.linalg.det(vectors)) < 1e-6:
         return NO_VOLUME
     return ""
 
 
-def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+def _finite_numbers(values: Mapping[str, Any]) -> dict[str, float]:
     """Return the values that are single finite numbers, or are written like one."""
-    found = {}
+    numbers = {}
     for name, value in values.items():
         try:
             number = float(value)
         except (TypeError, ValueError):
             continue
         if math.isfinite(number):
-            found[name] = number
-    return found
+            numbers[name] = number
+    return numbers

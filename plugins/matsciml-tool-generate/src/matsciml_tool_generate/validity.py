@@ -1,4 +1,4 @@
-"""Judging crystals one by one: validity, formula, symmetry, density, fingerprints."""
+"""Validity of structures one by one, with formula, symmetry, density and fingerprints."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from matsciml_core.data.splits.grouping import SYMPREC, space_group
@@ -22,35 +22,49 @@ from matsciml_tool_generate.composition_validity import (
 from matsciml_tool_generate.coverage import Fingerprint
 from matsciml_tool_generate.distributions import density
 from matsciml_tool_generate.fingerprints import FingerprintCache, featurizers, fingerprint
-from matsciml_tool_generate.parallel import time_limit, work_on
+from matsciml_tool_generate.parallel import parallel_map, time_limit
 from matsciml_tool_generate.structure_validity import (
-    SHORTEST_DISTANCE,
-    SMALLEST_VOLUME,
-    can_be_searched,
+    has_few_neighbours,
+    is_valid_structure,
     shortest_distance,
 )
 from matsciml_tool_generate.structures import ParsedStructure
 
-__all__ = ["SYMPREC", "Validity", "validate", "validate_all"]
+__all__ = ["SYMPREC", "TIME_LIMIT", "Validity", "ValidityOptions", "validate", "validate_all"]
 
 TIME_LIMIT = 30.0
 """Seconds that the fingerprint of one crystal may take."""
-_SECONDS, _PRINT_SECONDS = 0.02, 0.3
-"""What a crystal takes, and its fingerprint."""
-_DIED = "the process that judged it died"
-_FEW = 100
+_SECONDS, _FINGERPRINT_SECONDS = 0.02, 0.3
+"""About how long a structure takes, and its fingerprint."""
+_CRASHED = "the process that evaluated it crashed"
+_MAX_OVERLAPPING = 100
 """Atoms up to which symmetry is searched among those that are on top of each other: of hundreds,
 which all fit each other, the search does not come to an end."""
+_Job = tuple[ParsedStructure, Fingerprint | None]
+"""A structure, and its fingerprint where that was cached."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidityOptions:
+    """Choices in the validity of a structure."""
+
+    fingerprints: bool = True
+    """Whether to compute fingerprints, which takes by far the longest."""
+    table: OxidationTable = DEFAULT_TABLE
+    """The list of oxidation states."""
+    time_limit: float = TIME_LIMIT
+    """Seconds that one fingerprint may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Validity:
-    """What is known about one candidate."""
+    """Validity of one structure, and the descriptors that are computed with it."""
 
     name: str
     fault: str = ""
-    """Why it is no crystal at all; empty: it is one."""
+    """Why it is not a crystal at all; empty: it is one."""
     formula: str = ""
+    """Reduced."""
     atoms: int = 0
     elements: int = 0
     """Different elements."""
@@ -66,138 +80,136 @@ class Validity:
     composition_valid: bool = False
     fingerprint: Fingerprint | None = None
     fingerprint_fault: str = ""
-    """Why there is no fingerprint, where one was wanted."""
+    """Why there is no fingerprint, where one was asked for."""
 
     @property
     def valid(self) -> bool:
-        """Whether structure and composition are valid and the fingerprint, if wanted, exists."""
+        """Whether structure and composition are valid, and the fingerprint was not impossible.
+
+        CDVAE's program counts a crystal without a fingerprint as invalid, and so do the published
+        numbers.
+        """
         return self.structure_valid and self.composition_valid and not self.fingerprint_fault
+
+    @property
+    def reason(self) -> str:
+        """Why the crystal is not valid, in words; empty where it is."""
+        if self.fault:
+            return self.fault
+        if not self.structure_valid:
+            return "atoms are too close"
+        if not self.composition_valid:
+            return "the charges cannot balance"
+        return f"no fingerprint: {self.fingerprint_fault}" if self.fingerprint_fault else ""
 
 
 def validate_all(
-    candidates: Sequence[ParsedStructure],
+    structures: Sequence[ParsedStructure],
+    options: ValidityOptions,
     *,
-    fingerprints: bool = True,
-    table: OxidationTable = DEFAULT_TABLE,
-    limit: float = TIME_LIMIT,
     cache: FingerprintCache | None = None,
     workers: int | None = None,
     label: str = "crystals",
     report: Report = silent,
 ) -> list[Validity]:
-    """Judge candidates, in several processes.
+    """Evaluate the validity of structures, in several processes.
 
     Args:
-        candidates: What is to be judged.
-        fingerprints: Whether their fingerprints are wanted, which take by far the longest.
-        table: The list of oxidation states.
-        limit: Seconds that one fingerprint may take.
-        cache: Where fingerprints are looked up and kept; None: nowhere.
+        structures: The structures.
+        options: Choices.
+        cache: Cache of fingerprints; None: there is none.
         workers: Processes; None: one per core.
-        label: What is judged, for the progress.
+        label: Name of the structures, for the progress.
         report: Receives progress.
 
     Returns:
-        One judgement per candidate, in order.
+        The validity of each structure, in order.
     """
-    known = [
-        cache.get(one.crystal) if cache is not None and fingerprints and one.crystal else None
-        for one in candidates
+    # The cache is read and written by this process alone; the others get and return fingerprints.
+    jobs: list[_Job] = [
+        (
+            structure,
+            cache.get(structure.crystal)
+            if cache is not None and options.fingerprints and structure.crystal
+            else None,
+        )
+        for structure in structures
     ]
-    jobs = list(zip(candidates, known, strict=True))
 
-    def keep(job: tuple[ParsedStructure, Fingerprint | None], found: Validity) -> None:
-        candidate, before = job
-        if cache and candidate.crystal and found.fingerprint and before is None:
-            cache.put(candidate.crystal, found.fingerprint)
+    def store(job: _Job, validity: Validity) -> None:
+        structure, cached = job
+        if cache and structure.crystal and validity.fingerprint and cached is None:
+            cache.put(structure.crystal, validity.fingerprint)
 
-    return work_on(
-        partial(_validate_job, fingerprints=fingerprints, table=table, limit=limit),
+    missing = sum(cached is None for _, cached in jobs) * options.fingerprints
+    return parallel_map(
+        partial(_validate_job, options=options),
         jobs,
-        on_death=_bury,
-        expected=_SECONDS * len(jobs) + _PRINT_SECONDS * known.count(None) * fingerprints,
+        on_crash=lambda job: Validity(name=job[0].name, fault=_CRASHED),
+        expected_seconds=_SECONDS * len(jobs) + _FINGERPRINT_SECONDS * missing,
         workers=workers,
         label=label,
         report=report,
-        keep=keep,
+        on_result=store,
     )
+
+
+def _validate_job(job: _Job, options: ValidityOptions) -> Validity:
+    structure, cached = job
+    return validate(structure, options, cached)
 
 
 def validate(
-    candidate: ParsedStructure,
-    *,
-    fingerprints: bool = True,
-    known: Fingerprint | None = None,
-    table: OxidationTable = DEFAULT_TABLE,
-    limit: float = TIME_LIMIT,
+    structure: ParsedStructure,
+    options: ValidityOptions | None = None,
+    cached: Fingerprint | None = None,
 ) -> Validity:
-    """Judge one candidate; nothing that it holds raises.
+    """Evaluate the validity of one structure; no structure raises.
 
     Args:
-        candidate: What is to be judged.
-        fingerprints: Whether its fingerprint is wanted.
-        known: Its fingerprint, where it is known.
-        table: The list of oxidation states.
-        limit: Seconds that the fingerprint may take.
+        structure: The structure.
+        options: Choices; None: the defaults.
+        cached: Its fingerprint, where that is known.
     """
-    composition_valid = is_valid_composition(candidate.atomic_numbers, table)
-    crystal = candidate.crystal
+    options = options or ValidityOptions()
+    numbers, crystal = structure.atomic_numbers, structure.crystal
+    validity = Validity(
+        name=structure.name,
+        fault=structure.fault,
+        formula=_formula(numbers),
+        atoms=len(numbers),
+        elements=len(set(numbers)),
+        composition_valid=is_valid_composition(numbers, options.table),
+        fingerprint=cached,
+    )
     if crystal is None:
-        return Validity(
-            name=candidate.name,
-            fault=candidate.fault,
-            formula=_formula(candidate.atomic_numbers),
-            atoms=len(candidate.atomic_numbers),
-            elements=len(set(candidate.atomic_numbers)),
-            composition_valid=composition_valid,
-        )
+        return validity
     distance = shortest_distance(crystal)
-    roomy = can_be_searched(crystal)
-    apart = distance > SHORTEST_DISTANCE
-    found, fault = known, ""
-    if fingerprints and known is None:
-        found, fault = _fingerprint(candidate, limit) if roomy else (None, "the cell is too dense")
-    return Validity(
-        name=candidate.name,
-        formula=_formula(candidate.atomic_numbers),
-        atoms=crystal.num_atoms,
-        elements=len(set(candidate.atomic_numbers)),
+    valid, searchable = is_valid_structure(crystal, distance), has_few_neighbours(crystal)
+    validity = replace(
+        validity,
         volume_per_atom=crystal.volume / crystal.num_atoms,
         density=density(crystal),
         shortest_distance=distance,
-        space_group=(
-            _space_group(crystal) if roomy and (apart or crystal.num_atoms <= _FEW) else None
-        ),
-        structure_valid=crystal.volume >= SMALLEST_VOLUME and apart,
-        composition_valid=composition_valid,
-        fingerprint=found,
-        fingerprint_fault=fault,
+        structure_valid=valid,
     )
+    if searchable and (valid or crystal.num_atoms <= _MAX_OVERLAPPING):
+        validity = replace(validity, space_group=_space_group(crystal))
+    if options.fingerprints and cached is None:
+        if not searchable:
+            return replace(validity, fingerprint_fault="the cell is too dense")
+        computed, fault = _timed_fingerprint(crystal, options.time_limit)
+        return replace(validity, fingerprint=computed, fingerprint_fault=fault)
+    return validity
 
 
-def _validate_job(
-    job: tuple[ParsedStructure, Fingerprint | None],
-    *,
-    fingerprints: bool,
-    table: OxidationTable,
-    limit: float,
-) -> Validity:
-    candidate, known = job
-    return validate(candidate, fingerprints=fingerprints, known=known, table=table, limit=limit)
-
-
-def _bury(job: tuple[ParsedStructure, Fingerprint | None]) -> Validity:
-    return Validity(name=job[0].name, fault=_DIED)
-
-
-def _fingerprint(candidate: ParsedStructure, limit: float) -> tuple[Fingerprint | None, str]:
-    if candidate.crystal is None:
-        return None, candidate.fault
+def _timed_fingerprint(crystal: Crystal, limit: float) -> tuple[Fingerprint | None, str]:
+    """Return the fingerprint, or why there is none."""
     featurizers()  # before the clock runs: an import that is broken off leaves half of a package
     started = time.monotonic()
     try:
         with time_limit(limit):
-            return fingerprint(candidate.crystal), ""
+            return fingerprint(crystal), ""
     except DataError:
         # pymatgen hides a time-out that hits it inside one of its own handlers.
         late = time.monotonic() - started >= limit
@@ -207,17 +219,17 @@ def _fingerprint(candidate: ParsedStructure, limit: float) -> tuple[Fingerprint 
 
 
 def _space_group(crystal: Crystal) -> int:
-    """Return the space group, 1 where none can be found, whatever the search thinks of the cell."""
+    """Return the space group; 1 where the search fails, whatever is wrong with the cell."""
     try:
         return space_group(crystal)
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException:  # a panic of compiled Rust code is no Exception
+    except BaseException:  # a panic of compiled Rust code is not an Exception
         return 1
 
 
 def _formula(numbers: Sequence[int]) -> str:
-    """Return the reduced formula, empty where there is no atom."""
+    """Return the reduced formula; empty where there is no atom."""
     if not numbers:
         return ""
     from pymatgen.core.composition import Composition  # noqa: PLC0415 - heavy
