@@ -24,7 +24,7 @@ from matsciml_core.training.run_folder import (
     CHECKPOINTS,
     CONFIG,
     LAST_CHECKPOINT,
-    REPORT,
+    finished_epochs,
     read_metrics,
 )
 
@@ -85,7 +85,8 @@ def main(output: Path, kills: int) -> None:
     draw, ended, done = random.Random(1), False, 0
     parent = output / "killed"
     latest = parent / "latest"
-    while not (ended or (latest / REPORT).is_file()):
+    # A life that is killed while it writes the report has finished the run.
+    while not (ended or finished_epochs(latest)):
         steps = steps_of(latest / CHECKPOINTS / LAST_CHECKPOINT)
         given = ["run", "--resume", str(latest)] if steps else [*RUN, "--output", str(parent)]
         print(f"life {done + 1} starts after {steps} steps", flush=True)

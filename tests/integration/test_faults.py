@@ -9,6 +9,7 @@ import torch
 from matsciml_cli.app import execute
 from matsciml_core.data.loader import BatchSource
 from matsciml_core.training import run as training_run
+from matsciml_core.training.run_folder import finished_epochs
 
 RUN = [
     *("run", "--dataset", "mp", "--encoder", "megnet", "--epochs", "2", "--batch-size", "8"),
@@ -50,7 +51,7 @@ class TestLostSteps:
         assert "not a finite number" in said
         assert "training.learning_rate (it is 1e+30)" in said
         assert "lost-steps.csv" in said
-        assert not (folder / "report.html").exists()
+        assert not (folder / "run.json").exists()
 
     @pytest.mark.usefixtures("said")
     def test_the_crystals_are_written_down(self, folder):
@@ -71,7 +72,7 @@ def test_a_full_disk(tmp_path, capsys, monkeypatch):
     assert "is full; free some space, and go on with: matsciml run --resume" in said
     monkeypatch.undo()
     assert execute(["run", "--resume", str(tmp_path / "latest")]) == 0
-    assert (tmp_path / "latest" / "report.html").is_file()
+    assert finished_epochs(tmp_path / "latest") == 2
 
 
 @pytest.mark.parametrize(
