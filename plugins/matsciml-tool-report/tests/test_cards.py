@@ -23,7 +23,7 @@ def test_data_card(page: Document) -> None:
     assert "Energy of the crystal less that of its elements." in text
     assert ["train", "1,600", "80.0 %", "31"] in page.rows("data")
     assert ["test", "200", "10.0 %", "5"] in page.rows("data")
-    assert "crystals of the part for which the source has no formation energy per atom" in text
+    assert "crystals of the subset for which the source has no formation energy per atom" in text
 
 
 def test_model_card(page: Document) -> None:
