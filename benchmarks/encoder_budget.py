@@ -50,7 +50,7 @@ class Outcome:
         return [float(row[f"validation/{TASK}/mae"]) for row in self.rows]
 
     def metric(self, predictor: str | None = None) -> dict[str, Any]:
-        """Return test metrics of the model, or of a trivial predictor."""
+        """Return test metrics of the model, or of a baseline."""
         if predictor is None:
             found: dict[str, Any] = self.summary["metrics"]["test"][TASK]
         else:

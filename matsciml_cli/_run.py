@@ -88,7 +88,7 @@ def interruption(folder: Path) -> str:
 
 
 def show(console: Console, result: RunResult, folder: Path) -> None:
-    """Print test metrics beside the trivial predictors, and where the report lies."""
+    """Print test metrics beside the baselines, and where the report lies."""
     for key, metrics in result.metrics.items():
         title = f"{key}, test set ({metrics['count']} values)"
         console.print(_table(title, {"model": metrics, **result.baselines[key]}))

@@ -134,8 +134,8 @@ class GenerativeHead(TaskHead):
 
     It is trained as every other head, and can decode points of its latent space into crystals.
     ``forward`` returns one row of losses per crystal, ``(crystals, terms)``, because only the
-    head knows what it did to the crystal; ``to_physical`` returns the columns that its metrics
-    read, ``(crystals, columns)``.
+    head knows what it did to the crystal; ``inverse_transform`` returns the columns that its
+    metrics read, ``(crystals, columns)``.
     """
 
     latent_width: int

@@ -77,7 +77,7 @@ class TaskHead(nn.Module, ABC):
 
     @abstractmethod
     def fit(self, training: Iterable[CrystalBatch]) -> None:
-        """Fit normalisation constants and trivial predictors on the training split.
+        """Fit normalisation constants and baselines on the training split.
 
         Args:
             training: The training split, float64, without edges, read once.
@@ -95,7 +95,7 @@ class TaskHead(nn.Module, ABC):
         """
 
     @abstractmethod
-    def normalise(self, batch: CrystalBatch) -> dict[str, Tensor]:
+    def transform(self, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return the batch's labels in the space the head trains in; missing ones stay missing."""
 
     @abstractmethod
@@ -107,7 +107,7 @@ class TaskHead(nn.Module, ABC):
 
         Args:
             prediction: What ``forward`` returned.
-            target: What ``normalise`` returned.
+            target: What ``transform`` returned.
             mask: True where a label exists, same shapes as the labels.
 
         Returns:
@@ -115,7 +115,7 @@ class TaskHead(nn.Module, ABC):
         """
 
     @abstractmethod
-    def to_physical(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
+    def inverse_transform(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return the prediction in the labels' units (for classes: probabilities)."""
 
     @abstractmethod
@@ -123,8 +123,8 @@ class TaskHead(nn.Module, ABC):
         """Return fresh torchmetrics objects by target and name, fed with physical values."""
 
     @abstractmethod
-    def trivial_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
-        """Return what trivial predictors fitted on the training split say, in physical units.
+    def baseline_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
+        """Return what baselines fitted on the training split say, in physical units.
 
         Returns:
             Predictor name (``mean``, ``median``, ``majority``, ``zero``) → values by target; a

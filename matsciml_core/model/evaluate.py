@@ -1,4 +1,4 @@
-"""Scoring a trained model on a part of the data, beside trivial predictors."""
+"""Scoring a trained model on a part of the data, beside baselines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from matsciml_core.interfaces.strategy import Task
 from matsciml_core.registry.targets import TargetInfo
 
 MODEL = "model"
-"""Name under which the model's own metrics are kept beside those of trivial predictors."""
+"""Name under which the model's own metrics are kept beside those of baselines."""
 PER_ATOM = "mae_per_atom"
 """Extra metric of extensive labels, such as total energies: the mean absolute error of the value
 divided by the number of atoms, in the label's unit per atom. A head's metrics see no numbers of
@@ -55,15 +55,15 @@ class Scores:
         perfect, 0 is no better.
         """
         values = {name: metric.compute().item() for name, metric in self.metrics[predictor].items()}
-        trivial = self.metrics.get("mean") or self.metrics.get("zero") or {}
-        if "mae" in trivial and "mae" in values:
-            reference = trivial["mae"].compute().item()
+        baseline = self.metrics.get("mean") or self.metrics.get("zero") or {}
+        if "mae" in baseline and "mae" in values:
+            reference = baseline["mae"].compute().item()
             values["skill"] = 1.0 - values["mae"] / reference if reference else float("nan")
         return {**values, "unit": self.info.unit, "count": self.count}
 
     @property
     def predictors(self) -> list[str]:
-        """Names of the trivial predictors."""
+        """Names of the baselines."""
         return [name for name in self.metrics if name != MODEL]
 
     def keep(self, batch: CrystalBatch, rows: Tensor, values: Tensor) -> None:
@@ -155,7 +155,8 @@ def predict_tasks(
         outputs = [head(embedding, batch) for head in heads]
     with torch.no_grad():
         found = [
-            head.to_physical(output, batch) for head, output in zip(heads, outputs, strict=True)
+            head.inverse_transform(output, batch)
+            for head, output in zip(heads, outputs, strict=True)
         ]
     return batch, found
 
@@ -164,14 +165,14 @@ def _score_task(
     task: Task, predicted: Mapping[str, Tensor], batch: CrystalBatch, scores: dict[str, Scores]
 ) -> None:
     mask = task.head.mask(batch)
-    trivial = task.head.trivial_predictions(batch)
+    baseline = task.head.baseline_predictions(batch)
     for info in task.head.targets:
         if info.name not in batch.targets:
             continue
         key = task.target_key(info.name)
         score = scores.setdefault(key, Scores(info))
         values = {MODEL: predicted[info.name]} | {
-            name: found[info.name] for name, found in trivial.items() if info.name in found
+            name: found[info.name] for name, found in baseline.items() if info.name in found
         }
         for predictor, value in values.items():
             metrics = score.metrics.setdefault(predictor, _fresh(task.head, info))

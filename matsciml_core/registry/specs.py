@@ -357,7 +357,7 @@ class RunResult:
     metrics: Mapping[str, Mapping[str, Any]]
     """Test metrics in physical units, by ``"<dataset>/<target>"``."""
     baselines: Mapping[str, Mapping[str, Any]]
-    """Trivial predictors' metrics, by ``"<dataset>/<target>"`` and predictor."""
+    """Baselines' metrics, by ``"<dataset>/<target>"`` and predictor."""
     notes: tuple[str, ...] = ()
     """Lines that plugins returned from ``matsciml_after_fit``, for example where a report lies."""
     problems: tuple[str, ...] = ()

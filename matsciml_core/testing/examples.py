@@ -150,7 +150,7 @@ class ExampleHead(TaskHead):
         """Predict normalised values, ``(crystals,)`` each."""
         return {name: layer(embedding.crystals)[:, 0] for name, layer in self.layers.items()}
 
-    def normalise(self, batch: CrystalBatch) -> dict[str, Tensor]:
+    def transform(self, batch: CrystalBatch) -> dict[str, Tensor]:
         """Subtract the mean and divide by the standard deviation."""
         return {
             info.name: (batch.targets[info.name] - self.mean[k]) / self.std[k]
@@ -166,7 +166,7 @@ class ExampleHead(TaskHead):
             ]
         ).mean()
 
-    def to_physical(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
+    def inverse_transform(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
         """Multiply by the standard deviation and add the mean."""
         return {
             info.name: prediction[info.name] * self.std[k] + self.mean[k]
@@ -179,7 +179,7 @@ class ExampleHead(TaskHead):
 
         return {info.name: {"mae": MeanAbsoluteError()} for info in self.targets}
 
-    def trivial_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
+    def baseline_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
         """Predict the mean of the training split."""
         values = {
             info.name: self.mean[k].expand(batch.num_crystals)

@@ -335,7 +335,7 @@ def _has(task: Task, batch: CrystalBatch) -> bool:
 
 
 def _loss(task: Task, prediction: Mapping[str, Tensor], batch: CrystalBatch) -> Tensor:
-    return task.head.loss(prediction, task.head.normalise(batch), task.head.mask(batch))
+    return task.head.loss(prediction, task.head.transform(batch), task.head.mask(batch))
 
 
 def _weighted_loss(
@@ -345,7 +345,7 @@ def _weighted_loss(
 
     The loss of a head is a sum over its targets, so that masking all but one gives its part.
     """
-    labels, masks = task.head.normalise(batch), task.head.mask(batch)
+    labels, masks = task.head.transform(batch), task.head.mask(batch)
     parts = []
     for info, weight in zip(task.head.targets, weights, strict=False):
         alone = {
@@ -373,7 +373,7 @@ def _update(
     metrics: Mapping[str, Metric], task: Task, prediction: Mapping[str, Tensor], batch: CrystalBatch
 ) -> None:
     """Feed the labelled values of a batch to the task's metrics."""
-    physical, mask = task.head.to_physical(prediction, batch), task.head.mask(batch)
+    physical, mask = task.head.inverse_transform(prediction, batch), task.head.mask(batch)
     for name, metric in metrics.items():
         target = name.rpartition("/")[0]
         if target not in batch.targets:

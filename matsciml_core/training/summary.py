@@ -40,7 +40,7 @@ class Course:
 
 
 def result_of(scores: Mapping[str, Scores]) -> RunResult:
-    """Return the metrics of the model and of the trivial predictors, as plain numbers."""
+    """Return the metrics of the model and of the baselines, as plain numbers."""
     return RunResult(
         metrics={key: score.summary(MODEL) for key, score in scores.items()},
         baselines={

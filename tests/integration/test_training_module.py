@@ -115,7 +115,7 @@ class TestLosses:
 
 
 class TestEvaluate:
-    def test_metrics_are_in_physical_units_beside_the_trivial_predictors(self):
+    def test_metrics_are_in_physical_units_beside_the_baseline_predictors(self):
         batch = make_batch([1.0, 2.0, 6.0])
         task = make_task(ENERGY, batch)
         scores = evaluate(ElementEncoder(), [task], {"toy": [batch]}, torch.device("cpu"))

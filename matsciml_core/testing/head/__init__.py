@@ -21,7 +21,7 @@ CHECKS: tuple[Check, ...] = (
     reporting.batch_equals_singles,
     derivatives.conservative,
     reporting.metrics,
-    reporting.trivial_predictions,
+    reporting.baseline_predictions,
     reporting.precision,
     reporting.save_and_load,
     reporting.copies,

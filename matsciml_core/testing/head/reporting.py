@@ -30,21 +30,21 @@ _SHIFT = 0.5
 def normalisation(subject: TaskHeadSubject) -> Measured:
     """Going to the normalised space and back gives the labels again, and missing stays missing.
 
-    Measured: the largest relative error of ``to_physical(normalise(batch))`` where labels exist,
-    for targets whose prediction has the shape of the label.
+    Measured: the largest relative error of ``inverse_transform(transform(batch))`` where labels
+    exist, for targets whose prediction has the shape of the label.
 
     Why: metrics and reports are in physical units; a wrong way back falsifies every one of them.
     """
     worst = Worst()
     for bench in subject.benches():
-        target, mask = bench.head.normalise(bench.batch), bench.head.mask(bench.batch)
+        target, mask = bench.head.transform(bench.batch), bench.head.mask(bench.batch)
         plain = bench.predict()
         for info in bench.head.targets:
             lost = target[info.name].isnan() if not info.is_class else target[info.name] < 0
             if not torch.equal(lost, ~mask[info.name]):
                 raise Broken(f"Missing labels of {info.name} do not stay missing.")
         if all(bench.is_plain(info, plain) for info in bench.head.targets):
-            back = bench.head.to_physical(target, bench.batch)
+            back = bench.head.inverse_transform(target, bench.batch)
             for name, labels in bench.batch.targets.items():
                 error = (back[name] - labels)[mask[name]].abs().max()
                 worst.add(float(error / labels[mask[name]].abs().max()), f"for {name}")
@@ -55,7 +55,7 @@ def normalisation(subject: TaskHeadSubject) -> Measured:
 def physical_values(subject: TaskHeadSubject) -> None:
     """Predictions in physical units have the shape of the labels; for classes, probabilities.
 
-    Measured: ``to_physical`` of an untrained prediction: finite, one row per crystal or atom,
+    Measured: ``inverse_transform`` of an untrained prediction: finite, one row per crystal or atom,
     and the label's shape but for structures; for classes all values are between 0 and 1.
 
     Why: metrics compare these values with the labels, element by element.
@@ -125,8 +125,8 @@ def metrics(subject: TaskHeadSubject) -> str:
 
 
 @check("task-head")
-def trivial_predictions(subject: TaskHeadSubject) -> str:
-    """Every target has at least one trivial predictor, fitted on the training labels.
+def baseline_predictions(subject: TaskHeadSubject) -> str:
+    """Every target has at least one baseline, fitted on the training labels.
 
     Measured: every predictor gives finite values of the label's shape for each target that it
     predicts; one called ``mean``, for a number per crystal, gives the mean of the training labels.
@@ -135,16 +135,16 @@ def trivial_predictions(subject: TaskHeadSubject) -> str:
     """
     names: set[str] = set()
     for bench in subject.benches():
-        found = bench.head.trivial_predictions(bench.batch)
+        found = bench.head.baseline_predictions(bench.batch)
         names |= found.keys()
         for info in bench.head.targets:
             mine = {
                 name: values[info.name] for name, values in found.items() if info.name in values
             }
             if not mine:
-                raise Broken(f"There is no trivial predictor of {info.name}.")
+                raise Broken(f"There is no baseline of {info.name}.")
             for predictor, value in mine.items():
-                _check_trivial(bench, predictor, info, value)
+                _check_baseline(bench, predictor, info, value)
     return ", ".join(sorted(names))
 
 
@@ -153,7 +153,7 @@ def save_and_load(subject: TaskHeadSubject) -> Measured:
     """Parameters and fitted constants survive a safetensors file.
 
     Measured: the state of a fitted head is written with safetensors and loaded into a new head
-    that was never fitted; the predictions that differ, trivial ones included, are counted.
+    that was never fitted; the predictions that differ, baselines included, are counted.
 
     Why: normalisation constants kept outside the state are lost with the checkpoint, and every
     prediction of the loaded model is then off by a factor.
@@ -233,7 +233,7 @@ def _check_mae(info: TargetInfo, found: dict, labels: Tensor) -> None:  # type: 
             )
 
 
-def _check_trivial(bench: Bench, predictor: str, info: TargetInfo, value: Tensor) -> None:
+def _check_baseline(bench: Bench, predictor: str, info: TargetInfo, value: Tensor) -> None:
     labels = bench.batch.targets[info.name]
     right_form = len(value) == len(labels) and (not has_values(info) or value.shape == labels.shape)
     if not (right_form and value.isfinite().all()):
@@ -250,8 +250,8 @@ def _check_trivial(bench: Bench, predictor: str, info: TargetInfo, value: Tensor
 def _count_differences(bench: Bench, other: TaskHead) -> int:
     twin = Bench(head=other, batch=_detached(bench.batch), embed=bench.embed)
     pairs = [(bench.physical(), twin.physical())]
-    mine = bench.head.trivial_predictions(bench.batch)
-    theirs = other.trivial_predictions(twin.batch)
+    mine = bench.head.baseline_predictions(bench.batch)
+    theirs = other.baseline_predictions(twin.batch)
     pairs += [(values, theirs.get(name, {})) for name, values in mine.items()]
     return sum(
         name not in found or not torch.equal(found[name], value)

@@ -77,7 +77,7 @@ class Bench:
 
     def physical(self) -> dict[str, Tensor]:
         """Return the prediction in physical units, without a graph."""
-        values = self.head.to_physical(self.predict(), self.batch)
+        values = self.head.inverse_transform(self.predict(), self.batch)
         return {name: value.detach() for name, value in values.items()}
 
     def leaves(self) -> dict[str, Tensor]:
@@ -86,7 +86,7 @@ class Bench:
 
     def loss(self, prediction: Values, target: Values | None = None) -> Tensor:
         """Return the loss of a prediction, with the batch's own labels unless others are given."""
-        target = self.head.normalise(self.batch) if target is None else target
+        target = self.head.transform(self.batch) if target is None else target
         return self.head.loss(prediction, target, self.head.mask(self.batch))
 
     def is_plain(self, info: TargetInfo, prediction: Values) -> bool:

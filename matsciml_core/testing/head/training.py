@@ -85,7 +85,7 @@ def perfect_prediction(subject: TaskHeadSubject) -> Measured:
                 f"The loss of an untrained head is {untrained:g}.", measured=str(untrained)
             )
         if all(bench.is_plain(info, prediction) for info in bench.head.targets):
-            target = bench.head.normalise(bench.batch)
+            target = bench.head.transform(bench.batch)
             filled = {name: torch.nan_to_num(values) for name, values in target.items()}
             worst.add(abs(float(bench.loss(filled, target).detach())), f"for {bench.names}")
     return worst.found
@@ -123,7 +123,7 @@ def mean_over_labelled(subject: TaskHeadSubject) -> Measured:
     """
     worst = Worst()
     for bench in subject.benches():
-        prediction, target = bench.predict(), bench.head.normalise(bench.batch)
+        prediction, target = bench.predict(), bench.head.transform(bench.batch)
         mask = bench.head.mask(bench.batch)
         rows = {name: _labelled_rows(one) for name, one in mask.items()}
         only = [{n: values[n][rows[n]] for n in rows} for values in (prediction, target, mask)]
@@ -212,7 +212,7 @@ def batch_untouched(subject: TaskHeadSubject) -> None:
         versions = {name: tensor._version for name, tensor in tensors.items()}
         prediction = bench.head(embedding, bench.batch)
         torch.autograd.backward(bench.loss(prediction))
-        bench.head.to_physical(prediction, bench.batch)
+        bench.head.inverse_transform(prediction, bench.batch)
         written = [name for name, tensor in tensors.items() if tensor._version != versions[name]]
         if written:
             raise Broken(f"The head wrote to {', '.join(written)} ({bench.names}).")
@@ -232,7 +232,7 @@ def _need_refusal(
 
 def _absurd_targets(bench: Bench) -> Iterator[dict[str, Tensor]]:
     """Yield the labels with different nonsense where they are missing."""
-    target, mask = bench.head.normalise(bench.batch), bench.head.mask(bench.batch)
+    target, mask = bench.head.transform(bench.batch), bench.head.mask(bench.batch)
     for number, value in enumerate((float("nan"), 0.0, 1e30, -1e30)):
         yield {
             info.name: torch.where(

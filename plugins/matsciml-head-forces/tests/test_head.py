@@ -84,7 +84,7 @@ class TestConstants:
     def test_forces_and_energies_share_one_scale(self, batch):
         head = head_for()
         head.fit([batch])
-        target = head.normalise(batch)
+        target = head.transform(batch)
         torch.testing.assert_close(target["forces"] * head.std, batch.targets["forces"])
         energy = (target["energy"] * head.std + head.mean) * 2 + head.references[[29, 79]].sum()
         torch.testing.assert_close(energy, batch.targets["energy"])
@@ -137,7 +137,7 @@ class TestMasks:
         )
         seen = ready(holed, head, encoder)
         prediction = head(encoder(seen), seen)
-        target, mask = head.normalise(holed), head.mask(holed)
+        target, mask = head.transform(holed), head.mask(holed)
         filled = {name: torch.where(mask[name], value, absurd) for name, value in target.items()}
         expected = head.loss(prediction, target, mask)
         torch.testing.assert_close(head.loss(prediction, filled, mask), expected)
@@ -154,7 +154,7 @@ class TestMasks:
             mask = head.mask(holed)
             seen = ready(holed, head, encoder)
             prediction = head(encoder(seen), seen)
-            target = head.normalise(holed)
+            target = head.transform(holed)
             target["forces"] = torch.where(mask["forces"], target["forces"], absurd)
             loss = head.loss(prediction, target, mask)
             gradients.append(torch.autograd.grad(loss, list(head.parameters())))
@@ -175,8 +175,8 @@ class TestMasks:
         bare = replace(batch, targets={"energy": batch.targets["energy"]})
         seen = ready(bare, head, encoder)
         prediction = head(encoder(seen), seen)
-        loss = head.loss(prediction, head.normalise(bare), head.mask(bare))
-        error = (prediction["energy"] - head.normalise(bare)["energy"]).abs().mean()
+        loss = head.loss(prediction, head.transform(bare), head.mask(bare))
+        error = (prediction["energy"] - head.transform(bare)["energy"]).abs().mean()
         torch.testing.assert_close(loss, error / 11)
 
 
@@ -203,7 +203,7 @@ class TestFixedAtoms:
         head.fit([batch])
         seen = ready(batch, head, encoder)
         prediction = head(encoder(seen), seen)
-        loss = head.loss(prediction, head.normalise(seen), head.mask(seen))
+        loss = head.loss(prediction, head.transform(seen), head.mask(seen))
         return [loss.detach(), *torch.autograd.grad(loss, list(head.parameters()))]
 
     @pytest.mark.parametrize("absurd", [1e6, -1e6, 0.0])
@@ -290,19 +290,19 @@ def test_forces_are_learnt_from_a_handful_of_crystals(encoder):
     for _ in range(150):
         seen = with_gradients(batch, [pupil])
         prediction = pupil(encoder(seen), seen)
-        loss = pupil.loss(prediction, pupil.normalise(seen), pupil.mask(seen))
+        loss = pupil.loss(prediction, pupil.transform(seen), pupil.mask(seen))
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         optimiser.step()
-    forces = pupil.to_physical(prediction, seen)["forces"].detach()
+    forces = pupil.inverse_transform(prediction, seen)["forces"].detach()
     error = (forces - labels["forces"]).abs().mean()
     assert error < 0.2 * labels["forces"].abs().mean()
 
 
-def test_trivial_predictors(batch):
+def test_baseline_predictors(batch):
     head = head_for()
     head.fit([batch])
-    found = head.trivial_predictions(batch)
+    found = head.baseline_predictions(batch)
     assert found.keys() == {"mean", "composition", "zero"}
     mean = batch.targets["energy"].mean()
     torch.testing.assert_close(found["mean"]["energy"], mean.expand(6))

@@ -1,4 +1,4 @@
-"""What is special about the classifiers: priors, weights, masks, trivial predictors."""
+"""What is special about the classifiers: priors, weights, masks, baselines."""
 
 import math
 
@@ -56,7 +56,7 @@ def test_an_untrained_head_answers_with_the_share_of_each_class():
     batch = batch_of(STABLE, [1, 0, 0, None, 0])
     head = binary()
     head.fit([batch])
-    answer = head.to_physical(head(embedding_for(batch), batch), batch)["stable"]
+    answer = head.inverse_transform(head(embedding_for(batch), batch), batch)["stable"]
     torch.testing.assert_close(answer, torch.full((5,), 0.25, dtype=torch.float64))
 
 
@@ -64,7 +64,7 @@ def test_an_untrained_head_knows_that_unseen_classes_are_possible():
     batch = batch_of(KIND, [0, 0, 1, 2])
     head = multiclass()
     head.fit([batch])
-    answer = head.to_physical(head(embedding_for(batch), batch), batch)["kind"]
+    answer = head.inverse_transform(head(embedding_for(batch), batch), batch)["kind"]
     expected = torch.tensor([2.5, 1.5, 1.5, 0.5], dtype=torch.float64) / 6
     torch.testing.assert_close(answer, expected.expand(4, -1), atol=1e-6, rtol=0)
 
@@ -121,12 +121,12 @@ def test_logit_adjustment_makes_the_prior_the_start_of_the_loss_but_not_of_the_a
     head = multiclass(logit_adjustment=1.0, hidden=())
     head.fit([batch])
     prediction = head(embedding_for(batch), batch)
-    answer = head.to_physical(prediction, batch)["kind"]
+    answer = head.inverse_transform(prediction, batch)["kind"]
     torch.testing.assert_close(answer, torch.full((6, 4), 0.25, dtype=torch.float64))
     shares = torch.tensor([3.5, 1.5, 1.5, 1.5]) / 8
     expected = -(shares.log()[batch.targets["kind"]]).mean()
     torch.testing.assert_close(
-        head.loss(prediction, head.normalise(batch), head.mask(batch)), expected
+        head.loss(prediction, head.transform(batch), head.mask(batch)), expected
     )
 
 
@@ -140,12 +140,12 @@ def test_label_smoothing_of_a_uniform_answer_costs_the_logarithm_of_the_classes(
     assert loss.item() == pytest.approx(math.log(4))
 
 
-class TestTrivialPredictors:
+class TestBaselines:
     def test_majority_has_the_shares_as_scores(self):
         batch = batch_of(STABLE, [1, 0, 0, 0])
         head = binary()
         head.fit([batch])
-        assert head.trivial_predictions(batch)["majority"]["stable"].tolist() == [0.25] * 4
+        assert head.baseline_predictions(batch)["majority"]["stable"].tolist() == [0.25] * 4
 
     def test_the_symmetry_finder_knows_space_groups(self):
         crystals = [
@@ -155,7 +155,7 @@ class TestTrivialPredictors:
         batch = CrystalBatch.from_crystals(crystals, [GROUP])
         head = multiclass(GROUP)
         head.fit([batch])
-        found = head.trivial_predictions(batch)["symmetry_finder"]["group"]
+        found = head.baseline_predictions(batch)["symmetry_finder"]["group"]
         assert found.argmax(1).tolist() == [221 - 1, 229 - 1]
         assert found.max(1).values.tolist() == [1.0, 1.0]
 
@@ -163,7 +163,7 @@ class TestTrivialPredictors:
         batch = batch_of(KIND, [0, 1])
         head = multiclass()
         head.fit([batch])
-        assert head.trivial_predictions(batch).keys() == {"majority"}
+        assert head.baseline_predictions(batch).keys() == {"majority"}
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_additive_labels_are_recovered_also_for_new_compositions():
     head = RegressionHead([ENERGY], 4, 4)
     head.fit([batch_of(TRAINING[:2]), batch_of(TRAINING[2:])])
     new = batch_of([additive("new", [11, 26, 26, 17, 17])])
-    predicted = head.trivial_predictions(new)["composition"]["energy"]
+    predicted = head.baseline_predictions(new)["composition"]["energy"]
     torch.testing.assert_close(predicted, new.targets["energy"], atol=1e-5, rtol=0)
 
 

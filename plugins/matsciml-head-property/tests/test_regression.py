@@ -45,7 +45,7 @@ def test_an_untrained_head_predicts_the_mean():
     batch = batch_of([1.0, 2.0, 6.0])
     fitted = head()
     fitted.fit([batch])
-    predicted = fitted.to_physical(fitted(embedding_for(batch), batch), batch)
+    predicted = fitted.inverse_transform(fitted(embedding_for(batch), batch), batch)
     torch.testing.assert_close(predicted["band_gap"], torch.full((3,), 3.0, dtype=torch.float64))
 
 

@@ -74,7 +74,7 @@ def test_a_few_steps_lower_the_loss(batch, structure, preset):
 
 def _loss(encoder, head, batch):
     prediction = head(encoder(batch), batch)
-    return head.loss(prediction, head.normalise(batch), head.mask(batch))
+    return head.loss(prediction, head.transform(batch), head.mask(batch))
 
 
 def test_reduced_precision_does_not_reach_positions(batch, structure):
@@ -163,14 +163,14 @@ def test_crystals_that_are_too_large_do_not_count(batch, structure):
     assert _loss(encoder, head, crystals).isfinite()
 
 
-def test_metrics_and_trivial_predictions_are_of_the_same_columns(batch, structure):
+def test_metrics_and_baseline_predictions_are_of_the_same_columns(batch, structure):
     encoder, head = _model(structure)
     head.fit([batch])
     encoder.eval(), head.eval()
     crystals = _ready(batch, encoder)
-    values = head.to_physical(head(encoder(crystals), crystals), crystals)["structure"]
-    trivial = head.trivial_predictions(crystals)["marginal"]["structure"]
-    assert values.shape == trivial.shape
+    values = head.inverse_transform(head(encoder(crystals), crystals), crystals)["structure"]
+    baseline = head.baseline_predictions(crystals)["marginal"]["structure"]
+    assert values.shape == baseline.shape
     metrics = head.metrics()["structure"]
     assert values.shape[1] == len(metrics)
     for name, metric in metrics.items():

@@ -60,7 +60,7 @@ def test_a_table_has_numbers_of_real_runs(folder):
     lines = lines_of(folder)
     alone = lines["own/alone/small", "formation_energy_per_atom"]
     assert alone["state"] == "finished"
-    assert 0 < alone["mean"] < 3 * alone["trivial"]
+    assert 0 < alone["mean"] < 3 * alone["baseline"]
     assert alone["unit"] == "(eV/atom)²"
     assert alone["training_crystals"] < 400
     assert alone["parameters"] > 1000

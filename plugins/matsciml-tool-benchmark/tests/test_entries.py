@@ -1,4 +1,4 @@
-"""What a table says: numbers with their spread, beside published and trivial ones."""
+"""What a table says: numbers with their spread, beside published ones and baselines."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class UntrainedHead(TaskHead):
     def fit(self, training):
         raise NotImplementedError
 
-    def normalise(self, batch):
+    def transform(self, batch):
         raise NotImplementedError
 
     def loss(self, prediction, target, mask):
@@ -54,7 +54,7 @@ class UntrainedHead(TaskHead):
     def metrics(self):
         raise NotImplementedError
 
-    def trivial_predictions(self, batch):
+    def baseline_predictions(self, batch):
         raise NotImplementedError
 
 
@@ -68,7 +68,7 @@ class DoublingHead(UntrainedHead):
     def forward(self, embedding, batch):
         return {self.targets[0].name: embedding.crystals[:, 0] * self.factor}
 
-    def to_physical(self, prediction, batch):
+    def inverse_transform(self, prediction, batch):
         return dict(prediction)
 
 
@@ -88,7 +88,7 @@ class RockSaltHead(GenerativeHead, UntrainedHead):
     def forward(self, embedding, batch):
         raise NotImplementedError
 
-    def to_physical(self, prediction, batch):
+    def inverse_transform(self, prediction, batch):
         raise NotImplementedError
 
     def encode(self, embedding):

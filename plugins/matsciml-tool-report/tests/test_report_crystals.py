@@ -305,7 +305,7 @@ class TestGroups:
         assert by_name["cubic"].standard_error == pytest.approx(1.0)
         assert by_name["hexagonal"].standard_error is None
         assert by_name["none found"].error == 2.0
-        assert by_name["cubic"].trivial == 4.0
+        assert by_name["cubic"].baseline == 4.0
 
     def test_every_space_group_is_in_its_system(self) -> None:
         edges = [1, 2, 3, 15, 16, 74, 75, 142, 143, 167, 168, 194, 195, 230]

@@ -45,7 +45,7 @@ class AtomicSumHead(TaskHead):
             output[self.names["stress"]] = 0.5 * (virial + virial.transpose(1, 2)) / volume
         return output
 
-    def to_physical(self, prediction, batch):
+    def inverse_transform(self, prediction, batch):
         values = {name: self.std * value.double() for name, value in prediction.items()}
         values[self.names["energy"]] += self.mean * batch.atoms_per_crystal
         return values
@@ -53,7 +53,7 @@ class AtomicSumHead(TaskHead):
     def fit(self, training):
         raise NotImplementedError(UNUSED)
 
-    def normalise(self, batch):
+    def transform(self, batch):
         raise NotImplementedError(UNUSED)
 
     def loss(self, prediction, target, mask):
@@ -62,5 +62,5 @@ class AtomicSumHead(TaskHead):
     def metrics(self):
         raise NotImplementedError(UNUSED)
 
-    def trivial_predictions(self, batch):
+    def baseline_predictions(self, batch):
         raise NotImplementedError(UNUSED)

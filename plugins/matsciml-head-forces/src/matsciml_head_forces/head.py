@@ -146,7 +146,7 @@ class EnergyForcesHead(TaskHead):
                 found["stress"] = stress
         return {info.name: found[kind] for kind, info in self.by_kind.items()}
 
-    def normalise(self, batch: CrystalBatch) -> dict[str, Tensor]:
+    def transform(self, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return the labels in the space of ``forward``, NaN where missing."""
         found: dict[str, Tensor] = {}
         for kind, info in self.by_kind.items():
@@ -184,7 +184,7 @@ class EnergyForcesHead(TaskHead):
         losses = _LOSSES[self.settings.loss](prediction[name], filled, reduction="none")
         return torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
 
-    def to_physical(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
+    def inverse_transform(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return energies in eV, forces in eV/Å and stress in eV/Å³, float64."""
         found: dict[str, Tensor] = {}
         for kind, info in self.by_kind.items():
@@ -210,7 +210,7 @@ class EnergyForcesHead(TaskHead):
             found[self.by_kind["forces"].name]["cosine"] = ForceCosine()
         return found
 
-    def trivial_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
+    def baseline_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
         """Return mean energy per atom times atoms, what composition says, and zero forces."""
         found: dict[str, dict[str, Tensor]] = {}
         sizes = batch.atoms_per_crystal

@@ -67,7 +67,7 @@ class _ClassHead(TaskHead):
             )
         return self.targets[0]
 
-    def normalise(self, batch: CrystalBatch) -> dict[str, Tensor]:
+    def transform(self, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return the class indices, ``(crystals,)`` int64, −1 where missing."""
         return {self.target.name: labels_of(batch, self.target)}
 
@@ -129,7 +129,7 @@ class BinaryHead(_ClassHead):
             losses = losses * weights.to(losses.dtype)[labels]
         return self._mean(losses, mask[name])
 
-    def to_physical(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
+    def inverse_transform(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return the probability of class 1, ``(crystals,)`` float64."""
         return {self.target.name: prediction[self.target.name].to(torch.float64).sigmoid()}
 
@@ -145,7 +145,7 @@ class BinaryHead(_ClassHead):
             }
         }
 
-    def trivial_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
+    def baseline_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
         """Return the share of class 1 among the training labels, for every crystal."""
         share = self.counts[1] / self.counts.sum()
         return {"majority": {self.target.name: share.expand(batch.num_crystals)}}
@@ -207,7 +207,7 @@ class MulticlassHead(_ClassHead):
         )
         return self._mean(losses * self.weights.to(losses)[labels], mask[name])
 
-    def to_physical(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
+    def inverse_transform(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return the probability of each class, ``(crystals, classes)`` float64."""
         return {self.target.name: prediction[self.target.name].to(torch.float64).softmax(dim=-1)}
 
@@ -226,7 +226,7 @@ class MulticlassHead(_ClassHead):
             found["crystal_system_accuracy"] = CrystalSystemAccuracy()
         return {self.target.name: found}
 
-    def trivial_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
+    def baseline_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
         """Return the classes' shares, and for space groups what a symmetry finder says."""
         shares = (self.counts / self.counts.sum()).expand(batch.num_crystals, -1)
         found = {"majority": shares}

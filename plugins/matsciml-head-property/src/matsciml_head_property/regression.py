@@ -52,7 +52,7 @@ class RegressionHead(TaskHead):
     """Median of the training labels, 0-dimensional float64, in their unit."""
     coefficients: Tensor
     """What composition alone says: a number per element, ``(119,)`` float64, in the label's unit.
-    A trivial predictor to compare with; training does not use it."""
+    A baseline to compare with; training does not use it."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class RegressionHead(TaskHead):
         return self.targets[0]
 
     def fit(self, training: Iterable[CrystalBatch]) -> None:
-        """Fit mean, standard deviation and the trivial predictors on the training labels.
+        """Fit mean, standard deviation and the baselines on the training labels.
 
         Raises:
             DataError: No crystal has the label, or all have the same value.
@@ -121,7 +121,7 @@ class RegressionHead(TaskHead):
         """Predict z-scores, ``(crystals,)``."""
         return {self.target.name: self.layers(embedding.crystals).squeeze(-1)}
 
-    def normalise(self, batch: CrystalBatch) -> dict[str, Tensor]:
+    def transform(self, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return the labels as z-scores, ``(crystals,)``, NaN where missing."""
         labels = labels_of(batch, self.target)
         return {self.target.name: (labels - self.mean).div(self.std).to(labels.dtype)}
@@ -135,7 +135,7 @@ class RegressionHead(TaskHead):
         losses = _LOSSES[self.settings.loss](prediction[name], filled, reduction="none")
         return torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
 
-    def to_physical(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
+    def inverse_transform(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return the prediction in the label's unit, ``(crystals,)`` float64."""
         name = self.target.name
         return {name: prediction[name].to(torch.float64) * self.std + self.mean}
@@ -151,7 +151,7 @@ class RegressionHead(TaskHead):
             }
         }
 
-    def trivial_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
+    def baseline_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
         """Return mean and median of the training labels, and what composition alone says."""
         shape = (batch.num_crystals,)
         predictions = {

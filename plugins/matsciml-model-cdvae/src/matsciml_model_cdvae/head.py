@@ -205,7 +205,7 @@ class CrystalGeneration(GenerativeHead):
             losses.mean_over_atoms(right, atoms),
         ]
 
-    def normalise(self, batch: CrystalBatch) -> dict[str, Tensor]:
+    def transform(self, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return the labels as they are: a number where the crystal is there to learn from."""
         return {self.target.name: labels_of(batch, self.target)}
 
@@ -216,18 +216,18 @@ class CrystalGeneration(GenerativeHead):
         means = torch.where(known.unsqueeze(1), terms, 0.0).sum(0) / known.sum().clamp(min=1)
         return (means * self.weights.to(means.dtype)).sum()
 
-    def to_physical(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
+    def inverse_transform(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return the terms and errors, with the weighted sum before them, ``(crystals, 11)``."""
         values = prediction[self.target.name].to(torch.float64)
         total = (values[:, : len(losses.TERMS)] * self.weights).sum(1, keepdim=True)
         return {self.target.name: torch.cat((total, values), dim=1)}
 
     def metrics(self) -> dict[str, dict[str, Metric]]:
-        """Return the means of all columns of :meth:`to_physical`."""
+        """Return the means of all columns of :meth:`inverse_transform`."""
         names = ("loss", *losses.TERMS, *ERRORS)
         return {self.target.name: {name: ColumnMean(k) for k, name in enumerate(names)}}
 
-    def trivial_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
+    def baseline_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
         """Return how the training split's frequencies and means, and no denoising, do."""
         exact, count = in_niggli_cells(batch.to(dtype=torch.float64)), batch.num_crystals
         guess = Guess(
@@ -239,7 +239,7 @@ class CrystalGeneration(GenerativeHead):
         logits = guess.composition.index_select(0, batch.crystal_index)
         denoised = torch.zeros_like(exact.positions), logits
         columns = self._scored(exact, noisy, guess, denoised, exact.cell.new_zeros(count))
-        return {"marginal": self.to_physical({self.target.name: columns}, batch)}
+        return {"marginal": self.inverse_transform({self.target.name: columns}, batch)}
 
     def encode(self, embedding: Embedding) -> Tensor:
         """Return the means of the latent distributions, ``(crystals, latent_width)``."""

@@ -49,7 +49,7 @@ class Entry(SeedResults):
 
     @property
     def baselines(self) -> dict[str, float]:
-        """What every trivial predictor, or oracle, scores, by its name; of the first seed."""
+        """What every baseline, or oracle, scores, by its name; of the first seed."""
         found = self.results[0].baselines if self.results else {}
         return {
             name: values[self.metric] for name, values in found.items() if self.metric in values
@@ -57,7 +57,7 @@ class Entry(SeedResults):
 
     def as_dict(self, folder: Path) -> dict[str, Any]:
         """Return the line as plain data, for CSV and JSON; runs are named from ``folder`` on."""
-        trivial = self.baseline
+        baseline = self.baseline
         return {
             "experiment": self.experiment,
             "title": self.row.title,
@@ -73,8 +73,8 @@ class Entry(SeedResults):
             "published": self.published.value if self.published else None,
             "published_unit": self.published.unit if self.published else "",
             "published_encoder": self.published.encoder if self.published else "",
-            "trivial": trivial[1] if trivial else None,
-            "trivial_predictor": trivial[0] if trivial else "",
+            "baseline": baseline[1] if baseline else None,
+            "baseline_name": baseline[0] if baseline else "",
             "mae": self.over_seeds("mae").mean,
             "rmse": self.over_seeds("rmse").mean,
             "r2": self.over_seeds("r2").mean,

@@ -248,7 +248,7 @@ def _sentence(progress: Progress, made: Benchmark) -> str:
     return f"{head} finished in {duration(progress.seconds)}"
 
 
-_HEADER = ("experiment", "label", "metric", "here", "published", "trivial", "skill", "state")
+_HEADER = ("experiment", "label", "metric", "here", "published", "baseline", "skill", "state")
 
 
 def _row(line: Entry) -> Row:

@@ -146,7 +146,9 @@ def _sheet(lines: Sequence[Entry], folder: Path) -> Sheet:
             else []
         ),
         Column(key="published", title="Published", numeric=True),
-        Column(key="trivial", title="Trivial", numeric=True, meaning="What no model is needed for"),
+        Column(
+            key="baseline", title="Baseline", numeric=True, meaning="What no model is needed for"
+        ),
         Column(key="skill", title="Skill", numeric=True, meaning=metric_info("skill").meaning),
         Column(
             key="standardised",
@@ -179,7 +181,7 @@ def _row(line: Entry, known: Mapping[Any, Entry], folder: Path) -> dict[str, Val
         "value": replace(spread_value(line.value), link=_report(line, folder)),
         "alone": Value("") if alone is None or is_reference else spread_value(alone.value),
         "published": _published(line),
-        "trivial": _trivial(line),
+        "baseline": _baseline(line),
         "skill": number_value(line.over_seeds("skill").mean),
         "standardised": number_value(line.standardised.mean),
         "mae": _with_unit(line),
@@ -197,7 +199,7 @@ def _published(line: Entry) -> Value:
     return Value(text, order=found.value, below=found.unit, notes=line.notes)
 
 
-def _trivial(line: Entry) -> Value:
+def _baseline(line: Entry) -> Value:
     if line.baseline is None:
         return Value(ABSENT, tone="quiet")
     name, value = line.baseline

@@ -70,7 +70,7 @@ class LatentProperties:
         )
         embedding = Embedding(atoms=latents, crystals=latents)
         return {
-            label: head.to_physical(head(embedding, batch), batch)[name]
+            label: head.inverse_transform(head(embedding, batch), batch)[name]
             for label, (head, name) in self._heads.items()
         }
 

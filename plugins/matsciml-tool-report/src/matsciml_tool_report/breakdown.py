@@ -30,7 +30,7 @@ class Breakdown:
 
 
 def break_down(
-    target: Target, values: Predictions, known: KnownCrystals, trivial: Numbers | None
+    target: Target, values: Predictions, known: KnownCrystals, baseline: Numbers | None
 ) -> Breakdown:
     """Tell the errors of a target apart.
 
@@ -38,14 +38,14 @@ def break_down(
         target: The target.
         values: At least one label and prediction.
         known: What is known about the crystals.
-        trivial: Absolute errors of predicting the mean, ``(values,)``, where they are known.
+        baseline: Absolute errors of predicting the mean, ``(values,)``, where they are known.
     """
     worst, table = gallery(target, values, known), known.tables.get(target.dataset)
     if table is None:
         reason = f"{TESTED_CRYSTALS} has no crystal of {target.dataset}."
         told = TESTED_CRYSTALS in known.problems
         return Breakdown(worst=worst, absent=None if told else Absent(reason))
-    found = losses(target.kind, target.unit, values, table, trivial)
+    found = losses(target.kind, target.unit, values, table, baseline)
     systems = system_table(found, table)
     none = Absent("No space group is known, so errors are not told apart by crystal system.")
     return Breakdown(

@@ -101,7 +101,9 @@ def _results(runs: Sequence[KnownRun], letters: Mapping[Path, str], folder: Path
         Column(key="strategy", title="Strategy", facet=True),
         Column(key="metric", title="Metric"),
         Column(key="value", title="Model", numeric=True, strong=True),
-        Column(key="trivial", title="Trivial", numeric=True, meaning="What no model is needed for"),
+        Column(
+            key="baseline", title="Baseline", numeric=True, meaning="What no model is needed for"
+        ),
         Column(key="skill", title="Skill", numeric=True, meaning=metric_info("skill").meaning),
         Column(key="crystals", title="Trained on", numeric=True, meaning="Crystals"),
         Column(key="parameters", title="Parameters", numeric=True),
@@ -118,7 +120,7 @@ def _results(runs: Sequence[KnownRun], letters: Mapping[Path, str], folder: Path
 def _rows(run: KnownRun, letter: str, folder: Path) -> Iterator[dict[str, Value]]:
     shared = _shared(run, letter, folder)
     if run.results is None or not run.results.targets:
-        nothing = ("task", "metric", "value", "trivial", "skill", "crystals")
+        nothing = ("task", "metric", "value", "baseline", "skill", "crystals")
         yield {**dict.fromkeys(nothing, Value(ABSENT, tone="quiet")), **shared}
         return
     for result in run.results.targets.values():
@@ -152,13 +154,13 @@ def _of_target(result: TargetResult) -> dict[str, Value]:
     metric = headline_metric(result.kind, result.metrics) or ""
     value = result.metrics.get(metric)
     name = result.baseline
-    trivial = result.baselines[name].get(metric) if name else None
+    baseline = result.baselines[name].get(metric) if name else None
     below = predictor(name).removeprefix("predicting ") if name else ""
     return {
         "task": Value(words(result.label), below=result.dataset),
         "metric": Value(metric_info(metric).short, below=metric_unit(metric, result.unit)),
         "value": number_value(value),
-        "trivial": Value(number(trivial), order=trivial, below=below),
+        "baseline": Value(number(baseline), order=baseline, below=below),
         "skill": number_value(result.metrics.get("skill")),
         "crystals": Value(count(result.training_crystals), order=result.training_crystals),
     }

@@ -32,7 +32,7 @@ class Losses:
     unit: str
     values: Numbers
     """``(values,)``: absolute errors in the label's unit; of classes 100 where wrong, else 0."""
-    trivial: Numbers | None
+    baseline: Numbers | None
     """The same of predicting the mean, where it is known."""
     crystals: Integers
     """Place of each value's crystal in its table, ``(values,)``; −1 where it is not there."""
@@ -58,12 +58,12 @@ class Group:
     """Mean of the losses."""
     standard_error: float | None
     """Of that mean; None where the values are not independent crystals, or do not differ."""
-    trivial: float | None
+    baseline: float | None
     """Mean of the losses of predicting the mean, where they are known."""
 
 
 def losses(
-    kind: str, unit: str, values: Predictions, table: CrystalTable, trivial: Numbers | None
+    kind: str, unit: str, values: Predictions, table: CrystalTable, baseline: Numbers | None
 ) -> Losses:
     """Return how wrong each value is, and what it belongs to.
 
@@ -72,7 +72,7 @@ def losses(
         unit: Its unit.
         values: At least one label and prediction.
         table: The crystals of the label's dataset.
-        trivial: Absolute errors of predicting the mean, ``(values,)``, where they are known.
+        baseline: Absolute errors of predicting the mean, ``(values,)``, where they are known.
     """
     classes = kind in CLASS_KINDS
     wrong = np.where(values.labels == values.predictions, 0.0, 100.0)
@@ -81,7 +81,7 @@ def losses(
         short="Wrong" if classes else "MAE",
         unit="%" if classes else unit,
         values=wrong if classes else np.abs(values.errors),
-        trivial=None if classes else trivial,
+        baseline=None if classes else baseline,
         crystals=table.find(values.ids),
         atoms=_atoms(kind, values),
         independent=values.one_per_crystal,
@@ -166,7 +166,7 @@ def _group(found: Losses, name: str, chosen: NDArray[np.bool_] | Integers) -> Gr
         values=len(values),
         error=float(values.mean()),
         standard_error=float(values.std(ddof=1) / len(values) ** 0.5) if varied else None,
-        trivial=None if found.trivial is None else float(found.trivial[chosen].mean()),
+        baseline=None if found.baseline is None else float(found.baseline[chosen].mean()),
     )
 
 
@@ -177,7 +177,7 @@ def system_table(found: Losses, table: CrystalTable) -> Table | None:
         return None
     optional = {
         "Its standard error": [one.standard_error for one in groups],
-        "Predicting the mean": [one.trivial for one in groups],
+        "Predicting the mean": [one.baseline for one in groups],
     }
     shown = {
         name: column

@@ -147,7 +147,7 @@ def _section(place: int, group: Sequence[Entry], addresses: Mapping[Path, str]) 
     first = group[0]
     dataset, _, label = first.key.partition("/")
     rows = [_row(entry, rank, addresses) for rank, entry in enumerate(group, start=1)]
-    trivial = _trivial_row(first)
+    baseline = _baseline_row(first)
     return Section(
         anchor=f"ranking-{place}",
         title=f"{words(label)[:1].upper()}{words(label)[1:]}, {dataset}",
@@ -155,7 +155,7 @@ def _section(place: int, group: Sequence[Entry], addresses: Mapping[Path, str]) 
         sheet=Sheet(
             caption=f"{words(label)} of {dataset}",
             columns=_columns(first),
-            rows=[*rows, trivial] if trivial else rows,
+            rows=[*rows, baseline] if baseline else rows,
         ),
     )
 
@@ -207,8 +207,8 @@ def _row(entry: Entry, rank: int, addresses: Mapping[Path, str]) -> dict[str, Va
     }
 
 
-def _trivial_row(entry: Entry) -> dict[str, Value] | None:
-    """Return the line of the trivial predictor, which is no entry."""
+def _baseline_row(entry: Entry) -> dict[str, Value] | None:
+    """Return the line of the baseline, which is no entry."""
     if entry.baseline is None:
         return None
     name, value = entry.baseline
@@ -236,7 +236,7 @@ def _record(entry: Entry, rank: int, addresses: Mapping[Path, str]) -> dict[str,
         "std": entry.value.deviation,
         "seeds": len(entry.runs),
         "skill": entry.over_seeds("skill").mean,
-        "trivial": entry.baseline[1] if entry.baseline else None,
+        "baseline": entry.baseline[1] if entry.baseline else None,
         "parameters": entry.cost("parameters", "total"),
         "wall_seconds": entry.cost("wall_seconds"),
         "report": addresses[run.folder],

@@ -35,7 +35,7 @@ from matsciml_util_pages.views import Bar, Fact, Table, facts
 
 @dataclass(frozen=True, kw_only=True)
 class Headline:
-    """The one number of a target, beside what trivial predictors reach."""
+    """The one number of a target, beside what baselines reach."""
 
     value: str
     unit: str
@@ -74,12 +74,12 @@ def view(run: RunFiles, target: Target, known: KnownCrystals) -> TargetView:
     is_class = target.is_class
     summary = error_summary.summarise(usable) if usable and not is_class else None
     confusion = classes.confusion(usable, target.num_classes) if usable and is_class else None
-    trivial = (
+    baseline = (
         error_summary.mean_errors(usable, target.constants, target.baselines)
         if usable and summary
         else None
     )
-    found = break_down(target, usable, known, trivial) if usable else None
+    found = break_down(target, usable, known, baseline) if usable else None
     listed = summary is not None and not (found and found.worst)
     return TargetView(
         target=target,
@@ -88,7 +88,7 @@ def view(run: RunFiles, target: Target, known: KnownCrystals) -> TargetView:
         curve=_curve(run, target),
         drawings=_class_drawings(run, target, values, confusion)
         if is_class
-        else _drawings(run, target, values, summary, trivial),
+        else _drawings(run, target, values, summary, baseline),
         facts=_facts(target, usable, summary),
         worst=_worst_table(usable, target.unit) if usable and listed else None,
         crystals=found,
@@ -174,7 +174,7 @@ def _sample(target: Target, values: Predictions | None) -> str:
 
 
 def metrics_table(target: Target) -> Table:
-    """Set the model's metrics beside those of trivial predictors."""
+    """Set the model's metrics beside those of baselines."""
     columns = {"Model": target.metrics}
     columns |= {_capital(predictor(name)): found for name, found in target.baselines.items()}
     if target.validation:
@@ -203,7 +203,7 @@ def _metric_row(name: str, target: Target, columns: Any) -> list[str]:
 
 
 def _bars(target: Target, metric: str) -> list[Bar]:
-    """Return the model's bar and one for each trivial predictor, the longest being 1."""
+    """Return the model's bar and one for each baseline, the longest being 1."""
     values = {"Model": target.metrics.get(metric)}
     for name, found in target.baselines.items():
         values[_capital(predictor(name))] = found.get(metric)
@@ -238,9 +238,9 @@ def _curve(run: RunFiles, target: Target) -> Plot | Absent:
 
 
 def _validation_level(target: Target, metric: str) -> Level | None:
-    """Return what the trivial predictor reaches on the validation set.
+    """Return what the baseline reaches on the validation set.
 
-    The run records trivial predictors on the test set only, but skill is 1 − MAE / MAE of
+    The run records baselines on the test set only, but skill is 1 − MAE / MAE of
     predict-the-mean on the same set, so that the validation set's can be had from it.
     """
     mae, skill = target.validation.get("mae"), target.validation.get("skill")
@@ -259,7 +259,7 @@ def _drawings(
     target: Target,
     values: Predictions | None,
     summary: error_summary.ErrorSummary | None,
-    trivial: Numbers | None,
+    baseline: Numbers | None,
 ) -> list[Plot | Absent]:
     """Return the figures of a label that is a number; of a structure there is none."""
     if target.kind == "structure":
@@ -270,7 +270,7 @@ def _drawings(
     return [
         figures.parity(values, summary, target.title, unit),
         figures.error_histogram(values, summary, unit),
-        figures.error_shares(values, trivial, unit),
+        figures.error_shares(values, baseline, unit),
     ]
 
 

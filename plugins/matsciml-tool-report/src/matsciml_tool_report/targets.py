@@ -54,7 +54,7 @@ class Target:
 
     @property
     def baseline(self) -> str | None:
-        """Name of the trivial predictor to compare with."""
+        """Name of the baseline to compare with."""
         return headline_baseline(self.kind, self.baselines)
 
 

@@ -66,7 +66,7 @@ class Potential:
             strain = batch.cell.new_zeros(batch.cell.shape).requires_grad_(differentiable)
             positions = batch.positions.detach().requires_grad_(differentiable)
             strained = _apply_strain(batch, positions, strain)
-            values = head.to_physical(head(self.model.encoder(strained), strained), strained)
+            values = head.inverse_transform(head(self.model.encoder(strained), strained), strained)
             energy = values[self._names["energy"]]
             own = values.get(self._names.get("forces", ""))
             if forces and not stress and own is not None:  # the head has differentiated already

@@ -34,7 +34,7 @@ class TargetResult:
     """Unit of the label."""
     metrics: Mapping[str, float]
     baselines: Mapping[str, Mapping[str, float]]
-    """Metrics of trivial predictors, by their name."""
+    """Metrics of baselines, by their name."""
     std: float | None
     """Standard deviation of the label in the training set, where the head fitted one."""
     split: str
@@ -53,7 +53,7 @@ class TargetResult:
 
     @property
     def baseline(self) -> str | None:
-        """The trivial predictor to compare with: the mean, zero for forces, the majority class."""
+        """The baseline to compare with: the mean, zero for forces, the majority class."""
         return headline_baseline(self.kind, self.baselines)
 
     @property
@@ -140,7 +140,7 @@ class SeedResults:
 
     @property
     def baseline(self) -> tuple[str, float] | None:
-        """Name and value of the trivial predictor to compare with; None where none is known."""
+        """Name and value of the baseline to compare with; None where none is known."""
         for result in self.results:
             name = result.baseline
             if name is not None and self.metric in result.baselines[name]:

@@ -1,4 +1,4 @@
-"""What the report knows about metrics, trivial predictors, and the kinds of label."""
+"""What the report knows about metrics, baselines, and the kinds of label."""
 
 from __future__ import annotations
 
@@ -128,8 +128,8 @@ def metric_info(name: str) -> MetricInfo:
 
 
 def predictor(name: str) -> str:
-    """Say what a trivial predictor does, for example ``predicting the mean``."""
-    return _PREDICTORS.get(name, f"the trivial predictor “{numbers.words(name)}”")
+    """Say what a baseline does, for example ``predicting the mean``."""
+    return _PREDICTORS.get(name, f"the baseline “{numbers.words(name)}”")
 
 
 def metric_names(metrics: Iterable[str]) -> list[str]:
@@ -145,14 +145,14 @@ def headline_metric(kind: str, metrics: Mapping[str, object]) -> str | None:
 
 
 def headline_baseline(kind: str, baselines: Mapping[str, object]) -> str | None:
-    """Choose the trivial predictor that the headline compares with."""
+    """Choose the baseline that the headline compares with."""
     wanted = ("majority",) if kind in CLASS_KINDS else ("mean", "zero")
     known = (name for name in (*wanted, *baselines) if name in baselines)
     return next(known, None)
 
 
 def comparison(name: str, value: object, baseline: str, reference: object, unit: str) -> str:
-    """Compare a metric with a trivial predictor's, in words.
+    """Compare a metric with a baseline's, in words.
 
     >>> comparison("mae", 0.25, "mean", 1.0, "dimensionless")
     '4.00 times smaller than predicting the mean (1.00)'

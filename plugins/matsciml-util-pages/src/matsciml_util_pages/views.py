@@ -36,7 +36,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of the comparison with trivial predictors."""
+    """A bar of the comparison with baselines."""
 
     name: str
     value: str

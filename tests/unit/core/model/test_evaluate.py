@@ -44,13 +44,13 @@ class Plain(TaskHead):
         found = {"energy": energy, "forces": -gradient, "stable": energy.sigmoid()}
         return {info.name: found[info.name] for info in self.targets}
 
-    def normalise(self, batch):
+    def transform(self, batch):
         return {info.name: labels_of(batch, info) for info in self.targets}
 
     def loss(self, prediction, target, mask):
         return prediction["energy"].sum()
 
-    def to_physical(self, prediction, batch):
+    def inverse_transform(self, prediction, batch):
         return dict(prediction)
 
     def metrics(self):
@@ -60,7 +60,7 @@ class Plain(TaskHead):
             for info in self.targets
         }  # fmt: skip
 
-    def trivial_predictions(self, batch):
+    def baseline_predictions(self, batch):
         found = {"mean": {"energy": torch.full((batch.num_crystals,), -2.0)}}
         if FORCES in self.targets:
             found["zero"] = {"forces": torch.zeros(batch.num_atoms, 3)}

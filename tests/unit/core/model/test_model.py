@@ -29,7 +29,7 @@ class TestPredictions:
         batch = attach_neighbours(batch, model.encoder.neighbours).to(dtype=torch.float32)
         head = model.tasks[0].head
         with torch.no_grad():
-            expected = head.to_physical(head(model.encoder(batch), batch), batch)["gap"]
+            expected = head.inverse_transform(head(model.encoder(batch), batch), batch)["gap"]
         found = [prediction["gap"] for prediction in model.predict(crystals)]
         assert found == pytest.approx(expected.tolist(), rel=1e-6)
         assert len(set(found)) == len(crystals)

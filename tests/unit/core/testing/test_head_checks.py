@@ -56,13 +56,13 @@ class Biased(ExampleHead):
 
 
 class ForgetsTheMean(ExampleHead):
-    def to_physical(self, prediction, batch):
+    def inverse_transform(self, prediction, batch):
         return {info.name: prediction[info.name] * self.std[0] for info in self.targets}
 
 
 class FillsMissing(ExampleHead):
-    def normalise(self, batch):
-        return {name: torch.nan_to_num(one) for name, one in super().normalise(batch).items()}
+    def transform(self, batch):
+        return {name: torch.nan_to_num(one) for name, one in super().transform(batch).items()}
 
 
 class ConstantsOutsideTheState(ExampleHead):
@@ -134,27 +134,27 @@ class FitsNothing(ExampleHead):
 
 
 class WritesToTheLabels(ExampleHead):
-    def normalise(self, batch):
+    def transform(self, batch):
         for info in self.targets:
             batch.targets[info.name].clamp_(-100, 100)
-        return super().normalise(batch)
+        return super().transform(batch)
 
 
-class NoTrivialPredictor(ExampleHead):
-    def trivial_predictions(self, batch):
+class NoBaseline(ExampleHead):
+    def baseline_predictions(self, batch):
         return {}
 
 
 class WrongMean(ExampleHead):
-    def trivial_predictions(self, batch):
+    def baseline_predictions(self, batch):
         return {"mean": {info.name: torch.zeros(batch.num_crystals) for info in self.targets}}
 
 
 class ExtraAxis(ExampleHead):
     """Predicts ``(crystals, 1)`` in physical units, which broadcasts against ``(crystals,)``."""
 
-    def to_physical(self, prediction, batch):
-        found = super().to_physical(prediction, batch)
+    def inverse_transform(self, prediction, batch):
+        found = super().inverse_transform(prediction, batch)
         return {name: value[:, None] for name, value in found.items()}
 
 
@@ -188,8 +188,8 @@ FAULTS = [
     (ForgetsItsUnits, {"units"}),
     (FitsNothing, {"unlabelled-training"}),
     (WritesToTheLabels, {"batch-untouched"}),
-    (NoTrivialPredictor, {"trivial-predictions"}),
-    (WrongMean, {"trivial-predictions"}),
+    (NoBaseline, {"baseline-predictions"}),
+    (WrongMean, {"baseline-predictions"}),
     (KeepsALambda, {"copies"}),
 ]
 
@@ -215,7 +215,7 @@ class ClassHead(TaskHead):
         logits = self.layer(embedding.crystals)
         return {self.info.name: logits[:, 0] if self.classes == 2 else logits}
 
-    def normalise(self, batch):
+    def transform(self, batch):
         return {self.info.name: batch.targets[self.info.name]}
 
     def loss(self, prediction, target, mask):
@@ -230,7 +230,7 @@ class ClassHead(TaskHead):
             losses = nn.functional.cross_entropy(logits, labels, reduction="none")
         return torch.where(known, losses, 0.0).sum() / known.sum().clamp_min(1)
 
-    def to_physical(self, prediction, batch):
+    def inverse_transform(self, prediction, batch):
         logits = prediction[self.info.name]
         return {self.info.name: logits.sigmoid() if self.classes == 2 else logits.softmax(-1)}
 
@@ -239,7 +239,7 @@ class ClassHead(TaskHead):
         accuracy = BinaryAccuracy() if two else MulticlassAccuracy(self.classes)
         return {self.info.name: {"accuracy": accuracy}}
 
-    def trivial_predictions(self, batch):
+    def baseline_predictions(self, batch):
         shares = self.shares[1:] if self.classes == 2 else self.shares[None]
         rows = batch.num_crystals if self.classes == 2 else (batch.num_crystals, -1)
         return {"share": {self.info.name: shares.expand(rows)}}
@@ -251,7 +251,7 @@ CLASSES = TaskHeadSpec(
 
 
 class LogitsAsProbabilities(ClassHead):
-    def to_physical(self, prediction, batch):
+    def inverse_transform(self, prediction, batch):
         return {name: 10 * values for name, values in prediction.items()}
 
 
@@ -300,7 +300,7 @@ class ForceHead(TaskHead):
         found = {"energy": energy, "forces": -by_positions, "stress": virial / volume}
         return {name: found[kind] for kind, name in self.names.items()}
 
-    def normalise(self, batch):
+    def transform(self, batch):
         found = {name: batch.targets[name] for name in self.names.values()}
         energy = self.names["energy"]
         return found | {energy: found[energy] - self.per_atom * batch.atoms_per_crystal}
@@ -309,7 +309,7 @@ class ForceHead(TaskHead):
         terms = [masked_mean_square(prediction[n], target[n], mask[n]) for n in target]
         return torch.stack(terms).sum()
 
-    def to_physical(self, prediction, batch):
+    def inverse_transform(self, prediction, batch):
         energy = self.names["energy"]
         shift = self.per_atom * batch.atoms_per_crystal
         return dict(prediction) | {energy: prediction[energy] + shift}
@@ -317,7 +317,7 @@ class ForceHead(TaskHead):
     def metrics(self):
         return {name: {"mae": MeanAbsoluteError()} for name in self.names.values()}
 
-    def trivial_predictions(self, batch):
+    def baseline_predictions(self, batch):
         zeros = {name: torch.zeros_like(batch.targets[name]) for name in self.names.values()}
         mean = {self.names["energy"]: self.per_atom * batch.atoms_per_crystal}
         return {"mean": zeros | mean}
@@ -395,14 +395,14 @@ class PressureForStress(ForceHead):
 class ForcesInAnotherScale(ForceHead):
     """Undoes a normalisation in the energy and forgets it in the forces."""
 
-    def to_physical(self, prediction, batch):
-        found = super().to_physical(prediction, batch)
+    def inverse_transform(self, prediction, batch):
+        found = super().inverse_transform(prediction, batch)
         return found | {self.names["energy"]: 2.0 * found[self.names["energy"]]}
 
-    def normalise(self, batch):
+    def transform(self, batch):
         name = self.names["energy"]
         halved = {name: batch.targets[name] / 2.0 - self.per_atom * batch.atoms_per_crystal}
-        return super().normalise(batch) | halved
+        return super().transform(batch) | halved
 
 
 @pytest.mark.parametrize(
@@ -413,21 +413,21 @@ def test_forces_and_stress_must_be_derivatives(outcome, component):
 
 
 class LeavesForcesOut(ForceHead):
-    def trivial_predictions(self, batch):
-        found = super().trivial_predictions(batch)["mean"]
+    def baseline_predictions(self, batch):
+        found = super().baseline_predictions(batch)["mean"]
         return {"mean": {n: v for n, v in found.items() if n != self.names["forces"]}}
 
 
 class TwoPredictors(ForceHead):
-    def trivial_predictions(self, batch):
-        found = super().trivial_predictions(batch)["mean"]
+    def baseline_predictions(self, batch):
+        found = super().baseline_predictions(batch)["mean"]
         forces = self.names["forces"]
         rest = {name: value for name, value in found.items() if name != forces}
         return {"zero": {forces: found[forces]}, "mean": rest}
 
 
-def test_every_target_needs_a_trivial_predictor_but_not_every_predictor_every_target(outcome):
-    assert outcome(FORCES, LeavesForcesOut).failed == {"trivial-predictions"}
+def test_every_target_needs_a_baseline_predictor_but_not_every_predictor_every_target(outcome):
+    assert outcome(FORCES, LeavesForcesOut).failed == {"baseline-predictions"}
     assert not outcome(FORCES, TwoPredictors).failed
 
 
