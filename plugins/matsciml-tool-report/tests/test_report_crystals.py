@@ -44,6 +44,10 @@ from matsciml_util_pages.run_files import Predictions, read_run
 
 ENERGY = TargetInfo(name="energy", kind="energy", unit="eV")
 FORCES = TargetInfo(name="forces", kind="forces", unit="eV/Å", per_atom=True)
+STRESS = TargetInfo(name="stress", kind="stress", unit="eV/Å³")
+GAP = TargetInfo(name="gap", kind="scalar", unit="eV")
+FORMATION = TargetInfo(name="formation_energy", kind="scalar", unit="eV/atom")
+CHARGE = TargetInfo(name="charge", kind="scalar", unit="e", per_atom=True)
 GROUP = TargetInfo(name="group", kind="multiclass", unit="class", num_classes=230)
 GROUPS = {"NaCl": 225, "Fe": 229, "Mg": 194, "TiO2": 136, "triclinic": 1}
 """True space groups of the crystals below."""
@@ -95,8 +99,7 @@ def write_run(folder: Path, rows: list[list[Any]], infos: Mapping[str, TargetInf
     folder.mkdir(exist_ok=True)
     labels: dict[str, dict[str, Any]] = {}
     for key, info in infos.items():
-        found = {"kind": info.kind, "unit": info.unit, "num_classes": info.num_classes}
-        labels.setdefault(key.partition("/")[0], {})[info.name] = found
+        labels.setdefault(key.partition("/")[0], {})[info.name] = info.as_data()
     metric = {key: "accuracy" if info.is_class else "mae" for key, info in infos.items()}
     summary = {
         "status": "finished",
@@ -297,7 +300,7 @@ class TestGroups:
     def test_by_system(self) -> None:
         table = table_of(["Na"] * 5, [225, 195, 194, 0, 1])
         values = predictions([0, 1, 2, 3, 4], [1.0, -3.0, 0.5, 2.0, -0.25])
-        found = groups.losses("scalar", "eV", values, table, np.full(5, 4.0))
+        found = groups.losses(GAP, values, table, np.full(5, 4.0))
         by_name = {one.name: one for one in groups.by_system(found, table)}
         assert list(by_name) == ["triclinic", "hexagonal", "cubic", "none found"]
         assert (by_name["cubic"].crystals, by_name["cubic"].error) == (2, 2.0)
@@ -311,13 +314,13 @@ class TestGroups:
         edges = [1, 2, 3, 15, 16, 74, 75, 142, 143, 167, 168, 194, 195, 230]
         table = table_of(["Na"] * len(edges), edges)
         values = predictions(list(range(len(edges))), [1.0] * len(edges))
-        found = groups.losses("scalar", "eV", values, table, None)
+        found = groups.losses(GAP, values, table, None)
         assert [one.crystals for one in groups.by_system(found, table)] == [2] * 7
 
     def test_table_says_what_it_shows(self) -> None:
         table = table_of(["Na"] * 3, [225, 225, 1])
         values = predictions([0, 1, 2], [1.0, 3.0, 0.5])
-        found = groups.losses("scalar", "eV/atom", values, table, None)
+        found = groups.losses(FORMATION, values, table, None)
         shown = groups.system_table(found, table)
         assert shown is not None
         assert list(shown.columns) == [
@@ -331,13 +334,13 @@ class TestGroups:
     def test_nothing_known(self) -> None:
         table = table_of(["Na"])
         table.space_groups[:] = -1
-        found = groups.losses("scalar", "eV", predictions([0], [1.0]), table, None)
+        found = groups.losses(GAP, predictions([0], [1.0]), table, None)
         assert groups.system_table(found, table) is None
 
     def test_by_element_of_crystals(self) -> None:
         table = table_of(["Na Cl", "Na2 O Na", "Fe"])
         values = predictions([2, 0, 1, 9], [5.0, -1.0, 2.0, 7.0])
-        found = groups.losses("scalar", "eV", values, table, None)
+        found = groups.losses(GAP, values, table, None)
         by_group = groups.by_element(found, table)
         assert {one: (group.crystals, group.error) for one, group in by_group.items()} == {
             8: (1, 2.0), 11: (2, 1.5), 17: (1, 1.0), 26: (1, 5.0),
@@ -347,7 +350,7 @@ class TestGroups:
         table = table_of(["Na Cl", "Cl Na"])
         errors = [1.0, 1.0, 1.0, 4.0, 4.0, 4.0, 6.0, 6.0, 6.0, 3.0, 3.0, 3.0]
         values = predictions([0] * 6 + [1] * 6, errors, [*range(6), *range(6)])
-        found = groups.losses("forces", "eV/Å", values, table, None)
+        found = groups.losses(FORCES, values, table, None)
         by_group = groups.by_element(found, table)
         assert {one: (group.values, group.error) for one, group in by_group.items()} == {
             11: (6, 2.0), 17: (6, 5.0),
@@ -360,26 +363,26 @@ class TestGroups:
 
     def test_one_number_per_atom(self) -> None:
         table = table_of(["Na Cl"])
-        found = groups.losses("scalar", "eV", predictions([0, 0], [1.0, 2.0], [0, 1]), table, None)
+        found = groups.losses(CHARGE, predictions([0, 0], [1.0, 2.0], [0, 1]), table, None)
         assert [one.error for one in groups.by_element(found, table).values()] == [1.0, 2.0]
 
     def test_stress_belongs_to_crystals(self) -> None:
         table = table_of(["Na Cl"])
         values = predictions([0] * 9, [1.0] * 9, list(range(9)))
-        found = groups.losses("stress", "eV/Å³", values, table, None)
+        found = groups.losses(STRESS, values, table, None)
         assert {one.values for one in groups.by_element(found, table).values()} == {9}
         assert not found.per_atom
 
     def test_atoms_beyond_a_crystal_are_left_out(self) -> None:
         table = table_of(["Na"])
         values = predictions([0] * 6, [1.0] * 6, list(range(6)))
-        found = groups.losses("forces", "eV/Å", values, table, None)
+        found = groups.losses(FORCES, values, table, None)
         assert [one.values for one in groups.by_element(found, table).values()] == [3]
 
     def test_classes_are_right_or_wrong(self) -> None:
         table = table_of(["Na", "Na", "Cl"], [225, 225, 1])
         values = predictions([0, 1, 2], [0.0, 1.0, 1.0])
-        found = groups.losses("multiclass", "class", values, table, None)
+        found = groups.losses(GROUP, values, table, None)
         assert [one.error for one in groups.by_system(found, table)] == [100.0, 50.0]
         assert (found.title, found.short, found.unit) == ("Predicted wrong", "Wrong", "%")
 
@@ -457,7 +460,7 @@ class TestElementMap:
     def draw(self, species: list[str], errors: list[float]) -> elements.ElementMap:
         table = table_of(species)
         values = predictions(list(range(len(errors))), errors)
-        found = groups.losses("scalar", "eV", values, table, None)
+        found = groups.losses(GAP, values, table, None)
         drawn = elements.element_map(found, table)
         assert drawn is not None
         return drawn

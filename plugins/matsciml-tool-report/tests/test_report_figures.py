@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from matsciml_core.interfaces.crystal_systems import FIRST_SPACE_GROUPS
+from matsciml_core.registry.targets import TargetInfo
 from matsciml_core.training.gradient_angles import GRADIENTS, GradientAngles
 from matsciml_core.training.run_folder import METRICS, PREDICTIONS, SUMMARY
 from matsciml_tool_report.classes import class_facts, class_table, confusion
@@ -120,13 +121,17 @@ class TestConflict:
         assert len(drawing.svg) < 60_000
 
 
+FORCES = TargetInfo(name="forces", kind="forces", unit="eV/Å")
+GROUP = TargetInfo(name="group", kind="multiclass", unit="class", num_classes=7)
+
+
 def test_metrics_and_predictors_have_names():
     assert metric_info("mae_per_atom").quantity(0.5, "eV") == "0.500\u00a0eV/atom"
     assert metric_info("mae").quantity(0.5, "eV/Å") == "0.500\u00a0eV/Å"
     assert metric_info("top5_accuracy").short == "top-5 accuracy"
     assert predictor("symmetry_finder") == "asking a symmetry finder"
-    assert headline_baseline("forces", {"composition": 1, "zero": 1}) == "zero"
-    assert headline_baseline("multiclass", {"symmetry_finder": 1, "majority": 1}) == "majority"
+    assert headline_baseline(FORCES, {"composition": 1, "zero": 1}) == "zero"
+    assert headline_baseline(GROUP, {"symmetry_finder": 1, "majority": 1}) == "majority"
 
 
 def write_run(folder: Path) -> None:

@@ -180,7 +180,7 @@ def _metrics(
     chosen = row.metrics.get(label) or table.metrics.get(label) or ()
     names = [chosen] if isinstance(chosen, str) else list(chosen)
     known = [name for name in names if not results or name in results[0].metrics]
-    return known or [usual_metric(results[0].kind if results else "scalar")]
+    return known or [usual_metric(results[0].info) if results else "mse"]
 
 
 def _published(row: BenchmarkRow, column: str, label: str, metric: str) -> PublishedNumber | None:

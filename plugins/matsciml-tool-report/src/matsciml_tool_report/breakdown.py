@@ -45,7 +45,7 @@ def break_down(
         reason = f"{TESTED_CRYSTALS} has no crystal of {target.dataset}."
         told = TESTED_CRYSTALS in known.problems
         return Breakdown(worst=worst, absent=None if told else Absent(reason))
-    found = losses(target.kind, target.unit, values, table, baseline)
+    found = losses(target.info, values, table, baseline)
     systems = system_table(found, table)
     none = Absent("No space group is known, so errors are not told apart by crystal system.")
     return Breakdown(

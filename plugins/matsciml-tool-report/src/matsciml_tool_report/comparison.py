@@ -151,7 +151,7 @@ def _shared(run: KnownRun, letter: str, folder: Path) -> dict[str, Value]:
 
 
 def _of_target(result: TargetResult) -> dict[str, Value]:
-    metric = headline_metric(result.kind, result.metrics) or ""
+    metric = headline_metric(result.info, result.metrics) or ""
     value = result.metrics.get(metric)
     name = result.baseline
     baseline = result.baselines[name].get(metric) if name else None
@@ -190,7 +190,7 @@ def _curves(runs: Sequence[KnownRun], letters: Mapping[Path, str]) -> list[Plot 
     units: dict[str, str] = {}
     for run in runs:
         for key, result in (run.results.targets if run.results else {}).items():
-            metric = headline_metric(result.kind, result.metrics)
+            metric = headline_metric(result.info, result.metrics)
             if metric is not None and f"validation/{key}/{metric}" in run.files.history:
                 found.setdefault((key, metric), []).append(run)
                 units[key] = metric_unit(metric, result.unit)

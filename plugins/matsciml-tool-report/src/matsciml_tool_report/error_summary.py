@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.registry.targets import CLASS_KINDS
+from matsciml_core.registry.targets import TargetInfo
 from matsciml_util_pages.run_files import Numbers, Predictions
 
 WORST = 10
@@ -68,7 +68,7 @@ def summarise(values: Predictions) -> ErrorSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class ComponentErrors:
-    """Errors of one component of forces or stress, in the label's unit."""
+    """Errors of one component of a vector, matrix or grid, in the label's unit."""
 
     name: str
     mae: float
@@ -100,9 +100,9 @@ def by_component(values: Predictions, names: Sequence[str]) -> list[ComponentErr
     return found
 
 
-def worst_of(kind: str, values: Predictions) -> list[WorstCrystal]:
+def worst_of(info: TargetInfo, values: Predictions) -> list[WorstCrystal]:
     """Return the crystals that the report shows: the worst of a number, or of a class."""
-    return surest_mistakes(values) if kind in CLASS_KINDS else worst(values)
+    return surest_mistakes(values) if info.is_class else worst(values)
 
 
 def worst(values: Predictions) -> list[WorstCrystal]:

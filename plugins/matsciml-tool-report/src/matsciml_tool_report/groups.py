@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from matsciml_core.data.splits.grouping import SYMPREC
 from matsciml_core.interfaces.crystal_systems import FIRST_SPACE_GROUPS
-from matsciml_core.registry.targets import CLASS_KINDS
+from matsciml_core.registry.targets import TargetInfo
 from matsciml_tool_report.crystals import CrystalTable, Integers
 from matsciml_util_pages.numbers import ABSENT, number
 from matsciml_util_pages.plots import with_unit
@@ -63,42 +63,30 @@ class Group:
 
 
 def losses(
-    kind: str, unit: str, values: Predictions, table: CrystalTable, baseline: Numbers | None
+    info: TargetInfo, values: Predictions, table: CrystalTable, baseline: Numbers | None
 ) -> Losses:
     """Return how wrong each value is, and what it belongs to.
 
     Args:
-        kind: Kind of the label.
-        unit: Its unit.
+        info: The label.
         values: At least one label and prediction.
         table: The crystals of the label's dataset.
         baseline: Absolute errors of predicting the mean, ``(values,)``, where they are known.
     """
-    classes = kind in CLASS_KINDS
+    classes = info.is_class
+    places = values.places if info.per_atom else None
     wrong = np.where(values.labels == values.predictions, 0.0, 100.0)
     return Losses(
         title="Predicted wrong" if classes else "Mean absolute error",
         short="Wrong" if classes else "MAE",
-        unit="%" if classes else unit,
+        unit="%" if classes else info.unit,
         values=wrong if classes else np.abs(values.errors),
         baseline=None if classes else baseline,
         crystals=table.find(values.ids),
-        atoms=_atoms(kind, values),
+        # The file numbers the values of a crystal: width · atom + component.
+        atoms=None if places is None else places // info.width,
         independent=values.one_per_crystal,
     )
-
-
-def _atoms(kind: str, values: Predictions) -> Integers | None:
-    """Return the atom of each value; None for a label per crystal.
-
-    Of labels other than forces the run does not say whether they are per atom. One number per
-    crystal is the crystal's; of several, but for stress, each is an atom's.
-    """
-    if values.places is None or kind == "stress":
-        return None
-    if kind == "forces":
-        return values.places // 3
-    return values.places if values.places.any() else None
 
 
 def by_system(found: Losses, table: CrystalTable) -> list[Group]:

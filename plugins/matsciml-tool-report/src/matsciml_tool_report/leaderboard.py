@@ -80,7 +80,7 @@ def ranking(runs: Sequence[KnownRun]) -> list[list[Entry]]:
         entry = Entry(
             key=key,
             split=split,
-            metric=headline_metric(first.kind, first.metrics) or "",
+            metric=headline_metric(first.info, first.metrics) or "",
             known=[run for run, _ in pairs],
             runs=[run.results for run, _ in pairs if run.results],
             results=[result for _, result in pairs],

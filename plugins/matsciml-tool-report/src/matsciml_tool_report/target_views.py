@@ -15,7 +15,6 @@ from matsciml_tool_report.crystals import KnownCrystals
 from matsciml_tool_report.curves import Curve, CurvePlot, Level, learning_curve
 from matsciml_tool_report.targets import Target
 from matsciml_util_pages.metrics import (
-    COMPONENTS,
     comparison,
     metric_info,
     metric_names,
@@ -31,6 +30,9 @@ from matsciml_util_pages.numbers import (
 from matsciml_util_pages.plots import Absent, Plot
 from matsciml_util_pages.run_files import Numbers, Predictions, RunFiles
 from matsciml_util_pages.views import Bar, Fact, Table, facts
+
+MOST_COMPONENTS = 27
+"""Components that have a line each in a table of errors; a density of states has too many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,7 @@ def view(run: RunFiles, target: Target, known: KnownCrystals) -> TargetView:
     usable = values if values is not None and len(values.labels) else None
     is_class = target.is_class
     summary = error_summary.summarise(usable) if usable and not is_class else None
-    confusion = classes.confusion(usable, target.num_classes) if usable and is_class else None
+    confusion = classes.confusion(usable, target.info.num_classes) if usable and is_class else None
     baseline = (
         error_summary.mean_errors(usable, target.constants, target.baselines)
         if usable and summary
@@ -110,9 +112,9 @@ def _more_tables(
     """Return classes, or errors by component, where the label has either."""
     if confusion is not None:
         return [classes.class_table(confusion)]
-    if values is None or target.kind not in COMPONENTS:
+    if values is None or not 1 < target.info.width <= MOST_COMPONENTS:
         return []
-    found = error_summary.by_component(values, COMPONENTS[target.kind])
+    found = error_summary.by_component(values, target.info.components)
     return [_component_table(target, found)] if found else []
 
 
@@ -262,7 +264,7 @@ def _drawings(
     baseline: Numbers | None,
 ) -> list[Plot | Absent]:
     """Return the figures of a label that is a number; of a structure there is none."""
-    if target.kind == "structure":
+    if target.info.kind == "structure":
         return []
     if values is None or summary is None:
         return [Absent(_why_no_predictions(run, target, values))]

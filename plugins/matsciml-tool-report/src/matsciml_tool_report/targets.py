@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from matsciml_core.registry.targets import CLASS_KINDS
+from matsciml_core.registry.targets import TargetInfo
+from matsciml_util_pages.labels import read_label
 from matsciml_util_pages.metrics import headline_baseline, headline_metric
 from matsciml_util_pages.numbers import words
 from matsciml_util_pages.run_files import RunFiles
@@ -17,15 +18,13 @@ class Target:
 
     key: str
     """``"<dataset>/<target>"``."""
-    kind: str
+    info: TargetInfo
+    """Declaration of the label."""
     unit: str
-    description: str
     metrics: dict[str, Any]
     validation: dict[str, Any]
     baselines: dict[str, dict[str, Any]]
     constants: dict[str, Any]
-    num_classes: int | None = None
-    """Number of classes, where the label has some."""
 
     @property
     def dataset(self) -> str:
@@ -45,17 +44,17 @@ class Target:
     @property
     def is_class(self) -> bool:
         """Whether the label is a class."""
-        return self.kind in CLASS_KINDS
+        return self.info.is_class
 
     @property
     def metric(self) -> str | None:
         """Name of the metric that speaks for the target."""
-        return headline_metric(self.kind, self.metrics)
+        return headline_metric(self.info, self.metrics)
 
     @property
     def baseline(self) -> str | None:
         """Name of the baseline to compare with."""
-        return headline_baseline(self.kind, self.baselines)
+        return headline_baseline(self.info, self.baselines)
 
 
 def read_targets(run: RunFiles) -> list[Target]:
@@ -74,17 +73,15 @@ def _constants(run: RunFiles, dataset: str, label: str) -> dict[str, Any]:
 
 def _target(run: RunFiles, key: str) -> Target:
     dataset, _, label = key.partition("/")
-    info = run.part("datasets", dataset, "labels", label)
+    info = read_label(label, run.part("datasets", dataset, "labels", label))
     metrics = run.part("metrics", "test", key)
     baselines = run.part("baselines", key)
     return Target(
         key=key,
-        kind=str(info.get("kind", "scalar")),
-        unit=str(metrics.get("unit") or info.get("unit") or ""),
-        description=str(info.get("description") or ""),
+        info=info,
+        unit=str(metrics.get("unit") or info.unit),
         metrics=metrics,
         validation=run.part("metrics", "validation", key),
         baselines={name: run.part("baselines", key, name) for name in baselines},
         constants=_constants(run, dataset, label),
-        num_classes=info.get("num_classes"),
     )

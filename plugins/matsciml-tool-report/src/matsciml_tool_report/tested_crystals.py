@@ -105,7 +105,7 @@ def _worst_ids(run: RunFiles, dataset: str) -> list[str]:
         values = run.predictions.get(target.key)
         if target.dataset == dataset and values is not None and len(values.labels):
             chosen.update(
-                dict.fromkeys(one.id for one in error_summary.worst_of(target.kind, values))
+                dict.fromkeys(one.id for one in error_summary.worst_of(target.info, values))
             )
     return list(chosen)
 

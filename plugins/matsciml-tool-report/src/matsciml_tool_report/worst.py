@@ -12,12 +12,12 @@ from matsciml_core.data.symmetry.orbits import space_group_symbol
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.crystal_systems import crystal_system
 from matsciml_core.interfaces.elements import formula, symbol
+from matsciml_core.registry.targets import TargetInfo
 from matsciml_tool_report.classes import SPACE_GROUPS
 from matsciml_tool_report.crystals import KnownCrystals
 from matsciml_tool_report.error_summary import WorstCrystal, worst_of
 from matsciml_tool_report.targets import Target
 from matsciml_util_pages.crystal_pictures import picture
-from matsciml_util_pages.metrics import COMPONENTS
 from matsciml_util_pages.numbers import number, quantity
 from matsciml_util_pages.run_files import Predictions
 from matsciml_util_pages.views import Fact, facts
@@ -53,7 +53,7 @@ def gallery(target: Target, values: Predictions, known: KnownCrystals) -> Galler
         values: At least one label and prediction.
         known: What is known about the crystals.
     """
-    found = worst_of(target.kind, values)
+    found = worst_of(target.info, values)
     if not any((target.dataset, one.id) in known.worst for one in found):
         return None
     classes = target.is_class
@@ -110,12 +110,12 @@ def _symmetry(space_group: int | None) -> str:
 def _facts(target: Target, one: WorstCrystal, crystal: Crystal | None) -> list[Fact]:
     if target.is_class:
         return facts(
-            ("Class", class_name(one.label, target.num_classes)),
-            ("Predicted", class_name(one.prediction, target.num_classes)),
+            ("Class", class_name(one.label, target.info.num_classes)),
+            ("Predicted", class_name(one.prediction, target.info.num_classes)),
             ("Probability", None if one.probability is None else number(one.probability)),
         )
     return facts(
-        ("Value", _value_name(target.kind, one.place, crystal)),
+        ("Value", value_name(target.info, one.place, crystal)),
         ("Label", quantity(one.label, target.unit)),
         ("Prediction", quantity(one.prediction, target.unit)),
         ("Error", quantity(one.error, target.unit, signed=True)),
@@ -133,15 +133,19 @@ def class_name(value: float, num_classes: int | None) -> str:
     return f"{value:.0f}"
 
 
-def _value_name(kind: str, place: int, crystal: Crystal | None) -> str:
-    """Say which of a crystal's values it is, for example ``x of atom 3 (Li)``."""
-    names = COMPONENTS.get(kind, ())
-    if kind == "stress":
-        return names[place % len(names)]
-    if not names and not place:
-        return ""
-    atom, component = divmod(place, len(names) or 1)
+def value_name(info: TargetInfo, place: int, crystal: Crystal | None) -> str:
+    """Say which of a crystal's values it is, for example ``x of atom 3 (Li)``.
+
+    Args:
+        info: The label.
+        place: Number of the value within its crystal: width · atom + component.
+        crystal: The crystal, where it is known.
+    """
+    atom, component = divmod(place, info.width)
+    name = info.components[component] if info.shape else ""
+    if not info.per_atom:
+        return name
     if crystal is None or atom >= crystal.num_atoms:
         return ""
     text = f"atom {atom + 1} ({symbol(int(crystal.atomic_numbers[atom]))})"
-    return f"{names[component]} of {text}" if names else text
+    return f"{name} of {text}" if name else text

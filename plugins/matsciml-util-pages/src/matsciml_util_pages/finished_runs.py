@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from matsciml_core.files import read_object
-from matsciml_core.registry.targets import CLASS_KINDS
+from matsciml_core.registry.targets import TargetInfo
+from matsciml_util_pages.labels import read_label
 from matsciml_util_pages.metrics import (
-    COMPONENT_KINDS,
     headline_baseline,
     metric_info,
     metric_names,
@@ -29,7 +29,8 @@ class TargetResult:
 
     key: str
     """``"<dataset>/<label>"``."""
-    kind: str
+    info: TargetInfo
+    """Declaration of the label."""
     unit: str
     """Unit of the label."""
     metrics: Mapping[str, float]
@@ -54,7 +55,7 @@ class TargetResult:
     @property
     def baseline(self) -> str | None:
         """The baseline to compare with: the mean, zero for forces, the majority class."""
-        return headline_baseline(self.kind, self.baselines)
+        return headline_baseline(self.info, self.baselines)
 
     @property
     def standardised_mse(self) -> float | None:
@@ -165,9 +166,10 @@ def read_finished_run(run: Path) -> FinishedRun | None:
     targets = {key: _target(summary, key) for key in keys}
     drawn = _drawn(run)
     if drawn:
-        targets = {
-            key: replace(one, metrics={**one.metrics, **drawn}) if one.kind == "structure" else one
-            for key, one in targets.items()
+        targets |= {
+            key: replace(target, metrics={**target.metrics, **drawn})
+            for key, target in targets.items()
+            if target.info.kind == "structure"
         }
     return FinishedRun(folder=run, summary=summary, targets=targets)
 
@@ -183,11 +185,11 @@ def _drawn(run: Path) -> dict[str, float]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def usual_metric(kind: str) -> str:
-    """Return the metric by which a kind of label is compared where nobody says otherwise."""
-    if kind in CLASS_KINDS:
+def usual_metric(info: TargetInfo) -> str:
+    """Return the metric by which a label is compared where a table does not name another."""
+    if info.is_class:
         return "accuracy"
-    return "mae" if kind in COMPONENT_KINDS else "mse"
+    return "mae" if info.shape else "mse"
 
 
 def metric_unit(metric: str, unit: str) -> str:
@@ -198,14 +200,14 @@ def metric_unit(metric: str, unit: str) -> str:
 def _target(summary: Mapping[str, Any], key: str) -> TargetResult:
     dataset, _, label = key.partition("/")
     metrics = _part(summary, "metrics", "test", key)
-    info = _part(summary, "datasets", dataset, "labels", label)
+    info = read_label(label, _part(summary, "datasets", dataset, "labels", label))
     baselines = _part(summary, "baselines", key)
     sizes = _part(summary, "datasets", dataset, "split", "sizes")
     size = sizes.get("train")
     return TargetResult(
         key=key,
-        kind=str(info.get("kind", "scalar")),
-        unit=str(metrics.get("unit") or info.get("unit") or ""),
+        info=info,
+        unit=str(metrics.get("unit") or info.unit),
         metrics=_numbers(metrics),
         baselines={name: _numbers(_part(baselines, name)) for name in baselines},
         std=_std(summary, dataset, label),

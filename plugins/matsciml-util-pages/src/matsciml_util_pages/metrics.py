@@ -1,19 +1,12 @@
-"""What the report knows about metrics, baselines, and the kinds of label."""
+"""What pages know about metrics and baselines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from matsciml_core.registry.targets import CLASS_KINDS
+from matsciml_core.registry.targets import TargetInfo
 from matsciml_util_pages import numbers
-
-COMPONENTS = {
-    "forces": ("x", "y", "z"),
-    "stress": ("xx", "xy", "xz", "yx", "yy", "yz", "zx", "zy", "zz"),
-}
-"""Kinds of label with several values per row, and what those are called."""
-COMPONENT_KINDS = tuple(COMPONENTS)
 
 NOT_METRICS = ("unit", "count")
 """Entries that stand beside the metrics in ``run.json`` and are none."""
@@ -27,6 +20,8 @@ class MetricInfo:
     short: str
     unit_power: int = 0
     """The metric's unit is the label's to this power."""
+    per_atom: bool = False
+    """Whether the metric is of the label divided by the number of atoms."""
     own_unit: str = ""
     """Unit of a metric that does not follow from the label's."""
     larger_is_better: bool = True
@@ -38,7 +33,8 @@ class MetricInfo:
 
     def unit(self, label_unit: str) -> str:
         """Return the metric's unit, for a label with this unit."""
-        return self.own_unit or numbers.power(label_unit, self.unit_power)
+        unit = f"{label_unit}/atom" if self.per_atom else label_unit
+        return self.own_unit or numbers.power(unit, self.unit_power)
 
 
 _KNOWN = {
@@ -105,7 +101,8 @@ _KNOWN = {
     "mae_per_atom": MetricInfo(
         title="Mean absolute error per atom",
         short="MAE per atom",
-        own_unit="eV/atom",
+        unit_power=1,
+        per_atom=True,
         larger_is_better=False,
     ),
 }
@@ -137,16 +134,16 @@ def metric_names(metrics: Iterable[str]) -> list[str]:
     return [name for name in metrics if name not in NOT_METRICS]
 
 
-def headline_metric(kind: str, metrics: Mapping[str, object]) -> str | None:
+def headline_metric(info: TargetInfo, metrics: Mapping[str, object]) -> str | None:
     """Choose the metric that speaks for a target: MAE of numbers, accuracy of classes."""
-    wanted = "accuracy" if kind in CLASS_KINDS else "mae"
+    wanted = "accuracy" if info.is_class else "mae"
     names = metric_names(metrics)
     return wanted if wanted in names else next(iter(names), None)
 
 
-def headline_baseline(kind: str, baselines: Mapping[str, object]) -> str | None:
+def headline_baseline(info: TargetInfo, baselines: Mapping[str, object]) -> str | None:
     """Choose the baseline that the headline compares with."""
-    wanted = ("majority",) if kind in CLASS_KINDS else ("mean", "zero")
+    wanted = ("majority",) if info.is_class else ("mean", "zero")
     known = (name for name in (*wanted, *baselines) if name in baselines)
     return next(known, None)
 

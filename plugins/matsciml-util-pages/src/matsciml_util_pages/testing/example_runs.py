@@ -125,6 +125,7 @@ def example_summary(targets: Mapping[str, ExampleTarget], epochs: int) -> dict[s
         labels.setdefault(dataset, {})[label] = {
             "kind": target.kind,
             "unit": target.unit,
+            "num_classes": 2 if target.kind == "multiclass" else None,
             "description": "Energy of the crystal less that of its elements.",
         }
     return {
