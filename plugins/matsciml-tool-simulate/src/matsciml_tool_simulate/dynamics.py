@@ -20,6 +20,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.extxyz import write_extxyz
 from ase.md.langevinbaoab import LangevinBAOAB
 from ase.md.verlet import VelocityVerlet
+from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from matsciml_core.errors import ConfigError, DataError
@@ -117,7 +118,8 @@ class Dynamics:
         """
         # A stream of its own: the thermostat's does not depend on the number of atoms.
         random = np.random.Generator(np.random.PCG64([config.seed, 1]))
-        atoms.set_momenta(_sample_momenta(atoms.get_masses(), config.temperature, random))
+        momenta = sample_momenta(atoms.get_masses(), config.temperature, random)
+        atoms.set_momenta(momenta)
         dynamics = cls(atoms, config, path, model)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -148,30 +150,24 @@ class Dynamics:
                 "name that one, or start a new trajectory."
             )
         try:
-            dynamics = cls._restore(state, path, model)
+            data = state["atoms"]
+            atoms = Atoms(numbers=data["numbers"], positions=data["positions"], pbc=data["pbc"])
+            atoms.cell[:] = data["cell"]
+            atoms.set_momenta(np.array(data["momenta"]))  # type: ignore[no-untyped-call]
+            config = DynamicsConfig.from_options(state["config"], where="dynamics")
+            atoms.calc = ModelCalculator(model, stress=config.ensemble == "npt")
+            dynamics = cls(atoms, config, path, model.identity)
+            dynamics.step = state["step"]
+            dynamics.drift = EnergyDrift(**state["drift"])
+            dynamics.random.bit_generator.state = state["random"]
+            for name, value in state["barostat"].items():
+                if name in _BAROSTAT:  # a file names no other attribute to set
+                    setattr(dynamics._integrator, name, float(value))
             os.truncate(path, state["bytes"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConfigError(
                 f"The state of the trajectory '{path}' is damaged ({error}); start a new one."
             ) from error
-        return dynamics
-
-    @classmethod
-    def _restore(cls, state: dict[str, Any], path: Path, model: TrainedModel) -> Self:
-        """Return dynamics in the state that :meth:`save` wrote."""
-        data = state["atoms"]
-        atoms = Atoms(numbers=data["numbers"], positions=data["positions"], pbc=data["pbc"])
-        atoms.cell[:] = data["cell"]
-        atoms.set_momenta(np.array(data["momenta"]))  # type: ignore[no-untyped-call]
-        config = DynamicsConfig.from_options(state["config"], where="dynamics")
-        atoms.calc = ModelCalculator(model, stress=config.ensemble == "npt")
-        dynamics = cls(atoms, config, path, model.identity)
-        dynamics.step = state["step"]
-        dynamics.drift = EnergyDrift(**state["drift"])
-        dynamics.random.bit_generator.state = state["random"]
-        for name, value in state["barostat"].items():
-            if name in _BAROSTAT:
-                setattr(dynamics._integrator, name, float(value))
         return dynamics
 
     def run(self, steps: int, on_frame: Callable[[DynamicsStep], None] | None = None) -> None:
@@ -281,9 +277,21 @@ def state_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.state.json")
 
 
-def _sample_momenta(masses: Any, temperature: float, random: np.random.Generator) -> Any:
-    """Sample momenta from the Maxwell–Boltzmann distribution, with no momentum in total."""
+def sample_momenta(
+    masses: NDArray[Any], temperature: float, random: np.random.Generator
+) -> NDArray[Any]:
+    """Sample momenta from the Maxwell–Boltzmann distribution, with no momentum in total.
+
+    Args:
+        masses: ``(atoms,)``, atomic mass units (u), as ASE has them.
+        temperature: K.
+        random: Source of the random numbers.
+
+    Returns:
+        ``(atoms, 3)``, in ASE's unit √(u eV).
+    """
     masses = masses[:, None]
+    # Each component is normal with the variance m k T.
     momenta = np.sqrt(masses * units.kB * temperature) * random.normal(size=(len(masses), 3))
     if len(masses) > 1:  # a single atom would stand still
         momenta -= masses * momenta.sum(axis=0) / masses.sum()

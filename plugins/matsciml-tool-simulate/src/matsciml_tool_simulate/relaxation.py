@@ -83,7 +83,17 @@ def relax(
     ends: list[RelaxationStep] = []  # the first step and the latest one
 
     def observe() -> None:
-        step = _measure(atoms, motion.nsteps, with_stress=cell != "fixed")
+        periodic = bool(atoms.cell.rank == 3)
+        step = RelaxationStep(
+            index=motion.nsteps,
+            energy=float(atoms.get_potential_energy()),
+            largest_force=float(np.linalg.norm(atoms.get_forces(), axis=1).max()),
+            volume=float(atoms.get_volume()) if periodic else float("nan"),
+            # A stress is positive under tension, a pressure under compression.
+            pressure=float("nan")
+            if cell == "fixed"
+            else float(-atoms.get_stress()[:3].mean() / units.GPa),
+        )
         ends[1:] = [step]
         if on_step is not None:
             on_step(step)
@@ -109,18 +119,4 @@ def _variables(atoms: Any, cell: Cell, pressure: float) -> Any:
     # compressing, and no step turns the cell inside out.
     return FrechetCellFilter(  # type: ignore[no-untyped-call]
         atoms, hydrostatic_strain=cell == "volume", scalar_pressure=pressure * units.GPa
-    )
-
-
-def _measure(atoms: Any, index: int, *, with_stress: bool) -> RelaxationStep:
-    """Read energy, forces and cell from atoms whose calculator has just computed them."""
-    periodic = bool(atoms.cell.rank == 3)
-    stressed = periodic and with_stress
-    return RelaxationStep(
-        index=index,
-        energy=float(atoms.get_potential_energy()),
-        largest_force=float(np.linalg.norm(atoms.get_forces(), axis=1).max()),
-        volume=float(atoms.get_volume()) if periodic else float("nan"),
-        # A stress is positive under tension, a pressure under compression.
-        pressure=float(-atoms.get_stress()[:3].mean() / units.GPa) if stressed else float("nan"),
     )
