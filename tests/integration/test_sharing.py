@@ -1,4 +1,4 @@
-"""A trained model is exported, used by somebody else, and fine-tuned."""
+"""A trained model is exported and fine-tuned, on other data and for other labels."""
 
 from __future__ import annotations
 
@@ -64,103 +64,6 @@ def prepared(exported, output, *, max_atoms=3, **init):
 
 def changed(before, after):
     return {name for name, one in before.items() if not torch.equal(one, after[name])}
-
-
-class TestExport:
-    def test_holds_what_is_needed_and_no_more(self, exported):
-        assert {path.name for path in exported.iterdir()} == {
-            "model.safetensors",
-            "model.json",
-            "config.yaml",
-            "run.json",
-            "README.md",
-            "CITATION.bib",
-        }
-
-    def test_predicts_as_the_run_does(self, run, exported):
-        crystals = build_registry().get("dataset", "mp").load()(None)
-        some = [crystals[index] for index in range(5)]
-        key = "formation_energy_per_atom"
-        found = [[one[key] for one in load(folder).stream(some)] for folder in (run, exported)]
-        assert found[0] == found[1]
-
-    def test_card_has_errors_beside_baselines(self, run, exported):
-        card = (exported / "README.md").read_text(encoding="utf-8")
-        summary = json.loads((run / "run.json").read_text(encoding="utf-8"))
-        key = "mp/formation_energy_per_atom"
-        assert f"{summary['metrics']['test'][key]['mae']:.4g}" in card
-        for baseline in ("mean", "median", "composition"):
-            assert f"{summary['baselines'][key][baseline]['mae']:.4g}" in card
-        assert "mae (eV/atom)" in card
-        assert summary["datasets"]["mp"]["licence"] in card
-        for entry in summary["citations"]:
-            assert entry in card
-            assert entry in (exported / "CITATION.bib").read_text(encoding="utf-8")
-
-    def test_card_has_a_header_that_hubs_read(self, exported):
-        _, header, text = (exported / "README.md").read_text(encoding="utf-8").split("---\n", 2)
-        front = yaml.safe_load(header)
-        assert front["license"] == "mit"
-        assert front["datasets"] == ["mp"]
-        (result,) = front["model-index"][0]["results"]
-        assert result["metrics"][0]["type"] == "mae"
-        assert text.strip().startswith("# tiny-megnet")
-
-    def test_names_no_folder_of_this_machine(self, run, exported):
-        for file in exported.iterdir():
-            if file.suffix != ".safetensors":
-                assert str(run.parent) not in file.read_text(encoding="utf-8"), file
-
-    def test_of_a_run_without_a_test_part_says_so(self, run, tmp_path):
-        copy = shutil.copytree(run, tmp_path / "run")
-        summary = json.loads((copy / "run.json").read_text(encoding="utf-8"))
-        summary["metrics"]["test"] = {}
-        (copy / "run.json").write_text(json.dumps(summary), encoding="utf-8")
-        assert execute(["export", str(copy), "--to", str(tmp_path / "out")]) == 0
-        card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
-        assert "The model was not tested" in card
-        assert "No licence was stated for this model." in card
-
-    @pytest.mark.parametrize(
-        ("missing", "words"),
-        [
-            ("model.safetensors", "has not finished"),
-            ("run.json", "was stopped before its report"),
-        ],
-    )
-    def test_of_half_a_run_says_how_to_finish_it(self, run, tmp_path, capsys, missing, words):
-        copy = shutil.copytree(run, tmp_path / "run")
-        (copy / missing).unlink()
-        assert execute(["export", str(copy), "--to", str(tmp_path / "out")]) == 2
-        error = capsys.readouterr().err
-        assert words in error
-        assert "--resume" in error
-        assert not (tmp_path / "out").exists()
-
-    def test_of_an_exported_model_is_refused(self, exported, tmp_path, capsys):
-        assert execute(["export", str(exported), "--to", str(tmp_path / "out")]) == 2
-        assert "is an exported model already" in capsys.readouterr().err
-
-    def test_keeps_what_lies_in_the_folder(self, run, tmp_path, capsys):
-        (tmp_path / "mine.txt").write_text("precious")
-        assert execute(["export", str(run), "--to", str(tmp_path)]) == 2
-        assert "is not empty; name an empty or a new one" in capsys.readouterr().err
-        assert execute(["export", str(run), "--to", str(tmp_path), "--replace"]) == 2
-        assert (tmp_path / "mine.txt").read_text() == "precious"
-
-    def test_replaces_an_earlier_export_where_asked(self, run, tmp_path, capsys):
-        to = ("--to", str(tmp_path / "out"))
-        assert execute(["export", str(run), *to]) == 0
-        assert execute(["export", str(run), *to]) == 2
-        assert "give --replace" in capsys.readouterr().err
-        assert execute(["export", str(run), *to, "--replace"]) == 0
-
-    def test_refuses_the_runs_own_folder_and_a_file(self, run, tmp_path, capsys):
-        assert execute(["export", str(run), "--to", str(run)]) == 2
-        assert "into its own folder" in capsys.readouterr().err
-        (tmp_path / "file").write_text("")
-        assert execute(["export", str(run), "--to", str(tmp_path / "file")]) == 2
-        assert "is a file" in capsys.readouterr().err
 
 
 class TestFineTuning:

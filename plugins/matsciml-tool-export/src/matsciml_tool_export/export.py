@@ -1,4 +1,4 @@
-"""Exporting the model of a run: a folder that can be shared, with everything one should know."""
+"""Exporting the model of a run: a folder that can be shared, with a card that describes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matsciml_core.model.location import DESCRIPTION, TENSORS, find_model, read_
 from matsciml_core.model.storage import load_tensors
 from matsciml_core.training.config import read_config_file
 from matsciml_core.training.run_folder import CONFIG, SUMMARY
-from matsciml_tool_export.card import card_markdown
+from matsciml_tool_export.card import ModelCard
 
 CARD = "README.md"
 CITATIONS = "CITATION.bib"
@@ -57,13 +57,14 @@ def export_model(
     target = Path(folder)
     summary = _read_summary(source, str(run))
     description = read_description(source / DESCRIPTION)
-    load_tensors(source)
+    load_tensors(source)  # only to see that they can be loaded
     _check_target(target, source, replace=replace)
-    card = card_markdown(name or source.name, summary, description, licence)
+    name = name or source.name
+    card = ModelCard(name=name, run=summary, model=description, licence=licence).markdown()
     try:
         target.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / TENSORS, target / TENSORS)
-        write_json(target / DESCRIPTION, {**description, "name": name or source.name})
+        write_json(target / DESCRIPTION, {**description, "name": name})
         _write_text(target / CONFIG, _shared_config(source))
         write_json(target / SUMMARY, {k: v for k, v in summary.items() if k not in _PRIVATE})
         _write_text(target / CARD, card)
@@ -76,6 +77,7 @@ def export_model(
 
 
 def _read_summary(source: Path, shown: str) -> dict[str, Any]:
+    """Read ``run.json``; ``shown`` is the run as the user named it."""
     file = source / SUMMARY
     if not file.is_file():
         raise ConfigError(
@@ -86,12 +88,14 @@ def _read_summary(source: Path, shown: str) -> dict[str, Any]:
         summary = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(f"'{file}' is damaged ({error}); repeat the run.") from error
+    # The command is what an export leaves out, see _PRIVATE.
     if not isinstance(summary, dict) or "command" not in summary:
         raise ConfigError(f"'{shown}' is an exported model already; copy its folder.")
     return summary
 
 
 def _check_target(target: Path, source: Path, *, replace: bool) -> None:
+    """Reject a target folder that holds anything but an export that may be replaced."""
     if target.exists() and not target.is_dir():
         raise ConfigError(f"'{target}' is a file; name a folder with --to.")
     if target.is_dir() and target.resolve() == source:
@@ -104,20 +108,22 @@ def _check_target(target: Path, source: Path, *, replace: bool) -> None:
 
 
 def _shared_config(source: Path) -> str:
-    """Return the configuration of the run without what means something on this machine only."""
+    """Return the configuration of the run without folders of this machine."""
     config = read_config_file(source / CONFIG)
     config.pop("output", None)
+    # The model that a run started from lies on this machine; its hash stays in run.json.
     config["init"] = {**config.get("init", {}), "model": None, "train": "all"}
-    for dataset in config.get("datasets", []):
-        for key in [key for key, value in dataset.items() if _is_place(value)]:
-            dataset.pop(key)
+    config["datasets"] = [
+        {
+            name: value
+            for name, value in dataset.items()
+            # Which settings are paths only the dataset knows; an absolute one gives itself away.
+            if not (isinstance(value, str) and Path(value).is_absolute())
+        }
+        for dataset in config.get("datasets", [])
+    ]
     text: str = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     return text
-
-
-def _is_place(value: Any) -> bool:
-    """Return whether a setting names a file or folder of this machine."""
-    return isinstance(value, str) and Path(value).is_absolute()
 
 
 def _write_text(path: Path, text: str) -> None:

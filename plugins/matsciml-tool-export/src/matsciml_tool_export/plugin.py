@@ -14,5 +14,5 @@ def matsciml_commands() -> Iterable[CommandSpec]:
         name="export",
         group="Use a model",
         summary="Write a trained model to a folder, ready to share.",
-        class_path="matsciml_tool_export.export_command:export",
+        class_path="matsciml_tool_export.commands:export",
     )
