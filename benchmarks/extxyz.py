@@ -189,7 +189,7 @@ def convert(packed: bytes, frames: int, count: int, folder: Path) -> None:
     from matsciml_core.data.ingestion.conversion import ParallelSource, ingest
     from matsciml_core.interfaces.dataset import Provenance
     from matsciml_data_ocp import s2ef
-    from matsciml_data_ocp.labels import MARKS, S2EF_TARGETS
+    from matsciml_data_ocp.labels import S2EF_TARGETS, SITE_PROPERTIES
 
     def pairs() -> Iterator[s2ef.Pair]:
         for first in range(0, count, frames):
@@ -200,7 +200,11 @@ def convert(packed: bytes, frames: int, count: int, folder: Path) -> None:
     subset = s2ef.Subset(name="train", pairs=pairs)
     source = ParallelSource(pieces=lambda start: s2ef.shards([subset], start), read=s2ef.read_shard)
     manifest = ingest(
-        source, folder, targets=S2EF_TARGETS, provenance=Provenance(source="made up"), marks=MARKS
+        source,
+        folder,
+        targets=S2EF_TARGETS,
+        provenance=Provenance(source="made up"),
+        site_properties=SITE_PROPERTIES,
     )
     if manifest.accepted != count:
         raise RuntimeError(f"Only {manifest.accepted} of {count} frames were accepted.")

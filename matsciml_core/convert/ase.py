@@ -16,7 +16,7 @@ from matsciml_core.registry.targets import TargetInfo
 
 _TAGS, _FIXED = "tags", "fixed"
 _MOST = 255
-"""Largest number that a mark can be."""
+"""Largest number that a site property can be."""
 _ASE_ARRAYS = (
     "numbers",
     "positions",
@@ -35,7 +35,7 @@ def to_ase(crystal: Crystal, targets: Mapping[str, TargetInfo] = MappingProxyTyp
 
     The labels ``energy`` (eV), ``forces`` (eV/Å) and ``stress`` (eV/Å³, made symmetric) go
     into a ``SinglePointCalculator``, whose units and sign are the same. Of the others, those
-    with one row per atom become arrays, and the rest and the id go into ``info``. The mark
+    with one row per atom become arrays, and the rest and the id go into ``info``. The site property
     ``tags`` becomes ASE's tags, and ``fixed`` the constraint ``FixAtoms``.
 
     Args:
@@ -58,10 +58,10 @@ def to_ase(crystal: Crystal, targets: Mapping[str, TargetInfo] = MappingProxyTyp
     )
     for name, rows in per_atom.items():
         atoms.new_array(name, rows)
-    if _TAGS in crystal.marks:
-        atoms.set_tags(crystal.marks[_TAGS].astype(np.int64))
-    if _FIXED in crystal.marks:
-        held = import_package("ase.constraints").FixAtoms(mask=crystal.marks[_FIXED] != 0)
+    if _TAGS in crystal.site_properties:
+        atoms.set_tags(crystal.site_properties[_TAGS].astype(np.int64))
+    if _FIXED in crystal.site_properties:
+        held = import_package("ase.constraints").FixAtoms(mask=crystal.site_properties[_FIXED] != 0)
         atoms.set_constraint(held)
     if calculated:
         singlepoint = import_package("ase.calculators.singlepoint")
@@ -75,7 +75,7 @@ def from_ase(atoms: Any, *, id: str | None = None) -> Crystal:
     Energy (eV), forces (eV/Å, without the effect of constraints) and stress (eV/Å³, 3 x 3)
     that a calculator holds for exactly these atoms become labels; nothing is calculated.
     Numbers and arrays of numbers in ``info`` and in ``arrays`` become labels too, but for the
-    arrays that ASE itself uses. Tags, and which atoms ``FixAtoms`` holds, become marks.
+    arrays that ASE itself uses. Tags, and which atoms ``FixAtoms`` holds, become site properties.
 
     Args:
         atoms: The atoms.
@@ -99,23 +99,23 @@ def from_ase(atoms: Any, *, id: str | None = None) -> Crystal:
         cell=np.array(atoms.cell),
         pbc=atoms.pbc.copy(),
         labels={k: v for k, v in found.items() if v is not None} | _results_of(atoms),
-        marks=marks_of(atoms),
+        site_properties=site_properties_of(atoms),
     )
 
 
-def marks_of(atoms: Any) -> dict[str, Any]:
+def site_properties_of(atoms: Any) -> dict[str, Any]:
     """Return the tags, and which atoms are fixed; nothing where nobody set them."""
-    marks: dict[str, Any] = {}
+    site_properties: dict[str, Any] = {}
     tags = atoms.get_tags()
     if tags.any() and tags.min() >= 0 and tags.max() <= _MOST:
-        marks[_TAGS] = tags
+        site_properties[_TAGS] = tags
     holds = [one for one in atoms.constraints if type(one).__name__ == "FixAtoms"]
     if holds:
         fixed = np.zeros(len(atoms), dtype=np.uint8)
         for hold in holds:
             fixed[hold.index] = 1
-        marks[_FIXED] = fixed
-    return marks
+        site_properties[_FIXED] = fixed
+    return site_properties
 
 
 def _to_results(labels: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from matsciml_core.convert.packages import import_package
 from matsciml_core.errors import MissingPackageError, ShapeError
 from matsciml_core.interfaces.batch import CrystalBatch
 
-_WHOLE = ("cell", "pbc", "targets", "target_info", "marks", "dataset_index", "ids")
+_WHOLE = ("cell", "pbc", "targets", "target_info", "site_properties", "dataset_index", "ids")
 """Fields that belong neither to atoms nor to edges, or that only the batch knows the kind of."""
 
 

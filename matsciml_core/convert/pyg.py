@@ -122,7 +122,7 @@ def from_pyg(graph: Any, targets: Sequence[TargetInfo] = ()) -> CrystalBatch:
         **edges,
         targets=_labels(_get(graph, "y"), infos),
         target_info=infos,
-        marks=dict(_get(graph, "marks", {})),
+        site_properties=dict(_get(graph, "site_properties", {})),
         dataset_index=_get(graph, "dataset"),
         ids=_as_list(_get(graph, "id", [])),
     )
@@ -144,8 +144,8 @@ def _whole(batch: CrystalBatch) -> dict[str, Any]:
     if batch.target_info:
         values["target_info"] = [tuple(batch.target_info.values())] * batch.num_crystals
         values["y"] = dict(batch.targets)
-    if batch.marks:
-        values["marks"] = dict(batch.marks)
+    if batch.site_properties:
+        values["site_properties"] = dict(batch.site_properties)
     return values
 
 
@@ -166,9 +166,9 @@ def _let_it_be_taken_apart(
     infos = batch.target_info
     slices["y"] = {name: ends if infos[name].per_atom else places for name in batch.targets}
     increments["y"] = dict.fromkeys(batch.targets)
-    slices["marks"], increments["marks"] = (
-        dict.fromkeys(batch.marks, ends),
-        dict.fromkeys(batch.marks),
+    slices["site_properties"], increments["site_properties"] = (
+        dict.fromkeys(batch.site_properties, ends),
+        dict.fromkeys(batch.site_properties),
     )
     graph._num_graphs = batch.num_crystals
     graph._slice_dict = {key: value for key, value in slices.items() if key in graph}
@@ -176,7 +176,7 @@ def _let_it_be_taken_apart(
 
 
 def _is_label(graph: Any, key: str) -> bool:
-    dicts = (_get(graph, "y"), _get(graph, "marks"))
+    dicts = (_get(graph, "y"), _get(graph, "site_properties"))
     return any(isinstance(one, Mapping) and key in one for one in dicts)
 
 

@@ -18,8 +18,8 @@ from matsciml_core.registry.targets import TargetInfo
 def to_pymatgen(crystal: Crystal, targets: Mapping[str, TargetInfo] = MappingProxyType({})) -> Any:
     """Return the crystal as a ``pymatgen.core.Structure``.
 
-    Labels with one row per atom become site properties, the others and the id properties. Marks
-    are left out.
+    Labels with one row per atom become site properties, the others and the id properties. The
+    crystal's own site properties (``fixed``, ``tags``) are left out.
 
     Args:
         crystal: The crystal.

@@ -1,4 +1,4 @@
-"""Labels and marks of several crystals, side by side."""
+"""Labels and site properties of several crystals, side by side."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.registry.targets import TargetInfo
 
 
-def join_marks(crystals: Sequence[Crystal]) -> dict[str, Tensor]:
-    """Collect every mark that a crystal has; the atoms of the others have 0."""
-    names = dict.fromkeys(name for crystal in crystals for name in crystal.marks)
+def join_site_properties(crystals: Sequence[Crystal]) -> dict[str, Tensor]:
+    """Collect every site property that a crystal has; the atoms of the others have 0."""
+    names = dict.fromkeys(name for crystal in crystals for name in crystal.site_properties)
     return {
         name: torch.from_numpy(
             np.concatenate(
-                [c.marks.get(name, np.zeros(c.num_atoms, dtype=np.uint8)) for c in crystals]
+                [
+                    c.site_properties.get(name, np.zeros(c.num_atoms, dtype=np.uint8))
+                    for c in crystals
+                ]
             )
         )
         for name in names

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from matsciml_core.errors import ShapeError
-from matsciml_core.interfaces._joining import join_marks, stack_labels
+from matsciml_core.interfaces._joining import join_site_properties, stack_labels
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.symmetry import AsymmetricUnit
 from matsciml_core.registry.targets import TargetInfo
@@ -53,8 +53,8 @@ class CrystalBatch:
     stress. In the declared unit; NaN, or −1 for a class, where missing."""
     target_info: Mapping[str, TargetInfo] = field(default_factory=dict)
     """Declaration of each label in ``targets``."""
-    marks: dict[str, Tensor] = field(default_factory=dict)
-    """Marks of the atoms by name, ``(atoms,)`` uint8, see :class:`Crystal`."""
+    site_properties: dict[str, Tensor] = field(default_factory=dict)
+    """Site properties of the atoms by name, ``(atoms,)`` uint8, see :class:`Crystal`."""
     dataset_index: Tensor | None = None
     """The dataset each crystal came from, ``(crystals,)`` int64."""
     ids: Sequence[str] = ()
@@ -99,7 +99,7 @@ class CrystalBatch:
                 for info in infos
             },
             target_info={info.name: info for info in infos},
-            marks=join_marks(crystals),
+            site_properties=join_site_properties(crystals),
             ids=[crystal.id for crystal in crystals],
         )
 
@@ -185,7 +185,7 @@ class CrystalBatch:
     def crystals(self) -> list[Crystal]:
         """Return the crystals one by one, with the labels that are present."""
         bounds = [0, *torch.cumsum(self.atoms_per_crystal, 0).tolist()]
-        marks = {name: mark.cpu() for name, mark in self.marks.items()}
+        site_properties = {name: values.cpu() for name, values in self.site_properties.items()}
         return [
             Crystal(
                 id=self.ids[k] if self.ids else str(k),
@@ -194,7 +194,9 @@ class CrystalBatch:
                 cell=self.cell[k].numpy(force=True),
                 pbc=self.pbc[k].numpy(force=True),
                 labels=self._labels_of(k, first, last),
-                marks={name: mark[first:last].numpy() for name, mark in marks.items()},
+                site_properties={
+                    name: values[first:last].numpy() for name, values in site_properties.items()
+                },
             )
             for k, (first, last) in enumerate(pairwise(bounds))
         ]
@@ -224,7 +226,9 @@ class CrystalBatch:
             if isinstance(value, Tensor):
                 changes[item.name] = function(value)
         changes["targets"] = {name: function(value) for name, value in self.targets.items()}
-        changes["marks"] = {name: function(value) for name, value in self.marks.items()}
+        changes["site_properties"] = {
+            name: function(value) for name, value in self.site_properties.items()
+        }
         if self.asymmetric_unit is not None:
             unit = self.asymmetric_unit
             changes["asymmetric_unit"] = unit.map(function)

@@ -37,9 +37,9 @@ class Crystal:
     """Periodic directions, ``(3,)``."""
     labels: Mapping[str, Any] = field(default_factory=dict)
     """Label values by name, in the unit the dataset declares; an absent label is missing."""
-    marks: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    site_properties: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     """Whole numbers from 0 to 255 that say what an atom is in its crystal, by name, ``(atoms,)``.
-    ``fixed`` is 1 where the atom was held in place, ``tags`` is what ASE calls so. An absent mark
+    ``fixed`` is 1 where the atom was held in place, ``tags`` is what ASE calls so. An absent one
     is 0 for every atom."""
 
     def __post_init__(self) -> None:
@@ -49,18 +49,23 @@ class Crystal:
         cell = np.asarray(self.cell, dtype=np.float64)
         pbc = np.broadcast_to(np.asarray(self.pbc, dtype=bool), (3,))
         self._check(numbers, positions, cell, pbc)
-        marks = {name: np.asarray(values) for name, values in self.marks.items()}
-        if any(mark.shape != numbers.shape for mark in marks.values()):
+        site_properties = {
+            name: np.asarray(values) for name, values in self.site_properties.items()
+        }
+        if any(values.shape != numbers.shape for values in site_properties.values()):
             raise ShapeError(
-                f"Crystal '{self.id}' has a mark that is not one number per atom; give each the "
-                f"shape {numbers.shape}."
+                f"Crystal '{self.id}' has a site property that is not one number per atom; give "
+                f"each the shape {numbers.shape}."
             )
         for name, value in (
             ("atomic_numbers", numbers.astype(np.uint8)),
             ("positions", positions),
             ("cell", cell),
             ("pbc", pbc),
-            ("marks", {name: mark.astype(np.uint8) for name, mark in marks.items()}),
+            (
+                "site_properties",
+                {name: values.astype(np.uint8) for name, values in site_properties.items()},
+            ),
         ):
             object.__setattr__(self, name, value)
 

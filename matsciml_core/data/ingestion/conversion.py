@@ -60,8 +60,8 @@ class Conversion:
     """One line for ``matsciml list-plugins``."""
     total: int | None = None
     """Number of records, where known."""
-    marks: Sequence[str] = ()
-    """Names of the marks of atoms to store."""
+    site_properties: Sequence[str] = ()
+    """Names of the site properties of atoms to store."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ def ingest(
     *,
     targets: Sequence[TargetInfo],
     provenance: Provenance,
-    marks: Sequence[str] = (),
+    site_properties: Sequence[str] = (),
     fingerprint: str = "",
     label: str = "crystals",
     total: int | None = None,
@@ -112,7 +112,7 @@ def ingest(
         folder: Where to put the store.
         targets: The labels, in the order in which they are stored.
         provenance: Source, release, licence and citations, carried along.
-        marks: Names of the marks of atoms to store; others are left out.
+        site_properties: Names of the site properties of atoms to store; others are left out.
         fingerprint: What identifies the source: its files' names, sizes and dates, or its query.
             An unfinished store of another source is begun anew.
         label: What is done, for the progress.
@@ -136,7 +136,7 @@ def ingest(
             done = read_manifest(place)
             if (place / INDEX_FILE).exists():
                 return _same(done, fingerprint, place)
-            layout = RecordLayout(tuple(targets), tuple(marks))
+            layout = RecordLayout(tuple(targets), tuple(site_properties))
             with ResumableWriter(
                 place, layout, provenance, fingerprint=fingerprint, shard_size=shard_size
             ) as writer:

@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TextIO
 
-from matsciml_core.convert.ase import marks_of
+from matsciml_core.convert.ase import site_properties_of
 from matsciml_core.data.ingestion.conversion import Rejection
 from matsciml_core.data.readers.frames import Frame
 from matsciml_core.data.readers.structures import frame_from_structure, frame_from_text
@@ -158,7 +158,7 @@ def _frame_from_atoms(atoms: Any, name: str) -> Record:
         cell=atoms.cell.array,
         pbc=atoms.pbc,
         values=values,
-        marks=marks_of(atoms),
+        site_properties=site_properties_of(atoms),
     )
 
 
@@ -174,7 +174,7 @@ def _read_ase_database(path: Path, workers: int) -> Iterator[Record]:
             cell=row.cell,
             pbc=row.pbc,
             values=values,
-            marks=marks_of(row.toatoms()),
+            site_properties=site_properties_of(row.toatoms()),
         )
 
 
@@ -203,7 +203,7 @@ def _read_ase_lmdb(path: Path, workers: int) -> Iterator[Record]:
                 cell=row["cell"],
                 pbc=row["pbc"],
                 values=values,
-                marks=marks_of(as_row(row).toatoms()),
+                site_properties=site_properties_of(as_row(row).toatoms()),
             )
 
 

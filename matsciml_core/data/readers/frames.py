@@ -29,8 +29,8 @@ class Frame:
     pbc: ArrayLike = (True, True, True)
     values: dict[str, Any] = field(default_factory=dict)
     """Everything else, by name."""
-    marks: Mapping[str, Any] = field(default_factory=dict)
-    """Marks of the atoms, see :class:`Crystal`."""
+    site_properties: Mapping[str, Any] = field(default_factory=dict)
+    """Site properties of the atoms, see :class:`Crystal`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ def _crystal(
             cell=np.asarray(frame.cell, dtype=np.float64),
             pbc=np.asarray(frame.pbc, dtype=bool),
             labels={key: value for key, value in found.items() if value is not None},
-            marks=frame.marks,
+            site_properties=frame.site_properties,
         )
     except MatSciMLError as error:
         return Rejection(name, reason_of(error))

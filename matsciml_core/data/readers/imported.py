@@ -116,7 +116,9 @@ def understand(paths: Sequence[Path], settings: ImportSettings) -> Conversion:
         ),
         fingerprint=fingerprint_of(counted, labels, settings.naming, forms, settings.fractional),
         summary=f"Imported from {names}.",
-        marks=sorted({mark for one in probed if isinstance(one, Frame) for mark in one.marks}),
+        site_properties=sorted(
+            {name for one in probed if isinstance(one, Frame) for name in one.site_properties}
+        ),
     )
 
 
@@ -159,7 +161,7 @@ def add_dataset(
         store,
         targets=conversion.targets,
         provenance=conversion.provenance,
-        marks=conversion.marks,
+        site_properties=conversion.site_properties,
         fingerprint=conversion.fingerprint,
         label=name,
         total=conversion.total,

@@ -31,7 +31,7 @@ from matsciml_core.registry.targets import TargetInfo
 
 FORMAT = "matsciml-store"
 VERSION = 2
-"""The newest version of the format; a store without marks is one of version 1."""
+"""The newest version of the format; a store without site properties is one of version 1."""
 META_KEY = b"__meta__"
 INDEX_FILE = "index.json"
 _KEYS = {"version", "shards", "meta"}
@@ -58,7 +58,9 @@ class CrystalStore:
         self.meta: Mapping[str, Any] = index["meta"]
         self.targets = {info["name"]: TargetInfo.from_data(info) for info in self.meta["targets"]}
         self.provenance = _provenance(self.meta)
-        self._layout = RecordLayout(tuple(self.targets.values()), tuple(self.meta.get("marks", ())))
+        self._layout = RecordLayout(
+            tuple(self.targets.values()), tuple(self.meta.get("site_properties", ()))
+        )
         self._shards = [
             (str((self.folder / shard["file"]).resolve()), shard["bytes"])
             for shard in index["shards"]
@@ -164,7 +166,7 @@ class CrystalStoreWriter:
         folder: Where to put the store; must not hold one yet.
         targets: The labels, in the order in which they are stored.
         provenance: Source, release, licence and citations, carried along.
-        marks: Names of the marks of atoms to store; others are left out.
+        site_properties: Names of the site properties of atoms to store; others are left out.
         shard_size: Crystals per shard.
 
     Raises:
@@ -177,7 +179,7 @@ class CrystalStoreWriter:
         targets: Sequence[TargetInfo],
         provenance: Provenance,
         *,
-        marks: Sequence[str] = (),
+        site_properties: Sequence[str] = (),
         shard_size: int = 50_000,
     ) -> None:
         """Create the folder."""
@@ -186,7 +188,7 @@ class CrystalStoreWriter:
             raise DataError(f"'{self.folder}' holds a store already; remove it or name another.")
         self.folder.mkdir(parents=True, exist_ok=True)
         self._provenance = provenance
-        self._layout = RecordLayout(tuple(targets), tuple(marks))
+        self._layout = RecordLayout(tuple(targets), tuple(site_properties))
         self._shard_size = shard_size
         self._digest = hashlib.sha256()
         self._pending: list[tuple[bytes, bytes]] = []
@@ -269,18 +271,18 @@ def describe_content(layout: RecordLayout, provenance: Provenance, count: int) -
     """Return what the index says about the content, without its hash.
 
     Args:
-        layout: Labels and marks.
+        layout: Labels and site properties.
         provenance: Source, release, licence and citations.
         count: Number of crystals.
     """
     meta: dict[str, Any] = {
-        "schema_version": VERSION if layout.marks else 1,
+        "schema_version": VERSION if layout.site_properties else 1,
         "count": count,
         "targets": [info.as_data() for info in layout.targets],
         **asdict(provenance),
     }
-    if layout.marks:
-        meta["marks"] = list(layout.marks)
+    if layout.site_properties:
+        meta["site_properties"] = list(layout.site_properties)
     del meta["content_hash"]
     return meta
 

@@ -8,7 +8,7 @@ A record is a sequence of 8-byte words, little-endian::
     K words       labels of the crystal, float64, in the order of the store's targets
     3 n words     positions, float64, Å
     w n words     labels per atom, float64, one block per target
-    n bytes       atomic numbers, then n bytes for each mark; together padded to a word
+    n bytes       atomic numbers, then n bytes for each site property; together padded to a word
     id            UTF-8, padded to a word
 
 Everything before the positions has the same size in every record of a store, so that the parts of
@@ -46,8 +46,8 @@ class RecordLayout:
     """Encodes crystals into records and decodes many records into one batch."""
 
     targets: tuple[TargetInfo, ...]
-    marks: tuple[str, ...] = ()
-    """Names of the marks that records hold."""
+    site_properties: tuple[str, ...] = ()
+    """Names of the site properties that records hold."""
 
     @cached_property
     def crystal_targets(self) -> tuple[TargetInfo, ...]:
@@ -81,7 +81,10 @@ class RecordLayout:
         blocks = [crystal.cell, *(_values(crystal, info) for info in self.crystal_targets)]
         blocks += [crystal.positions, *(_values(crystal, info) for info in self.atom_targets)]
         floats = np.concatenate([block.ravel() for block in blocks]).astype("<f8").tobytes()
-        numbers = [crystal.atomic_numbers, *(_mark(crystal, mark) for mark in self.marks)]
+        numbers = [
+            crystal.atomic_numbers,
+            *(_site_property(crystal, name) for name in self.site_properties),
+        ]
         kinds = b"".join(one.tobytes() for one in numbers)
         return header + pbc + floats + _pad(kinds) + _pad(name)
 
@@ -113,9 +116,9 @@ class RecordLayout:
             atoms_per_crystal=torch.from_numpy(atoms),
             targets=self._labels(heads, bodies),
             target_info=self._info.copy(),
-            marks={
+            site_properties={
                 name: torch.from_numpy(rows.copy())
-                for name, rows in zip(self.marks, kinds[1:], strict=True)
+                for name, rows in zip(self.site_properties, kinds[1:], strict=True)
             },
             ids=ids,
         )
@@ -158,7 +161,7 @@ class RecordLayout:
             The words per atom of each crystal, its bytes per atom, and the ids.
         """
         fixed, per_atom = WORD * self.fixed_words, WORD * self.words_per_atom
-        bytes_per_atom = 1 + len(self.marks)
+        bytes_per_atom = 1 + len(self.site_properties)
         bodies, numbers, ids = [], [], []
         try:
             for record, (count, id_length) in zip(records, sizes, strict=True):
@@ -175,8 +178,8 @@ class RecordLayout:
         return bodies, numbers, ids
 
     def _kinds(self, numbers: Sequence[bytes]) -> list[NDArray[np.uint8]]:
-        """Return atomic numbers, then the marks, each ``(atoms,)``."""
-        whole = 1 + len(self.marks)
+        """Return atomic numbers, then the site properties, each ``(atoms,)``."""
+        whole = 1 + len(self.site_properties)
         if whole == 1:
             return [np.frombuffer(b"".join(numbers), np.uint8)]
         parts = [
@@ -235,9 +238,9 @@ def _values(crystal: Crystal, info: TargetInfo) -> NDArray[np.float64]:
     return array
 
 
-def _mark(crystal: Crystal, name: str) -> NDArray[np.uint8]:
-    mark = crystal.marks.get(name)
-    return np.zeros(crystal.num_atoms, dtype=np.uint8) if mark is None else mark
+def _site_property(crystal: Crystal, name: str) -> NDArray[np.uint8]:
+    values = crystal.site_properties.get(name)
+    return np.zeros(crystal.num_atoms, dtype=np.uint8) if values is None else values
 
 
 def _label_tensor(values: NDArray[np.float64], info: TargetInfo) -> torch.Tensor:

@@ -112,7 +112,7 @@ class ResumableWriter:
 
     Args:
         folder: The store's folder; made where it is missing.
-        layout: Labels and marks.
+        layout: Labels and site properties.
         provenance: Source, release, licence and citations.
         fingerprint: What identifies the source; an unfinished store of another source, or with
             other labels, is begun anew.
@@ -326,7 +326,7 @@ def tidy(folder: Path) -> None:
 
 def _identity(fingerprint: str, layout: RecordLayout, shard_size: int) -> str:
     targets = [info.as_data() for info in layout.targets]
-    parts = [fingerprint, VERSION, shard_size, targets, layout.marks]
+    parts = [fingerprint, VERSION, shard_size, targets, layout.site_properties]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -106,9 +106,9 @@ def first_difference(found: CrystalBatch, expected: CrystalBatch) -> str | None:
         return "ids"
     if found.targets.keys() != expected.targets.keys():
         return "targets"
-    if found.marks.keys() != expected.marks.keys():
-        return "marks"
-    for group in ("targets", "marks"):
+    if found.site_properties.keys() != expected.site_properties.keys():
+        return "site_properties"
+    for group in ("targets", "site_properties"):
         for name, values in getattr(expected, group).items():
             if not same_values(getattr(found, group)[name], values):
                 return f"{group}['{name}']"

@@ -73,8 +73,8 @@ def test_one_sample_is_as_computed_by_hand(store):
     assert crystal.cell.tolist() == sample.cell
     assert crystal.atomic_numbers.tolist() == sample.atomic_numbers
     assert crystal.labels == {"energy_relaxed": -1.25, "energy_initial": 0.5}
-    assert crystal.marks["fixed"].tolist() == [1, 1, 0, 0, 0]
-    assert crystal.marks["tags"].tolist() == [0, 0, 1, 1, 2]
+    assert crystal.site_properties["fixed"].tolist() == [1, 1, 0, 0, 0]
+    assert crystal.site_properties["tags"].tolist() == [0, 0, 1, 1, 2]
 
 
 def test_the_unpacked_files_are_gone_and_a_second_fetch_makes_no_request(server, request_, store):
@@ -190,7 +190,7 @@ class TestRecords:
         assert found[1].startswith("The record has no relaxed energy")
         assert found[2] == "The adsorption energy is beyond 10 eV."
         assert found[4].startswith("Crystal '…' has atomic_numbers")
-        assert found[5].startswith("Crystal '…' has a mark")
+        assert found[5].startswith("Crystal '…' has a site property")
         assert found[6] == "The record is incomplete."
 
     def test_newer_graphs_keep_their_content_in_a_store(self, tmp_path):
@@ -226,7 +226,7 @@ class TestConvert:
         add_dataset("mine", read_is2re_lmdb(records(folder, {}, {"sid": 7})))
         store = self.open(tmp_path)
         assert store.read([0, 1]).ids == ["val_id/random1000", "val_id/random7"]
-        assert store.meta["marks"] == ["fixed", "tags"]
+        assert store.meta["site_properties"] == ["fixed", "tags"]
 
     def test_s2ef(self, tmp_path):
         forces = torch.tensor([[9e3, 0, 0], [0, 0, 0], [1, 2, 3], [4, 5, 6], [7, 8, 9]])
@@ -241,4 +241,4 @@ class TestConvert:
         assert crystal.id == "train/random1000/frame3"
         assert crystal.labels["energy"] == -1.5
         np.testing.assert_array_equal(crystal.labels["forces"], forces)
-        assert crystal.marks["fixed"].tolist() == [1, 1, 0, 0, 0]
+        assert crystal.site_properties["fixed"].tolist() == [1, 1, 0, 0, 0]

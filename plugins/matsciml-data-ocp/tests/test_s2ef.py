@@ -265,8 +265,8 @@ class TestCrystals:
         assert crystal.labels["reference_energy"] == -180.25
         assert crystal.labels["forces"][0].tolist() == list(standin.FORCE_ON_FIXED)
         assert not crystal.labels["forces"][2:].any()
-        assert crystal.marks["fixed"].tolist() == [1, 1, 0, 0, 0]
-        assert crystal.marks["tags"].tolist() == [0, 0, 1, 1, 2]
+        assert crystal.site_properties["fixed"].tolist() == [1, 1, 0, 0, 0]
+        assert crystal.site_properties["tags"].tolist() == [0, 0, 1, 1, 2]
 
     def test_every_frame_is_what_the_files_say(self, dataset):
         for name in ("train/random1003/frame2", "val_id/random1101/frame3"):
@@ -279,8 +279,8 @@ class TestCrystals:
             assert crystal.labels["forces"] == pytest.approx(atoms.calc.results["forces"])
             energy = atoms.calc.results["energy"] - source.reference
             assert crystal.labels["energy"] == pytest.approx(energy, abs=1e-6)
-            assert crystal.marks["tags"].tolist() == atoms.get_tags().tolist()
-            assert np.flatnonzero(crystal.marks["fixed"]).tolist() == sorted(
+            assert crystal.site_properties["tags"].tolist() == atoms.get_tags().tolist()
+            assert np.flatnonzero(crystal.site_properties["fixed"]).tolist() == sorted(
                 atoms.constraints[0].index
             )
 
@@ -298,7 +298,7 @@ class TestCrystals:
         heads = pytest.importorskip("matsciml_head_forces.head", reason="needs the forces head")
         batch = dataset.__getitems__(range(len(dataset)))
         head = heads.EnergyForcesHead([dataset.targets["forces"]], 4, 4)
-        free = batch.marks["fixed"] == 0
+        free = batch.site_properties["fixed"] == 0
         assert torch.equal(head.mask(batch)["forces"].all(1), free)
         head.fit([batch])
         assert head.force_rms == pytest.approx(
@@ -507,7 +507,10 @@ def test_files_that_are_here_already_are_converted(fetched, tmp_path, monkeypatc
     whole = CrystalStore(fetched / "datasets" / "s2ef" / SUBSETS / "store").read(range(48))
     assert [*one.ids, *two.ids] == list(whole.ids)
     assert torch.equal(torch.cat([one.positions, two.positions]), whole.positions)
-    assert torch.equal(torch.cat([one.marks["fixed"], two.marks["fixed"]]), whole.marks["fixed"])
+    assert torch.equal(
+        torch.cat([one.site_properties["fixed"], two.site_properties["fixed"]]),
+        whole.site_properties["fixed"],
+    )
     index = json.loads((stores[0].folder / "index.json").read_text(encoding="utf-8"))
     assert index["meta"]["release"] == "local 's2ef_train_200K.tar'"
 

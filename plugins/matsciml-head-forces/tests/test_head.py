@@ -189,14 +189,14 @@ class TestFixedAtoms:
         forces = torch.where(fixed[:, None] == 1, absurd, batch.targets["forces"])
         return replace(
             batch,
-            marks={"fixed": fixed.to(torch.uint8)},
+            site_properties={"fixed": fixed.to(torch.uint8)},
             targets={**batch.targets, "forces": forces},
         )
 
     @pytest.fixture
     def free(self, batch):
         """The same, the forces on those atoms being missing."""
-        return replace(self.held(batch, float("nan")), marks={})
+        return replace(self.held(batch, float("nan")), site_properties={})
 
     def gradients(self, batch, encoder):
         head = head_for().train()

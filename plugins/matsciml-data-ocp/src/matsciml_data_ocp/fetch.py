@@ -23,9 +23,9 @@ from matsciml_data_ocp.inventory import note_sizes
 from matsciml_data_ocp.labels import (
     IS2RE_TARGETS,
     LICENCE,
-    MARKS,
     REFERENCES,
     S2EF_TARGETS,
+    SITE_PROPERTIES,
     SOURCE,
 )
 from matsciml_data_ocp.splitting import count_default_split
@@ -122,7 +122,7 @@ def _ingest(
         provenance=Provenance(
             source=SOURCE, release=published.release, licence=LICENCE, references=REFERENCES
         ),
-        marks=MARKS,
+        site_properties=SITE_PROPERTIES,
         fingerprint=hashlib.sha256(repr((published, limits)).encode()).hexdigest(),
         label=label,
         total=sum(file.records if most is None else most for file, most in totals),

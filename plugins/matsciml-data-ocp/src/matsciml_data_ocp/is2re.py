@@ -211,7 +211,7 @@ def _crystal(name: str, fields: Mapping[str, Any], labels: Mapping[str, Any]) ->
         positions=np.asarray(fields["pos"], np.float64),
         cell=np.asarray(fields["cell"], np.float64).reshape(3, 3),
         labels=labels,
-        marks={
+        site_properties={
             "fixed": np.asarray(fields["fixed"]) != 0,
             "tags": np.asarray(fields["tags"]).astype(np.uint8),
         },

@@ -8,8 +8,8 @@ from matsciml_core import BenchmarkTask, Reference, TargetInfo
 
 SOURCE = "Open Catalyst 2020 (https://opencatalystproject.org)"
 LICENCE = "CC-BY-4.0"
-MARKS = ("fixed", "tags")
-"""Marks of atoms: held in place; 0 below the surface, 1 at the surface, 2 of the adsorbate."""
+SITE_PROPERTIES = ("fixed", "tags")
+"""Held in place; 0 below the surface, 1 at the surface, 2 of the adsorbate."""
 
 _RPBE = "by density functional theory (RPBE, VASP)"
 
@@ -95,7 +95,10 @@ SPLITS = {
 }
 """On offer where the subsets they need were fetched, the first one by default."""
 
-_FIXED = "The lower layers of every slab were held in place (mark fixed); forces on them are kept "
+_FIXED = (
+    "The lower layers of every slab were held in place (site property fixed); forces on them are "
+    "kept "
+)
 S2EF_PROBLEMS = (
     "The files hold total energies; the reference energies stand in a second file and are always "
     "subtracted, so that |energy| is below 10 eV instead of hundreds.",

@@ -14,9 +14,9 @@ from matsciml_data_ocp import is2re, s2ef
 from matsciml_data_ocp.labels import (
     IS2RE_TARGETS,
     LICENCE,
-    MARKS,
     REFERENCES,
     S2EF_TARGETS,
+    SITE_PROPERTIES,
     SOURCE,
 )
 from matsciml_data_ocp.subsets import SUBSETS, TRAIN
@@ -94,7 +94,7 @@ def _conversion(
         ),
         fingerprint=fingerprint_of([path]),
         summary=f"OC20 {what} from '{path.name}'.",
-        marks=MARKS,
+        site_properties=SITE_PROPERTIES,
         **known,
     )
 

@@ -168,7 +168,7 @@ def crystal_of(name: str, frame: XYZFrame, reference: float) -> Item:
             "forces": columns["forces"],
             "reference_energy": reference,
         },
-        marks={"fixed": (~free).astype(np.uint8), "tags": columns["tags"]},
+        site_properties={"fixed": (~free).astype(np.uint8), "tags": columns["tags"]},
     )
 
 

@@ -32,7 +32,7 @@ _LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "huber": functional.huber_loss,
 }
 FIXED = "fixed"
-"""The mark of atoms that were held in place."""
+"""The site property of atoms that were held in place."""
 _CONSTANTS = ("mean", "std", "mean_energy_per_atom", "force_rms")
 
 
@@ -45,9 +45,9 @@ class EnergyForcesHead(TaskHead):
     spread of what they leave, all fitted in float64 on the training split. The head trains on
     (E/n − Σ_Z x_Z w_Z − μ)/σ, F/σ and stress/σ with the one σ that derivatives allow.
 
-    Atoms that bear the mark ``fixed`` were held in place when the labels were made. What pulled at
-    them says nothing about the motion of the others: their forces are neither trained on nor
-    scored.
+    Atoms whose site property ``fixed`` is 1 were held in place when the labels were made. What
+    pulled at them says nothing about the motion of the others: their forces are neither trained on
+    nor scored.
 
     In evaluation mode forces carry no graph; what is differentiated further must be in training
     mode.
@@ -161,7 +161,7 @@ class EnergyForcesHead(TaskHead):
     def mask(self, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return where the batch has a label that counts: of forces, those on free atoms."""
         found = super().mask(batch)
-        fixed = batch.marks.get(FIXED)
+        fixed = batch.site_properties.get(FIXED)
         if fixed is not None and "forces" in self.by_kind:
             name = self.by_kind["forces"].name
             found[name] = found[name] & (fixed == 0).unsqueeze(1)

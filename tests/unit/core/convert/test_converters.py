@@ -79,7 +79,7 @@ def slab() -> Crystal:
 
 def marked() -> Crystal:
     """Return the slab with an atom that is held in place, and with ASE's tags."""
-    return replace(slab(), id="marked", marks={"fixed": [1, 0, 0], "tags": [0, 1, 2]})
+    return replace(slab(), id="marked", site_properties={"fixed": [1, 0, 0], "tags": [0, 1, 2]})
 
 
 CRYSTALS = [
@@ -103,7 +103,7 @@ def assert_same_batch(found: CrystalBatch, wanted: CrystalBatch) -> None:
         if isinstance(theirs, torch.Tensor):
             assert mine.dtype == theirs.dtype, field.name
             assert torch.equal(mine, theirs), field.name
-        elif field.name in ("targets", "marks"):
+        elif field.name in ("targets", "site_properties"):
             assert list(mine) == list(theirs)
             for name, values in theirs.items():
                 assert mine[name].dtype == values.dtype
@@ -126,9 +126,9 @@ def assert_same_crystal(found: Crystal, wanted: Crystal, *, exact: bool) -> None
     for name, value in wanted.labels.items():
         np.testing.assert_array_equal(found.labels[name], value)
     if exact:
-        assert found.marks.keys() == wanted.marks.keys()
-        for name, mark in wanted.marks.items():
-            np.testing.assert_array_equal(found.marks[name], mark)
+        assert found.site_properties.keys() == wanted.site_properties.keys()
+        for name, values in wanted.site_properties.items():
+            np.testing.assert_array_equal(found.site_properties[name], values)
 
 
 def reduced(batch: CrystalBatch) -> CrystalBatch:
@@ -304,7 +304,9 @@ class TestASE:
         atoms.set_array("magmom", np.array([0.5, -0.5]))
         found = from_ase(atoms)
         assert found.labels.keys() == {"gap", "magmom"}
-        assert {name: mark.tolist() for name, mark in found.marks.items()} == {"tags": [1, 2]}
+        assert {name: values.tolist() for name, values in found.site_properties.items()} == {
+            "tags": [1, 2]
+        }
 
     def test_what_is_held_in_place_is_marked(self):
         from ase import Atoms
@@ -312,8 +314,10 @@ class TestASE:
 
         atoms = Atoms("HFH", positions=[[0, 0, 0], [0, 0, 0.92], [0, 0, 3]], tags=[-1, 0, 0])
         atoms.set_constraint([FixAtoms([2]), FixBondLength(0, 1), FixAtoms([0])])
-        marks = from_ase(atoms).marks
-        assert {name: mark.tolist() for name, mark in marks.items()} == {"fixed": [1, 0, 1]}
+        site_properties = from_ase(atoms).site_properties
+        assert {name: values.tolist() for name, values in site_properties.items()} == {
+            "fixed": [1, 0, 1]
+        }
         (back,) = to_ase(from_ase(atoms)).constraints
         assert sorted(back.index) == [0, 2]
 
@@ -375,9 +379,11 @@ class TestPyG:
         wanted = attach_neighbours(CrystalBatch.from_crystals(CRYSTALS[3:4], TARGETS), NEIGHBOURS)
         found = from_pyg(graph)
         assert found.dataset_index.tolist() == [0]
-        # In the batch every crystal has the marks of any.
-        assert [mark.tolist() for mark in found.marks.values()] == [[0] * found.num_atoms] * 2
-        assert_same_batch(replace(found, dataset_index=None, marks={}), wanted)
+        # In the batch every crystal has the site properties of any.
+        assert [values.tolist() for values in found.site_properties.values()] == [
+            [0] * found.num_atoms
+        ] * 2
+        assert_same_batch(replace(found, dataset_index=None, site_properties={}), wanted)
 
     def test_edges_in_any_order(self, batch):
         graph = to_pyg(batch)

@@ -132,10 +132,12 @@ class TestCrystal:
         with pytest.raises(GeometryError, match="without volume"):
             rock_salt(cell=flat)
 
-    @pytest.mark.parametrize("mark", [[1], [1, 0, 0], [[1, 0], [0, 1]]])
-    def test_a_mark_is_one_number_per_atom(self, mark: list) -> None:
-        with pytest.raises(ShapeError, match=r"'salt' has a mark .* give each the shape \(2,\)"):
-            rock_salt(marks={"fixed": mark})
+    @pytest.mark.parametrize("values", [[1], [1, 0, 0], [[1, 0], [0, 1]]])
+    def test_a_site_property_is_one_number_per_atom(self, values: list) -> None:
+        with pytest.raises(
+            ShapeError, match=r"'salt' has a site property .* give each the shape \(2,\)"
+        ):
+            rock_salt(site_properties={"fixed": values})
 
     def test_errors_name_the_crystal(self) -> None:
         with pytest.raises(GeometryError, match="'culprit'"):
@@ -220,7 +222,9 @@ class TestBatch:
     @pytest.fixture
     def batch(self) -> CrystalBatch:
         """Two crystals with edges and every kind of label."""
-        plain = CrystalBatch.from_crystals([rock_salt(marks={"tags": [2, 1]}), iron()], ALL)
+        plain = CrystalBatch.from_crystals(
+            [rock_salt(site_properties={"tags": [2, 1]}), iron()], ALL
+        )
         plain.dataset_index = torch.tensor([0, 1])
         return attach_neighbours(plain, Neighbourhood(cutoff=4.0))
 
@@ -237,8 +241,8 @@ class TestBatch:
         assert salt.labels["forces"].tolist() == rock_salt().labels["forces"]
         assert salt.labels["stress"].tolist() == rock_salt().labels["stress"].tolist()
         assert isinstance(salt.labels["group"], int)
-        assert salt.marks["tags"].tolist() == [2, 1]
-        assert bare.marks["tags"].tolist() == [0] * bare.num_atoms
+        assert salt.site_properties["tags"].tolist() == [2, 1]
+        assert bare.site_properties["tags"].tolist() == [0] * bare.num_atoms
 
     def test_crystals_of_a_batch_without_ids_are_numbered(self, batch: CrystalBatch) -> None:
         batch.ids = ()
@@ -295,7 +299,7 @@ class TestBatch:
         moved = batch.to("meta")
         tensors = [value for value in vars(moved).values() if isinstance(value, torch.Tensor)]
         assert len(tensors) == 10
-        others = [*moved.targets.values(), *moved.marks.values()]
+        others = [*moved.targets.values(), *moved.site_properties.values()]
         assert all(tensor.is_meta for tensor in [*tensors, *others])
         assert moved.ids == batch.ids
 
@@ -304,12 +308,12 @@ class TestBatch:
         copy.positions.fill_(0.0)
         copy.cell_shift.fill_(9.0)
         copy.targets["gap"].fill_(0.0)
-        copy.marks["tags"].fill_(0)
+        copy.site_properties["tags"].fill_(0)
         assert batch.positions[1, 0] == 2.815
         assert batch.cell_shift.abs().max() < 9
         assert batch.targets["gap"][0] == 5.0
-        assert batch.marks["tags"].dtype == torch.uint8
-        assert batch.marks["tags"][:2].tolist() == [2, 1]
+        assert batch.site_properties["tags"].dtype == torch.uint8
+        assert batch.site_properties["tags"][:2].tolist() == [2, 1]
 
     def test_pickle_round_trip(self, batch: CrystalBatch) -> None:
         copy = pickle.loads(pickle.dumps(batch))

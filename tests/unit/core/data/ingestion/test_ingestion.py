@@ -156,15 +156,15 @@ def test_a_source_in_pieces_is_resumed_within_a_piece(whole, tmp_path, stop):
 
 
 def test_marks_are_stored_where_they_are_named(tmp_path):
-    one = make(0, marks={"fixed": [1], "other": [9]})
-    two = make(1, marks={"other": [8, 9], "fixed": [1, 0]})
-    build(tmp_path, from_iterable(lambda: [one, two, make(2)]), marks=("fixed",))
+    one = make(0, site_properties={"fixed": [1], "other": [9]})
+    two = make(1, site_properties={"other": [8, 9], "fixed": [1, 0]})
+    build(tmp_path, from_iterable(lambda: [one, two, make(2)]), site_properties=("fixed",))
     store = CrystalStore(tmp_path)
     batch = store.read(range(3))
-    assert store.meta["marks"] == ["fixed"]
-    assert list(batch.marks) == ["fixed"]
-    assert batch.marks["fixed"].tolist() == [1, 1, 0, 0, 0, 0]
-    assert batch.crystals()[1].marks["fixed"].tolist() == [1, 0]
+    assert store.meta["site_properties"] == ["fixed"]
+    assert list(batch.site_properties) == ["fixed"]
+    assert batch.site_properties["fixed"].tolist() == [1, 1, 0, 0, 0, 0]
+    assert batch.crystals()[1].site_properties["fixed"].tolist() == [1, 0]
 
 
 def test_a_finished_store_is_not_read_again(whole):

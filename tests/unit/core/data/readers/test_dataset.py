@@ -212,8 +212,8 @@ def test_what_is_fixed_stays_known(tmp_path, data):
     write(tmp_path / "slabs.extxyz", [slab])
     add_dataset("slabs", understand([tmp_path / "slabs.extxyz"], SETTINGS))
     (crystal,) = ImportedDataset(str(data / "datasets" / "slabs")).__getitems__([0]).crystals()
-    marks = {name: mark.tolist() for name, mark in crystal.marks.items()}
-    assert marks == {"fixed": [1, 0, 0], "tags": [0, 1, 2]}
+    site_properties = {name: values.tolist() for name, values in crystal.site_properties.items()}
+    assert site_properties == {"fixed": [1, 0, 0], "tags": [0, 1, 2]}
 
 
 def test_large_crystals_can_be_left_out(tmp_path, data):

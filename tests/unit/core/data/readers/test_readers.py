@@ -190,7 +190,7 @@ def test_a_format_gives_the_crystals_and_their_labels(form, tmp_path):
         if form in WITH_FORCES:
             # Atom 0 is fixed; its force is kept all the same.
             assert crystal.labels["forces"] == pytest.approx(FORCES[name])
-            assert crystal.marks["fixed"].tolist() == [1] + [0] * (crystal.num_atoms - 1)
+            assert crystal.site_properties["fixed"].tolist() == [1] + [0] * (crystal.num_atoms - 1)
 
 
 def test_every_reader_is_tested():

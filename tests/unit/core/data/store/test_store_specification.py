@@ -39,7 +39,7 @@ TARGETS = (
     ),
 )
 """Labels of every kind, those per atom and per crystal mixed."""
-MARKS = ("fixed", "tags")
+SITE_PROPERTIES = ("fixed", "tags")
 
 
 def make_crystal(number: int) -> Crystal:
@@ -66,7 +66,11 @@ def make_crystal(number: int) -> Crystal:
         cell=random.normal(size=(3, 3)) + 5 * np.eye(3),
         pbc=random.random(3) < 0.7,
         labels={name: value for name, value in labels.items() if name not in absent},
-        marks={name: random.integers(0, 256, atoms) for name in MARKS if random.random() < 0.8},
+        site_properties={
+            name: random.integers(0, 256, atoms)
+            for name in SITE_PROPERTIES
+            if random.random() < 0.8
+        },
     )
 
 
@@ -74,7 +78,9 @@ def make_crystal(number: int) -> Crystal:
 def store(tmp_path_factory: pytest.TempPathFactory) -> CrystalStore:
     folder = tmp_path_factory.mktemp("specification") / "store"
     provenance = Provenance(source="test")
-    with CrystalStoreWriter(folder, TARGETS, provenance, marks=MARKS, shard_size=16) as writer:
+    with CrystalStoreWriter(
+        folder, TARGETS, provenance, site_properties=SITE_PROPERTIES, shard_size=16
+    ) as writer:
         for number in range(40):
             writer.add(make_crystal(number))
     return CrystalStore(folder)
@@ -120,8 +126,10 @@ def test_the_program_reads_what_the_project_reads(
         assert crystal["pbc"] == batch.pbc[k].tolist()
         assert list(crystal["cell"]) == batch.cell[k].flatten().tolist()
         assert list(crystal["positions"]) == batch.positions[first:last].flatten().tolist()
-        for name in MARKS:
-            assert crystal["marks"][name] == batch.marks[name][first:last].tolist()
+        for name in SITE_PROPERTIES:
+            assert (
+                crystal["site_properties"][name] == batch.site_properties[name][first:last].tolist()
+            )
         for info in TARGETS:
             values = batch.targets[info.name]
             expected = (values[first:last] if info.per_atom else values[k]).flatten().double()
@@ -211,7 +219,7 @@ def test_a_store_without_marks_is_of_version_1(tmp_path: Path, reader: dict[str,
             writer.add(make_crystal(number))
     index = json.loads((tmp_path / "store" / "index.json").read_text(encoding="utf-8"))
     assert (index["version"], index["meta"]["schema_version"]) == (1, 1)
-    assert "marks" not in index["meta"]
+    assert "site_properties" not in index["meta"]
     (first, *_) = reader["read_store"](tmp_path / "store")
     assert first["atomic_numbers"] == make_crystal(0).atomic_numbers.tolist()
-    assert first["marks"] == {}
+    assert first["site_properties"] == {}
