@@ -9,13 +9,14 @@ from typing import Any, get_args, get_type_hints
 from markdown_tables import inline, record_table
 from plugin_reference import registry
 
-from matsciml_core.registry import specs
+import matsciml_core
 from matsciml_core.registry.hooks import MatSciMLSpecs
+from matsciml_core.registry.specs import Spec
 
 _REGISTRATION = "## Registration"
 _LIFECYCLE = "## Lifecycle"
 _TOOLS = "## Hooks of tools"
-_RECORDS = {
+RECORDS = {
     "What every record holds": ("Spec",),
     "Records of components": (
         "DatasetSpec",
@@ -27,7 +28,7 @@ _RECORDS = {
         "CommandSpec",
         "CallbackSpec",
     ),
-    "Records within records": ("TargetInfo", "Reference"),
+    "Records within records": ("TargetInfo", "Grid", "Reference", "BenchmarkTask", "Inventory"),
     "What lifecycle hooks receive": ("RunInfo", "RunResult"),
 }
 
@@ -65,7 +66,7 @@ def hooks_markdown() -> str:
     registration = [_section(*hook) for hook in hooks() if not _is_lifecycle(hook[0])]
     lifecycle = [_section(*hook) for hook in hooks() if _is_lifecycle(hook[0])]
     tools = [_tool_section(*hook) for hook in tool_hooks()]
-    records = [f"### {title}\n\n{_records(names)}" for title, names in _RECORDS.items()]
+    records = [f"### {title}\n\n{_records(names)}" for title, names in RECORDS.items()]
     parts = [_REGISTRATION, *registration, _LIFECYCLE, *lifecycle, _TOOLS, *tools]
     parts += ["## Records", *records]
     return "\n\n".join(parts) + "\n"
@@ -83,12 +84,12 @@ def _section(name: str, function: Callable[..., Any]) -> str:
 def _tool_section(distribution: str, name: str, function: Callable[..., Any]) -> str:
     text = f"{_section(name, function)}\n\nBrought by `{distribution}`."
     items = get_args(get_type_hints(function).get("return"))
-    records = [item for item in items if isinstance(item, type) and issubclass(item, specs.Spec)]
+    records = [item for item in items if isinstance(item, type) and issubclass(item, Spec)]
     return "\n\n".join([text, *map(_record, records)])
 
 
 def _records(names: tuple[str, ...]) -> str:
-    return "\n\n".join(_record(getattr(specs, name)) for name in names)
+    return "\n\n".join(_record(getattr(matsciml_core, name)) for name in names)
 
 
 def _record(record: type) -> str:
