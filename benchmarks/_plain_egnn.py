@@ -122,7 +122,7 @@ class PlainLayer(nn.Module):
     def divide(self, summed: Tensor, target: Tensor) -> Tensor:
         """Turn a sum over edges into what the settings ask for."""
         if self.config.aggregation == "sum":
-            return summed / self.config.message_divisor
+            return summed / self.config.avg_num_neighbors
         ones = torch.ones(len(target)).to(summed)
         count = torch.zeros(len(summed)).to(summed).index_add(0, target, ones)
         return summed / count.clamp(min=1).unsqueeze(1)

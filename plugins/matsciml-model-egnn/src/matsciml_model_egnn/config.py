@@ -52,9 +52,9 @@ class EGNNConfig(Config):
     """Whether messages and displacements go smoothly to zero at the cutoff."""
     aggregation: Literal["sum", "mean"] = "sum"
     """How messages are collected at an atom. The mean jumps as a neighbour enters the cutoff."""
-    message_divisor: float = Field(default=1.0, gt=0)
-    """What a sum of messages or displacements is divided by, for example a typical number of
-    neighbours, so that it is of order one."""
+    avg_num_neighbors: float = Field(default=1.0, gt=0)
+    """What a sum of messages or displacements is divided by, so that it is of order one; 1 leaves
+    the sum."""
     update_positions: bool = True
     """Whether messages move the atoms (by less than chemistry does) from layer to layer."""
     last_position_network: bool = False
@@ -82,11 +82,11 @@ class EGNNConfig(Config):
                     "activation": "relu",
                     "distance": "squared",
                     "envelope": False,
-                    "message_divisor": 1.0,
+                    "avg_num_neighbors": 1.0,
                     "last_position_network": True,
                     "readout": "sum",
                 }
             ),
-            "forces": MappingProxyType({"message_divisor": 5.0}),
+            "forces": MappingProxyType({"avg_num_neighbors": 5.0}),
         }
     )

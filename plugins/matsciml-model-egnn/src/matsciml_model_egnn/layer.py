@@ -196,5 +196,5 @@ class EGNNLayer(nn.Module):
     def _divide(self, summed: Tensor, graph: MessageGraph) -> Tensor:
         if self.config.aggregation == "mean":
             return summed / graph.incoming.counts(summed.dtype).unsqueeze(1)
-        divisor = self.config.message_divisor
-        return summed if divisor == 1.0 else summed / divisor
+        average = self.config.avg_num_neighbors
+        return summed if average == 1.0 else summed / average

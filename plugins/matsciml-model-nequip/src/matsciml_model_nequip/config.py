@@ -48,7 +48,7 @@ class NequIPConfig(Config):
     """Widths of the hidden layers of the network that turns Bessel functions into weights."""
     envelope_power: int = Field(default=6, ge=2)
     """Power p of the polynomial envelope; the larger, the later it falls to zero."""
-    average_neighbours: float | None = Field(default=None, gt=0)
+    avg_num_neighbors: float | None = Field(default=None, gt=0)
     """A sum over neighbours is divided by the square root of this number; None: the average in
     inorganic crystals at this cutoff. It is a constant, so supercells look alike."""
 
@@ -64,6 +64,6 @@ class NequIPConfig(Config):
     @property
     def neighbours_per_atom(self) -> float:
         """The number that sums over neighbours are normalised with."""
-        if self.average_neighbours is not None:
-            return self.average_neighbours
+        if self.avg_num_neighbors is not None:
+            return self.avg_num_neighbors
         return _ATOMS_PER_VOLUME * 4 / 3 * math.pi * self.cutoff**3
