@@ -24,6 +24,8 @@ from matsciml_core.registry.known_plugins import INDEX, SCHEMA  # noqa: E402 - a
 from matsciml_core.registry.specs import CommandSpec, DatasetSpec, Spec  # noqa: E402
 
 COMMAND = "python scripts/known_plugins.py"
+EXAMPLES = {"dataset": "mp", "encoder": "megnet"}
+"""What to begin with: the dataset comes with its plugin, and the encoder trains in a minute."""
 
 
 def main() -> int:
@@ -50,7 +52,8 @@ def index_text() -> str:
         head = f'"distribution": {name},\n   "summary": {summary}'
         blocks.append(f'  {{\n   {head},\n   "components": {body}\n  }}')
     plugins = ",\n".join(blocks)
-    return f'{{\n "schema": {SCHEMA},\n "plugins": [\n{plugins}\n ]\n}}\n'
+    head = f'"schema": {SCHEMA},\n "examples": {_json(EXAMPLES)}'
+    return f'{{\n {head},\n "plugins": [\n{plugins}\n ]\n}}\n'
 
 
 def _components(folder: Path, project: dict[str, Any]) -> Iterator[dict[str, Any]]:

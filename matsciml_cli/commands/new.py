@@ -19,6 +19,7 @@ from matsciml_cli.console import Row, write_heading, write_table
 from matsciml_cli.state import registry_of
 from matsciml_core import __version__
 from matsciml_core.errors import ConfigError, DuplicateNameError
+from matsciml_core.registry.known_plugins import examples
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _SUFFIX = ".j2"
@@ -43,28 +44,29 @@ class _Variety:
     """``matsciml-<folder_word>-<name>`` is the distribution."""
     noun: str
     flags: str
-    """Arguments of ``matsciml run`` that use the new component; ``{name}`` stands for its name."""
+    """Arguments of ``matsciml run`` that use the new component: ``{name}`` is its name,
+    ``{dataset}`` and ``{encoder}`` are the components that the index names as examples."""
     purpose: str
     """What that run does, as the end of a sentence."""
 
 
 _VARIETIES = {
     Kind.DATASET: _Variety(
-        "data", "dataset", "--dataset {name} --encoder megnet", "trains a model on the dataset"
+        "data", "dataset", "--dataset {name} --encoder {encoder}", "trains a model on the dataset"
     ),
     Kind.ENCODER: _Variety(
-        "model", "encoder", "--dataset mp --encoder {name}", "trains the encoder"
+        "model", "encoder", "--dataset {dataset} --encoder {name}", "trains the encoder"
     ),
     Kind.TASK_HEAD: _Variety(
         "head",
         "task head",
-        "--dataset mp --encoder megnet --set head.name={name}",
+        "--dataset {dataset} --encoder {encoder} --set head.name={name}",
         "trains a model that ends in the head",
     ),
     Kind.STRATEGY: _Variety(
         "strategy",
         "strategy",
-        "--dataset mp --encoder megnet --strategy {name}",
+        "--dataset {dataset} --encoder {encoder} --strategy {name}",
         "trains a model by the strategy",
     ),
 }
@@ -155,7 +157,7 @@ def describe(kind: Kind, name: str, *, author: str = "") -> Plugin:
         author_toml=json.dumps(author, ensure_ascii=False),
         year=datetime.datetime.now(tz=datetime.UTC).year,
         requirement=f"matsciml{compatible_releases(__version__)}",
-        try_out=f"matsciml run {variety.flags.format(name=name)}",
+        try_out=f"matsciml run {variety.flags.format(name=name, **examples())}",
         purpose=variety.purpose,
     )
 

@@ -45,7 +45,7 @@ def run(
         str | None,
         typer.Option(
             "--strategy",
-            help="How tasks are trained together; default: single.",
+            help="How tasks are trained together; default: the plain gradient of one.",
             autocompletion=complete_names("strategy"),
         ),
     ] = None,

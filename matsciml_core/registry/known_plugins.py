@@ -52,8 +52,12 @@ class KnownPlugin:
 @cache
 def known_plugins() -> tuple[KnownPlugin, ...]:
     """Return the plugins of the index, sorted by the name of their distribution."""
-    data = json.loads(INDEX.read_text(encoding="utf-8"))
-    return tuple(_plugin(item) for item in data["plugins"])
+    return tuple(_plugin(item) for item in _index()["plugins"])
+
+
+def examples() -> dict[str, str]:
+    """Return the names of a dataset and an encoder to begin with, by kind."""
+    return dict(_index()["examples"])
 
 
 def known_components(kind: str | None = None) -> list[KnownComponent]:
@@ -71,6 +75,12 @@ def known_components(kind: str | None = None) -> list[KnownComponent]:
         for component in plugin.components
         if kind in (None, component.kind)
     ]
+
+
+@cache
+def _index() -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(INDEX.read_text(encoding="utf-8"))
+    return data
 
 
 def _plugin(item: dict[str, Any]) -> KnownPlugin:
