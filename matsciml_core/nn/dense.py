@@ -1,15 +1,23 @@
-"""Dense layers for encoders, which can be split where the parts of an input belong to many rows."""
+"""Dense layers, which can be split where the parts of an input belong to many rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import cast
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-__all__ = ["DenseStack"]
+__all__ = ["ACTIVATIONS", "DenseStack"]
+
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "silu": functional.silu,
+    "relu": functional.relu,
+    "softplus": functional.softplus,
+}
+"""Activations that settings may name."""
 
 
 class DenseStack(nn.Module):
@@ -38,6 +46,7 @@ class DenseStack(nn.Module):
         *,
         activate_last: bool = False,
         last_bias: bool = True,
+        dropout: float = 0.0,
     ) -> None:
         """Build the layers, with the initial weights of ``torch.nn.Linear``.
 
@@ -48,6 +57,7 @@ class DenseStack(nn.Module):
                 function of a module, so that the stack can be pickled.
             activate_last: Whether the last layer is activated too.
             last_bias: Whether the last layer has a bias.
+            dropout: Share of the units between layers that is dropped in training.
         """
         super().__init__()
         pairs = list(pairwise((input_width, *widths)))
@@ -57,6 +67,13 @@ class DenseStack(nn.Module):
         )
         self.activation = activation
         self.activate_last = activate_last
+        self.dropout = dropout
+
+    def start_at_zero(self) -> Self:
+        """Set the last layer to zero, so that an untrained stack returns zero; return the stack."""
+        for parameter in self.layers[-1].parameters():
+            nn.init.zeros_(parameter)
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(..., input_width)`` to ``(..., last width)``."""
@@ -72,7 +89,10 @@ class DenseStack(nn.Module):
             ``(..., last width)``.
         """
         for layer in self.layers[1:]:
-            x = layer(self.activation(x))
+            x = self.activation(x)
+            if self.dropout:
+                x = functional.dropout(x, self.dropout, self.training)
+            x = layer(x)
         return self.activation(x) if self.activate_last else x
 
     def split_weight(self, widths: Sequence[int]) -> tuple[Tensor, ...]:

@@ -18,7 +18,7 @@ from matsciml_core.interfaces.generation import GenerativeHead, LatentEmbedding
 from matsciml_core.interfaces.head import TaskHead, Values
 from matsciml_core.interfaces.structure import STRUCTURE
 from matsciml_core.registry.specs import TaskHeadSpec
-from matsciml_core.registry.targets import TargetInfo, TargetKind
+from matsciml_core.registry.targets import Grid, TargetInfo, TargetKind
 from matsciml_core.testing import transforms
 from matsciml_core.testing.checks import SEED, Broken
 from matsciml_core.testing.crystals import all_crystals
@@ -29,12 +29,13 @@ from matsciml_core.testing.subject import Subject, stir_zeros
 ATOM_WIDTH, CRYSTAL_WIDTH = 12, 20
 """Different, so that a head that mixes them up fails."""
 _TOGETHER: tuple[TargetKind, ...] = ("energy", "forces", "stress")
-_ALONE: tuple[TargetKind, ...] = ("scalar", "binary", "multiclass", "structure")
+_ALONE: tuple[TargetKind, ...] = ("scalar", "grid", "binary", "multiclass", "structure")
 _UNITS = {
     "energy": "eV",
     "forces": "eV/Å",
     "stress": "eV/Å³",
     "scalar": "eV/atom",
+    "grid": "1/eV",
     "structure": STRUCTURE.unit,
 }
 _CRYSTALS = 16
@@ -151,6 +152,7 @@ class TaskHeadSubject(Subject):
             kind=kind,
             unit=units[0] if units else unit,
             num_classes=3 if kind == "multiclass" else None,
+            grid=Grid(points=4, start=-1.0, stop=2.0, unit="eV") if kind == "grid" else None,
         )
 
 

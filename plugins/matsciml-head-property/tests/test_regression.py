@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from matsciml_core import Crystal, CrystalBatch, Embedding, TargetInfo
+from matsciml_core import Crystal, CrystalBatch, Embedding, Grid, TargetInfo
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_head_property.config import RegressionConfig
 from matsciml_head_property.regression import RegressionHead
@@ -84,4 +84,39 @@ def test_hidden_widths_and_dropout_decide_the_layers():
     part = head(hidden=[16, 4], dropout=0.5)
     shapes = [tuple(p.shape) for p in part.parameters() if p.dim() == 2]
     assert shapes == [(16, 8), (4, 16), (1, 4)]
-    assert sum(isinstance(module, torch.nn.Dropout) for module in part.modules()) == 2
+    torch.nn.init.ones_(part.layers.layers[-1].weight)
+    batch = batch_of([1.0, 2.0, 6.0])
+    embedding = embedding_for(batch)
+
+    def differ() -> bool:
+        first, second = (part(embedding, batch)["band_gap"] for _ in range(2))
+        return not torch.equal(first, second)
+
+    part.train()
+    assert differ()
+    part.eval()
+    assert not differ()
+
+
+def test_a_grid_has_a_mean_at_each_point_and_one_spread():
+    grid = Grid(points=3, start=0.0, stop=2.0, unit="eV")
+    info = TargetInfo(name="dos", kind="grid", unit="1/eV", grid=grid, extensive=True)
+    crystals = [
+        Crystal(
+            id=str(k),
+            atomic_numbers=[26] * atoms,
+            positions=[[2.5 * n, 0.0, 0.0] for n in range(atoms)],
+            cell=[[2.5 * atoms, 0, 0], [0, 3, 0], [0, 0, 3]],
+            labels={"dos": [0.0, atoms * value, 5.0 * atoms]},
+        )
+        for k, (atoms, value) in enumerate([(1, 2.0), (2, 4.0), (4, 6.0)])
+    ]
+    batch = CrystalBatch.from_crystals(crystals, [info])
+    fitted = RegressionHead([info], 8, 8)
+    fitted.fit([batch])
+    assert fitted.mean.tolist() == [0.0, 4.0, 5.0]
+    assert fitted.std.item() == pytest.approx((8 / 3 / 3) ** 0.5)
+    predicted = fitted.inverse_transform(fitted(embedding_for(batch), batch), batch)["dos"]
+    assert predicted.tolist() == [[0.0, 4.0, 5.0], [0.0, 8.0, 10.0], [0.0, 16.0, 20.0]]
+    back = fitted.inverse_transform(fitted.transform(batch), batch)["dos"]
+    torch.testing.assert_close(back, batch.targets["dos"])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from matsciml_core import CrystalBatch, TargetInfo, Values
 from matsciml_core.errors import DataError
-from matsciml_head_forces.references import ELEMENTS, ReferenceFit
+from matsciml_core.nn.element_fit import ELEMENTS, ElementFit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +76,8 @@ def fit_constants(
     Raises:
         DataError: A label is missing everywhere.
     """
-    energies, forces, stress = ReferenceFit(), _Moments((3,)), _Moments((3, 3))
-    counts: dict[str, ReferenceFit | _Moments]
+    energies, forces, stress = ElementFit(), _Moments((3,)), _Moments((3, 3))
+    counts: dict[str, ElementFit | _Moments]
     counts = {"energy": energies, "forces": forces, "stress": stress}
     for batch in training:
         counted = mask(batch)
@@ -86,8 +86,7 @@ def fit_constants(
             if labels is None:
                 continue
             if kind == "energy":
-                values = labels.to(torch.float64)
-                energies.add(batch, values, counted[info.name])
+                energies.add(batch, labels.double() / batch.atoms_per_crystal, counted[info.name])
             else:
                 (forces if kind == "forces" else stress).add(labels, counted[info.name])
     for kind, info in by_kind.items():

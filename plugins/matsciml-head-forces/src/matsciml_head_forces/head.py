@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, R2Score
 
 from matsciml_core import (
@@ -19,18 +18,14 @@ from matsciml_core import (
     labels_of,
 )
 from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.nn.dense import ACTIVATIONS, DenseStack
+from matsciml_core.nn.element_fit import ELEMENTS, element_sums
+from matsciml_core.nn.masked_loss import masked_loss
 from matsciml_head_forces._fitting import Constants, fit_constants
 from matsciml_head_forces.config import EnergyForcesConfig
 from matsciml_head_forces.derivatives import derivatives
 from matsciml_head_forces.metrics import ForceCosine
-from matsciml_head_forces.references import ELEMENTS, reference_energies
 
-_ACTIVATIONS = {"silu": nn.SiLU, "softplus": nn.Softplus}
-_LOSSES: Mapping[str, Callable[..., Tensor]] = {
-    "l1": functional.l1_loss,
-    "mse": functional.mse_loss,
-    "huber": functional.huber_loss,
-}
 FIXED = "fixed"
 """The site property of atoms that were held in place."""
 _CONSTANTS = ("mean", "std", "mean_energy_per_atom", "force_rms")
@@ -96,7 +91,15 @@ class EnergyForcesHead(TaskHead):
             )
         self.needs_position_gradient = bool(self.by_kind.keys() - {"energy"})
         self.needs_cell_gradient = "stress" in self.by_kind
-        self.layers = _perceptron(atom_width, self.settings)
+        # The last layer does not start at zero: untrained encoders hardly move when atoms do, and
+        # would get no gradient to speak of until it has grown. It has no bias: a constant per atom
+        # is in μ already, it has no force, and forces alone would never train it.
+        self.layers = DenseStack(
+            atom_width,
+            (*self.settings.hidden, 1),
+            ACTIVATIONS[self.settings.activation],
+            last_bias=False,
+        )
         for name in _CONSTANTS:
             start = torch.ones if name == "std" else torch.zeros
             self.register_buffer(name, start((), dtype=torch.float64))
@@ -153,7 +156,7 @@ class EnergyForcesHead(TaskHead):
             labels = labels_of(batch, info)
             values = labels.to(torch.float64)
             if kind == "energy":
-                rest = values - reference_energies(self.references, batch)
+                rest = values - element_sums(self.references, batch)
                 values = rest / batch.atoms_per_crystal - self.mean
             found[info.name] = (values / self.std).to(labels.dtype)
         return found
@@ -172,17 +175,14 @@ class EnergyForcesHead(TaskHead):
         weights = {kind: float(getattr(self.settings, f"{kind}_weight")) for kind in self.by_kind}
         whole = sum(weights.values()) or 1.0
         parts = [
-            weights[kind] / whole * self._part(prediction, target, mask, info.name)
+            weights[kind]
+            / whole
+            * masked_loss(
+                self.settings.loss, prediction[info.name], target[info.name], mask[info.name]
+            )
             for kind, info in self.by_kind.items()
         ]
         return torch.stack(parts).sum()
-
-    def _part(self, prediction: Values, target: Values, mask: Values, name: str) -> Tensor:
-        known = mask[name]
-        # Missing labels are replaced before the difference is taken: NaN x 0 is NaN.
-        filled = torch.where(known, target[name], prediction[name].detach())
-        losses = _LOSSES[self.settings.loss](prediction[name], filled, reduction="none")
-        return torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
 
     def inverse_transform(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return energies in eV, forces in eV/Å and stress in eV/Å³, float64."""
@@ -191,7 +191,7 @@ class EnergyForcesHead(TaskHead):
             values = prediction[info.name].to(torch.float64) * self.std
             if kind == "energy":
                 values = (values + self.mean) * batch.atoms_per_crystal
-                values = values + reference_energies(self.references, batch)
+                values = values + element_sums(self.references, batch)
             found[info.name] = values
         return found
 
@@ -217,7 +217,7 @@ class EnergyForcesHead(TaskHead):
         for kind, info in self.by_kind.items():
             if kind == "energy":
                 found.setdefault("mean", {})[info.name] = sizes * self.mean_energy_per_atom
-                composition = reference_energies(self.references, batch) + sizes * self.mean
+                composition = element_sums(self.references, batch) + sizes * self.mean
                 found.setdefault("composition", {})[info.name] = composition
             elif kind == "forces":
                 zero = self.std.new_zeros(batch.num_atoms, 3)
@@ -227,17 +227,3 @@ class EnergyForcesHead(TaskHead):
                 found.setdefault("mean", {})[info.name] = mean
                 found.setdefault("zero", {})[info.name] = torch.zeros_like(mean)
         return found
-
-
-def _perceptron(width: int, config: EnergyForcesConfig) -> nn.Sequential:
-    """Return the layers from an atom's embedding to its energy.
-
-    The last one does not start at zero: untrained encoders hardly move when atoms do, and would
-    get no gradient to speak of until it has grown. It has no bias: a constant per atom is in μ
-    already, it has no force, and forces alone would never train it.
-    """
-    layers: list[nn.Module] = []
-    for hidden in config.hidden:
-        layers += [nn.Linear(width, hidden), _ACTIVATIONS[config.activation]()]
-        width = hidden
-    return nn.Sequential(*layers, nn.Linear(width, 1, bias=False))

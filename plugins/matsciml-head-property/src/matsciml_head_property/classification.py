@@ -12,9 +12,10 @@ from torchmetrics.classification import BinaryAccuracy, MulticlassAccuracy
 
 from matsciml_core import CrystalBatch, Embedding, TargetInfo, TaskHead, Values, labels_of
 from matsciml_core.errors import ConfigError
+from matsciml_core.nn.dense import ACTIVATIONS, DenseStack
+from matsciml_core.nn.masked_loss import masked_mean
 from matsciml_head_property._class_labels import count_classes, inverse_sqrt_weights, log_prior
 from matsciml_head_property.config import BinaryConfig, MulticlassConfig, PerceptronConfig
-from matsciml_head_property.layers import perceptron
 from matsciml_head_property.metrics import (
     Auroc,
     AveragePrecision,
@@ -43,13 +44,14 @@ class _ClassHead(TaskHead):
         classes: int,
     ) -> None:
         super().__init__(targets, atom_width, crystal_width, config)
-        self.layers = perceptron(
+        # One logit is enough for two classes: that of the other is its negative.
+        logits = 1 if self.target.kind == "binary" else classes
+        self.layers = DenseStack(
             crystal_width,
-            config.hidden,
-            1 if classes == 2 and self.target.kind == "binary" else classes,
-            activation=config.activation,
+            (*config.hidden, logits),
+            ACTIVATIONS[config.activation],
             dropout=config.dropout,
-        )
+        ).start_at_zero()
         self.register_buffer("counts", torch.ones(classes, dtype=torch.float64))
 
     @property
@@ -71,14 +73,10 @@ class _ClassHead(TaskHead):
         """Return the class indices, ``(crystals,)`` int64, −1 where missing."""
         return {self.target.name: labels_of(batch, self.target)}
 
-    def _mean(self, losses: Tensor, known: Tensor) -> Tensor:
-        """Average losses, ``(crystals,)``, over the labelled crystals."""
-        return torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
-
     def _start_from(self, bias: Tensor) -> None:
         """Let an untrained head, whose last weights are zero, answer with these logits."""
         with torch.no_grad():
-            last: torch.nn.Linear = self.layers[-1]  # type: ignore[assignment]
+            last: torch.nn.Linear = self.layers.layers[-1]  # type: ignore[assignment]
             last.bias.copy_(bias)
 
 
@@ -127,7 +125,7 @@ class BinaryHead(_ClassHead):
         if self.settings.balance:
             weights = 0.5 * self.counts.sum() / self.counts
             losses = losses * weights.to(losses.dtype)[labels]
-        return self._mean(losses, mask[name])
+        return masked_mean(losses, mask[name])
 
     def inverse_transform(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return the probability of class 1, ``(crystals,)`` float64."""
@@ -205,7 +203,7 @@ class MulticlassHead(_ClassHead):
         losses = functional.cross_entropy(
             logits, labels, reduction="none", label_smoothing=self.settings.label_smoothing
         )
-        return self._mean(losses * self.weights.to(losses)[labels], mask[name])
+        return masked_mean(losses * self.weights.to(losses)[labels], mask[name])
 
     def inverse_transform(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return the probability of each class, ``(crystals, classes)`` float64."""

@@ -21,7 +21,7 @@ class PerceptronConfig(Config):
 
 
 class RegressionConfig(PerceptronConfig):
-    """Settings of the scalar regression head."""
+    """Settings of the regression head."""
 
     loss: Literal["l1", "mse", "huber"] = "l1"
     """Loss on z-scores; ``huber`` changes from quadratic to linear at one standard deviation."""

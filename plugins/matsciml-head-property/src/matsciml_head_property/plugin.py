@@ -12,11 +12,11 @@ def matsciml_task_heads() -> Iterable[TaskHeadSpec]:
     """Offer a regression head and two classifiers."""
     yield TaskHeadSpec(
         name="regression",
-        summary="A number per crystal, trained in z-scores fitted on the training split.",
+        summary="A number per crystal, or one per point of a grid, trained in z-scores.",
         class_path=f"{_PACKAGE}.regression:RegressionHead",
         config=f"{_PACKAGE}.config:RegressionConfig",
         licence="MIT",
-        target_kinds=("scalar",),
+        target_kinds=("scalar", "grid"),
         default=True,
     )
     yield TaskHeadSpec(

@@ -1,12 +1,11 @@
-"""Scalar regression on the crystal embedding."""
+"""Regression on the crystal embedding: a number per crystal, or one per point of a grid."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, R2Score
 
 from matsciml_core import (
@@ -19,40 +18,38 @@ from matsciml_core import (
     labels_of,
 )
 from matsciml_core.errors import ConfigError, DataError
-from matsciml_head_property.composition import ELEMENTS, CompositionFit, composition_values
+from matsciml_core.nn.dense import ACTIVATIONS, DenseStack
+from matsciml_core.nn.element_fit import ELEMENTS, ElementFit, element_sums
+from matsciml_core.nn.masked_loss import masked_loss
 from matsciml_head_property.config import RegressionConfig
-from matsciml_head_property.layers import perceptron
 
 SMALLEST_SPREAD = 1e-8
 """Labels with a smaller standard deviation, in their unit, are constant."""
 
-_LOSSES: Mapping[str, Callable[..., Tensor]] = {
-    "l1": functional.l1_loss,
-    "mse": functional.mse_loss,
-    "huber": functional.huber_loss,
-}
-
 
 class RegressionHead(TaskHead):
-    """Predicts one number per crystal with a multi-layer perceptron.
+    """Predicts numbers that do not turn with the crystal, with a multi-layer perceptron.
 
     Training happens on z-scores z = (y − mean) / std, with mean and standard deviation fitted in
-    float64 on the training split. The last layer starts at zero, so training starts from
+    float64 on the training split. Of a grid the mean is that of each point, and the standard
+    deviation that of all points together, so that a point where nothing happens is not blown up.
+    An extensive label is divided by the number of atoms first, because the embedding of a crystal
+    is a mean over its atoms. The last layer starts at zero, so training starts from
     predict-the-mean.
 
     Raises:
-        ConfigError: There is not exactly one target of one value per crystal.
+        ConfigError: There is not exactly one target, a number or a grid per crystal.
     """
 
     mean: Tensor
-    """Mean of the training labels, 0-dimensional float64, in their unit."""
+    """Mean of the training labels, ``shape`` float64, in their unit (per atom if extensive)."""
     std: Tensor
-    """Standard deviation of the training labels, 0-dimensional float64, in their unit."""
+    """Standard deviation around it, 0-dimensional float64, in the same unit."""
     median: Tensor
-    """Median of the training labels, 0-dimensional float64, in their unit."""
+    """Median of the training labels, ``shape`` float64, in the same unit."""
     coefficients: Tensor
-    """What composition alone says: a number per element, ``(119,)`` float64, in the label's unit.
-    A baseline to compare with; training does not use it."""
+    """What composition alone says: a value per element, ``(119, *shape)`` float64, in the same
+    unit. A baseline to compare with; training does not use it."""
 
     def __init__(
         self,
@@ -68,22 +65,19 @@ class RegressionHead(TaskHead):
                 "The head 'regression' predicts one target with one value per crystal, not "
                 f"{', '.join(info.name for info in self.targets)}; choose another head."
             )
+        self.target = self.targets[0]
         self.settings = config or RegressionConfig()
-        self.layers = perceptron(
+        self.layers = DenseStack(
             crystal_width,
-            self.settings.hidden,
-            1,
-            activation=self.settings.activation,
+            (*self.settings.hidden, self.target.width),
+            ACTIVATIONS[self.settings.activation],
             dropout=self.settings.dropout,
-        )
-        for name, value in (("mean", 0.0), ("std", 1.0), ("median", 0.0)):
-            self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
-        self.register_buffer("coefficients", torch.zeros(ELEMENTS, dtype=torch.float64))
-
-    @property
-    def target(self) -> TargetInfo:
-        """The one target."""
-        return self.targets[0]
+        ).start_at_zero()
+        shape = self.target.shape
+        self.register_buffer("mean", torch.zeros(shape, dtype=torch.float64))
+        self.register_buffer("std", torch.ones((), dtype=torch.float64))
+        self.register_buffer("median", torch.zeros(shape, dtype=torch.float64))
+        self.register_buffer("coefficients", torch.zeros(ELEMENTS, *shape, dtype=torch.float64))
 
     def fit(self, training: Iterable[CrystalBatch]) -> None:
         """Fit mean, standard deviation and the baselines on the training labels.
@@ -91,54 +85,56 @@ class RegressionHead(TaskHead):
         Raises:
             DataError: No crystal has the label, or all have the same value.
         """
-        composition, found = CompositionFit(), []
+        composition, blocks, name = ElementFit(self.target.shape), [], self.target.name
         for batch in training:
-            if self.target.name in batch.targets:
-                labels = batch.targets[self.target.name].to(torch.float64)
-                known = label_mask(labels, self.target)
-                composition.add(batch, labels, known)
-                found.append(labels[known])
-        labels = torch.cat(found) if found else torch.empty(0)
-        self._check_labels(labels)
-        self.mean.copy_(labels.mean())
-        self.std.copy_(labels.std(correction=0))
-        self.median.copy_(labels.median())
-        self.coefficients.copy_(composition.solve())
-
-    def _check_labels(self, labels: Tensor) -> None:
-        name = self.target.name
+            if name in batch.targets:
+                labels = batch.targets[name].to(torch.float64) / self._size(batch)
+                labelled = label_mask(labels, self.target).view(len(labels), -1).all(1)
+                composition.add(batch, labels, labelled)
+                blocks.append(labels[labelled])
+        labels = torch.cat(blocks) if blocks else torch.empty(0)
         if not len(labels):
             raise DataError(
                 f"No crystal of the training split has the label '{name}'; choose another target."
             )
-        if labels.std(correction=0) < SMALLEST_SPREAD:
+        std = labels.var(dim=0, correction=0).mean().sqrt()
+        if std < SMALLEST_SPREAD:
+            value = f"{labels[0]:g} {self.target.unit}" if labels.dim() == 1 else "the same"
             raise DataError(
-                f"Label '{name}' is {labels[0]:g} {self.target.unit} for every training crystal; "
-                "there is nothing to learn, choose another target or more data."
+                f"Label '{name}' is {value} for every training crystal; there is nothing to learn, "
+                "choose another target or more data."
             )
+        self.mean.copy_(labels.mean(dim=0))
+        self.std.copy_(std)
+        self.median.copy_(labels.median(dim=0).values)
+        self.coefficients.copy_(composition.solve())
+
+    def _size(self, batch: CrystalBatch) -> Tensor:
+        """Return what labels are divided by, ``(crystals, 1 …)``: one, or the number of atoms."""
+        sizes = batch.atoms_per_crystal.to(torch.float64)
+        sizes = sizes if self.target.extensive else torch.ones_like(sizes)
+        return sizes.view(-1, *[1] * len(self.target.shape))
 
     def forward(self, embedding: Embedding, batch: CrystalBatch) -> dict[str, Tensor]:
-        """Predict z-scores, ``(crystals,)``."""
-        return {self.target.name: self.layers(embedding.crystals).squeeze(-1)}
+        """Predict z-scores, ``(crystals, *shape)``."""
+        values = self.layers(embedding.crystals)  # (crystals, width)
+        return {self.target.name: values.view(-1, *self.target.shape)}
 
     def transform(self, batch: CrystalBatch) -> dict[str, Tensor]:
-        """Return the labels as z-scores, ``(crystals,)``, NaN where missing."""
+        """Return the labels as z-scores, ``(crystals, *shape)``, NaN where missing."""
         labels = labels_of(batch, self.target)
-        return {self.target.name: (labels - self.mean).div(self.std).to(labels.dtype)}
+        scores = (labels / self._size(batch) - self.mean) / self.std
+        return {self.target.name: scores.to(labels.dtype)}
 
     def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
-        """Return the mean loss over the labelled crystals, in z-scores."""
+        """Return the mean loss over the labelled numbers, in z-scores."""
         name = self.target.name
-        known = mask[name]
-        # Missing labels are replaced before the difference is taken: NaN x 0 is NaN.
-        filled = torch.where(known, target[name], prediction[name].detach())
-        losses = _LOSSES[self.settings.loss](prediction[name], filled, reduction="none")
-        return torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
+        return masked_loss(self.settings.loss, prediction[name], target[name], mask[name])
 
     def inverse_transform(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
-        """Return the prediction in the label's unit, ``(crystals,)`` float64."""
-        name = self.target.name
-        return {name: prediction[name].to(torch.float64) * self.std + self.mean}
+        """Return the prediction in the label's unit, ``(crystals, *shape)`` float64."""
+        values = prediction[self.target.name].to(torch.float64) * self.std + self.mean
+        return {self.target.name: values * self._size(batch)}
 
     def metrics(self) -> dict[str, dict[str, Metric]]:
         """Return MAE, RMSE, MSE and R²."""
@@ -153,10 +149,11 @@ class RegressionHead(TaskHead):
 
     def baseline_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
         """Return mean and median of the training labels, and what composition alone says."""
-        shape = (batch.num_crystals,)
+        size = self._size(batch)  # (crystals, 1 …)
+        atoms = batch.atoms_per_crystal.view_as(size)
         predictions = {
-            "mean": self.mean.expand(shape),
-            "median": self.median.expand(shape),
-            "composition": composition_values(self.coefficients, batch),
+            "mean": self.mean * size,
+            "median": self.median * size,
+            "composition": element_sums(self.coefficients, batch) / atoms * size,
         }
         return {name: {self.target.name: value} for name, value in predictions.items()}
