@@ -1,4 +1,4 @@
-"""Jobs through Ray and through submitit, each with a real cluster, or what stands in for one."""
+"""Jobs through Ray and through submitit, each with a real cluster, or one of this machine."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import pytest
 from matsciml_core.errors import ConfigError, MissingPackageError
 from matsciml_tool_benchmark.experiments import plan
 from matsciml_tool_benchmark.launchers import Job, open_launcher
-from matsciml_tool_benchmark.launchers._slurm import EXECUTOR, SETTINGS, _parameters
+from matsciml_tool_benchmark.launchers._slurm import EXECUTOR, parameters_of
 from matsciml_tool_benchmark.running import run_experiments, unfinished
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None,
-    reason="Ray is not installed: pip install 'matsciml[ray]'",
+    reason="Ray is not installed: pip install 'matsciml-tool-benchmark[ray]'",
 )
 needs_submitit = pytest.mark.skipif(
     importlib.util.find_spec("submitit") is None,
-    reason="submitit is not installed: pip install 'matsciml[slurm]'",
+    reason="submitit is not installed: pip install 'matsciml-tool-benchmark[slurm]'",
 )
-# What other projects leave open or call by its old name is not ours to mend.
+# What other projects leave open or call by its old name is not ours to fix.
 foreign = pytest.mark.filterwarnings(
     "ignore::ResourceWarning",
     "ignore::DeprecationWarning",
@@ -118,7 +118,7 @@ def test_results_are_not_read_from_a_folder_that_was_there_before(tmp_path, monk
     planted.parent.mkdir()
     planted.write_bytes(b"not ours")
     launchers = [open_launcher("slurm", folder=str(tmp_path)) for _ in range(2)]
-    first, second = (Path(one._executor.folder) for one in launchers)
+    first, second = (Path(launcher.executor.folder) for launcher in launchers)
     assert first.parent == second.parent == planted.parent
     assert first != second
     assert not [*first.iterdir(), *second.iterdir()]
@@ -133,21 +133,23 @@ def test_without_slurm_the_launcher_says_what_it_needs(tmp_path, monkeypatch):
         open_launcher("slurm", folder=str(tmp_path))
 
 
-def test_settings_of_slurm_come_from_a_variable(monkeypatch):
-    monkeypatch.setenv(SETTINGS, "partition=gpu, gpus_per_node=1,timeout_min=60,")
-    assert _parameters() == {
+def test_settings_of_slurm_are_pairs():
+    assert parameters_of("partition=gpu, gpus_per_node=1,timeout_min=60,") == {
         "timeout_min": 60, "cpus_per_task": 4, "slurm_partition": "gpu", "gpus_per_node": 1,
     }  # fmt: skip
 
 
-def test_a_setting_of_slurm_without_a_value_is_refused(monkeypatch):
-    monkeypatch.setenv(SETTINGS, "partition")
+@needs_submitit
+@foreign
+def test_a_setting_of_slurm_without_a_value_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("MATSCIML_SLURM", "partition")
     with pytest.raises(ConfigError, match="'partition' in MATSCIML_SLURM is not NAME=VALUE"):
-        _parameters()
+        open_launcher("slurm", folder=str(tmp_path))
 
 
-@pytest.mark.parametrize(("name", "extra"), [("ray", "ray"), ("slurm", "slurm")])
-def test_a_launcher_without_its_package_says_how_to_get_it(monkeypatch, name, extra):
-    monkeypatch.setitem(sys.modules, {"ray": "ray", "slurm": "submitit"}[name], None)
-    with pytest.raises(MissingPackageError, match=rf"pip install 'matsciml\[{extra}\]'"):
+@pytest.mark.parametrize(("name", "package"), [("ray", "ray"), ("slurm", "submitit")])
+def test_a_launcher_without_its_package_says_how_to_get_it(monkeypatch, name, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    fix = rf"pip install 'matsciml-tool-benchmark\[{name}\]'"
+    with pytest.raises(MissingPackageError, match=fix):
         open_launcher(name, folder=str(Path.cwd()))

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from matsciml_tool_benchmark.launchers._choice import LAUNCHERS, open_launcher
-from matsciml_tool_benchmark.launchers._jobs import Job, Launcher, Outcome, run_job
+from matsciml_tool_benchmark.launchers._launcher import Job, Launcher, Outcome
 
-__all__ = ["LAUNCHERS", "Job", "Launcher", "Outcome", "open_launcher", "run_job"]
+__all__ = ["LAUNCHERS", "Job", "Launcher", "Outcome", "open_launcher"]

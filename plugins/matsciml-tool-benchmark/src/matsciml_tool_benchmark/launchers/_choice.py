@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 
 from matsciml_core.errors import ConfigError, did_you_mean
-from matsciml_tool_benchmark.launchers._jobs import Launcher
+from matsciml_tool_benchmark.launchers._launcher import Launcher
 
 LAUNCHERS: Mapping[str, str] = {
     "local": "_local:LocalLauncher",
@@ -36,9 +36,9 @@ def open_launcher(name: str, *, jobs: int | None = None, folder: str = ".") -> L
             f"There is no launcher '{name}'.{did_you_mean(name, LAUNCHERS)}"
             f" Launchers: {', '.join(LAUNCHERS)}."
         )
-    module, _, kind = LAUNCHERS[name].partition(":")
+    module, _, class_name = LAUNCHERS[name].partition(":")
     package = __name__.rpartition(".")[0]
-    launcher: Launcher = getattr(import_module(f"{package}.{module}"), kind)(
+    launcher: Launcher = getattr(import_module(f"{package}.{module}"), class_name)(
         jobs=jobs, folder=folder
     )
     return launcher

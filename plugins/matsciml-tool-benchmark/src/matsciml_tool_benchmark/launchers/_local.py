@@ -5,26 +5,26 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from matsciml_core.cores import available_cores
-from matsciml_tool_benchmark.launchers._jobs import (
-    Job,
-    Launcher,
-    Outcome,
-    start_job,
-    stop_processes,
-)
+from matsciml_tool_benchmark.launchers._launcher import Job, Launcher, Outcome
+from matsciml_tool_benchmark.launchers._processes import POLL_SECONDS, start_job, stop_processes
 
-_PAUSE = 0.1
-"""Seconds between two looks at what runs."""
 _MEMORY = 2.0
 """GiB that a training run needs at least: Python, torch, data and a small model."""
-_Running = dict[int, tuple[Job, "subprocess.Popen[bytes]", float]]
-"""Slot → job, process, and when it was started."""
+
+
+@dataclass(eq=False)
+class _Process:
+    """A process in one of the launcher's slots; compared and hashed by identity."""
+
+    process: subprocess.Popen[bytes]
+    slot: int
+    started: float
+    """Time of the monotonic clock, s."""
 
 
 class LocalLauncher(Launcher):
@@ -43,61 +43,57 @@ class LocalLauncher(Launcher):
         """
         del folder
         self.gpus = visible_gpus()
-        self.slots = jobs or (len(self.gpus) or _room())
-        self._running: _Running = {}
+        self.slots = jobs or len(self.gpus) or _slots_without_gpus()
+        super().__init__(self.slots)
 
     def __exit__(self, *raised: object) -> None:
         """Stop what still runs."""
-        stop_processes([process for _, process, _ in self._running.values()])
-        self._running.clear()
+        stop_processes([handle.process for handle in self.running])
+        self.running.clear()
 
-    def __enter__(self) -> Self:
-        """Start nothing yet."""
-        return self
+    def submit(self, job: Job) -> _Process:
+        """Start a job in a free slot."""
+        taken = {handle.slot for handle in self.running}
+        slot = next(slot for slot in range(self.slots) if slot not in taken)
+        return _Process(start_job(job, self.environment(slot)), slot, time.monotonic())
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Run jobs, and yield how each ended, as soon as it has."""
-        waiting = deque(jobs)
-        while waiting or self._running:
-            for slot in range(self.slots):
-                if waiting and slot not in self._running:
-                    job = waiting.popleft()
-                    process = start_job(job, self.environment(slot))
-                    self._running[slot] = job, process, time.monotonic()
-            ended = [slot for slot, one in self._running.items() if one[1].poll() is not None]
-            for slot in ended:
-                job, process, started = self._running.pop(slot)
-                seconds = time.monotonic() - started
-                yield Outcome(key=job.key, code=process.returncode, seconds=seconds)
-            if not ended:
-                time.sleep(_PAUSE)
+    def wait(self) -> Sequence[_Process]:
+        """Return the processes that have ended; after a moment where none has."""
+        ended = [handle for handle in list(self.running) if handle.process.poll() is not None]
+        if not ended:
+            time.sleep(POLL_SECONDS)
+        return ended
+
+    def outcome(self, handle: _Process, job: Job) -> Outcome:
+        """Return the exit code and the time of a process."""
+        seconds = time.monotonic() - handle.started
+        return Outcome(key=job.key, code=handle.process.returncode, seconds=seconds)
 
     def environment(self, slot: int) -> dict[str, str]:
-        """Return what splits cores and GPUs between the jobs; what the user has set is kept."""
-        share = {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": str(self.threads)}
+        """Return the variables that share cores and GPUs between jobs; the user's own win."""
+        variables = {}
+        if "OMP_NUM_THREADS" not in os.environ:
+            variables["OMP_NUM_THREADS"] = str(max(1, available_cores() // self.slots))
         if self.gpus:
-            share["CUDA_VISIBLE_DEVICES"] = self.gpus[slot % len(self.gpus)]
-        return share
-
-    @property
-    def threads(self) -> int:
-        """Threads of each job."""
-        return max(1, available_cores() // self.slots)
+            variables["CUDA_VISIBLE_DEVICES"] = self.gpus[slot % len(self.gpus)]
+        return variables
 
 
 def visible_gpus() -> list[str]:
     """Return the GPUs that jobs may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
-        return [one for one in chosen.split(",") if one.strip() not in ("", "-1")]
-    folder = Path("/proc/driver/nvidia/gpus")
-    return [str(place) for place, _ in enumerate(sorted(folder.glob("*")))]
+        return [device for device in chosen.split(",") if device.strip() not in ("", "-1")]
+    # Asking CUDA would import torch and open a context on every device.
+    devices = Path("/proc/driver/nvidia/gpus").glob("*")
+    return [str(index) for index, _ in enumerate(devices)]
 
 
-def _room() -> int:
+def _slots_without_gpus() -> int:
     """Return how many jobs cores and memory have room for."""
+    cores = available_cores()
     try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    except (AttributeError, ValueError, OSError):
-        return available_cores()
-    return max(1, min(available_cores(), int(memory / _MEMORY)))
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30  # GiB
+    except (AttributeError, ValueError, OSError):  # not every system says
+        return cores
+    return max(1, min(cores, int(memory / _MEMORY)))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, Self
 
 from matsciml_core.errors import MissingPackageError
-from matsciml_tool_benchmark.launchers._jobs import Job, Launcher, Outcome, run_job
+from matsciml_tool_benchmark.launchers._launcher import Job, Launcher, Outcome
+from matsciml_tool_benchmark.launchers._processes import run_job
 
 _PATIENCE = 90.0
 """Seconds that jobs which are stopped may take to write a checkpoint."""
@@ -22,70 +24,61 @@ class RayLauncher(Launcher):
     """
 
     def __init__(self, jobs: int | None = None, folder: str = ".") -> None:
-        """Remember how many jobs may run at a time.
+        """Import Ray.
 
         Args:
             jobs: Most jobs at a time; None: as many as the cluster has cores, or GPUs.
             folder: Not needed.
+
+        Raises:
+            MissingPackageError: Ray is not installed.
         """
         del folder
-        self.jobs = jobs
-        self._ray = _import_ray()
-        self._running: dict[Any, Job] = {}
+        super().__init__(jobs)
+        try:
+            self._ray: Any = import_module("ray")
+        except ImportError as error:
+            raise MissingPackageError(
+                "The launcher 'ray' needs Ray; install it with: "
+                "pip install 'matsciml-tool-benchmark[ray]'"
+            ) from error
+        self._task: Any = None
 
     def __enter__(self) -> Self:
         """Connect to the cluster, or start one."""
-        if "RAY_ADDRESS" in os.environ:
-            self._ray.init(log_to_driver=False, logging_level="warning")
-        else:
-            self._ray.init(
-                address="local",
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level="warning",
-            )
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": "warning"}
+        if "RAY_ADDRESS" not in os.environ:
+            options |= {"address": "local", "include_dashboard": False}
+        self._ray.init(**options)
+        # A job takes a GPU where the cluster has any, else a core. Ray must not repeat one that
+        # failed: the table does so, and knows what is already done.
+        gpus = 1 if self._ray.cluster_resources().get("GPU", 0) else 0
+        self._task = self._ray.remote(max_retries=0, num_cpus=1, num_gpus=gpus)(run_job)
         return self
 
     def __exit__(self, *raised: object) -> None:
         """Stop what still runs, as Ctrl-C does, and leave the cluster."""
-        for handle in self._running:
+        handles = list(self.running)
+        for handle in handles:
             self._ray.cancel(handle)
-        if self._running:
-            self._ray.wait(list(self._running), num_returns=len(self._running), timeout=_PATIENCE)
+        if handles:
+            self._ray.wait(handles, num_returns=len(handles), timeout=_PATIENCE)
         self._ray.shutdown()
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Run jobs, and yield how each ended, as soon as it has."""
-        remote = self._ray.remote(max_retries=0)(run_job)
-        needs = self._needs()
-        waiting = list(jobs)
-        most = self.jobs or len(waiting)
-        while waiting or self._running:
-            while waiting and len(self._running) < most:
-                job = waiting.pop(0)
-                self._running[remote.options(**needs).remote(job)] = job
-            (done, *_), _ = self._ray.wait(list(self._running), num_returns=1)
-            yield self._outcome(done, self._running.pop(done))
+    def submit(self, job: Job) -> Any:
+        """Hand a job to the cluster."""
+        return self._task.remote(job)
 
-    def _needs(self) -> dict[str, int]:
-        """Return what a job takes of the cluster: a GPU where there are any, else a core."""
-        gpus = self._ray.cluster_resources().get("GPU", 0)
-        return {"num_cpus": 1, "num_gpus": 1} if gpus else {"num_cpus": 1}
+    def wait(self) -> Sequence[Any]:
+        """Wait until a job has ended, and return its handle."""
+        ended, _ = self._ray.wait(list(self.running), num_returns=1)
+        return list(ended)
 
-    def _outcome(self, done: Any, job: Job) -> Outcome:
+    def outcome(self, handle: Any, job: Job) -> Outcome:
+        """Return what the worker returned, or why it could not."""
         try:
-            outcome: Outcome = self._ray.get(done)
+            outcome: Outcome = self._ray.get(handle)
         except self._ray.exceptions.RayError as error:
             problem = f"Ray could not run it: {str(error).strip().splitlines()[0]}"
             return Outcome(key=job.key, code=1, seconds=0.0, problem=problem)
         return outcome
-
-
-def _import_ray() -> Any:
-    try:
-        import ray  # noqa: PLC0415 - an extra, and slow to import
-    except ImportError as error:
-        raise MissingPackageError(
-            "The launcher 'ray' needs Ray; install it with: pip install 'matsciml[ray]'"
-        ) from error
-    return ray
