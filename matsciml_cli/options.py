@@ -1,4 +1,4 @@
-"""Arguments and options that several verbs take, worded once."""
+"""Arguments and options that several subcommands take, worded once."""
 
 from __future__ import annotations
 
@@ -15,11 +15,5 @@ FileFormat = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")]
-Budget = Annotated[str, typer.Option(help="What it may cost: mini, devset or full.")]
-Launcher = Annotated[str, typer.Option(help="Where to run: local, ray or slurm.")]
-TableRows = Annotated[
-    list[Path] | None, typer.Option("--rows", help="YAML file with rows of your own.")
-]
-TableParent = Annotated[Path, typer.Option("--output", "-o", help="Parent of the table's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 Precision = Annotated[str | None, typer.Option(help="float32 or float64; default: the model's.")]

@@ -1,4 +1,4 @@
-"""Tables with experiments that cost nothing, and a program that stands in for ``matsciml run``."""
+"""Tables with experiments that cost nothing, and a fake ``matsciml run``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ import pytest
 
 from matsciml_cli.testing import cli
 from matsciml_core.testing.plugin_folder import PluginFolder
+from matsciml_tool_benchmark.benchmark import Benchmark
+from matsciml_tool_benchmark.experiments import plan
+from matsciml_tool_benchmark.launchers import open_launcher
+from matsciml_tool_benchmark.running import run_experiments
 from matsciml_tool_benchmark.table import BenchmarkTable, checked
 from matsciml_tool_benchmark.table_folder import TableFolder
 
@@ -22,7 +26,7 @@ __all__ = ["cli"]
 PROGRAM = """
     import json, os, pathlib, sys, time, yaml
 
-    arguments = sys.argv[2:]  # behind the verb 'run'
+    arguments = sys.argv[2:]  # behind the subcommand 'run'
     if arguments[0] == "--resume":
         run = pathlib.Path(arguments[1])
         experiment = run.parent
@@ -94,13 +98,13 @@ def plugin_folder(plugin_folder: PluginFolder) -> PluginFolder:
 
 @pytest.fixture
 def summary() -> dict[str, Any]:
-    """Give the ``run.json`` that the stand-in writes."""
+    """The ``run.json`` that the fake program writes."""
     return json.loads(json.dumps(SUMMARY))
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, summary: Any) -> TableFolder:
-    """Give the folder of a table, whose runs are made by the stand-in."""
+    """The folder of a table, whose runs are made by the fake program."""
     program = tmp_path / "program.py"
     program.write_text(textwrap.dedent(PROGRAM), encoding="utf-8")
     monkeypatch.setenv("SUMMARY", json.dumps(summary))
@@ -111,14 +115,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, summary: Any) -> Tab
 
 @pytest.fixture
 def make_table() -> Callable[..., BenchmarkTable]:
-    """Give a function that makes a table of one row."""
+    """A function that makes a table of one row."""
 
     def make(**changes: Any) -> BenchmarkTable:
         row = {"name": "gap", "title": "Band gap", "datasets": ["toy"], "targets": ["gap"]}
         data = {
             "name": "tableau",
             "title": "A table",
-            "source": "Somebody (2020)",
+            "source": "A. Author (2020)",
             "encoders": {"plain": {"name": "net"}},
             "budgets": {"mini": {"about": "hardly any", "epochs": 2, "crystals": 5}},
             "rows": [row | changes.pop("row", {}), *changes.pop("more", [])],
@@ -126,3 +130,55 @@ def make_table() -> Callable[..., BenchmarkTable]:
         return checked(BenchmarkTable(**(data | changes)))
 
     return make
+
+
+@pytest.fixture
+def make_benchmark(
+    make_table: Callable[..., BenchmarkTable], folder: TableFolder
+) -> Callable[..., Benchmark]:
+    """A function that makes a table with the budget ``mini``, whose runs are fake."""
+
+    def make(
+        *, seeds: int = 1, unavailable: Any = None, command: str = "matsciml x", **changes: Any
+    ) -> Benchmark:
+        table = make_table(**changes)
+        return Benchmark(
+            table=table,
+            budget="mini",
+            experiments=plan(table, "mini", seeds=seeds),
+            folder=folder,
+            unavailable=unavailable or {},
+            command=command,
+        )
+
+    return make
+
+
+@pytest.fixture
+def fill() -> Callable[..., None]:
+    """A function that runs experiments of a table, or all, on this machine."""
+
+    def run(benchmark: Benchmark, experiments: Any = None) -> None:
+        launcher = open_launcher("local", jobs=2)
+        chosen = benchmark.experiments if experiments is None else experiments
+        run_experiments(chosen, benchmark.folder, launcher, lambda progress: None)
+
+    return run
+
+
+@pytest.fixture
+def filled(make_benchmark: Callable[..., Benchmark], fill: Callable[..., None]) -> Benchmark:
+    """A table of two columns, the second of which fails, filled with two seeds."""
+    benchmark = make_benchmark(
+        seeds=2,
+        encoders={"plain": {}, "other": {"told": "fail"}},
+        notes={"unit": "Its unit is unknown.", "unused": "Nothing names this."},
+        row={
+            "published": [
+                {"value": 0.3, "notes": ["unit"]},
+                {"value": 0.5, "encoder": "plain", "unit": "eV²"},
+            ]
+        },
+    )
+    fill(benchmark)
+    return benchmark

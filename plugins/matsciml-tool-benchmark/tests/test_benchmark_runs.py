@@ -1,4 +1,4 @@
-"""``matsciml benchmark``, ``reproduce``, ``report`` and ``leaderboard`` with real runs."""
+"""``matsciml benchmark`` and ``reproduce`` with real runs of the smallest components."""
 
 from __future__ import annotations
 
@@ -8,131 +8,128 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from matsciml_cli.app import execute
+from matsciml_core.testing.plugin_folder import PluginFolder
 
 TABLE = """
 name: own
 title: A table of small runs
 encoders:
-  small: {name: egnn, width: 4, num_layers: 1, cutoff: 4}
-metrics: {formation_energy_per_atom: mse}
+  small: {name: example, width: 4}
+metrics: {energy: mae}
 budgets:
-  mini:
-    about: hardly anything
-    epochs: 2
-    crystals: 400
-    datasets: {mp: {max_atoms: 3}}
+  mini: {about: hardly anything, epochs: 2}
 rows:
-  - {name: alone, title: Formation energy, datasets: [mp], targets: [formation_energy_per_atom],
-     reference: true}
-  - {name: pair, title: Two labels, datasets: [mp], strategy: pcgrad,
-     targets: [formation_energy_per_atom, space_group]}
-  - {name: wrong, title: No such label, datasets: [mp], targets: [formation_energy_per_atom],
-     settings: {training: {learning_rate: -1}}}
+  - {name: alone, title: Energy, datasets: [example], targets: [energy],
+     settings: {head: {name: example}}}
+  - {name: wrong, title: A learning rate that cannot be, datasets: [example], targets: [energy],
+     settings: {head: {name: example}, training: {learning_rate: -1}}}
+"""
+ROWS = """
+encoders: {small: {name: example, width: 4}}
+rows:
+  - {name: own, title: Own, datasets: [example], targets: [energy], encoders: [small],
+     settings: {head: {name: example}}, metrics: {energy: mae},
+     published: [{value: 0.5, encoder: small, unit: eV}]}
 """
 
 pytestmark = pytest.mark.slow
+Program = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Give a folder with a table's file, filled once."""
+def variables(module_plugin_folder: PluginFolder) -> dict[str, str]:
+    """Variables with which this process and the runs that it starts see the examples."""
+    module_plugin_folder.add_examples()
+    return {**os.environ, "PYTHONPATH": str(module_plugin_folder.path)}
+
+
+@pytest.fixture(scope="module")
+def matsciml(variables: dict[str, str]) -> Program:
+    """A function that runs ``matsciml``."""
+
+    def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "matsciml_cli", *arguments]
+        return subprocess.run(
+            command, cwd=folder, env=variables, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, matsciml: Program) -> Path:
+    """A folder with a table's file, filled once."""
     path = tmp_path_factory.mktemp("benchmark")
     (path / "own.yaml").write_text(TABLE, encoding="utf-8")
-    assert fill(path) == 1  # one experiment fails
+    outcome = matsciml("benchmark", "own.yaml", "--jobs", "2", folder=path)
+    assert outcome.returncode == 1, outcome.stderr  # one experiment fails
     return path
 
 
-def fill(path, *more):
-    arguments = ("benchmark", str(path / "own.yaml"), "--output", str(path / "runs"))
-    return execute([*arguments, "--jobs", "2", *more])
-
-
-def lines_of(path):
-    data = json.loads((path / "runs" / "own-mini" / "table.json").read_text("utf-8"))
-    return {(line["experiment"], line["label"]): line for line in data["lines"]}
+def entries_of(folder: Path) -> dict[str, Any]:
+    data = json.loads((folder / "runs" / "own-mini" / "table.json").read_text("utf-8"))
+    return {entry["experiment"]: entry for entry in data["entries"]}
 
 
 def test_a_table_has_numbers_of_real_runs(folder):
-    lines = lines_of(folder)
-    alone = lines["own/alone/small", "formation_energy_per_atom"]
+    alone = entries_of(folder)["own/alone/small"]
     assert alone["state"] == "finished"
-    assert 0 < alone["mean"] < 3 * alone["baseline"]
-    assert alone["unit"] == "(eV/atom)²"
-    assert alone["training_crystals"] < 400
-    assert alone["parameters"] > 1000
-    assert lines["own/pair/small", "space_group"]["metric"] == "accuracy"
+    assert alone["mean"] == alone["mae"] > 0
+    assert alone["unit"] == "eV/atom"
+    assert alone["baseline_name"] == "mean"
+    assert alone["parameters"] > 100
 
 
-def test_the_failed_experiment_says_why_and_the_others_are_not_repeated(folder, capsys):
-    wrong = lines_of(folder)["own/wrong/small", "formation_energy_per_atom"]
+def test_the_failed_experiment_says_why_and_the_others_are_not_repeated(folder, matsciml):
+    wrong = entries_of(folder)["own/wrong/small"]
     assert wrong["state"] == "failed"
     assert wrong["remark"].startswith("'training.learning_rate' is -1")
-    before = sorted(folder.glob("runs/own-mini/experiments/*/*/*/*-mp-*"))
-    assert fill(folder) == 1
-    assert "2 of 3 runs are finished, 1 to go." in capsys.readouterr().out
-    assert sorted(folder.glob("runs/own-mini/experiments/*/*/*/*-mp-*")) == before
+    before = sorted(folder.glob("runs/own-mini/experiments/*/*/*/*-example-*"))
+    outcome = matsciml("benchmark", "own.yaml", folder=folder)
+    assert outcome.returncode == 1
+    assert "1 of 2 runs are finished, 1 to go." in outcome.stdout
+    assert "1 run has failed" in outcome.stderr
+    assert sorted(folder.glob("runs/own-mini/experiments/*/*/*/*-example-*")) == before
 
 
-def test_a_finished_experiment_is_shown_without_being_run(folder, capsys, monkeypatch):
-    monkeypatch.chdir(folder)
-    rows = folder / "rows.yaml"
-    rows.write_text(
-        "encoders: {small: {name: egnn, width: 4, num_layers: 1, cutoff: 4}}\n"
-        "rows: [{name: own, title: Own, datasets: [mp], targets: [formation_energy_per_atom],"
-        " encoders: [small], settings: {dataset: {max_atoms: 2}},"
-        " published: [{value: 0.5, encoder: small, unit: eV}]}]\n"
-    )
-    arguments = ["reproduce", "table2/own/small", "--budget", "devset", "--rows", str(rows)]
-    assert execute(arguments) == 0
-    assert "0 of 1 runs are finished, 1 to go." in capsys.readouterr().out
-    assert execute(arguments) == 0
-    out = capsys.readouterr().out
-    assert "1 of 1 runs are finished, 0 to go." in out
-    assert "0.5" in out
+def test_a_finished_experiment_is_shown_without_being_run(folder, matsciml):
+    (folder / "rows.yaml").write_text(ROWS, encoding="utf-8")
+    arguments = ["reproduce", "table2/own/small", "--budget", "devset", "--rows", "rows.yaml"]
+    first = matsciml(*arguments, folder=folder)
+    assert first.returncode == 0, first.stderr
+    assert "0 of 1 runs are finished, 1 to go." in first.stdout
+    second = matsciml(*arguments, folder=folder)
+    assert second.returncode == 0
+    assert "1 of 1 runs are finished, 0 to go." in second.stdout
+    assert "0.5" in second.stdout
 
 
-def test_runs_of_the_table_are_compared_and_ranked(folder, capsys):
-    page, site = folder / "comparison.html", folder / "site"
-    assert execute(["report", str(folder / "runs" / "own-mini"), "--output", str(page)]) == 0
-    assert "Comparison of 2 runs" in capsys.readouterr().out
-    assert "Validation MAE, mp/formation energy per atom" in page.read_text("utf-8")
-    assert execute(["leaderboard", str(folder / "runs" / "own-mini"), "--output", str(site)]) == 0
-    entries = json.loads((site / "index.json").read_text("utf-8"))["entries"]
-    assert {one["place"] for one in entries if one["label"] == "formation_energy_per_atom"} == {
-        1, 2,
-    }  # fmt: skip
-
-
-def test_the_report_of_one_run_is_drawn_again(folder, capsys):
-    run = folder / "runs" / "own-mini" / "experiments" / "alone" / "small" / "seed-0" / "latest"
-    before = (run / "report.html").read_text("utf-8")
-    (run / "report.html").unlink()
-    assert execute(["report", str(run)]) == 0
-    assert (run / "report.html").read_text("utf-8") == before
-
-
-def test_a_stop_keeps_what_is_finished_and_an_interrupted_run_can_be_reported(tmp_path):
-    text = TABLE.replace("epochs: 2", "epochs: 3000").replace("crystals: 400", "crystals: 40")
+def test_a_stop_keeps_what_is_finished(tmp_path, variables):
+    text = TABLE.replace("epochs: 2", "epochs: 30000")
     (tmp_path / "own.yaml").write_text(text, encoding="utf-8")
-    command = [sys.executable, "-m", "matsciml_cli", "benchmark", str(tmp_path / "own.yaml")]
-    command += ["--only", "alone", "--output", str(tmp_path / "runs")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = [sys.executable, "-m", "matsciml_cli", "benchmark", "own.yaml", "--only", "alone"]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     experiment = tmp_path / "runs" / "own-mini" / "experiments" / "alone" / "small" / "seed-0"
     deadline = time.monotonic() + 240
     while not (experiment / "latest" / "metrics.csv").is_file():
         assert time.monotonic() < deadline
-        assert process.poll() is None, process.stdout.read()
+        assert process.poll() is None, process.stdout and process.stdout.read()
         time.sleep(0.2)
     os.kill(process.pid, signal.SIGTERM)  # which tests in the background do not ignore
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Interrupted; 1 of 1 runs are left. Go on with: matsciml benchmark" in out
     assert json.loads((experiment / "experiment.json").read_text())["state"] == "interrupted"
-    assert execute(["report", str(experiment / "latest")]) == 0
-    assert "The run folder has no run.json." in (experiment / "latest" / "report.html").read_text(
-        "utf-8"
-    )

@@ -75,14 +75,16 @@ def test_every_footnote_is_named(path: Path) -> None:
     table = read_table(path)
     if table.kind == "runs":
         named = {note for row in table.rows for note in row.notes}
-        named |= {note for row in table.rows for one in row.published for note in one.notes}
+        numbers = [number for row in table.rows for number in row.published]
+        named |= {note for number in numbers for note in number.notes}
         assert named == set(table.notes)
 
 
 def test_the_experiments_are_listed_with_what_they_wait_for(cli: Any, tmp_path: Path) -> None:
     outcome = cli("benchmark", "table2", "--list", "--output", str(tmp_path / "runs"))
     assert outcome.code == 0
-    (line,) = [one for one in outcome.out.splitlines() if "/lips-energy-forces/gala" in one]
+    lines = outcome.out.splitlines()
+    (line,) = [line for line in lines if "/lips-energy-forces/gala" in line]
     assert "pip install matsciml-data-lips" in line
     assert not (tmp_path / "runs").exists()
 
@@ -92,7 +94,7 @@ def test_a_table_without_any_data_is_written_all_the_same(cli: Any, tmp_path: Pa
     assert outcome.code == 0
     folder = tmp_path / "table2-mini"
     data = json.loads((folder / "table.json").read_text("utf-8"))
-    assert {line["state"] for line in data["lines"]} == {"not installed"}
+    assert {entry["state"] for entry in data["entries"]} == {"not installed"}
     assert "0 of 0 runs are finished, 0 to go." in outcome.out
     for ending in ("html", "md", "csv"):
         assert (folder / f"table.{ending}").is_file()
@@ -152,9 +154,9 @@ def test_a_table_may_be_a_file(cli: Any, tmp_path: Path) -> None:
     [
         (("benchmark", "tabel2"), "There is no table 'tabel2'. Did you mean 'table2'?"),
         (("benchmark", "table2", "--budget", "mino"), "no budget 'mino'"),
-        (("benchmark", "table2", "--only", "nothing"), "No experiment fits 'nothing'"),
+        (("benchmark", "table2", "--only", "nothing"), "No experiment matches 'nothing'"),
         (("benchmark", "table1", "--list"), "has no experiments"),
-        (("reproduce", "table2/mp-band-gap/megnot"), "Did you mean 'table2/mp-band-gap/megnet'?"),
+        (("reproduce", "table2/mp-band-gap/megnot"), "Did you mean 'mp-band-gap/megnet'?"),
         (("reproduce", "table2/mp-band-gap/megnet"), "Run: pip install matsciml-data-mp"),
     ],
 )

@@ -13,7 +13,7 @@ from matsciml_core.errors import ConfigError, MissingPackageError
 from matsciml_tool_benchmark.experiments import plan
 from matsciml_tool_benchmark.launchers import Job, open_launcher
 from matsciml_tool_benchmark.launchers._slurm import EXECUTOR, parameters_of
-from matsciml_tool_benchmark.running import run_experiments, unfinished
+from matsciml_tool_benchmark.running import run_experiments
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None,
@@ -36,19 +36,15 @@ def fill(make_table, folder, name, **options):
     """Run three experiments, the second of which fails, and return their states."""
     table = make_table(encoders={"a": {}, "b": {"told": "fail"}, "c": {}})
     experiments = plan(table, "mini")
-    found = {}
+    statuses = {}
     run_experiments(
-        unfinished(experiments, folder, {}),
+        experiments,
         folder,
         open_launcher(name, folder=str(folder.path), **options),
-        lambda progress: found.update({progress.experiment.column: progress.status}),
+        lambda progress: statuses.update({progress.experiment.column: progress.status}),
     )
-    assert not [
-        experiment.column
-        for experiment in unfinished(experiments, folder, {})
-        if experiment.column != "b"
-    ]
-    return found
+    assert {item.column: folder.status(item) for item in experiments} == statuses
+    return statuses
 
 
 @pytest.mark.slow
@@ -56,11 +52,11 @@ def fill(make_table, folder, name, **options):
 @foreign
 def test_experiments_run_on_a_ray_cluster(make_table, folder, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    found = fill(make_table, folder, "ray", jobs=2)
-    assert {column: status.state for column, status in found.items()} == {
+    statuses = fill(make_table, folder, "ray", jobs=2)
+    assert {column: status.state for column, status in statuses.items()} == {
         "a": "finished", "b": "failed", "c": "finished",
     }  # fmt: skip
-    assert found["b"].sentence == "The moon is in the wrong place."
+    assert statuses["b"].sentence == "The moon is in the wrong place."
 
 
 @pytest.mark.slow
@@ -102,8 +98,8 @@ def test_leaving_ray_stops_what_runs(tmp_path, monkeypatch):
 @foreign
 def test_experiments_run_through_submitit(make_table, folder, monkeypatch):
     monkeypatch.setenv(EXECUTOR, "local")
-    found = fill(make_table, folder, "slurm")
-    assert {column: status.state for column, status in found.items()} == {
+    statuses = fill(make_table, folder, "slurm")
+    assert {column: status.state for column, status in statuses.items()} == {
         "a": "finished", "b": "failed", "c": "finished",
     }  # fmt: skip
     assert (folder.path / "slurm").is_dir()

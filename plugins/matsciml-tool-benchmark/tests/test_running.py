@@ -13,37 +13,38 @@ from filelock import FileLock
 
 from matsciml_core.errors import ConfigError
 from matsciml_tool_benchmark.availability import Unavailable
+from matsciml_tool_benchmark.benchmark import Benchmark
 from matsciml_tool_benchmark.experiments import plan
 from matsciml_tool_benchmark.launchers import Job, open_launcher
 from matsciml_tool_benchmark.launchers._local import LocalLauncher
-from matsciml_tool_benchmark.running import run_experiments, unfinished
-from matsciml_tool_benchmark.table_folder import explain
+from matsciml_tool_benchmark.running import run_experiments
+from matsciml_tool_benchmark.table_folder import failure_sentence
 
 
 def told(make_table, *words, seeds=1, **changes):
-    """Return experiments whose stand-in does what each word says."""
-    encoders = {f"net{place}": {"told": word} for place, word in enumerate(words)}
+    """Return experiments whose fake run does what each word says."""
+    encoders = {f"net{index}": {"told": word} for index, word in enumerate(words)}
     return plan(make_table(encoders=encoders, **changes), "mini", seeds=seeds)
 
 
 def run(experiments, folder, jobs=1):
-    """Run what is not finished, and return the states by experiment."""
-    found = {}
+    """Run what has not finished, and return the progress by experiment."""
+    ended = {}
     run_experiments(
-        unfinished(experiments, folder, {}),
+        [item for item in experiments if folder.status(item).state != "finished"],
         folder,
         open_launcher("local", jobs=jobs),
-        lambda progress: found.update({progress.experiment.key: progress}),
+        lambda progress: ended.update({progress.experiment.key: progress}),
     )
-    return found
+    return ended
 
 
 def test_an_experiment_is_run_once(make_table, folder):
     experiments = told(make_table, "", "", seeds=2)
-    found = run(experiments, folder)
-    assert [one.status.state for one in found.values()] == ["finished"] * 4
-    assert [one.done for one in found.values()] == [1, 2, 3, 4]
-    assert {one.total for one in found.values()} == {4}
+    ended = run(experiments, folder)
+    assert [progress.status.state for progress in ended.values()] == ["finished"] * 4
+    assert [progress.done for progress in ended.values()] == [1, 2, 3, 4]
+    assert {progress.total for progress in ended.values()} == {4}
     assert run(experiments, folder) == {}
 
 
@@ -61,10 +62,10 @@ def test_a_run_whose_files_are_gone_is_made_again(make_table, folder):
     assert list(run(experiments, folder)) == ["gap/net0/seed-0"]
 
 
-def test_failures_are_reported_in_their_words_and_tried_again(make_table, folder):
+def test_failures_are_reported_and_tried_again(make_table, folder):
     experiments = told(make_table, "fail", "crash", "")
-    found = run(experiments, folder)
-    statuses = {key: one.status for key, one in found.items()}
+    ended = run(experiments, folder)
+    statuses = {key: progress.status for key, progress in ended.items()}
     assert statuses["gap/net0/seed-0"].sentence == "The moon is in the wrong place."
     assert statuses["gap/net1/seed-0"].sentence == "It was ended by the signal SIGABRT."
     assert statuses["gap/net2/seed-0"].state == "finished"
@@ -99,9 +100,13 @@ def test_after_a_stop_finished_experiments_stay_and_the_others_resume(make_table
 
 
 def test_experiments_that_cannot_run_here_are_left_out(make_table, folder):
-    experiments = told(make_table, "", "")
-    found = unfinished(experiments, folder, {"gap/net0": Unavailable("no data", "Fetch it.")})
-    assert [experiment.name for experiment in found] == ["gap/net1"]
+    table = make_table(encoders={"net0": {}, "net1": {}})
+    experiments = plan(table, "mini")
+    unavailable = {"gap/net0": Unavailable("no data", "Fetch it.")}
+    benchmark = Benchmark(
+        table=table, budget="mini", experiments=experiments, folder=folder, unavailable=unavailable
+    )
+    assert [item.name for item in benchmark.unfinished(experiments)] == ["gap/net1"]
 
 
 def test_two_processes_do_not_fill_one_folder(make_table, folder):
@@ -175,6 +180,10 @@ def test_an_unknown_launcher_is_answered_with_those_there_are():
         open_launcher("slurn")
 
 
-def test_the_reason_of_a_failure_without_a_sentence_is_its_last_line():
-    assert explain(1, "one\n\ntwo\n\n") == "two"
-    assert explain(3, "") == "It ended with the code 3 and said nothing."
+def test_the_reason_of_a_failure_is_its_error_or_its_last_line(tmp_path):
+    log = tmp_path / "log.txt"
+    assert failure_sentence(3, log) == "It ended with the code 3 and printed nothing."
+    log.write_text("one\n\ntwo\n\n")
+    assert failure_sentence(1, log) == "two"
+    log.write_text("Epoch 1\nError: There is no target 'gap'.\n")
+    assert failure_sentence(2, log) == "There is no target 'gap'."

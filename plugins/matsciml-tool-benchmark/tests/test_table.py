@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from matsciml_core.errors import ConfigError
-from matsciml_tool_benchmark.experiments import by_name, choose, plan
+from matsciml_tool_benchmark.experiments import plan, select
 from matsciml_tool_benchmark.table import add_rows, read_table
 
 
@@ -47,7 +47,6 @@ def test_seeds_make_experiments_that_stand_together(make_table):
     assert [experiment.key for experiment in experiments] == [
         "gap/a/seed-0", "gap/a/seed-1", "gap/b/seed-0", "gap/b/seed-1",
     ]  # fmt: skip
-    assert [len(group) for group in by_name(experiments)] == [2, 2]
     assert len({experiment.digest for experiment in experiments}) == 4
 
 
@@ -73,7 +72,7 @@ def test_a_row_may_belong_to_some_budgets_only(make_table):
 
 
 @pytest.mark.parametrize(
-    ("only", "found"),
+    ("only", "names"),
     [
         ((), ["gap/a", "gap/b"]),
         (("gap/b",), ["gap/b"]),
@@ -82,17 +81,17 @@ def test_a_row_may_belong_to_some_budgets_only(make_table):
         (("gap/a", "nothing"), ["gap/a"]),
     ],
 )
-def test_experiments_are_chosen_by_name_part_or_pattern(make_table, only, found):
+def test_experiments_are_selected_by_name_part_or_pattern(make_table, only, names):
     experiments = plan(make_table(encoders={"a": {}, "b": {}}), "mini")
-    assert [experiment.name for experiment in choose(experiments, only)] == found
+    assert [experiment.name for experiment in select(experiments, only)] == names
 
 
-def test_a_name_that_fits_nothing_is_answered_with_what_there_is(make_table):
+def test_a_name_that_matches_nothing_is_answered_with_what_there_is(make_table):
     experiments = plan(make_table(), "mini")
     with pytest.raises(
-        ConfigError, match=r"No experiment fits 'gup/plain'\. Did you mean 'gap/plain'\?"
+        ConfigError, match=r"No experiment matches 'gup/plain'\. Did you mean 'gap/plain'\?"
     ):
-        choose(experiments, ["gup/plain"])
+        select(experiments, ["gup/plain"])
 
 
 def test_an_unknown_budget_is_answered_with_those_there_are(make_table):
@@ -112,7 +111,7 @@ def test_an_unknown_budget_is_answered_with_those_there_are(make_table):
         ),
     ],
 )
-def test_a_table_that_contradicts_itself_is_refused(make_table, changes, message):
+def test_a_table_that_contradicts_itself_is_an_error(make_table, changes, message):
     with pytest.raises(ConfigError, match=message):
         make_table(**changes)
 

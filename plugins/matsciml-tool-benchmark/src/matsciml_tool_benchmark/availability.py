@@ -2,94 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from matsciml_core.errors import MatSciMLError
 from matsciml_core.registry.inventory import inventory_of
+from matsciml_core.registry.known_plugins import known_components
 from matsciml_core.registry.manager import Registry
-from matsciml_core.registry.specs import DatasetSpec, Inventory
+from matsciml_core.registry.messages import install_command
+from matsciml_core.registry.specs import DatasetSpec
 from matsciml_tool_benchmark.experiments import Experiment
 
-State = Literal["not installed", "no data", "no label"]
-UNAVAILABLE: tuple[State, ...] = get_args(State)
-"""What keeps experiments from running."""
+Reason = Literal["not installed", "no data", "no label"]
+REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
 @dataclass(frozen=True)
 class Unavailable:
     """What keeps an experiment from running."""
 
-    state: State
+    state: Reason
     sentence: str
+    """What to do about it."""
 
 
-def unavailability(
-    experiment: Experiment, registry: Registry, origins: Mapping[str, str]
-) -> Unavailable | None:
-    """Return what keeps an experiment from running here; None: nothing that is known before.
+def unavailability(experiment: Experiment, registry: Registry) -> Unavailable | None:
+    """Return what keeps an experiment from running, as far as can be told before it starts.
 
     Args:
         experiment: The experiment.
         registry: Where its components are looked up.
-        origins: Dataset → distribution that offers it, for datasets that are not installed.
 
     Returns:
-        The first reason found.
+        The first reason; None: there is none.
     """
-    for name in experiment.row.datasets:
-        found = _of_dataset(experiment, name, registry, origins)
-        if found is not None:
-            return found
-    components = [("encoder", experiment.config["encoder"]["name"])]
+    components = [("dataset", name) for name in experiment.row.datasets]
+    components.append(("encoder", experiment.config["encoder"]["name"]))
     if experiment.row.strategy:
         components.append(("strategy", experiment.row.strategy))
+    if experiment.generation is not None:
+        components += [("command", "generate"), ("command", "evaluate-crystals")]
     for kind, name in components:
         try:
-            registry.get(kind, name)
+            spec = registry.get(kind, name)
+            lack = _missing_data(experiment, spec) if isinstance(spec, DatasetSpec) else None
         except MatSciMLError as error:
-            return Unavailable("not installed", str(error))
+            command = _command_to_install(kind, name, registry)
+            return Unavailable("not installed", f"Run: {command}" if command else str(error))
+        if lack is not None:
+            return lack
     return None
 
 
-def _of_dataset(
-    experiment: Experiment, name: str, registry: Registry, origins: Mapping[str, str]
-) -> Unavailable | None:
-    if name in origins and not any(spec.name == name for spec in registry.specs("dataset")):
-        return Unavailable("not installed", f"Run: pip install {origins[name]}")
+def _command_to_install(kind: str, name: str, registry: Registry) -> str:
+    """Return what installs a component of the index of known plugins; empty: that will not help.
+
+    It is shorter than the registry's sentence, which lists what is installed: a table repeats it
+    in each of its lines.
+    """
+    installed = {record.distribution for record in registry.plugins}
+    for component in known_components(kind):
+        if component.name == name and component.distribution not in installed:
+            return install_command(component)
+    return ""
+
+
+def _missing_data(experiment: Experiment, spec: DatasetSpec) -> Unavailable | None:
     try:
-        spec = registry.get("dataset", name)
         inventory = inventory_of(spec)
-    except MatSciMLError as error:
-        return Unavailable("not installed", str(error))
     except (OSError, ValueError, KeyError) as error:
-        return Unavailable("no data", f"What is on this machine of '{name}' is unreadable: {error}")
-    nobody_can_tell = spec.inventory is None and spec.fetch is None
-    if nobody_can_tell or _names_a_file(experiment, name):  # before the run tries
+        problem = f"The record of '{spec.name}' on this machine is unreadable: {error}"
+        return Unavailable("no data", problem)
+    # A dataset that comes with its plugin has no inventory, and a file that the table names is
+    # not in it: only the run itself can tell.
+    datasets = experiment.config["datasets"]
+    has_path = any(entry.get("path") for entry in datasets if entry["name"] == spec.name)
+    if has_path or (spec.inventory is None and spec.fetch is None):
         return None
+    if inventory is None and spec.fetch:
+        return Unavailable("no data", f"Run: matsciml data fetch {spec.name}")
     if inventory is None:
-        return Unavailable("no data", _how_to_get(spec))
-    return _of_labels(experiment, name, inventory)
-
-
-def _names_a_file(experiment: Experiment, name: str) -> bool:
-    """Whether the table says itself where the data of a dataset lie."""
-    return any(one.get("path") for one in experiment.config["datasets"] if one["name"] == name)
-
-
-def _how_to_get(spec: DatasetSpec) -> str:
-    if spec.fetch:
-        return f"Run: matsciml data fetch {spec.name}"
-    return f"There is no data on this machine; see: matsciml info {spec.name}"
-
-
-def _of_labels(experiment: Experiment, name: str, inventory: Inventory) -> Unavailable | None:
-    for target in (
-        () if experiment.row.generates else experiment.row.targets
-    ):  # every crystal has a structure
+        see = f"There is no data on this machine; see: matsciml info {spec.name}"
+        return Unavailable("no data", see)
+    # Every crystal has a structure, so that generation needs no label.
+    for target in () if experiment.row.generates else experiment.row.targets:
         prefix, _, label = target.rpartition("/")
-        mine = prefix == name or (not prefix and len(experiment.row.datasets) == 1)
-        if mine and inventory.sizes and label not in inventory.sizes:
+        is_own = prefix == spec.name or (not prefix and len(experiment.row.datasets) == 1)
+        if is_own and inventory.sizes and label not in inventory.sizes:
             return Unavailable("no label", f"The data in {inventory.where} has no label '{label}'.")
     return None

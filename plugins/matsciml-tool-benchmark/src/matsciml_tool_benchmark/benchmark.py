@@ -1,21 +1,19 @@
-"""A table with a budget: what it consists of, what is done, and how it is filled."""
+"""A table with a budget: its experiments, where they are kept, and which can run here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from matsciml_core.registry.manager import Registry
 from matsciml_tool_benchmark.availability import Unavailable, unavailability
 from matsciml_tool_benchmark.entries import Entry, table_entries
 from matsciml_tool_benchmark.experiments import Experiment, plan
-from matsciml_tool_benchmark.launchers import Launcher
-from matsciml_tool_benchmark.running import Progress, run_experiments, unfinished
+from matsciml_tool_benchmark.request import TableRequest
 from matsciml_tool_benchmark.table import BenchmarkTable
 from matsciml_tool_benchmark.table_folder import TableFolder
-from matsciml_tool_benchmark.table_page import TableRun, write_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,83 +24,36 @@ class Benchmark:
     budget: str
     experiments: Sequence[Experiment]
     folder: TableFolder
-    unavailable: Mapping[str, Unavailable]
-    """Experiments that cannot run here, by name."""
-    command: str
-    """The command that fills the table, for people."""
+    unavailable: Mapping[str, Unavailable] = field(default_factory=dict)
+    """Why experiments cannot run here, by their names."""
+    command: str = ""
+    """The command that fills the table, and continues where it stopped."""
 
-    def lines(self) -> list[Entry]:
-        """Return the lines of the table as it stands."""
-        return table_entries(self.table, self.experiments, self.folder, self.unavailable)
+    def entries(self, experiments: Sequence[Experiment] | None = None) -> list[Entry]:
+        """Return the entries of the table as it stands, of some experiments or of all."""
+        chosen = self.experiments if experiments is None else experiments
+        return table_entries(self.table, chosen, self.folder, self.unavailable)
 
-    def write(self) -> Path:
-        """Write the table as it stands; return the path of its page."""
-        run = TableRun(
-            table=self.table, budget=self.budget, folder=self.folder.path, command=self.command
-        )
-        return write_table(run, self.lines())
+    def available(self, experiments: Sequence[Experiment]) -> list[Experiment]:
+        """Return those of the experiments that can run here."""
+        return [item for item in experiments if item.name not in self.unavailable]
 
-    def to_do(self, experiments: Sequence[Experiment] | None = None) -> list[Experiment]:
-        """Return those of the experiments that can run here and are not finished."""
-        return unfinished(
-            self.experiments if experiments is None else experiments, self.folder, self.unavailable
-        )
-
-    def fill(
-        self,
-        experiments: Sequence[Experiment],
-        launcher: Launcher,
-        after_each: Callable[[Progress], Any] = lambda progress: None,
-    ) -> Path:
-        """Run experiments, and write the table after each.
-
-        Args:
-            experiments: What to run, see :meth:`to_do`.
-            launcher: Where to run it.
-            after_each: Called when an experiment has ended and the table was written.
-
-        Returns:
-            Path of the table's page.
-
-        Raises:
-            ConfigError: Another process fills the table.
-            KeyboardInterrupt: The user pressed Ctrl-C; what is finished stays.
-        """
-
-        def note(progress: Progress) -> None:
-            self.write()
-            after_each(progress)
-
-        try:
-            if experiments:
-                run_experiments(experiments, self.folder, launcher, note)
-        finally:
-            page = self.write()
-        return page
+    def unfinished(self, experiments: Sequence[Experiment]) -> list[Experiment]:
+        """Return those of the experiments that can run here and have not finished."""
+        return [
+            item
+            for item in self.available(experiments)
+            if self.folder.status(item).state != "finished"
+        ]
 
 
-def prepare(
-    table: BenchmarkTable,
-    budget: str,
-    registry: Registry,
-    *,
-    output: Path,
-    program: Sequence[str],
-    command: str,
-    seeds: int | None = None,
-    origins: Mapping[str, str] | None = None,
-) -> Benchmark:
-    """Look at what a table consists of, and at what can run here; nothing is run or written.
+def open_benchmark(table: BenchmarkTable, request: TableRequest, registry: Registry) -> Benchmark:
+    """Plan the experiments of a table, and find out which can run here; nothing is written.
 
     Args:
         table: The table.
-        budget: Name of its budget.
+        request: Budget, seeds and folder.
         registry: Where components are looked up.
-        output: Parent of the table's folder.
-        program: What runs ``matsciml``, for example ``("matsciml",)``.
-        command: The command that fills the table, for people.
-        seeds: Runs of each experiment; None: as the budget says.
-        origins: Dataset → distribution that offers it, for those that are not installed.
 
     Returns:
         The table, ready to be filled.
@@ -110,18 +61,18 @@ def prepare(
     Raises:
         ConfigError: There is no such budget.
     """
-    experiments = plan(table, budget, seeds=seeds)
-    found: dict[str, Unavailable] = {}
-    for experiment in experiments:
-        if experiment.name not in found:
-            problem = unavailability(experiment, registry, origins or {})
-            if problem is not None:
-                found[experiment.name] = problem
+    experiments = plan(table, request.budget, seeds=request.seeds)
+    by_name = {experiment.name: experiment for experiment in experiments}
+    reasons = {name: unavailability(item, registry) for name, item in by_name.items()}
+    # The program of this environment, not the one that happens to come first in PATH.
+    script = Path(sys.executable).with_name("matsciml")
+    program = (str(script),) if script.is_file() else (sys.executable, "-m", "matsciml_cli")
+    path = request.output / f"{table.name}-{request.budget}"
     return Benchmark(
         table=table,
-        budget=budget,
+        budget=request.budget,
         experiments=experiments,
-        folder=TableFolder((output / f"{table.name}-{budget}").resolve(), tuple(program)),
-        unavailable=found,
-        command=command,
+        folder=TableFolder(path.resolve(), program),
+        unavailable={name: reason for name, reason in reasons.items() if reason is not None},
+        command=request.command,
     )

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from matsciml_cli.options import Budget, Launcher, TableParent, TableRows
 from matsciml_cli.state import registry_of
+from matsciml_tool_benchmark.options import Budget, Launcher, Seeds, TableParent, TableRows
 
 
 def benchmark(
@@ -18,10 +18,7 @@ def benchmark(
     ],
     budget: Budget = "mini",
     launcher: Launcher = "local",
-    seeds: Annotated[
-        int | None,
-        typer.Option(min=1, help="Runs of each experiment; default: as the budget says."),
-    ] = None,
+    seeds: Seeds = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Most runs at a time; default: as many as fit.")
     ] = None,
@@ -40,24 +37,25 @@ def benchmark(
 ) -> None:
     """Fill a table with runs, and set it beside the published numbers.
 
-    Experiments that are finished are not run again, so that the same command goes on after an
-    interruption; failed ones are tried again. Each line says what is missing.
+    Experiments that have finished are not run again, so that the same command continues after an
+    interruption; failed ones are tried again. Each line of the table says what is missing for it.
     Writes table.html, table.md, table.csv and table.json into OUTPUT/TABLE-BUDGET.
     """
-    from matsciml_tool_benchmark import table_commands
+    from matsciml_tool_benchmark.request import TableRequest
+    from matsciml_tool_benchmark.table_commands import fill_table, list_experiments
 
-    request = table_commands.Request(
+    request = TableRequest(
         table=table,
         budget=budget,
         launcher=launcher,
         seeds=seeds,
         jobs=jobs,
-        only=tuple(only or ()),
-        rows=tuple(rows or ()),
+        only=only or (),
+        rows=rows or (),
         output=output,
     )
     registry = registry_of(context)
     if list_only:
-        table_commands.show_experiments(request, registry)
+        list_experiments(request, registry)
     else:
-        table_commands.fill(request, registry)
+        fill_table(request, registry)

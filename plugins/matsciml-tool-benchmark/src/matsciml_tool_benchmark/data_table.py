@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from matsciml_cli.tasks import Sizes, TaskRow, each_size, task_rows
 from matsciml_core.registry.manager import Registry
+from matsciml_tool_benchmark.request import TableRequest
 from matsciml_tool_benchmark.table import BenchmarkTable
 from matsciml_tool_benchmark.table_page import SCHEMA
 from matsciml_util_pages.numbers import ABSENT
@@ -16,25 +16,30 @@ from matsciml_util_pages.sheet_page import write_page_files
 from matsciml_util_pages.sheets import Column, Page, Section, Sheet, Value
 from matsciml_util_pages.views import facts
 
-if TYPE_CHECKING:
-    from matsciml_tool_benchmark.table_commands import Request
-
 _SUBSETS = ("train", "validation", "test")
 _TONES = {"ok": "good", "failed": "bad"}
 
 
-def write_data_table(table: BenchmarkTable, request: Request, registry: Registry) -> Path:
+def write_data_table(table: BenchmarkTable, request: TableRequest, registry: Registry) -> Path:
     """Write the table of tasks and data; return the path of its page.
 
     Args:
         table: Its title, words and footnotes; a footnote belongs to the dataset of its name.
-        request: What the user asked for.
+        request: The folder to write to, and the command to show.
         registry: Where datasets are looked up.
     """
     rows = task_rows(registry)
     sheet = Sheet(
         caption="Crystals by task and subset",
-        columns=_columns(),
+        columns=[
+            Column(key="task", title="Task"),
+            Column(key="dataset", title="Dataset", facet=True),
+            Column(key="label", title="Label"),
+            Column(key="metric", title="Metric", facet=True),
+            *_size_columns("published"),
+            *_size_columns("here"),
+            Column(key="state", title="Data", facet=True),
+        ],
         rows=[_row(row, table.notes) for row in rows],
     )
     ready = sum(row.state == "ok" for row in rows)
@@ -51,7 +56,6 @@ def write_data_table(table: BenchmarkTable, request: Request, registry: Registry
         notes={name: text for name, text in table.notes.items() if name in named},
         command=request.command,
     )
-    records = [_record(row) for row in rows]
     data = {
         "schema": SCHEMA,
         "table": table.name,
@@ -61,22 +65,14 @@ def write_data_table(table: BenchmarkTable, request: Request, registry: Registry
         "tasks": [asdict(row) for row in rows],
     }
     folder = (request.output / table.name).resolve()
-    return write_page_files(page, records, folder, "table", data)
+    return write_page_files(page, [_record(row) for row in rows], folder, "table", data)
 
 
-def _columns() -> Sequence[Column]:
-    subsets = [
-        Column(key=f"{what}-{subset}", title=subset.capitalize(), unit=what, numeric=True)
-        for what in ("published", "here")
-        for subset in _SUBSETS
-    ]
+def _size_columns(source: str) -> list[Column]:
+    """Return the columns with the sizes of all subsets, in the publication or on this machine."""
     return [
-        Column(key="task", title="Task"),
-        Column(key="dataset", title="Dataset", facet=True),
-        Column(key="label", title="Label"),
-        Column(key="metric", title="Metric", facet=True),
-        *subsets,
-        Column(key="state", title="Data", facet=True),
+        Column(key=f"{source}-{subset}", title=subset.capitalize(), unit=source, numeric=True)
+        for subset in _SUBSETS
     ]
 
 
@@ -92,12 +88,13 @@ def _row(row: TaskRow, notes: Mapping[str, str]) -> dict[str, Value]:
     }
 
 
-def _sizes(what: str, sizes: Sizes | None) -> dict[str, Value]:
-    found = sizes or (None, None, None)
-    texts = [ABSENT if text == "-" else text for text in each_size(found)]
+def _sizes(source: str, sizes: Sizes | None) -> dict[str, Value]:
+    """Return the values of the columns of :func:`_size_columns`."""
+    known = sizes or (None, None, None)
+    texts = [ABSENT if text == "-" else text for text in each_size(known)]
     return {
-        f"{what}-{subset}": Value(text, order=size, tone="" if size is not None else "quiet")
-        for subset, text, size in zip(_SUBSETS, texts, found, strict=True)
+        f"{source}-{subset}": Value(text, order=size, tone="" if size is not None else "quiet")
+        for subset, text, size in zip(_SUBSETS, texts, known, strict=True)
     }
 
 

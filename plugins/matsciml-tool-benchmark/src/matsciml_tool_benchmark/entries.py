@@ -1,15 +1,16 @@
-"""The lines of a table: one for each label of each experiment, with all seeds put together."""
+"""The entries of a table: one for each label of each experiment, over all its seeds."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from matsciml_tool_benchmark.availability import UNAVAILABLE, Unavailable
-from matsciml_tool_benchmark.experiments import Experiment, by_name
+from matsciml_tool_benchmark.availability import REASONS, Unavailable
+from matsciml_tool_benchmark.experiments import Experiment
 from matsciml_tool_benchmark.rows import BenchmarkRow, PublishedNumber
 from matsciml_tool_benchmark.table import BenchmarkTable
 from matsciml_tool_benchmark.table_folder import Status, TableFolder
@@ -17,7 +18,6 @@ from matsciml_util_pages.finished_runs import (
     FinishedRun,
     SeedResults,
     Spread,
-    TargetResult,
     read_finished_run,
     usual_metric,
 )
@@ -28,6 +28,7 @@ class Entry(SeedResults):
     """What the table says about one label of one experiment."""
 
     experiment: str
+    """Table, row and column."""
     row: BenchmarkRow
     column: str
     dataset: str
@@ -49,15 +50,17 @@ class Entry(SeedResults):
 
     @property
     def baselines(self) -> dict[str, float]:
-        """What every baseline, or oracle, scores, by its name; of the first seed."""
-        found = self.results[0].baselines if self.results else {}
+        """The metric of each baseline, by its name; of the first seed."""
+        baselines = self.results[0].baselines if self.results else {}
         return {
-            name: values[self.metric] for name, values in found.items() if self.metric in values
+            name: metrics[self.metric]
+            for name, metrics in baselines.items()
+            if self.metric in metrics
         }
 
     def as_dict(self, folder: Path) -> dict[str, Any]:
-        """Return the line as plain data, for CSV and JSON; runs are named from ``folder`` on."""
-        baseline = self.baseline
+        """Return the entry as plain data, for CSV and JSON; runs are relative to ``folder``."""
+        baseline_name, baseline = self.baseline or ("", None)
         return {
             "experiment": self.experiment,
             "title": self.row.title,
@@ -73,8 +76,8 @@ class Entry(SeedResults):
             "published": self.published.value if self.published else None,
             "published_unit": self.published.unit if self.published else "",
             "published_encoder": self.published.encoder if self.published else "",
-            "baseline": baseline[1] if baseline else None,
-            "baseline_name": baseline[0] if baseline else "",
+            "baseline": baseline,
+            "baseline_name": baseline_name,
             "mae": self.over_seeds("mae").mean,
             "rmse": self.over_seeds("rmse").mean,
             "r2": self.over_seeds("r2").mean,
@@ -95,110 +98,113 @@ def table_entries(
     folder: TableFolder,
     unavailable: Mapping[str, Unavailable],
 ) -> list[Entry]:
-    """Return the lines of a table.
+    """Return the entries of a table.
 
     Args:
         table: The table.
-        experiments: Its experiments.
+        experiments: Its experiments; those that differ in their seed stand together.
         folder: Where their runs are.
-        unavailable: Experiments that cannot run here, by name.
+        unavailable: Why experiments cannot run here, by their names.
 
     Returns:
-        The lines, in the order of the experiments; those that cannot run here come last.
+        The entries, in the order of the experiments; those that cannot run here come last.
     """
-    lines = [
-        line for group in by_name(experiments) for line in _lines(table, group, folder, unavailable)
+    entries = [
+        entry
+        for name, group in groupby(experiments, key=lambda experiment: experiment.name)
+        for entry in _experiment_entries(table, list(group), folder, unavailable.get(name))
     ]
-    return sorted(lines, key=lambda line: line.state in UNAVAILABLE)
+    return sorted(entries, key=lambda entry: entry.state in REASONS)
 
 
-def _lines(
+def _experiment_entries(
     table: BenchmarkTable,
-    group: Sequence[Experiment],
+    seeds: Sequence[Experiment],
     folder: TableFolder,
-    unavailable: Mapping[str, Unavailable],
+    unavailable: Unavailable | None,
 ) -> Iterator[Entry]:
-    """Yield the lines of the experiments that differ in their seed only."""
-    statuses = [folder.status(experiment) for experiment in group]
-    runs = [
-        found
-        for status in statuses
-        if status.state == "finished" and status.run is not None
-        for found in [read_finished_run(status.run)]
-        if found is not None
+    """Yield the entries of one experiment, given with each of its seeds."""
+    statuses = [folder.status(experiment) for experiment in seeds]
+    finished = [
+        status.run for status in statuses if status.state == "finished" and status.run is not None
     ]
-    first = group[0]
-    state, remark = _state(statuses, unavailable.get(first.name), len(runs))
-    for key in _keys(first.row, runs):
+    runs = [run for run in map(read_finished_run, finished) if run is not None]
+    state, remark = _state(statuses, unavailable, len(runs))
+    row, column = seeds[0].row, seeds[0].column
+    for key in _label_keys(row, runs):
         dataset, _, label = key.rpartition("/")
         results = [run.targets[key] for run in runs if key in run.targets]
-        for metric in _metrics(table, first.row, label, results):
-            published = _published(first.row, first.column, label, metric)
+        chosen = row.metrics.get(label) or table.metrics.get(label) or ()
+        names = [chosen] if isinstance(chosen, str) else list(chosen)
+        measured = [name for name in names if not results or name in results[0].metrics]
+        # The head may not measure what the table asks for; a number of its own is better than none.
+        usual = usual_metric(results[0].info) if results else "mse"
+        for metric in measured or [usual]:
+            published = _published(row, column, label, metric)
             yield Entry(
-                experiment=f"{table.name}/{first.name}",
-                row=first.row,
-                column=first.column,
+                experiment=f"{table.name}/{seeds[0].name}",
+                row=row,
+                column=column,
                 dataset=dataset,
                 label=label,
                 metric=metric,
                 state=state,
                 remark=remark,
-                seeds=len(group),
+                seeds=len(seeds),
                 published=published,
-                notes=(*first.row.notes, *(published.notes if published else ())),
+                notes=(*row.notes, *(published.notes if published else ())),
                 results=results,
                 runs=runs,
             )
 
 
-def _keys(row: BenchmarkRow, runs: Sequence[FinishedRun]) -> list[str]:
-    """Return ``dataset/label`` of what is predicted, as the runs say or as it is planned."""
+def _label_keys(row: BenchmarkRow, runs: Sequence[FinishedRun]) -> list[str]:
+    """Return ``dataset/label`` of each label, as the runs say, or else as the row does."""
     if runs:
         return list(runs[0].targets)
     owner = "+".join(row.datasets)
-    return [one if "/" in one else f"{owner}/{one}" for one in row.targets] or [f"{owner}/"]
+    targets = row.targets or ("",)
+    return [target if "/" in target else f"{owner}/{target}" for target in targets]
 
 
-def _state(statuses: Sequence[Status], found: Unavailable | None, finished: int) -> tuple[str, str]:
+def _state(
+    statuses: Sequence[Status], unavailable: Unavailable | None, finished: int
+) -> tuple[str, str]:
+    """Return the state of an experiment over its seeds, and the remark on it."""
     if finished == len(statuses):
         return "finished", ""
-    if found is not None and not finished:
-        return found.state, found.sentence
-    failed = next((one for one in statuses if one.state == "failed"), None)
-    stopped = next((one for one in statuses if one.state == "interrupted"), None)
-    worst = failed or stopped
+    if unavailable is not None and not finished:
+        return unavailable.state, unavailable.sentence
+    stopped = [status for status in statuses if status.state in ("failed", "interrupted")]
+    # A failure says more than an interruption.
+    worst = min(stopped, key=lambda status: status.state != "failed", default=None)
     if finished:
-        remark = f"{finished} of {len(statuses)} seeds. {worst.sentence if worst else ''}".strip()
-        return "partly finished", remark
+        sentence = worst.sentence if worst else ""
+        return "partly finished", f"{finished} of {len(statuses)} seeds. {sentence}".strip()
     return (worst.state, worst.sentence) if worst else ("waiting", "")
 
 
-def _metrics(
-    table: BenchmarkTable, row: BenchmarkRow, label: str, results: Sequence[TargetResult]
-) -> list[str]:
-    """Return the metrics by which a label is compared; its kind's usual one where none is there."""
-    chosen = row.metrics.get(label) or table.metrics.get(label) or ()
-    names = [chosen] if isinstance(chosen, str) else list(chosen)
-    known = [name for name in names if not results or name in results[0].metrics]
-    return known or [usual_metric(results[0].info) if results else "mse"]
-
-
 def _published(row: BenchmarkRow, column: str, label: str, metric: str) -> PublishedNumber | None:
-    """Return the published number for a column, or the best of all columns."""
-    mine = [
-        one
-        for one in row.published
-        if one.target in (label, "")
-        and (one.target or len(row.targets) < 2)
-        and one.metric in (metric, "")
+    """Return the published number for a column, or else the best of all columns."""
+    matching = [
+        entry
+        for entry in row.published
+        if entry.target in (label, "")
+        # A number without a label is about the row's only one.
+        and (entry.target or len(row.targets) < 2)
+        and entry.metric in (metric, "")
     ]
-    for wanted in (column, ""):
-        for number in mine:
-            if number.encoder == wanted:
-                return number
+    for encoder in (column, ""):
+        for entry in matching:
+            if entry.encoder == encoder:
+                return entry
     return None
 
 
-def references(lines: Sequence[Entry]) -> dict[tuple[str, str, str], Entry]:
-    """Return the reference lines by dataset, label and column."""
-    return {(one.dataset, one.label, one.column): one for one in lines if one.row.reference}
+def references(entries: Sequence[Entry]) -> dict[tuple[str, str, str], Entry]:
+    """Return the entries that others are compared with, by dataset, label and column."""
+    return {
+        (entry.dataset, entry.label, entry.column): entry
+        for entry in entries
+        if entry.row.reference
+    }

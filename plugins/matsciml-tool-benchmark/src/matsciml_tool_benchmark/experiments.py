@@ -1,10 +1,10 @@
-"""The experiments of a table: each one training run for each seed."""
+"""The experiments of a table: a row and an encoder, trained once for each seed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -17,7 +17,7 @@ from matsciml_tool_benchmark.table import BenchmarkTable, Budget, Generation
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """One training run of a table."""
+    """A row and an encoder with one seed: one training run."""
 
     row: BenchmarkRow
     column: str
@@ -26,7 +26,7 @@ class Experiment:
     config: dict[str, Any] = field(hash=False)
     """The run's configuration as plain data, without the folder it is written to."""
     generation: Generation | None = None
-    """How crystals are drawn from the model afterwards; None: none are."""
+    """How crystals are sampled from the model afterwards; None: none are."""
 
     @property
     def name(self) -> str:
@@ -49,7 +49,7 @@ class Experiment:
 
 
 def plan(table: BenchmarkTable, budget: str, *, seeds: int | None = None) -> list[Experiment]:
-    """Return the experiments of a table, in its order.
+    """Return the experiments of a table, in its order; those that differ in their seed together.
 
     Args:
         table: The table.
@@ -78,45 +78,43 @@ def plan(table: BenchmarkTable, budget: str, *, seeds: int | None = None) -> lis
     ]
 
 
-def choose(experiments: Sequence[Experiment], only: Sequence[str]) -> list[Experiment]:
+def select(experiments: Sequence[Experiment], only: Sequence[str]) -> list[Experiment]:
     """Return the experiments that a user names.
 
     Args:
         experiments: The experiments of a table.
-        only: Names of experiments, patterns with ``*``, or parts of names; empty: all experiments.
+        only: Names of experiments, patterns with ``*``, or parts of names; empty: all.
 
     Returns:
-        The experiments that fit one of them.
+        The experiments that match one of them.
 
     Raises:
-        ConfigError: Nothing fits.
+        ConfigError: Nothing matches.
     """
-    chosen = [
+    selected = [
         experiment
         for experiment in experiments
-        if not only or any(_fits(experiment.name, one) for one in only)
+        if not only
+        or any(fnmatchcase(experiment.name, text) or text in experiment.name for text in only)
     ]
-    if chosen:
-        return chosen
+    if selected:
+        return selected
     names = list(dict.fromkeys(experiment.name for experiment in experiments))
     raise ConfigError(
-        f"No experiment fits '{', '.join(only)}'.{did_you_mean(only[0] if only else '', names)}"
+        f"No experiment matches '{', '.join(only)}'.{did_you_mean(only[0] if only else '', names)}"
         f" Experiments: {', '.join(names) or 'none with this budget'}."
     )
-
-
-def _fits(name: str, pattern: str) -> bool:
-    return fnmatchcase(name, pattern) or pattern in name
 
 
 def _config(
     table: BenchmarkTable, row: BenchmarkRow, column: str, seed: int, budget: Budget
 ) -> dict[str, Any]:
-    """Return the configuration of a run; the row's settings win over the budget's."""
+    """Return the configuration of a run."""
+    encoder = row.encoders.get(column) or table.encoders.get(column) or {}
     data: dict[str, Any] = {
         "datasets": [{"name": name, **budget.datasets.get(name, {})} for name in row.datasets],
         "targets": list(row.targets),
-        "encoder": _encoder(table, row, column),
+        "encoder": {"name": column, **encoder},
         "training": {"seed": seed},
     }
     if row.strategy:
@@ -125,19 +123,8 @@ def _config(
         data["training"]["epochs"] = budget.epochs
     if budget.crystals is not None:
         data["split"] = {"max_train_crystals": budget.crystals}
+    # Later ones win. The row comes last: what it sets is part of the experiment, while a budget
+    # only says what it may cost.
     for settings in (budget.settings, budget.columns.get(column, {}), row.settings):
         merge(data, settings)
     return data
-
-
-def _encoder(table: BenchmarkTable, row: BenchmarkRow, column: str) -> dict[str, Any]:
-    settings = row.encoders.get(column) or table.encoders.get(column) or {}
-    return {"name": column, **settings}
-
-
-def by_name(experiments: Sequence[Experiment]) -> Iterator[list[Experiment]]:
-    """Yield the experiments that differ in their seed only, together."""
-    groups: dict[str, list[Experiment]] = {}
-    for experiment in experiments:
-        groups.setdefault(experiment.name, []).append(experiment)
-    yield from groups.values()

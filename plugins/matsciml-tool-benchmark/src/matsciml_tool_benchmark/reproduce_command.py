@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from matsciml_cli.options import Budget, Launcher, TableParent, TableRows
 from matsciml_cli.state import registry_of
+from matsciml_tool_benchmark.options import Budget, Launcher, Seeds, TableParent, TableRows
 
 
 def reproduce(
@@ -19,27 +19,24 @@ def reproduce(
     ],
     budget: Budget = "mini",
     launcher: Launcher = "local",
-    seeds: Annotated[
-        int | None, typer.Option(min=1, help="Runs of the experiment; default: as the budget says.")
-    ] = None,
+    seeds: Seeds = None,
     rows: TableRows = None,
     output: TableParent = Path("runs"),
 ) -> None:
     """Run one experiment of a table, and print its line beside the published number.
 
-    The run counts for the whole table too, and is not repeated where it is finished already.
+    The run counts for the whole table too, and is not repeated where it has finished already.
     """
-    from matsciml_tool_benchmark import table_commands
+    from matsciml_tool_benchmark.request import TableRequest
+    from matsciml_tool_benchmark.table_commands import run_experiment
 
     table, _, name = experiment.partition("/")
-    request = table_commands.Request(
+    request = TableRequest(
         table=table,
         budget=budget,
         launcher=launcher,
         seeds=seeds,
-        jobs=None,
-        only=(name,),
-        rows=tuple(rows or ()),
+        rows=rows or (),
         output=output,
     )
-    table_commands.reproduce(request, registry_of(context))
+    run_experiment(name, request, registry_of(context))

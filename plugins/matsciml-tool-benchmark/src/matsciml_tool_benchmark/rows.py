@@ -64,7 +64,7 @@ class BenchmarkRow(Config):
     notes: tuple[str, ...] = ()
     """Names of footnotes of the table."""
     generates: bool = False
-    """Whether crystals are drawn from the trained model and judged."""
+    """Whether crystals are sampled from the trained model and evaluated."""
     reference: bool = False
     """Whether other rows with the same label and encoder are compared with this one."""
     origin: str = ""

@@ -1,10 +1,10 @@
-"""Running the experiments of a table that are not finished yet."""
+"""Run the experiments of a table that have not finished yet."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,6 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from matsciml_core.errors import ConfigError
-from matsciml_tool_benchmark.availability import Unavailable
 from matsciml_tool_benchmark.experiments import Experiment
 from matsciml_tool_benchmark.launchers import Launcher
 from matsciml_tool_benchmark.table_folder import Status, TableFolder
@@ -31,17 +30,6 @@ class Progress:
     """Experiments that this call runs."""
 
 
-def unfinished(
-    experiments: Sequence[Experiment], folder: TableFolder, unavailable: Mapping[str, Unavailable]
-) -> list[Experiment]:
-    """Return the experiments that are to be run: those that can, and are not finished."""
-    return [
-        experiment
-        for experiment in experiments
-        if experiment.name not in unavailable and folder.status(experiment).state != "finished"
-    ]
-
-
 def run_experiments(
     experiments: Sequence[Experiment],
     folder: TableFolder,
@@ -58,28 +46,28 @@ def run_experiments(
 
     Raises:
         ConfigError: Another process works in the folder.
-        KeyboardInterrupt: The user pressed Ctrl-C, or this process was told to end; what is
-            finished stays, what ran was stopped with a checkpoint where it had one.
+        KeyboardInterrupt: The user pressed Ctrl-C, or this process was told to end. What has
+            finished stays; what ran was stopped, with a checkpoint where it had one.
     """
     folder.path.mkdir(parents=True, exist_ok=True)
     by_key = {experiment.key: experiment for experiment in experiments}
-    with _only_one(folder), _stoppable(), launcher:
+    with _locked(folder), _stoppable(), launcher:
         jobs = [folder.prepare(experiment) for experiment in experiments]
-        for place, outcome in enumerate(launcher.run(jobs), start=1):
+        for done, outcome in enumerate(launcher.run(jobs), start=1):
             experiment = by_key[outcome.key]
             after_each(
                 Progress(
                     experiment=experiment,
                     status=folder.conclude(experiment, outcome),
                     seconds=outcome.seconds,
-                    done=place,
+                    done=done,
                     total=len(jobs),
                 )
             )
 
 
 @contextmanager
-def _only_one(folder: TableFolder) -> Iterator[None]:
+def _locked(folder: TableFolder) -> Iterator[None]:
     """Keep two processes from filling one folder at a time."""
     lock = FileLock(folder.path / ".lock", timeout=0)
     try:
@@ -99,7 +87,7 @@ def _only_one(folder: TableFolder) -> Iterator[None]:
 def _stoppable() -> Iterator[None]:
     """Let SIGTERM, by which queues and shells end a process, stop the jobs as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield  # Python lets only the main thread set handlers
         return
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -17,10 +17,10 @@ Table = TypeVar("Table", bound="BenchmarkTable")
 
 
 class Generation(Config):
-    """How crystals are drawn from a trained model and judged beside its test set."""
+    """How crystals are sampled from a trained model and evaluated beside its test set."""
 
     number: PositiveInt = 100
-    """Crystals to draw."""
+    """Crystals to sample."""
     steps: PositiveInt = 100
     """Langevin steps at each noise level."""
     cutoffs: str = "mp20"
@@ -47,7 +47,7 @@ class Budget(Config):
     columns: Mapping[str, Settings] = Field(default_factory=dict)
     """Column → settings of its runs, where they differ from those of the others."""
     generation: Generation = Generation()
-    """How rows that generate crystals are judged."""
+    """How crystals of rows that generate are sampled and evaluated."""
 
 
 class BenchmarkTable(Config):
@@ -153,36 +153,32 @@ def add_rows(table: BenchmarkTable, path: Path) -> BenchmarkTable:
     Raises:
         ConfigError: The file cannot be read, or says something that rows do not know.
     """
-    found = validate(RowsFile, read_config_file(path), where=path.stem)
-    rows = [row.model_copy(update={"origin": path.name}) for row in found.rows]
-    return table.with_rows(rows, encoders=found.encoders, notes=found.notes, metrics=found.metrics)
+    file = validate(RowsFile, read_config_file(path), where=path.stem)
+    rows = [row.model_copy(update={"origin": path.name}) for row in file.rows]
+    return table.with_rows(rows, encoders=file.encoders, notes=file.notes, metrics=file.metrics)
 
 
 def checked(table: Table) -> Table:
-    """Refuse a table whose rows share a name, or name footnotes or budgets that do not exist.
+    """Return the table, where what its rows name is there.
 
     Raises:
-        ConfigError: The first thing that is wrong.
+        ConfigError: Two rows of one budget have one name, or a footnote or budget is missing.
     """
-    seen: set[tuple[str, str]] = set()
+    taken: set[tuple[str, str]] = set()
     for row in table.rows:
+        # A row may differ between budgets: two of one name are told apart by them.
         for budget in row.budgets or tuple(table.budgets) or ("",):
-            if (row.name, budget) in seen:
+            if (row.name, budget) in taken:
                 raise ConfigError(
                     f"The table '{table.name}' has two rows called '{row.name}'; rename one."
                 )
-            seen.add((row.name, budget))
-        _check_row(table, row)
+            taken.add((row.name, budget))
+        for name in row.budgets:
+            table.budget(name)
+        for note in (*row.notes, *(note for entry in row.published for note in entry.notes)):
+            if note not in table.notes:
+                raise ConfigError(
+                    f"The row '{row.name}' of '{table.name}' names the footnote '{note}', which "
+                    f"does not exist.{did_you_mean(note, table.notes)}"
+                )
     return table
-
-
-def _check_row(table: BenchmarkTable, row: BenchmarkRow) -> None:
-    for name in row.budgets:
-        table.budget(name)
-    notes = [*row.notes, *(note for number in row.published for note in number.notes)]
-    for note in notes:
-        if note not in table.notes:
-            raise ConfigError(
-                f"The row '{row.name}' of '{table.name}' names the footnote '{note}', which does "
-                f"not exist.{did_you_mean(note, table.notes)}"
-            )

@@ -1,69 +1,39 @@
-"""What ``matsciml benchmark`` and ``matsciml reproduce`` do once their flags are read.
+"""What the commands of this tool do once their flags are read, and what they print.
 
 Nothing here imports torch: the runs are processes of their own.
 """
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.resources import as_file, files
-from pathlib import Path
 
 import typer
 
-from matsciml_cli.console import Row, warn, write_table
+from matsciml_cli.console import Row, warn
+from matsciml_cli.console import write_table as print_table
 from matsciml_cli.failures import FAULT, INTERRUPTED
-from matsciml_cli.tasks import published_plugins
-from matsciml_core.errors import ConfigError, MatSciMLError, UnknownNameError, did_you_mean
+from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.registry.manager import Registry
-from matsciml_tool_benchmark.benchmark import Benchmark, prepare
+from matsciml_tool_benchmark.benchmark import Benchmark, open_benchmark
 from matsciml_tool_benchmark.data_table import write_data_table
 from matsciml_tool_benchmark.entries import Entry
-from matsciml_tool_benchmark.experiments import Experiment, choose
-from matsciml_tool_benchmark.hooks import BenchmarkSpec
+from matsciml_tool_benchmark.experiments import Experiment, select
 from matsciml_tool_benchmark.launchers import open_launcher
-from matsciml_tool_benchmark.running import Progress
-from matsciml_tool_benchmark.table import (
-    DEFAULT_BUDGETS,
-    BenchmarkTable,
-    add_rows,
-    read_table,
-)
+from matsciml_tool_benchmark.request import TableRequest
+from matsciml_tool_benchmark.running import Progress, run_experiments
+from matsciml_tool_benchmark.table_folder import LOG
+from matsciml_tool_benchmark.table_lookup import find_table
+from matsciml_tool_benchmark.table_page import write_table
 from matsciml_util_pages.metrics import metric_info
 from matsciml_util_pages.numbers import ABSENT, duration, number
 from matsciml_util_pages.sheets import spread_value
 
-_STYLES = {"finished": "green", "failed": "red", "interrupted": "red"}
-_FOLDER = "tables"
+_STYLES = {"finished": "", "failed": "red", "interrupted": "red"}
+"""State → colour in the terminal; others are dim."""
+_HEADER = ("experiment", "label", "metric", "here", "published", "baseline", "skill", "state")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What the user asked for."""
-
-    table: str
-    budget: str
-    launcher: str
-    seeds: int | None
-    jobs: int | None
-    only: tuple[str, ...]
-    rows: tuple[Path, ...]
-    output: Path
-
-    @property
-    def command(self) -> str:
-        """The command that fills the whole table, as a person would type it."""
-        words = ["matsciml", "benchmark", self.table, "--budget", self.budget]
-        words += ["--seeds", str(self.seeds)] if self.seeds else []
-        words += [word for path in self.rows for word in ("--rows", str(path))]
-        words += ["--output", str(self.output)] if str(self.output) != "runs" else []
-        return shlex.join(words)
-
-
-def fill(request: Request, registry: Registry) -> None:
+def fill_table(request: TableRequest, registry: Registry) -> None:
     """Fill a table, and print it.
 
     Raises:
@@ -74,198 +44,123 @@ def fill(request: Request, registry: Registry) -> None:
     if table.kind == "data":
         print(f"Table: {write_data_table(table, request, registry)}")
         return
-    made = _prepare(table, request, registry)
-    experiments = choose(made.experiments, request.only)
-    failed = _run(made, experiments, request)
-    write_table([_row(line) for line in _lines_of(made, experiments)], header=_HEADER)
-    print(f"Table: {made.folder.path / 'table.html'}")
+    benchmark = open_benchmark(table, request, registry)
+    experiments = select(benchmark.experiments, request.only)
+    failed = _run(benchmark, experiments, request)
+    print_table([_row(entry) for entry in benchmark.entries(experiments)], header=_HEADER)
+    print(f"Table: {benchmark.folder.path / 'table.html'}")
     if failed:
-        warn(f"{failed} experiments have failed; the same command tries them again.")
+        runs = "run has" if failed == 1 else "runs have"
+        warn(f"{failed} {runs} failed; the same command tries again.")
         raise typer.Exit(FAULT)
 
 
-def reproduce(request: Request, registry: Registry) -> None:
-    """Run one experiment, and print its lines.
+def run_experiment(name: str, request: TableRequest, registry: Registry) -> None:
+    """Run one experiment of a table, and print its entries.
+
+    Args:
+        name: Row and column.
+        request: The table.
+        registry: Where components are looked up.
 
     Raises:
         ConfigError: There is no such experiment, or it cannot run here.
         typer.Exit: It failed, or the user pressed Ctrl-C.
     """
-    made = _prepare(find_table(request, registry), request, registry)
-    (name,) = request.only
-    experiments = [experiment for experiment in made.experiments if experiment.name == name]
+    benchmark = open_benchmark(find_table(request, registry), request, registry)
+    experiments = [item for item in benchmark.experiments if item.name == name]
     if not experiments:
-        names = list(
-            dict.fromkeys(f"{made.table.name}/{experiment.name}" for experiment in made.experiments)
-        )
-        wanted = f"{request.table}/{name}"
+        names = list(dict.fromkeys(item.name for item in benchmark.experiments))
         raise ConfigError(
-            f"There is no experiment '{wanted}' with the budget '{request.budget}'."
-            f"{did_you_mean(wanted, names)} See: matsciml benchmark {request.table} --list"
+            f"The table '{request.table}' has no experiment '{name}' with the budget "
+            f"'{request.budget}'.{did_you_mean(name, names)} "
+            f"See: matsciml benchmark {request.table} --list"
         )
-    if name in made.unavailable:
-        raise ConfigError(f"'{name}' cannot run here. {made.unavailable[name].sentence}")
-    failed = _run(made, experiments, request)
-    lines = _lines_of(made, experiments)
-    write_table([_row(line) for line in lines], header=_HEADER)
-    for note in dict.fromkeys(note for line in lines for note in line.notes):
-        print(f"Note: {made.table.notes[note]}")
-    for run in lines[0].runs:
+    if name in benchmark.unavailable:
+        raise ConfigError(f"'{name}' cannot run here. {benchmark.unavailable[name].sentence}")
+    failed = _run(benchmark, experiments, request)
+    entries = benchmark.entries(experiments)
+    print_table([_row(entry) for entry in entries], header=_HEADER)
+    for note in dict.fromkeys(note for entry in entries for note in entry.notes):
+        print(f"Note: {benchmark.table.notes[note]}")
+    for run in entries[0].runs:
         print(f"Report: {run.folder / 'report.html'}")
     if failed:
         raise typer.Exit(FAULT)
 
 
-def show_experiments(request: Request, registry: Registry) -> None:
-    """List the experiments of a table, and what they wait for."""
+def list_experiments(request: TableRequest, registry: Registry) -> None:
+    """Print the experiments of a table, and what keeps them from running.
+
+    Raises:
+        ConfigError: The table or its budget does not exist, or it has no experiments.
+    """
     table = find_table(request, registry)
     if table.kind == "data":
         raise ConfigError(
             f"'{table.name}' is about data and has no experiments; run it without --list."
         )
-    made = _prepare(table, request, registry)
-    lines = _lines_of(made, choose(made.experiments, request.only))
-    seen = {line.experiment: (line.experiment, line.state, line.remark) for line in lines}
-    rows = [Row(experiments, _STYLES.get(experiments[1], "")) for experiments in seen.values()]
-    write_table(rows, header=("experiment", "state", "remark"))
+    benchmark = open_benchmark(table, request, registry)
+    entries = benchmark.entries(select(benchmark.experiments, request.only))
+    # An experiment with several labels has several entries, all with the same state.
+    lines = {entry.experiment: (entry.experiment, entry.state, entry.remark) for entry in entries}
+    rows = [Row(line, "green" if line[1] == "finished" else "") for line in lines.values()]
+    print_table(rows, header=("experiment", "state", "remark"))
 
 
-def find_table(request: Request, registry: Registry) -> BenchmarkTable:
-    """Return the table that the user names, with the rows of plugins and of the user's files.
-
-    Raises:
-        ConfigError: There is none of that name, or a file cannot be read.
-    """
-    path = Path(request.table)
-    if path.suffix in (".yaml", ".yml"):
-        table = read_table(path)
-    else:
-        table = _named_table(request.table, registry)
-    if not table.budgets:
-        table = table.model_copy(update={"budgets": DEFAULT_BUDGETS})
-    for file in request.rows:
-        table = add_rows(table, file)
-    return table
-
-
-def _named_table(name: str, registry: Registry) -> BenchmarkTable:
-    specs = registry.specs("benchmark")
-    known = {spec.name: spec for spec in specs if isinstance(spec, BenchmarkSpec)}
-    folder = files("matsciml_tool_benchmark").joinpath(_FOLDER)
-    built_in = [file.name.removesuffix(".yaml") for file in folder.iterdir()]
-    if name in built_in:
-        with as_file(folder.joinpath(f"{name}.yaml")) as path:
-            table = read_table(path)
-    elif name in known and not known[name].table:
-        table = BenchmarkTable(name=name, title=known[name].summary, budgets=DEFAULT_BUDGETS)
-    else:
-        names = sorted([*built_in, *(spec.name for spec in known.values() if not spec.table)])
-        raise UnknownNameError(
-            f"There is no table '{name}'.{did_you_mean(name, names)} Tables: {', '.join(names)}; "
-            "or name the YAML file of one."
-        )
-    for spec in known.values():
-        if (spec.table or spec.name) == name:
-            table = _with_rows_of_plugin(table, spec.name, registry)
-    return table
-
-
-def _with_rows_of_plugin(table: BenchmarkTable, name: str, registry: Registry) -> BenchmarkTable:
-    """Add the rows of a plugin; where they are faulty, say so and do without them."""
-    try:
-        spec = registry.get("benchmark", name)
-        origin = registry.record_of(spec).distribution
-        rows = [row.model_copy(update={"origin": origin}) for row in spec.load()()]
-        return table.with_rows(rows)
-    except MatSciMLError as error:
-        warn(f"The rows of the benchmark '{name}' are left out: {error}")
-        return table
-
-
-def _prepare(table: BenchmarkTable, request: Request, registry: Registry) -> Benchmark:
-    return prepare(
-        table,
-        request.budget,
-        registry,
-        output=request.output,
-        program=_program(),
-        command=request.command,
-        seeds=request.seeds,
-        origins=published_plugins(),
-    )
-
-
-def _lines_of(made: Benchmark, experiments: Sequence[Experiment]) -> list[Entry]:
-    """Return the lines of some of the experiments."""
-    names = {f"{made.table.name}/{experiment.name}" for experiment in experiments}
-    return [line for line in made.lines() if line.experiment in names]
-
-
-def _program() -> tuple[str, ...]:
-    """Return what runs ``matsciml`` in this environment."""
-    script = Path(sys.executable).with_name("matsciml")
-    return (str(script),) if script.is_file() else (sys.executable, "-m", "matsciml_cli")
-
-
-def _run(made: Benchmark, wanted: Sequence[Experiment], request: Request) -> int:
-    """Run what is not finished of the experiments, and return how many failed.
+def _run(benchmark: Benchmark, experiments: Sequence[Experiment], request: TableRequest) -> int:
+    """Run those of the experiments that have not finished, and return how many failed.
 
     Raises:
         typer.Exit: The user pressed Ctrl-C.
     """
-    experiments = made.to_do(wanted)
-    able = [experiment for experiment in wanted if experiment.name not in made.unavailable]
-    print(
-        f"{len(able) - len(experiments)} of {len(able)} runs are finished, "
-        f"{len(experiments)} to go."
-    )
+    total = len(benchmark.available(experiments))
+    left = benchmark.unfinished(experiments)
+    print(f"{total - len(left)} of {total} runs are finished, {len(left)} to go.")
     failed = 0
 
-    def tell(progress: Progress) -> None:
+    def after_each(progress: Progress) -> None:
         nonlocal failed
         failed += progress.status.state == "failed"
-        print(_sentence(progress, made), flush=True)
+        write_table(benchmark)
+        print(_sentence(progress, benchmark), flush=True)
 
+    launcher = open_launcher(request.launcher, jobs=request.jobs, folder=str(benchmark.folder.path))
     try:
-        made.fill(
-            experiments,
-            open_launcher(request.launcher, jobs=request.jobs, folder=str(made.folder.path)),
-            tell,
-        )
+        if left:
+            run_experiments(left, benchmark.folder, launcher, after_each)
     except KeyboardInterrupt as stop:
-        left = len(made.to_do(wanted))
-        warn(f"Interrupted; {left} of {len(able)} runs are left. Go on with: {request.command}")
+        left = benchmark.unfinished(experiments)
+        warn(f"Interrupted; {len(left)} of {total} runs are left. Go on with: {request.command}")
         raise typer.Exit(INTERRUPTED) from stop
+    finally:
+        write_table(benchmark)
     return failed
 
 
-def _sentence(progress: Progress, made: Benchmark) -> str:
+def _sentence(progress: Progress, benchmark: Benchmark) -> str:
     experiment, status = progress.experiment, progress.status
     head = f"[{progress.done}/{progress.total}] {experiment.key}"
     if status.state != "finished":
-        log = made.folder.of(experiment) / "log.txt"
+        log = benchmark.folder.of(experiment) / LOG
         return f"{head} {status.state}: {status.sentence} Log: {log}"
     return f"{head} finished in {duration(progress.seconds)}"
 
 
-_HEADER = ("experiment", "label", "metric", "here", "published", "baseline", "skill", "state")
-
-
-def _row(line: Entry) -> Row:
-    metric = metric_info(line.metric).short
+def _row(entry: Entry) -> Row:
+    metric = metric_info(entry.metric).short
     published = ABSENT
-    if line.published:
-        best = "" if line.published.encoder else " (best)"
-        published = f"{line.published.value:g}{best}"
-    state = f"{line.state}. {line.remark}" if line.remark else line.state
-    experiments = (
-        line.experiment,
-        line.label,
-        f"{metric} ({line.unit})" if line.unit else metric,
-        spread_value(line.value).text,
+    if entry.published:
+        best = "" if entry.published.encoder else " (best)"
+        published = f"{entry.published.value:g}{best}"
+    texts = (
+        entry.experiment,
+        entry.label,
+        f"{metric} ({entry.unit})" if entry.unit else metric,
+        spread_value(entry.value).text,
         published,
-        number(line.baseline[1]) if line.baseline else ABSENT,
-        number(line.over_seeds("skill").mean),
-        state,
+        number(entry.baseline[1]) if entry.baseline else ABSENT,
+        number(entry.over_seeds("skill").mean),
+        f"{entry.state}. {entry.remark}" if entry.remark else entry.state,
     )
-    return Row(experiments, _STYLES.get(line.state, "dim") if line.state != "finished" else "")
+    return Row(texts, _STYLES.get(entry.state, "dim"))

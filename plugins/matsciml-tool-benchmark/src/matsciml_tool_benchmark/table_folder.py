@@ -1,4 +1,4 @@
-"""The folder of a table: what each experiment left behind, and whether it is whole."""
+"""The folder of a table: the runs of each experiment, and how far they have come."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ LOG = "log.txt"
 GENERATED = "generated.extxyz"
 _CONFIG = "experiment.yaml"
 _INTERRUPTED = (130, -signal.SIGINT, -signal.SIGTERM)
+"""Exit codes of a run that was stopped: its own after Ctrl-C, and those of the signals."""
 _OURS = "MATSCIML_"
-_WHOLE = (SUMMARY, "model.safetensors")
+_REQUIRED = (SUMMARY, "model.safetensors")
 """Files without which a run folder is not complete."""
 
 State = Literal["finished", "failed", "interrupted", "waiting"]
@@ -59,49 +60,53 @@ class TableFolder:
         record = read_object(self.of(experiment) / RECORD) or {}
         if record.get("digest") != experiment.digest:
             return Status(state="waiting")
-        run = self._run(experiment)
-        if run is not None and _is_whole(run, experiment):
+        run = self._latest_run(experiment)
+        if run is not None and _is_complete(run, experiment):
             return Status(state="finished", run=run)
-        state = record.get("state")
-        if state != "failed" and run is None:
+        failed = record.get("state") == "failed"
+        if not failed and run is None:
             return Status(state="waiting")  # its job never got as far as a run folder
-        known: State = "failed" if state == "failed" else "interrupted"
-        return Status(state=known, run=run, sentence=str(record.get("sentence") or ""))
+        sentence = str(record.get("sentence") or "")
+        return Status(state="failed" if failed else "interrupted", run=run, sentence=sentence)
 
     def prepare(self, experiment: Experiment) -> Job:
         """Write the configuration of an experiment, and return the job that trains it.
 
-        A run that was interrupted goes on from its last checkpoint. One that failed starts again:
-        its checkpoint may hold what made it fail.
+        A run that was interrupted continues from its last checkpoint. One that failed starts
+        again: its checkpoint may hold what made it fail.
         """
         folder, status = self.of(experiment), self.status(experiment)
         folder.mkdir(parents=True, exist_ok=True)
-        goes_on = status.state == "interrupted" and _has_checkpoint(status.run)
-        if not goes_on:
-            write_whole(folder / _CONFIG, _yaml(experiment.config))
+        resumed = None
+        if status.state == "interrupted" and status.run is not None:
+            resumed = status.run if any((status.run / "checkpoints").glob("*.ckpt")) else None
+        if resumed is None:
+            text = yaml.safe_dump(experiment.config, sort_keys=False, allow_unicode=True)
+            write_whole(folder / _CONFIG, text.encode())
             (folder / LOG).unlink(missing_ok=True)
             (folder / LATEST).unlink(missing_ok=True)
-        self._record(experiment, "interrupted")  # what a killed process leaves behind
+        # What a job that is killed leaves behind; one that ends by itself is recorded afterwards.
+        self._record(experiment, "interrupted")
+        steps = _steps(experiment, folder, resumed)
         return Job(
             key=experiment.key,
-            commands=tuple(
-                (*self.command, *words) for words in _steps(experiment, folder, status.run, goes_on)
-            ),
+            commands=tuple((*self.command, *words) for words in steps),
             log=str(folder / LOG),
             # Other machines do not know what the user has set here.
             environment={name: os.environ[name] for name in os.environ if name.startswith(_OURS)},
         )
 
     def conclude(self, experiment: Experiment, outcome: Outcome) -> Status:
-        """Write down how a job ended, and return what it comes to."""
-        run = self._run(experiment)
-        if outcome.code == 0 and run is not None and _is_whole(run, experiment):
+        """Record how a job ended, and return the status of its experiment."""
+        run = self._latest_run(experiment)
+        if outcome.code == 0 and run is not None and _is_complete(run, experiment):
             self._record(experiment, "finished")
             return self.status(experiment)
         if outcome.code in _INTERRUPTED:
             self._record(experiment, "interrupted")
             return self.status(experiment)
-        sentence = outcome.problem or explain(outcome.code, _read(self.of(experiment) / LOG))
+        sentence = outcome.problem or failure_sentence(outcome.code, self.of(experiment) / LOG)
+        # A killed process has a checkpoint that is sound: most likely it was short of memory.
         killed = outcome.code < 0
         self._record(experiment, "interrupted" if killed else "failed", sentence)
         return Status(state="failed", run=run, sentence=sentence)
@@ -115,78 +120,68 @@ class TableFolder:
         }
         write_json(self.of(experiment) / RECORD, data)
 
-    def _run(self, experiment: Experiment) -> Path | None:
+    def _latest_run(self, experiment: Experiment) -> Path | None:
         run = follow_latest(self.of(experiment) / LATEST)
         return run.resolve() if run.is_dir() else None
 
 
-def explain(code: int, log: str) -> str:
-    r"""Say in one sentence why a job failed.
+def failure_sentence(code: int, log: Path) -> str:
+    """Return in one sentence why a job failed.
 
     Args:
         code: Its exit code; negative: the number of the signal that ended it.
-        log: What it printed.
+        log: File with its output; need not exist.
 
-    >>> explain(2, "Epoch 1\nError: There is no target 'gap'.\n")
-    "There is no target 'gap'."
-    >>> explain(-9, "Epoch 1")
+    >>> failure_sentence(-9, Path("no such file"))
     'It was ended by the signal SIGKILL; most likely the memory was full.'
     """
     if code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
         likely = "; most likely the memory was full" if name == "SIGKILL" else ""
         return f"It was ended by the signal {name}{likely}."
-    errors = re.findall(r"^Error: (.*)$", log, re.MULTILINE)
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    # The command line ends with the sentence of the error; a foreign program with anything.
+    errors = re.findall(r"^Error: (.*)$", text, re.MULTILINE)
     if errors:
         return str(errors[-1]).strip()
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    return lines[-1] if lines else f"It ended with the code {code} and said nothing."
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else f"It ended with the code {code} and printed nothing."
 
 
-def _steps(
-    experiment: Experiment, folder: Path, run: Path | None, goes_on: bool
-) -> Iterator[tuple[str, ...]]:
-    """Yield what is left to do for an experiment, as arguments of ``matsciml``."""
+def _steps(experiment: Experiment, folder: Path, resumed: Path | None) -> Iterator[tuple[str, ...]]:
+    """Yield what is left to do for an experiment, as arguments of ``matsciml``.
+
+    Args:
+        experiment: The experiment.
+        folder: Its folder.
+        resumed: The run that is continued; None: a new one is started.
+    """
     latest = str(folder / LATEST)
-    if not goes_on or run is None:
+    if resumed is None:
         yield "run", "--config", str(folder / _CONFIG), "--output", str(folder)
-    elif not _is_trained(run):
-        yield "run", "--resume", str(run)
-    if experiment.generation is not None:
-        made = f"{latest}/{GENERATED}"
-        asked = experiment.generation
+    elif not _is_trained(resumed):
+        yield "run", "--resume", str(resumed)
+    generation = experiment.generation
+    if generation is not None:
+        crystals = f"{latest}/{GENERATED}"
         yield (
-            "generate", latest, "--number", str(asked.number), "--steps", str(asked.steps),
-            "--seed", str(experiment.seed), "--output", made,
+            "generate", latest, "--number", str(generation.number),
+            "--steps", str(generation.steps), "--seed", str(experiment.seed),
+            "--output", crystals,
         )  # fmt: skip
         yield (
-            "evaluate-crystals", made, "--reference", f"{latest}:test",
-            "--cutoffs", asked.cutoffs, "--output", f"{latest}/{EVALUATION}",
-            *(() if asked.coverage else ("--no-coverage",)),
+            "evaluate-crystals", crystals, "--reference", f"{latest}:test",
+            "--cutoffs", generation.cutoffs, "--output", f"{latest}/{EVALUATION}",
+            *(() if generation.coverage else ("--no-coverage",)),
         )  # fmt: skip
 
 
-def _is_whole(run: Path, experiment: Experiment) -> bool:
+def _is_complete(run: Path, experiment: Experiment) -> bool:
     evaluated = experiment.generation is None or (run / EVALUATION / EVALUATED).is_file()
     return evaluated and _is_trained(run)
 
 
 def _is_trained(run: Path) -> bool:
-    if not all((run / name).is_file() for name in _WHOLE):
+    if not all((run / name).is_file() for name in _REQUIRED):
         return False
     return (read_object(run / SUMMARY) or {}).get("status") == "finished"
-
-
-def _has_checkpoint(run: Path | None) -> bool:
-    return run is not None and any((run / "checkpoints").glob("*.ckpt"))
-
-
-def _yaml(config: dict[str, Any]) -> bytes:
-    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
