@@ -102,8 +102,9 @@ class BatchSampler(Sampler[list[int]]):
         seed: Seed of the order.
         max_atoms: Most atoms in a batch; None: any number.
         atoms_per_crystal: ``(crystals,)``; needed with ``max_atoms``.
-        share: (number of this process, number of processes) where several share each batch;
-            this one serves its share, which is empty where there are fewer crystals than processes.
+        rank: Index of this process among those that share each batch.
+        world_size: Number of these processes. Each serves every ``world_size``-th crystal of a
+            batch, which is none where the batch has fewer crystals than there are processes.
     """
 
     def __init__(
@@ -115,7 +116,8 @@ class BatchSampler(Sampler[list[int]]):
         seed: int = 0,
         max_atoms: int | None = None,
         atoms_per_crystal: NDArray[np.int64] | None = None,
-        share: tuple[int, int] = (0, 1),
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         """Keep the bounds."""
         self.count = count
@@ -124,7 +126,8 @@ class BatchSampler(Sampler[list[int]]):
         self.seed = seed
         self.max_atoms = max_atoms
         self.atoms_per_crystal = atoms_per_crystal
-        self.share = share
+        self.rank = rank
+        self.world_size = world_size
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -139,9 +142,8 @@ class BatchSampler(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         """Yield the batches of the current epoch, each a list of places."""
-        first, processes = self.share
         for batch in self._batches():
-            yield batch[first::processes]
+            yield batch[self.rank :: self.world_size]
 
     def _batches(self) -> list[list[int]]:
         order = self._order()

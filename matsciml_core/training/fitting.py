@@ -22,9 +22,9 @@ from rich.console import Console
 
 from matsciml_core.data.steps import StepLoader
 from matsciml_core.errors import ConfigError
-from matsciml_core.training import _ranks, run_folder
+from matsciml_core.training import distributed, run_folder
 from matsciml_core.training.callbacks import EpochLines, GradientAnglesFile, MetricsFile
-from matsciml_core.training.guards import InterruptGuard, LostSteps, TimedCheckpoints
+from matsciml_core.training.guards import InterruptGuard, SkippedSteps, TimedCheckpoints
 from matsciml_core.training.module import TrainingModule
 from matsciml_core.training.prepare import Run
 
@@ -79,7 +79,7 @@ def fit(run: Run, registry: Registry, metrics_file: MetricsFile, checkpoint: Pat
     # The guard comes last: it may stop the run, and then the others have had their turn.
     callbacks = [metrics_file, best, *_more_callbacks(run, registry), guard]
     try:
-        with _without_advice(), _ranks.joined(run.folder):
+        with _without_advice(), distributed.process_group(run.folder):
             _trainer(run, callbacks).fit(
                 module,
                 loader,
@@ -92,7 +92,7 @@ def fit(run: Run, registry: Registry, metrics_file: MetricsFile, checkpoint: Pat
         if guard.requested or isinstance(stop, KeyboardInterrupt):
             raise RunInterrupted(run.folder) from stop
         raise
-    if _ranks.rank() > 0:
+    if distributed.rank() > 0:
         raise SystemExit(0)  # the first process tests and reports
     return _restore_best(module, best, metrics_file)
 
@@ -145,7 +145,7 @@ def _more_callbacks(run: Run, registry: Registry) -> list[Callback]:
     callbacks: list[Callback] = [
         _last_checkpoint(run.folder),
         TimedCheckpoints(run.folder, training.checkpoint_minutes),
-        LostSteps(run.folder, training.learning_rate),
+        SkippedSteps(run.folder, training.learning_rate),
     ]
     callbacks += [spec.load()() for spec in registry.specs("callback")]
     if training.average_decay:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from matsciml_core.interfaces.strategy import Parameters
-from matsciml_core.training import _ranks
+from matsciml_core.training import distributed
 
 
 class TaskGradients:
@@ -87,13 +87,13 @@ class TaskGradients:
 
     def average_over_ranks(self) -> None:
         """Average the rows over the ranks of a distributed run; heads are averaged elsewhere."""
-        if _ranks.world_size() == 1:
+        if distributed.world_size() == 1:
             return
-        _ranks.average(self._matrix)
-        self.reached = _ranks.anywhere(self.reached)
+        distributed.average_over_ranks(self._matrix)
+        self.reached = distributed.on_any_rank(self.reached)
         if self._losses:
             values = torch.stack([loss.to(torch.float64) for loss in self.losses.values()])
-            _ranks.average(values)
+            distributed.average_over_ranks(values)
             self._losses = dict(zip(self.losses, values, strict=True))
 
     def assign(self, gradient: Tensor) -> None:

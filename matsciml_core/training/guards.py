@@ -1,4 +1,4 @@
-"""Lightning callbacks that keep what was trained: Ctrl-C, checkpoints by time, and lost steps."""
+"""Lightning callbacks that keep what was trained: interrupts, checkpoints, skipped steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from matsciml_core.errors import TrainingError
-from matsciml_core.training import _ranks
+from matsciml_core.training import distributed
 from matsciml_core.training.run_folder import CHECKPOINTS, LAST_CHECKPOINT
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from matsciml_core.training.module import TrainingModule
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
-LOST_STEPS = "lost-steps.csv"
-MOST_LOST = 20
+SKIPPED_STEPS = "skipped-steps.csv"
+MOST_SKIPPED = 20
 """Steps in a row without a finite gradient after which a run stops."""
 LOOK_EVERY = 50
 """Steps between two looks at whether they could be made: looking waits for the device."""
@@ -61,14 +61,14 @@ class InterruptGuard(Callback):
         """Save and stop, if asked to; after an epoch's last step, validation comes first."""
         if trainer.is_last_batch or not _between_steps(pl_module):
             return
-        if any(_ranks.anywhere([self.requested])):  # all processes stop after the same step
+        if any(distributed.on_any_rank([self.requested])):  # all processes stop after the same step
             self._stop(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save and stop, if asked to."""
         if trainer.current_epoch + 1 == trainer.max_epochs:
             return
-        if any(_ranks.anywhere([self.requested])):
+        if any(distributed.on_any_rank([self.requested])):
             self._stop(trainer)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -112,7 +112,9 @@ class TimedCheckpoints(Callback):
         if trainer.is_last_batch or not _between_steps(pl_module):
             return
         due = time.monotonic() - self._saved >= self.seconds
-        if any(_ranks.anywhere([due])):  # clocks differ, and all processes take part in saving
+        if any(
+            distributed.on_any_rank([due])
+        ):  # clocks differ, and all processes take part in saving
             trainer.save_checkpoint(self.checkpoint)
             self._saved = time.monotonic()
 
@@ -130,8 +132,8 @@ class _Step:
     """1, or 0 where it was left out; on the model's device."""
 
 
-class LostSteps(Callback):
-    """Writes down the crystals of steps that were left out, and stops a run that makes none.
+class SkippedSteps(Callback):
+    """Writes down the crystals of skipped steps, and stops a run that makes none.
 
     A step whose gradient is not finite changes no weight. One such step now and then is normal in
     reduced precision; many in a row mean that nothing is learnt any more.
@@ -175,32 +177,32 @@ class LostSteps(Callback):
         if not self._steps:
             return
         finite = torch.stack([step.finite for step in self._steps]).cpu().bool().tolist()
-        lost = [step for step, good in zip(self._steps, finite, strict=True) if not good]
-        if lost:
-            self._write(lost)
+        skipped = [step for step, good in zip(self._steps, finite, strict=True) if not good]
+        if skipped:
+            self._write(skipped)
         for good in finite:
             self._in_a_row = 0 if good else self._in_a_row + 1
-            if self._in_a_row >= MOST_LOST:
+            if self._in_a_row >= MOST_SKIPPED:
                 break
         last = self._steps[-1].number
         self._steps = []
-        if self._in_a_row >= MOST_LOST or not any(finite):
+        if self._in_a_row >= MOST_SKIPPED or not any(finite):
             raise TrainingError(
                 f"No weight could be changed in {self._in_a_row} steps up to step {last}, because "
                 "the loss or its gradient was not a finite number; lower training.learning_rate "
                 f"(it is {self.learning_rate:g}), or look at the crystals of these steps, which "
-                f"'{self.folder / LOST_STEPS}' lists. What was learnt before is kept in "
+                f"'{self.folder / SKIPPED_STEPS}' lists. What was learnt before is kept in "
                 f"'{self.folder / CHECKPOINTS}'."
             )
 
-    def _write(self, lost: list[_Step]) -> None:
-        path = self.folder / LOST_STEPS
+    def _write(self, skipped: list[_Step]) -> None:
+        path = self.folder / SKIPPED_STEPS
         new = not path.exists()
         with path.open("a", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
             if new:
                 writer.writerow(("step", "dataset", "crystals"))
-            for step in lost:
+            for step in skipped:
                 for name, ids in step.ids.items():
                     writer.writerow((step.number, name, " ".join(ids)))
 

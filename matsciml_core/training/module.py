@@ -17,7 +17,7 @@ from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.head import with_gradients
 from matsciml_core.interfaces.strategy import Parameters, Strategy, Task
-from matsciml_core.training import _ranks
+from matsciml_core.training import distributed
 from matsciml_core.training.config import TrainingConfig
 from matsciml_core.training.gradient_angles import AngleRecorder
 from matsciml_core.training.gradients import TaskGradients
@@ -154,7 +154,7 @@ class TrainingModule(pl.LightningModule):
             for task, metrics in zip(self.tasks, self._metrics, strict=True)
             for name, metric in metrics.items()
         ]
-        updated = _ranks.anywhere([metric.update_called for _, metric in named])
+        updated = distributed.on_any_rank([metric.update_called for _, metric in named])
         for (name, metric), wanted in zip(named, updated, strict=True):
             if wanted:  # computed from the states of all ranks, whether they were updated or not
                 self.log(name, _joint_value(metric))
@@ -236,7 +236,7 @@ class TrainingModule(pl.LightningModule):
         """Let the strategy decide, and move the parameters."""
         optimiser = cast("LightningOptimizer", self.optimizers())
         parameters = [one for one in self.parameters() if one.requires_grad]
-        _ranks.average_gradients(parameters)
+        distributed.average_gradients(parameters)
         if self._gradients is not None:
             self._use_task_gradients(self._gradients)
             self._gradients = None
@@ -257,15 +257,15 @@ class TrainingModule(pl.LightningModule):
 
     def _losses_of(self, found: Predictions) -> dict[str, Tensor]:
         """Return the loss of each task, see :meth:`losses`."""
-        if _ranks.world_size() > 1:
+        if distributed.world_size() > 1:
             return self._joint_losses(found)
         return {task.key: _loss(task, *found[task.key]) for task in self.tasks if task.key in found}
 
     def _joint_losses(self, found: Predictions) -> dict[str, Tensor]:
         """Return this rank's part of the losses of all ranks."""
-        present = _ranks.anywhere([task.key in found for task in self.tasks])
+        present = distributed.on_any_rank([task.key in found for task in self.tasks])
         counts = torch.stack([self._label_counts(task, found.get(task.key)) for task in self.tasks])
-        factors = _ranks.factors(counts)  # (tasks, targets)
+        factors = distributed.loss_weights(counts)  # (tasks, targets)
         losses = {}
         for task, here, weights in zip(self.tasks, present, factors, strict=True):
             if task.key in found:
@@ -294,7 +294,7 @@ class TrainingModule(pl.LightningModule):
             on_step=False,
             on_epoch=True,
             batch_size=count,
-            sync_dist=_ranks.world_size() > 1,
+            sync_dist=distributed.world_size() > 1,
         )
 
 
@@ -326,7 +326,7 @@ def learning_rate_factor(schedule: str, steps: int) -> Callable[[int], float]:
 
 def _count(batches: Batches) -> int:
     """Return the number of crystals in a step, on all ranks: what its losses are means over."""
-    return _ranks.total(sum(crystals.num_crystals for crystals in batches.values()))
+    return distributed.sum_over_ranks(sum(crystals.num_crystals for crystals in batches.values()))
 
 
 def _has(task: Task, batch: CrystalBatch) -> bool:

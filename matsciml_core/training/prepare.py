@@ -15,7 +15,7 @@ from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Strategy, Task
 from matsciml_core.model.components import build_component
 from matsciml_core.model.devices import find_device
-from matsciml_core.training import _ranks, assemble, run_folder
+from matsciml_core.training import assemble, distributed, run_folder
 from matsciml_core.training.config import RunConfig
 from matsciml_core.training.initial import freeze, initialise
 
@@ -76,7 +76,8 @@ class Run:
             seed=training.seed,
             max_atoms=training.max_atoms,
             atoms_per_crystal=source.dataset.atoms_per_crystal[source.indices] if bounded else None,
-            share=(0, 1) if alone else (_ranks.rank(), training.devices),
+            rank=0 if alone else distributed.rank(),
+            world_size=1 if alone else training.devices,
         )
         return CrystalLoader(
             source,
@@ -117,7 +118,7 @@ def prepare(config: RunConfig, registry: Registry, folder: Path | None = None) -
     return Run(
         config=config,
         folder=folder
-        or _ranks.given_folder()
+        or distributed.folder_of_rank_zero()
         or run_folder.create_run_folder(config.output, _name_parts(config, datasets)),
         datasets=datasets,
         encoder=encoder,

@@ -17,7 +17,7 @@ from matsciml_core.model.evaluate import Scores, evaluate
 from matsciml_core.model.latest import link_latest
 from matsciml_core.model.storage import save_model
 from matsciml_core.registry.specs import RunInfo, RunResult
-from matsciml_core.training import _ranks, assemble, run_folder
+from matsciml_core.training import assemble, distributed, run_folder
 from matsciml_core.training.callbacks import MetricsFile
 from matsciml_core.training.config import (
     RunConfig,
@@ -53,7 +53,7 @@ def start(config: RunConfig, registry: Registry) -> RunResult:
         RunInterrupted: The user pressed Ctrl-C.
     """
     run = prepare(config, registry)
-    if _ranks.rank() == 0:
+    if distributed.rank() == 0:
         write_config(config, run.folder / run_folder.CONFIG)
         for prepared in run.datasets:
             prepared.used.save(run.folder / f"split-{prepared.name}.json")
@@ -96,7 +96,7 @@ def resume(
             "nothing to resume; ask for more with --epochs."
         )
     run = prepare(config, registry, folder)
-    if _ranks.rank() == 0:
+    if distributed.rank() == 0:
         write_config(config, folder / run_folder.CONFIG)
         link_latest(folder)
     return _execute(run, registry, checkpoint=checkpoint)
@@ -113,7 +113,7 @@ def _train_and_test(run: Run, registry: Registry, checkpoint: Path | None) -> Ru
         config=dump_config(run.config),
         datasets={prepared.name: prepared.dataset for prepared in run.datasets},
     )
-    if _ranks.rank() == 0:
+    if distributed.rank() == 0:
         registry.hook.matsciml_before_fit(run=info)
     started, clock = datetime.now().astimezone(), time.perf_counter()
     if len(run_folder.read_metrics(run.folder)) >= run.config.training.epochs:
@@ -132,7 +132,7 @@ def _train_and_test(run: Run, registry: Registry, checkpoint: Path | None) -> Ru
         _write(run, summarise(run, registry, course, result, validation), test)
     except KeyboardInterrupt as stop:
         raise RunInterrupted(run.folder) from stop
-    return registry.after_fit(info, result) if _ranks.rank() == 0 else result
+    return registry.after_fit(info, result) if distributed.rank() == 0 else result
 
 
 def _restore(run: Run) -> int:

@@ -37,7 +37,7 @@ def fail(error):
     return function
 
 
-class TestLostSteps:
+class TestSkippedSteps:
     @pytest.fixture
     def folder(self, tmp_path):
         return tmp_path / "latest"
@@ -50,12 +50,12 @@ class TestLostSteps:
     def test_the_run_stops_and_says_why(self, said, folder):
         assert "not a finite number" in said
         assert "training.learning_rate (it is 1e+30)" in said
-        assert "lost-steps.csv" in said
+        assert "skipped-steps.csv" in said
         assert not (folder / "run.json").exists()
 
     @pytest.mark.usefixtures("said")
     def test_the_crystals_are_written_down(self, folder):
-        with (folder / "lost-steps.csv").open(newline="") as stream:
+        with (folder / "skipped-steps.csv").open(newline="") as stream:
             rows = list(csv.DictReader(stream))
         assert rows
         assert {row["dataset"] for row in rows} == {"mp"}
