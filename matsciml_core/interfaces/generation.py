@@ -1,9 +1,9 @@
-"""The GenerativeHead interface: a head that can make crystals, and what it is asked and answers."""
+"""The GenerativeHead interface: a head that generates crystals, with its requests and results."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -22,14 +22,14 @@ from matsciml_core.interfaces.encoder import Embedding
 from matsciml_core.interfaces.head import TaskHead
 
 Progress = Callable[[int, int], None]
-"""Told how many steps are done, and how many there are."""
+"""Receives the number of finished steps, and that of all steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatentEmbedding(Embedding):
-    """What a variational encoder returns: beside the embedding, the distribution it is from.
+    """The embedding of a variational encoder, with the distribution that it is sampled from.
 
-    ``crystals`` is a draw from the distribution in training mode and its mean in evaluation mode,
+    ``crystals`` is a sample of the distribution in training mode and its mean in evaluation mode,
     so that every head of the run, of whatever kind, reads points of the space that a generative
     head decodes.
     """
@@ -41,7 +41,7 @@ class LatentEmbedding(Embedding):
 
 
 class SamplingConfig(Config):
-    """How crystals are drawn from a trained model."""
+    """Settings of annealed Langevin dynamics, by which crystals are sampled."""
 
     levels: PositiveInt | None = None
     """Noise levels, from the largest to the smallest that was trained, each the same factor below
@@ -56,7 +56,7 @@ class SamplingConfig(Config):
 
 
 class GuidanceConfig(Config):
-    """How latent vectors are moved towards a wanted property."""
+    """Settings of the optimisation of latent vectors towards a property."""
 
     steps: PositiveInt = 5000
     """Steps of Adam."""
@@ -65,7 +65,7 @@ class GuidanceConfig(Config):
 
 
 class Rejection(StrEnum):
-    """Why no crystal came out of a latent vector."""
+    """Reasons why a latent vector gives no crystal."""
 
     NO_ATOMS = "no atoms were predicted"
     LENGTHS = "a lattice vector has no positive, finite length"
@@ -76,7 +76,7 @@ class Rejection(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratedCrystal:
-    """What became of one latent vector."""
+    """Result of decoding one latent vector."""
 
     crystal: Crystal | None
     """The crystal; None: it was rejected."""
@@ -86,20 +86,34 @@ class GeneratedCrystal:
 
 @dataclass(frozen=True, kw_only=True)
 class Composition:
-    """What is known of the crystals that latent vectors are decoded to."""
+    """Ground truth about the crystals that latent vectors are decoded to."""
 
     atoms_per_crystal: Tensor
     """``(crystals,)`` int64, at least 1 each."""
     atomic_numbers: Tensor | None = None
-    """``(atoms,)`` int64, crystal after crystal; None: only the numbers of atoms are known."""
+    """``(atoms,)`` int64, crystal after crystal; None: only the numbers of atoms are given."""
+
+    @classmethod
+    def of(cls, crystals: Sequence[Crystal], *, species: bool) -> Self:
+        """Return the composition of crystals.
+
+        Args:
+            crystals: The crystals.
+            species: Whether it has the species, or the numbers of atoms alone.
+        """
+        numbers = [number for crystal in crystals for number in crystal.atomic_numbers.tolist()]
+        return cls(
+            atoms_per_crystal=torch.tensor([crystal.num_atoms for crystal in crystals]),
+            atomic_numbers=torch.tensor(numbers) if species else None,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingState:
-    """Where a sampling stands between two noise levels; with it, it goes on as if never stopped."""
+    """State of a sampling between two noise levels, from which it resumes as if never stopped."""
 
     level: int
-    """Noise levels that are done."""
+    """Finished noise levels."""
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     """Everything that changes from level to level, the state of the random numbers included."""
 
@@ -134,8 +148,8 @@ class GenerativeHead(TaskHead):
 
     It is trained as every other head, and can decode points of its latent space into crystals.
     ``forward`` returns one row of losses per crystal, ``(crystals, terms)``, because only the
-    head knows what it did to the crystal; ``inverse_transform`` returns the columns that its
-    metrics read, ``(crystals, columns)``.
+    head knows the noise that it added to the crystal; ``inverse_transform`` returns the columns
+    that its metrics read, ``(crystals, columns)``.
     """
 
     latent_width: int
@@ -148,27 +162,28 @@ class GenerativeHead(TaskHead):
         generator: torch.Generator | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """Draw latent vectors from the prior, a standard normal distribution.
+        """Sample latent vectors from the prior, a standard normal distribution.
 
         Args:
-            number: How many.
+            number: Number of latent vectors.
             generator: Source of random numbers, on the CPU, so that the same seed gives the same
                 vectors on every device; None: torch's own.
-            device: Where to put them; None: where the head is.
+            device: Device of the result; None: that of the head.
 
         Returns:
             ``(number, latent_width)``, dimensionless, in the dtype of the head.
         """
         like = next(self.parameters())
-        drawn = torch.randn(number, self.latent_width, generator=generator)
-        return drawn.to(device=like.device if device is None else device, dtype=like.dtype)
+        # Another device or dtype would turn the same seed into other vectors.
+        latents = torch.randn(number, self.latent_width, generator=generator)
+        return latents.to(device=like.device if device is None else device, dtype=like.dtype)
 
     @abstractmethod
     def encode(self, embedding: Embedding) -> Tensor:
-        """Return the latent vectors (means) of crystals, as reconstruction starts from.
+        """Return the latent vectors (means) of crystals, from which reconstruction starts.
 
         Args:
-            embedding: What the encoder said of the crystals, in evaluation mode.
+            embedding: The encoder's, in evaluation mode.
 
         Returns:
             ``(crystals, latent_width)``, dimensionless.
@@ -186,23 +201,23 @@ class GenerativeHead(TaskHead):
         checkpoint: Callable[[SamplingState], None] | None = None,
         state: SamplingState | None = None,
     ) -> list[GeneratedCrystal]:
-        """Turn latent vectors into crystals, all of them together.
+        """Decode latent vectors into crystals, all of them together.
 
-        Nothing that a model can come up with raises: what is no crystal is rejected and says why.
+        No prediction of a model raises: one that is not a crystal is rejected with its reason.
 
         Args:
-            latents: ``(crystals, latent_width)``; memory grows with their number, so that a
-                caller with many passes them in batches.
+            latents: ``(crystals, latent_width)``, dimensionless; memory grows with their number,
+                so that a caller with many passes them in batches.
             sampling: Noise levels and steps.
-            composition: What is known of the crystals (reconstruction); None: it is predicted.
+            composition: Ground truth about the crystals (reconstruction); None: it is predicted.
             generator: Source of random numbers, on the CPU; None: a new one seeded from torch's.
-            progress: Told of every Langevin step.
-            checkpoint: Given the state after every noise level.
-            state: A state to go on from; ``latents``, ``sampling`` and ``composition`` must be
+            progress: Called after every Langevin step.
+            checkpoint: Called with the state after every noise level.
+            state: A state to resume from; ``latents``, ``sampling`` and ``composition`` must be
                 what they were. None: from the start.
 
         Returns:
-            One per latent vector, in order; ids are the numbers of the vectors.
+            One per latent vector, in order; ids are the indices of the vectors.
 
         Raises:
             ConfigError: The state does not belong to these latent vectors.
@@ -219,20 +234,23 @@ class GenerativeHead(TaskHead):
         """Move latent vectors, each by itself, to where an objective is smaller.
 
         Args:
-            latents: Where to start, ``(crystals, latent_width)``; not changed.
-            objective: Latent vectors → one number per crystal, ``(crystals,)``, differentiable:
-                for example how far a property head of the same run is from a wanted value.
+            latents: Start, ``(crystals, latent_width)``, dimensionless; not changed.
+            objective: Latent vectors ``(crystals, latent_width)``, dimensionless → one number per
+                crystal, ``(crystals,)``, differentiable: for example the squared distance of a
+                property head of the same run to a target value.
             settings: Steps and their size.
-            progress: Told of every step.
+            progress: Called after every step.
 
         Returns:
             The moved vectors, ``(crystals, latent_width)``; where the objective became infinite
             or undefined, the vector as it was before.
         """
+        # A caller may have switched gradients off, as prediction does.
         with torch.inference_mode(mode=False), torch.enable_grad():
             moving = latents.detach().clone().requires_grad_()
             optimiser = torch.optim.Adam([moving], lr=settings.learning_rate)
             for step in range(settings.steps):
+                # Crystals do not interact: the gradient of the sum is that of each by itself.
                 (gradient,) = torch.autograd.grad(objective(moving).sum(), moving)
                 finite = gradient.isfinite().all(dim=1, keepdim=True)
                 moving.grad = torch.where(finite, gradient, 0.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from matsciml_core.testing.checks import SEED, Broken, NotApplicable, check
 from matsciml_core.testing.head.subject import TaskHeadSubject
 
 _SAMPLING = SamplingConfig(levels=3, steps_per_level=2)
+_STEPS = 6
 _VECTORS = 8
 
 
@@ -28,7 +28,7 @@ def generation(subject: TaskHeadSubject) -> str:
 
     Measured: eight latent vectors are decoded by three noise levels of two steps. Each must give
     a crystal or a reason, every step must be reported, the same seed must give the same again,
-    and so must a sampling that goes on from the state after the first level. Only for heads that
+    and so must a sampling that resumes from the state after the first level. Only for heads that
     declare the kind ``structure``.
 
     Why: generating takes long and is interrupted; and an untrained or badly trained model must
@@ -46,30 +46,31 @@ def generation(subject: TaskHeadSubject) -> str:
         encoded = head.encode(bench.embedding())
         if encoded.shape != (bench.batch.num_crystals, head.latent_width):
             raise Broken(f"encode returned the shape {tuple(encoded.shape)}.")
-        counts.append(_sampled(head))
+        counts.append(f"{_check_sampling(head)} crystals of {_VECTORS} latent vectors")
     return ", ".join(counts)
 
 
-def _sampled(head: GenerativeHead) -> str:
+def _check_sampling(head: GenerativeHead) -> int:
+    """Sample three times, and return how many crystals came of it each time."""
     generator = torch.Generator().manual_seed(SEED)
     latents = head.sample_latents(_VECTORS, generator=generator)
     steps: list[tuple[int, int]] = []
     states: list[SamplingState] = []
-
-    def note(done: int, total: int) -> None:
-        steps.append((done, total))
-
-    first = _decode(head, latents, note, states.append)
-    _need_outcomes(first)
-    crystals = sum(one.crystal is not None for one in first)
-    whole = _SAMPLING.steps_per_level * (_SAMPLING.levels or 0)
-    if crystals and steps != [(number + 1, whole) for number in range(whole)]:
-        raise Broken(f"Of {whole} steps, {len(steps)} were reported.")
-    if not _same(first, _decode(head, latents)):
+    results = _decode(head, latents, lambda done, total: steps.append((done, total)), states.append)
+    if len(results) != _VECTORS:
+        raise Broken(f"{_VECTORS} latent vectors gave {len(results)} results.")
+    for index, result in enumerate(results):
+        if (result.crystal is None) == (result.rejected is None):
+            raise Broken(f"Result {index} is neither a crystal nor a rejection, or both.")
+    crystals = sum(result.crystal is not None for result in results)
+    # A head that rejects every vector at once has no steps to report, and no state.
+    if crystals and steps != [(done, _STEPS) for done in range(1, _STEPS + 1)]:
+        raise Broken(f"Of {_STEPS} steps, {len(steps)} were reported.")
+    if not _are_equal(results, _decode(head, latents)):
         raise Broken("The same seed gave other crystals.")
-    if states and not _same(first, _decode(head, latents, state=states[0])):
-        raise Broken("Going on from a state gave other crystals.")
-    return f"{crystals} crystals of {_VECTORS} latent vectors"
+    if states and not _are_equal(results, _decode(head, latents, state=states[0])):
+        raise Broken("A sampling that resumed from a state gave other crystals.")
+    return crystals
 
 
 def _decode(
@@ -82,6 +83,7 @@ def _decode(
     return head.decode(
         latents,
         sampling=_SAMPLING,
+        # The same seed for each call; a resumed one must take its numbers from the state instead.
         generator=torch.Generator().manual_seed(SEED + 1),
         progress=progress,
         checkpoint=checkpoint,
@@ -89,21 +91,13 @@ def _decode(
     )
 
 
-def _need_outcomes(found: Sequence[GeneratedCrystal]) -> None:
-    if len(found) != _VECTORS:
-        raise Broken(f"{_VECTORS} latent vectors gave {len(found)} results.")
-    for number, one in enumerate(found):
-        if (one.crystal is None) == (one.rejected is None):
-            raise Broken(f"Result {number} is neither a crystal nor a rejection, or both.")
+def _are_equal(results: Sequence[GeneratedCrystal], others: Sequence[GeneratedCrystal]) -> bool:
+    """Return whether two samplings gave the same crystals to the last bit."""
 
+    def content(result: GeneratedCrystal) -> tuple[object, ...]:
+        crystal = result.crystal
+        if crystal is None:
+            return (result.rejected,)
+        return crystal.positions.tolist(), crystal.atomic_numbers.tolist()
 
-def _same(first: Sequence[GeneratedCrystal], second: Sequence[GeneratedCrystal]) -> bool:
-    return len(first) == len(second) and all(map(_equal, first, second))
-
-
-def _equal(one: GeneratedCrystal, other: GeneratedCrystal) -> bool:
-    if one.crystal is None or other.crystal is None:
-        return one == other
-    return np.array_equal(one.crystal.positions, other.crystal.positions) and np.array_equal(
-        one.crystal.atomic_numbers, other.crystal.atomic_numbers
-    )
+    return [content(one) for one in results] == [content(one) for one in others]

@@ -24,7 +24,7 @@ from matsciml_tool_generate.evaluation import (
     evaluate_crystals,
 )
 from matsciml_tool_generate.metrics_table import published
-from matsciml_tool_generate.page import render, write_page
+from matsciml_tool_generate.page import render, write_results
 from matsciml_tool_generate.structures import ParsedStructure
 
 
@@ -117,14 +117,21 @@ class TestNumbers:
 
 class TestPage:
     def test_stands_by_itself(self, evaluation: Evaluation, tmp_path: Path) -> None:
-        write_page(evaluation, tmp_path / "report.html")
-        page = (tmp_path / "report.html").read_text(encoding="utf-8")
+        write_results(evaluation, tmp_path / "new")
+        written = json.loads((tmp_path / "new" / "metrics.json").read_text())
+        assert written == json.loads(json.dumps(evaluation.as_data()))
+        page = (tmp_path / "new" / "report.html").read_text(encoding="utf-8")
         assert not re.search(r'(?:src|href)="(?!#|data:)', page)
         assert "prefers-color-scheme: dark" in page
         assert "a &lt;b&gt;" in page
         assert "<b>" not in page
         assert page.count('<svg class="crystal"') == 7
         assert page.count("<tr>") >= 20
+
+    def test_folder_that_cannot_be_written(self, evaluation: Evaluation, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(ConfigError, match="cannot be written"):
+            write_results(evaluation, tmp_path / "file" / "new")
 
     def test_shows_what_was_asked_for(self, evaluation: Evaluation) -> None:
         page = render(evaluation)

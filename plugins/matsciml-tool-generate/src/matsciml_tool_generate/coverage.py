@@ -143,7 +143,7 @@ def standardise(compositions: Numbers) -> Numbers:
     Returns:
         ``(crystals, 132)``, dimensionless; a property that an element does not have is 0, the mean.
     """
-    scaler = _published_scaler()
+    scaler = published_scaler()
     scaled: Numbers = (compositions - np.array(scaler["mean"])) / np.array(scaler["deviation"])
     return np.nan_to_num(scaled, copy=False, nan=0.0)
 
@@ -167,7 +167,8 @@ def _stack(fingerprints: Sequence[Fingerprint]) -> tuple[Numbers, Numbers]:
 
 
 @cache
-def _published_scaler() -> dict[str, list[float]]:
+def published_scaler() -> dict[str, list[float]]:
+    """Return ``mean`` and ``deviation`` of composition fingerprints, of CDVAE's training data."""
     text = files("matsciml_tool_generate").joinpath("composition_scaler.json").read_text("utf-8")
     scaler: dict[str, list[float]] = json.loads(text)
     return scaler

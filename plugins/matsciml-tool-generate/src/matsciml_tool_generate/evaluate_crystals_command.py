@@ -13,12 +13,10 @@ from matsciml_cli.options import Json
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
 from matsciml_core.cores import available_cores
-from matsciml_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from matsciml_tool_generate.evaluation import Evaluation
 
-METRICS, PAGE = "metrics.json", "report.html"
 _REFERENCE = "DATASET:test, DATASET:train, a run's own data as RUN:test, or a file"
 
 
@@ -81,6 +79,7 @@ def evaluate_crystals(
     from matsciml_tool_generate import evaluation
     from matsciml_tool_generate import reference as readers
     from matsciml_tool_generate.fingerprints import FingerprintCache
+    from matsciml_tool_generate.page import write_results
     from matsciml_tool_generate.sampling import read_rejected
     from matsciml_tool_generate.stability import EnergyModel
 
@@ -100,6 +99,7 @@ def evaluate_crystals(
     names = {"reference": reference} | ({"training": reference_train} if reference_train else {})
     rejected = read_rejected(generated)
     with progress_bars() as report, FingerprintCache() as cache:
+        # The references first: an error in their names should not wait for a long file.
         references = {
             key: readers.read_reference(
                 text, registry, max_atoms=max_atoms, workers=processes, report=report
@@ -119,31 +119,16 @@ def evaluate_crystals(
             inputs, settings, energy_model=model, cache=cache, report=report
         )
     folder = output or generated.with_name(f"{generated.stem}-evaluation")
-    _write_files(result, folder)
+    write_results(result, folder)
     if as_json:
         write_json(result.as_data())
     else:
         _write_tables(result, folder)
 
 
-def _write_files(result: Evaluation, folder: Path) -> None:
-    from matsciml_core.files import write_json as write_file
-    from matsciml_tool_generate.page import write_page
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_file(folder / METRICS, result.as_data())
-        write_page(result, folder / PAGE)
-    except OSError as error:
-        raise ConfigError(
-            f"The folder '{folder}' cannot be written ({error.strerror}); name another with "
-            "--output."
-        ) from error
-
-
 def _write_tables(result: Evaluation, folder: Path) -> None:
     from matsciml_tool_generate.metrics_table import published
-    from matsciml_tool_generate.page import metric_text
+    from matsciml_tool_generate.page import PAGE, metric_text
 
     sets = result.settings.published_sets
     write_heading(

@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from typing import Any
 
 from matsciml_core.errors import ConfigError, did_you_mean
@@ -122,6 +121,7 @@ class Evaluation:
 
     def as_data(self) -> dict[str, Any]:
         """Return everything as plain data for JSON; numbers that are not finite become None."""
+        positions = {index: position for position, index in enumerate(self.valid)}
         stable = None if self.stability is None else asdict(self.stability)
         for key in ("energies", "above_hull"):
             (stable or {}).pop(key, None)  # they stand with the crystals
@@ -135,13 +135,15 @@ class Evaluation:
             "faults": self.faults,
             "coverage": None if self.coverage is None else _finite(asdict(self.coverage)),
             "stability": None if stable is None else _finite(stable),
-            "crystals": [self._crystal(index) for index in range(len(self.validities))],
+            "crystals": [
+                self._crystal(index, positions.get(index)) for index in range(len(self.validities))
+            ],
         }
 
-    def _crystal(self, index: int) -> dict[str, Any]:
-        """Return the record of one crystal; None where a field does not apply."""
-        validity, position = self.validities[index], self._positions.get(index)
-        duplicate_of = in_training = None
+    def _crystal(self, index: int, position: int | None) -> dict[str, Any]:
+        """Return the record of a crystal; ``position``: its own among the valid ones, if it is."""
+        validity = self.validities[index]
+        duplicate_of = in_training = None  # only valid crystals are compared
         if position is not None:
             leader = self.duplicates.representative[position]
             if leader != position:
@@ -165,11 +167,6 @@ class Evaluation:
                 "energy_above_hull": self.above_hull(index),
             }
         )
-
-    @cached_property
-    def _positions(self) -> dict[int, int]:
-        """Index of a valid crystal → its position among the valid ones."""
-        return {index: position for position, index in enumerate(self.valid)}
 
 
 def evaluate_crystals(
@@ -215,7 +212,7 @@ def evaluate_crystals(
             (inputs.reference, "the reference"),
         )
     )
-    # A structure without a crystal has a fault, so that all valid ones have one.
+    # Invalid crystals are left out: an overlapping pair of atoms would count as novel.
     valid = tuple(index for index, validity in enumerate(generated) if validity.valid)
     duplicates = find_duplicates(
         _crystals([inputs.generated[index] for index in valid]),
@@ -293,6 +290,7 @@ def _stability(
         number=inputs.sizes["generated"],
         report=report,
     )
+    # Predicted for the reference as well, so that the model's bias drops out of their distance.
     truth = [structure.crystal for structure in inputs.reference]
     return stable, (energies, model.energies(truth, report, "energies of the reference"))
 

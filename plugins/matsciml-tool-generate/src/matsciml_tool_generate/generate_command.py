@@ -117,7 +117,7 @@ def _write_result(result: GenerationResult, number: int) -> None:
     if result.rejected:
         rows = [Row((f"{n:,}", f"rejected: {why}")) for why, n in result.rejected.items()]
         write_table(rows, indent=2)
-    if not result.written:
+    if not result.written:  # evaluate-crystals would find nothing in the file
         print("No crystal came of it; train for longer, or ask for more with --number.")
         return
     path = shlex.quote(str(result.path))

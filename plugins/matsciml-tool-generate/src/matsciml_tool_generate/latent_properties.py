@@ -36,10 +36,15 @@ class LatentProperties:
     def __init__(self, model: TrainedModel, labels: Sequence[str]) -> None:
         """Find the head of each label."""
         self._heads: dict[str, tuple[TaskHead, str]] = {}
-        scalars = {name: info for name, info in model.targets.items() if info.kind == "scalar"}
+        scalars = {
+            name: info
+            for name, info in model.targets.items()
+            # Labels of atoms, or that grow with them, need the atoms, which do not exist yet.
+            if info.kind == "scalar" and not info.per_atom and not info.extensive
+        }
         for label in labels:
             info = scalars.get(label)
-            if info is None or info.per_atom:
+            if info is None:
                 raise ConfigError(
                     f"The model in '{model.folder}' cannot be guided by '{label}'."
                     f"{did_you_mean(label, scalars)} It predicts "

@@ -47,16 +47,18 @@ def are_same(reduced: Any, other: Any) -> bool:
         return False  # structures that pymatgen cannot compare are not the same
 
 
-def rms_distance(reconstruction: Crystal, truth: Crystal) -> float | None:
+def rms_distance(pair: tuple[Crystal | None, Crystal]) -> float | None:
     """Return the root mean square displacement of matched atoms; None where nothing matches.
 
     Args:
-        reconstruction: A crystal.
-        truth: The crystal that it should be.
+        pair: A reconstruction, None where there is none, and the crystal that it should be.
 
     Returns:
         In units of the cube root of the volume per atom, with the tolerances ``RECONSTRUCTION``.
     """
+    reconstruction, truth = pair
+    if reconstruction is None:
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -98,6 +98,7 @@ def _shares(measured: Measurements) -> Iterator[Metric]:
             # Latent vectors of which no crystal came are in the divisor, as invalid.
             value=valid / number if number else float("nan"),
             unit=SHARE,
+            # Real crystals fail some rules too: the bound of what a generator can reach.
             reference=true / max(len(reference), 1),
         )
     if measured.coverage is not None:
@@ -130,6 +131,7 @@ def _distances(measured: Measurements) -> Iterator[Metric]:
         )
     if measured.energies is not None:
         energies, reference = measured.energies
+        # Crystals that the model cannot evaluate are left out, as they have no place on the axis.
         pairs = zip(measured.generated, energies, strict=True)
         yield Metric(
             key="energy_distance",
@@ -152,7 +154,7 @@ def _among_valid(measured: Measurements) -> Iterator[Metric]:
         unit=SHARE,
         note="different ones among the valid",
     )
-    if measured.sizes["training"]:
+    if measured.sizes["training"]:  # without a training set everything would be novel
         yield Metric(
             key="novelty",
             title="novelty",

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.data.symmetry.orbits import space_group_symbol
+from matsciml_core.errors import ConfigError
+from matsciml_core.files import write_json, write_whole
 from matsciml_tool_generate import figures
 from matsciml_tool_generate.coverage import CUTOFFS
 from matsciml_tool_generate.evaluation import Evaluation
@@ -21,6 +23,7 @@ from matsciml_util_pages.numbers import ABSENT, count, percent, quantity
 from matsciml_util_pages.plots import Plot
 from matsciml_util_pages.views import Fact, facts
 
+METRICS, PAGE = "metrics.json", "report.html"
 _PACKAGE = "matsciml_tool_generate"
 MAX_PICTURES = 60
 MAX_ROWS = 2000
@@ -42,16 +45,25 @@ class Entry:
         return cls(numbers.number(value) if text is None else text, repr(float(value)))
 
 
-def write_page(evaluation: Evaluation, path: Path) -> None:
-    """Write the page, whole or not at all.
+def write_results(evaluation: Evaluation, folder: Path) -> None:
+    """Write ``metrics.json`` and ``report.html``, each whole or not at all.
 
     Args:
         evaluation: The evaluation.
-        path: The HTML file.
+        folder: Their folder, which is made where it does not exist.
+
+    Raises:
+        ConfigError: The folder cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(render(evaluation), encoding="utf-8")
-    part.replace(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / METRICS, evaluation.as_data())
+        write_whole(folder / PAGE, render(evaluation).encode())
+    except OSError as error:
+        raise ConfigError(
+            f"The folder '{folder}' cannot be written ({error.strerror}); name another with "
+            "--output."
+        ) from error
 
 
 def render(evaluation: Evaluation) -> str:

@@ -122,7 +122,7 @@ def score(
         Xie et al., ICLR (2022), section 5.1, "Metrics"; doi:10.48550/arXiv.2110.06197.
     """
     distances = parallel_map(
-        _pair_distance,
+        rms_distance,
         [pair if ok else (None, pair[1]) for pair, ok in zip(pairs, valid, strict=True)],
         on_crash=lambda _: None,
         expected_seconds=_MATCH_SECONDS * len(pairs),
@@ -136,11 +136,6 @@ def score(
         rms=float(np.mean(matched)) if matched else float("nan"),
         distances=tuple(distances),
     )
-
-
-def _pair_distance(pair: tuple[Crystal | None, Crystal]) -> float | None:
-    reconstruction, truth = pair
-    return None if reconstruction is None else rms_distance(reconstruction, truth)
 
 
 def _decode_all(
@@ -165,12 +160,15 @@ def _decode_all(
 
     for start in range(0, len(crystals), settings.batch_size):
         truth = crystals[start : start + settings.batch_size]
+        # In evaluation mode, where the embedding is the mean and not a sample.
         with torch.no_grad():
             latents = head.encode(model.encoder(model.batch(truth)))
         generated = head.decode(
             latents,
             sampling=settings.sampling,
-            composition=_composition(truth, settings.condition),
+            composition=None
+            if settings.condition == "nothing"
+            else Composition.of(truth, species=settings.condition == "species"),
             generator=generator,
             progress=count,
         )
@@ -181,14 +179,3 @@ def _decode_all(
     if meter is not None:
         meter.finish()
     return decoded
-
-
-def _composition(crystals: Sequence[Crystal], condition: str) -> Composition | None:
-    """Return the ground truth that the decoder is given; None: it predicts everything."""
-    if condition == "nothing":
-        return None
-    numbers = [number for crystal in crystals for number in crystal.atomic_numbers.tolist()]
-    return Composition(
-        atoms_per_crystal=torch.tensor([crystal.num_atoms for crystal in crystals]),
-        atomic_numbers=torch.tensor(numbers) if condition == "species" else None,
-    )

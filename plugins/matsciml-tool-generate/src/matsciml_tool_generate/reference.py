@@ -88,6 +88,7 @@ def read_reference(
     """
     name, subset = _split_name(text)
     path = Path(name)
+    # A run is a folder too, but one with settings; its data are meant, not its files.
     if not subset and path.exists() and not (path / CONFIG).is_file():
         structures = read_file(path, workers=workers, report=report)
     else:
@@ -128,6 +129,7 @@ def _split_name(text: str) -> tuple[str, str]:
 
 def _open(name: str, registry: Registry) -> tuple[Dataset, Split]:
     """Open a dataset by its name, or that of a run by the run's folder."""
+    # Names of datasets have no slash, so that a misspelt path is not looked up among them.
     if (Path(name) / CONFIG).is_file() or "/" in name:
         if not Path(name).exists():
             raise ConfigError(f"'{name}' does not exist; name {_FORMS}.")
@@ -154,6 +156,7 @@ def _datasets_of(run: Path) -> dict[str, dict[str, Any]]:
 def _open_of_run(run: Path, name: str, registry: Registry) -> tuple[Dataset, Split]:
     spec = registry.get("dataset", name)
     dataset: Dataset = build_component(spec, _datasets_of(run)[name], name)
+    # The run's own split: by another one, its test crystals may have been trained on.
     file = run / f"split-{name}.json"
     return dataset, Split.load(file) if file.is_file() else dataset.split()
 

@@ -106,7 +106,7 @@ def generative_head(model: TrainedModel) -> GenerativeHead:
     Raises:
         ConfigError: It has none.
     """
-    for task in model.tasks:
+    for task in model.tasks:  # a model has at most one: a structure is one label
         if isinstance(task.head, GenerativeHead):
             return task.head
     raise ConfigError(
@@ -161,6 +161,7 @@ def generate_crystals(
             rejected.update(counts["rejected"])
             written += counts["written"]
             stream.write((folder / f"{batch:06d}.extxyz").read_text(encoding="utf-8"))
+    # The crystals first: a summary beside a missing file would be counted as its rejections.
     part.replace(output)
     record = {"schema": SCHEMA, "model": str(model.folder), **settings.as_data()}
     write_json(summary_path(output), {**record, "written": written, "rejected": dict(rejected)})
@@ -200,11 +201,23 @@ class _Sampler:
         if self.objective is not None:
             latents = self._guided(latents, self.objective, batch)
         state_file = self.folder / f"{batch:06d}.safetensors"
+        before, size = batch * self.settings.batch_size, self.settings.size(batch)
+
+        def count(done: int, total: int) -> None:
+            steps = before * total + done * size  # of all batches, times their crystals
+            if self._meter is None:
+                whole = self.settings.number * total
+                # Steps of an earlier call are done, but do not count as fast.
+                self._meter = Meter(
+                    "sampling", self.report, unit="steps", total=whole, done=max(steps - size, 0)
+                )
+            self._meter.add(steps - self._meter.done)
+
         generated = self.head.decode(
             latents,
             sampling=self.settings.sampling,
             generator=generator,
-            progress=lambda done, total: self._count(batch, done, total),
+            progress=count,
             checkpoint=lambda state: state.save(state_file),
             state=SamplingState.load(state_file) if state_file.is_file() else None,
         )
@@ -228,18 +241,6 @@ class _Sampler:
             part.replace(file)
         # From the file in every case: a resumed call decodes the same numbers.
         return load_file(file)["latents"].to(latents.device, latents.dtype)
-
-    def _count(self, batch: int, done: int, total: int) -> None:
-        """Count the steps of a batch, times its crystals, among those of all batches."""
-        size = self.settings.size(batch)
-        steps = batch * self.settings.batch_size * total + done * size
-        if self._meter is None:
-            whole = self.settings.number * total
-            # Steps of an earlier call are done, but do not count as fast.
-            self._meter = Meter(
-                "sampling", self.report, unit="steps", total=whole, done=max(steps - size, 0)
-            )
-        self._meter.add(steps - self._meter.done)
 
     def _write(self, batch: int, generated: Sequence[GeneratedCrystal]) -> None:
         """Write a batch; its counts come last, since they say that it is whole."""
@@ -271,6 +272,7 @@ def _open_partial(folder: Path, settings: Mapping[str, Any], output: Path) -> No
             raise DataError(
                 f"'{record}' is damaged; give --restart to begin '{output}' anew."
             ) from error
+        # As JSON, where tuples are lists and numbers are as they were written.
         if earlier != json.loads(json.dumps(settings)):
             changed = [key for key in settings if settings[key] != earlier.get(key)]
             raise ConfigError(

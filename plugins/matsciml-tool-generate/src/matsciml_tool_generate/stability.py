@@ -165,6 +165,7 @@ def stability(
         0.1 eV/atom is that of Zeni et al., Nature 639, 624 (2025),
         doi:10.1038/s41586-025-08628-5.
     """
+    # Of labels, not of predictions, so that the model's error shows and does not cancel.
     hull = _Hull(reference, model)
     if not hull.size:
         raise DataError(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -14,6 +16,7 @@ from matsciml_core.data.ingestion.conversion import Rejection
 from matsciml_core.data.readers.frames import Frame
 from matsciml_core.errors import DataError, ShapeError
 from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.interfaces.elements import symbol
 
 NO_ATOMS = "it has no atoms"
 BAD_ELEMENT = "an atomic number is not between 1 and 118"
@@ -38,6 +41,18 @@ class ParsedStructure:
     """Why it is not, in the same words for all structures with the same fault."""
     labels: Mapping[str, float] = field(default_factory=dict)
     """Numbers that came with the structure, one per crystal."""
+
+    @property
+    def formula(self) -> str:
+        """Reduced formula; empty where there is no atom."""
+        if not self.atomic_numbers:
+            return ""
+        from pymatgen.core.composition import Composition  # noqa: PLC0415 - heavy
+
+        counts = Counter(symbol(number) for number in self.atomic_numbers)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that noble gases have no electronegativity
+            return str(Composition(dict(counts)).reduced_formula)
 
     @classmethod
     def from_crystal(cls, crystal: Crystal) -> Self:

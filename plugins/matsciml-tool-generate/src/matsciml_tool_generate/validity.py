@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +10,6 @@ from functools import partial
 from matsciml_core.data.splits.grouping import SYMPREC, space_group
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal
-from matsciml_core.interfaces.elements import symbol
 from matsciml_core.progress import Report, silent
 from matsciml_tool_generate.composition_validity import (
     DEFAULT_TABLE,
@@ -176,7 +173,7 @@ def validate(
     validity = Validity(
         name=structure.name,
         fault=structure.fault,
-        formula=_formula(numbers),
+        formula=structure.formula,
         atoms=len(numbers),
         elements=len(set(numbers)),
         composition_valid=is_valid_composition(numbers, options.table),
@@ -226,15 +223,3 @@ def _space_group(crystal: Crystal) -> int:
         raise
     except BaseException:  # a panic of compiled Rust code is not an Exception
         return 1
-
-
-def _formula(numbers: Sequence[int]) -> str:
-    """Return the reduced formula; empty where there is no atom."""
-    if not numbers:
-        return ""
-    from pymatgen.core.composition import Composition  # noqa: PLC0415 - heavy
-
-    counts = Counter(symbol(number) for number in numbers)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that noble gases have no electronegativity
-        return str(Composition(dict(counts)).reduced_formula)
