@@ -78,7 +78,7 @@ def _options() -> argparse.Namespace:
 
 
 def _any_name() -> str:
-    offers = build_registry().offers()
+    offers = build_registry().components()
     if not offers:
         sys.exit("Install at least one plugin: 'info' needs something to show.")
     return offers[0][0].name

@@ -171,7 +171,7 @@ def _restriction(registry: Registry) -> Iterator[Check]:
 
 def _hidden_commands(registry: Registry) -> Iterator[Check]:
     builtin = {spec.name for spec in COMMANDS}
-    for spec, record in registry.offers("command"):
+    for spec, record in registry.components("command"):
         if spec.name in builtin:
             yield Check(
                 area="names",
@@ -197,7 +197,7 @@ def _duplicates(registry: Registry) -> Iterator[Check]:
 
 
 def _incomplete(registry: Registry) -> Iterator[Check]:
-    for spec, record in registry.offers():
+    for spec, record in registry.components():
         missing = registry.missing(spec)
         if missing:
             wanted = " ".join(f"'{problem.requirement}'" for problem in missing)

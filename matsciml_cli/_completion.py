@@ -22,7 +22,7 @@ def complete_names(kind: str | None = None) -> Callable[[str], list[tuple[str, s
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
         # A broken plugin must not fill the line that the user is typing with a traceback.
-        offers = build_registry(strict=False).offers(kind)
+        offers = build_registry(strict=False).components(kind)
         found = {spec.name: spec.summary for spec, _ in offers if spec.name.startswith(incomplete)}
         return list(found.items())
 

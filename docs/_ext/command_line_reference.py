@@ -28,7 +28,7 @@ _BUILTIN = {spec.name for spec in COMMANDS}
 def commands() -> dict[str, tuple[CommandSpec, str]]:
     """Return the commands of this repository with their distributions, in the order of the help."""
     offers = {spec.name: (spec, CORE) for spec in COMMANDS}
-    for spec, record in registry().offers("command"):
+    for spec, record in registry().components("command"):
         if isinstance(spec, CommandSpec):
             offers[spec.name] = (spec, record.distribution)
     return dict(sorted(offers.items(), key=lambda item: GROUPS.index(item[1][0].group)))

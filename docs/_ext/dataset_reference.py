@@ -14,7 +14,7 @@ def datasets_markdown() -> str:
     """Return the reference of this repository's datasets, in MyST Markdown."""
     offers = [
         (spec, record.distribution)
-        for spec, record in registry().offers("dataset")
+        for spec, record in registry().components("dataset")
         if isinstance(spec, DatasetSpec)
     ]
     sections = ["\n\n".join(_section(spec, owner)) for spec, owner in offers]

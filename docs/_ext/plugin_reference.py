@@ -39,7 +39,7 @@ def overview_table(plugins: Registry) -> str:
     """Return one row per component, in the order of ``matsciml list-plugins``."""
     rows = [
         (spec.kind, f"[`{spec.name}`](#{_anchor(spec)})", f"`{record.distribution}`", spec.summary)
-        for spec, record in plugins.offers()
+        for spec, record in plugins.components()
     ]
     return markdown_table(("kind", "name", "distribution", "what it is"), rows)
 

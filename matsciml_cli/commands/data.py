@@ -64,7 +64,7 @@ def list_datasets(context: typer.Context, as_json: Json = False) -> None:
     The JSON has the keys `schema` (1), `folder` (where data are kept) and `datasets`, each with
     `name`, `summary`, `size`, `labels`, `licence`, `source`, `distribution` and `fetchable`.
     """
-    offers = registry_of(context).offers("dataset")
+    offers = registry_of(context).components("dataset")
     rows = [_listed(spec, record.label) for spec, record in offers if isinstance(spec, DatasetSpec)]
     if as_json:
         write_json({"schema": SCHEMA, "folder": str(data_folder()), "datasets": rows})

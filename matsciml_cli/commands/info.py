@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from matsciml_cli._completion import complete_kinds, complete_names
-from matsciml_cli._offers import state_of
+from matsciml_cli._listings import state_of
 from matsciml_cli._settings import Settings, read_settings
 from matsciml_cli.console import Row, write_heading, write_json, write_table
 from matsciml_cli.options import Json
 from matsciml_cli.state import registry_of
 from matsciml_cli.tasks import each_size
-from matsciml_core.registry.manager import Offer, Registry
+from matsciml_core.registry.manager import Component, Registry
 from matsciml_core.registry.specs import BenchmarkTask, Reference, Spec
 from matsciml_core.registry.targets import TargetInfo
 
@@ -48,24 +48,24 @@ def info(
     setting has `name`, `type`, `default` and `description`.
     """
     registry = registry_of(context)
-    offers = [offer for offer in registry.offers(kind) if offer[0].name == name]
-    if not offers:
+    components = [item for item in registry.components(kind) if item.spec.name == name]
+    if not components:
         raise registry.unknown(name, kind)
     if as_json:
-        components = [_as_data(offer, registry) for offer in offers]
-        write_json({"schema": SCHEMA, "components": components})
+        data = [_as_data(component, registry) for component in components]
+        write_json({"schema": SCHEMA, "components": data})
         return
-    for offer in offers:
-        _show(offer, registry)
+    for component in components:
+        _show(component, registry)
 
 
 def _settings(spec: Spec) -> Settings:
     return Settings() if spec.config is None else read_settings(spec.config)
 
 
-def _as_data(offer: Offer, registry: Registry) -> dict[str, Any]:
-    spec, record = offer
-    state, reason = state_of(offer, registry)
+def _as_data(component: Component, registry: Registry) -> dict[str, Any]:
+    spec, record = component
+    state, reason = state_of(component, registry)
     settings = _settings(spec)
     return {
         "kind": spec.kind,
@@ -92,9 +92,9 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
-def _show(offer: Offer, registry: Registry) -> None:
-    spec, _ = offer
-    _section(f"{spec.kind} {spec.name}", _overview(offer, registry))
+def _show(component: Component, registry: Registry) -> None:
+    spec, _ = component
+    _section(f"{spec.kind} {spec.name}", _overview(component, registry))
     targets: tuple[TargetInfo, ...] = getattr(spec, "targets", ())
     _section("labels", [_label(target) for target in targets])
     splits: Mapping[str, str] = getattr(spec, "splits", {})
@@ -115,9 +115,9 @@ def _section(title: str, rows: list[Row]) -> None:
         write_table(rows, indent=2)
 
 
-def _overview(offer: Offer, registry: Registry) -> list[Row]:
-    spec, record = offer
-    state, reason = state_of(offer, registry)
+def _overview(component: Component, registry: Registry) -> list[Row]:
+    spec, record = component
+    state, reason = state_of(component, registry)
     lines = {
         "summary": spec.summary,
         "state": f"{state}: {reason}" if reason else state,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from matsciml_cli._completion import complete_kinds
-from matsciml_cli._offers import Listing, listings
+from matsciml_cli._listings import Listing, listings
 from matsciml_cli.console import STYLES, Row, warn, write_json, write_table
 from matsciml_cli.options import Json
 from matsciml_cli.state import registry_of

@@ -113,7 +113,7 @@ def new(
 ) -> None:
     """Write a plugin that works: a package with a tested example to replace by your own code."""
     plugin = describe(kind, name, author=author)
-    for spec, record in registry_of(context).offers(kind.value):
+    for spec, record in registry_of(context).components(kind.value):
         if spec.name == name:
             raise DuplicateNameError(
                 f"The name '{name}' is taken: {record.label} offers a {plugin.noun} called so; "

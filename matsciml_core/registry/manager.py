@@ -1,7 +1,7 @@
 """The registry: builds itself from the installed plugins, and answers what they offer.
 
 There is no registry at module level. The command line builds one and passes it on; so does
-anybody who uses the core as a library::
+any program that uses the core as a library::
 
     registry = build_registry()
     registry.get("dataset", "mine").load()
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, overload
+from typing import Literal, NamedTuple, overload
 
 import pluggy
 
@@ -29,7 +29,11 @@ from matsciml_core.registry.folders import data_folder
 from matsciml_core.registry.imported import imported_records
 from matsciml_core.registry.installed import InstalledVersions, canonical_name
 from matsciml_core.registry.known_plugins import known_components
-from matsciml_core.registry.messages import duplicate_sentence, unknown_sentence
+from matsciml_core.registry.messages import (
+    duplicate_sentence,
+    missing_sentence,
+    unknown_sentence,
+)
 from matsciml_core.registry.records import PluginRecord
 from matsciml_core.registry.requirements import Unmet, unmet
 from matsciml_core.registry.scan import EntryPoint, scan
@@ -46,8 +50,12 @@ from matsciml_core.registry.specs import (
     TaskHeadSpec,
 )
 
-Offer = tuple[Spec, PluginRecord]
-"""A record, and the plugin that offers it."""
+
+class Component(NamedTuple):
+    """Something that a plugin offers."""
+
+    spec: Spec
+    plugin: PluginRecord
 
 
 def build_registry(
@@ -171,7 +179,7 @@ class Registry:
     def specs(self, kind: str) -> list[Spec]: ...
 
     def specs(self, kind: str) -> list[Spec]:  # type: ignore[misc]
-        """Return what is on offer of one kind, sorted by name, duplicates included.
+        """Return the records of one kind, sorted by name, duplicates included.
 
         Args:
             kind: One of ``kinds``.
@@ -182,7 +190,7 @@ class Registry:
         Raises:
             UnknownNameError: There is no such kind.
         """
-        return [spec for spec, _ in self.offers(kind)]
+        return [component.spec for component in self.components(kind)]
 
     @overload
     def get(self, kind: Literal["dataset"], name: str) -> DatasetSpec: ...
@@ -217,30 +225,26 @@ class Registry:
             DuplicateNameError: Two plugins offer the name.
             PluginLoadError: Something that the component requires is not installed.
         """
-        matches = [offer for offer in self.offers(kind) if offer[0].name == name]
+        matches = [component for component in self.components(kind) if component.spec.name == name]
         if not matches:
             raise self.unknown(name, kind)
         if len(matches) > 1:
-            raise DuplicateNameError(duplicate_sentence(kind, name, [one for _, one in matches]))
-        spec, record = matches[0]
+            owners = [component.plugin for component in matches]
+            raise DuplicateNameError(duplicate_sentence(kind, name, owners))
+        spec, plugin = matches[0]
         missing = self.missing(spec)
         if missing:
-            reasons = " and ".join(problem.reason for problem in missing)
-            wanted = " ".join(f"'{problem.requirement}'" for problem in missing)
-            note = f"; {spec.requires_note}" if spec.requires_note else ""
-            raise PluginLoadError(
-                f"The {kind} '{name}' of {record.label} {reasons}{note}. Run: pip install {wanted}"
-            )
+            raise PluginLoadError(missing_sentence(spec, plugin, missing))
         return spec
 
-    def offers(self, kind: str | None = None) -> list[Offer]:
-        """Return what is on offer with the plugin that offers it, sorted by kind, then name.
+    def components(self, kind: str | None = None) -> list[Component]:
+        """Return what the plugins offer, sorted by kind, then name, duplicates included.
 
         Args:
             kind: One of ``kinds``; None: all kinds.
 
         Returns:
-            Pairs of record and plugin, duplicates included.
+            Records, each with its plugin.
 
         Raises:
             UnknownNameError: There is no such kind.
@@ -250,17 +254,18 @@ class Registry:
                 f"There is no kind '{kind}'.{did_you_mean(kind, self._kinds)} "
                 f"Kinds: {', '.join(self._kinds)}."
             )
-        found = [
-            (spec, record)
-            for record in self._plugins
-            for spec in record.specs
-            if kind is None or spec.kind == kind
+        components = [
+            Component(spec, plugin)
+            for plugin in self._plugins
+            for spec in plugin.specs
+            if kind in (None, spec.kind)
         ]
-        return sorted(found, key=lambda offer: (self._kinds.index(offer[0].kind), offer[0].name))
+        components.sort(key=lambda item: (self._kinds.index(item.spec.kind), item.spec.name))
+        return components
 
-    def find(self, name: str) -> list[Offer]:
-        """Return everything of that name, of whatever kind, with the plugin that offers it."""
-        return [offer for offer in self.offers() if offer[0].name == name]
+    def find(self, name: str) -> list[Component]:
+        """Return the components of that name, of whatever kind."""
+        return [component for component in self.components() if component.spec.name == name]
 
     def record_of(self, spec: Spec) -> PluginRecord:
         """Return the plugin that offers a record.
@@ -268,18 +273,19 @@ class Registry:
         Raises:
             RegistryError: The record does not come from this registry.
         """
-        for record in self._plugins:
-            if any(offered is spec for offered in record.specs):
-                return record
+        for plugin in self._plugins:
+            # By identity: two plugins may offer records that are equal.
+            if any(own is spec for own in plugin.specs):
+                return plugin
         raise RegistryError(
             f"The {spec.kind} '{spec.name}' comes from another registry; ask that one for it."
         )
 
-    def duplicates(self) -> list[list[Offer]]:
-        """Return the groups of offers that share one kind and name."""
-        groups: dict[tuple[str, str], list[Offer]] = {}
-        for offer in self.offers():
-            groups.setdefault((offer[0].kind, offer[0].name), []).append(offer)
+    def duplicates(self) -> list[list[Component]]:
+        """Return the groups of components that share one kind and name."""
+        groups: dict[tuple[str, str], list[Component]] = {}
+        for component in self.components():
+            groups.setdefault((component.spec.kind, component.spec.name), []).append(component)
         return [group for group in groups.values() if len(group) > 1]
 
     def missing(self, spec: Spec) -> tuple[Unmet, ...]:
@@ -288,8 +294,9 @@ class Registry:
 
     def distributions(self) -> dict[str, str]:
         """Return the plugins in use: distribution → version. Goes into the record of every run."""
-        used = [record for record in self._plugins if record.state == "ok" and record.module]
-        return {record.distribution: record.version for record in used}
+        # Datasets that the user imported are plugins without a module.
+        used = [plugin for plugin in self._plugins if plugin.state == "ok" and plugin.module]
+        return {plugin.distribution: plugin.version for plugin in used}
 
     def unknown(
         self, name: str, kind: str | None = None, *, builtin: Sequence[str] = ()
@@ -307,7 +314,7 @@ class Registry:
         sentence = unknown_sentence(
             name,
             kind,
-            installed=[*builtin, *sorted({spec.name for spec, _ in self.offers(kind)})],
+            installed=[*builtin, *sorted({spec.name for spec, _ in self.components(kind)})],
             elsewhere=[spec.kind for spec, _ in self.find(name)],
             plugins=self._plugins,
             index=known_components(kind),

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from matsciml_core.errors import closest
 from matsciml_core.registry.known_plugins import KnownComponent
 from matsciml_core.registry.records import PluginRecord
+from matsciml_core.registry.requirements import Unmet
+from matsciml_core.registry.specs import Spec
 
 _PREFIXES = {
     "dataset": "matsciml-data-",
@@ -82,6 +84,17 @@ def duplicate_sentence(kind: str, name: str, owners: Sequence[PluginRecord]) -> 
         f"The {kind} '{name}' is offered by {' and by '.join(owner.label for owner in owners)}; "
         f"uninstall one (pip uninstall {owners[-1].distribution}), or set MATSCIML_PLUGINS to a "
         "comma-separated list of the distributions to use."
+    )
+
+
+def missing_sentence(spec: Spec, plugin: PluginRecord, missing: Sequence[Unmet]) -> str:
+    """Say what a component requires that is not installed, and how to install it."""
+    reasons = " and ".join(problem.reason for problem in missing)
+    requirements = " ".join(f"'{problem.requirement}'" for problem in missing)
+    note = f"; {spec.requires_note}" if spec.requires_note else ""
+    return (
+        f"The {spec.kind} '{spec.name}' of {plugin.label} {reasons}{note}. Run: pip install "
+        f"{requirements}"
     )
 
 

@@ -150,7 +150,7 @@ def test_an_epoch_is_trained(world: World, tmp_path: Path) -> None:
 def test_every_dataset_that_can_be_fetched_has_a_stand_in() -> None:
     own = {
         spec.name
-        for spec, record in build_registry().offers("dataset")
+        for spec, record in build_registry().components("dataset")
         if (PLUGINS / record.distribution).is_dir() and spec.fetch is not None
     }
     assert own <= SOURCES.keys()

@@ -126,7 +126,7 @@ def registry() -> Registry:
 def runs() -> Iterator[Command]:
     """Yield the documented runs of components that this repository has and can load here."""
     registry = build_registry()
-    names = {spec.name for spec, _ in registry.offers() if not registry.missing(spec)}
+    names = {spec.name for spec, _ in registry.components() if not registry.missing(spec)}
     for command in OURS:
         words = command.words
         kinds = ("--dataset", "--encoder", "--strategy")

@@ -70,6 +70,6 @@ def test_all_that_the_core_asks_for_is_pinned_within_its_range(pins, core):
 
 def test_all_that_a_plugin_asks_for_is_pinned_within_its_range(pins, plugin):
     for requirement in map(Requirement, plugin.pyproject["project"]["dependencies"]):
-        if requirement.name != "matsciml":
+        if not requirement.name.startswith("matsciml"):  # ours are not pinned
             version = pins[canonicalize_name(requirement.name)].removeprefix("==")
             assert requirement.specifier.contains(version), str(requirement)

@@ -174,7 +174,7 @@ def test_it_is_installed_by_make(plugin, root: Path):
 
 def test_what_it_offers_is_in_the_readme_table(registered, root: Path):
     registry = build_registry(strict=True, only=[registered.name])
-    names = [spec.name for spec, _ in registry.offers() if spec.kind in SHOWN]
+    names = [spec.name for spec, _ in registry.components() if spec.kind in SHOWN]
     if not names:
         pytest.fail(f"{registered.name} is not installed, or offers nothing")
     rows = (root / "README.md").read_text("utf-8").splitlines()
@@ -207,12 +207,12 @@ def test_every_module_of_a_library_is_in_the_reference(library, root: Path):
 
 def command_names(tool) -> list[str]:
     """Return the names of the commands that a tool offers."""
-    return [spec.name for spec, _ in build_registry(only=[tool.name]).offers("command")]
+    return [spec.name for spec, _ in build_registry(only=[tool.name]).components("command")]
 
 
 def class_paths(tool) -> list[str]:
     """Return where the functions of a tool's commands are, as ``module:function``."""
-    return [spec.class_path for spec, _ in build_registry(only=[tool.name]).offers("command")]
+    return [spec.class_path for spec, _ in build_registry(only=[tool.name]).components("command")]
 
 
 def text_of_tests(plugin) -> str:

@@ -78,7 +78,7 @@ def test_every_setting_of_a_plugin_is_in_the_reference_and_explained(plugin):
     from plugin_reference import plugins_markdown
 
     page = plugins_markdown()
-    for spec, _ in build_registry(only=[plugin.name]).offers():
+    for spec, _ in build_registry(only=[plugin.name]).components():
         model = spec.load_config()
         for name, field in (model.model_fields if model else {}).items():
             assert field.description, f"{spec.name}: {name} has no docstring"
@@ -90,7 +90,7 @@ def test_every_dataset_is_in_the_reference_with_what_to_know_about_it(plugin):
     from markdown_tables import inline
 
     page = datasets_markdown()
-    specs = [spec for spec, _ in build_registry(only=[plugin.name]).offers("dataset")]
+    specs = [spec for spec, _ in build_registry(only=[plugin.name]).components("dataset")]
     for spec in specs:
         section = page.partition(f"(dataset-{spec.name})=\n")[2].partition("\n(dataset-")[0]
         assert spec.licence

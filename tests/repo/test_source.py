@@ -41,7 +41,7 @@ def trees(sources: dict[str, str]) -> dict[str, ast.Module]:
 @pytest.fixture(scope="module")
 def names(plugins) -> set[str]:
     registry = build_registry(only=[plugin.name for plugin in plugins])
-    return {spec.name for spec, _ in registry.offers()}
+    return {spec.name for spec, _ in registry.components()}
 
 
 def test_there_are_sources(sources):

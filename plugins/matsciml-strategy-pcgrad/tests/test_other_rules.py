@@ -218,7 +218,7 @@ def test_every_rule_is_cited_and_named_once():
     registry = build_registry()
     names = {
         spec.name
-        for spec, record in registry.offers("strategy")
+        for spec, record in registry.components("strategy")
         if record.distribution == "matsciml-strategy-pcgrad"
     }
     assert names == {

@@ -86,7 +86,7 @@ class TestRecords:
         assert registry.kinds[-1] == "section"
         assert registry.get("section", "mine").order == 0  # type: ignore[attr-defined]
         assert [spec.name for spec in registry.specs("section")] == ["mine"]
-        assert [(spec.kind, owner.entry_point) for spec, owner in registry.offers()] == [
+        assert [(spec.kind, owner.entry_point) for spec, owner in registry.components()] == [
             ("section", entry_point)
         ]
 

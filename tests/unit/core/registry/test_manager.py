@@ -62,7 +62,7 @@ class TestListing:
         plugin_folder.add("p", offering(*[(kind, "x") for kind in reversed(HOOKS)]))
         registry = build(plugin_folder)
         assert registry.kinds == tuple(HOOKS)
-        assert [spec.kind for spec, _ in registry.offers()] == list(HOOKS)
+        assert [spec.kind for spec, _ in registry.components()] == list(HOOKS)
 
     def test_unknown_kind(self, plugin_folder: Any) -> None:
         with pytest.raises(UnknownNameError, match=r"no kind 'datasets'. Did you mean 'dataset'\?"):
@@ -98,7 +98,7 @@ class TestListing:
     def test_nothing_installed(self, plugin_folder: Any) -> None:
         registry = build(plugin_folder)
         assert registry.plugins == ()
-        assert registry.offers() == []
+        assert registry.components() == []
         assert registry.duplicates() == []
 
 
@@ -382,7 +382,7 @@ def test_the_core_re_exports_the_registry_without_building_one() -> None:
 def test_nothing_heavy_is_imported() -> None:
     code = (
         "import sys, matsciml_core\n"
-        "matsciml_core.build_registry(path=[]).offers()\n"
+        "matsciml_core.build_registry(path=[]).components()\n"
         "heavy = {'torch', 'numpy', 'pydantic', 'pytorch_lightning', 'lightning', 'pymatgen'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
