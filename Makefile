@@ -54,5 +54,5 @@ $(STAMP): constraints.txt $(PROJECTS)
 	$(BIN)/python -m pip install --quiet --upgrade pip --constraint constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-	  --editable ".[test,lint,docs,ray,slurm]" --requirement plugins/editable.txt
+	  --editable ".[test,lint,docs,ray]" --requirement plugins/editable.txt
 	@touch $@
