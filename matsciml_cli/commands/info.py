@@ -14,8 +14,8 @@ from matsciml_cli._settings import Settings, read_settings
 from matsciml_cli.console import Row, write_heading, write_json, write_table
 from matsciml_cli.options import Json
 from matsciml_cli.state import registry_of
-from matsciml_cli.tasks import each_size
 from matsciml_core.registry.manager import Component, Registry
+from matsciml_core.registry.published_tasks import each_size
 from matsciml_core.registry.specs import BenchmarkTask, Reference, Spec
 from matsciml_core.registry.targets import TargetInfo
 

@@ -9,7 +9,7 @@ import typer
 from matsciml_cli.console import Row, warn, write_json, write_table
 from matsciml_cli.options import Json
 from matsciml_cli.state import registry_of
-from matsciml_cli.tasks import SOURCE, TaskRow, each_size, task_rows
+from matsciml_core.registry.published_tasks import SOURCE, TaskRow, each_size, task_rows
 
 SCHEMA = 1
 """Grows when a key of the JSON output changes its meaning or goes away."""

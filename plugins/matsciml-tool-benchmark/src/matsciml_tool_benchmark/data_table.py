@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from matsciml_cli.tasks import Sizes, TaskRow, each_size, task_rows
 from matsciml_core.registry.manager import Registry
+from matsciml_core.registry.published_tasks import Sizes, TaskRow, each_size, task_rows
 from matsciml_tool_benchmark.request import TableRequest
 from matsciml_tool_benchmark.table import BenchmarkTable
 from matsciml_tool_benchmark.table_page import SCHEMA
