@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from matsciml_cli.app import execute
-from matsciml_core.data.fetch.unpack import unpack
 from matsciml_core.data.readers import formats
 from matsciml_core.errors import FetchError
+from matsciml_util_sources.archive import unpack
 
 RUN = [
     *("run", "--dataset", "mp", "--encoder", "megnet", "--epochs", "1"),

@@ -10,33 +10,24 @@ from matsciml_core.data.fetch.locations import (
     present_stores,
     store_key,
 )
-from matsciml_core.data.fetch.many import download_all
 from matsciml_core.data.fetch.pacing import Retry, TokenBucket
 from matsciml_core.data.fetch.request import FetchRequest
-from matsciml_core.data.fetch.s3 import Bucket, S3Object, key_below
-from matsciml_core.data.fetch.spool import Page, PageSpool
 from matsciml_core.files import read_object, write_json
 from matsciml_core.progress import Meter, Progress, Report, silent
 
 __all__ = [
     "Addresses",
-    "Bucket",
     "Client",
     "FetchRequest",
     "Meter",
-    "Page",
-    "PageSpool",
     "Progress",
     "RefusedError",
     "RemoteFile",
     "Report",
     "Retry",
-    "S3Object",
     "TokenBucket",
     "download",
-    "download_all",
     "fetched_stores",
-    "key_below",
     "latest_store",
     "note_store",
     "present_stores",

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from matsciml_core.data import ingest
 from matsciml_core.data.fetch import Client, FetchRequest, RemoteFile, download
-from matsciml_core.data.fetch.records import ZENODO, list_files, remembered_file
-from matsciml_core.data.fetch.unpack import unpack
 from matsciml_core.data.ingestion.conversion import Source
 from matsciml_core.errors import FetchError
 from matsciml_data_carolina.config import CarolinaFetchConfig
@@ -18,6 +16,8 @@ from matsciml_data_carolina.labels import SITE, TARGETS
 from matsciml_data_carolina.provenance import PROVENANCE
 from matsciml_data_carolina.site import harvest, read_record
 from matsciml_data_carolina.toolkit import crystal_of
+from matsciml_util_sources.archive import unpack
+from matsciml_util_sources.invenio import ZENODO, list_files, remembered_file
 from matsciml_util_toolkit_lmdb.conversion import read_each
 from matsciml_util_toolkit_lmdb.records import count_records, legacy_files
 

@@ -15,12 +15,13 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.robotparser import RobotFileParser
 
-from matsciml_core.data.fetch import Client, FetchRequest, Page, PageSpool, RefusedError
+from matsciml_core.data.fetch import Client, FetchRequest, RefusedError
 from matsciml_core.data.fetch.client import TransientError, looks_like_html
 from matsciml_core.data.ingestion.conversion import Item, Rejection
 from matsciml_core.errors import FetchError
 from matsciml_data_carolina.cif import read_cif
 from matsciml_data_carolina.labels import COUNT, SITE
+from matsciml_util_sources.spool import Page, PageSpool
 
 HOST = urlsplit(SITE).hostname or ""
 RATE = 2.0

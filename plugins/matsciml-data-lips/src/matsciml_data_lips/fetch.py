@@ -11,17 +11,17 @@ from pathlib import Path
 
 from matsciml_core.data import ingest
 from matsciml_core.data.fetch import Client, FetchRequest, RemoteFile, download
-from matsciml_core.data.fetch.records import (
-    MATERIALS_CLOUD,
-    find_record,
-    list_files,
-    remembered_file,
-)
 from matsciml_core.data.ingestion.conversion import Source
 from matsciml_core.errors import FetchError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_lips.labels import DOI, LICENCE, REFERENCES, SOURCE, TARGETS
 from matsciml_data_lips.readers import xyz_crystals
+from matsciml_util_sources.invenio import (
+    MATERIALS_CLOUD,
+    find_record,
+    list_files,
+    remembered_file,
+)
 
 FILE = "lips.xyz"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.data import ingest
-from matsciml_core.data.fetch import Client, FetchRequest, Page, PageSpool, write_json
+from matsciml_core.data.fetch import Client, FetchRequest, write_json
 from matsciml_core.data.store.crystal_store import INDEX_FILE
 from matsciml_core.errors import FetchError
 from matsciml_data_nomad.archive import read_entry
@@ -23,6 +23,7 @@ from matsciml_data_nomad.crystals import Records, crystals, fit
 from matsciml_data_nomad.labels import TARGETS
 from matsciml_data_nomad.provenance import PROVENANCE
 from matsciml_data_nomad.references import ReferenceEnergies
+from matsciml_util_sources.spool import Page, PageSpool
 
 HOST = "nomad-lab.eu"
 ADDRESS = f"https://{HOST}/prod/v1/api/v1/entries/archive/query"

@@ -16,13 +16,14 @@ import numpy as np
 
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection, ingest
-from matsciml_core.data.fetch import Client, FetchRequest, Page, PageSpool
+from matsciml_core.data.fetch import Client, FetchRequest
 from matsciml_core.data.ingestion.conversion import Item, reason_of
 from matsciml_core.data.readers.structures import numbers_of_sites
 from matsciml_core.errors import FetchError, MatSciMLError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_oqmd.config import OQMDFetchConfig
 from matsciml_data_oqmd.labels import LICENCE, REFERENCES, SOURCE, TARGETS
+from matsciml_util_sources.spool import Page, PageSpool
 
 ADDRESS = "https://oqmd.org/optimade/v1/structures"
 RATE = 0.2

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from matsciml_core.data.fetch import RemoteFile, figshare
-from matsciml_core.data.fetch.records import find_record, list_files, remembered_file
+from matsciml_core.data.fetch import RemoteFile
 from matsciml_core.errors import FetchError
 from matsciml_core.testing.server import Answer
+from matsciml_util_sources import figshare
+from matsciml_util_sources.invenio import find_record, list_files, remembered_file
 
 DOI = "10.1234/abc:d-5"
 MD5 = "md5:" + 32 * "a"
@@ -33,7 +34,7 @@ def test_a_record_is_found_by_its_doi_and_no_other(client, server):
 
 @pytest.mark.parametrize("page", ["/records/new-7", "/record/new-7?x=1"])
 def test_the_doi_itself_leads_to_the_record(client, server, monkeypatch, page):
-    monkeypatch.setattr("matsciml_core.data.fetch.records.DOI_RESOLVER", server.url)
+    monkeypatch.setattr("matsciml_util_sources.invenio.DOI_RESOLVER", server.url)
     server.handlers["/api/records"] = as_json({"hits": {"hits": []}})
     server.handlers["/10.1234/"] = lambda asked: Answer(status=302, headers={"Location": page})
     server.handlers["/record"] = lambda asked: Answer(b"<html>The record</html>")

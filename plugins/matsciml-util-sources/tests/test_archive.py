@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from matsciml_core.data.fetch.unpack import unpack
 from matsciml_core.errors import FetchError
+from matsciml_util_sources.archive import unpack
 
 CONTENT = bytes(range(256)) * 500
 
@@ -65,7 +65,7 @@ def test_what_is_there_is_left_alone_and_what_was_cut_off_is_not(archive, tmp_pa
 def test_an_archive_is_not_read_a_second_time(archive, tmp_path, monkeypatch):
     folder = tmp_path / "out"
     files = unpack(archive, folder, rename)
-    monkeypatch.setattr("matsciml_core.data.fetch.unpack._members", None)
+    monkeypatch.setattr("matsciml_util_sources.archive._members", None)
     assert unpack(archive, folder, rename) == files
     (folder / "up.lmdb").unlink()
     with pytest.raises(TypeError):
@@ -96,6 +96,6 @@ def test_a_member_that_is_larger_than_it_says_is_refused(tmp_path):
 
 def test_a_disk_that_is_too_small_is_noticed_before(archive, tmp_path, monkeypatch):
     usage = SimpleNamespace(free=10)
-    monkeypatch.setattr("matsciml_core.data.fetch.unpack.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("matsciml_util_sources.archive.shutil.disk_usage", lambda path: usage)
     with pytest.raises(FetchError, match=r"GB free, but .* needs"):
         unpack(archive, tmp_path / "out", rename)

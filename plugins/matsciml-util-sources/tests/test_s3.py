@@ -9,9 +9,11 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from matsciml_core.data.fetch import Bucket, Progress, S3Object, download, download_all, key_below
+from matsciml_core.data.fetch import Progress, download
 from matsciml_core.errors import FetchError
 from matsciml_core.testing.server import Answer
+from matsciml_util_sources.many_files import download_all
+from matsciml_util_sources.s3 import Bucket, S3Object, key_below
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
