@@ -20,11 +20,11 @@ def matsciml_commands() -> Iterable[CommandSpec]:
         name="benchmark",
         group="Evaluate",
         summary="Fill a table with runs, beside the published numbers.",
-        class_path="matsciml_tool_benchmark.benchmark_command:benchmark",
+        class_path="matsciml_tool_benchmark.commands:benchmark",
     )
     yield CommandSpec(
         name="reproduce",
         group="Evaluate",
         summary="Run one experiment of a table.",
-        class_path="matsciml_tool_benchmark.reproduce_command:reproduce",
+        class_path="matsciml_tool_benchmark.commands:reproduce",
     )

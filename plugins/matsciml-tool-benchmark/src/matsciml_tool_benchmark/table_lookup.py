@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from matsciml_cli.console import warn
 from matsciml_core.errors import MatSciMLError, UnknownNameError, did_you_mean
 from matsciml_core.registry.manager import Registry
 from matsciml_tool_benchmark.hooks import BenchmarkSpec
@@ -15,11 +15,19 @@ from matsciml_tool_benchmark.table import DEFAULT_BUDGETS, BenchmarkTable, add_r
 _PUBLISHED = files("matsciml_tool_benchmark").joinpath("tables")
 
 
-def find_table(request: TableRequest, registry: Registry) -> BenchmarkTable:
+def find_table(
+    request: TableRequest, registry: Registry, warn: Callable[[str], object]
+) -> BenchmarkTable:
     """Return the table that a request names, with the rows of plugins and of the user's files.
 
-    Rows of a plugin that are faulty are left out with a warning, so that they spoil no other
-    plugin's table.
+    Args:
+        request: The table's name or file, and files with further rows.
+        registry: Where plugins' rows are looked up.
+        warn: Receives a sentence where rows of a plugin are faulty; they are left out, so that
+            they spoil no other plugin's table.
+
+    Returns:
+        The table.
 
     Raises:
         ConfigError: A file cannot be read, or its content is not valid.
@@ -29,7 +37,7 @@ def find_table(request: TableRequest, registry: Registry) -> BenchmarkTable:
     if path.suffix in (".yaml", ".yml"):
         table = read_table(path)
     else:
-        table = _named_table(request.table, registry)
+        table = _named_table(request.table, registry, warn)
     if not table.budgets:
         table = table.model_copy(update={"budgets": DEFAULT_BUDGETS})
     for file in request.rows:
@@ -37,7 +45,7 @@ def find_table(request: TableRequest, registry: Registry) -> BenchmarkTable:
     return table
 
 
-def _named_table(name: str, registry: Registry) -> BenchmarkTable:
+def _named_table(name: str, registry: Registry, warn: Callable[[str], object]) -> BenchmarkTable:
     specs = [spec for spec in registry.specs("benchmark") if isinstance(spec, BenchmarkSpec)]
     own = {spec.name: spec for spec in specs if not spec.table}
     published = [file.name.removesuffix(".yaml") for file in _PUBLISHED.iterdir()]
