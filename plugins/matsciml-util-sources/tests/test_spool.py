@@ -120,7 +120,7 @@ def test_a_damaged_page_is_noticed(tmp_path):
 SCRIPT = """
 import sys
 from matsciml_core.data.fetch import Addresses, Client
-    from matsciml_util_sources.spool import Page, PageSpool
+from matsciml_util_sources.spool import Page, PageSpool
 client = Client(Addresses(), rates={"127.0.0.1": 1000})
 
 def fetch(cursor):
