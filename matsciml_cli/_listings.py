@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from matsciml_core.registry.known_plugins import KnownComponent, known_components
 from matsciml_core.registry.manager import Component, Registry
 from matsciml_core.registry.records import PluginRecord
 
@@ -20,10 +21,10 @@ class Listing:
     distribution: str
     version: str
     state: str
-    """``ok``, ``duplicate``, ``incomplete`` (something it requires is missing), ``failed`` or
-    ``blocked``."""
+    """``ok``, ``duplicate``, ``incomplete`` (something it requires is missing), ``failed``,
+    ``blocked``, or ``available`` (not installed)."""
     reason: str = ""
-    """What is wrong; empty where the state is ``ok``."""
+    """What is wrong, or what it needs; empty where the state is ``ok``."""
 
 
 def listings(registry: Registry, kind: str | None = None) -> list[Listing]:
@@ -43,6 +44,31 @@ def listings(registry: Registry, kind: str | None = None) -> list[Listing]:
     components = [_component(component, registry) for component in registry.components(kind)]
     unused = [plugin for plugin in registry.plugins if plugin.state != "ok"]
     return components + [_unused_plugin(plugin) for plugin in unused]
+
+
+def available_listings(registry: Registry, kind: str | None = None) -> list[Listing]:
+    """Return what the plugins of the index offer, installed or not, in the order of the index.
+
+    Args:
+        registry: The registry, which knows what is installed.
+        kind: Restricts the components; None: all kinds.
+
+    Returns:
+        The rows; those that are not installed are in the state ``available``.
+
+    Raises:
+        UnknownNameError: There is no such kind, neither here nor in the index.
+    """
+    known = known_components(kind)
+    if not known and kind is not None:
+        registry.components(kind)  # raises where the kind does not exist
+    rows = {(row.kind, row.name, row.distribution): row for row in listings(registry)}
+    unused = {plugin.distribution: plugin for plugin in registry.plugins if plugin.state != "ok"}
+    return [
+        rows.get((item.kind, item.name, item.distribution))
+        or _available(item, unused.get(item.distribution))
+        for item in known
+    ]
 
 
 def state_of(component: Component, registry: Registry) -> tuple[str, str]:
@@ -72,6 +98,21 @@ def _component(component: Component, registry: Registry) -> Listing:
         version=plugin.version,
         state=state,
         reason=reason,
+    )
+
+
+def _available(item: KnownComponent, plugin: PluginRecord | None) -> Listing:
+    """Return the row of what is not installed, or not in use for the reason of its plugin."""
+    needs = f"needs {' and '.join(item.requires)}" if item.requires else ""
+    conditions = "; ".join(filter(None, (needs, item.requires_note)))
+    return Listing(
+        kind=item.kind,
+        name=item.name,
+        summary=item.summary,
+        distribution=item.distribution,
+        version=plugin.version if plugin else "",
+        state=plugin.state if plugin else "available",
+        reason=plugin.reason if plugin else conditions,
     )
 
 

@@ -21,6 +21,7 @@ STYLES = {
     "warning": "yellow",
     "failed": "red",
     "blocked": "dim",
+    "available": "dim",
 }
 """Colour of a state, wherever one is shown."""
 

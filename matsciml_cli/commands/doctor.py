@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
+from typing import Annotated
 
 import typer
 
@@ -12,6 +13,7 @@ from matsciml_cli._checks import Check, all_checks
 from matsciml_cli.console import STYLES, Row, write_heading, write_json, write_table
 from matsciml_cli.options import Json
 from matsciml_cli.state import registry_of
+from matsciml_core.errors import ConfigError
 
 SCHEMA = 1
 """Grows when a key of the JSON output changes its meaning or goes away."""
@@ -19,6 +21,13 @@ SCHEMA = 1
 
 def doctor(
     context: typer.Context,
+    report: Annotated[
+        bool, typer.Option("--report", help="Write one block of text for the report of a bug.")
+    ] = False,
+    import_torch: Annotated[
+        bool,
+        typer.Option("--import-torch", help="With --report: import torch and show its build."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check Python, packages, plugins and folders; exit with 1 where something has failed.
@@ -27,7 +36,15 @@ def doctor(
     (`ok`, `warning` or `failed`), `detail` and `fix`.
     """
     # Never strict: one broken plugin must not hide what is wrong with the next.
-    checks = list(all_checks(registry_of(context, strict=False)))
+    registry = registry_of(context, strict=False)
+    if report:
+        if as_json:
+            raise ConfigError("'--report' writes text for people; leave '--json' away.")
+        from matsciml_cli._bug_report import bug_report
+
+        print(bug_report(registry, import_torch=import_torch))
+        return
+    checks = list(all_checks(registry))
     failed = [check for check in checks if check.state == "failed"]
     if as_json:
         data = [asdict(check) for check in checks]

@@ -1,17 +1,19 @@
-"""``matsciml list-plugins``: what the installed plugins offer."""
+"""``matsciml list-plugins``: what the installed plugins offer, or what can be installed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from matsciml_cli._completion import complete_kinds
-from matsciml_cli._listings import Listing, listings
+from matsciml_cli._listings import Listing, available_listings, listings
 from matsciml_cli.console import STYLES, Row, warn, write_json, write_table
 from matsciml_cli.options import Json
 from matsciml_cli.state import registry_of
+from matsciml_core.errors import ConfigError
 from matsciml_core.registry.manager import Registry
 
 SCHEMA = 1
@@ -24,10 +26,22 @@ def list_plugins(
         str | None,
         typer.Option(
             help="Only this kind: dataset, encoder, task-head, strategy, reader, command, "
-            "callback, or one that a tool brings.",
+            "callback, or a kind that a tool brings.",
             autocompletion=complete_kinds,
         ),
     ] = None,
+    available: Annotated[
+        bool,
+        typer.Option(
+            "--available", help="List the known plugins, those that are not installed included."
+        ),
+    ] = False,
+    requirements: Annotated[
+        bool,
+        typer.Option(
+            "--requirements", help="Write the installed plugins as lines for 'pip install -r'."
+        ),
+    ] = False,
     as_json: Json = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail where a plugin cannot be loaded.")
@@ -36,12 +50,22 @@ def list_plugins(
     """List what the installed plugins offer, and the plugins that are not in use.
 
     The JSON has the keys `schema` (1), `components` and `plugins`. A component has `kind`,
-    `name`, `summary`, `distribution`, `version`, `state` and `reason`; a plugin has
-    `entry_point`, `distribution`, `version`, `module`, `state`, `reason`, `fix` and
-    `components` (pairs of `kind` and `name`).
+    `name`, `summary`, `distribution`, `version`, `state` (`available` where it is not installed)
+    and `reason`; a plugin has `entry_point`, `distribution`, `version`, `module`, `state`,
+    `reason`, `fix` and `components` (pairs of `kind` and `name`).
     """
     registry = registry_of(context, strict=strict or None)
-    rows = listings(registry, kind)
+    if requirements:
+        if available or as_json or kind is not None:
+            raise ConfigError(
+                "'--requirements' writes lines for pip, of all that is installed; leave the other "
+                "options away."
+            )
+        from matsciml_cli._requirements import requirement_lines
+
+        print("\n".join(requirement_lines(registry)))
+        return
+    rows = available_listings(registry, kind) if available else listings(registry, kind)
     if as_json:
         write_json(_as_data(registry, rows))
         return
@@ -49,38 +73,34 @@ def list_plugins(
         [_as_row(row) for row in rows],
         header=("kind", "name", "state", "distribution", "summary"),
     )
-    _remark(rows)
+    if not rows:
+        warn("No plugin is installed; 'matsciml list-plugins --available' shows known ones.")
+    elif any(row.state not in ("ok", "blocked", "available") for row in rows):
+        warn("Not everything can be used; 'matsciml doctor' says how to fix it.")
 
 
 def _as_row(row: Listing) -> Row:
     owner = f"{row.distribution} {row.version}".rstrip()
-    remark = "; ".join(filter(None, (row.summary, row.reason)))
+    remark = " ".join(filter(None, (row.summary, f"({row.reason})" if row.reason else "")))
     style = "" if row.state == "ok" else STYLES[row.state]
     return Row((row.kind, row.name, row.state, owner, remark), style)
 
 
-def _as_data(registry: Registry, rows: list[Listing]) -> dict[str, Any]:
+def _as_data(registry: Registry, rows: Sequence[Listing]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "components": [asdict(row) for row in rows if row.kind != "plugin"],
         "plugins": [
             {
-                "entry_point": record.entry_point,
-                "distribution": record.distribution,
-                "version": record.version,
-                "module": record.module,
-                "state": record.state,
-                "reason": record.reason,
-                "fix": record.fix,
-                "components": [{"kind": spec.kind, "name": spec.name} for spec in record.specs],
+                "entry_point": plugin.entry_point,
+                "distribution": plugin.distribution,
+                "version": plugin.version,
+                "module": plugin.module,
+                "state": plugin.state,
+                "reason": plugin.reason,
+                "fix": plugin.fix,
+                "components": [{"kind": spec.kind, "name": spec.name} for spec in plugin.specs],
             }
-            for record in registry.plugins
+            for plugin in registry.plugins
         ],
     }
-
-
-def _remark(rows: list[Listing]) -> None:
-    if not rows:
-        warn("No plugin is installed; 'pip install' the ones you need.")
-    elif any(row.state not in ("ok", "blocked") for row in rows):
-        warn("Not everything can be used; 'matsciml doctor' says how to fix it.")

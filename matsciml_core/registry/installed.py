@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from matsciml_core.registry._metadata import find_version, metadata_folders, read_headers, stem
 
@@ -48,6 +50,16 @@ class InstalledVersions:
     def metadata(self, name: str) -> str | None:
         """Return the metadata folder of a distribution, or None where there is none."""
         return self._folders.get(canonical_name(name))
+
+    def direct_url(self, name: str) -> Mapping[str, Any]:
+        """Return where pip got a distribution from, in the form of PEP 610; empty: an index."""
+        metadata = self.metadata(name)
+        try:
+            with open(os.path.join(metadata or "", "direct_url.json"), encoding="utf-8") as file:
+                data = json.load(file)
+        except (OSError, ValueError):
+            return {}
+        return data if isinstance(data, dict) else {}
 
     def requires(self, name: str) -> tuple[str, ...] | None:
         """Return what a distribution requires, or None where its metadata are not found."""

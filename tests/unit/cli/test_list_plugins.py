@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import sys
@@ -10,9 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
+import matsciml_core
 from matsciml_cli import console
 from matsciml_cli.console import Row, write_heading, write_table
+from matsciml_core.registry.known_plugins import known_components
 from matsciml_core.registry.manager import build_registry
 
 SUMMARY = "A summary that is much longer than eighty columns, so that anything that cuts it shows."
@@ -83,8 +87,8 @@ class TestText:
         plugin_folder.add("matsciml-data-two", dataset("same"))
         _, one, two = map(columns, cli("list-plugins").out.splitlines())
         assert one[2] == two[2] == "duplicate"
-        assert one[4].endswith("; also offered by matsciml-data-two 0.1.0")
-        assert two[4].endswith("; also offered by matsciml-data-one 0.1.0")
+        assert one[4].endswith(" (also offered by matsciml-data-two 0.1.0)")
+        assert two[4].endswith(" (also offered by matsciml-data-one 0.1.0)")
 
     def test_same_name_in_two_kinds_is_no_duplicate(
         self, cli: Callable[..., Any], plugin_folder: Any
@@ -104,7 +108,9 @@ class TestText:
     def test_nothing_installed(self, cli: Callable[..., Any]) -> None:
         outcome = cli("list-plugins")
         assert outcome.code == 0
-        assert outcome.err == "No plugin is installed; 'pip install' the ones you need.\n"
+        assert outcome.err == (
+            "No plugin is installed; 'matsciml list-plugins --available' shows known ones.\n"
+        )
 
 
 class TestOptions:
@@ -197,6 +203,108 @@ class TestJson:
     ) -> None:
         plugin_folder.add("matsciml-data-loud", "print('hello')\n" + dataset("a"))
         assert len(cli("list-plugins", "--json").data["components"]) == 1
+
+
+class TestAvailable:
+    def test_shows_the_index(self, cli: Callable[..., Any]) -> None:
+        outcome = cli("list-plugins", "--available")
+        assert (outcome.code, outcome.err) == (0, "")
+        lines = [columns(line) for line in outcome.out.splitlines()[1:]]
+        assert len(lines) == len(known_components())
+        assert {line[2] for line in lines} == {"available"}
+        assert ["encoder", "egnn", "available", "matsciml-model-egnn"] in [
+            line[:4] for line in lines
+        ]
+
+    def test_what_is_installed_has_its_state(
+        self, cli: Callable[..., Any], plugin_folder: Any
+    ) -> None:
+        plugin_folder.add("matsciml-model-egnn", encoder("egnn"), version="2.0")
+        plugin_folder.add("matsciml-model-gala", "1 / 0", version="3.0")
+        plugin_folder.add("matsciml-model-mine", encoder("mine"))
+        out = cli("list-plugins", "--available", "--kind", "encoder").out
+        rows = {columns(line)[1]: columns(line)[2:5] for line in out.splitlines()}
+        assert rows["egnn"] == ["ok", "matsciml-model-egnn 2.0", "A network."]
+        assert rows["gala"][:2] == ["failed", "matsciml-model-gala 3.0"]
+        assert "ZeroDivisionError" in rows["gala"][2]
+        assert rows["nequip"][0] == "available"
+        assert "mine" not in rows
+
+    def test_says_what_a_component_needs(self, cli: Callable[..., Any]) -> None:
+        (line,) = [
+            line
+            for line in cli("list-plugins", "--available").out.splitlines()
+            if columns(line)[1] == "mpnn-dgl"
+        ]
+        assert "(needs dgl==1.1.3; dgl 1.1.3 has wheels" in line
+
+    def test_json(self, cli: Callable[..., Any]) -> None:
+        data = cli("list-plugins", "--available", "--kind", "strategy", "--json").data
+        assert {row["state"] for row in data["components"]} == {"available"}
+        assert data["plugins"] == []
+
+    def test_unknown_kind(self, cli: Callable[..., Any]) -> None:
+        assert "no kind 'model'" in cli("list-plugins", "--available", "--kind", "model").error
+
+
+class TestRequirements:
+    def lines(self, cli: Callable[..., Any]) -> list[str]:
+        outcome = cli("list-plugins", "--requirements")
+        assert (outcome.code, outcome.err) == (0, "")
+        lines: list[str] = outcome.out.splitlines()
+        for line in lines:
+            Requirement(line.partition(" #")[0])
+        return lines
+
+    def test_exact_versions_sorted_by_name(
+        self, cli: Callable[..., Any], plugin_folder: Any
+    ) -> None:
+        plugin_folder.add("matsciml-model-two", encoder("net"), version="2.0")
+        plugin_folder.add("matsciml-data-one", dataset("a", "b"), version="1.0")
+        plugin_folder.add("matsciml-data-bad", "1 / 0", version="0.1")
+        core, *others = self.lines(cli)
+        assert core.startswith(f"matsciml=={matsciml_core.__version__}")
+        assert others == [
+            "matsciml-data-bad==0.1  # failed",
+            "matsciml-data-one==1.0",
+            "matsciml-model-two==2.0",
+        ]
+
+    @pytest.mark.parametrize(
+        ("source", "expected"),
+        [
+            (
+                {"url": "file:///home/ada/one", "dir_info": {"editable": True}},
+                "matsciml-data-one==1.0  # editable: installed from a folder of sources",
+            ),
+            (
+                {"url": "file:///home/ada/one", "dir_info": {}},
+                "matsciml-data-one==1.0  # installed from a folder or file of this machine",
+            ),
+            (
+                {"url": "https://a.org/one", "vcs_info": {"vcs": "git", "commit_id": "abc"}},
+                "matsciml-data-one @ git+https://a.org/one@abc",
+            ),
+            (
+                {"url": "https://a.org/one.whl", "archive_info": {}},
+                "matsciml-data-one @ https://a.org/one.whl",
+            ),
+            ([], "matsciml-data-one==1.0"),
+        ],
+    )
+    def test_where_it_was_installed_from(
+        self, cli: Callable[..., Any], plugin_folder: Any, source: Any, expected: str
+    ) -> None:
+        plugin_folder.add("matsciml-data-one", dataset("a"), version="1.0")
+        folder = "matsciml_data_one-1.0.dist-info"
+        plugin_folder.write(f"{folder}/direct_url.json", json.dumps(source))
+        assert self.lines(cli)[1] == expected
+
+    @pytest.mark.parametrize("option", ["--json", "--available", "--kind=dataset"])
+    def test_stands_alone(self, cli: Callable[..., Any], option: str) -> None:
+        outcome = cli("list-plugins", "--requirements", option)
+        assert outcome.code == 2
+        assert "leave the other options away" in outcome.error
 
 
 class TestTables:
