@@ -91,12 +91,12 @@ class Pickles:
         """Return one crystal as tensors, with the edges that ``get_all_neighbors`` finds."""
         record = self[index]
         found = record["structure"].get_all_neighbors(CUTOFF)
-        source = [near.index for site in found for near in site]
+        sender = [near.index for site in found for near in site]
         image = [near.image for site in found for near in site]
         counts = torch.tensor([len(site) for site in found])
-        target = torch.repeat_interleave(torch.arange(len(found)), counts)
+        receiver = torch.repeat_interleave(torch.arange(len(found)), counts)
         return tensors(record, (LABEL,)) | {
-            "edge_index": torch.stack((torch.tensor(source), target)),
+            "edge_index": torch.stack((torch.tensor(sender), receiver)),
             "cell_shift": torch.tensor(np.array(image), dtype=torch.float32),
         }
 

@@ -113,13 +113,15 @@ def _message_passing(plain: Any) -> nn.Module:
             self, h: Tensor, x: Tensor, edges: tuple[Tensor, Tensor], shift: Tensor, *, move: bool
         ) -> tuple[Tensor, Tensor]:
             """Return new features ``(atoms, width)`` and positions ``(atoms, 3)``, Å."""
-            plain, (source, target) = self.plain, edges
-            summed = self.propagate(torch.stack((source, target)), h=h, x=x, shift=shift, move=move)
+            plain, (sender, receiver) = self.plain, edges
+            summed = self.propagate(
+                torch.stack((sender, receiver)), h=h, x=x, shift=shift, move=move
+            )
             width = plain.message.layers[-1].out_features
             collected, step = summed.split([width, summed.shape[1] - width], dim=1)
-            new = plain.update(torch.cat((h, plain.divide(collected, target)), 1))
+            new = plain.update(torch.cat((h, plain.divide(collected, receiver)), 1))
             new = h + new if plain.config.residual else new
-            return new, x + plain.divide(step, target) if step.shape[1] else x
+            return new, x + plain.divide(step, receiver) if step.shape[1] else x
 
         def message(
             self, h_i: Tensor, h_j: Tensor, x_i: Tensor, x_j: Tensor, shift: Tensor, move: bool
@@ -142,9 +144,9 @@ def _message_passing(plain: Any) -> nn.Module:
 
 
 def edge_shifts(batch: CrystalBatch) -> Tensor:
-    """Return how far each edge's source is moved, ``(edges, 3)``, Å."""
+    """Return how far each edge's sender is moved, ``(edges, 3)``, Å."""
     if batch.edge_index is None or batch.cell_shift is None:
         raise ValueError("The network needs a batch with edges.")
     of_edge = batch.crystal_index[batch.edge_index[1]]
-    # matgl adds the shift to the target, and here it belongs to the source.
+    # matgl adds the shift to the receiver, and here it belongs to the sender.
     return -torch.einsum("ei,eij->ej", batch.cell_shift, batch.cell[of_edge])

@@ -34,13 +34,13 @@ class PlainDecoder(GemNetDecoder):
     """The decoder with those sums."""
 
     def _geometry(self, edges: Edges, radial: Tensor) -> Geometry:
-        targets = edges.target.tolist()
-        into = _grouped(targets)
+        receivers = edges.receiver.tolist()
+        into = _grouped(receivers)
         pairs = [(b, c) for group in into.values() for c in group for b in group if b != c]
         return PlainGeometry(
             edges=edges,
             incoming=Segments(
-                edges.target, torch.bincount(edges.target, minlength=edges.num_atoms)
+                edges.receiver, torch.bincount(edges.receiver, minlength=edges.num_atoms)
             ),
             slots=None,  # type: ignore[arg-type]
             angles=_weighted(pairs, edges.directions, self.degrees),
@@ -64,8 +64,8 @@ class PlainDimeNet(DimeNet):
 
     def features(self, batch: CrystalBatch) -> EdgeFeatures:
         """List the paths of a batch."""
-        source, target = batch.edge_index
-        starts, ends, images = source.tolist(), target.tolist(), batch.cell_shift.long().tolist()
+        sender, receiver = batch.edge_index
+        starts, ends, images = sender.tolist(), receiver.tolist(), batch.cell_shift.long().tolist()
         into = _grouped(ends)
         pairs = [
             (there, back)
@@ -77,9 +77,9 @@ class PlainDimeNet(DimeNet):
         lengths = vectors.norm(dim=1)
         degrees = self.config.num_spherical
         return PlainFeatures(
-            source=source,
-            target=target,
-            incoming=Segments(target, batch.edges_per_atom),
+            sender=sender,
+            receiver=receiver,
+            incoming=Segments(receiver, batch.edges_per_atom),
             radial=self.radial(lengths),
             distances=self.spherical(lengths),
             angles=_weighted(pairs, vectors / lengths.unsqueeze(1), degrees),

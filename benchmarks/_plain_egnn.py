@@ -1,6 +1,6 @@
 """E(n)-GNN as its equations are written, to compare the encoder with: join, multiply, scatter.
 
-Every edge gets its own row [h_source, h_target, features]; dense layers and activations are
+Every edge gets its own row [h_sender, h_receiver, features]; dense layers and activations are
 torch's; sums are ``index_add``. Modules are named as in the encoder, so either can load the
 other's weights.
 """
@@ -67,16 +67,16 @@ class PlainLayer(nn.Module):
         self, h: Tensor, x: Tensor, edges: tuple[Tensor, Tensor], shift: Tensor, *, move: bool
     ) -> tuple[Tensor, Tensor]:
         """Return new features ``(atoms, width)`` and positions ``(atoms, 3)``, Å."""
-        config, (source, target) = self.config, edges
-        v = x[source] + shift - x[target]  # (edges, 3)
+        config, (sender, receiver) = self.config, edges
+        v = x[sender] + shift - x[receiver]  # (edges, 3)
         r2 = (v * v).sum(1, keepdim=True)
         r = r2.sqrt()
         scale = self.envelope(r)
-        m = self.message(torch.cat((h[source], h[target], self.features(r2, r)), 1))
+        m = self.message(torch.cat((h[sender], h[receiver], self.features(r2, r)), 1))
         if self.attention is not None:
-            m = m * self.weights(self.attention(m), scale, target, len(h))
+            m = m * self.weights(self.attention(m), scale, receiver, len(h))
         collected = self.divide(
-            torch.zeros(len(h), m.shape[1]).to(m).index_add(0, target, m * scale), target
+            torch.zeros(len(h), m.shape[1]).to(m).index_add(0, receiver, m * scale), receiver
         )
         new = self.update(torch.cat((h, collected), 1))
         if config.residual:
@@ -86,8 +86,8 @@ class PlainLayer(nn.Module):
         w = self.position(m)
         w = (torch.tanh(w) if config.tanh else w) * scale
         u = v / (r + config.normalisation_constant) if config.normalise else v
-        step = torch.zeros_like(x).index_add(0, target, u * w)
-        return new, x + self.divide(step, target)
+        step = torch.zeros_like(x).index_add(0, receiver, u * w)
+        return new, x + self.divide(step, receiver)
 
     def features(self, r2: Tensor, r: Tensor) -> Tensor:
         """Return what a message sees of the distance, ``(edges, features)``."""
@@ -111,20 +111,20 @@ class PlainLayer(nn.Module):
         x = (r / self.config.cutoff).clamp(max=1)
         return 1 - 28 * x**6 + 48 * x**7 - 21 * x**8
 
-    def weights(self, score: Tensor, scale: Tensor, target: Tensor, atoms: int) -> Tensor:
+    def weights(self, score: Tensor, scale: Tensor, receiver: Tensor, atoms: int) -> Tensor:
         """Return the attention, ``(edges, 1)``."""
         if self.config.attention == "sigmoid":
             return torch.sigmoid(score)
         grown = torch.exp(nn.functional.leaky_relu(score, 0.2)) * scale.clamp(min=1e-12)
-        total = torch.zeros(atoms, 1).to(grown).index_add(0, target, grown)
-        return grown / total[target]
+        total = torch.zeros(atoms, 1).to(grown).index_add(0, receiver, grown)
+        return grown / total[receiver]
 
-    def divide(self, summed: Tensor, target: Tensor) -> Tensor:
+    def divide(self, summed: Tensor, receiver: Tensor) -> Tensor:
         """Turn a sum over edges into what the settings ask for."""
         if self.config.aggregation == "sum":
             return summed / self.config.avg_num_neighbors
-        ones = torch.ones(len(target)).to(summed)
-        count = torch.zeros(len(summed)).to(summed).index_add(0, target, ones)
+        ones = torch.ones(len(receiver)).to(summed)
+        count = torch.zeros(len(summed)).to(summed).index_add(0, receiver, ones)
         return summed / count.clamp(min=1).unsqueeze(1)
 
 
@@ -165,8 +165,8 @@ class PlainEGNN(nn.Module):
         """Embed a batch with all its edges."""
         if batch.edge_index is None or batch.cell_shift is None:
             raise ValueError("The plain network needs a batch with edges.")
-        source, target = batch.edge_index
-        of_edge = batch.crystal_index[target]
+        sender, receiver = batch.edge_index
+        of_edge = batch.crystal_index[receiver]
         shift = torch.einsum("ei,eij->ej", batch.cell_shift, batch.cell[of_edge])
         x = batch.positions
         h = self.input(self.element_embedding(batch.atomic_numbers))
@@ -174,7 +174,7 @@ class PlainEGNN(nn.Module):
         for number, layer in enumerate(self.layers):
             # Like the encoder, it does not compute positions that nobody looks at.
             move = self.config.update_positions and number < last
-            h, x = layer(h, x, (source, target), shift, move=move)
+            h, x = layer(h, x, (sender, receiver), shift, move=move)
             if number < last:
                 h = (
                     nn.functional.relu(h)

@@ -57,16 +57,16 @@ class PlainGALA(nn.Module):
 
     def clouds(self, batch: CrystalBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Return displacements, one-hot pair features, and which members exist."""
-        source, target = batch.edge_index  # type: ignore[misc]
-        counts = torch.bincount(target, minlength=batch.num_atoms)
-        place = torch.arange(len(target)) - (counts.cumsum(0) - counts)[target]
+        sender, receiver = batch.edge_index  # type: ignore[misc]
+        counts = torch.bincount(receiver, minlength=batch.num_atoms)
+        place = torch.arange(len(receiver)) - (counts.cumsum(0) - counts)[receiver]
         members = max(1, int(counts.max()))
         dtype = self.gala.pair_bias.dtype
         vectors = torch.zeros(batch.num_atoms, members, 3, dtype=dtype)
-        vectors = vectors.index_put((target, place), -batch.edge_vectors().to(dtype))
+        vectors = vectors.index_put((receiver, place), -batch.edge_vectors().to(dtype))
         mask = torch.arange(members) < counts.clamp(min=1).unsqueeze(1)
         numbers = batch.atomic_numbers.unsqueeze(1).repeat(1, members)
-        numbers[target, place] = batch.atomic_numbers[source]
+        numbers[receiver, place] = batch.atomic_numbers[sender]
         centre = functional.one_hot(batch.atomic_numbers, ELEMENT_ROWS).to(dtype).unsqueeze(1)
         member = functional.one_hot(numbers, ELEMENT_ROWS).to(dtype)
         return vectors, torch.cat((centre + member, centre - member), dim=-1), mask

@@ -34,20 +34,20 @@ class PlainMEGNet(nn.Module):
     def forward(self, batch: CrystalBatch) -> Embedding:
         """Embed a batch of whole crystals."""
         encoder, crystals = self.encoder, batch.num_crystals
-        source, target = batch.edge_index  # type: ignore[misc]
-        of_atom, of_edge = batch.crystal_index, batch.crystal_index[target]
+        sender, receiver = batch.edge_index  # type: ignore[misc]
+        of_atom, of_edge = batch.crystal_index, batch.crystal_index[receiver]
         v = _dense(encoder.encode_atoms, encoder.element_embedding(batch.atomic_numbers))
-        e = _dense(encoder.encode_edges, self._edges(batch, source, target))
-        u = _dense(encoder.encode_state, self._state(batch, source, target, of_edge))
+        e = _dense(encoder.encode_edges, self._edges(batch, sender, receiver))
+        u = _dense(encoder.encode_state, self._state(batch, sender, receiver, of_edge))
         for block in encoder.blocks:
             e0, v0, u0 = e, v, u
             if block.dense is not None:
                 e = _dense(block.dense.edges, e)
                 v = _dense(block.dense.atoms, v)
                 u = _dense(block.dense.state, u)
-            joined = torch.cat((v[source], v[target], e, u[of_edge]), dim=1)
+            joined = torch.cat((v[sender], v[receiver], e, u[of_edge]), dim=1)
             e = _dense(block.update.edges, joined)
-            incoming = _mean(e, target, batch.num_atoms)
+            incoming = _mean(e, receiver, batch.num_atoms)
             v = _dense(block.update.atoms, torch.cat((v, incoming, u[of_atom]), dim=1))
             means = _mean(e, of_edge, crystals), _mean(v, of_atom, crystals)
             u = _dense(block.update.state, torch.cat((u, *means), dim=1))
@@ -58,16 +58,16 @@ class PlainMEGNet(nn.Module):
         )
         return Embedding(atoms=v, crystals=encoder.dropout(torch.cat((*read, u), dim=1)))
 
-    def _edges(self, batch: CrystalBatch, source: Tensor, target: Tensor) -> Tensor:
+    def _edges(self, batch: CrystalBatch, sender: Tensor, receiver: Tensor) -> Tensor:
         expansion = self.encoder.expansion
         lengths = batch.edge_vectors().norm(dim=1, keepdim=True)
         expanded = torch.exp(-expansion.exponent * (lengths - expansion.centres) ** 2)
         if self.encoder.config.edge_features == "gaussian":
             return expanded
-        return torch.cat((expanded, _reduced(batch, source, target).unsqueeze(1)), dim=1)
+        return torch.cat((expanded, _reduced(batch, sender, receiver).unsqueeze(1)), dim=1)
 
     def _state(
-        self, batch: CrystalBatch, source: Tensor, target: Tensor, of_edge: Tensor
+        self, batch: CrystalBatch, sender: Tensor, receiver: Tensor, of_edge: Tensor
     ) -> Tensor:
         lengths = batch.edge_vectors().norm(dim=1)
         if self.encoder.config.state == "zeros":
@@ -75,7 +75,7 @@ class PlainMEGNet(nn.Module):
         numbers = batch.atomic_numbers.to(lengths.dtype)
         atoms = _moments(numbers, batch.crystal_index, batch.num_crystals)
         edges = _moments(lengths, of_edge, batch.num_crystals)
-        mu = _moments(_reduced(batch, source, target), of_edge, batch.num_crystals)
+        mu = _moments(_reduced(batch, sender, receiver), of_edge, batch.num_crystals)
         zero = torch.zeros_like(atoms[0])
         return torch.stack((*atoms, zero, zero, *edges, *mu, zero), dim=1)
 
@@ -101,9 +101,9 @@ def _moments(values: Tensor, index: Tensor, count: int) -> tuple[Tensor, Tensor]
     return mean, variance.clamp(min=1e-10).sqrt() * (variance > 1e-10)
 
 
-def _reduced(batch: CrystalBatch, source: Tensor, target: Tensor) -> Tensor:
+def _reduced(batch: CrystalBatch, sender: Tensor, receiver: Tensor) -> Tensor:
     numbers = batch.atomic_numbers.to(batch.positions.dtype)
-    return numbers[source] * numbers[target] / (numbers[source] + numbers[target])
+    return numbers[sender] * numbers[receiver] / (numbers[sender] + numbers[receiver])
 
 
 def _set2set(module: Set2Set, x: Tensor, index: Tensor, count: int) -> Tensor:

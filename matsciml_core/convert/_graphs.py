@@ -37,11 +37,11 @@ def edge_features(batch: CrystalBatch) -> dict[str, Tensor]:
     """
     if batch.edge_index is None or batch.cell_shift is None:
         return {}
-    source, target = batch.edge_index.unbind(0)
-    cell = batch.cell.index_select(0, batch.crystal_index.index_select(0, target))
+    sender, receiver = batch.edge_index.unbind(0)
+    cell = batch.cell.index_select(0, batch.crystal_index.index_select(0, receiver))
     shift = batch.cell_shift
     offset = torch.bmm(shift.to(cell.dtype).unsqueeze(1), cell).squeeze(1)  # (edges, 3)
-    home = batch.positions.index_select(0, target) - batch.positions.index_select(0, source)
+    home = batch.positions.index_select(0, receiver) - batch.positions.index_select(0, sender)
     vectors = home - offset
     return {
         "cell_shift": shift,
@@ -52,10 +52,10 @@ def edge_features(batch: CrystalBatch) -> dict[str, Tensor]:
 
 
 def sorted_edges(edge_index: Tensor, cell_shift: Tensor, num_atoms: int) -> dict[str, Any]:
-    """Return edges as a batch keeps them: sorted by target, and counted.
+    """Return edges as a batch keeps them: sorted by receiver, and counted.
 
     Args:
-        edge_index: ``(2, edges)``, source then target, in any order.
+        edge_index: ``(2, edges)``, sender then receiver, in any order.
         cell_shift: ``(edges, 3)``.
         num_atoms: Number of atoms.
 

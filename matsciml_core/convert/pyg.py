@@ -60,8 +60,8 @@ def to_pyg(batch: CrystalBatch) -> Any:
     """Return the batch as a ``torch_geometric.data.Batch``, sharing its tensors.
 
     It has ``z``, ``pos``, ``cell``, ``pbc``, ``batch``, ``ptr``; where edges were found
-    ``edge_index`` (source, target), ``cell_shift`` (S, in lattice vectors), ``edge_offset``
-    (S · L, Å), ``edge_vec`` (x_target − x_source − S · L, Å), ``edge_weight`` (its length,
+    ``edge_index`` (sender, receiver), ``cell_shift`` (S, in lattice vectors), ``edge_offset``
+    (S · L, Å), ``edge_vec`` (x_receiver − x_sender − S · L, Å), ``edge_weight`` (its length,
     Å) and ``edge_attr`` (the same, ``(edges, 1)``); the labels in the dict ``y`` by name; and
     ``id``, ``dataset``, ``target_info``. It can be taken apart with ``to_data_list``.
 

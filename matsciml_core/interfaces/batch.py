@@ -22,7 +22,7 @@ from matsciml_core.registry.targets import TargetInfo
 class CrystalBatch:
     """Several crystals as one set of plain tensors, edges included once they were found.
 
-    Edges are sorted by target atom, so that reductions over the edges of an atom, and over the
+    Edges are sorted by receiver atom, so that reductions over the edges of an atom, and over the
     atoms of a crystal, run over contiguous segments.
     """
 
@@ -39,9 +39,9 @@ class CrystalBatch:
     atoms_per_crystal: Tensor
     """``(crystals,)`` int64."""
     edge_index: Tensor | None = None
-    """Source and target atom of each edge, ``(2, edges)`` int64, sorted by target."""
+    """Sender and receiver atom of each edge, ``(2, edges)`` int64, sorted by receiver."""
     cell_shift: Tensor | None = None
-    """Image of the source atom in lattice vectors, ``(edges, 3)``, in the dtype of positions."""
+    """Image of the sender atom in lattice vectors, ``(edges, 3)``, in the dtype of positions."""
     edges_per_atom: Tensor | None = None
     """Number of edges entering each atom, ``(atoms,)`` int64."""
     asymmetric_unit: AsymmetricUnit | None = None
@@ -124,7 +124,7 @@ class CrystalBatch:
         return self.crystal_index[self._edges()[1]]
 
     def edge_vectors(self) -> Tensor:
-        """Return x_target − (x_source + shift · L), the vector from source image to target.
+        """Return x_receiver − (x_sender + shift · L), the vector from sender image to receiver.
 
         Differentiable with respect to ``positions`` and ``cell``.
 
@@ -134,14 +134,14 @@ class CrystalBatch:
         Raises:
             ShapeError: The batch carries no edges.
         """
-        source, target = self._edges()
+        sender, receiver = self._edges()
         if self.cell_shift is None:
             raise ShapeError("The batch has edges but no cell_shift; use attach_neighbours.")
         # index_select and not x[index]: a third of the time, forward and backward.
-        crystal = self.crystal_index.index_select(0, target)
+        crystal = self.crystal_index.index_select(0, receiver)
         cell = self.cell.index_select(0, crystal)  # (edges, 3, 3)
         image = torch.bmm(self.cell_shift.to(cell.dtype).unsqueeze(1), cell).squeeze(1)
-        home = self.positions.index_select(0, target) - self.positions.index_select(0, source)
+        home = self.positions.index_select(0, receiver) - self.positions.index_select(0, sender)
         return home - image
 
     def to(

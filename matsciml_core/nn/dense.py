@@ -29,11 +29,11 @@ class DenseStack(nn.Module):
 
     >>> stack = DenseStack(3, (4, 2), torch.relu)
     >>> atoms, edges = torch.ones(5, 2), torch.ones(20, 1)
-    >>> source = torch.arange(20) // 4
+    >>> sender = torch.arange(20) // 4
     >>> of_atoms, of_edges = stack.split_weight((2, 1))
-    >>> shares = (atoms @ of_atoms.T)[source] + edges @ of_edges.T
+    >>> shares = (atoms @ of_atoms.T)[sender] + edges @ of_edges.T
     >>> split = stack.after_first(shares + stack.first_bias)
-    >>> joined = stack(torch.cat((atoms[source], edges), dim=1))
+    >>> joined = stack(torch.cat((atoms[sender], edges), dim=1))
     >>> torch.allclose(split, joined, atol=1e-6)
     True
     """

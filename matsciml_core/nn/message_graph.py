@@ -34,14 +34,14 @@ class MessageGraph:
     >>> batch = attach_neighbours(CrystalBatch.from_crystals([iron]), Neighbourhood(cutoff=3.0))
     >>> graph = MessageGraph.of(batch)
     >>> features = graph.atomic_numbers.unsqueeze(1)  # (nodes, 1)
-    >>> messages = features.index_select(0, graph.source)  # (edges, 1)
+    >>> messages = features.index_select(0, graph.sender)  # (edges, 1)
     >>> segment_sum(messages, graph.incoming).tolist()
     [[156]]
     """
 
     atomic_numbers: Tensor
     """``(nodes,)`` int64."""
-    source: Tensor
+    sender: Tensor
     """The node whose features each edge carries, ``(edges,)`` int64."""
     incoming: Segments
     """The edges that enter each node, each as often as it occurs."""
@@ -49,7 +49,7 @@ class MessageGraph:
     """The nodes of each crystal, each as often as it occurs."""
     edges: Segments
     """The edges of each crystal, each as often as it occurs."""
-    source_atom: Tensor
+    sender_atom: Tensor
     """The atom of the batch each edge starts from, ``(edges,)`` int64."""
     unit: AsymmetricUnit | None
     """Which atoms the nodes stand for; None: the nodes are the atoms."""
@@ -69,28 +69,28 @@ class MessageGraph:
                 "The batch carries no edges; call matsciml_core.data.attach_neighbours(batch, "
                 "encoder.neighbours) first."
             )
-        source, target = batch.edge_index.unbind(0)
+        sender, receiver = batch.edge_index.unbind(0)
         unit = batch.asymmetric_unit
         if unit is None:
             nodes = Segments(batch.crystal_index, batch.atoms_per_crystal)
-            incoming = Segments(target, batch.edges_per_atom)
-            node_source, numbers = source, batch.atomic_numbers
+            incoming = Segments(receiver, batch.edges_per_atom)
+            node_sender, numbers = sender, batch.atomic_numbers
         else:
             crystals = batch.crystal_index.index_select(0, unit.atoms)
             nodes = Segments(crystals, unit.atoms_per_crystal, unit.multiplicity)
             per_node = batch.edges_per_atom.index_select(0, unit.atoms)
             incoming = Segments(
-                unit.distinct.index_select(0, target), per_node, unit.edge_multiplicity
+                unit.distinct.index_select(0, receiver), per_node, unit.edge_multiplicity
             )
-            node_source = unit.distinct.index_select(0, source)
+            node_sender = unit.distinct.index_select(0, sender)
             numbers = batch.atomic_numbers.index_select(0, unit.atoms)
         return cls(
             atomic_numbers=numbers,
-            source=node_source,
+            sender=node_sender,
             incoming=incoming,
             nodes=nodes,
             edges=incoming.joined(nodes),
-            source_atom=source,
+            sender_atom=sender,
             unit=unit,
         )
 
@@ -136,7 +136,7 @@ class MessageGraph:
         return torch.bmm(vectors.unsqueeze(1), self.unit.site.to(vectors.dtype)).squeeze(1)
 
     def differences(self, vectors: Tensor) -> Tensor:
-        """Return the target's vector minus the source's, along each edge.
+        """Return the receiver's vector minus the sender's, along each edge.
 
         With displacements of the nodes this is how much the displaced edge vectors differ from
         ``batch.edge_vectors()``: all images of an atom move with it, each in its own direction.
@@ -147,5 +147,5 @@ class MessageGraph:
         Returns:
             ``(edges, 3)``, in the unit of ``vectors``.
         """
-        sources = self.vectors_to_atoms(vectors).index_select(0, self.source_atom)
-        return vectors.index_select(0, self.incoming.index) - sources
+        senders = self.vectors_to_atoms(vectors).index_select(0, self.sender_atom)
+        return vectors.index_select(0, self.incoming.index) - senders

@@ -1,6 +1,6 @@
 """Reductions over contiguous segments, for encoders: the edges of an atom, the atoms of a crystal.
 
-A batch keeps its edges sorted by target atom and its atoms sorted by crystal, so everything an
+A batch keeps its edges sorted by receiver atom and its atoms sorted by crystal, so everything an
 encoder sums is a contiguous run of rows. All functions here can be differentiated any number of
 times (forces need twice) and never wait for a device.
 

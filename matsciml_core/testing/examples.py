@@ -54,13 +54,13 @@ class ExampleEncoder(Encoder):
         """Embed a batch."""
         # Raises the ShapeError of a batch whose neighbours were not looked up.
         length = batch.edge_vectors().norm(dim=-1, keepdim=True)  # (edges, 1)
-        source, target = batch.edge_index  # type: ignore[misc]
+        sender, receiver = batch.edge_index  # type: ignore[misc]
         species = self.species(batch.atomic_numbers)  # (atoms, width)
         cutoff = self.neighbours.cutoff  # type: ignore[union-attr]
         envelope = (1 - (length / cutoff) ** 2) ** 2
         radial = torch.exp(-((length - self.centres) ** 2))  # (edges, 8)
-        message = envelope * self.radial(radial) * species[source]  # (edges, width)
-        gathered = torch.zeros_like(species).index_add(0, target, message)  # (atoms, width)
+        message = envelope * self.radial(radial) * species[sender]  # (edges, width)
+        gathered = torch.zeros_like(species).index_add(0, receiver, message)  # (atoms, width)
         atoms = torch.tanh(self.update(torch.cat((species, gathered), dim=-1)))
         return Embedding(atoms=atoms, crystals=mean_over_atoms(atoms, batch))
 

@@ -96,10 +96,10 @@ def _suspects(crystals: Sequence[Crystal]) -> list[bool]:
         edges, shifts = find_edges(positions, cells, pbc, counts, Neighbourhood(cutoff=_SEARCH))
     except MatSciMLError:
         return [True] * len(crystals)
-    source, target = edges
-    owner = np.repeat(np.arange(len(crystals)), counts)[target]
+    sender, receiver = edges
+    owner = np.repeat(np.arange(len(crystals)), counts)[receiver]
     offsets = np.einsum("ei,eij->ej", shifts, cells[owner])
-    lengths = np.linalg.norm(positions[target] - positions[source] - offsets, axis=1)
+    lengths = np.linalg.norm(positions[receiver] - positions[sender] - offsets, axis=1)
     marked[owner[lengths < SHORTEST_DISTANCE]] = True
     found: list[bool] = marked.tolist()
     return found

@@ -43,8 +43,8 @@ def measure_geometry(crystal: Crystal) -> Geometry:
         Neighbourhood(cutoff=_SEARCH),
         (crystal.id,),
     )
-    source, target = edges
-    vectors = crystal.positions[target] - crystal.positions[source] - shifts @ crystal.cell
+    sender, receiver = edges
+    vectors = crystal.positions[receiver] - crystal.positions[sender] - shifts @ crystal.cell
     lengths = np.linalg.norm(vectors, axis=1)
     return Geometry(
         volume_per_atom=crystal.volume / crystal.num_atoms,

@@ -25,12 +25,12 @@ _PRIMES = np.array([2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47])
 
 
 class EdgeList(NamedTuple):
-    """Edges sorted by target."""
+    """Edges sorted by receiver."""
 
     ends: NDArray[np.integer[Any]]
-    """Source and target atom, ``(2, edges)``."""
+    """Sender and receiver atom, ``(2, edges)``."""
     shifts: NDArray[np.signedinteger[Any]]
-    """Image of the source atom in lattice vectors, ``(edges, 3)``."""
+    """Image of the sender atom in lattice vectors, ``(edges, 3)``."""
     multiplicity: NDArray[np.integer[Any]] | None = None
     """Number of edges that each one stands for, ``(edges,)``; None: one each."""
 
@@ -141,13 +141,13 @@ class EdgeSource:
         index, shifts = index[:, kept], shifts[kept]
         if self.neighbourhood.uses == "edges":
             return EdgeList(index, shifts)
-        source, target = index
-        offset = np.einsum("ei,eij->ej", shifts, cells[batch.crystal_index.numpy()[target]])
-        vectors = positions[target] - positions[source] - offset
+        sender, receiver = index
+        offset = np.einsum("ei,eij->ej", shifts, cells[batch.crystal_index.numpy()[receiver]])
+        vectors = positions[receiver] - positions[sender] - offset
         represented = unit.atoms[unit.distinct].numpy()
-        groups = group_equal(target, represented[source], np.linalg.norm(vectors, axis=1))
+        groups = group_equal(receiver, represented[sender], np.linalg.norm(vectors, axis=1))
         if self.neighbourhood.uses == "vectors":
-            groups = _split_by_symmetry(groups, vectors, source, target, unit)
+            groups = _split_by_symmetry(groups, vectors, sender, receiver, unit)
         _, first, multiplicity = np.unique(groups, return_index=True, return_counts=True)
         order = np.argsort(first)
         return EdgeList(index[:, first[order]], shifts[first[order]], multiplicity[order])
@@ -164,32 +164,32 @@ def attach(batch: CrystalBatch, edges: EdgeList) -> CrystalBatch:
     )
 
 
-def enter_distinct(target: torch.Tensor, unit: AsymmetricUnit) -> torch.Tensor:
+def enter_distinct(receiver: torch.Tensor, unit: AsymmetricUnit) -> torch.Tensor:
     """Say of each edge, given by the atom it enters, whether that is a distinct one, ``(edges,)``.
 
     Args:
-        target: Atoms of the batch, ``(edges,)``.
+        receiver: Atoms of the batch, ``(edges,)``.
         unit: Of the batch.
     """
-    return unit.atoms[unit.distinct[target]] == target
+    return unit.atoms[unit.distinct[receiver]] == receiver
 
 
 def group_equal(
-    target: NDArray[np.int64], source: NDArray[np.int64], lengths: NDArray[np.float64]
+    receiver: NDArray[np.int64], sender: NDArray[np.int64], lengths: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """Group edges that connect the same two atoms at the same distance.
 
     Args:
-        target: Atom that each edge enters, ``(edges,)``.
-        source: Atom that represents the one each edge comes from, ``(edges,)``.
+        receiver: Atom that each edge enters, ``(edges,)``.
+        sender: Atom that represents the one each edge comes from, ``(edges,)``.
         lengths: ``(edges,)``, Å.
 
     Returns:
         The number of each edge's group, ``(edges,)``.
     """
-    order = np.lexsort((lengths, source, target))
-    different = np.diff(target[order]) != 0
-    different |= np.diff(source[order]) != 0
+    order = np.lexsort((lengths, sender, receiver))
+    different = np.diff(receiver[order]) != 0
+    different |= np.diff(sender[order]) != 0
     different |= np.diff(lengths[order]) > SAME_LENGTH
     return _numbered(order, different)
 
@@ -197,31 +197,33 @@ def group_equal(
 def _split_by_symmetry(
     groups: NDArray[np.int64],
     vectors: NDArray[np.float64],
-    source: NDArray[np.int64],
-    target: NDArray[np.int64],
+    sender: NDArray[np.int64],
+    receiver: NDArray[np.int64],
     unit: AsymmetricUnit,
 ) -> NDArray[np.int64]:
     """Split groups of edges into those that stay equal when atoms move as symmetry allows.
 
-    With v the edge vector, P the projections onto allowed displacements of source and target, and
-    R the rotation of the source against its representative, the length of the displaced edge
+    With v the edge vector, P the projections onto allowed displacements of sender and receiver, and
+    R the rotation of the sender against its representative, the length of the displaced edge
     v + u - u' R depends on P v, on P R⁻¹ v and on P R P, since u = P u.
 
     Args:
         groups: Group of each edge, ``(edges,)``.
         vectors: Edge vectors, ``(edges, 3)``, Å.
-        source: ``(edges,)``.
-        target: ``(edges,)``.
+        sender: ``(edges,)``.
+        receiver: ``(edges,)``.
         unit: Of the batch.
     """
     distinct = unit.distinct.numpy()
     site = unit.site.to(torch.float64).numpy()
-    rotation = unit.rotation.to(torch.float64).numpy()[source]
-    at_source, at_target = site[distinct[source]], site[distinct[target]]
-    seen_from_target = np.einsum("ei,eij->ej", vectors, at_target)
-    seen_from_source = np.einsum("ei,eji,ejk->ek", vectors, rotation, at_source)
-    together = at_source @ rotation @ at_target
-    numbers = np.concatenate((seen_from_target, seen_from_source, together.reshape(-1, 9)), axis=1)
+    rotation = unit.rotation.to(torch.float64).numpy()[sender]
+    at_sender, at_receiver = site[distinct[sender]], site[distinct[receiver]]
+    seen_from_receiver = np.einsum("ei,eij->ej", vectors, at_receiver)
+    seen_from_sender = np.einsum("ei,eji,ejk->ek", vectors, rotation, at_sender)
+    together = at_sender @ rotation @ at_receiver
+    numbers = np.concatenate(
+        (seen_from_receiver, seen_from_sender, together.reshape(-1, 9)), axis=1
+    )
     # Fifteen numbers are compared by one combination of them that no symmetry can make equal.
     combined = numbers @ np.sqrt(_PRIMES)
     order = np.lexsort((combined, groups))

@@ -35,7 +35,7 @@ def attach_neighbours(batch: CrystalBatch, neighbourhood: Neighbourhood) -> Crys
 
     Returns:
         The batch with ``edge_index``, ``cell_shift`` and ``edges_per_atom``, edges sorted by
-        target; the other tensors are shared.
+        receiver; the other tensors are shared.
 
     Raises:
         GeometryError: A coordinate is not finite, a periodic cell has no volume, or a crystal is
@@ -59,8 +59,8 @@ def with_edges(
 
     Args:
         batch: The crystals.
-        edges: Source and target atom, ``(2, edges)``, sorted by target.
-        shifts: Image of the source atom in lattice vectors, ``(edges, 3)``.
+        edges: Sender and receiver atom, ``(2, edges)``, sorted by receiver.
+        shifts: Image of the sender atom in lattice vectors, ``(edges, 3)``.
 
     Returns:
         A batch that shares the other tensors.
@@ -92,9 +92,9 @@ def find_edges(
         ids: What the crystals are called in errors; empty: by their numbers.
 
     Returns:
-        Source and target atom ``(2, edges)`` sorted by target, and the image of the source atom
+        Sender and receiver atom ``(2, edges)`` sorted by receiver, and the image of the sender atom
         in lattice vectors ``(edges, 3)``: the edge vector is
-        ``positions[target] − (positions[source] + shift @ cell)``.
+        ``positions[receiver] − (positions[sender] + shift @ cell)``.
 
     Raises:
         GeometryError: See :func:`attach_neighbours`.
@@ -114,9 +114,9 @@ def find_edges(
 
 
 def _edges(pairs: Pairs, atoms_per_crystal: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return source and target, numbered through the batch, ``(2, edges)``.
+    """Return sender and receiver, numbered through the batch, ``(2, edges)``.
 
-    vesin's pair (i, j, S) has i at home and j in image S: i is our target, j our source.
+    vesin's pair (i, j, S) has i at home and j in image S: i is our receiver, j our sender.
     """
     first_atoms = np.cumsum(atoms_per_crystal) - atoms_per_crystal
     offset = first_atoms.repeat(pairs.per_crystal)
@@ -127,15 +127,15 @@ def _edges(pairs: Pairs, atoms_per_crystal: NDArray[np.int64]) -> NDArray[np.int
 
 
 def _shortest(
-    target: NDArray[np.int64], lengths: NDArray[np.float64], atoms: int, cap: int, cutoff: float
+    receiver: NDArray[np.int64], lengths: NDArray[np.float64], atoms: int, cap: int, cutoff: float
 ) -> NDArray[np.bool_]:
     """Mark the ``cap`` shortest edges into each atom, with all that tie with the last of them."""
-    counts = np.bincount(target, minlength=atoms)
+    counts = np.bincount(receiver, minlength=atoms)
     full = np.flatnonzero(counts > cap)
     # One sort for all atoms: by atom, then by length as a fraction of one.
-    ranked = np.sort(target + lengths / (2.0 * cutoff))
+    ranked = np.sort(receiver + lengths / (2.0 * cutoff))
     last = (np.cumsum(counts) - counts)[full] + cap - 1
     limit = np.full(atoms, np.inf)
     limit[full] = (ranked[last] - full) * (2.0 * cutoff) + TIE_TOLERANCE
-    kept: NDArray[np.bool_] = lengths <= limit[target]
+    kept: NDArray[np.bool_] = lengths <= limit[receiver]
     return kept

@@ -47,13 +47,13 @@ def fingerprints(batch: CrystalBatch) -> NDArray[np.float32]:
     edges, shifts = find_edges(
         positions, cells, batch.pbc.numpy(), counts, Neighbourhood(cutoff=_REACH)
     )
-    source, target = edges
-    images = np.einsum("ei,eij->ej", shifts, cells[owner[target]])
-    lengths = np.linalg.norm(positions[target] - positions[source] - images, axis=1)
+    sender, receiver = edges
+    images = np.einsum("ei,eij->ej", shifts, cells[owner[receiver]])
+    lengths = np.linalg.norm(positions[receiver] - positions[sender] - images, axis=1)
     species = _centred_species(batch.atomic_numbers.numpy(), owner, counts)
-    nearest = _nearest(lengths, target, len(owner))  # (atoms, nearest)
-    plain = _sums(lengths, np.ones(len(lengths)), target, len(owner))  # (atoms, powers)
-    alike = _sums(lengths, species[source] * species[target], target, len(owner))
+    nearest = _nearest(lengths, receiver, len(owner))  # (atoms, nearest)
+    plain = _sums(lengths, np.ones(len(lengths)), receiver, len(owner))  # (atoms, powers)
+    alike = _sums(lengths, species[sender] * species[receiver], receiver, len(owner))
     columns = np.concatenate([nearest, plain, alike], axis=1)
     starts = np.cumsum(counts) - counts
     means = np.add.reduceat(columns, starts, axis=0) / counts[:, None]
@@ -93,26 +93,26 @@ def _centred_species(
 
 
 def _nearest(
-    lengths: NDArray[np.float64], target: NDArray[np.int64], atoms: int
+    lengths: NDArray[np.float64], receiver: NDArray[np.int64], atoms: int
 ) -> NDArray[np.float64]:
     """Return each atom's shortest distances, ascending, ``(atoms, nearest)``.
 
     Where there are fewer neighbours within reach, the reach stands in, so that a neighbour that
     crosses it changes nothing at once.
     """
-    order = np.lexsort((lengths, target))
-    counts = np.bincount(target, minlength=atoms)
-    rank = np.arange(len(target)) - np.repeat(np.cumsum(counts) - counts, counts)
+    order = np.lexsort((lengths, receiver))
+    counts = np.bincount(receiver, minlength=atoms)
+    rank = np.arange(len(receiver)) - np.repeat(np.cumsum(counts) - counts, counts)
     table = np.full((atoms, _NEAREST), _REACH)
     kept = rank < _NEAREST
-    table[target[order][kept], rank[kept]] = lengths[order][kept]
+    table[receiver[order][kept], rank[kept]] = lengths[order][kept]
     return table
 
 
 def _sums(
     lengths: NDArray[np.float64],
     weights: NDArray[np.float64],
-    target: NDArray[np.int64],
+    receiver: NDArray[np.int64],
     atoms: int,
 ) -> NDArray[np.float64]:
     """Return sums over neighbours of a weight times a power that fades to 0, ``(atoms, powers)``.
@@ -123,5 +123,5 @@ def _sums(
     for power in _POWERS:
         fading = weights * (1.0 - lengths / _REACH) ** power
         mean = 8.0 * np.pi * _REACH**3 / ((power + 1) * (power + 2) * (power + 3))
-        columns.append(np.bincount(target, fading, minlength=atoms) / mean)
+        columns.append(np.bincount(receiver, fading, minlength=atoms) / mean)
     return np.stack(columns, axis=1)

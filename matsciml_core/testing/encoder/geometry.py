@@ -270,7 +270,7 @@ def _first_distance_beyond(crystal: Crystal, reach: float) -> float:
         np.array([crystal.num_atoms]),
         Neighbourhood(cutoff=1.2 * reach + 3.0),
     )
-    source, target = edges
-    vectors = crystal.positions[target] - crystal.positions[source] - shifts @ crystal.cell
+    sender, receiver = edges
+    vectors = crystal.positions[receiver] - crystal.positions[sender] - shifts @ crystal.cell
     lengths = np.linalg.norm(vectors, axis=1)
     return float(lengths[lengths > 1.001 * reach].min())

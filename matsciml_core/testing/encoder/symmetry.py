@@ -217,14 +217,14 @@ def edge_order(subject: EncoderSubject) -> Measured:
     """The order of the edges that enter an atom does not matter.
 
     Measured: the largest relative change after shuffling the edges of each atom among
-    themselves; they stay sorted by target, as the batch promises.
+    themselves; they stay sorted by receiver, as the batch promises.
 
     Why: neighbour searches list pairs in any order, and the order changes when atoms move.
     """
     subject.need_neighbours()
     batch = subject.batch([triclinic(), hcp_magnesium()])
-    target = batch.edge_index[1].numpy()  # type: ignore[index]
-    order = np.lexsort((subject.random.permutation(len(target)), target))
+    receiver = batch.edge_index[1].numpy()  # type: ignore[index]
+    order = np.lexsort((subject.random.permutation(len(receiver)), receiver))
     shuffled = with_edges(
         batch,
         batch.edge_index[:, _index(order)].numpy(),  # type: ignore[index]

@@ -263,8 +263,8 @@ class TestGeometry:
         batch = attach_neighbours(everything, Neighbourhood(cutoff=1.2))
         lengths = batch.edge_vectors().norm(dim=1)
         assert lengths.min() == pytest.approx(0.7481, abs=1e-4)
-        source = batch.edge_index[0]
-        assert set(batch.atomic_numbers[source[lengths < 0.9]].tolist()) == {1}
+        sender = batch.edge_index[0]
+        assert set(batch.atomic_numbers[sender[lengths < 0.9]].tolist()) == {1}
 
     def test_volumes_per_atom(self, everything: CrystalBatch) -> None:
         """From a dense form of carbon to caesium."""

@@ -152,15 +152,15 @@ def crystals(reference: dict[str, Tensor]) -> CrystalBatch:
 
 
 def decoder_edges(reference: dict[str, Tensor]) -> Edges:
-    """Return the edges that the original's decoder was given, sorted by target."""
+    """Return the edges that the original's decoder was given, sorted by receiver."""
     part = _below(reference, "gemnet/")
     order = torch.argsort(part["edge_index"][1], stable=True)
     place = torch.empty_like(order)
     place[order] = torch.arange(len(order))
-    source, target = part["edge_index"][:, order]
+    sender, receiver = part["edge_index"][:, order]
     return Edges(
-        source=source,
-        target=target,
+        sender=sender,
+        receiver=receiver,
         mirror=place[part["id_swap"][order]],
         lengths=part["D_st"][order],
         directions=part["V_st"][order],

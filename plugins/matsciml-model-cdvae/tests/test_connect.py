@@ -39,8 +39,8 @@ def test_without_a_cut_they_are_all_within_the_radius(disordered):
     crystals = CrystalBatch.from_crystals([*all_crystals(), *disordered.crystals()])
     _, edges = _connected(crystals, 100_000)
     wanted = attach_neighbours(crystals, Neighbourhood(cutoff=RADIUS))
-    assert len(edges.source) == wanted.num_edges
-    found = zip(edges.source.tolist(), edges.target.tolist(), edges.lengths.tolist(), strict=True)
+    assert len(edges.sender) == wanted.num_edges
+    found = zip(edges.sender.tolist(), edges.receiver.tolist(), edges.lengths.tolist(), strict=True)
     lengths = wanted.edge_vectors().norm(dim=1)
     known = zip(*wanted.edge_index.tolist(), lengths.tolist(), strict=True)
     for one, other in zip(sorted(found), sorted(known), strict=True):
@@ -53,15 +53,15 @@ def test_every_edge_has_its_mirror(disordered, cut):
     _, edges = _connected(disordered, 9, cut)
     mirror = edges.mirror
     assert torch.equal(mirror[mirror], torch.arange(len(mirror)))
-    assert torch.equal(edges.source[mirror], edges.target)
+    assert torch.equal(edges.sender[mirror], edges.receiver)
     torch.testing.assert_close(edges.directions[mirror], -edges.directions)
-    assert (edges.target[1:] >= edges.target[:-1]).all()
+    assert (edges.receiver[1:] >= edges.receiver[:-1]).all()
 
 
 def test_candidates_are_mirrored_too(disordered):
     candidates, _ = _connected(disordered, 9)
     mirror = candidates.mirror
-    assert torch.equal(candidates.source[mirror], candidates.target)
+    assert torch.equal(candidates.sender[mirror], candidates.receiver)
     shift = candidates.shifts[candidates.image]
     assert torch.equal(shift[mirror], -shift)
 
@@ -70,8 +70,8 @@ def test_each_atom_keeps_its_nearest(disordered):
     _, edges = _connected(disordered, 9)
     _, everything = _connected(disordered, 100_000)
     for atom in range(disordered.num_atoms):
-        mine = edges.lengths[edges.target == atom].sort().values
-        nearest = everything.lengths[everything.target == atom].sort().values[:9]
+        mine = edges.lengths[edges.receiver == atom].sort().values
+        nearest = everything.lengths[everything.receiver == atom].sort().values[:9]
         assert len(mine) >= len(nearest)
         torch.testing.assert_close(mine[:9], nearest)
 
@@ -96,7 +96,7 @@ def test_a_perfect_crystal_keeps_whole_shells():
     """Rock salt has shells of 6, 12 and 8 neighbours; nine of them are no symmetric choice."""
     batch = CrystalBatch.from_crystals([all_crystals()[0]])
     _, edges = _connected(batch, 9)
-    counts = torch.bincount(edges.target)
+    counts = torch.bincount(edges.receiver)
     assert (counts == counts[0]).all()
 
 
@@ -109,4 +109,4 @@ def test_coincident_and_undefined_atoms_have_no_edges():
     edges = candidates.connect(positions, RADIUS, 9)
     assert edges.lengths.isfinite().all()
     assert edges.lengths.min() > 1e-2
-    assert not ((edges.source == 0) | (edges.target == 0)).any()
+    assert not ((edges.sender == 0) | (edges.receiver == 0)).any()

@@ -101,10 +101,10 @@ def test_neighbours_of_the_decoder(reference, original):
     batch = original.crystals(reference)
     candidates = Candidates.of(batch.cell, batch.atoms_per_crystal, 5.0)
     edges = candidates.connect(_home(batch), 5.0, 9, "literal")
-    found = Counter(_described(torch.stack((edges.source, edges.target)), edges.lengths))
+    found = Counter(_described(torch.stack((edges.sender, edges.receiver)), edges.lengths))
     wanted = Counter(_described(reference["gemnet/edge_index"], reference["gemnet/D_st"]))
     different = [*(found - wanted), *(wanted - found)]
-    assert all(source == target for source, target, _ in different)
+    assert all(sender == receiver for sender, receiver, _ in different)
     assert len(different) < 0.02 * wanted.total()
 
 

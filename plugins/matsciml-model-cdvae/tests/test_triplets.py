@@ -27,8 +27,8 @@ def connected() -> CrystalBatch:
 
 
 def _returns(batch, there, back, rule) -> bool:
-    source, target = batch.edge_index.tolist()
-    same = source[there] == target[back]
+    sender, receiver = batch.edge_index.tolist()
+    same = sender[there] == receiver[back]
     shift = batch.cell_shift
     return same and (rule == "atom" or bool((shift[there] + shift[back] == 0).all()))
 
@@ -41,10 +41,10 @@ def test_sums_over_paths(connected, rule):
     messages = torch.randn(count, 7, WIDTH, dtype=torch.float64)
     vectors = connected.edge_vectors()
     directions = vectors / vectors.norm(dim=1, keepdim=True)
-    source, target = connected.edge_index.tolist()
+    sender, receiver = connected.edge_index.tolist()
     wanted = torch.zeros(count, WIDTH, dtype=torch.float64)
     for back, there in product(range(count), repeat=2):
-        if target[there] == source[back] and not _returns(connected, there, back, rule):
+        if receiver[there] == sender[back] and not _returns(connected, there, back, rule):
             angular = legendre(7, directions[there] @ directions[back])
             wanted[back] += (angular.unsqueeze(1) * messages[there]).sum(0)
     torch.testing.assert_close(edges.sum_over_paths(messages), wanted)
@@ -58,12 +58,12 @@ def test_sums_over_triplets(connected):
     candidates = Candidates.of(connected.cell, connected.atoms_per_crystal, 5.0)
     edges = candidates.connect(to_cartesian(fractional, connected.cell, index), 5.0, 5)
     geometry = decoder._geometry(edges, decoder.radial(edges.lengths))
-    count = len(edges.target)
+    count = len(edges.receiver)
     messages = torch.randn(count, WIDTH, dtype=torch.float64)
-    targets = edges.target.tolist()
+    receivers = edges.receiver.tolist()
     wanted = torch.zeros(count, 7, WIDTH, dtype=torch.float64)
     for one, other in product(range(count), repeat=2):
-        if one != other and targets[one] == targets[other]:
+        if one != other and receivers[one] == receivers[other]:
             angular = legendre(7, edges.directions[one] @ edges.directions[other])
             wanted[one] += angular.unsqueeze(1) * messages[other]
     torch.testing.assert_close(geometry.sum_over_triplets(messages), wanted)

@@ -18,15 +18,15 @@ def build(**options) -> MPNN:
 def plain_embedding(encoder: MPNN, batch: CrystalBatch) -> tuple[torch.Tensor, torch.Tensor]:
     """Evaluate the equations as they are written, one atom and one crystal at a time."""
     width = encoder.config.width
-    source, target = batch.edge_index
+    sender, receiver = batch.edge_index
     lengths = batch.edge_vectors().norm(dim=1, keepdim=True)
     spacing = encoder.config.cutoff / (encoder.config.gaussian_centres - 1)
     curves = torch.exp(-((lengths - encoder.expansion.centres) ** 2) / (2 * spacing**2))
     matrices = encoder.edge_matrix(curves).view(-1, width, width)
     hidden = encoder.element_embedding.weight[batch.atomic_numbers]
     for _ in range(encoder.config.steps):
-        sent = torch.einsum("ei,eio->eo", hidden[source], matrices)
-        received = [sent[target == atom].sum(0) for atom in range(batch.num_atoms)]
+        sent = torch.einsum("ei,eio->eo", hidden[sender], matrices)
+        received = [sent[receiver == atom].sum(0) for atom in range(batch.num_atoms)]
         messages = torch.stack(received)
         if encoder.config.aggregation == "mean":
             messages = messages / batch.edges_per_atom.clamp(min=1).unsqueeze(1)

@@ -12,7 +12,7 @@ from matsciml_core.nn.message_graph import MessageGraph
 from matsciml_model_egnn.config import EGNNConfig
 from matsciml_model_egnn.encoder import EGNN
 from matsciml_model_egnn.layer import EdgeGeometry, EGNNLayer
-from matsciml_model_egnn.layers import ACTIVATIONS, Sources
+from matsciml_model_egnn.layers import ACTIVATIONS, Senders
 
 TOLERANCE = {"rtol": 0, "atol": 1e-10}
 TABLE6 = {
@@ -46,7 +46,7 @@ def reference(parity) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def order(reference) -> torch.Tensor:
-    """Our batches have their edges sorted by target."""
+    """Our batches have their edges sorted by receiver."""
     return torch.argsort(reference["dst"], stable=True)
 
 
@@ -101,8 +101,8 @@ class TestLayer:
             scale=None,
             fused=way == "fused",
         )
-        sources = Sources(graph.source, 6)
-        h, step = layer(reference["h"], edges, graph, sources, move=True)
+        senders = Senders(graph.sender, 6)
+        h, step = layer(reference["h"], edges, graph, senders, move=True)
         moved = x + step
         factors = (torch.arange(h.numel()).double() + 1).view_as(h) / 10
         (gradient,) = torch.autograd.grad((h * factors).sum() + moved.square().sum(), x)

@@ -74,9 +74,9 @@ class TestConfig:
 
 def plain_embedding(encoder: MEGNet, batch: CrystalBatch) -> tuple[torch.Tensor, torch.Tensor]:
     """Evaluate the equations as they are written: everything joined, one edge at a time."""
-    source, target = batch.edge_index
+    sender, receiver = batch.edge_index
     of_atom = batch.crystal_index
-    of_edge = of_atom[target]
+    of_edge = of_atom[receiver]
     distance = batch.edge_vectors().norm(dim=1, keepdim=True)
     e = encoder.encode_edges(torch.exp(-0.5 * (distance - encoder.expansion.centres) ** 2))
     v = encoder.encode_atoms(encoder.element_embedding.weight[batch.atomic_numbers])
@@ -85,8 +85,8 @@ def plain_embedding(encoder: MEGNet, batch: CrystalBatch) -> tuple[torch.Tensor,
         e0, v0, u0 = e, v, u
         if block.dense is not None:
             e, v, u = block.dense.edges(e), block.dense.atoms(v), block.dense.state(u)
-        e = block.update.edges(torch.cat((v[source], v[target], e, u[of_edge]), 1))
-        ebar = plain_mean(e, target, batch.num_atoms)
+        e = block.update.edges(torch.cat((v[sender], v[receiver], e, u[of_edge]), 1))
+        ebar = plain_mean(e, receiver, batch.num_atoms)
         v = block.update.atoms(torch.cat((v, ebar, u[of_atom]), 1))
         means = (plain_mean(x, index, len(u)) for x, index in ((e, of_edge), (v, of_atom)))
         u = block.update.state(torch.cat((u, *means), 1))

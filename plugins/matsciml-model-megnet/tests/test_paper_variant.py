@@ -59,8 +59,8 @@ def load(data: dict[str, torch.Tensor]) -> tuple[MEGNet, DenseStack]:
 def run(data: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
     encoder, output = load(data)
     order = torch.argsort(data["dst"], stable=True)
-    source, target, of_atom = data["src"][order], data["dst"][order], data["graph_of_node"]
-    incoming = Segments(target, torch.bincount(target, minlength=6))
+    sender, receiver, of_atom = data["src"][order], data["dst"][order], data["graph_of_node"]
+    incoming = Segments(receiver, torch.bincount(receiver, minlength=6))
     atoms = Segments(of_atom, torch.bincount(of_atom))
     elements = data["w/node_embed.weight"][data["atomic_numbers"]]
     inputs = Features(
@@ -70,11 +70,11 @@ def run(data: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
     )
     graph = MessageGraph(
         atomic_numbers=data["atomic_numbers"],
-        source=source,
+        sender=sender,
         incoming=incoming,
         nodes=atoms,
         edges=incoming.joined(atoms),
-        source_atom=source,
+        sender_atom=sender,
         unit=None,
     )
     embedding = encoder.embed(inputs, graph).crystals

@@ -182,6 +182,6 @@ def compare_intermediates(
         torch.testing.assert_close(found.squeeze(0), expected, rtol=0, atol=1e-7, msg=name)
 
 
-def common_order(source: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor) -> list[int]:
-    keys = zip(target.tolist(), source.tolist(), lengths.tolist(), strict=True)
+def common_order(sender: torch.Tensor, receiver: torch.Tensor, lengths: torch.Tensor) -> list[int]:
+    keys = zip(receiver.tolist(), sender.tolist(), lengths.tolist(), strict=True)
     return [position for _, position in sorted((key, k) for k, key in enumerate(keys))]

@@ -20,12 +20,12 @@ def features(kinds) -> o3.Irreps:
 
 
 def make_edges(lmax: int, count: int = 40, dtype=torch.float64) -> EdgeGeometry:
-    target = torch.randint(ATOMS, (count,)).sort().values
+    receiver = torch.randint(ATOMS, (count,)).sort().values
     directions = torch.nn.functional.normalize(torch.randn(count, 3, dtype=dtype), dim=1)
     degrees = list(range(lmax + 1))
     return EdgeGeometry(
-        source=torch.randint(ATOMS, (count,)),
-        incoming=Segments(target, torch.bincount(target, minlength=ATOMS)),
+        sender=torch.randint(ATOMS, (count,)),
+        incoming=Segments(receiver, torch.bincount(receiver, minlength=ATOMS)),
         harmonics=o3.spherical_harmonics(degrees, directions, False, "component"),
         radial=torch.rand(count, HIDDEN, dtype=dtype),
     )
@@ -33,7 +33,7 @@ def make_edges(lmax: int, count: int = 40, dtype=torch.float64) -> EdgeGeometry:
 
 def inputs(convolution: Convolution, edges: EdgeGeometry, dtype=torch.float64):
     x = torch.randn(ATOMS, convolution.irreps_in.dim, dtype=dtype)
-    hidden = torch.randn(edges.source.shape[0], HIDDEN, dtype=dtype)
+    hidden = torch.randn(edges.sender.shape[0], HIDDEN, dtype=dtype)
     weight = torch.randn(HIDDEN, convolution.num_weights, dtype=dtype)
     return x, hidden, weight
 
@@ -81,7 +81,7 @@ def test_agrees_with_the_tensor_product_of_e3nn(kinds_in, kinds_out, lmax, monke
     convolution, edges = Convolution(features(kinds_in), kinds_out, lmax), make_edges(lmax)
     x, hidden, weight = inputs(convolution, edges)
     product, columns = reference(convolution, lmax)
-    messages = product(x[edges.source], edges.harmonics, hidden @ weight)[:, columns]
+    messages = product(x[edges.sender], edges.harmonics, hidden @ weight)[:, columns]
     expected = torch.zeros(ATOMS, convolution.irreps_out.dim, dtype=torch.float64)
     expected.index_add_(0, edges.incoming.index, messages)
     found = convolution(x, hidden, weight, edges)
@@ -110,7 +110,7 @@ class TestDerivatives:
     @staticmethod
     def function(convolution, edges):
         def convolve(x, hidden, weight, harmonics):
-            fresh = EdgeGeometry(edges.source, edges.incoming, harmonics, edges.radial)
+            fresh = EdgeGeometry(edges.sender, edges.incoming, harmonics, edges.radial)
             return convolution(x, hidden, weight, fresh)
 
         return convolve

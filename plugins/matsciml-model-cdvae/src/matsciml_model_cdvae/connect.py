@@ -26,12 +26,12 @@ class Candidates:
     Both directions of a pair are there, the second in the order of the first.
     """
 
-    source: Tensor
+    sender: Tensor
     """``(pairs,)`` int64."""
-    target: Tensor
+    receiver: Tensor
     """``(pairs,)`` int64."""
     offset: Tensor
-    """S · L of the source's image, ``(pairs, 3)``, Å."""
+    """S · L of the sender's image, ``(pairs, 3)``, Å."""
     image: Tensor
     """Row of each pair's image in :attr:`shifts`, ``(pairs,)`` int64."""
     shifts: Tensor
@@ -39,7 +39,7 @@ class Candidates:
     mirror: Tensor
     """Place of the same pair seen from the other atom, ``(pairs,)`` int64."""
     place: Tensor
-    """Place of each pair in a table with a row per target, ``(pairs,)`` int64."""
+    """Place of each pair in a table with a row per receiver, ``(pairs,)`` int64."""
     width: int
     """Columns of that table."""
     num_atoms: int
@@ -63,19 +63,19 @@ class Candidates:
         # looked up for the many.
         crystal, rank = _ranks(atoms_per_crystal.square())
         size, count = atoms_per_crystal[crystal], images[crystal]
-        source, target = _divided(rank, size)
+        sender, receiver = _divided(rank, size)
         start = count.cumsum(0) - count
         first = (atoms_per_crystal.cumsum(0) - atoms_per_crystal)[crystal]
-        other = torch.arange(len(rank), device=rank.device) - rank + source * size + target
+        other = torch.arange(len(rank), device=rank.device) - rank + sender * size + receiver
         width = int((atoms_per_crystal * images).max())
 
         pair = torch.repeat_interleave(count)
         number = torch.arange(len(pair), device=pair.device) - start.index_select(0, pair)
         table = (images.cumsum(0) - images)[crystal].index_select(0, pair) + number
-        row = (first + target) * width + source * count
+        row = (first + receiver) * width + sender * count
         return cls(
-            source=(first + source).index_select(0, pair),
-            target=(first + target).index_select(0, pair),
+            sender=(first + sender).index_select(0, pair),
+            receiver=(first + receiver).index_select(0, pair),
             offset=offsets.index_select(0, table),
             image=table,
             shifts=shifts,
@@ -102,10 +102,12 @@ class Candidates:
             cut: See ``CrystalGenerationConfig.cut``.
 
         Returns:
-            Edges, both directions of each pair, sorted by target.
+            Edges, both directions of each pair, sorted by receiver.
         """
-        targets, sources = (positions.index_select(0, end) for end in (self.target, self.source))
-        vectors = targets - sources - self.offset
+        receivers, senders = (
+            positions.index_select(0, end) for end in (self.receiver, self.sender)
+        )
+        vectors = receivers - senders - self.offset
         x, y, z = vectors.unbind(1)
         squares = x * x + y * y + z * z  # much faster than a sum over three columns
         near = (squares <= radius * radius) & (squares > _COINCIDENT)
@@ -114,14 +116,14 @@ class Candidates:
             kept = kept & self._ordered()
         kept = kept | kept.index_select(0, self.mirror)
         chosen = kept.nonzero()[:, 0]
-        order = torch.argsort(self.target[chosen], stable=True)
+        order = torch.argsort(self.receiver[chosen], stable=True)
         chosen = chosen[order]
         number = torch.empty_like(self.mirror)
         number[chosen] = torch.arange(len(chosen), device=chosen.device)
         lengths = squares[chosen].sqrt()
         return Edges(
-            source=self.source[chosen],
-            target=self.target[chosen],
+            sender=self.sender[chosen],
+            receiver=self.receiver[chosen],
             mirror=number[self.mirror[chosen]],
             lengths=lengths,
             directions=vectors[chosen] / lengths.unsqueeze(1),
@@ -129,7 +131,7 @@ class Candidates:
         )
 
     def _nearest(self, squares: Tensor, most: int, cut: Literal["either", "literal"]) -> Tensor:
-        """Return which pairs are among the ``most`` shortest of their target, ``(pairs,)``.
+        """Return which pairs are among the ``most`` shortest of their receiver, ``(pairs,)``.
 
         A shell of pairs of equal length is taken as a whole; by the literal rule the first ones
         of it are.
@@ -141,7 +143,7 @@ class Candidates:
         if cut == "either":
             nearest = table.topk(most, dim=1, largest=False, sorted=False).values
             limits = nearest.amax(dim=1) + _SAME_SHELL
-            return squares <= limits.index_select(0, self.target)
+            return squares <= limits.index_select(0, self.receiver)
         first = table.sort(dim=1, stable=True).indices[:, :most]
         chosen = torch.zeros_like(table, dtype=torch.bool).scatter_(1, first, True)
         return chosen.flatten()[self.place]
@@ -150,23 +152,23 @@ class Candidates:
         """Return the pairs of which the original keeps one direction before it mirrors them."""
         x, y, z = self.shifts.index_select(0, self.image).unbind(1)
         negative = (x < 0) | ((x == 0) & ((y < 0) | ((y == 0) & (z < 0))))
-        return (self.source < self.target) | ((self.source == self.target) & negative)
+        return (self.sender < self.receiver) | ((self.sender == self.receiver) & negative)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edges:
-    """The edges that a decoder works on: both directions of each pair, sorted by target."""
+    """The edges that a decoder works on: both directions of each pair, sorted by receiver."""
 
-    source: Tensor
+    sender: Tensor
     """``(edges,)`` int64."""
-    target: Tensor
+    receiver: Tensor
     """``(edges,)`` int64."""
     mirror: Tensor
     """The same pair in the other direction, ``(edges,)`` int64."""
     lengths: Tensor
     """``(edges,)``, Å."""
     directions: Tensor
-    """Unit vectors from source to target, ``(edges, 3)``."""
+    """Unit vectors from sender to receiver, ``(edges, 3)``."""
     num_atoms: int
 
 

@@ -26,9 +26,9 @@ larger than the messages, and without it these grow as much with every block."""
 class EdgeFeatures:
     """What the layers read of a batch's geometry."""
 
-    source: Tensor
+    sender: Tensor
     """``(edges,)`` int64."""
-    target: Tensor
+    receiver: Tensor
     """``(edges,)`` int64."""
     incoming: Segments
     """The edges that enter each atom."""
@@ -101,8 +101,8 @@ class DimeNet(nn.Module):
         ends, shifts = batch.edge_index, batch.cell_shift
         paths = Paths.of(ends, shifts, batch.num_atoms, self.config.excluded_paths)  # type: ignore[arg-type]
         return EdgeFeatures(
-            source=graph.source,
-            target=graph.incoming.index,
+            sender=graph.sender,
+            receiver=graph.incoming.index,
             incoming=graph.incoming,
             radial=self.radial(lengths.to(dtype)),
             distances=self.spherical(lengths.to(dtype)),
@@ -129,7 +129,7 @@ class _EdgeEmbedding(nn.Module):
 
     def forward(self, atomic_numbers: Tensor, edges: EdgeFeatures) -> Tensor:
         elements = self.elements(atomic_numbers)
-        ends = elements.index_select(0, edges.target), elements.index_select(0, edges.source)
+        ends = elements.index_select(0, edges.receiver), elements.index_select(0, edges.sender)
         joined: Tensor = self.joined(torch.cat((*ends, self.radial(edges.radial)), dim=1))
         return joined
 

@@ -156,12 +156,12 @@ class GemNetDecoder(nn.Module):
         return scores, self.species(atoms)
 
     def _geometry(self, edges: Edges, radial: Tensor) -> Geometry:
-        slots = Slots.of(edges.target, edges.num_atoms)
-        lengths = edges.target.new_zeros(edges.num_atoms)
-        lengths.index_add_(0, edges.target, torch.ones_like(edges.target))
+        slots = Slots.of(edges.receiver, edges.num_atoms)
+        lengths = edges.receiver.new_zeros(edges.num_atoms)
+        lengths.index_add_(0, edges.receiver, torch.ones_like(edges.receiver))
         return Geometry(
             edges=edges,
-            incoming=Segments(edges.target, lengths),
+            incoming=Segments(edges.receiver, lengths),
             slots=slots,
             angles=_angles(slots, edges.directions, self.degrees),
             radial_triplet=self.radial_triplet(radial),
@@ -186,8 +186,8 @@ def _angular_start_(weight: Tensor) -> None:
 
 
 def _with_ends(atoms: Tensor, edges: Edges, values: Tensor) -> Tensor:
-    """Return [h_source, h_target, values] of each edge."""
-    ends = atoms.index_select(0, edges.source), atoms.index_select(0, edges.target)
+    """Return [h_sender, h_receiver, values] of each edge."""
+    ends = atoms.index_select(0, edges.sender), atoms.index_select(0, edges.receiver)
     return torch.cat((*ends, values), dim=1)
 
 

@@ -103,16 +103,16 @@ class Paths:
         """Pair edges.
 
         Args:
-            edge_index: Source and target, ``(2, edges)`` int64.
-            cell_shift: Image of the source, ``(edges, 3)``.
+            edge_index: Sender and receiver, ``(2, edges)`` int64.
+            cell_shift: Image of the sender, ``(edges, 3)``.
             num_atoms: Number of atoms.
             excluded: Which paths lead nowhere. ``edge``: those that return to the very atom they
                 came from. ``atom``: those that return to it or to any image of it.
         """
-        source, target = edge_index.unbind(0)
-        incoming, outgoing = Slots.of(target, num_atoms), Slots.of(source, num_atoms)
-        start = incoming.spread(source).unsqueeze(1)  # (atoms, 1, incoming)
-        end = outgoing.spread(target).unsqueeze(2)  # (atoms, outgoing, 1)
+        sender, receiver = edge_index.unbind(0)
+        incoming, outgoing = Slots.of(receiver, num_atoms), Slots.of(sender, num_atoms)
+        start = incoming.spread(sender).unsqueeze(1)  # (atoms, 1, incoming)
+        end = outgoing.spread(receiver).unsqueeze(2)  # (atoms, outgoing, 1)
         returns = start == end
         if excluded == "edge":
             image = _number(cell_shift)

@@ -100,7 +100,7 @@ class Chain:
         hidden = weights[:-1] if plan.moves else weights
         self.plan, self.x = plan, x
         self.edges = x.features.shape[0]
-        self.target, self.source = x.target.to(plan.dtype), x.source.to(plan.dtype)
+        self.receiver, self.sender = x.receiver.to(plan.dtype), x.sender.to(plan.dtype)
         self.features, self.first = x.features.to(plan.dtype), x.weight.to(plan.dtype)
         self.weights = [weight.to(plan.dtype) for weight in hidden[::2]]
         self.biases = [bias.to(plan.dtype) for bias in hidden[1::2]]
@@ -126,7 +126,7 @@ class Chain:
     def forward(self, block: slice, tables: Tables) -> Tensor:
         """Fill a block of all tables, and return its last activation."""
         x = tables.rows(tables.after, 0, block)
-        result = self.first_layer(self.target, self.source, self.features[block], block, x)
+        result = self.first_layer(self.receiver, self.sender, self.features[block], block, x)
         self._activate(result, tables, 0, block)
         for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True), 1):
             x = tables.rows(tables.after, number, block)
@@ -145,20 +145,20 @@ class Chain:
         return torch.mv(activation, self.end)
 
     def first_layer(
-        self, target: Tensor, source: Tensor, features: Tensor, block: slice, out: Tensor
+        self, receiver: Tensor, sender: Tensor, features: Tensor, block: slice, out: Tensor
     ) -> Tensor:
         """Put the first layer together from the shares of nodes and the features of a block.
 
         Args:
-            target: Share of each edge's target, ``(nodes, hidden)``, dimensionless.
-            source: Share of each edge's source, ``(nodes, hidden)``, dimensionless.
+            receiver: Share of each edge's receiver, ``(nodes, hidden)``, dimensionless.
+            sender: Share of each edge's sender, ``(nodes, hidden)``, dimensionless.
             features: What a message sees of the distance, ``(block, features)``, dimensionless.
             block: The edges.
             out: Where the result is written, ``(block, hidden)``, dimensionless.
         """
-        torch.index_select(target, 0, self.plan.incoming.index[block], out=out)
+        torch.index_select(receiver, 0, self.plan.incoming.index[block], out=out)
         share = self.scratch(2, *out.shape)
-        out.add_(torch.index_select(source, 0, self.plan.sources.index[block], out=share))
+        out.add_(torch.index_select(sender, 0, self.plan.senders.index[block], out=share))
         return out.addmm_(features, self.first.t())
 
     def _activate(self, x: Tensor, tables: Tables, number: int, block: slice) -> None:
@@ -279,8 +279,8 @@ class Gradients:
         """Start from zero."""
         self.chain = chain
         like = chain.x.features
-        self.target = like.new_zeros(chain.target.shape)
-        self.source = like.new_zeros(chain.source.shape)
+        self.receiver = like.new_zeros(chain.receiver.shape)
+        self.sender = like.new_zeros(chain.sender.shape)
         self.features = torch.empty_like(like) if features else None
         self.scale = like.new_empty(like.shape[0]) if scale else None
         self.kept = [chain.new(chain.edges, width) for width in chain.widths] if keep else None
@@ -307,14 +307,14 @@ class Gradients:
         """
         if self.weights is not None:
             add_product(self.weights.layers[number], gradient, activation)
-            self.weights.biases[number] += gradient.sum(0, dtype=self.target.dtype)
+            self.weights.biases[number] += gradient.sum(0, dtype=self.receiver.dtype)
 
     def add_scale(self, block: slice, gradient: Tensor, messages: Tensor) -> None:
         """Set the gradient of the envelope.
 
         Args:
             block: The edges.
-            gradient: Gradient of the summed messages at each edge's target, ``(block, message)``,
+            gradient: Gradient of the summed messages at each edge's receiver, ``(block, message)``,
                 in the loss's unit.
             messages: φ_e, ``(block, message)``, dimensionless.
         """
@@ -333,9 +333,9 @@ class Gradients:
             add_product(self.weights.first, gradient, chain.features[block])
         if self.features is not None:
             self.features[block] = torch.mm(gradient, chain.first)
-        gradient = gradient.to(self.target.dtype)
-        self.target.index_add_(0, plan.incoming.index[block], gradient)
-        self.source.index_add_(0, plan.sources.index[block], gradient)
+        gradient = gradient.to(self.receiver.dtype)
+        self.receiver.index_add_(0, plan.incoming.index[block], gradient)
+        self.sender.index_add_(0, plan.senders.index[block], gradient)
 
 
 class WeightGradients:

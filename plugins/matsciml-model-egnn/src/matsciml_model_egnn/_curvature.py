@@ -15,9 +15,9 @@ from matsciml_model_egnn._chain import Chain, Outer, Tables, WeightGradients, ad
 class Tangents:
     """Gradients of what the backward pass returns, in the type that the networks compute in."""
 
-    target: Tensor
+    receiver: Tensor
     """``(nodes, hidden)``."""
-    source: Tensor
+    sender: Tensor
     """``(nodes, hidden)``."""
     features: Tensor
     """``(edges, features)``."""
@@ -28,8 +28,8 @@ class Tangents:
     def of(
         cls,
         chain: Chain,
-        target: Tensor | None,
-        source: Tensor | None,
+        receiver: Tensor | None,
+        sender: Tensor | None,
         features: Tensor | None,
         scale: Tensor | None,
     ) -> Tangents:
@@ -37,13 +37,13 @@ class Tangents:
 
         Args:
             chain: The layers.
-            target: Of the targets' shares, ``(nodes, hidden)``, in the loss's unit; None: zero.
-            source: Of the sources' shares, ``(nodes, hidden)``, in the loss's unit; None: zero.
+            receiver: Of the receivers' shares, ``(nodes, hidden)``, in the loss's unit; None: zero.
+            sender: Of the senders' shares, ``(nodes, hidden)``, in the loss's unit; None: zero.
             features: Of the distance features, ``(edges, features)``, in the loss's unit; None:
                 zero.
             scale: Of the envelope, ``(edges,)``, in the loss's unit; None: zero.
         """
-        pairs = ((target, chain.target), (source, chain.source), (features, chain.features))
+        pairs = ((receiver, chain.receiver), (sender, chain.sender), (features, chain.features))
         return cls(
             *(torch.zeros_like(x) if given is None else given.to(x.dtype) for given, x in pairs),
             None if scale is None else scale.to(chain.features.dtype),
@@ -56,7 +56,7 @@ class CurvatureGradients:
     def __init__(self, chain: Chain) -> None:
         """Make room, and start sums from zero."""
         like, message = chain.x.features, chain.widths[chain.plan.message_layers]
-        self.collected = like.new_zeros(chain.target.shape[0], message)
+        self.collected = like.new_zeros(chain.receiver.shape[0], message)
         self.moved = like.new_empty(like.shape[0] if chain.plan.moves else 0)
         self.scale = None if chain.x.scale is None else like.new_empty(like.shape[0])
         self.weights = WeightGradients(chain)
@@ -113,7 +113,7 @@ def _tangent(
     out = chain.scratch(number % 2, block.stop - block.start, chain.widths[number])
     if passed is not None:
         return torch.mm(passed, chain.weights[number - 1].t(), out=out)
-    return chain.first_layer(along.target, along.source, along.features[block], block, out)
+    return chain.first_layer(along.receiver, along.sender, along.features[block], block, out)
 
 
 def _add_messages(

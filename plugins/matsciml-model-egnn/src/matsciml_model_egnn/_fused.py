@@ -49,7 +49,7 @@ def fused_messages(
     """
     twice = x.features.requires_grad and torch.is_grad_enabled()
     collected, moved, *_ = _Messages.apply(  # type: ignore[no-untyped-call]
-        plan, twice, x.target, x.source, x.features, x.weight, x.scale, *weights
+        plan, twice, x.receiver, x.sender, x.features, x.weight, x.scale, *weights
     )
     return collected, moved if plan.moves else None
 
@@ -101,10 +101,10 @@ class _Messages(torch.autograd.Function):
         if torch.is_grad_enabled():
             if weights or not ctx.twice:
                 return None, None, *_again(plan, tensors, collected, moved)
-            target, source, along, envelope = _Slopes.apply(  # type: ignore[no-untyped-call]
+            receiver, sender, along, envelope = _Slopes.apply(  # type: ignore[no-untyped-call]
                 plan, collected, moved, count, *tensors, *saved
             )
-            return None, None, *_in_order(target, source, along, envelope, None, tensors)
+            return None, None, *_in_order(receiver, sender, along, envelope, None, tensors)
         chain = Chain(plan, x, tensors[_INPUTS:])
         features, scale = ctx.needs_input_grad[4], ctx.needs_input_grad[6]
         into = Gradients(chain, weights=weights, features=features, scale=scale)
@@ -112,7 +112,7 @@ class _Messages(torch.autograd.Function):
         outer = Outer(collected.to(plan.dtype), moved, curved)  # type: ignore[arg-type]
         for block in chain.blocks():
             chain.backward(block, tables, outer, into)
-        found = (into.target, into.source, into.features, into.scale, into.weights)
+        found = (into.receiver, into.sender, into.features, into.scale, into.weights)
         return None, None, *_in_order(*found, tensors)
 
 
@@ -143,7 +143,7 @@ class _Slopes(torch.autograd.Function):
         ctx.plan, ctx.count, ctx.tables = plan, count, len(given) - count
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(collected, moved, *given, *(into.kept or ()))
-        return into.target, into.source, into.features, into.scale
+        return into.receiver, into.sender, into.features, into.scale
 
     @staticmethod
     @once_differentiable
@@ -169,7 +169,7 @@ def _filled(
     """Put zeros in the place of gradients that nothing has."""
     if collected is None:
         message = tables.after[plan.message_layers].shape[1]
-        collected = x.features.new_zeros(x.target.shape[0], message)
+        collected = x.features.new_zeros(x.receiver.shape[0], message)
     if moved is None:
         moved = x.features.new_zeros(x.features.shape[0] if plan.moves else 0)
     return collected, moved
@@ -192,8 +192,8 @@ def _are_weights_wanted(ctx: Any, x: EdgeInput) -> bool:
 
 
 def _in_order(
-    target: Tensor | None,
-    source: Tensor | None,
+    receiver: Tensor | None,
+    sender: Tensor | None,
     features: Tensor | None,
     scale: Tensor | None,
     weights: WeightGradients | None,
@@ -202,7 +202,7 @@ def _in_order(
     """Return gradients in the order, type and shape of the function's tensors."""
     layers = [None] * (len(tensors) - _INPUTS) if weights is None else weights.in_order()
     first = None if weights is None else weights.first
-    found = [target, source, features, first, scale, *layers]
+    found = [receiver, sender, features, first, scale, *layers]
     return [_like(gradient, tensor) for gradient, tensor in zip(found, tensors, strict=True)]
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from matsciml_core.nn.segments import Segments, segment_gather, segment_sum
-from matsciml_model_egnn.layers import ACTIVATIONS, Activation, Sources, gather_sources
+from matsciml_model_egnn.layers import ACTIVATIONS, Activation, Senders, gather_senders
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Plan:
     """What the networks of the edges need beside tensors that have gradients."""
 
     incoming: Segments
-    sources: Sources
+    senders: Senders
     activation: Activation
     message_layers: int
     """Dense layers of φ_e after its first one."""
@@ -32,14 +32,14 @@ class Plan:
 class EdgeInput:
     """The first dense layer of φ_e before it is put together, and the envelope.
 
-    W [h_source, h_target, features] + b is the sum of a share of the source and a share of the
-    target, which are multiplied per node and not per edge, and a product with the few features.
+    W [h_sender, h_receiver, features] + b is the sum of a share of the sender and a share of the
+    receiver, which are multiplied per node and not per edge, and a product with the few features.
     """
 
-    target: Tensor
-    """Share of the target with the bias, ``(nodes, hidden)``."""
-    source: Tensor
-    """Share of the source, ``(nodes, hidden)``."""
+    receiver: Tensor
+    """Share of the receiver with the bias, ``(nodes, hidden)``."""
+    sender: Tensor
+    """Share of the sender, ``(nodes, hidden)``."""
     features: Tensor
     """What a message sees of the distance, ``(edges, features)``."""
     weight: Tensor
@@ -56,7 +56,7 @@ def message_rows(plan: Plan, x: EdgeInput, weights: Sequence[Tensor]) -> Tensor:
         x: The first dense layer.
         weights: Weight ``(out, in)`` and bias ``(out,)`` of each further layer, dimensionless.
     """
-    shares = segment_gather(x.target, plan.incoming) + gather_sources(x.source, plan.sources)
+    shares = segment_gather(x.receiver, plan.incoming) + gather_senders(x.sender, plan.senders)
     rows = ACTIVATIONS[plan.activation](torch.addmm(shares, x.features, x.weight.t()))
     for number in range(plan.message_layers):
         rows = _dense(rows, weights[2 * number : 2 * number + 2], plan.activation)

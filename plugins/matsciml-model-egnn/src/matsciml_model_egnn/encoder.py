@@ -14,7 +14,7 @@ from matsciml_core.nn.segments import segment_mean, segment_sum
 from matsciml_model_egnn.config import EGNNConfig
 from matsciml_model_egnn.features import DistanceFeatures, envelope
 from matsciml_model_egnn.layer import EdgeGeometry, EGNNLayer
-from matsciml_model_egnn.layers import ACTIVATIONS, Sources
+from matsciml_model_egnn.layers import ACTIVATIONS, Senders
 
 
 class EGNN(Encoder):
@@ -110,13 +110,13 @@ class EGNN(Encoder):
         moved = h.new_zeros(h.shape[0], 3)
         fused = _fusing(initial)
         edges = self.geometry(initial, fused=fused)
-        sources = Sources(graph.source, h.shape[0])
+        senders = Senders(graph.sender, h.shape[0])
         last = len(self.layers) - 1
         for number, module in enumerate(self.layers):
             layer = cast(EGNNLayer, module)
             # What the last layer would move is never looked at.
             move = self.config.update_positions and number < last
-            h, step = layer(h, edges, graph, sources, move=move)
+            h, step = layer(h, edges, graph, senders, move=move)
             if number < last:
                 h = ACTIVATIONS[self.config.activation](h)
             if step is not None:
@@ -128,7 +128,7 @@ class EGNN(Encoder):
         """Return what a layer needs to know of the edges at their current vectors.
 
         Args:
-            vectors: From each edge's source to its target, ``(edges, 3)``, Å.
+            vectors: From each edge's sender to its receiver, ``(edges, 3)``, Å.
             fused: Whether the layers go over the edges in blocks.
         """
         squared = vectors.square().sum(dim=1)

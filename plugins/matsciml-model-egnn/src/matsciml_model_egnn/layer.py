@@ -23,7 +23,7 @@ from matsciml_model_egnn._messages import (
     sum_messages,
 )
 from matsciml_model_egnn.config import EGNNConfig
-from matsciml_model_egnn.layers import ACTIVATIONS, Sources
+from matsciml_model_egnn.layers import ACTIVATIONS, Senders
 
 _SLOPE = 0.2
 """Slope of the leaky ReLU before the softmax of ``attention="softmax"``."""
@@ -33,10 +33,10 @@ _LEAST_SHARE = 1e-12
 
 @dataclass(frozen=True)
 class EdgeGeometry:
-    """Where the sources of a node's edges are, at the current positions."""
+    """Where the senders of a node's edges are, at the current positions."""
 
     vectors: Tensor
-    """From the source's image to the target, ``(edges, 3)``, Å."""
+    """From the sender's image to the receiver, ``(edges, 3)``, Å."""
     distances: Tensor
     """``(edges,)``, Å."""
     features: Tensor
@@ -48,10 +48,10 @@ class EdgeGeometry:
 
 
 class EGNNLayer(nn.Module):
-    """Messages m = φ_e([h_source, h_target, features]); their sums update h and the positions.
+    """Messages m = φ_e([h_sender, h_receiver, features]); their sums update h and the positions.
 
     x' = x + Σ tanh(φ_x(m)) v/(|v| + constant), h' = h + φ_h([h, Σ m]), where v points from the
-    target to the source's image.
+    receiver to the sender's image.
 
     With an envelope c, messages are summed as Σ c m, and displacements carry c, too.
 
@@ -89,7 +89,7 @@ class EGNNLayer(nn.Module):
         self.attention = nn.Linear(message, 1) if config.attention != "none" else None
 
     def forward(
-        self, h: Tensor, edges: EdgeGeometry, graph: MessageGraph, sources: Sources, *, move: bool
+        self, h: Tensor, edges: EdgeGeometry, graph: MessageGraph, senders: Senders, *, move: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Update the nodes.
 
@@ -97,13 +97,13 @@ class EGNNLayer(nn.Module):
             h: Node features, ``(nodes, width)``, dimensionless.
             edges: The edges at the current positions.
             graph: Who is connected to whom.
-            sources: The sources of the edges.
+            senders: The senders of the edges.
             move: Whether the displacements are wanted.
 
         Returns:
             New features ``(nodes, width)``, and displacements ``(nodes, 3)``, Å, or None.
         """
-        collected, weights = self._collect(h, edges, graph, sources, move=move)
+        collected, weights = self._collect(h, edges, graph, senders, move=move)
         collected = self._divide(collected, graph)
         new = self._update(h, collected)
         if self.config.residual:
@@ -113,22 +113,22 @@ class EGNNLayer(nn.Module):
         return new, self._displacements(weights.to(h.dtype), edges, graph)
 
     def _collect(
-        self, h: Tensor, edges: EdgeGeometry, graph: MessageGraph, sources: Sources, *, move: bool
+        self, h: Tensor, edges: EdgeGeometry, graph: MessageGraph, senders: Senders, *, move: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Return the sum of messages ``(nodes, message)`` and φ_x of each edge, ``(edges,)``."""
-        plan = self._plan(h, graph, sources, move=move)
+        plan = self._plan(h, graph, senders, move=move)
         x, weights = self._edge_input(h, edges), self._weights(move=move)
         if self.attention is not None:
             return self._collect_attentively(plan, x, weights, edges, graph)
         collect = fused_messages if edges.fused else plain_messages
         return collect(plan, x, weights)
 
-    def _plan(self, h: Tensor, graph: MessageGraph, sources: Sources, *, move: bool) -> Plan:
+    def _plan(self, h: Tensor, graph: MessageGraph, senders: Senders, *, move: bool) -> Plan:
         kind = h.device.type
         mixed = torch.is_autocast_enabled(kind)
         return Plan(
             incoming=graph.incoming,
-            sources=sources,
+            senders=senders,
             activation=self.config.activation,
             message_layers=len(self.message.layers) - 1,
             moves=move and self.position is not None,
@@ -136,12 +136,12 @@ class EGNNLayer(nn.Module):
         )
 
     def _edge_input(self, h: Tensor, edges: EdgeGeometry) -> EdgeInput:
-        w_source, w_target, w_features = self.message.split_weight(
+        w_sender, w_receiver, w_features = self.message.split_weight(
             [self.config.width, self.config.width, self.features]
         )
         return EdgeInput(
-            target=functional.linear(h, w_target, self.message.first_bias),
-            source=functional.linear(h, w_source),
+            receiver=functional.linear(h, w_receiver, self.message.first_bias),
+            sender=functional.linear(h, w_sender),
             features=edges.features,
             weight=w_features,
             scale=edges.scale,
@@ -190,7 +190,7 @@ class EGNNLayer(nn.Module):
         if self.config.normalise:
             weights = weights / (edges.distances + self.config.normalisation_constant)
         summed = segment_sum(edges.vectors * weights.unsqueeze(1), graph.incoming)
-        # Towards the sources where φ_x is positive.
+        # Towards the senders where φ_x is positive.
         return graph.allowed(-self._divide(summed, graph))
 
     def _divide(self, summed: Tensor, graph: MessageGraph) -> Tensor:

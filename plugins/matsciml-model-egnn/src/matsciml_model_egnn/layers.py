@@ -14,10 +14,10 @@ Activation = Literal["silu", "relu"]
 _silu_backward = torch.ops.aten.silu_backward.default
 
 
-class Sources:
+class Senders:
     """The node each edge starts from, and the edges sorted by it.
 
-    Edges are sorted by target. The gradient of a gather from the sources is a sum over edges that
+    Edges are sorted by receiver. The gradient of a gather from the senders is a sum over edges that
     lie anywhere; sorted once per batch, it is a sum over runs, like all others.
     """
 
@@ -25,7 +25,7 @@ class Sources:
         """Keep the index; edges are sorted when a sum first needs it.
 
         Args:
-            index: Source node of each edge, ``(edges,)`` int64, dimensionless.
+            index: Sender node of each edge, ``(edges,)`` int64, dimensionless.
             nodes: Number of nodes.
         """
         self.index = index
@@ -54,69 +54,69 @@ class Sources:
         return self._sorted
 
 
-def gather_sources(values: Tensor, sources: Sources) -> Tensor:
-    """Give each edge its source's row.
+def gather_senders(values: Tensor, senders: Senders) -> Tensor:
+    """Give each edge its sender's row.
 
     Args:
         values: ``(nodes, width)``, dimensionless.
-        sources: The source of each edge.
+        senders: The sender of each edge.
 
     Returns:
         ``(edges, width)``.
     """
-    return _Gather.apply(values, sources)  # type: ignore[no-any-return,no-untyped-call]
+    return _Gather.apply(values, senders)  # type: ignore[no-any-return,no-untyped-call]
 
 
 class _Gather(torch.autograd.Function):
     """Nodes → edges; its derivative is the sum."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, sources: Sources) -> Tensor:
+    def forward(ctx: Any, values: Tensor, senders: Senders) -> Tensor:
         """Gather.
 
         Args:
-            ctx: Keeps the sources.
+            ctx: Keeps the senders.
             values: ``(nodes, width)``, dimensionless.
-            sources: The source of each edge.
+            senders: The sender of each edge.
         """
-        ctx.sources = sources
-        return values.index_select(0, sources.index)
+        ctx.senders = senders
+        return values.index_select(0, senders.index)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Sum.
 
         Args:
-            ctx: Has the sources.
+            ctx: Has the senders.
             gradient: ``(edges, width)``, in the loss's unit.
         """
-        return _Sum.apply(gradient, ctx.sources), None  # type: ignore[no-untyped-call]
+        return _Sum.apply(gradient, ctx.senders), None  # type: ignore[no-untyped-call]
 
 
 class _Sum(torch.autograd.Function):
     """Edges → nodes; its derivative is the gather."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, sources: Sources) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, senders: Senders) -> Tensor:
         """Sum.
 
         Args:
-            ctx: Keeps the sources.
+            ctx: Keeps the senders.
             rows: ``(edges, width)``, dimensionless.
-            sources: The source of each edge.
+            senders: The sender of each edge.
         """
-        ctx.sources = sources
-        return sources.sum(rows)
+        ctx.senders = senders
+        return senders.sum(rows)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Gather.
 
         Args:
-            ctx: Has the sources.
+            ctx: Has the senders.
             gradient: ``(nodes, width)``, in the loss's unit.
         """
-        return _Gather.apply(gradient, ctx.sources), None  # type: ignore[no-untyped-call]
+        return _Gather.apply(gradient, ctx.senders), None  # type: ignore[no-untyped-call]
 
 
 class _SiLU(torch.autograd.Function):

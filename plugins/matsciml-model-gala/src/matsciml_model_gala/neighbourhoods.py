@@ -119,7 +119,7 @@ def gather(
     offsets = np.cumsum(counts) - counts
     itself = (counts == 0) | include_centre
     blocks = plan(counts + itself, rank, limit)
-    members = atomic_numbers.index_select(0, graph.source_atom)
+    members = atomic_numbers.index_select(0, graph.sender_atom)
     # One more row, for centres and for padding: no displacement; its atomic number is not read.
     members = torch.cat((members, members.new_zeros(1)))
     rows = torch.cat((vectors, vectors.new_zeros(1, 3)))

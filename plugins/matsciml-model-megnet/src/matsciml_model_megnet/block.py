@@ -29,12 +29,12 @@ class Features:
 class MEGNetBlock(nn.Module):
     """One block; its input is added to its output.
 
-    e' = φ_e([v_source, v_target, e, u]), v' = φ_v([v, mean of incoming e', u]),
+    e' = φ_e([v_sender, v_receiver, e, u]), v' = φ_v([v, mean of incoming e', u]),
     u' = φ_u([u, mean e', mean v']). In all blocks but the first, dense layers act on e, v and u
     before that.
 
     The first dense layer of φ_e is by far the widest product (edges x 4 width). It is computed as
-    W_s v_source + W_t v_target + W_e e + W_u u with the atoms' and crystals' shares multiplied
+    W_s v_sender + W_t v_receiver + W_e e + W_u u with the atoms' and crystals' shares multiplied
     per atom and per crystal and gathered to the edges, which is the same sum.
 
     References:
@@ -90,9 +90,9 @@ class MEGNetBlock(nn.Module):
     def _new_edges(self, x: Features, graph: MessageGraph) -> Tensor:
         """Return φ_e, its first product split so that no row of 4 widths exists per edge."""
         update = self.update.edges
-        w_source, w_target, w_edge, w_state = update.split_weight([self.width] * 4)
+        w_sender, w_receiver, w_edge, w_state = update.split_weight([self.width] * 4)
         crystal = functional.linear(x.state, w_state) + update.first_bias  # (crystals, hidden)
-        target = functional.linear(x.atoms, w_target) + segment_gather(crystal, graph.nodes)
-        source = functional.linear(x.atoms, w_source)  # (atoms, hidden)
-        shares = segment_gather(target, graph.incoming) + source.index_select(0, graph.source)
+        receiver = functional.linear(x.atoms, w_receiver) + segment_gather(crystal, graph.nodes)
+        sender = functional.linear(x.atoms, w_sender)  # (atoms, hidden)
+        shares = segment_gather(receiver, graph.incoming) + sender.index_select(0, graph.sender)
         return update.after_first(torch.addmm(shares, x.edges, w_edge.t()))

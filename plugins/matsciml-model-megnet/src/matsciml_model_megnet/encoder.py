@@ -105,7 +105,7 @@ class MEGNet(Encoder):
         numbers = graph.atomic_numbers.to(dtype)
         mu = numbers.new_empty(0)
         if self.config.edge_features != "gaussian" or self.config.state == "nine":
-            mu = reduced_numbers(numbers, graph.source, graph.incoming)
+            mu = reduced_numbers(numbers, graph.sender, graph.incoming)
         return Features(
             edges=self._edges(distances, mu),
             atoms=self._atoms(batch, graph),

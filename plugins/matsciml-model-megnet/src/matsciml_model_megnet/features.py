@@ -49,15 +49,15 @@ class GaussianExpansion(nn.Module):
         return (delta * delta).mul_(-self.exponent).exp_()
 
 
-def reduced_numbers(atomic_numbers: Tensor, source: Tensor, incoming: Segments) -> Tensor:
+def reduced_numbers(atomic_numbers: Tensor, sender: Tensor, incoming: Segments) -> Tensor:
     """Return mu = Z₁Z₂/(Z₁ + Z₂) of each edge, ``(edges,)``, dimensionless.
 
     Args:
         atomic_numbers: ``(atoms,)`` floating point, dimensionless.
-        source: Source atom of each edge, ``(edges,)`` int64, dimensionless.
+        sender: Sender atom of each edge, ``(edges,)`` int64, dimensionless.
         incoming: The edges that enter each atom.
     """
-    first = atomic_numbers.index_select(0, source)
+    first = atomic_numbers.index_select(0, sender)
     second = segment_gather(atomic_numbers, incoming)
     return first * second / (first + second)
 

@@ -27,8 +27,8 @@ _LAUNCHED = 1 << 28
 class Messages:
     """What does not carry a gradient: who sends to whom, and how a message is made up."""
 
-    source: Tensor
-    """Source atom of each edge, ``(edges,)``."""
+    sender: Tensor
+    """Sender atom of each edge, ``(edges,)``."""
     incoming: Segments
     """The edges that enter each atom."""
     path_of_row: Tensor
@@ -42,9 +42,9 @@ class Messages:
 
     def pieces(self) -> Iterator[slice]:
         """Cut the edges into pieces."""
-        limit = _CACHED if self.source.device.type == "cpu" else _LAUNCHED
+        limit = _CACHED if self.sender.device.type == "cpu" else _LAUNCHED
         step = max(32, limit // (sum(self.rows) * self.num_features))
-        edges = self.source.shape[0]
+        edges = self.sender.shape[0]
         return (slice(first, min(first + step, edges)) for first in range(0, edges, step))
 
 
@@ -83,7 +83,7 @@ class _CoupledSum(torch.autograd.Function):
         atoms = messages.incoming.lengths.shape[0]
         total = hidden.new_zeros(atoms, sum(messages.rows) * messages.num_features)
         for piece in messages.pieces():
-            carried = _carry(features, kernels, messages.source, piece)
+            carried = _carry(features, kernels, messages.sender, piece)
             message = carried.mul_(_weights(hidden[piece], weight, messages))
             total.index_add_(0, messages.incoming.index[piece], message.flatten(1))
         return total.view(atoms, -1, messages.num_features)
@@ -114,9 +114,9 @@ def _gradients(
     of_features, of_kernels = _halves(of_rest)
     gradient = gradient.flatten(1)
     for piece in messages.pieces():
-        source, target = messages.source[piece], messages.incoming.index[piece]
-        carried = _carry(features, kernels, messages.source, piece)
-        arriving = gradient.index_select(0, target).view(carried.shape)
+        sender, receiver = messages.sender[piece], messages.incoming.index[piece]
+        carried = _carry(features, kernels, messages.sender, piece)
+        arriving = gradient.index_select(0, receiver).view(carried.shape)
         for_paths = _sum_rows(carried.mul_(arriving), messages)  # (edges, paths * features)
         if of_hidden is not None:
             of_hidden[piece] = for_paths @ weight.T
@@ -129,9 +129,9 @@ def _gradients(
         ):
             if of_x is not None:
                 back = k[piece].transpose(1, 2) @ part
-                of_x.flatten(1).index_add_(0, source, back.flatten(1))
+                of_x.flatten(1).index_add_(0, sender, back.flatten(1))
             if of_k is not None:
-                of_k[piece] = part @ x.index_select(0, source).transpose(1, 2)
+                of_k[piece] = part @ x.index_select(0, sender).transpose(1, 2)
     return totals
 
 
@@ -141,7 +141,7 @@ def _traced_gradients(
     """Return the gradient of each tensor, such that it can be differentiated again."""
     everything = slice(None)
     hidden, weight, *rest = tensors
-    message = _carry(*_halves(rest), messages.source, everything)
+    message = _carry(*_halves(rest), messages.sender, everything)
     message = message * _weights(hidden, weight, messages)
     wanted = [x for x, need in zip(tensors, needed, strict=True) if need]
     arriving = gradient.index_select(0, messages.incoming.index)
@@ -150,14 +150,14 @@ def _traced_gradients(
 
 
 def _carry(
-    features: Sequence[Tensor], kernels: Sequence[Tensor], source: Tensor, piece: slice
+    features: Sequence[Tensor], kernels: Sequence[Tensor], sender: Tensor, piece: slice
 ) -> Tensor:
     """Return K x, the features as they arrive, before they are weighted.
 
     Returns:
         ``(edges of the piece, rows, features)``.
     """
-    atoms = source[piece]
+    atoms = sender[piece]
     parts = []
     for x, kernel in zip(features, kernels, strict=True):
         sent = x.index_select(0, atoms)

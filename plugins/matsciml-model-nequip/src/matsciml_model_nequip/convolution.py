@@ -43,8 +43,8 @@ Paths = tuple[Path, ...]
 class EdgeGeometry:
     """What the layers need to know about the edges, computed once per batch."""
 
-    source: Tensor
-    """Source atom of each edge, ``(edges,)``."""
+    sender: Tensor
+    """Sender atom of each edge, ``(edges,)``."""
     incoming: Segments
     """The edges that enter each atom."""
     harmonics: Tensor
@@ -142,7 +142,7 @@ class Convolution(nn.Module):
         """
         used = [(x, edges.kernel(p)) for x, p in zip(self._split(x), self.paths, strict=True) if p]
         messages = Messages(
-            source=edges.source,
+            sender=edges.sender,
             incoming=edges.incoming,
             path_of_row=self.path_of_row,
             rows=tuple(kernel.shape[1] for _, kernel in used),

@@ -138,7 +138,7 @@ class NequIP(Encoder):
         distances = torch.linalg.vector_norm(vectors, dim=1)  # (edges,), Å
         directions = vectors / distances.unsqueeze(1)
         return EdgeGeometry(
-            source=graph.source,
+            sender=graph.sender,
             incoming=graph.incoming,
             harmonics=self.harmonics(directions.to(dtype)),
             radial=self.radial(distances.to(dtype)),

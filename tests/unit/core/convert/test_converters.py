@@ -399,15 +399,15 @@ class TestPyG:
         assert (graph.num_graphs, graph.num_nodes) == (batch.num_crystals, batch.num_atoms)
         assert graph.num_edges == batch.num_edges
         assert graph.ptr.diff().tolist() == batch.atoms_per_crystal.tolist()
-        source, target = graph.edge_index
-        vectors = graph.pos[target] - graph.pos[source] - graph.edge_offset
+        sender, receiver = graph.edge_index
+        vectors = graph.pos[receiver] - graph.pos[sender] - graph.edge_offset
         torch.testing.assert_close(vectors, batch.edge_vectors())
         torch.testing.assert_close(graph.edge_vec, batch.edge_vectors())
         torch.testing.assert_close(graph.edge_weight, batch.edge_vectors().norm(dim=1))
         assert torch.equal(graph.edge_attr[:, 0], graph.edge_weight)
         assert graph.pos.data_ptr() == batch.positions.data_ptr()
 
-    def test_messages_flow_from_source_to_target(self, batch):
+    def test_messages_flow_from_sender_to_receiver(self, batch):
         from torch_geometric.nn import SimpleConv, global_add_pool
 
         graph = to_pyg(batch)
@@ -497,8 +497,8 @@ class TestDGL:
 
         graph = to_dgl(batch)
         order = torch.randperm(batch.num_edges, generator=torch.Generator().manual_seed(0))
-        source, target = graph.edges()
-        other = dgl.graph((source[order], target[order]), num_nodes=batch.num_atoms)
+        sender, receiver = graph.edges()
+        other = dgl.graph((sender[order], receiver[order]), num_nodes=batch.num_atoms)
         other.set_batch_num_nodes(graph.batch_num_nodes())
         other.ndata.update(graph.ndata)
         other.edata["cell_shift"] = graph.edata["cell_shift"][order]
@@ -518,8 +518,8 @@ class TestDGL:
             per_crystal
             == torch.bincount(batch.edge_crystal_index, minlength=batch.num_crystals).tolist()
         )
-        source, target = graph.edges()
-        vectors = graph.ndata["pos"][target] - graph.ndata["pos"][source]
+        sender, receiver = graph.edges()
+        vectors = graph.ndata["pos"][receiver] - graph.ndata["pos"][sender]
         torch.testing.assert_close(vectors - graph.edata["edge_offset"], batch.edge_vectors())
         torch.testing.assert_close(graph.edata["edge_vec"], batch.edge_vectors())
         weights = batch.edge_vectors().norm(dim=1)
@@ -535,7 +535,7 @@ class TestDGL:
 
 
 def sorted_vectors(batch: CrystalBatch) -> torch.Tensor:
-    """Return all edges as rows of target and vector, in an order of their own."""
+    """Return all edges as rows of receiver and vector, in an order of their own."""
     rows = torch.cat((batch.edge_index[1:].T, batch.edge_vectors()), dim=1)
     # Rounded, so that the order does not depend on the last digits; + 0.0 turns -0.0 into 0.0.
     rows = rows.mul(1e6).round().div(1e6) + 0.0

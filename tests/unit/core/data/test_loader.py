@@ -487,6 +487,6 @@ def test_first_atoms_are_those_of_the_batch(dataset: StoreDataset) -> None:
     source[[10, 20]]
     batch = source[[20, 10]]
     first = int(batch.atoms_per_crystal[0])
-    source_atoms: NDArray[np.int64] = batch.edge_index[0].numpy()
+    sender_atoms: NDArray[np.int64] = batch.edge_index[0].numpy()
     in_second = batch.edge_crystal_index.numpy() == 1
-    assert source_atoms[in_second].min() >= first > source_atoms[~in_second].max()
+    assert sender_atoms[in_second].min() >= first > sender_atoms[~in_second].max()

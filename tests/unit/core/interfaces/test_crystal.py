@@ -248,16 +248,16 @@ class TestBatch:
         batch.ids = ()
         assert [crystal.id for crystal in batch.crystals()] == ["0", "1"]
 
-    def test_edge_vectors_point_from_the_source_image_to_the_target(
+    def test_edge_vectors_point_from_the_sender_image_to_the_receiver(
         self, batch: CrystalBatch
     ) -> None:
         vectors = batch.edge_vectors()
-        source, target = batch.edge_index
-        cell = batch.cell[batch.crystal_index[target]]
-        image = batch.positions[source] + torch.einsum("ei,eij->ej", batch.cell_shift, cell)
-        assert torch.allclose(vectors, batch.positions[target] - image, atol=1e-12)
+        sender, receiver = batch.edge_index
+        cell = batch.cell[batch.crystal_index[receiver]]
+        image = batch.positions[sender] + torch.einsum("ei,eij->ej", batch.cell_shift, cell)
+        assert torch.allclose(vectors, batch.positions[receiver] - image, atol=1e-12)
         # Rock salt: 6 unlike neighbours at a/2 and 12 like ones at a/√2 within 4 Å.
-        lengths = vectors.norm(dim=1)[target == 0].sort().values.numpy()
+        lengths = vectors.norm(dim=1)[receiver == 0].sort().values.numpy()
         assert lengths == pytest.approx([2.815] * 6 + [5.63 / 2**0.5] * 12)
 
     def test_edge_vectors_are_differentiable(self, batch: CrystalBatch) -> None:

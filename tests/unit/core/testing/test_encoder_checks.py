@@ -49,12 +49,12 @@ class InsideTheCell(ExampleEncoder):
     """Takes distances between the stored atoms and ignores the shifts of the edges."""
 
     def forward(self, batch):
-        source, target = batch.edge_index
-        vectors = batch.positions[target] - batch.positions[source]
+        sender, receiver = batch.edge_index
+        vectors = batch.positions[receiver] - batch.positions[sender]
         length = (vectors.square().sum(-1, keepdim=True) + 1e-6).sqrt()
         species = self.species(batch.atomic_numbers)
-        message = self.radial(torch.exp(-((length - self.centres) ** 2))) * species[source]
-        gathered = torch.zeros_like(species).index_add(0, target, message)
+        message = self.radial(torch.exp(-((length - self.centres) ** 2))) * species[sender]
+        gathered = torch.zeros_like(species).index_add(0, receiver, message)
         atoms = torch.tanh(self.update(torch.cat((species, gathered), dim=-1)))
         return Embedding(atoms=atoms, crystals=mean_over_atoms(atoms, batch))
 
@@ -66,11 +66,11 @@ class Chiral(ExampleEncoder):
         atoms = super().forward(batch).atoms
         vectors = batch.edge_vectors()
         length = vectors.norm(dim=-1, keepdim=True)
-        source, target = batch.edge_index
-        charge = batch.atomic_numbers[source, None].to(vectors)
+        sender, receiver = batch.edge_index
+        charge = batch.atomic_numbers[sender, None].to(vectors)
         fade = (1 - (length / self.neighbours.cutoff) ** 2) ** 2
         sums = [
-            vectors.new_zeros(batch.num_atoms, 3).index_add(0, target, fade * weight * vectors)
+            vectors.new_zeros(batch.num_atoms, 3).index_add(0, receiver, fade * weight * vectors)
             for weight in (torch.exp(-length), charge / 50, charge.cos() / length)
         ]
         sign = torch.linalg.det(torch.stack(sums, dim=1))[:, None]
@@ -93,10 +93,10 @@ class DependsOnEdgeOrder(Changed):
     def change(self, atoms, batch):
         if not batch.num_edges:
             return atoms
-        source, target = batch.edge_index
+        sender, receiver = batch.edge_index
         place = torch.arange(batch.num_edges).to(atoms)[:, None]
-        place = place * batch.atomic_numbers[source, None]
-        return atoms + 1e-4 * torch.zeros_like(atoms[:, :1]).index_add(0, target, place)
+        place = place * batch.atomic_numbers[sender, None]
+        return atoms + 1e-4 * torch.zeros_like(atoms[:, :1]).index_add(0, receiver, place)
 
 
 class Noisy(Changed):
@@ -192,8 +192,8 @@ class SquareRootOfZero(Changed):
 
     def change(self, atoms, batch):
         vectors = batch.edge_vectors()
-        target = batch.edge_index[1]
-        dipole = vectors.new_zeros(batch.num_atoms, 3).index_add(0, target, 0.0 * vectors)
+        receiver = batch.edge_index[1]
+        dipole = vectors.new_zeros(batch.num_atoms, 3).index_add(0, receiver, 0.0 * vectors)
         return atoms + dipole.square().sum(-1, keepdim=True).sqrt()
 
 
@@ -293,7 +293,7 @@ class OnNodes(ExampleEncoder):
         length = batch.edge_vectors().norm(dim=-1, keepdim=True)
         envelope = (1 - (length / self.neighbours.cutoff) ** 2) ** 2
         radial = self.radial(torch.exp(-((length - self.centres) ** 2)))
-        message = envelope * radial * species.index_select(0, graph.source)
+        message = envelope * radial * species.index_select(0, graph.sender)
         gathered = segment_sum(message, graph.incoming)
         nodes = torch.tanh(self.update(torch.cat((species, gathered), dim=-1)))
         return Embedding(atoms=graph.to_atoms(nodes), crystals=self.read_out(nodes, graph))

@@ -17,16 +17,16 @@ BY_ID = {"ids": [crystal.id for crystal in SAMPLES]}
 
 def distances(crystal, cutoff=5.0):
     """Sorted distances around each atom, which describe the crystal in any coordinates."""
-    (source, target), shifts = find_edges(
+    (sender, receiver), shifts = find_edges(
         crystal.positions,
         crystal.cell[None],
         crystal.pbc[None],
         np.array([crystal.num_atoms]),
         Neighbourhood(cutoff=cutoff),
     )
-    vectors = crystal.positions[target] - crystal.positions[source] - shifts @ crystal.cell
+    vectors = crystal.positions[receiver] - crystal.positions[sender] - shifts @ crystal.cell
     lengths = np.linalg.norm(vectors, axis=1)
-    return [np.sort(lengths[target == atom]) for atom in range(crystal.num_atoms)]
+    return [np.sort(lengths[receiver == atom]) for atom in range(crystal.num_atoms)]
 
 
 def assert_same_crystal(found, expected, order=None):

@@ -57,16 +57,18 @@ def lengths_of(batch: CrystalBatch) -> NDArray[np.float64]:
 
 
 def edges_of(batch: CrystalBatch) -> list[Edge]:
-    """Return (target, source, shift) of every edge, sorted."""
-    source, target = batch.edge_index
-    columns = torch.cat([target[:, None], source[:, None], batch.cell_shift.to(torch.int64)], dim=1)
+    """Return (receiver, sender, shift) of every edge, sorted."""
+    sender, receiver = batch.edge_index
+    columns = torch.cat(
+        [receiver[:, None], sender[:, None], batch.cell_shift.to(torch.int64)], dim=1
+    )
     return sorted(map(tuple, columns.tolist()))
 
 
 def parts_of(batch: CrystalBatch) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
-    """Yield (target, source, shift) columns, numbers of edges, and lengths of each crystal."""
-    source, target = batch.edge_index.numpy()
-    columns = np.column_stack([target, source, batch.cell_shift.numpy()]).astype(np.int64)
+    """Yield (receiver, sender, shift) columns, numbers of edges, and lengths of each crystal."""
+    sender, receiver = batch.edge_index.numpy()
+    columns = np.column_stack([receiver, sender, batch.cell_shift.numpy()]).astype(np.int64)
     lengths, owner = lengths_of(batch), batch.edge_crystal_index.numpy()
     ends = np.cumsum(batch.atoms_per_crystal.numpy())
     for k, (count, end) in enumerate(zip(batch.atoms_per_crystal.tolist(), ends, strict=True)):
@@ -195,7 +197,7 @@ class TestParity:
     ) -> None:
         assert counts.tolist() == expected["counts"].tolist()
         np.testing.assert_allclose(np.sort(lengths), expected["distances"], rtol=0, atol=1e-6)
-        # Stored as (i, j, S) with x_j + S · L − x_i: i is our target, j our source.
+        # Stored as (i, j, S) with x_j + S · L − x_i: i is our receiver, j our sender.
         order = np.lexsort(columns.T[::-1])
         np.testing.assert_array_equal(columns[order], expected["edges_ijS"])
 
@@ -208,15 +210,15 @@ class TestEdges:
         assert (batch.edge_index.dtype, batch.edge_index.shape) == (torch.int64, (2, edges))
         assert (batch.cell_shift.dtype, batch.cell_shift.shape) == (torch.float64, (edges, 3))
         assert torch.equal(batch.cell_shift, batch.cell_shift.round())
-        target = batch.edge_index[1]
-        assert (target.diff() >= 0).all()
-        counts = torch.bincount(target, minlength=batch.num_atoms)
+        receiver = batch.edge_index[1]
+        assert (receiver.diff() >= 0).all()
+        counts = torch.bincount(receiver, minlength=batch.num_atoms)
         assert torch.equal(batch.edges_per_atom, counts)
 
     def test_edges_stay_within_their_crystal(self, way: str) -> None:
         batch = connect([random_crystal(seed) for seed in range(8)], 5.0)
-        source, target = batch.edge_index
-        assert torch.equal(batch.crystal_index[source], batch.crystal_index[target])
+        sender, receiver = batch.edge_index
+        assert torch.equal(batch.crystal_index[sender], batch.crystal_index[receiver])
 
     @pytest.mark.parametrize("pbc", [(True, True, True), (True, False, True)])
     def test_the_batch_given_is_not_changed(self, pbc: tuple[bool, ...], way: str) -> None:

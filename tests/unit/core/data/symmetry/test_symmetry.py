@@ -83,7 +83,7 @@ def some_network(batch: CrystalBatch) -> tuple[torch.Tensor, torch.Tensor, torch
     for _ in range(2):
         vectors = batch.edge_vectors() + graph.differences(moved)
         length = vectors.norm(dim=1, keepdim=True)
-        message = features.index_select(0, graph.source) * torch.exp(-length)
+        message = features.index_select(0, graph.sender) * torch.exp(-length)
         message = message * (1 + segment_gather(features, graph.incoming))
         mean_edge = segment_mean(message, graph.edges)
         pushed = graph.allowed(segment_sum(vectors * message[:, :1], graph.incoming))
@@ -128,14 +128,14 @@ class TestFindOrbits:
     def test_operations_map_the_surroundings_of_one_atom_onto_the_other(self):
         batch = whole_batch(rutile(), cutoff=4.0)
         orbits = orbits_of(rutile())
-        vectors, target = batch.edge_vectors().numpy(), batch.edge_index[1].numpy()
+        vectors, receiver = batch.edge_vectors().numpy(), batch.edge_index[1].numpy()
         cell = rutile().cell
         for atom, (representative, rotation) in enumerate(
             zip(orbits.representative, orbits.rotation, strict=True)
         ):
             cartesian = np.linalg.inv(cell) @ rotation.T @ cell
-            carried = vectors[target == representative] @ cartesian
-            miss = np.linalg.norm(carried[:, None] - vectors[target == atom][None], axis=2)
+            carried = vectors[receiver == representative] @ cartesian
+            miss = np.linalg.norm(carried[:, None] - vectors[receiver == atom][None], axis=2)
             assert miss.min(axis=1).max() < 1e-9
 
     def test_different_elements_are_never_equivalent(self):
