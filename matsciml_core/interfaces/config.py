@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from matsciml_core.errors import ConfigError, did_you_mean
+from matsciml_core.registry.setting_names import suggest_setting
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -79,7 +80,7 @@ def _explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
         name = str(first["loc"][-1])
         fields = sorted(model.model_fields)
         return (
-            f"'{key}' is not a setting.{did_you_mean(name, fields)}"
+            f"'{key}' is not a setting.{suggest_setting(name, fields, section=where)}"
             f" Settings of '{where or 'the run'}': {', '.join(fields) or 'none'}."
         )
     if first["type"] == "missing":

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 
 from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.interfaces.config import Config, validate
+from matsciml_core.registry.setting_names import suggest_setting
 
 
 class ComponentConfig(BaseModel):
@@ -276,7 +277,7 @@ def _check_sections(data: Mapping[str, Any]) -> None:
         if key not in RunConfig.model_fields:
             sections = ("dataset", "target", *RunConfig.model_fields)
             raise ConfigError(
-                f"'{key}' is not a section of a run.{did_you_mean(key, sections)}"
+                f"'{key}' is not a section of a run.{suggest_setting(key, sections)}"
                 f" Sections: {', '.join(RunConfig.model_fields)}."
             )
         if key in _FIRST and not isinstance(value, Mapping):
