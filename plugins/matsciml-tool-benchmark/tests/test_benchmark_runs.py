@@ -94,7 +94,7 @@ def test_the_failed_experiment_says_why_and_the_others_are_not_repeated(folder, 
     outcome = matsciml("benchmark", "own.yaml", folder=folder)
     assert outcome.returncode == 1
     assert "1 of 2 runs are finished, 1 to go." in outcome.stdout
-    assert "1 run has failed" in outcome.stderr
+    assert "1 run failed" in outcome.stderr
     assert sorted(folder.glob("runs/own-mini/experiments/*/*/*/*-example-*")) == before
 
 

@@ -156,6 +156,7 @@ def test_a_table_may_be_a_file(cli: Any, tmp_path: Path) -> None:
         (("benchmark", "table2", "--budget", "mino"), "no budget 'mino'"),
         (("benchmark", "table2", "--only", "nothing"), "No experiment matches 'nothing'"),
         (("benchmark", "table1", "--list"), "has no experiments"),
+        (("reproduce", "table1/mp"), "has no experiments"),
         (("reproduce", "table2/mp-band-gap/megnot"), "Did you mean 'mp-band-gap/megnet'?"),
         (("reproduce", "table2/mp-band-gap/megnet"), "Run: pip install matsciml-data-mp"),
     ],

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from matsciml_core.errors import ConfigError
 from matsciml_core.registry.manager import Registry
 from matsciml_tool_benchmark.availability import Unavailable, unavailability
 from matsciml_tool_benchmark.entries import Entry, table_entries
@@ -59,9 +60,12 @@ def open_benchmark(table: BenchmarkTable, request: TableRequest, registry: Regis
         The table, ready to be filled.
 
     Raises:
-        ConfigError: There is no such budget.
+        ConfigError: There is no such budget, or the table is about data.
     """
+    if table.kind == "data":
+        raise ConfigError(f"The table '{table.name}' is about data and has no experiments.")
     experiments = plan(table, request.budget, seeds=request.seeds)
+    # Seeds of one experiment need the same components and data: one of them is looked up.
     by_name = {experiment.name: experiment for experiment in experiments}
     reasons = {name: unavailability(item, registry) for name, item in by_name.items()}
     # The program of this environment, not the one that happens to come first in PATH.

@@ -27,6 +27,16 @@ _Launcher = Annotated[str, typer.Option(help="Where to run: local, ray or slurm.
 _Seeds = Annotated[
     int | None, typer.Option(min=1, help="Runs of each experiment; default: as the budget says.")
 ]
+_Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Most runs at a time; default: as many as fit.")
+]
+_Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", help="Run only experiments of this name, part or pattern; repeatable."),
+]
+_List = Annotated[
+    bool, typer.Option("--list", help="Show the experiments and what they wait for; run nothing.")
+]
 _Rows = Annotated[
     list[Path] | None, typer.Option("--rows", help="YAML file with rows of your own.")
 ]
@@ -43,21 +53,11 @@ def benchmark(
     budget: _Budget = "mini",
     launcher: _Launcher = "local",
     seeds: _Seeds = None,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Most runs at a time; default: as many as fit.")
-    ] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--only", help="Run only experiments of this name, part or pattern; repeatable."
-        ),
-    ] = None,
+    jobs: _Jobs = None,
+    only: _Only = None,
     rows: _Rows = None,
     output: _Output = Path("runs"),
-    list_only: Annotated[
-        bool,
-        typer.Option("--list", help="Show the experiments and what they wait for; run nothing."),
-    ] = False,
+    list_only: _List = False,
 ) -> None:
     """Fill a table with runs, and set it beside the published numbers.
 
@@ -66,6 +66,7 @@ def benchmark(
     Writes table.html, table.md, table.csv and table.json into OUTPUT/TABLE-BUDGET.
     """
     from matsciml_tool_benchmark.benchmark import open_benchmark
+    from matsciml_tool_benchmark.data_table import write_data_table
     from matsciml_tool_benchmark.experiments import select
     from matsciml_tool_benchmark.request import TableRequest
     from matsciml_tool_benchmark.table_lookup import find_table
@@ -82,11 +83,7 @@ def benchmark(
     )
     registry = registry_of(context)
     described = find_table(request, registry, warn)
-    if described.kind == "data":
-        from matsciml_tool_benchmark.data_table import write_data_table
-
-        if list_only:
-            raise ConfigError(f"'{table}' is about data and has no experiments; omit --list.")
+    if described.kind == "data" and not list_only:
         print(f"Table: {write_data_table(described, request, registry)}")
         return
     opened = open_benchmark(described, request, registry)
@@ -97,8 +94,7 @@ def benchmark(
     failed = _run(opened, experiments, request)
     print(f"Table: {opened.folder.path / 'table.html'}")
     if failed:
-        runs = "run has" if failed == 1 else "runs have"
-        warn(f"{failed} {runs} failed; the same command tries again.")
+        warn(f"{failed} {'run' if failed == 1 else 'runs'} failed; the same command tries again.")
         raise typer.Exit(FAULT)
 
 
@@ -154,10 +150,12 @@ def reproduce(
 
 def _list(opened: Benchmark, experiments: Sequence[Experiment]) -> None:
     """Print experiments, and what keeps them from running."""
-    entries = opened.entries(experiments)
     # An experiment with several labels has several entries, all with the same state.
-    lines = {entry.experiment: (entry.experiment, entry.state, entry.remark) for entry in entries}
-    rows = [Row(line, "green" if line[1] == "finished" else "") for line in lines.values()]
+    entries = {entry.experiment: entry for entry in opened.entries(experiments)}
+    rows = [
+        Row((name, entry.state, entry.remark), "green" if entry.state == "finished" else "")
+        for name, entry in entries.items()
+    ]
     write_table(rows, header=("experiment", "state", "remark"))
 
 

@@ -42,8 +42,9 @@ def write_data_table(table: BenchmarkTable, request: TableRequest, registry: Reg
         ],
         rows=[_row(row, table.notes) for row in rows],
     )
-    ready = sum(row.state == "ok" for row in rows)
+    # Footnotes of datasets that no row is about would be numbered, and never named.
     named = {row.dataset for row in rows}
+    ready = sum(row.state == "ok" for row in rows)
     page = Page(
         eyebrow=f"MatSciML benchmark · {table.name}",
         title=table.title,

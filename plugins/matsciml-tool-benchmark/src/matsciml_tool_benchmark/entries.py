@@ -15,7 +15,6 @@ from matsciml_tool_benchmark.rows import BenchmarkRow, PublishedNumber
 from matsciml_tool_benchmark.table import BenchmarkTable
 from matsciml_tool_benchmark.table_folder import Status, TableFolder
 from matsciml_util_pages.finished_runs import (
-    FinishedRun,
     SeedResults,
     Spread,
     read_finished_run,
@@ -111,6 +110,7 @@ def table_entries(
     """
     entries = [
         entry
+        # plan() lets the seeds of an experiment follow one another.
         for name, group in groupby(experiments, key=lambda experiment: experiment.name)
         for entry in _experiment_entries(table, list(group), folder, unavailable.get(name))
     ]
@@ -125,13 +125,15 @@ def _experiment_entries(
 ) -> Iterator[Entry]:
     """Yield the entries of one experiment, given with each of its seeds."""
     statuses = [folder.status(experiment) for experiment in seeds]
+    # A run may have finished and its summary still be unreadable, on a full disk for example.
     finished = [
         status.run for status in statuses if status.state == "finished" and status.run is not None
     ]
     runs = [run for run in map(read_finished_run, finished) if run is not None]
     state, remark = _state(statuses, unavailable, len(runs))
     row, column = seeds[0].row, seeds[0].column
-    for key in _label_keys(row, runs):
+    # What a run tested is what counts: a head may add labels, or a row name none.
+    for key in list(runs[0].targets) if runs else row.label_keys:
         dataset, _, label = key.rpartition("/")
         results = [run.targets[key] for run in runs if key in run.targets]
         chosen = row.metrics.get(label) or table.metrics.get(label) or ()
@@ -140,7 +142,7 @@ def _experiment_entries(
         # The head may not measure what the table asks for; a number of its own is better than none.
         usual = usual_metric(results[0].info) if results else "mse"
         for metric in measured or [usual]:
-            published = _published(row, column, label, metric)
+            published = row.published_number(column, label, metric)
             yield Entry(
                 experiment=f"{table.name}/{seeds[0].name}",
                 row=row,
@@ -158,21 +160,13 @@ def _experiment_entries(
             )
 
 
-def _label_keys(row: BenchmarkRow, runs: Sequence[FinishedRun]) -> list[str]:
-    """Return ``dataset/label`` of each label, as the runs say, or else as the row does."""
-    if runs:
-        return list(runs[0].targets)
-    owner = "+".join(row.datasets)
-    targets = row.targets or ("",)
-    return [target if "/" in target else f"{owner}/{target}" for target in targets]
-
-
 def _state(
     statuses: Sequence[Status], unavailable: Unavailable | None, finished: int
 ) -> tuple[str, str]:
     """Return the state of an experiment over its seeds, and the remark on it."""
     if finished == len(statuses):
         return "finished", ""
+    # Runs that finished before the data were removed keep their numbers.
     if unavailable is not None and not finished:
         return unavailable.state, unavailable.sentence
     stopped = [status for status in statuses if status.state in ("failed", "interrupted")]
@@ -182,23 +176,6 @@ def _state(
         sentence = worst.sentence if worst else ""
         return "partly finished", f"{finished} of {len(statuses)} seeds. {sentence}".strip()
     return (worst.state, worst.sentence) if worst else ("waiting", "")
-
-
-def _published(row: BenchmarkRow, column: str, label: str, metric: str) -> PublishedNumber | None:
-    """Return the published number for a column, or else the best of all columns."""
-    matching = [
-        entry
-        for entry in row.published
-        if entry.target in (label, "")
-        # A number without a label is about the row's only one.
-        and (entry.target or len(row.targets) < 2)
-        and entry.metric in (metric, "")
-    ]
-    for encoder in (column, ""):
-        for entry in matching:
-            if entry.encoder == encoder:
-                return entry
-    return None
 
 
 def references(entries: Sequence[Entry]) -> dict[tuple[str, str, str], Entry]:

@@ -47,7 +47,7 @@ def fill(
         nonlocal failed
         experiment, status = progress.experiment, progress.status
         failed += status.state == "failed"
-        write_table(benchmark)
+        write_table(benchmark)  # the page shows how far a long table is
         head = f"[{progress.done}/{progress.total}] {experiment.key}"
         if status.state == "finished":
             tell(f"{head} finished in {duration(progress.seconds)}")
@@ -55,6 +55,7 @@ def fill(
             log = benchmark.folder.of(experiment) / LOG
             tell(f"{head} {status.state}: {status.sentence} Log: {log}")
 
+    # Before anything runs: a launcher that is not installed is better known at once.
     folder = benchmark.folder
     launcher = open_launcher(request.launcher, jobs=request.jobs, folder=str(folder.path))
     left = benchmark.unfinished(experiments)

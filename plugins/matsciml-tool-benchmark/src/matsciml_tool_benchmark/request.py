@@ -30,6 +30,7 @@ class TableRequest:
     @property
     def command(self) -> str:
         """The command that fills the whole table, ready to be pasted into a shell."""
+        # Neither --only nor --jobs: they choose what is run now, not what the table holds.
         words = ["matsciml", "benchmark", self.table, "--budget", self.budget]
         words += ["--seeds", str(self.seeds)] if self.seeds else []
         words += [word for path in self.rows for word in ("--rows", str(path))]

@@ -70,6 +70,36 @@ class BenchmarkRow(Config):
     origin: str = ""
     """Who added it, where it is not of the table itself."""
 
+    @property
+    def label_keys(self) -> list[str]:
+        """``dataset/label`` of each label, as far as the row says it."""
+        owner = "+".join(self.datasets)
+        # Without labels a run takes each dataset's first, whose name only the run knows.
+        targets = self.targets or ("",)
+        return [target if "/" in target else f"{owner}/{target}" for target in targets]
+
+    def published_number(self, column: str, label: str, metric: str) -> PublishedNumber | None:
+        """Return the published number for a column, or else the best of all columns.
+
+        Args:
+            column: Name of an encoder's column.
+            label: Name of a label.
+            metric: Name of a metric.
+        """
+        matching = [
+            entry
+            for entry in self.published
+            if entry.target in (label, "")
+            # A number without a label is about the row's only one.
+            and (entry.target or len(self.targets) < 2)
+            and entry.metric in (metric, "")
+        ]
+        for encoder in (column, ""):
+            for entry in matching:
+                if entry.encoder == encoder:
+                    return entry
+        return None
+
     @field_validator("encoders", mode="before")
     @classmethod
     def _columns(cls, value: Any) -> Any:

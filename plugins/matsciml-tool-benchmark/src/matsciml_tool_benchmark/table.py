@@ -101,6 +101,7 @@ class BenchmarkTable(Config):
         Raises:
             ConfigError: Two rows have one name, or a footnote does not exist.
         """
+        # model_copy() validates nothing; the rows were validated when they were made.
         return checked(
             self.model_copy(
                 update={

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from matsciml_tool_benchmark.benchmark import Benchmark
 from matsciml_tool_benchmark.entries import Entry, references
-from matsciml_util_pages.finished_runs import FinishedRun
 from matsciml_util_pages.metrics import metric_info, predictor
 from matsciml_util_pages.numbers import ABSENT, count, duration, number
 from matsciml_util_pages.sheet_page import write_page_files
@@ -51,6 +50,7 @@ def write_table(benchmark: Benchmark) -> Path:
         "budget": benchmark.budget,
         "command": benchmark.command,
         "notes": dict(page.notes),
+        # Nested values do not fit into CSV, whose records these are otherwise.
         "entries": [
             {**record, "baselines": entry.baselines}
             for record, entry in zip(records, entries, strict=True)
@@ -93,29 +93,24 @@ def _facts(benchmark: Benchmark, entries: Sequence[Entry]) -> list[Fact]:
     runs = {str(run.folder): run for entry in entries for run in entry.runs}
     seconds = sum(run.number("wall_seconds") or 0.0 for run in runs.values())
     seeds = max((entry.seeds for entry in entries), default=1)
+    machines = []
+    for run in runs.values():
+        hardware = run.summary.get("hardware") or {}
+        words = (hardware.get("gpu") or hardware.get("cpu"), f"{hardware.get('cores')} cores")
+        machines.append(", ".join(str(word) for word in words if word))
     return facts(
         ("Budget", f"{benchmark.budget}: {budget.about}" if budget.about else benchmark.budget),
         ("Experiments", f"{done} of {len(states)} finished"),
         ("Seeds", f"{seeds}; mean ± standard deviation" if seeds > 1 else "1, so no spread"),
-        ("Machine", _machines(runs.values())),
+        ("Machine", "; ".join(dict.fromkeys(machines))),
         ("Time of all runs together", duration(seconds) if runs else None),
         ("Published numbers", benchmark.table.source),
     )
 
 
-def _machines(runs: Iterable[FinishedRun]) -> str:
-    """Return the kinds of machine that the runs were made on, each once."""
-    machines = []
-    for run in runs:
-        hardware = run.summary.get("hardware") or {}
-        processor = hardware.get("gpu") or hardware.get("cpu")
-        words = (processor, f"{hardware.get('cores')} cores")
-        machines.append(", ".join(str(word) for word in words if word))
-    return "; ".join(dict.fromkeys(machines))
-
-
 def _sheet(entries: Sequence[Entry], folder: Path) -> Sheet:
     compared = references(entries)
+    # Columns that would hold nothing are left out: table 2 has neither references nor strategies.
     alone = Column(key="alone", title="Alone", numeric=True, meaning="Trained on this label only")
     has_alone = bool(compared) and any(not entry.row.reference for entry in entries)
     strategy = Column(key="strategy", title="Strategy", facet=True)
@@ -152,6 +147,17 @@ def _row(entry: Entry, compared: Mapping[Any, Entry], folder: Path) -> dict[str,
     alone = compared.get((entry.dataset, entry.label, entry.column))
     mae = entry.over_seeds("mae").mean
     parameters, seconds = entry.cost("parameters", "total"), entry.cost("wall_seconds")
+    # Without a number the footnotes of the row still say why there is none.
+    published = Value(ABSENT, tone="quiet", notes=entry.row.notes)
+    if entry.published is not None:
+        value, best = entry.published.value, "" if entry.published.encoder else " (best)"
+        unit = entry.published.unit
+        published = Value(f"{value:g}{best}", order=value, below=unit, notes=entry.notes)
+    baseline = Value(ABSENT, tone="quiet")
+    if entry.baseline is not None:
+        name, score = entry.baseline
+        what = predictor(name).removeprefix("predicting ")
+        baseline = Value(number(score), order=score, below=what)
     return {
         "task": Value(entry.row.title, below=entry.experiment),
         "label": Value(entry.label.replace("_", " ") or ABSENT),
@@ -160,8 +166,8 @@ def _row(entry: Entry, compared: Mapping[Any, Entry], folder: Path) -> dict[str,
         "metric": Value(metric_info(entry.metric).short, below=entry.unit),
         "value": replace(spread_value(entry.value), link=_report(entry, folder)),
         "alone": Value("") if alone is None or entry.row.reference else spread_value(alone.value),
-        "published": _published(entry),
-        "baseline": _baseline(entry),
+        "published": published,
+        "baseline": baseline,
         "skill": number_value(entry.over_seeds("skill").mean),
         "standardised": number_value(entry.standardised.mean),
         "mae": _optional(mae, number(mae), entry.results[0].unit if entry.results else ""),
@@ -176,23 +182,9 @@ def _optional(value: float | None, text: str, below: str = "") -> Value:
     return Value("") if value is None else Value(text, order=value, below=below)
 
 
-def _published(entry: Entry) -> Value:
-    published = entry.published
-    if published is None:
-        return Value(ABSENT, tone="quiet", notes=entry.row.notes)
-    text = f"{published.value:g}" if published.encoder else f"{published.value:g} (best)"
-    return Value(text, order=published.value, below=published.unit, notes=entry.notes)
-
-
-def _baseline(entry: Entry) -> Value:
-    if entry.baseline is None:
-        return Value(ABSENT, tone="quiet")
-    name, value = entry.baseline
-    return Value(number(value), order=value, below=predictor(name).removeprefix("predicting "))
-
-
 def _report(entry: Entry, folder: Path) -> str:
     """Return the address of the first run's report, relative to the page; empty: there is none."""
+    # A page is moved with its folder: a link out of it would break.
     root = folder.resolve()
     for run in entry.runs:
         report = run.folder / "report.html"

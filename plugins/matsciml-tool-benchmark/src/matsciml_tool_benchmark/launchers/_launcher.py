@@ -69,6 +69,7 @@ class Launcher(ABC):
     def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Run jobs, and yield how each ended, as soon as it has."""
         waiting = deque(jobs)
+        # Without a limit of ours all are submitted at once: the cluster queues them.
         limit = self.jobs or len(waiting)
         while waiting or self.running:
             while waiting and len(self.running) < limit:

@@ -49,6 +49,7 @@ class RayLauncher(Launcher):
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "warning"}
         if "RAY_ADDRESS" not in os.environ:
             options |= {"address": "local", "include_dashboard": False}
+        # Ray's own log would mix with the progress; a job has a log of its own.
         self._ray.init(**options)
         # A job takes a GPU where the cluster has any, else a core. Ray must not repeat one that
         # failed: the table does so, and knows what is already done.

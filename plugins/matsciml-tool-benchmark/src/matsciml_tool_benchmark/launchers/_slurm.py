@@ -52,6 +52,7 @@ class SlurmLauncher(Launcher):
         try:
             self.executor: Any = submitit.AutoExecutor(folder=_new_folder(folder), cluster=cluster)
             self.executor.update_parameters(**parameters, name="matsciml")
+        # submitit raises each of these for a wrong setting, or where there is no SLURM.
         except (RuntimeError, ValueError, TypeError, AssertionError) as error:
             raise ConfigError(
                 f"submitit rejects the settings of {SETTINGS} and {EXECUTOR}: "
@@ -115,6 +116,7 @@ def parameters_of(settings: str) -> dict[str, Any]:
             raise ConfigError(
                 f"'{pair}' in {SETTINGS} is not NAME=VALUE, for example partition=gpu."
             )
+        # submitit passes options of sbatch on where they are marked as such.
         key = name if name in _COMMON else f"slurm_{name}"
         parameters[key] = int(value) if value.isdigit() else value
     return parameters
