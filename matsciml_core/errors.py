@@ -62,13 +62,19 @@ class UnknownNameError(RegistryError):
     """No plugin registered the requested name."""
 
 
-def closest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name most similar to ``name``, or None where nothing is similar."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+def closest(name: str, names: Iterable[str], *, similarity: float = 0.5) -> str | None:
+    """Return the most similar of some names, or None where none is similar enough.
+
+    Args:
+        name: What to compare with.
+        names: What to choose from.
+        similarity: The least that counts as similar, between 0 and 1.
+    """
+    matches = difflib.get_close_matches(name, list(names), n=1, cutoff=similarity)
     return matches[0] if matches else None
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x'?"`` for the closest known name, or an empty string."""
-    match = closest(name, known)
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the most similar name, or an empty string."""
+    match = closest(name, names)
     return f" Did you mean '{match}'?" if match else ""

@@ -1,0 +1,132 @@
+"""A component as ``matsciml info`` shows it: as sections of rows, or as data for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from matsciml_cli._listings import state_of
+from matsciml_cli._settings import Setting, Settings, read_settings
+from matsciml_cli.console import Row
+from matsciml_core.registry.manager import Component, Registry
+from matsciml_core.registry.published_tasks import each_size
+from matsciml_core.registry.specs import BenchmarkTask, Reference, Spec
+from matsciml_core.registry.targets import TargetInfo
+
+_COMMON = tuple(field.name for field in fields(Spec))
+_SECTIONS = ("targets", "splits", "tasks", "known_problems")
+"""Fields that are shown in sections of their own."""
+
+
+def component_sections(component: Component, registry: Registry) -> Iterator[tuple[str, list[Row]]]:
+    """Yield the sections about a component, each with its title; some may have no rows."""
+    spec = component.spec
+    settings = settings_of(spec)
+    targets: tuple[TargetInfo, ...] = getattr(spec, "targets", ())
+    splits: Mapping[str, str] = getattr(spec, "splits", {})
+    tasks: tuple[BenchmarkTask, ...] = getattr(spec, "tasks", ())
+    problems: tuple[str, ...] = getattr(spec, "known_problems", ())
+    presets = settings.presets
+    yield f"{spec.kind} {spec.name}", _overview(component, registry)
+    yield "labels", [_label_row(target) for target in targets]
+    yield "splits", [Row(item) for item in splits.items()]
+    yield "tasks of the benchmark", [_task_row(task) for task in tasks]
+    yield "known problems", [Row((problem,)) for problem in problems]
+    yield "presets", [Row((name, "default" if name == presets[0] else "")) for name in presets]
+    yield "settings", [setting_row(setting) for setting in settings.fields]
+    yield "references", [Row((_citation(reference),)) for reference in spec.references]
+
+
+def component_data(component: Component, registry: Registry) -> dict[str, Any]:
+    """Return everything about a component as plain data."""
+    spec, plugin = component
+    state, reason = state_of(component, registry)
+    settings = settings_of(spec)
+    return {
+        "kind": spec.kind,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "state": state,
+        "reason": reason,
+        **plain(spec),
+        "settings": plain(settings.fields),
+        "presets": list(settings.presets),
+    }
+
+
+def settings_of(spec: Spec) -> Settings:
+    """Return the settings of a component, read without importing them."""
+    return Settings() if spec.config is None else read_settings(spec.config)
+
+
+def setting_row(setting: Setting) -> Row:
+    """Return name, type, default and meaning of a setting."""
+    # An empty collection is shown as Python writes it, because nothing would look like no default.
+    value = "" if setting.default is None else _text(setting.default) or repr(setting.default)
+    default = f"= {value}" if value else ""
+    # A terminal cannot set text as code.
+    return Row((setting.name, setting.type, default, setting.description.replace("``", "")))
+
+
+def plain(value: Any) -> Any:
+    """Turn records into what JSON knows."""
+    if isinstance(value, TargetInfo):
+        return value.as_data()
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _overview(component: Component, registry: Registry) -> list[Row]:
+    spec, plugin = component
+    state, reason = state_of(component, registry)
+    lines = {
+        "summary": spec.summary,
+        "state": f"{state}: {reason}" if reason else state,
+        "distribution": plugin.label,
+        "class path": spec.class_path,
+        "config": spec.config,
+        "requires": ", ".join(spec.requires),
+        "licence": spec.licence,
+    }
+    # What only this kind of record has follows; the fields of records within it stand flat.
+    for field in fields(spec):
+        value = getattr(spec, field.name)
+        if field.name not in (*_COMMON, *_SECTIONS):
+            nested = plain(value) if is_dataclass(value) else {field.name: value}
+            lines |= {key.replace("_", " "): _text(item) for key, item in nested.items()}
+    return [Row((key, _text(value))) for key, value in lines.items() if value not in (None, "")]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={_text(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_text, value))
+    return str(value)
+
+
+def _label_row(target: TargetInfo) -> Row:
+    per = "per atom" if target.per_atom else "per crystal"
+    return Row((target.name, target.unit, target.form, per, target.description))
+
+
+def _task_row(task: BenchmarkTask) -> Row:
+    unit = f" ({task.unit})" if task.unit else ""
+    sizes = " / ".join(each_size(task.published_sizes))
+    return Row((task.title, task.target, f"{task.metric}{unit}", f"published on {sizes}"))
+
+
+def _citation(reference: Reference) -> str:
+    doi = f", doi:{reference.doi}" if reference.doi else ""
+    authors = reference.authors.replace(" and ", "; ")
+    return f"{authors}: {reference.title}. {reference.venue} ({reference.year}){doi}"
