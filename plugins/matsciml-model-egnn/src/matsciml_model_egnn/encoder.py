@@ -16,6 +16,9 @@ from matsciml_model_egnn.features import DistanceFeatures, envelope
 from matsciml_model_egnn.layer import EdgeGeometry, EGNNLayer
 from matsciml_model_egnn.layers import ACTIVATIONS, Senders
 
+_ELEMENT_ROWS = 119
+"""Atomic numbers run from 1 to 118."""
+
 
 class EGNN(Encoder):
     """E(n)-GNN: atoms send messages along edges, and move a little while they do.
@@ -53,9 +56,11 @@ class EGNN(Encoder):
         self.element_embedding = nn.Embedding(config.element_rows, config.width, padding_idx=0)
         self.input = nn.Linear(config.width, config.width)
         self.distance = DistanceFeatures(config)
+        # No layer looks at where the last one would move the atoms; the reference program has that
+        # network all the same.
+        moves = [config.update_positions] * (config.num_layers - 1) + [config.last_position_network]
         self.layers = nn.ModuleList(
-            EGNNLayer(config, self.distance.width, moves=_moves(config, number))
-            for number in range(config.num_layers)
+            EGNNLayer(config, self.distance.width, moves=layer_moves) for layer_moves in moves
         )
         self.projection = DenseStack(
             config.width, config.projection_widths, ACTIVATIONS[config.activation]
@@ -105,7 +110,11 @@ class EGNN(Encoder):
         Returns:
             Node features ``(nodes, width)`` and displacements ``(nodes, 3)``, Å.
         """
-        h = self._start(graph.atomic_numbers)
+        numbers = graph.atomic_numbers
+        if self.config.element_rows < _ELEMENT_ROWS:  # elements beyond the table share row 0
+            numbers = torch.where(numbers < self.config.element_rows, numbers, 0)
+        elements = self.element_embedding(numbers)
+        h = self.input(elements).to(elements.dtype)
         initial = batch.edge_vectors().to(h.dtype)
         moved = h.new_zeros(h.shape[0], 3)
         fused = _fusing(initial)
@@ -141,23 +150,6 @@ class EGNN(Encoder):
             scale=envelope(distances, config.cutoff) if config.envelope else None,
             fused=fused,
         )
-
-    def _start(self, atomic_numbers: Tensor) -> Tensor:
-        rows = self.config.element_rows
-        if rows < _ELEMENT_ROWS:
-            atomic_numbers = torch.where(atomic_numbers < rows, atomic_numbers, 0)
-        elements = self.element_embedding(atomic_numbers)
-        return self.input(elements).to(elements.dtype)  # type: ignore[no-any-return]
-
-
-_ELEMENT_ROWS = 119
-"""Atomic numbers run from 1 to 118."""
-
-
-def _moves(config: EGNNConfig, number: int) -> bool:
-    if number == config.num_layers - 1:
-        return config.last_position_network
-    return config.update_positions
 
 
 def _fusing(vectors: Tensor) -> bool:

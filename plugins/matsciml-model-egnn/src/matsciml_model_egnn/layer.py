@@ -105,7 +105,7 @@ class EGNNLayer(nn.Module):
         """
         collected, weights = self._collect(h, edges, graph, senders, move=move)
         collected = self._divide(collected, graph)
-        new = self._update(h, collected)
+        new = self.update(torch.cat((h, collected), dim=1)).to(h.dtype)
         if self.config.residual:
             new = h + new
         if weights is None:
@@ -116,24 +116,25 @@ class EGNNLayer(nn.Module):
         self, h: Tensor, edges: EdgeGeometry, graph: MessageGraph, senders: Senders, *, move: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Return the sum of messages ``(nodes, message)`` and φ_x of each edge, ``(edges,)``."""
-        plan = self._plan(h, graph, senders, move=move)
-        x, weights = self._edge_input(h, edges), self._weights(move=move)
-        if self.attention is not None:
-            return self._collect_attentively(plan, x, weights, edges, graph)
-        collect = fused_messages if edges.fused else plain_messages
-        return collect(plan, x, weights)
-
-    def _plan(self, h: Tensor, graph: MessageGraph, senders: Senders, *, move: bool) -> Plan:
         kind = h.device.type
         mixed = torch.is_autocast_enabled(kind)
-        return Plan(
+        moves = move and self.position is not None
+        plan = Plan(
             incoming=graph.incoming,
             senders=senders,
             activation=self.config.activation,
             message_layers=len(self.message.layers) - 1,
-            moves=move and self.position is not None,
+            moves=moves,
             dtype=torch.get_autocast_dtype(kind) if mixed else h.dtype,
         )
+        # The first layer of φ_e is put together from its inputs, see EdgeInput.
+        layers = [*self.message.layers[1:], *(self.position.layers if moves else ())]  # type: ignore[union-attr]
+        weights = [parameter for layer in layers for parameter in layer.parameters()]
+        x = self._edge_input(h, edges)
+        if self.attention is not None:
+            return self._collect_attentively(plan, x, weights, edges, graph)
+        collect = fused_messages if edges.fused else plain_messages
+        return collect(plan, x, weights)
 
     def _edge_input(self, h: Tensor, edges: EdgeGeometry) -> EdgeInput:
         w_sender, w_receiver, w_features = self.message.split_weight(
@@ -146,13 +147,6 @@ class EGNNLayer(nn.Module):
             weight=w_features,
             scale=edges.scale,
         )
-
-    def _weights(self, *, move: bool) -> list[Tensor]:
-        """Return weights and biases of φ_e's further layers, and of φ_x's."""
-        layers = list(self.message.layers[1:])
-        if self.position is not None and move:
-            layers.extend(self.position.layers)
-        return [parameter for layer in layers for parameter in layer.parameters()]
 
     def _collect_attentively(
         self,
@@ -178,9 +172,6 @@ class EGNNLayer(nn.Module):
         if edges.scale is not None:  # an edge that comes in starts with no share of the sum
             scores = scores + edges.scale.clamp(min=_LEAST_SHARE).log()
         return segment_softmax(scores, graph.incoming)
-
-    def _update(self, h: Tensor, collected: Tensor) -> Tensor:
-        return self.update(torch.cat((h, collected), dim=1)).to(h.dtype)  # type: ignore[no-any-return]
 
     def _displacements(self, weights: Tensor, edges: EdgeGeometry, graph: MessageGraph) -> Tensor:
         if self.config.tanh:

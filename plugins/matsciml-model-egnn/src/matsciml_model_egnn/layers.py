@@ -43,15 +43,13 @@ class Senders:
         """
         if rows.dtype != torch.float32 or rows.device.type != "cpu" or not rows.numel():
             return rows.new_zeros(self.nodes, rows.shape[1]).index_add_(0, self.index, rows)
-        order, offsets = self._order()
-        return functional.embedding_bag(order, rows, offsets, mode="sum", include_last_offset=True)
-
-    def _order(self) -> tuple[Tensor, Tensor]:
         if self._sorted is None:
             counts = torch.zeros(self.nodes + 1, dtype=torch.int64)
             counts.index_add_(0, self.index + 1, torch.ones_like(self.index))
             self._sorted = torch.argsort(self.index), counts.cumsum(0)
-        return self._sorted
+        order, offsets = self._sorted
+        # On a CPU index_add_ adds row by row; embedding_bag sums runs of rows side by side.
+        return functional.embedding_bag(order, rows, offsets, mode="sum", include_last_offset=True)
 
 
 def gather_senders(values: Tensor, senders: Senders) -> Tensor:
@@ -175,13 +173,8 @@ class _Slope(torch.autograd.Function):
         return _silu_backward(outer, x), curvature * gradient * outer
 
 
-def _silu(x: Tensor) -> Tensor:
-    return _SiLU.apply(x)  # type: ignore[no-any-return,no-untyped-call]
-
-
-def _relu(x: Tensor) -> Tensor:
-    return functional.relu_(x)
-
-
-ACTIVATIONS: Mapping[Activation, Callable[[Tensor], Tensor]] = {"silu": _silu, "relu": _relu}
+ACTIVATIONS: Mapping[Activation, Callable[[Tensor], Tensor]] = {
+    "silu": _SiLU.apply,
+    "relu": functional.relu_,
+}
 """What is applied to the fresh result of a dense layer, which ReLU overwrites."""
