@@ -36,9 +36,16 @@ _HOME = {
     "interfaces.batch": ("CrystalBatch",),
     "interfaces.crystal": ("Crystal",),
     "interfaces.dataset": ("Dataset", "Provenance"),
-    "interfaces.encoder": ("Embedding", "Encoder", "Neighbourhood"),
+    "interfaces.encoder": ("Embedding", "Encoder", "Neighbourhood", "TensorEmbedding"),
     "nn.message_graph": ("MessageGraph",),
-    "interfaces.head": ("TaskHead", "Values", "label_mask", "labels_of", "with_gradients"),
+    "interfaces.head": (
+        "TaskHead",
+        "TensorHead",
+        "Values",
+        "label_mask",
+        "labels_of",
+        "with_gradients",
+    ),
     "interfaces.split": ("Split", "random_split"),
     "interfaces.strategy": ("Parameters", "Strategy", "Task"),
     "interfaces.symmetry": ("AsymmetricUnit", "Orbits"),
@@ -80,6 +87,8 @@ __all__ = [
     "Task",
     "TaskHead",
     "TaskHeadSpec",
+    "TensorEmbedding",
+    "TensorHead",
     "TrainedModel",
     "Values",
     "__version__",
@@ -98,9 +107,10 @@ if TYPE_CHECKING:
     from matsciml_core.interfaces.config import Config
     from matsciml_core.interfaces.crystal import Crystal
     from matsciml_core.interfaces.dataset import Dataset, Provenance
-    from matsciml_core.interfaces.encoder import Embedding, Encoder, Neighbourhood
+    from matsciml_core.interfaces.encoder import Embedding, Encoder, Neighbourhood, TensorEmbedding
     from matsciml_core.interfaces.head import (
         TaskHead,
+        TensorHead,
         Values,
         label_mask,
         labels_of,

@@ -41,9 +41,25 @@ class Embedding:
     """What an encoder returns."""
 
     atoms: Tensor
-    """``(atoms, atom_width)``."""
+    """``(atoms, atom_width)``, dimensionless."""
     crystals: Tensor
-    """``(crystals, crystal_width)``."""
+    """``(crystals, crystal_width)``, dimensionless."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorEmbedding(Embedding):
+    """An embedding that also has features which turn with the crystal.
+
+    For every orthogonal matrix R, reflections included, a crystal with the positions R x and the
+    lattice vectors R a has the vectors R v and the matrices R M Rᵀ. They are Cartesian, whatever
+    basis the encoder has inside, so that a head needs to know nothing of the encoder.
+    """
+
+    vectors: Tensor
+    """``(atoms, vector_width, 3)``, dimensionless."""
+    matrices: Tensor
+    """Symmetric and without trace, ``(atoms, matrix_width, 3, 3)``, dimensionless; symmetric
+    because antisymmetric parts are pseudovectors, without trace because traces are scalars."""
 
 
 class Encoder(nn.Module, ABC):
@@ -62,6 +78,11 @@ class Encoder(nn.Module, ABC):
     """Width of the atom embedding."""
     crystal_width: int
     """Width of the crystal embedding."""
+    vector_width: int = 0
+    """Number of vectors of each atom; with this or the next above 0, ``forward`` returns a
+    :class:`TensorEmbedding`."""
+    matrix_width: int = 0
+    """Number of matrices of each atom."""
     neighbours: Neighbourhood | None
     """The neighbourhood the batch must carry; None: no edges are needed."""
     needs_whole_crystals: bool = False

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor, nn
 
-from matsciml_core.errors import UnitError
+from matsciml_core.errors import ConfigError, UnitError
 from matsciml_core.interfaces.batch import CrystalBatch
-from matsciml_core.interfaces.encoder import Embedding
+from matsciml_core.interfaces.encoder import Embedding, TensorEmbedding
 from matsciml_core.registry.targets import TargetInfo
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class TaskHead(nn.Module, ABC):
 
         Raises:
             UnitError: A label has a unit that this head cannot train on.
+            ConfigError: A label turns with the crystal, and the head is no :class:`TensorHead`.
         """
         super().__init__()
         self.targets = tuple(targets)
@@ -68,6 +69,12 @@ class TaskHead(nn.Module, ABC):
         self.crystal_width = crystal_width
         self.config = config
         for info in self.targets:
+            if info.kind == "tensor" and not isinstance(self, TensorHead):
+                raise ConfigError(
+                    f"Label '{info.name}' is a tensor of rank {info.rank}, which turns with the "
+                    f"crystal, and {type(self).__name__} reads features that do not, so it cannot "
+                    "predict it; choose a head for tensors."
+                )
             allowed = self.units.get(info.kind)
             if allowed and info.unit not in allowed:
                 raise UnitError(
@@ -134,6 +141,65 @@ class TaskHead(nn.Module, ABC):
     def mask(self, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return, for each target, where the batch has a label; False where it carries none."""
         return {info.name: label_mask(labels_of(batch, info), info) for info in self.targets}
+
+
+class TensorHead(TaskHead):
+    """A head for labels of the kind ``tensor``: it reads a :class:`TensorEmbedding`.
+
+    By contract its predictions turn with the crystal: for every orthogonal matrix R the crystal
+    with positions R x and lattice vectors R a has the vector R v, the matrix R M Rᵀ, and so on.
+    """
+
+    ranks: ClassVar[tuple[int, ...]]
+    """Cartesian ranks that it can predict, per crystal and per atom."""
+
+    def __init__(
+        self,
+        targets: Sequence[TargetInfo],
+        atom_width: int,
+        crystal_width: int,
+        config: Config | None = None,
+        *,
+        vector_width: int,
+        matrix_width: int,
+    ) -> None:
+        """Keep targets, settings and widths; a subclass builds its layers.
+
+        Args:
+            targets: The labels to predict.
+            atom_width: Width of the encoder's atom embedding.
+            crystal_width: Width of the encoder's crystal embedding.
+            config: The head's settings.
+            vector_width: Number of vectors of each atom.
+            matrix_width: Number of matrices of each atom.
+
+        Raises:
+            ConfigError: A label is no tensor, or of a rank that the head cannot predict.
+        """
+        super().__init__(targets, atom_width, crystal_width, config)
+        self.vector_width = vector_width
+        self.matrix_width = matrix_width
+        for info in self.targets:
+            if info.kind != "tensor" or info.rank not in self.ranks:
+                ranks = " or ".join(map(str, self.ranks))
+                raise ConfigError(
+                    f"{type(self).__name__} predicts tensors of rank {ranks}, and '{info.name}' is "
+                    f"{info.form}; choose another label or another head."
+                )
+
+    @staticmethod
+    def tensors_of(embedding: Embedding) -> TensorEmbedding:
+        """Return an embedding that has vectors and matrices.
+
+        Raises:
+            ConfigError: It has none.
+        """
+        if not isinstance(embedding, TensorEmbedding):
+            raise ConfigError(
+                "Labels that turn with the crystal need an encoder whose embedding has vectors and "
+                "matrices; this one gives features that do not turn."
+            )
+        return embedding
 
 
 def label_mask(labels: Tensor, info: TargetInfo) -> Tensor:

@@ -22,7 +22,7 @@ from matsciml_core.errors import DataError, RegistryError
 from matsciml_core.interfaces.config import Config
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Task
-from matsciml_core.model.components import build_component, component_config
+from matsciml_core.model.components import build_component, build_head
 from matsciml_core.model.location import (
     DESCRIPTION,
     FORMAT,
@@ -135,12 +135,7 @@ def _build_task(item: Mapping[str, Any], encoder: Encoder, registry: Registry) -
         targets = tuple(TargetInfo.from_data(target) for target in item["targets"])
     except (TypeError, RegistryError) as error:
         raise DataError(f"'{DESCRIPTION}' has a label that is none: {error}") from error
-    head = spec.load()(
-        targets,
-        encoder.atom_width,
-        encoder.crystal_width,
-        component_config(spec, item["config"], "head"),
-    )
+    head = build_head(registry, spec, targets, encoder, item["config"])
     return Task(dataset=item["dataset"], head_name=item["name"], head=head)
 
 

@@ -228,6 +228,9 @@ class EncoderCapabilities:
     asymmetric_unit: bool = False
     """Whether it passes messages on a ``MessageGraph``, so that it may be given the edges into
     symmetry-distinct atoms only."""
+    tensors: bool = False
+    """Whether the embedding holds vectors and matrices that turn with the crystal, which heads for
+    such labels need (``matsciml_core.TensorEmbedding``)."""
     presets: tuple[str, ...] = ()
     """Named sets of hyperparameters; the first one is the default."""
 

@@ -17,7 +17,7 @@ from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.config import Config
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Dataset, Provenance
-from matsciml_core.interfaces.encoder import Embedding, Encoder, Neighbourhood
+from matsciml_core.interfaces.encoder import Embedding, Encoder, Neighbourhood, TensorEmbedding
 from matsciml_core.interfaces.head import TaskHead, Values
 from matsciml_core.interfaces.strategy import Strategy
 from matsciml_core.registry.specs import (
@@ -63,6 +63,40 @@ class ExampleEncoder(Encoder):
         gathered = torch.zeros_like(species).index_add(0, receiver, message)  # (atoms, width)
         atoms = torch.tanh(self.update(torch.cat((species, gathered), dim=-1)))
         return Embedding(atoms=atoms, crystals=mean_over_atoms(atoms, batch))
+
+
+class ExampleTensorEncoder(ExampleEncoder):
+    """The example with vectors Σ w r̂ and matrices Σ w (r̂ r̂ᵀ − 1/3) over the neighbours."""
+
+    vector_width = matrix_width = 4
+
+    def __init__(self, config: ExampleEncoderConfig | None = None) -> None:
+        """Build the layers."""
+        super().__init__(config)
+        self.weigh = nn.Linear(8, 8)
+        self.weigh_species = nn.Embedding(119, 8)
+
+    def forward(self, batch: CrystalBatch) -> TensorEmbedding:
+        """Embed a batch, with a vector and a matrix for each of four weights."""
+        embedding = super().forward(batch)
+        vectors = batch.edge_vectors()
+        length = vectors.norm(dim=-1, keepdim=True)  # (edges, 1)
+        source, target = batch.edge_index  # type: ignore[misc]
+        envelope = (1 - (length / self.neighbours.cutoff) ** 2) ** 2  # type: ignore[union-attr]
+        radial = torch.exp(-((length - self.centres) ** 2))  # (edges, 8)
+        species = self.weigh_species(batch.atomic_numbers)[source]
+        weights = envelope * self.weigh(radial) * species  # (edges, 8)
+        direction = (vectors / length).to(weights)
+        outer = direction[:, :, None] * direction[:, None, :]
+        outer = outer - torch.eye(3).to(outer) / 3  # (edges, 3, 3)
+        of_vectors, of_matrices = weights.split(4, dim=1)
+        zero = weights.new_zeros(batch.num_atoms, 4, 3, 3)
+        return TensorEmbedding(
+            atoms=embedding.atoms,
+            crystals=embedding.crystals,
+            vectors=zero[..., 0].index_add(0, target, of_vectors[..., None] * direction[:, None]),
+            matrices=zero.index_add(0, target, of_matrices[..., None, None] * outer[:, None]),
+        )
 
 
 class ExampleDataset(Dataset):
@@ -215,6 +249,13 @@ ENCODER = EncoderSpec(
     class_path=f"{_HERE}:ExampleEncoder",
     config="matsciml_core.testing.example_settings:ExampleEncoderConfig",
     capabilities=EncoderCapabilities(smooth_cutoff=True),
+)
+TENSOR_ENCODER = EncoderSpec(
+    name="example-tensors",
+    summary="One round of messages, with vectors and matrices.",
+    class_path=f"{_HERE}:ExampleTensorEncoder",
+    config="matsciml_core.testing.example_settings:ExampleEncoderConfig",
+    capabilities=EncoderCapabilities(smooth_cutoff=True, tensors=True),
 )
 DATASET = DatasetSpec(
     name="example",

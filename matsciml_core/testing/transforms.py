@@ -33,6 +33,23 @@ def transform(crystal: Crystal, matrix: ArrayLike) -> Crystal:
     return _like(crystal, positions=crystal.positions @ rows, cell=crystal.cell @ rows)
 
 
+def turn(values: ArrayLike, matrix: ArrayLike, rank: int) -> NDArray[np.float64]:
+    """Apply an orthogonal matrix R to Cartesian tensors: R v, R M Rᵀ, and so on.
+
+    Args:
+        values: ``(..., 3, …, 3)`` with as many last axes as the rank, in any unit.
+        matrix: R, ``(3, 3)``, dimensionless.
+        rank: Cartesian rank.
+
+    Returns:
+        The tensors that a crystal has to which :func:`transform` applied R.
+    """
+    turned = np.asarray(values, dtype=np.float64)
+    for axis in range(turned.ndim - rank, turned.ndim):
+        turned = np.moveaxis(np.tensordot(turned, np.asarray(matrix), axes=(axis, 1)), -1, axis)
+    return turned
+
+
 def translate(crystal: Crystal, vector: ArrayLike) -> Crystal:
     """Move all atoms by one vector, ``(3,)``, Å; the cell stays."""
     return _like(crystal, positions=crystal.positions + np.asarray(vector, dtype=np.float64))

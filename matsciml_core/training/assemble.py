@@ -16,11 +16,10 @@ from matsciml_core.data.symmetry.orbits import OrbitSource
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.encoder import Encoder
-from matsciml_core.interfaces.head import TaskHead
 from matsciml_core.interfaces.split import SUBSETS, Split
 from matsciml_core.interfaces.strategy import Strategy, Task
 from matsciml_core.interfaces.structure import targets_of
-from matsciml_core.model.components import build_component, component_config
+from matsciml_core.model.components import build_component, build_head, component_config
 from matsciml_core.model.location import adopt_encoder
 from matsciml_core.registry.specs import EncoderSpec, Spec, StrategySpec, TaskHeadSpec
 from matsciml_core.registry.targets import TargetInfo
@@ -125,12 +124,8 @@ def build_tasks(
     specs = {spec.name: spec for _, spec, _ in grouped}
     tasks = []
     for prepared, spec, infos in grouped:
-        head: TaskHead = spec.load()(
-            infos,
-            encoder.atom_width,
-            encoder.crystal_width,
-            component_config(spec, head_options(config.head, spec, specs), "head"),
-        )
+        options = head_options(config.head, spec, specs)
+        head = build_head(registry, spec, infos, encoder, options)
         labels = [info.name for info in infos]
         source = BatchSource(
             prepared.dataset, prepared.subsets["train"], neighbourhood=None, labels=labels

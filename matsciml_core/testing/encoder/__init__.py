@@ -16,6 +16,7 @@ CHECKS: tuple[Check, ...] = (
     symmetry.translation,
     symmetry.rotation,
     symmetry.reflection,
+    symmetry.tensors,
     symmetry.permutation,
     symmetry.periodic_image,
     symmetry.lattice_basis,

@@ -14,7 +14,7 @@ from torch import Tensor
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
-from matsciml_core.interfaces.encoder import Embedding, Encoder, Neighbourhood
+from matsciml_core.interfaces.encoder import Embedding, Encoder, Neighbourhood, TensorEmbedding
 from matsciml_core.registry.specs import EncoderCapabilities, EncoderSpec
 from matsciml_core.testing import crystals
 from matsciml_core.testing.checks import SEED, Broken, NotApplicable
@@ -105,6 +105,24 @@ class EncoderSubject(Subject):
         """Return the embedding of a batch, without a graph."""
         with torch.no_grad():
             return run_encoder(self.encoder, batch)
+
+    def embed_tensors(self, samples: Sequence[Crystal]) -> TensorEmbedding:
+        """Return the embedding of crystals with its vectors and matrices, without a graph.
+
+        Raises:
+            Broken: There are none, or not as many as the encoder says.
+        """
+        embedding, encoder = self.embed(samples), self.encoder
+        if not isinstance(embedding, TensorEmbedding):
+            raise Broken("The spec declares tensors=True, and forward returns no TensorEmbedding.")
+        atoms = len(embedding.atoms)
+        for name, value, shape in (
+            ("vectors", embedding.vectors, (atoms, encoder.vector_width, 3)),
+            ("matrices", embedding.matrices, (atoms, encoder.matrix_width, 3, 3)),
+        ):
+            if value.shape != shape:
+                raise Broken(f"{name} has the shape {tuple(value.shape)}; it must be {shape}.")
+        return embedding
 
     def need_symmetry(self, *symmetries: str) -> None:
         """Skip the check unless one of these symmetries is declared."""

@@ -25,7 +25,7 @@ from matsciml_core.testing.crystals import (
     sodium_chloride,
     triclinic,
 )
-from matsciml_core.testing.encoder.subject import EncoderSubject, change
+from matsciml_core.testing.encoder.subject import EncoderSubject, change, difference
 from matsciml_core.testing.tolerances import SYMMETRY
 
 _BASES = (
@@ -83,6 +83,40 @@ def reflection(subject: EncoderSubject) -> Measured:
     subject.need_symmetry("E(3)")
     matrix = -transforms.random_rotation(subject.random)
     return _compare(subject, lambda crystal: transforms.transform(crystal, matrix))
+
+
+@check("encoder", tolerance=SYMMETRY)
+def tensors(subject: EncoderSubject) -> Measured:
+    """Vectors and matrices of the embedding turn with the crystal, and matrices have no trace.
+
+    Measured: the largest relative difference between the vectors and matrices of a crystal after
+    an orthogonal matrix R was applied, and R v and R M Rᵀ of those before, for a random rotation
+    and a rotation followed by a reflection; and the largest trace or antisymmetric part. Only for
+    encoders that declare ``tensors=True``.
+
+    Why: a dielectric tensor is predicted as a sum of these matrices; one that does not turn with
+    its crystal is wrong in every orientation but one.
+    """
+    if not subject.capabilities.tensors:
+        raise NotApplicable("The spec declares tensors=False.")
+    encoder = subject.encoder
+    if not encoder.vector_width and not encoder.matrix_width:
+        raise NotApplicable("These settings make neither vectors nor matrices.")
+    worst = Worst()
+    # Together, because on sites of high symmetry vectors vanish, and only rounding is left there.
+    samples = [triclinic(), sodium_chloride(), hcp_magnesium()]
+    before = subject.embed_tensors(samples)
+    matrices = before.matrices
+    trace = matrices.diagonal(dim1=2, dim2=3).sum(-1)[..., None, None]
+    worst.add(difference(matrices + trace, matrices), "in the trace")
+    worst.add(difference(matrices.transpose(2, 3), matrices), "in the transpose")
+    for sign, name in ((1, "rotated"), (-1, "reflected")):
+        matrix = sign * transforms.random_rotation(subject.random)
+        turned = [transforms.transform(crystal, matrix) for crystal in samples]
+        after, turn = subject.embed_tensors(turned), torch.from_numpy(matrix).to(before.vectors)
+        worst.add(difference(after.vectors, before.vectors @ turn.T), f"in vectors, {name}")
+        worst.add(difference(after.matrices, turn @ matrices @ turn.T), f"in matrices, {name}")
+    return worst.found
 
 
 @check("encoder", tolerance=SYMMETRY)

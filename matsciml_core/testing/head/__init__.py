@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from matsciml_core.testing.checks import Check
-from matsciml_core.testing.head import derivatives, generation, reporting, training
+from matsciml_core.testing.head import derivatives, generation, reporting, tensors, training
 from matsciml_core.testing.settings import settings_checks
 
 CHECKS: tuple[Check, ...] = (
@@ -20,6 +20,7 @@ CHECKS: tuple[Check, ...] = (
     reporting.physical_values,
     reporting.batch_equals_singles,
     derivatives.conservative,
+    tensors.tensors,
     reporting.metrics,
     reporting.baseline_predictions,
     reporting.precision,

@@ -13,9 +13,9 @@ from torch import Tensor
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
-from matsciml_core.interfaces.encoder import Embedding, Neighbourhood
+from matsciml_core.interfaces.encoder import Embedding, Neighbourhood, TensorEmbedding
 from matsciml_core.interfaces.generation import GenerativeHead, LatentEmbedding
-from matsciml_core.interfaces.head import TaskHead, Values
+from matsciml_core.interfaces.head import TaskHead, TensorHead, Values
 from matsciml_core.interfaces.structure import STRUCTURE
 from matsciml_core.registry.specs import TaskHeadSpec
 from matsciml_core.registry.targets import Grid, TargetInfo, TargetKind
@@ -23,7 +23,11 @@ from matsciml_core.testing import transforms
 from matsciml_core.testing.checks import SEED, Broken
 from matsciml_core.testing.crystals import all_crystals
 from matsciml_core.testing.example_settings import ExampleEncoderConfig
-from matsciml_core.testing.examples import ExampleEncoder, mean_over_atoms
+from matsciml_core.testing.examples import (
+    ExampleEncoder,
+    ExampleTensorEncoder,
+    mean_over_atoms,
+)
 from matsciml_core.testing.subject import Subject, stir_zeros
 
 ATOM_WIDTH, CRYSTAL_WIDTH = 12, 20
@@ -113,7 +117,19 @@ class TaskHeadSubject(Subject):
         kinds = self.declared.target_kinds
         together = tuple(self._info(kind) for kind in _TOGETHER if kind in kinds)
         groups: list[Targets] = [(self._info(kind),) for kind in _ALONE if kind in kinds]
+        if "tensor" in kinds:
+            groups += [(info,) for info in self._tensors()]
         return [*groups, together] if together else groups
+
+    def _tensors(self) -> Iterator[TargetInfo]:
+        """Yield labels of each rank that the head predicts, per crystal and per atom."""
+        for rank in getattr(self.component, "ranks", (1,)):
+            label = TargetInfo(name="example_tensor", kind="tensor", rank=rank, unit="e")
+            yield label
+            yield replace(label, per_atom=True)
+            yield replace(label, extensive=True)
+            if rank == 2:
+                yield replace(label, symmetric=True)
 
     def benches(self) -> Iterator[Bench]:
         """Yield a fitted head with a batch for each group of targets."""
@@ -123,7 +139,9 @@ class TaskHeadSubject(Subject):
     def bench(self, group: Targets, *, fitted: bool = True) -> Bench:
         """Return a head for some targets with a batch."""
         head = self.build(group).double().eval()
-        embed = _Embed(latent=isinstance(head, GenerativeHead)).double()
+        embed = _Embed(
+            latent=isinstance(head, GenerativeHead), tensors=isinstance(head, TensorHead)
+        ).double()
         batch = labelled_batch(group)
         if fitted:
             head.fit(iter([batch.without_edges()]))
@@ -133,7 +151,10 @@ class TaskHeadSubject(Subject):
         """Return a new head."""
         with torch.random.fork_rng(devices=()):
             torch.default_generator.manual_seed(seed)
-            head = self.component(group, ATOM_WIDTH, CRYSTAL_WIDTH, self.config)
+            names = ("vector_width", "matrix_width")
+            tensors = issubclass(self.component, TensorHead)
+            widths = {name: getattr(ExampleTensorEncoder, name) for name in names if tensors}
+            head = self.component(group, ATOM_WIDTH, CRYSTAL_WIDTH, self.config, **widths)
             if not isinstance(head, TaskHead):
                 raise Broken(f"{self.component.__name__} is not a subclass of TaskHead.")
             stir_zeros(head)
@@ -157,21 +178,27 @@ class TaskHeadSubject(Subject):
 
 
 class _Embed(torch.nn.Module):
-    """An encoder with different widths for atoms and crystals; with a latent space where asked."""
+    """An encoder with different widths for atoms and crystals.
 
-    def __init__(self, *, latent: bool = False) -> None:
+    It has a latent space, or vectors and matrices, where a head needs them.
+    """
+
+    def __init__(self, *, latent: bool = False, tensors: bool = False) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=()):
             torch.default_generator.manual_seed(SEED)
-            self.encoder = ExampleEncoder()
+            self.encoder = ExampleTensorEncoder() if tensors else ExampleEncoder()
             self.atoms = torch.nn.Linear(16, ATOM_WIDTH)
             self.crystals = torch.nn.Linear(16, CRYSTAL_WIDTH)
             self.variance = torch.nn.Linear(16, CRYSTAL_WIDTH) if latent else None
 
     def forward(self, batch: CrystalBatch) -> Embedding:
-        atoms = self.encoder(batch).atoms
+        embedding = self.encoder(batch)
+        atoms = embedding.atoms
         crystals = mean_over_atoms(torch.tanh(self.crystals(atoms)), batch)
         inner = torch.tanh(self.atoms(atoms))
+        if isinstance(embedding, TensorEmbedding):
+            return replace(embedding, atoms=inner, crystals=crystals)
         if self.variance is None:
             return Embedding(atoms=inner, crystals=crystals)
         variance = mean_over_atoms(torch.tanh(self.variance(atoms)), batch)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from e3nn import o3
 from torch import Tensor, nn
 
-from matsciml_core import CrystalBatch, Embedding, Encoder, MessageGraph, Neighbourhood
+from matsciml_core import CrystalBatch, Encoder, MessageGraph, Neighbourhood, TensorEmbedding
 from matsciml_core.nn.segments import Segments, segment_mean
 from matsciml_model_nequip.config import NequIPConfig
 from matsciml_model_nequip.convolution import EdgeGeometry
 from matsciml_model_nequip.interaction import SCALAR, Interaction
 from matsciml_model_nequip.radial import RadialBasis
 
+VECTOR, MATRIX = o3.Irrep("1o"), o3.Irrep("2e")
+"""Kinds of feature that are Cartesian vectors, and symmetric matrices without trace."""
 ELEMENT_ROWS = 119
 """Rows of the element tables: the row is the atomic number, 1 to 118; row 0 is not used."""
 
@@ -36,8 +39,9 @@ class NequIP(Encoder):
 
     The atom embedding is the scalars of the last layer, ``(atoms, embedding_width)``; the crystal
     embedding is their mean over the atoms. Both are invariant, and continuous with continuous
-    first and second derivatives when a pair of atoms crosses the cutoff. :meth:`irreps_features`
-    gives the scalars together with vectors and tensors, which turn with the crystal.
+    first and second derivatives when a pair of atoms crosses the cutoff. The vectors and matrices
+    of the embedding, of natural parity, turn with the crystal; :meth:`irreps_features` gives all
+    features in e3nn's order of components.
 
     References:
         Batzner et al., Nat. Commun. 13, 2453 (2022), doi:10.1038/s41467-022-29939-5. Deviations:
@@ -72,26 +76,37 @@ class NequIP(Encoder):
             self.layers.append(layer)
             irreps.append(layer.irreps_out)
         self.irreps = irreps[-1] if config.tensor_output else irreps[-1] + _tensors(irreps[-2])
+        self.vector_width = self.irreps.count(VECTOR)
+        self.matrix_width = self.irreps.count(MATRIX)
 
     irreps: o3.Irreps
     """What :meth:`irreps_features` returns."""
 
-    def forward(self, batch: CrystalBatch) -> Embedding:
+    def forward(self, batch: CrystalBatch) -> TensorEmbedding:
         """Embed a batch.
 
         Args:
             batch: Crystals with edges within :attr:`neighbours`.
 
         Returns:
-            The embedding, in the dtype of the parameters.
+            The embedding with its vectors and matrices, in the dtype of the parameters; none where
+            ``lmax`` is too small for them.
 
         Raises:
             ShapeError: The batch carries no edges.
         """
-        with self._full_precision():
-            _, last = self._last_two(batch)
-        scalars = last[:, : self.atom_width]
-        return Embedding(atoms=scalars, crystals=segment_mean(scalars, _atoms(batch)))
+        features = self._features_of_atoms(batch)
+        scalars = features[:, : self.atom_width]
+        basis = o3.wigner_3j(1, 1, 2, dtype=torch.float64, device=features.device)  # (3, 3, 5)
+        # √5 gives each of the five matrices the Frobenius norm one.
+        basis = (math.sqrt(5) * basis).to(features.dtype)
+        tensors = self._of_kind(features, MATRIX)  # (atoms, matrices, 5)
+        return TensorEmbedding(
+            atoms=scalars,
+            crystals=segment_mean(scalars, _atoms(batch)),
+            vectors=self._of_kind(features, VECTOR),
+            matrices=torch.einsum("acm,ijm->acij", tensors, basis),
+        )
 
     def irreps_features(self, batch: CrystalBatch) -> IrrepsFeatures:
         """Return scalars, vectors and tensors, for targets that turn with the crystal.
@@ -109,13 +124,27 @@ class NequIP(Encoder):
         Raises:
             ShapeError: The batch carries no edges.
         """
+        atoms = self._features_of_atoms(batch)
+        crystals = segment_mean(atoms, _atoms(batch))
+        return IrrepsFeatures(irreps=self.irreps, atoms=atoms, crystals=crystals)
+
+    def _features_of_atoms(self, batch: CrystalBatch) -> Tensor:
+        """Return what :attr:`irreps` describes, ``(atoms, irreps.dim)``."""
         with self._full_precision():
             before, last = self._last_two(batch)
-        if not self.config.tensor_output:
-            tensors = before[:, before.shape[1] - (self.irreps.dim - last.shape[1]) :]
-            last = torch.cat((last, tensors), dim=1)
-        crystals = segment_mean(last, _atoms(batch))
-        return IrrepsFeatures(irreps=self.irreps, atoms=last, crystals=crystals)
+        if self.config.tensor_output:
+            return last
+        tensors = before[:, before.shape[1] - (self.irreps.dim - last.shape[1]) :]
+        return torch.cat((last, tensors), dim=1)
+
+    def _of_kind(self, features: Tensor, kind: o3.Irrep) -> Tensor:
+        """Return the features of one kind, ``(atoms, multiplicity, 2l+1)``."""
+        parts = [
+            features[:, columns].reshape(len(features), -1, kind.dim)
+            for (_, irrep), columns in zip(self.irreps, self.irreps.slices(), strict=True)
+            if irrep == kind
+        ]
+        return torch.cat(parts, dim=1) if parts else features.new_zeros(len(features), 0, kind.dim)
 
     def _full_precision(self) -> torch.autocast:
         """Switch autocast off: bfloat16 rounds a tensor differently in every orientation."""

@@ -21,6 +21,7 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
             neighbours="radius",
             supercell=True,
             smooth_cutoff=True,
+            tensors=True,
             presets=("default", "small"),
         ),
         training={"learning_rate": 1e-2, "schedule": "one-cycle", "batch_size": 32},
