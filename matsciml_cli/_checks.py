@@ -66,7 +66,9 @@ def _interpreter() -> Iterator[Check]:
         name="python",
         detail=f"{platform.python_version()} ({sys.executable})",
     )
-    yield Check(area="environment", name="platform", detail=platform.platform())
+    # platform.platform() would start a process, for the name of the processor.
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    yield Check(area="environment", name="platform", detail=system)
 
 
 def _packages(installed: InstalledVersions) -> Iterator[Check]:
