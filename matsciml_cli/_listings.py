@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from matsciml_core.registry.known_plugins import KnownComponent, known_components
 from matsciml_core.registry.manager import Component, Registry
 from matsciml_core.registry.records import PluginRecord
+
+if TYPE_CHECKING:
+    from matsciml_core.registry.known_plugins import KnownComponent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,8 @@ def available_listings(registry: Registry, kind: str | None = None) -> list[List
     Raises:
         UnknownNameError: There is no such kind, neither here nor in the index.
     """
+    from matsciml_core.registry.known_plugins import known_components
+
     known = known_components(kind)
     if not known and kind is not None:
         registry.components(kind)  # raises where the kind does not exist

@@ -17,7 +17,6 @@ from matsciml_cli.state import registry_of
 from matsciml_core import __version__
 from matsciml_core.errors import PluginLoadError
 from matsciml_core.registry.installed import CORE
-from matsciml_core.registry.known_plugins import known_components
 from matsciml_core.registry.specs import CommandSpec
 
 PROGRAM = "matsciml"
@@ -53,6 +52,8 @@ class Commands(LightGroup):
             if lines:
                 with formatter.section(group):
                     formatter.write_dl(lines, col_max=names + owners + 2)
+        from matsciml_core.registry.known_plugins import known_components
+
         absent = [item.name for item in known_components("command") if item.name not in offers]
         if absent:
             formatter.write_paragraph()

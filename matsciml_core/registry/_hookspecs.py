@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pluggy
@@ -16,13 +17,28 @@ from matsciml_core.registry.specs import Spec
 
 PREFIX = f"{PROJECT}_"
 """With what the name of every hook begins."""
+_MARK = f"{PROJECT}_impl"
+"""The attribute that ``hookimpl`` gives a function."""
 BRINGING = "matsciml_hookspecs"
 """The hook by which a plugin brings hook specifications."""
 
 
+class _PluginManager(pluggy.PluginManager):
+    """A manager that looks at the marked functions of a plugin module only."""
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+        """Return how a function was marked; None: it was not.
+
+        pluggy inspects every name of a module, which takes as long as importing the module.
+        """
+        if isinstance(plugin, ModuleType) and not hasattr(plugin.__dict__[name], _MARK):
+            return None
+        return super().parse_hookimpl_opts(plugin, name)
+
+
 def new_plugin_manager() -> pluggy.PluginManager:
     """Return a pluggy manager that has the hooks of the core and no plugin."""
-    manager = pluggy.PluginManager(PROJECT)
+    manager = _PluginManager(PROJECT)
     manager.add_hookspecs(MatSciMLSpecs)
     trace(manager)
     return manager

@@ -7,7 +7,6 @@ and provenance are those in the store's own index.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -99,6 +98,8 @@ def _spec(folder: Path) -> ImportedSpec:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import json  # most commands find nothing imported, and start without it
+
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

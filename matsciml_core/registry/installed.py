@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -53,6 +52,8 @@ class InstalledVersions:
 
     def direct_url(self, name: str) -> Mapping[str, Any]:
         """Return where pip got a distribution from, in the form of PEP 610; empty: an index."""
+        import json  # no other command needs it
+
         metadata = self.metadata(name)
         try:
             with open(os.path.join(metadata or "", "direct_url.json"), encoding="utf-8") as file:

@@ -28,7 +28,6 @@ from matsciml_core.registry._loading import load_plugins
 from matsciml_core.registry.folders import data_folder
 from matsciml_core.registry.imported import imported_records
 from matsciml_core.registry.installed import InstalledVersions, canonical_name
-from matsciml_core.registry.known_plugins import known_components
 from matsciml_core.registry.messages import (
     duplicate_sentence,
     missing_sentence,
@@ -311,6 +310,8 @@ class Registry:
         Returns:
             The error: what exists, what is closest, what might be installed or fixed.
         """
+        from matsciml_core.registry.known_plugins import known_components  # needs json
+
         sentence = unknown_sentence(
             name,
             kind,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from matsciml_core.errors import closest
-from matsciml_core.registry.known_plugins import KnownComponent
 from matsciml_core.registry.records import PluginRecord
 from matsciml_core.registry.requirements import Unmet
 from matsciml_core.registry.specs import Spec
+
+if TYPE_CHECKING:
+    from matsciml_core.registry.known_plugins import KnownComponent
 
 _PREFIXES = {
     "dataset": "matsciml-data-",
