@@ -26,16 +26,25 @@ class PlainGeometry(Geometry):
     """Sums over triplets that are listed one by one."""
 
     def sum_over_triplets(self, messages: Tensor) -> Tensor:
-        """Return, for each edge c → a, Σ_b Y_l(angle) times the message of b → a."""
+        """Return, for each edge c → a, Σ_b Y_l(angle) times the message of b → a.
+
+        Args:
+            messages: ``(edges, width)``, dimensionless.
+        """
         return _scattered(messages.unsqueeze(1), self.angles)
 
 
 class PlainDecoder(GemNetDecoder):
     """The decoder with those sums."""
 
-    def _geometry(self, edges: Edges, radial: Tensor) -> Geometry:
-        receivers = edges.receiver.tolist()
-        into = _grouped(receivers)
+    def geometry(self, edges: Edges, radial: Tensor) -> Geometry:
+        """List the triplets of edges.
+
+        Args:
+            edges: The edges.
+            radial: Radial basis of their lengths, ``(edges, num_radial)``, dimensionless.
+        """
+        into = _grouped(edges.receiver.tolist())
         pairs = [(b, c) for group in into.values() for c in group for b in group if b != c]
         return PlainGeometry(
             edges=edges,
@@ -55,7 +64,11 @@ class PlainFeatures(EdgeFeatures):
     """Sums over paths that are listed one by one."""
 
     def sum_over_paths(self, messages: Tensor) -> Tensor:
-        """Return, for each edge j → i, Σ_k Σ_l Y_l(angle) times the message of k → j."""
+        """Return, for each edge j → i, Σ_k Σ_l Y_l(angle) times the message of k → j.
+
+        Args:
+            messages: ``(edges, num_spherical, width)``, dimensionless.
+        """
         return _scattered(messages, self.angles).sum(1)
 
 
@@ -65,13 +78,15 @@ class PlainDimeNet(DimeNet):
     def features(self, batch: CrystalBatch) -> EdgeFeatures:
         """List the paths of a batch."""
         sender, receiver = batch.edge_index
-        starts, ends, images = sender.tolist(), receiver.tolist(), batch.cell_shift.long().tolist()
-        into = _grouped(ends)
+        senders, receivers = sender.tolist(), receiver.tolist()
+        images = batch.cell_shift.long().tolist()
+        into = _grouped(receivers)
+        # k → j → i, but for paths back to the very atom they came from.
         pairs = [
-            (there, back)
-            for back, middle in enumerate(starts)
-            for there in into[middle]
-            if starts[there] != ends[back] or _sum(images[there], images[back]) != [0, 0, 0]
+            (first, second)
+            for second, middle in enumerate(senders)
+            for first in into[middle]
+            if senders[first] != receivers[second] or _sum(images[first], images[second]) != [0] * 3
         ]
         vectors = batch.edge_vectors()
         lengths = vectors.norm(dim=1)

@@ -1,4 +1,4 @@
-"""How fast CDVAE trains and samples, beside a plain implementation, and what a step needs.
+"""Speed of training and sampling CDVAE beside a plain implementation, and memory of a step.
 
 Run ``python benchmarks/cdvae.py``; ``--output PATH`` (without suffix) writes a table as Markdown
 and as CSV, and a plot as SVG and PNG. A training step is forward, backward and optimiser of
@@ -37,11 +37,11 @@ from matsciml_core.interfaces.structure import STRUCTURE, read_crystals
 from matsciml_model_cdvae.config import CDVAEConfig, CrystalGenerationConfig
 from matsciml_model_cdvae.head import CrystalGeneration
 from matsciml_model_cdvae.latent import CDVAEEncoder
-from matsciml_model_cdvae.sampling import Landscape, Walkers
+from matsciml_model_cdvae.sampling import ScoreField, Walkers
 
 ATOMS = (50, 100, 200, 400, 800)
 """Atoms of a batch, for memory and time."""
-MOST_ATOMS = 25
+MAX_ATOMS = 25
 SIGMA, SIZE = 1.0, 1e-2
 """Noise, Å, and step, Å², of the Langevin step that is timed; its cost does not depend on them."""
 
@@ -51,7 +51,7 @@ class Model:
 
     Args:
         preset: Of both.
-        crystals: How many crystals the batch has.
+        crystals: Number of crystals in the batch.
         plain: Whether to use the plain networks, with the same weights.
     """
 
@@ -71,7 +71,7 @@ class Model:
         self.batch: CrystalBatch = batch.to(dtype=torch.float32)
         parameters = [*self.encoder.parameters(), *self.head.parameters()]
         self.optimiser = torch.optim.AdamW(parameters, lr=1e-5, fused=True)
-        self.landscape, self.walkers = self._sampling()
+        self.field, self.walkers = self._sampling()
 
     def _make_plain(self, config: CrystalGenerationConfig) -> None:
         network = PlainDimeNet(self.encoder.config)
@@ -80,10 +80,10 @@ class Model:
         decoder.load_state_dict(self.head.decoder.state_dict())
         self.encoder.network, self.head.decoder = network, decoder
 
-    def _sampling(self) -> tuple[Landscape, Walkers]:
+    def _sampling(self) -> tuple[ScoreField, Walkers]:
         batch = self.batch
         generator = torch.Generator().manual_seed(0)
-        landscape = Landscape.of(
+        field = ScoreField.of(
             self.head.decoder,
             self.head.settings,
             self.head.sample_latents(batch.num_crystals, generator=generator),
@@ -95,7 +95,7 @@ class Model:
             species=(batch.atomic_numbers - 1).clamp(max=99),
             failed=torch.zeros(batch.num_crystals, dtype=torch.bool),
         )
-        return landscape, walkers
+        return field, walkers
 
     def train(self) -> None:
         """Make a training step."""
@@ -105,19 +105,19 @@ class Model:
         self.optimiser.step()
 
     def sample(self) -> None:
-        """Make a Langevin step; every one starts from the same places."""
+        """Make a Langevin step; every one starts from the same positions."""
         with torch.no_grad():
             noise = torch.zeros_like(self.walkers.fractional)
-            self.landscape.step(self.walkers, noise, SIGMA, SIZE)
+            self.field.step(self.walkers, noise, SIGMA, SIZE)
 
 
 def crystals_of_mp(count: int) -> CrystalBatch:
     """Return crystals of the Materials Project with at most 25 atoms, spread over the dataset."""
     spec = build_registry().get("dataset", "mp")
-    options = {"max_atoms": MOST_ATOMS}
+    options = {"max_atoms": MAX_ATOMS}
     dataset = spec.load()(spec.load_config().from_options(options, where="dataset"))
     every = len(dataset) // count
-    return read_crystals(dataset, [place * every for place in range(count)], [STRUCTURE.name])
+    return read_crystals(dataset, [k * every for k in range(count)], [STRUCTURE.name])
 
 
 def time_steps(preset: str, crystals: int, repeats: int) -> list[list[str]]:
@@ -132,10 +132,10 @@ def time_steps(preset: str, crystals: int, repeats: int) -> list[list[str]]:
             _measure.Task(name, getattr(model, step), batch.num_crystals)
             for name, model in models.items()
         ]
-        found = _measure.interleave(tasks, repeats)
+        timings = _measure.interleave(tasks, repeats)
         atoms = batch.num_atoms / batch.num_crystals
-        for name, timing in found.items():
-            rate, speedup = timing.rate, _measure.speedup(timing, found["plain"])
+        for name, timing in timings.items():
+            rate, speedup = timing.rate, _measure.speedup(timing, timings["plain"])
             rows.append(
                 [
                     f"{preset}, {title}, {name}",
@@ -152,9 +152,9 @@ def one_size(preset: str, atoms: int) -> tuple[float, float, float]:
 
     Args:
         preset: Of the model.
-        atoms: About as many are in the batch.
+        atoms: Approximate number of atoms in the batch.
     """
-    crystals = max(round(atoms / 10), 1)
+    crystals = max(round(atoms / 10), 1)  # crystals of at most 25 atoms have about 10
     model = Model(preset, crystals)
     seconds = []
     for step in (model.train, model.sample):
@@ -192,11 +192,11 @@ def report(rows: Sequence[Sequence[str]], grown: Sequence[Sequence[float]]) -> s
 
 
 def plot(grown: Sequence[Sequence[float]], preset: str, output: Path) -> None:
-    """Draw time and memory against atoms.
+    """Plot time and memory against atoms.
 
     Args:
         grown: Rows of :func:`sizes`.
-        preset: For the title.
+        preset: Name of the model, for the title.
         output: Path of the files, without their suffix.
     """
     import matplotlib as mpl

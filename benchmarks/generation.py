@@ -453,7 +453,7 @@ def curve(work: Work, term: str) -> list[float]:
 def terms_table(work: Work) -> str:
     """Return the terms of the loss at some epochs."""
     marks = sorted({max(1, round(len(work.rows) * share)) for share in MILESTONES})
-    names = (*TERMS, "divergence", "species_right")
+    names = (*TERMS, "divergence", "species_accuracy")
     rows = []
     for mark in marks:
         minutes = float(work.rows[mark - 1]["seconds"]) / 60
@@ -479,7 +479,7 @@ def _outlook(work: Work) -> str:
         f"{term} from {curve(work, term)[max(half - 1, 0)]:.3f} to {curve(work, term)[last]:.3f}"
         for term in TERMS
     )
-    right = 100 * curve(work, "species_right")[last]
+    right = 100 * curve(work, "species_accuracy")[last]
     weight = work.config["head"].get("divergence_weight", 0.01)
     return (
         f"The model was shown {seen:,} crystals at {rate:.0f} per second; the published one "

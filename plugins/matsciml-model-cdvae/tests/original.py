@@ -114,11 +114,12 @@ def gemnet_weights(reference: dict[str, Tensor]) -> dict[str, Tensor]:
 def predictor_weights(reference: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the weights of the predictors."""
     names = {"fc_num_atoms": "atoms", "fc_lattice": "lattice", "fc_composition": "composition"}
-    found = {}
+    weights = {}
     for old, new in names.items():
         for name, value in _below(reference, f"losses/w/{old}.").items():
-            found[f"{new}.{name}"] = value
-    return found
+            layer, kind = name.split(".")  # of a sequence in which the activation is number 1
+            weights[f"{new}.layers.{int(layer) // 2}.{kind}"] = value
+    return weights
 
 
 def readout_weights(reference: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -155,13 +156,13 @@ def decoder_edges(reference: dict[str, Tensor]) -> Edges:
     """Return the edges that the original's decoder was given, sorted by receiver."""
     part = _below(reference, "gemnet/")
     order = torch.argsort(part["edge_index"][1], stable=True)
-    place = torch.empty_like(order)
-    place[order] = torch.arange(len(order))
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(len(order))
     sender, receiver = part["edge_index"][:, order]
     return Edges(
         sender=sender,
         receiver=receiver,
-        mirror=place[part["id_swap"][order]],
+        mirror=rank[part["id_swap"][order]],
         lengths=part["D_st"][order],
         directions=part["V_st"][order],
         num_atoms=len(reference["dimenet/atom_types"]),
@@ -177,11 +178,11 @@ def _below(reference: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _renamed(weights: dict[str, Tensor], rules) -> dict[str, Tensor]:
-    found = {}
+    renamed = {}
     for name, value in weights.items():
         if re.search(_UNUSED, name):
             continue
         for pattern, replacement in rules:
             name = re.sub(pattern, replacement, name)
-        found[name] = value
-    return found
+        renamed[name] = value
+    return renamed

@@ -19,11 +19,11 @@ def test_spherical_bessel_keeps_its_digits(dtype, tolerance):
     rows = torch.from_numpy(np.tile(Z, (9, 1))).to(dtype)
     found = spherical_bessel(9, rows).double().numpy()
     for degree in range(9):
-        wanted = spherical_jn(degree, rows[degree].double().numpy())
-        size = np.maximum(np.abs(wanted), 1e-3 / np.maximum(Z, 1.0))
-        assert np.abs(found[degree] - wanted).max() < tolerance
+        expected = spherical_jn(degree, rows[degree].double().numpy())
+        size = np.maximum(np.abs(expected), 1e-3 / np.maximum(Z, 1.0))
+        assert np.abs(found[degree] - expected).max() < tolerance
         small = degree > Z
-        error = np.abs(found[degree] - wanted)[small] / np.maximum(np.abs(wanted[small]), 1e-30)
+        error = np.abs(found[degree] - expected)[small] / np.maximum(np.abs(expected[small]), 1e-30)
         assert np.all((error < 100 * tolerance) | (size[small] < 1e-30))
 
 

@@ -38,11 +38,11 @@ def disordered() -> CrystalBatch:
 def test_without_a_cut_they_are_all_within_the_radius(disordered):
     crystals = CrystalBatch.from_crystals([*all_crystals(), *disordered.crystals()])
     _, edges = _connected(crystals, 100_000)
-    wanted = attach_neighbours(crystals, Neighbourhood(cutoff=RADIUS))
-    assert len(edges.sender) == wanted.num_edges
+    expected = attach_neighbours(crystals, Neighbourhood(cutoff=RADIUS))
+    assert len(edges.sender) == expected.num_edges
     found = zip(edges.sender.tolist(), edges.receiver.tolist(), edges.lengths.tolist(), strict=True)
-    lengths = wanted.edge_vectors().norm(dim=1)
-    known = zip(*wanted.edge_index.tolist(), lengths.tolist(), strict=True)
+    lengths = expected.edge_vectors().norm(dim=1)
+    known = zip(*expected.edge_index.tolist(), lengths.tolist(), strict=True)
     for one, other in zip(sorted(found), sorted(known), strict=True):
         assert one[:2] == other[:2]
         assert one[2] == pytest.approx(other[2], abs=1e-9)

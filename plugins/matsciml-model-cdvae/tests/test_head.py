@@ -83,10 +83,10 @@ def test_reduced_precision_does_not_reach_positions(batch, structure):
     crystals = _ready(batch, encoder)
     encoder.eval(), head.eval()
     with torch.no_grad():
-        wanted = _loss(encoder, head, crystals)
+        expected = _loss(encoder, head, crystals)
         with torch.autocast("cpu", torch.bfloat16):
             found = _loss(encoder, head, crystals)
-    torch.testing.assert_close(found.float(), wanted, rtol=0.02, atol=0.0)
+    torch.testing.assert_close(found.float(), expected, rtol=0.02, atol=0.0)
 
 
 def test_gradients_reach_every_parameter(batch, structure):
@@ -111,8 +111,8 @@ def test_validation_repeats_and_training_does_not(batch, structure):
 def test_the_latent_is_drawn_in_training_and_the_mean_otherwise(batch, structure):
     encoder, head = _model(structure)
     crystals = _ready(batch, encoder)
-    drawn = encoder.train()(crystals)
-    assert not torch.equal(drawn.crystals, drawn.mean)
+    sampled = encoder.train()(crystals)
+    assert not torch.equal(sampled.crystals, sampled.mean)
     fixed = encoder.eval()(crystals)
     assert torch.equal(fixed.crystals, fixed.mean)
     assert torch.equal(head.encode(fixed), fixed.mean)
@@ -178,4 +178,4 @@ def test_metrics_and_baseline_predictions_are_of_the_same_columns(batch, structu
         assert metric.compute().isfinite(), name
     loss = _loss(encoder, head, crystals)
     torch.testing.assert_close(metrics["loss"].compute(), loss.detach(), rtol=1e-4, atol=1e-4)
-    assert metrics["atoms_right"].compute() <= 1.0
+    assert metrics["atoms_accuracy"].compute() <= 1.0

@@ -29,8 +29,8 @@ def test_special_lattices_are_as_pymatgen_has_them():
     cells = torch.tensor(np.array([lattice.matrix for lattice in SPECIAL]))
     found = lattice_parameters(niggli_reduced(cells))
     for lattice, parameters in zip(SPECIAL, found, strict=True):
-        wanted = lattice.get_niggli_reduced_lattice().parameters
-        assert parameters.tolist() == pytest.approx(wanted, abs=1e-4)
+        expected = lattice.get_niggli_reduced_lattice().parameters
+        assert parameters.tolist() == pytest.approx(expected, abs=1e-4)
 
 
 def test_random_lattices_are_as_pymatgen_has_them():
@@ -38,15 +38,15 @@ def test_random_lattices_are_as_pymatgen_has_them():
     cells = cells[torch.linalg.det(cells).abs() > 5.0]
     found = lattice_parameters(niggli_reduced(cells))
     for cell, parameters in zip(cells, found, strict=True):
-        wanted = Lattice(cell.numpy()).get_niggli_reduced_lattice().parameters
-        assert parameters.tolist() == pytest.approx(wanted, abs=1e-4)
+        expected = Lattice(cell.numpy()).get_niggli_reduced_lattice().parameters
+        assert parameters.tolist() == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("number", range(len(SPECIAL)))
 def test_the_basis_in_which_a_lattice_is_given_does_not_matter(number):
     random = np.random.default_rng(number)
     cell = torch.tensor(np.array(SPECIAL[number].matrix))
-    wanted = lattice_parameters(niggli_reduced(cell.unsqueeze(0)))[0]
+    expected = lattice_parameters(niggli_reduced(cell.unsqueeze(0)))[0]
     changes = []
     for _ in range(20):
         lower = np.tril(random.integers(-2, 3, (3, 3)), -1) + np.eye(3)
@@ -54,7 +54,7 @@ def test_the_basis_in_which_a_lattice_is_given_does_not_matter(number):
         changes.append(torch.tensor(random.permutation(lower @ upper)) @ cell)
     found = niggli_reduced(torch.stack(changes))
     for parameters in lattice_parameters(found):
-        assert parameters.tolist() == pytest.approx(wanted.tolist(), abs=1e-4)
+        assert parameters.tolist() == pytest.approx(expected.tolist(), abs=1e-4)
     # It is the same lattice: the new vectors are whole combinations of the old ones.
     whole = found @ torch.linalg.inv(cell)
     torch.testing.assert_close(whole, whole.round(), rtol=0, atol=1e-8)

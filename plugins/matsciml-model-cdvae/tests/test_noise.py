@@ -1,4 +1,4 @@
-"""Noise: what it is drawn from, and that validation always sees the same."""
+"""Noise: what it is sampled from, and that validation always sees the same."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import torch
 from matsciml_model_cdvae import schedules
 from matsciml_model_cdvae.config import CrystalGenerationConfig
 from matsciml_model_cdvae.lattice import nearest_image, to_fractional, wrap
-from matsciml_model_cdvae.noise import Noise, pick, species_weights
+from matsciml_model_cdvae.noise import Noise, categorical, species_weights
 
 
 def test_numbers_from_keys_are_uniform_and_normal():
@@ -20,9 +20,9 @@ def test_numbers_from_keys_are_uniform_and_normal():
     assert abs(float(torch.corrcoef(torch.stack((numbers[1:], numbers[:-1])))[0, 1])) < 0.01
     other = schedules.uniform(keys, 1)
     assert abs(float(torch.corrcoef(torch.stack((numbers, other)))[0, 1])) < 0.01
-    drawn = schedules.normal(keys, 2)
-    assert abs(float(drawn.mean())) < 0.01
-    assert abs(float(drawn.std()) - 1.0) < 0.01
+    sampled = schedules.normal(keys, 2)
+    assert abs(float(sampled.mean())) < 0.01
+    assert abs(float(sampled.std()) - 1.0) < 0.01
 
 
 def test_keys_follow_from_ids(batch):
@@ -35,24 +35,24 @@ def test_keys_follow_from_ids(batch):
 
 def test_a_crystal_has_the_same_noise_in_every_batch(batch):
     noise = Noise(CrystalGenerationConfig()).eval()
-    draws = noise.draw(batch)
+    sample = noise.sample(batch)
     crystals = batch.crystals()
     first = 0
     for number, crystal in enumerate(crystals):
-        alone = noise.draw(type(batch).from_crystals([crystal]))
+        alone = noise.sample(type(batch).from_crystals([crystal]))
         last = first + crystal.num_atoms
-        assert int(alone.level) == int(draws.level[number])
-        assert torch.equal(alone.normal, draws.normal[first:last])
-        assert torch.equal(alone.chance, draws.chance[first:last])
+        assert int(alone.level) == int(sample.level[number])
+        assert torch.equal(alone.normal, sample.normal[first:last])
+        assert torch.equal(alone.uniform, sample.uniform[first:last])
         first = last
     noise.train()
-    assert not torch.equal(noise.draw(batch).normal, noise.draw(batch).normal)
+    assert not torch.equal(noise.sample(batch).normal, noise.sample(batch).normal)
 
 
 def test_the_displacement_leads_back(batch):
     noise = Noise(CrystalGenerationConfig()).eval()
-    draws = noise.draw(batch)
-    noisy = noise(batch, torch.zeros(batch.num_crystals, 100, dtype=torch.float64), draws)
+    sample = noise.sample(batch)
+    noisy = noise(batch, torch.zeros(batch.num_crystals, 100, dtype=torch.float64), sample)
     index = batch.crystal_index
     back = to_fractional(noisy.positions + noisy.displacement, batch.cell, index)
     home = to_fractional(batch.positions, batch.cell, index)
@@ -66,9 +66,9 @@ def test_the_displacement_leads_back(batch):
 
 def test_small_noise_hardly_moves(batch):
     noise = Noise(CrystalGenerationConfig()).eval()
-    draws = replace(noise.draw(batch), level=torch.full((batch.num_crystals,), 49))
-    noisy = noise(batch, torch.zeros(batch.num_crystals, 100, dtype=torch.float64), draws)
-    torch.testing.assert_close(noisy.displacement, -0.01 * draws.normal, rtol=0, atol=1e-6)
+    sample = replace(noise.sample(batch), level=torch.full((batch.num_crystals,), 49))
+    noisy = noise(batch, torch.zeros(batch.num_crystals, 100, dtype=torch.float64), sample)
+    torch.testing.assert_close(noisy.displacement, -0.01 * sample.normal, rtol=0, atol=1e-6)
 
 
 def test_species_are_drawn_with_their_weights():
@@ -77,10 +77,10 @@ def test_species_are_drawn_with_their_weights():
     sigma = torch.ones(20_000, dtype=torch.float64)
     weights = species_weights(species, composition, sigma)
     torch.testing.assert_close(weights[0].sum(), torch.tensor(2.0, dtype=torch.float64))
-    drawn = pick(weights, torch.rand(20_000, dtype=torch.float64))
-    share = float((drawn == 3).double().mean())
+    sampled = categorical(weights, torch.rand(20_000, dtype=torch.float64))
+    share = float((sampled == 3).double().mean())
     assert abs(share - (1.0 + 0.01) / 2.0) < 0.02
-    assert len(drawn.unique()) == 100
+    assert len(sampled.unique()) == 100
 
 
 def test_wrapping_ends_below_one():

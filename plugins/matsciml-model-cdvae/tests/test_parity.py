@@ -14,16 +14,16 @@ from matsciml_model_cdvae.gemnet import GemNetDecoder
 from matsciml_model_cdvae.head import CrystalGeneration
 from matsciml_model_cdvae.latent import LatentReadout
 from matsciml_model_cdvae.lattice import lattice_vectors, nearest_image, to_cartesian, to_fractional
-from matsciml_model_cdvae.noise import Draws, species_weights
-from matsciml_model_cdvae.sampling import Landscape, Walkers
+from matsciml_model_cdvae.noise import NoiseSample, species_weights
+from matsciml_model_cdvae.sampling import ScoreField, Walkers
 from matsciml_model_cdvae.schedules import geometric, step_sizes
 from matsciml_model_cdvae.triplets import Paths
 
 SIGMAS = geometric(10.0, 0.01, 50)
 
 
-def _close(found, wanted, tolerance):
-    torch.testing.assert_close(found, wanted, rtol=tolerance, atol=tolerance)
+def _close(found, expected, tolerance):
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
 
 
 def test_bases(reference):
@@ -47,18 +47,18 @@ def test_spherical_basis(reference):
     )
     radial = bases.SphericalRadialBasis(7, 6, 7.0, 5)(7.0 * x)
     found = (radial * bases.legendre(7, angles.cos()).T.unsqueeze(2)).flatten(1)
-    wanted = reference["basis/dimenet_sbf_nspherical7_nradial6"]
+    expected = reference["basis/dimenet_sbf_nspherical7_nradial6"]
     far = x > 0.1  # nearer, the original's closed forms lose digits
-    scale = wanted.abs().amax()
-    _close(found[far] / scale, wanted[far] / scale, 1e-6)
-    _close(found / scale, wanted / scale, 1e-4)
+    scale = expected.abs().amax()
+    _close(found[far] / scale, expected[far] / scale, 1e-6)
+    _close(found / scale, expected / scale, 1e-4)
 
 
 def test_schedules(reference):
     _close(SIGMAS, reference["schedule/sigmas"], 1e-6)
     _close(geometric(5.0, 0.01, 50), reference["schedule/type_sigmas"], 1e-6)
-    wanted = reference["schedule/langevin_step_sizes_step_lr_1e-4"]
-    _close(step_sizes(SIGMAS, 1e-4), wanted, 1e-6)
+    expected = reference["schedule/langevin_step_sizes_step_lr_1e-4"]
+    _close(step_sizes(SIGMAS, 1e-4), expected, 1e-6)
 
 
 def test_geometry(reference):
@@ -102,10 +102,10 @@ def test_neighbours_of_the_decoder(reference, original):
     candidates = Candidates.of(batch.cell, batch.atoms_per_crystal, 5.0)
     edges = candidates.connect(_home(batch), 5.0, 9, "literal")
     found = Counter(_described(torch.stack((edges.sender, edges.receiver)), edges.lengths))
-    wanted = Counter(_described(reference["gemnet/edge_index"], reference["gemnet/D_st"]))
-    different = [*(found - wanted), *(wanted - found)]
+    expected = Counter(_described(reference["gemnet/edge_index"], reference["gemnet/D_st"]))
+    different = [*(found - expected), *(expected - found)]
     assert all(sender == receiver for sender, receiver, _ in different)
-    assert len(different) < 0.02 * wanted.total()
+    assert len(different) < 0.02 * expected.total()
 
 
 def _described(ends, lengths):
@@ -146,25 +146,26 @@ def test_losses(reference, original, monkeypatch):
     latent = LatentEmbedding(
         atoms=found.atoms, crystals=part["z"], mean=part["mu"], log_variance=part["log_var"]
     )
-    guess = head.predictors(part["z"])
-    _close(guess.atoms, part["pred_num_atoms_logits"], 1e-10)
-    _close(guess.lattice, part["pred_lattice_scaled"], 1e-10)
+    predicted = head.predictors(part["z"])
+    _close(predicted.atoms, part["pred_num_atoms_logits"], 1e-10)
+    _close(predicted.lattice, part["pred_lattice_scaled"], 1e-10)
     index = batch.crystal_index
-    _close(guess.composition[index], part["pred_composition_logits"], 1e-10)
+    _close(predicted.composition[index], part["pred_composition_logits"], 1e-10)
     sigma = head.noise.species_sigmas[part["type_noise_level"]][index]
-    weights = species_weights(batch.atomic_numbers - 1, guess.composition[index], sigma)
-    wanted = part["type_probabilities_unnormalised"]
-    _close(weights / weights.sum(1, keepdim=True), wanted / wanted.sum(1, keepdim=True), 1e-6)
-    draws = Draws(
+    weights = species_weights(batch.atomic_numbers - 1, predicted.composition[index], sigma)
+    expected = part["type_probabilities_unnormalised"]
+    _close(weights / weights.sum(1, keepdim=True), expected / expected.sum(1, keepdim=True), 1e-6)
+    sample = NoiseSample(
         level=part["noise_level"],
         species_level=part["type_noise_level"],
         normal=part["coord_noise_unit"],
-        chance=torch.full((12,), 0.5),
+        uniform=torch.full((12,), 0.5),
     )
-    monkeypatch.setattr("matsciml_model_cdvae.noise.pick", lambda *_: part["noisy_atom_types"] - 1)
-    noisy = head.noise(batch, guess.composition, draws)
+    noisy_species = part["noisy_atom_types"] - 1
+    monkeypatch.setattr("matsciml_model_cdvae.noise.categorical", lambda *_: noisy_species)
+    noisy = head.noise(batch, predicted.composition, sample)
     _close(to_fractional(noisy.positions, batch.cell, index), part["noisy_frac"], 1e-6)
-    columns = head.columns(latent, batch, draws)
+    columns = head.columns(latent, batch, sample)
     names = ("num_atom", "lattice", "coord", "type", "composition", "kld")
     for column, name in enumerate(names):
         _close(columns[:, column].mean(), part[f"{name}_loss"], 1e-6)
@@ -177,7 +178,7 @@ def test_losses(reference, original, monkeypatch):
 def test_langevin_step(reference, original):
     head, batch = _head(reference, original), original.crystals(reference)
     level = int(reference["langevin_step/level"])
-    landscape = Landscape.of(
+    field = ScoreField.of(
         head.decoder, original.HEAD, reference["losses/z"], batch.cell, batch.atoms_per_crystal
     )
     walkers = Walkers(
@@ -186,7 +187,7 @@ def test_langevin_step(reference, original):
         failed=torch.zeros(3, dtype=torch.bool),
     )
     with torch.no_grad():
-        after = landscape.step(
+        after = field.step(
             walkers,
             reference["langevin_step/noise_unit"],
             float(SIGMAS[level]),

@@ -13,7 +13,7 @@ from matsciml_core.interfaces.generation import (
 )
 from matsciml_model_cdvae.config import CrystalGenerationConfig
 from matsciml_model_cdvae.head import CrystalGeneration
-from matsciml_model_cdvae.starting import check_cells, draw_composition
+from matsciml_model_cdvae.initial_state import check_cells, sample_species
 
 SHORT = SamplingConfig(levels=4, steps_per_level=3)
 
@@ -90,8 +90,8 @@ def test_a_known_composition_stays(head, batch):
         atoms_per_crystal=batch.atoms_per_crystal, atomic_numbers=batch.atomic_numbers
     )
     found = _decode(head, _latents(head, batch.num_crystals), composition=known)
-    wanted = batch.atomic_numbers.split(batch.atoms_per_crystal.tolist())
-    made = [(one.crystal, numbers) for one, numbers in zip(found, wanted, strict=True)]
+    expected = batch.atomic_numbers.split(batch.atoms_per_crystal.tolist())
+    made = [(one.crystal, numbers) for one, numbers in zip(found, expected, strict=True)]
     assert any(crystal is not None for crystal, _ in made)
     for crystal, numbers in made:
         if crystal is not None:
@@ -148,7 +148,7 @@ def test_absurd_cells_are_rejected_with_a_reason():
 
 def test_a_model_that_predicts_nonsense_ends_in_rejections(head):
     with torch.no_grad():
-        head.predictors.lattice[-1].bias.fill_(-1e6)
+        head.predictors.lattice.layers[-1].bias.fill_(-1e6)
     found = _decode(head, _latents(head))
     assert all(one.rejected == Rejection.LENGTHS for one in found)
 
@@ -184,13 +184,13 @@ def test_compositions_come_close_to_the_predicted_shares():
     logits = torch.full((2, 100), -30.0)
     logits[0, [7, 25]] = torch.tensor([0.6, 0.4]).log()
     logits[1, [0, 1, 2]] = torch.tensor([1 / 3] * 3).log()
-    drawn = draw_composition(logits, torch.tensor([5, 7]), _seeded())
-    first, second = drawn[:5], drawn[5:]
+    sampled = sample_species(logits, torch.tensor([5, 7]), _seeded())
+    first, second = sampled[:5], sampled[5:]
     assert sorted(first.tolist()) == [7, 7, 7, 25, 25]
     counts = torch.bincount(second, minlength=3)
     assert len(counts) == 3
     assert counts.min() >= 2
-    undefined = draw_composition(torch.full((1, 100), torch.nan), torch.tensor([4]), _seeded())
+    undefined = sample_species(torch.full((1, 100), torch.nan), torch.tensor([4]), _seeded())
     assert len(undefined) == 4
 
 

@@ -42,12 +42,12 @@ def test_sums_over_paths(connected, rule):
     vectors = connected.edge_vectors()
     directions = vectors / vectors.norm(dim=1, keepdim=True)
     sender, receiver = connected.edge_index.tolist()
-    wanted = torch.zeros(count, WIDTH, dtype=torch.float64)
+    expected = torch.zeros(count, WIDTH, dtype=torch.float64)
     for back, there in product(range(count), repeat=2):
         if receiver[there] == sender[back] and not _returns(connected, there, back, rule):
             angular = legendre(7, directions[there] @ directions[back])
-            wanted[back] += (angular.unsqueeze(1) * messages[there]).sum(0)
-    torch.testing.assert_close(edges.sum_over_paths(messages), wanted)
+            expected[back] += (angular.unsqueeze(1) * messages[there]).sum(0)
+    torch.testing.assert_close(edges.sum_over_paths(messages), expected)
 
 
 def test_sums_over_triplets(connected):
@@ -57,16 +57,16 @@ def test_sums_over_triplets(connected):
     fractional = to_fractional(connected.positions, connected.cell, index)
     candidates = Candidates.of(connected.cell, connected.atoms_per_crystal, 5.0)
     edges = candidates.connect(to_cartesian(fractional, connected.cell, index), 5.0, 5)
-    geometry = decoder._geometry(edges, decoder.radial(edges.lengths))
+    geometry = decoder.geometry(edges, decoder.radial(edges.lengths))
     count = len(edges.receiver)
     messages = torch.randn(count, WIDTH, dtype=torch.float64)
-    receivers = edges.receiver.tolist()
-    wanted = torch.zeros(count, 7, WIDTH, dtype=torch.float64)
+    targets = edges.receiver.tolist()
+    expected = torch.zeros(count, 7, WIDTH, dtype=torch.float64)
     for one, other in product(range(count), repeat=2):
-        if one != other and receivers[one] == receivers[other]:
+        if one != other and targets[one] == targets[other]:
             angular = legendre(7, edges.directions[one] @ edges.directions[other])
-            wanted[one] += angular.unsqueeze(1) * messages[other]
-    torch.testing.assert_close(geometry.sum_over_triplets(messages), wanted)
+            expected[one] += angular.unsqueeze(1) * messages[other]
+    torch.testing.assert_close(geometry.sum_over_triplets(messages), expected)
 
 
 def test_slots_give_back_what_was_put_in():

@@ -58,7 +58,7 @@ class DimeNetConfig(Config):
     output_layers: int = Field(default=3, ge=0)
     """Hidden layers of an output block."""
     excluded_paths: Literal["edge", "atom"] = "edge"
-    """Which paths of two edges are left out. ``edge``: those back to the very atom they came from.
+    """Paths of two edges that are left out. ``edge``: those back to the very atom they came from.
     ``atom``: also those to any image of it, as in the original, with which the embedding of a
     supercell differs from that of its primitive cell."""
 
@@ -90,7 +90,7 @@ class CrystalGenerationConfig(Config):
     max_atoms: PositiveInt = 25
     """Most atoms in the cell of a crystal that is generated, or trained on."""
     latent_width: PositiveInt | None = None
-    """Width of the latent space that the head draws from an ordinary encoder's embedding; empty:
+    """Width of the latent space that the head makes of an ordinary encoder's embedding; empty:
     the encoder is variational, as ``cdvae`` is, and its embedding is the latent space."""
     predictor_width: PositiveInt = 64
     """Hidden width of the predictors of atom number, lattice and composition."""
@@ -99,7 +99,7 @@ class CrystalGenerationConfig(Config):
     max_neighbours: PositiveInt = 12
     """Nearest neighbours that the decoder connects to each atom."""
     cut: Literal["either", "literal"] = "either"
-    """Which pairs are connected. ``either``: those of which one atom is among the nearest of the
+    """Pairs that are connected. ``either``: those of which one atom is among the nearest of the
     other; ``literal``: as the original, which goes by the order in which atoms are listed."""
     hidden: PositiveInt = 64
     """Width of the decoder's atoms and edges."""

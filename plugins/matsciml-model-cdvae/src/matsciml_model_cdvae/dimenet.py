@@ -17,14 +17,14 @@ from matsciml_model_cdvae.triplets import Paths
 
 ELEMENT_ROWS = 119
 """Rows of the table of elements: the row is the atomic number, 1 to 118; row 0 is not used."""
-_QUIET = 0.05
+_ANGULAR_GAIN = 0.05
 """Factor of the initial weights of angles. Distances of crystals make their basis about 20 times
 larger than the messages, and without it these grow as much with every block."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EdgeFeatures:
-    """What the layers read of a batch's geometry."""
+    """Distances, angles and indices of the edges of a batch, as the layers need them."""
 
     sender: Tensor
     """``(edges,)`` int64."""
@@ -45,7 +45,7 @@ class EdgeFeatures:
         """Return, for each edge j → i, Σ_k Σ_l Y_l(angle) times the message of k → j.
 
         Args:
-            messages: ``(edges, num_spherical, width)``.
+            messages: ``(edges, num_spherical, width)``, dimensionless.
 
         Returns:
             ``(edges, width)``.
@@ -92,7 +92,7 @@ class DimeNet(nn.Module):
         return values
 
     def features(self, batch: CrystalBatch) -> EdgeFeatures:
-        """Return what the layers read of a batch's geometry."""
+        """Return distances, angles and indices of the edges of a batch."""
         graph = MessageGraph.of(batch)
         dtype = self.radial.frequencies.dtype
         vectors = batch.edge_vectors()  # (edges, 3), Å
@@ -100,21 +100,18 @@ class DimeNet(nn.Module):
         directions = (vectors / lengths.unsqueeze(1)).to(dtype)
         ends, shifts = batch.edge_index, batch.cell_shift
         paths = Paths.of(ends, shifts, batch.num_atoms, self.config.excluded_paths)  # type: ignore[arg-type]
+        # Rounding may leave a cosine just beyond 1, where Legendre polynomials are as smooth.
+        angles = legendre(self.config.num_spherical, paths.cosines(directions)) * paths.allowed
         return EdgeFeatures(
             sender=graph.sender,
             receiver=graph.incoming.index,
             incoming=graph.incoming,
             radial=self.radial(lengths.to(dtype)),
             distances=self.spherical(lengths.to(dtype)),
-            angles=_angles(paths, directions, self.config.num_spherical),
+            # (degrees, atoms, outgoing, incoming) → (atoms, outgoing, incoming * degrees)
+            angles=angles.permute(1, 2, 3, 0).flatten(2),
             paths=paths,
         )
-
-
-def _angles(paths: Paths, directions: Tensor, degrees: int) -> Tensor:
-    # Rounding may leave a cosine just beyond 1, where Legendre polynomials are as smooth.
-    values = legendre(degrees, paths.cosines(directions)) * paths.allowed
-    return values.permute(1, 2, 3, 0).flatten(2)  # (atoms, outgoing, incoming * degrees)
 
 
 class _EdgeEmbedding(nn.Module):
@@ -128,6 +125,15 @@ class _EdgeEmbedding(nn.Module):
         self.joined = SiLULinear(3 * config.hidden, config.hidden)
 
     def forward(self, atomic_numbers: Tensor, edges: EdgeFeatures) -> Tensor:
+        """Return the first messages, ``(edges, hidden)``.
+
+        Args:
+            atomic_numbers: ``(atoms,)`` int64, dimensionless.
+            edges: The edges.
+
+        References:
+            Gasteiger, Groß, Günnemann, ICLR 2020, section 5, embedding block.
+        """
         elements = self.elements(atomic_numbers)
         ends = elements.index_select(0, edges.receiver), elements.index_select(0, edges.sender)
         joined: Tensor = self.joined(torch.cat((*ends, self.radial(edges.radial)), dim=1))
@@ -153,7 +159,7 @@ class _Interaction(nn.Module):
         self.after_skip = residuals(Residual, hidden, config.after_skip)
         for weight in (*self.radial.parameters(), self.angular_in.weight):
             glorot_orthogonal_(weight)
-        glorot_orthogonal_(self.angular_out.weight, 2.0 * _QUIET**2)
+        glorot_orthogonal_(self.angular_out.weight, 2.0 * _ANGULAR_GAIN**2)
         for module in self.modules():
             if isinstance(module, SiLULinear):
                 glorot_orthogonal_(module.weight)
@@ -162,6 +168,12 @@ class _Interaction(nn.Module):
         glorot_orthogonal_(self.up.weight)
 
     def forward(self, messages: Tensor, edges: EdgeFeatures) -> Tensor:
+        """Return the updated messages, ``(edges, hidden)``.
+
+        Args:
+            messages: ``(edges, hidden)``, dimensionless.
+            edges: The edges.
+        """
         others = self.others(messages) * self.radial(edges.radial)
         others = functional.silu(self.down(others))  # (edges, narrow)
         # W₂ W₁ (R Y) splits by degree, and so does not need to be made for every path.
@@ -195,6 +207,12 @@ class _Output(nn.Module):
         nn.init.zeros_(self.last.weight)
 
     def forward(self, messages: Tensor, edges: EdgeFeatures) -> Tensor:
+        """Return values of the atoms, ``(atoms, embedding_width)``.
+
+        Args:
+            messages: ``(edges, hidden)``, dimensionless.
+            edges: The edges.
+        """
         atoms = segment_sum(messages * self.radial(edges.radial), edges.incoming)
         values: Tensor = self.last(self.hidden(self.up(atoms)))
         return values

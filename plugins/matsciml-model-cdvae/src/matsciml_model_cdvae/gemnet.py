@@ -37,10 +37,6 @@ class _Scales(NamedTuple):
     atoms: float
     """s3, of the sum over the edges of an atom."""
 
-    def times(self, factor: float) -> _Scales:
-        """Return all of them times a factor."""
-        return _Scales(*(factor * scale for scale in self))
-
 
 _BLOCK_SCALES = (
     _Scales(18.873615264892578, 7.996850490570068, 1.220463752746582),
@@ -55,7 +51,7 @@ _FITTED_RADIAL = 128
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """What the layers read of the edges."""
+    """Lengths, angles and indices of the edges, as the layers need them."""
 
     edges: Edges
     incoming: Segments
@@ -78,7 +74,7 @@ class Geometry:
         """Return, for each edge c → a, Σ_b Y_l(angle) times the message of b → a.
 
         Args:
-            messages: ``(edges, width)``.
+            messages: ``(edges, width)``, dimensionless.
 
         Returns:
             ``(edges, num_spherical, width)``.
@@ -117,14 +113,16 @@ class GemNetDecoder(nn.Module):
         self.radial_atom = Projection(config.num_radial, basis)
         self.radial_output = Projection(config.num_radial, basis)
         self.angular = nn.Parameter(torch.empty(config.num_spherical, config.num_radial, basis))
-        for degree in self.angular.unbind(0):
-            _angular_start_(degree)
+        for weight in self.angular.unbind(0):
+            standardised_orthogonal_(weight.data.T)
         # As many functions overlap anywhere, but their weights vary by one over their number.
         factor = math.sqrt(config.num_radial / _FITTED_RADIAL)
-        scales = [one.times(factor) for one in _BLOCK_SCALES[: config.num_blocks]]
-        self.blocks = nn.ModuleList(_Block(config, one) for one in scales)
+        self.blocks = nn.ModuleList(
+            _Block(config, _Scales(*(factor * scale for scale in scales)))
+            for scales in _BLOCK_SCALES[: config.num_blocks]
+        )
         self.outputs = nn.ModuleList(
-            _Output(config, factor * one) for one in _OUTPUT_SCALES[: config.num_blocks + 1]
+            _Output(config, factor * scale) for scale in _OUTPUT_SCALES[: config.num_blocks + 1]
         )
         self.species = nn.Linear(hidden, NUM_SPECIES)
 
@@ -134,9 +132,9 @@ class GemNetDecoder(nn.Module):
         """Score noisy crystals.
 
         Args:
-            species: 0 to 99, ``(atoms,)`` int64.
-            latents: ``(crystals, latent_width)``.
-            crystal_index: The crystal of each atom, ``(atoms,)`` int64.
+            species: 0 to 99, ``(atoms,)`` int64, dimensionless.
+            latents: ``(crystals, latent_width)``, dimensionless.
+            crystal_index: The crystal of each atom, ``(atoms,)`` int64, dimensionless.
             edges: From :meth:`Candidates.connect`.
 
         Returns:
@@ -144,45 +142,46 @@ class GemNetDecoder(nn.Module):
             logits of the species, ``(atoms, 100)``.
         """
         radial = self.radial(edges.lengths)  # (edges, num_radial)
-        geometry = self._geometry(edges, radial)
-        known = torch.cat((self.elements(species), latents.index_select(0, crystal_index)), dim=1)
-        atoms = self.atoms(known)
+        geometry = self.geometry(edges, radial)
+        inputs = torch.cat((self.elements(species), latents.index_select(0, crystal_index)), dim=1)
+        atoms = self.atoms(inputs)
         messages = self.edges(_with_ends(atoms, edges, radial))
         forces = self.outputs[0](messages, geometry)
         for block, output in zip(self.blocks, self.outputs[1:], strict=True):
             atoms, messages = block(atoms, messages, geometry)
             forces = forces + output(messages, geometry)
+        # GemNet's direct forces: a sum of contributions along the edges, so that the score rotates
+        # with the crystal.
         scores = segment_sum(forces * edges.directions, geometry.incoming)
         return scores, self.species(atoms)
 
-    def _geometry(self, edges: Edges, radial: Tensor) -> Geometry:
+    def geometry(self, edges: Edges, radial: Tensor) -> Geometry:
+        """Return the geometry of edges, which all blocks share.
+
+        Args:
+            edges: The edges.
+            radial: Radial basis of their lengths, ``(edges, num_radial)``, dimensionless.
+        """
         slots = Slots.of(edges.receiver, edges.num_atoms)
-        lengths = edges.receiver.new_zeros(edges.num_atoms)
-        lengths.index_add_(0, edges.receiver, torch.ones_like(edges.receiver))
+        counts = edges.receiver.new_zeros(edges.num_atoms)
+        counts.index_add_(0, edges.receiver, torch.ones_like(edges.receiver))
+        table = slots.spread(edges.directions)  # (atoms, slots, 3)
+        filled = slots.filled
+        real = filled.unsqueeze(1) & filled.unsqueeze(2)
+        # An edge makes no angle with itself.
+        real = real & ~torch.eye(slots.width, dtype=torch.bool, device=radial.device)
+        angles = legendre(self.degrees, torch.bmm(table, table.transpose(1, 2))) * real
         return Geometry(
             edges=edges,
-            incoming=Segments(edges.receiver, lengths),
+            incoming=Segments(edges.receiver, counts),
             slots=slots,
-            angles=_angles(slots, edges.directions, self.degrees),
+            # (degrees, atoms, slots, slots) → (atoms, slots * degrees, slots)
+            angles=angles.permute(1, 2, 0, 3).flatten(1, 2),
             radial_triplet=self.radial_triplet(radial),
             radial_atom=self.radial_atom(radial),
             radial_output=self.radial_output(radial),
             angular=torch.einsum("er,lri->eil", radial, self.angular),
         )
-
-
-def _angles(slots: Slots, directions: Tensor, degrees: int) -> Tensor:
-    table = slots.spread(directions)  # (atoms, slots, 3)
-    filled = slots.filled
-    real = filled.unsqueeze(1) & filled.unsqueeze(2)
-    real = real & ~torch.eye(slots.width, dtype=torch.bool, device=directions.device)
-    values = legendre(degrees, torch.bmm(table, table.transpose(1, 2))) * real
-    return values.permute(1, 2, 0, 3).flatten(1, 2)  # (atoms, slots * degrees, slots)
-
-
-def _angular_start_(weight: Tensor) -> None:
-    """Fill one degree's weights, ``(num_radial, basis)``."""
-    standardised_orthogonal_(weight.data.T)
 
 
 def _with_ends(atoms: Tensor, edges: Edges, values: Tensor) -> Tensor:
@@ -206,9 +205,17 @@ class _Triplets(nn.Module):
         self.up, self.up_mirror = ScaledDense(narrow, hidden), ScaledDense(narrow, hidden)
 
     def forward(self, messages: Tensor, geometry: Geometry) -> Tensor:
+        """Return the updates of the messages by triplets, ``(edges, hidden)``.
+
+        Args:
+            messages: ``(edges, hidden)``, dimensionless.
+            geometry: Geometry of the edges.
+        """
         weights = self.radial(geometry.radial_triplet) * self.scales.radial
         narrow = self.down(self.messages(messages) * weights)
         summed = geometry.sum_over_triplets(narrow)  # (edges, degrees, narrow)
+        # The weights of the angular functions belong to c → a, so that they are applied once per
+        # edge, after the sum over b (GemNet's efficient bilinear layer).
         mixed = torch.bmm(geometry.angular, summed)  # (edges, basis, narrow)
         form = self.bilinear.transpose(0, 1).flatten(0, 1)  # (basis * narrow, narrow)
         joined = (mixed.flatten(1) @ form) * self.scales.triplets
@@ -234,8 +241,15 @@ class _Block(nn.Module):
         self.to_edges = nn.Sequential(ScaledDense(3 * hidden, hidden), ScaledResidual(hidden))
 
     def forward(self, atoms: Tensor, messages: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
-        seen = halve(self.own(messages) + self.triplets(messages, geometry))
-        messages = self.after_skip(halve(messages + self.before_skip(seen)))
+        """Return updated atoms ``(atoms, hidden)`` and messages ``(edges, hidden)``.
+
+        Args:
+            atoms: ``(atoms, hidden)``, dimensionless.
+            messages: ``(edges, hidden)``, dimensionless.
+            geometry: Geometry of the edges.
+        """
+        update = halve(self.own(messages) + self.triplets(messages, geometry))
+        messages = self.after_skip(halve(messages + self.before_skip(update)))
         weighted = messages * self.radial(geometry.radial_atom)
         summed = segment_sum(weighted, geometry.incoming) * self.scales.atoms
         atoms = halve(atoms + self.to_atoms(summed))
@@ -244,7 +258,7 @@ class _Block(nn.Module):
 
 
 class _Output(nn.Module):
-    """The force along each edge that its message stands for."""
+    """Reads the force along each edge from its message."""
 
     def __init__(self, config: CrystalGenerationConfig, scale: float) -> None:
         super().__init__()
@@ -255,9 +269,15 @@ class _Output(nn.Module):
         )
         self.radial = Projection(config.basis_width, hidden)
         self.force = Projection(hidden, 1)
-        nn.init.zeros_(self.force.weight)  # untrained, no atom is moved
+        nn.init.zeros_(self.force.weight)  # untrained, the score is zero
 
     def forward(self, messages: Tensor, geometry: Geometry) -> Tensor:
+        """Return the force along each edge, ``(edges, 1)``.
+
+        Args:
+            messages: ``(edges, hidden)``, dimensionless.
+            geometry: Geometry of the edges.
+        """
         weights = self.radial(geometry.radial_output) * self.scale
         force: Tensor = self.force(self.messages(messages) * weights)  # (edges, 1)
         return force

@@ -24,7 +24,6 @@ from matsciml_core.interfaces.generation import (
 from matsciml_core.nn.segments import Segments
 from matsciml_model_cdvae import losses
 from matsciml_model_cdvae import sampling as langevin
-from matsciml_model_cdvae._fitting import Statistics, fit_statistics
 from matsciml_model_cdvae.config import CrystalGenerationConfig
 from matsciml_model_cdvae.connect import Candidates
 from matsciml_model_cdvae.gemnet import NUM_SPECIES, GemNetDecoder
@@ -32,13 +31,14 @@ from matsciml_model_cdvae.latent import LatentReadout
 from matsciml_model_cdvae.lattice import lattice_parameters
 from matsciml_model_cdvae.metrics import ColumnMean
 from matsciml_model_cdvae.niggli import niggli_reduced
-from matsciml_model_cdvae.noise import Draws, Noise, Noisy, species_of
-from matsciml_model_cdvae.predictors import Guess, LatticeScaler, Predictors
+from matsciml_model_cdvae.noise import Noise, NoiseSample, Noisy, species_of
+from matsciml_model_cdvae.predictors import LatticeScaler, Predicted, Predictors
+from matsciml_model_cdvae.training_statistics import Statistics, fit_statistics
 
-ERRORS = ("atoms_right", "lengths_mae", "angles_mae", "species_right")
+ERRORS = ("atoms_accuracy", "lengths_mae", "angles_mae", "species_accuracy")
 """Further columns of a prediction: whether the number of atoms is right (0 or 1), mean absolute
 errors of the predicted lengths (Å) and angles (degrees), and the share of noisy atoms of which the
-decoder names the species."""
+decoder predicts the species."""
 
 
 class CrystalGeneration(GenerativeHead):
@@ -47,7 +47,7 @@ class CrystalGeneration(GenerativeHead):
     Trained on the crystals themselves: ``forward`` returns for each crystal the six terms of the
     loss, in the order of ``losses.TERMS``, and :data:`ERRORS`. In evaluation mode the noise
     depends on the crystals' ids alone. The number of atoms, the lattice and the composition are
-    read off the latent vector; the decoder is a GemNet-dT.
+    predicted from the latent vector; the decoder is a GemNet-dT.
 
     References:
         Xie, Fu, Ganea, Barzilay, Jaakkola, ICLR 2022, arXiv:2110.06197. Deviations: positions are
@@ -56,12 +56,12 @@ class CrystalGeneration(GenerativeHead):
         (``cut``).
 
     Raises:
-        ConfigError: There is more than one target, or one that is no structure.
+        ConfigError: There is more than one target, or one that is not a structure.
     """
 
     units: ClassVar[Mapping[str, tuple[str, ...]]] = {"structure": ("dimensionless",)}
     weights: Tensor
-    """Of the terms, ``(6,)``, dimensionless."""
+    """Weights of the terms, ``(6,)``, dimensionless."""
 
     def __init__(
         self,
@@ -81,8 +81,11 @@ class CrystalGeneration(GenerativeHead):
         self.target = self.targets[0]
         self.settings = settings = config or CrystalGenerationConfig()
         self.latent_width = settings.latent_width or crystal_width
-        own = settings.latent_width is not None
-        self.readout = LatentReadout(crystal_width, self.latent_width) if own else None
+        self.readout = (
+            None
+            if settings.latent_width is None
+            else LatentReadout(crystal_width, settings.latent_width)
+        )
         self.predictors = Predictors(
             self.latent_width, settings.predictor_width, settings.max_atoms
         )
@@ -94,7 +97,7 @@ class CrystalGeneration(GenerativeHead):
         self.register_buffer("weights", torch.tensor(weights).double(), persistent=False)
 
     def fit(self, training: Iterable[CrystalBatch]) -> None:
-        """Fit the normalisation of the lattice, and how often atom numbers and species occur.
+        """Fit the normalisation of the lattice, and frequencies of atom numbers and species.
 
         Raises:
             DataError: There is no crystal, or one that the head cannot generate.
@@ -102,13 +105,13 @@ class CrystalGeneration(GenerativeHead):
         fit_statistics(training, self.scaler, self.statistics, self.target)
 
     def mask(self, batch: CrystalBatch) -> dict[str, Tensor]:
-        """Return which crystals are labelled, and of a size and of elements that can be made."""
-        known = super().mask(batch)[self.target.name]
+        """Return which crystals are labelled, and of a size and of elements that it generates."""
+        labelled = super().mask(batch)[self.target.name]
         beyond = torch.zeros_like(batch.atoms_per_crystal).index_add(
             0, batch.crystal_index, (batch.atomic_numbers > NUM_SPECIES).to(torch.int64)
         )
         fits = (batch.atoms_per_crystal <= self.settings.max_atoms) & (beyond == 0)
-        return {self.target.name: known & fits}
+        return {self.target.name: labelled & fits}
 
     def forward(self, embedding: Embedding, batch: CrystalBatch) -> dict[str, Tensor]:
         """Add noise, remove it, and return the terms of the loss and errors, ``(crystals, 10)``.
@@ -119,7 +122,7 @@ class CrystalGeneration(GenerativeHead):
         # Reduced precision would round positions to a tenth of an Å.
         with torch.autocast(batch.positions.device.type, enabled=False):
             latent, crystals = self.latent(embedding), in_niggli_cells(batch)
-            return {self.target.name: self.columns(latent, crystals, self.noise.draw(batch))}
+            return {self.target.name: self.columns(latent, crystals, self.noise.sample(batch))}
 
     def latent(self, embedding: Embedding) -> LatentEmbedding:
         """Return the latent distribution of an embedding, in the dtype of the parameters.
@@ -129,8 +132,8 @@ class CrystalGeneration(GenerativeHead):
         """
         dtype = self.decoder.species.weight.dtype
         if self.readout is not None:
-            found: LatentEmbedding = self.readout(embedding.crystals.to(dtype), embedding.atoms)
-            return found
+            latent: LatentEmbedding = self.readout(embedding.crystals.to(dtype), embedding.atoms)
+            return latent
         if not isinstance(embedding, LatentEmbedding):
             raise ConfigError(
                 "The encoder has no latent space to generate crystals from; choose one that has, "
@@ -144,16 +147,16 @@ class CrystalGeneration(GenerativeHead):
             log_variance=embedding.log_variance.to(dtype),
         )
 
-    def columns(self, latent: LatentEmbedding, batch: CrystalBatch, draws: Draws) -> Tensor:
+    def columns(self, latent: LatentEmbedding, batch: CrystalBatch, sample: NoiseSample) -> Tensor:
         """Return the terms of the loss and the errors, ``(crystals, 10)``.
 
         Args:
-            latent: The latent distribution of each crystal, with a draw from it.
+            latent: The latent distribution of each crystal, with a sample of it.
             batch: The true crystals, in the cells whose parameters are learnt.
-            draws: The random numbers.
+            sample: The random numbers.
         """
-        guess: Guess = self.predictors(latent.crystals)
-        noisy: Noisy = self.noise(batch, guess.composition, draws)
+        predicted: Predicted = self.predictors(latent.crystals)
+        noisy: Noisy = self.noise(batch, predicted.composition, sample)
         settings = self.settings
         candidates = Candidates.of(batch.cell, batch.atoms_per_crystal, settings.radius)
         edges = candidates.connect(
@@ -161,59 +164,56 @@ class CrystalGeneration(GenerativeHead):
         )
         denoised = self.decoder(noisy.species, latent.crystals, batch.crystal_index, edges)
         divergence = losses.divergence(latent.mean, latent.log_variance)
-        return self._scored(batch, noisy, guess, denoised, divergence)
+        return self._scored(batch, noisy, predicted, denoised, divergence)
 
     def _scored(
         self,
         batch: CrystalBatch,
         noisy: Noisy,
-        guess: Guess,
+        predicted: Predicted,
         denoised: tuple[Tensor, Tensor],
         divergence: Tensor,
     ) -> Tensor:
-        """Return terms and errors of what was guessed and denoised, ``(crystals, 10)``."""
+        """Return terms and errors of predictions and denoised atoms, ``(crystals, 10)``."""
         scores, logits = denoised
         species = species_of(batch)
         atoms = Segments(batch.crystal_index, batch.atoms_per_crystal)
         true = self.scaler.standardised(batch.cell, batch.atoms_per_crystal)
         terms = (
+            # Larger crystals are masked; their class only has to exist.
             losses.atoms_loss(
-                guess.atoms, batch.atoms_per_crystal.clamp(max=self.settings.max_atoms)
+                predicted.atoms, batch.atoms_per_crystal.clamp(max=self.settings.max_atoms)
             ),
-            losses.lattice_loss(guess.lattice, true),
+            losses.lattice_loss(predicted.lattice, true),
             losses.coordinates_loss(scores, noisy.displacement, noisy.sigma, atoms),
             losses.species_loss(logits, species, noisy.species_sigma, atoms),
-            losses.composition_loss(guess.composition, species, atoms),
+            losses.composition_loss(predicted.composition, species, atoms),
             divergence,
         )
-        with torch.no_grad():
-            errors = self._errors(batch, guess, logits, atoms)
+        with torch.no_grad():  # the columns of ERRORS are reported, and never trained
+            dtype, counts = predicted.lattice.dtype, batch.atoms_per_crystal
+            parameters = self.scaler.parameters_of(predicted.lattice, counts)
+            differences = (parameters - lattice_parameters(batch.cell)).abs().to(dtype)
+            correct = (logits.argmax(1) == species).to(dtype)
+            errors = (
+                (predicted.atoms.argmax(1) == counts).to(dtype),
+                differences[:, :3].mean(1),
+                differences[:, 3:].mean(1),
+                losses.mean_over_atoms(correct, atoms),
+            )
         return torch.stack((*terms, *errors), dim=1)
 
-    def _errors(
-        self, batch: CrystalBatch, guess: Guess, logits: Tensor, atoms: Segments
-    ) -> list[Tensor]:
-        """Return the columns of :data:`ERRORS`, ``(crystals,)`` each."""
-        counts, dtype = batch.atoms_per_crystal, guess.lattice.dtype
-        predicted = self.scaler.parameters_of(guess.lattice, counts)
-        differences = (predicted - lattice_parameters(batch.cell)).abs().to(dtype)
-        right = (logits.argmax(1) == species_of(batch)).to(dtype)
-        return [
-            (guess.atoms.argmax(1) == counts).to(dtype),
-            differences[:, :3].mean(1),
-            differences[:, 3:].mean(1),
-            losses.mean_over_atoms(right, atoms),
-        ]
-
     def transform(self, batch: CrystalBatch) -> dict[str, Tensor]:
-        """Return the labels as they are: a number where the crystal is there to learn from."""
+        """Return the labels as they are: a number where the crystal is labelled, else NaN."""
         return {self.target.name: labels_of(batch, self.target)}
 
     def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
         """Return the weighted sum of the terms, each a mean over the labelled crystals."""
-        known = mask[self.target.name]
+        labelled = mask[self.target.name]
         terms = prediction[self.target.name][:, : len(losses.TERMS)]
-        means = torch.where(known.unsqueeze(1), terms, 0.0).sum(0) / known.sum().clamp(min=1)
+        # A masked crystal may have infinite terms, so that it is not enough to multiply by zero.
+        sums = torch.where(labelled.unsqueeze(1), terms, 0.0).sum(0)
+        means = sums / labelled.sum().clamp(min=1)
         return (means * self.weights.to(means.dtype)).sum()
 
     def inverse_transform(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
@@ -228,17 +228,18 @@ class CrystalGeneration(GenerativeHead):
         return {self.target.name: {name: ColumnMean(k) for k, name in enumerate(names)}}
 
     def baseline_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
-        """Return how the training split's frequencies and means, and no denoising, do."""
+        """Return the columns of the training split's frequencies and means, without denoising."""
         exact, count = in_niggli_cells(batch.to(dtype=torch.float64)), batch.num_crystals
-        guess = Guess(
+        predicted = Predicted(
             atoms=self.statistics.log_atoms.double().expand(count, -1),
             lattice=exact.cell.new_zeros(count, 6),
             composition=self.statistics.log_species.double().expand(count, -1),
         )
-        noisy: Noisy = self.noise(exact, guess.composition, self.noise.draw(exact))
-        logits = guess.composition.index_select(0, batch.crystal_index)
+        noisy: Noisy = self.noise(exact, predicted.composition, self.noise.sample(exact))
+        # A baseline has no divergence, since its latent distribution would be the prior.
+        logits = predicted.composition.index_select(0, batch.crystal_index)
         denoised = torch.zeros_like(exact.positions), logits
-        columns = self._scored(exact, noisy, guess, denoised, exact.cell.new_zeros(count))
+        columns = self._scored(exact, noisy, predicted, denoised, exact.cell.new_zeros(count))
         return {"marginal": self.inverse_transform({self.target.name: columns}, batch)}
 
     def encode(self, embedding: Embedding) -> Tensor:
@@ -257,49 +258,57 @@ class CrystalGeneration(GenerativeHead):
         checkpoint: Callable[[SamplingState], None] | None = None,
         state: SamplingState | None = None,
     ) -> list[GeneratedCrystal]:
-        """Turn latent vectors into crystals by annealed Langevin dynamics.
+        """Decode latent vectors into crystals by annealed Langevin dynamics.
+
+        Args:
+            latents: ``(crystals, latent_width)``, dimensionless.
+            sampling: Noise levels and steps.
+            composition: Ground truth about the crystals; None: it is predicted.
+            generator: Source of random numbers, on the CPU; None: a new one seeded from torch's.
+            progress: Called after every Langevin step.
+            checkpoint: Called with the state after every noise level.
+            state: A state to resume from; None: from the start.
 
         Raises:
-            ConfigError: The state does not belong to these latent vectors, or a known species is
-                beyond those that the decoder has.
+            ConfigError: The state does not belong to these latent vectors, or a species of the
+                composition is beyond those that the decoder has.
         """
         generator = generator or torch.Generator().manual_seed(int(torch.randint(2**31, ())))
-        wanted = self._wanted(latents, composition)
-        start, rejections = langevin.prepare(self.decoder, self.settings, wanted, generator)
+        inputs = self._inputs(latents, composition)
+        start, rejections = langevin.prepare(self.decoder, self.settings, inputs, generator)
         if start is None:
             return [GeneratedCrystal(crystal=None, rejected=reason) for reason in rejections]
-        sampler = langevin.Sampler(start.landscape, sampling, generator)
+        sampler = langevin.Sampler(start.field, sampling, generator)
         ends = sampler.run(start.walkers, progress=progress, checkpoint=checkpoint, state=state)
         return langevin.collect(start, ends, rejections)
 
-    def _wanted(self, latents: Tensor, known: Composition | None) -> langevin.Wanted:
-        """Return what latent vectors stand for, but for what is known."""
+    def _inputs(self, latents: Tensor, truth: Composition | None) -> langevin.SamplingInputs:
+        """Return the predictions from latent vectors, with ground truth in their place."""
         latents = latents.to(self.decoder.species.weight)
-        guess: Guess = self.predictors(latents)
-        counts = guess.atoms.argmax(1)
+        predicted: Predicted = self.predictors(latents)
+        counts = predicted.atoms.argmax(1)
         species = None
-        if known is not None:
-            counts = known.atoms_per_crystal.to(counts)
-            species = None if known.atomic_numbers is None else _known_species(known.atomic_numbers)
-        return langevin.Wanted(
+        if truth is not None:
+            counts = truth.atoms_per_crystal.to(counts)
+            if truth.atomic_numbers is not None:
+                species = truth.atomic_numbers - 1
+                heaviest = int(truth.atomic_numbers.max())
+                if heaviest > NUM_SPECIES:
+                    raise ConfigError(
+                        f"A crystal has an atom of the element {heaviest}, and elements up to "
+                        f"{NUM_SPECIES} can be decoded; leave it out, or do not give the decoder "
+                        "the species."
+                    )
+        return langevin.SamplingInputs(
             latents=latents,
             atoms_per_crystal=counts,
-            lattice=self.scaler.parameters_of(guess.lattice, counts),
-            composition=guess.composition,
+            lattice=self.scaler.parameters_of(predicted.lattice, counts),
+            composition=predicted.composition,
             species=species,
         )
 
 
-def _known_species(atomic_numbers: Tensor) -> Tensor:
-    largest = int(atomic_numbers.max())
-    if largest > NUM_SPECIES:
-        raise ConfigError(
-            f"A crystal has an atom of the element {largest}, and elements up to {NUM_SPECIES} can "
-            "be decoded; leave it out, or do not tell the decoder the species."
-        )
-    return atomic_numbers - 1
-
-
 def in_niggli_cells(batch: CrystalBatch) -> CrystalBatch:
     """Return the same crystals in Niggli-reduced cells, without edges."""
+    # Positions stay, since a reduced cell spans the same lattice; shifts of edges would not fit it.
     return replace(batch.without_edges(), cell=niggli_reduced(batch.cell))

@@ -12,7 +12,7 @@ from matsciml_model_cdvae.dimenet import DimeNetEncoder
 
 
 class LatentReadout(nn.Module):
-    """A vector per crystal → mean and variance of a normal distribution, and a draw from it."""
+    """A vector per crystal → mean and variance of a normal distribution, and a sample of it."""
 
     def __init__(self, width_in: int, width: int) -> None:
         """Build the two layers."""
@@ -24,15 +24,17 @@ class LatentReadout(nn.Module):
         """Return the distribution.
 
         Args:
-            values: ``(crystals, width_in)``.
-            atoms: The embedding of atoms to pass on, ``(atoms, …)``.
+            values: ``(crystals, width_in)``, dimensionless.
+            atoms: The embedding of atoms to pass on, ``(atoms, atom_width)``, dimensionless.
 
         Returns:
-            With ``crystals`` a draw in training mode, the mean in evaluation mode.
+            With ``crystals`` a sample in training mode, the mean in evaluation mode.
         """
         mean, log_variance = self.mean(values), self.log_variance(values)
         latent = mean
         if self.training:
+            # Mean plus scaled noise (Kingma, Welling, ICLR 2014, section 2.4), through which
+            # gradients reach both.
             latent = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
         return LatentEmbedding(atoms=atoms, crystals=latent, mean=mean, log_variance=log_variance)
 
@@ -40,7 +42,7 @@ class LatentReadout(nn.Module):
 class CDVAEEncoder(DimeNetEncoder):
     """The encoder of CDVAE; its crystal embedding is a point of a latent space.
 
-    In training mode the point is drawn from the distribution that the crystal is encoded to, in
+    In training mode the point is a sample of the distribution that the crystal is encoded to, in
     evaluation mode it is the mean. Heads of any kind can be trained on it.
 
     References:
@@ -75,6 +77,7 @@ class CDVAEEncoder(DimeNetEncoder):
             ShapeError: The batch carries no edges.
         """
         atoms, crystals = self.embed(batch)
+        # In full precision, as the embedding: a rounded latent vector is another crystal's.
         with torch.autocast(crystals.device.type, enabled=False):
             embedding: LatentEmbedding = self.readout(crystals, atoms)
         return embedding

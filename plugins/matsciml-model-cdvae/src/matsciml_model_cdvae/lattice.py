@@ -20,8 +20,8 @@ def lattice_parameters(cell: Tensor) -> Tensor:
     """
     lengths = torch.linalg.vector_norm(cell, dim=2)
     unit = cell / lengths.unsqueeze(2)
-    pairs = (unit[:, [1, 2, 0]] * unit[:, [2, 0, 1]]).sum(2)  # cos α, cos β, cos γ
-    return torch.cat((lengths, torch.rad2deg(torch.acos(pairs.clamp(-1.0, 1.0)))), dim=1)
+    cosines = (unit[:, [1, 2, 0]] * unit[:, [2, 0, 1]]).sum(2)  # of α, β, γ
+    return torch.cat((lengths, torch.rad2deg(torch.acos(cosines.clamp(-1.0, 1.0)))), dim=1)
 
 
 def lattice_vectors(parameters: Tensor) -> Tensor:
@@ -61,17 +61,18 @@ def heights(cell: Tensor) -> Tensor:
         [torch.linalg.cross(cell[:, i], cell[:, j]) for i, j in ((1, 2), (2, 0), (0, 1))], dim=1
     )
     volume = (cell[:, 0] * normals[:, 0]).sum(1, keepdim=True).abs()
-    found: Tensor = volume / torch.linalg.vector_norm(normals, dim=2).clamp(min=1e-30)
-    return found
+    # A cell without volume may have faces without area; 0/0 would be NaN, which passes no check.
+    distances: Tensor = volume / torch.linalg.vector_norm(normals, dim=2).clamp(min=1e-30)
+    return distances
 
 
 def to_cartesian(fractional: Tensor, cell: Tensor, crystal_index: Tensor) -> Tensor:
     """Return Cartesian coordinates, Å.
 
     Args:
-        fractional: ``(atoms, 3)``, in lattice vectors.
+        fractional: ``(atoms, 3)``, in units of lattice vectors.
         cell: Lattice vectors as rows, ``(crystals, 3, 3)``, Å.
-        crystal_index: The crystal of each atom, ``(atoms,)`` int64.
+        crystal_index: The crystal of each atom, ``(atoms,)`` int64, dimensionless.
     """
     return torch.bmm(fractional.unsqueeze(1), cell.index_select(0, crystal_index)).squeeze(1)
 
@@ -82,15 +83,19 @@ def to_fractional(positions: Tensor, cell: Tensor, crystal_index: Tensor) -> Ten
     Args:
         positions: Cartesian, ``(atoms, 3)``, Å.
         cell: Lattice vectors as rows, ``(crystals, 3, 3)``, Å.
-        crystal_index: The crystal of each atom, ``(atoms,)`` int64.
+        crystal_index: The crystal of each atom, ``(atoms,)`` int64, dimensionless.
     """
     return wrap(to_cartesian(positions, torch.linalg.inv(cell), crystal_index))
 
 
 def wrap(fractional: Tensor) -> Tensor:
-    """Return coordinates in [0, 1) lattice vectors."""
+    """Return coordinates in [0, 1) lattice vectors.
+
+    Args:
+        fractional: ``(atoms, 3)``, in units of lattice vectors.
+    """
     wrapped = fractional - fractional.floor()
-    return torch.where(wrapped >= 1.0, 0.0, wrapped)  # of a tiny negative number 1 is left
+    return torch.where(wrapped >= 1.0, 0.0, wrapped)  # a tiny negative number gives 1
 
 
 def nearest_image(vectors: Tensor, cell: Tensor, crystal_index: Tensor) -> Tensor:
@@ -99,11 +104,12 @@ def nearest_image(vectors: Tensor, cell: Tensor, crystal_index: Tensor) -> Tenso
     Args:
         vectors: Differences of wrapped positions, ``(atoms, 3)``, Å.
         cell: Lattice vectors as rows, ``(crystals, 3, 3)``, Å.
-        crystal_index: The crystal of each atom, ``(atoms,)`` int64.
+        crystal_index: The crystal of each atom, ``(atoms,)`` int64, dimensionless.
 
     Returns:
         ``(atoms, 3)``, Å.
     """
+    # As many images as in the original program.
     shifts = IMAGES.to(cell) @ cell  # (crystals, 27, 3)
     images = vectors.unsqueeze(1) + shifts.index_select(0, crystal_index)
     best = images.square().sum(2).argmin(dim=1)

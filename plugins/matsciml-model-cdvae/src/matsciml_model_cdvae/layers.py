@@ -9,14 +9,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _SILU_SCALE = 1 / 0.6
-"""Keeps the variance of a normal input about one."""
+"""Factor of silu that keeps the variance of a normal input about one."""
 
 
 class SiLULinear(nn.Linear):
     """A dense layer followed by silu."""
 
     def forward(self, values: Tensor) -> Tensor:
-        """Return silu(W x + b)."""
+        """Return silu(W x + b).
+
+        Args:
+            values: ``(..., in)``, dimensionless.
+        """
         return functional.silu(super().forward(values))
 
 
@@ -29,7 +33,11 @@ class Residual(nn.Module):
         self.first, self.second = SiLULinear(width, width), SiLULinear(width, width)
 
     def forward(self, values: Tensor) -> Tensor:
-        """Return the sum."""
+        """Return the sum.
+
+        Args:
+            values: ``(..., width)``, dimensionless.
+        """
         summed: Tensor = values + self.second(self.first(values))
         return summed
 
@@ -42,11 +50,15 @@ class ScaledDense(nn.Linear):
         super().__init__(width_in, width_out, bias=False)
 
     def reset_parameters(self) -> None:
-        """Draw semi-orthogonal rows."""
+        """Set semi-orthogonal rows."""
         standardised_orthogonal_(self.weight)
 
     def forward(self, values: Tensor) -> Tensor:
-        """Return silu(W x)/0.6."""
+        """Return silu(W x)/0.6.
+
+        Args:
+            values: ``(..., in)``, dimensionless.
+        """
         return functional.silu(super().forward(values)) * _SILU_SCALE
 
 
@@ -58,7 +70,7 @@ class Projection(nn.Linear):
         super().__init__(width_in, width_out, bias=False)
 
     def reset_parameters(self) -> None:
-        """Draw semi-orthogonal rows."""
+        """Set semi-orthogonal rows."""
         standardised_orthogonal_(self.weight)
 
 
@@ -71,12 +83,20 @@ class ScaledResidual(nn.Module):
         self.first, self.second = ScaledDense(width, width), ScaledDense(width, width)
 
     def forward(self, values: Tensor) -> Tensor:
-        """Return the scaled sum."""
+        """Return the scaled sum.
+
+        Args:
+            values: ``(..., width)``, dimensionless.
+        """
         return halve(values + self.second(self.first(values)))
 
 
 def halve(summed: Tensor) -> Tensor:
-    """Return the sum of two independent values with the variance of one."""
+    """Return the sum of two independent values with the variance of one.
+
+    Args:
+        summed: Their sum, ``(..., width)``, dimensionless.
+    """
     return summed * math.sqrt(0.5)
 
 
@@ -90,7 +110,7 @@ def standardised_orthogonal_(weight: Tensor) -> None:
     """Fill a matrix with semi-orthogonal rows of mean 0 and variance 1/fan-in.
 
     Args:
-        weight: ``(out, in)``, or ``(in, basis, out)`` for a bilinear form.
+        weight: ``(out, in)``, or ``(in, basis, out)`` for a bilinear form; dimensionless.
 
     References:
         The initial weights of GemNet (Gasteiger, Becker, Günnemann, NeurIPS 2021).
@@ -100,7 +120,7 @@ def standardised_orthogonal_(weight: Tensor) -> None:
     axes = [0, 1] if bilinear else [1]
     fan_in = math.prod(weight.shape[:-1]) if bilinear else weight.shape[1]
     variance, mean = torch.var_mean(weight, dim=axes, keepdim=True)
-    variance = variance.nan_to_num(1.0)  # of a single number
+    variance = variance.nan_to_num(1.0)  # of a single number it is undefined
     weight.sub_(mean if fan_in > 1 else 0.0).div_((variance + 1e-6).sqrt()).mul_(fan_in**-0.5)
 
 
@@ -108,9 +128,13 @@ def standardised_orthogonal_(weight: Tensor) -> None:
 def glorot_orthogonal_(weight: Tensor, scale: float = 2.0) -> None:
     """Fill a matrix with semi-orthogonal rows of Glorot's variance, scale/(fan-in + fan-out).
 
+    Args:
+        weight: ``(out, in)``, dimensionless.
+        scale: Numerator of the variance.
+
     References:
         The initial weights of DimeNet (Gasteiger, Groß, Günnemann, ICLR 2020).
     """
     nn.init.orthogonal_(weight)
-    wanted = scale / (weight.shape[-2] + weight.shape[-1])
-    weight.mul_(torch.sqrt(wanted / weight.var().clamp(min=1e-12)))
+    variance = scale / (weight.shape[-2] + weight.shape[-1])
+    weight.mul_(torch.sqrt(variance / weight.var().clamp(min=1e-12)))

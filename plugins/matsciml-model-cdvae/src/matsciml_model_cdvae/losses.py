@@ -17,7 +17,7 @@ def coordinates_loss(
     """Return the mean over atoms of |Δx/σ − o|²/2.
 
     Args:
-        scores: o, what the decoder says, ``(atoms, 3)``, dimensionless.
+        scores: o, the decoder's, ``(atoms, 3)``, dimensionless.
         displacement: Δx, from the noisy to the true position, ``(atoms, 3)``, Å.
         sigma: σ of each atom, ``(atoms,)``, Å.
         atoms: The atoms of each crystal.
@@ -36,14 +36,15 @@ def species_loss(logits: Tensor, species: Tensor, sigma: Tensor, atoms: Segments
     """Return the mean over atoms of the cross entropy of the species over σ.
 
     Args:
-        logits: ``(atoms, 100)``.
-        species: The true ones, ``(atoms,)`` int64.
+        logits: ``(atoms, 100)``, dimensionless.
+        species: The true ones, ``(atoms,)`` int64, dimensionless.
         sigma: Noise of the species of each atom, ``(atoms,)``, dimensionless.
         atoms: The atoms of each crystal.
 
     Returns:
         ``(crystals,)``.
     """
+    # Over σ, as in the original program: the less noise, the more a wrong species weighs.
     return mean_over_atoms(
         functional.cross_entropy(logits, species, reduction="none") / sigma, atoms
     )
@@ -53,8 +54,8 @@ def composition_loss(logits: Tensor, species: Tensor, atoms: Segments) -> Tensor
     """Return the mean over atoms of the cross entropy of the predicted composition.
 
     Args:
-        logits: ``(crystals, 100)``.
-        species: The true ones, ``(atoms,)`` int64.
+        logits: ``(crystals, 100)``, dimensionless.
+        species: The true ones, ``(atoms,)`` int64, dimensionless.
         atoms: The atoms of each crystal.
 
     Returns:
@@ -65,17 +66,31 @@ def composition_loss(logits: Tensor, species: Tensor, atoms: Segments) -> Tensor
 
 
 def atoms_loss(logits: Tensor, atoms_per_crystal: Tensor) -> Tensor:
-    """Return the cross entropy of the number of atoms, ``(crystals,)``."""
+    """Return the cross entropy of the number of atoms, ``(crystals,)``.
+
+    Args:
+        logits: ``(crystals, max_atoms + 1)``, dimensionless.
+        atoms_per_crystal: The true numbers, ``(crystals,)`` int64, dimensionless.
+    """
     return functional.cross_entropy(logits, atoms_per_crystal, reduction="none")
 
 
 def lattice_loss(predicted: Tensor, true: Tensor) -> Tensor:
-    """Return the mean squared error of the six normalised lattice parameters, ``(crystals,)``."""
+    """Return the mean squared error of the six normalised lattice parameters, ``(crystals,)``.
+
+    Args:
+        predicted: ``(crystals, 6)``, dimensionless.
+        true: ``(crystals, 6)``, dimensionless.
+    """
     return (predicted - true).square().mean(1)
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Return the Kullback-Leibler divergence from a standard normal distribution, ``(crystals,)``.
+
+    Args:
+        mean: Of the latent distribution, ``(crystals, latent_width)``, dimensionless.
+        log_variance: Logarithm of its variance, ``(crystals, latent_width)``, dimensionless.
 
     References:
         Kingma, Welling, ICLR 2014, Appendix B.
@@ -84,5 +99,10 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def mean_over_atoms(values: Tensor, atoms: Segments) -> Tensor:
-    """Return the mean of values ``(atoms,)`` in each crystal, ``(crystals,)``."""
+    """Return the mean of values in each crystal, ``(crystals,)``.
+
+    Args:
+        values: ``(atoms,)``, in any unit.
+        atoms: The atoms of each crystal.
+    """
     return segment_mean(values.unsqueeze(1), atoms).squeeze(1)

@@ -8,7 +8,7 @@ from torchmetrics import Metric
 
 
 class ColumnMean(Metric):
-    """Mean over crystals of one column of the head's predictions; the labels are not looked at."""
+    """Mean over crystals of one column of the head's predictions, which are errors already."""
 
     full_state_update = False
     total: Tensor
@@ -24,8 +24,8 @@ class ColumnMean(Metric):
         """Add the crystals of a batch.
 
         Args:
-            preds: ``(crystals, columns)``.
-            target: The labels.
+            preds: ``(crystals, columns)``, each in a unit of its own.
+            target: The labels, ``(crystals,)``, dimensionless; only their number counts.
         """
         self.total += preds[:, self.column].to(self.total.dtype).sum()
         self.count += len(target)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_MOST_ROUNDS = 100
-"""Cells that anybody writes down need fewer than ten."""
+_MAX_ROUNDS = 100
+"""Cells of real crystals need fewer than ten."""
 _RELATIVE_TOLERANCE = 1e-5
 """Numbers that differ by less, relative to the cube root of the squared volume, are equal."""
 
@@ -32,10 +32,12 @@ def niggli_reduced(cell: Tensor) -> Tensor:
         tolerance = _RELATIVE_TOLERANCE * volume.pow(2.0 / 3.0)
         transformation = torch.eye(3, dtype=torch.float64, device=cell.device)
         transformation = transformation.expand_as(exact)
-        for _ in range(_MOST_ROUNDS):
-            step = _round(_form(transformation @ exact), tolerance)
+        for _ in range(_MAX_ROUNDS):
+            reduced = transformation @ exact
+            step = _round(_form(reduced @ reduced.transpose(1, 2)), tolerance)
             transformation = step @ transformation
-            if bool((step.abs() == _identity(step)).all()):  # a sign may change for ever
+            # Signs of vectors at right angles may alternate for ever, without changing an angle.
+            if bool((step.abs() == _identity(step)).all()):
                 break
         return (transformation @ exact).to(cell.dtype)
 
@@ -44,9 +46,8 @@ def _identity(like: Tensor) -> Tensor:
     return torch.eye(3, dtype=like.dtype, device=like.device)
 
 
-def _form(cell: Tensor) -> Tensor:
-    """Return A, B, C, ξ, η, ζ of each cell, ``(6, crystals)``, Å²."""
-    gram = cell @ cell.transpose(1, 2)
+def _form(gram: Tensor) -> Tensor:
+    """Return A, B, C, ξ, η, ζ of metric tensors ``(crystals, 3, 3)``, ``(6, crystals)``, Å²."""
     a, b, c = gram.diagonal(dim1=1, dim2=2).unbind(1)
     return torch.stack((a, b, c, 2 * gram[:, 1, 2], 2 * gram[:, 0, 2], 2 * gram[:, 0, 1]))
 
@@ -71,28 +72,27 @@ def _round(form: Tensor, tolerance: Tensor) -> Tensor:
 
 
 def _changed(form: Tensor, step: Tensor) -> Tensor:
+    """Return the form after a step."""
     a, b, c, xi, eta, zeta = form
     rows = (a, zeta / 2, eta / 2), (zeta / 2, b, xi / 2), (eta / 2, xi / 2, c)
     gram = torch.stack([torch.stack(row, dim=-1) for row in rows], dim=1)
-    gram = step @ gram @ step.transpose(1, 2)
-    a, b, c = gram.diagonal(dim1=1, dim2=2).unbind(1)
-    return torch.stack((a, b, c, 2 * gram[:, 1, 2], 2 * gram[:, 0, 2], 2 * gram[:, 0, 1]))
+    return _form(step @ gram @ step.transpose(1, 2))
 
 
 def _first_swap(form: Tensor, tolerance: Tensor) -> Tensor:
     """Return step A1."""
     a, b, _, xi, eta, _ = form
     equal = (a - b).abs() <= tolerance
-    wanted = (a > b + tolerance) | (equal & (xi.abs() > eta.abs() + tolerance))
-    return _where(wanted, [[0, -1, 0], [-1, 0, 0], [0, 0, -1]], form)
+    applies = (a > b + tolerance) | (equal & (xi.abs() > eta.abs() + tolerance))
+    return _where(applies, [[0, -1, 0], [-1, 0, 0], [0, 0, -1]], form)
 
 
 def _second_swap(form: Tensor, tolerance: Tensor) -> Tensor:
     """Return step A2."""
     _, b, c, _, eta, zeta = form
     equal = (b - c).abs() <= tolerance
-    wanted = (b > c + tolerance) | (equal & (eta.abs() > zeta.abs() + tolerance))
-    return _where(wanted, [[-1, 0, 0], [0, 0, -1], [0, -1, 0]], form)
+    applies = (b > c + tolerance) | (equal & (eta.abs() > zeta.abs() + tolerance))
+    return _where(applies, [[-1, 0, 0], [0, 0, -1], [0, -1, 0]], form)
 
 
 def _signs(form: Tensor, tolerance: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ def _signs(form: Tensor, tolerance: Tensor) -> Tensor:
     flip_acute = 1.0 - 2.0 * negative.to(form.dtype)
     flip_obtuse = 1.0 - 2.0 * positive.to(form.dtype)
     free = (sign == 0).to(form.dtype)
-    last_free = free * (free.cumsum(0) == free.sum(0))  # an angle of 90 degrees does not mind
+    last_free = free * (free.cumsum(0) == free.sum(0))  # an angle of 90 degrees may change sign
     odd = flip_obtuse.prod(dim=0) < 0
     flip_obtuse = torch.where(odd & (last_free > 0), -flip_obtuse, flip_obtuse)
     return torch.diag_embed(torch.where(acute, flip_acute, flip_obtuse).T)
@@ -114,19 +114,23 @@ def _signs(form: Tensor, tolerance: Tensor) -> Tensor:
 def _reduction(form: Tensor, tolerance: Tensor) -> Tensor:
     """Return the first of the steps A5 to A8 that applies to each cell, or none."""
     a, b, _, xi, eta, zeta = form
-    wanted = torch.stack(
+    # A8: the diagonal a + b + c is shorter than c, or as long and closer to the standard form.
+    total = a + b + xi + eta + zeta
+    equal = total.abs() <= tolerance
+    diagonal = (total < -tolerance) | (equal & (2 * (a + eta) + zeta > tolerance))
+    applies = torch.stack(
         (
-            _too_long(xi, b, 2 * eta - zeta, zeta, tolerance),
-            _too_long(eta, a, 2 * xi - zeta, zeta, tolerance),
-            _too_long(zeta, a, 2 * xi - eta, eta, tolerance),
-            _diagonal(form, tolerance),
+            _too_long(xi, b, 2 * eta - zeta, zeta, tolerance),  # A5
+            _too_long(eta, a, 2 * xi - zeta, zeta, tolerance),  # A6
+            _too_long(zeta, a, 2 * xi - eta, eta, tolerance),  # A7
+            diagonal,
         )
     )
-    first = wanted & (wanted.cumsum(0) == 1)
+    chosen = applies & (applies.cumsum(0) == 1)
     steps = _identity(form).repeat(form.shape[1], 1, 1)
-    steps[:, 2, 1] = -xi.sign() * first[0] + first[3]
-    steps[:, 2, 0] = -eta.sign() * first[1] + first[3]
-    steps[:, 1, 0] = -zeta.sign() * first[2]
+    steps[:, 2, 1] = -xi.sign() * chosen[0] + chosen[3]
+    steps[:, 2, 0] = -eta.sign() * chosen[1] + chosen[3]
+    steps[:, 1, 0] = -zeta.sign() * chosen[2]
     return steps
 
 
@@ -139,16 +143,8 @@ def _too_long(
     return (mixed.abs() > square + tolerance) | at_plus | at_minus
 
 
-def _diagonal(form: Tensor, tolerance: Tensor) -> Tensor:
-    """Return whether the diagonal of the cell is shorter than its longest vector."""
-    a, b, _, xi, eta, zeta = form
-    total = a + b + xi + eta + zeta
-    equal = total.abs() <= tolerance
-    shorter: Tensor = (total < -tolerance) | (equal & (2 * (a + eta) + zeta > tolerance))
-    return shorter
-
-
-def _where(wanted: Tensor, matrix: list[list[int]], like: Tensor) -> Tensor:
+def _where(applies: Tensor, matrix: list[list[int]], like: Tensor) -> Tensor:
+    """Return a matrix for the cells that a step applies to, and the identity for the others."""
     step = torch.tensor(matrix, dtype=like.dtype, device=like.device)
-    chosen: Tensor = torch.where(wanted.view(-1, 1, 1), step, _identity(like))
-    return chosen
+    steps: Tensor = torch.where(applies.view(-1, 1, 1), step, _identity(like))
+    return steps

@@ -1,4 +1,4 @@
-"""What a latent vector says by itself: number of atoms, lattice, composition."""
+"""Predictors of number of atoms, lattice and composition from a latent vector alone."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from matsciml_core.nn.dense import DenseStack
 from matsciml_model_cdvae.gemnet import NUM_SPECIES
 from matsciml_model_cdvae.lattice import lattice_parameters
 
 LATTICE_FLOOR = 1e-5
-"""Added to the spread of the lattice parameters; those that never vary are not blown up."""
+"""Added to the spread of the lattice parameters, by which one that never varies is divided."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guess:
-    """What the predictors say of some crystals."""
+class Predicted:
+    """Predictions for some crystals."""
 
     atoms: Tensor
     """Logits of the number of atoms, ``(crystals, max_atoms + 1)``."""
@@ -38,13 +39,18 @@ class Predictors(nn.Module):
     def __init__(self, latent_width: int, hidden: int, max_atoms: int) -> None:
         """Build the layers."""
         super().__init__()
-        self.atoms = _perceptron(latent_width, hidden, max_atoms + 1)
-        self.lattice = _perceptron(latent_width, hidden, 6)
-        self.composition = _perceptron(latent_width, hidden, NUM_SPECIES)
+        self.atoms, self.lattice, self.composition = (
+            DenseStack(latent_width, (hidden, width), torch.relu)
+            for width in (max_atoms + 1, 6, NUM_SPECIES)
+        )
 
-    def forward(self, latents: Tensor) -> Guess:
-        """Guess from latent vectors, ``(crystals, latent_width)``."""
-        return Guess(
+    def forward(self, latents: Tensor) -> Predicted:
+        """Predict from latent vectors.
+
+        Args:
+            latents: ``(crystals, latent_width)``, dimensionless.
+        """
+        return Predicted(
             atoms=self.atoms(latents),
             lattice=self.lattice(latents),
             composition=self.composition(latents),
@@ -73,7 +79,7 @@ class LatticeScaler(nn.Module):
 
         Args:
             cell: Lattice vectors as rows, ``(crystals, 3, 3)``, Å.
-            atoms_per_crystal: ``(crystals,)`` int64.
+            atoms_per_crystal: ``(crystals,)`` int64, dimensionless.
 
         Returns:
             ``(crystals, 6)``, dimensionless, in the dtype of ``cell``.
@@ -86,7 +92,7 @@ class LatticeScaler(nn.Module):
 
         Args:
             values: ``(crystals, 6)``, dimensionless.
-            atoms_per_crystal: ``(crystals,)`` int64.
+            atoms_per_crystal: ``(crystals,)`` int64, dimensionless.
 
         Returns:
             ``(crystals, 6)``, in the dtype of ``values``.
@@ -97,10 +103,15 @@ class LatticeScaler(nn.Module):
 
 
 def reduced_parameters(cell: Tensor, atoms_per_crystal: Tensor) -> Tensor:
-    """Return lengths over the cube root of the number of atoms (Å), and angles (degrees)."""
+    """Return lengths over the cube root of the number of atoms (Å), and angles (degrees).
+
+    Args:
+        cell: Lattice vectors as rows, ``(crystals, 3, 3)``, Å.
+        atoms_per_crystal: ``(crystals,)`` int64, dimensionless.
+
+    Returns:
+        ``(crystals, 6)``.
+    """
+    # The volume per atom varies little between crystals, and so do these lengths.
     raw = lattice_parameters(cell)
     return torch.cat((raw[:, :3] / atoms_per_crystal.unsqueeze(1).pow(1 / 3), raw[:, 3:]), dim=1)
-
-
-def _perceptron(width: int, hidden: int, out: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, out))

@@ -20,9 +20,9 @@ from matsciml_core.interfaces.generation import (
 )
 from matsciml_model_cdvae.connect import Candidates
 from matsciml_model_cdvae.gemnet import GemNetDecoder
+from matsciml_model_cdvae.initial_state import check_cells, sample_species
 from matsciml_model_cdvae.lattice import to_cartesian, to_fractional
 from matsciml_model_cdvae.schedules import geometric, step_sizes
-from matsciml_model_cdvae.starting import check_cells, draw_composition
 
 if TYPE_CHECKING:
     from matsciml_model_cdvae.config import CrystalGenerationConfig
@@ -41,8 +41,8 @@ class Walkers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Landscape:
-    """What stays the same while crystals are sampled."""
+class ScoreField:
+    """The decoder with the latent vectors and cells of crystals, which stay as they are."""
 
     decoder: GemNetDecoder
     config: CrystalGenerationConfig
@@ -55,8 +55,8 @@ class Landscape:
     crystal_index: Tensor
     """``(atoms,)`` int64."""
     candidates: Candidates
-    species_known: bool = False
-    """Whether the species are given, and stay as they are."""
+    fixed_species: bool = False
+    """Whether the species are ground truth, and stay as they are."""
 
     @classmethod
     def of(
@@ -67,7 +67,15 @@ class Landscape:
         cell: Tensor,
         atoms_per_crystal: Tensor,
     ) -> Self:
-        """Lay out what stays the same, see the fields."""
+        """List the candidates for edges, which depend on cells and numbers of atoms alone.
+
+        Args:
+            decoder: The decoder.
+            config: The head's settings.
+            latents: ``(crystals, latent_width)``, dimensionless.
+            cell: Lattice vectors as rows, ``(crystals, 3, 3)``, Å.
+            atoms_per_crystal: ``(crystals,)`` int64, dimensionless.
+        """
         return cls(
             decoder=decoder,
             config=config,
@@ -90,8 +98,8 @@ class Landscape:
         """Make one Langevin step, x + e o/σ + √(2e) η.
 
         Args:
-            walkers: Where the crystals are.
-            noise: η, standard normal, ``(atoms, 3)``.
+            walkers: The crystals before it.
+            noise: η, standard normal, ``(atoms, 3)``, dimensionless.
             sigma: σ, Å.
             size: e, Å².
 
@@ -99,42 +107,46 @@ class Landscape:
             Song, Ermon, NeurIPS 2019, Algorithm 1; Xie et al., ICLR 2022, Algorithm 1.
         """
         positions, scores, logits = self.score(walkers)
-        moved = positions + size / sigma * scores + (2.0 * size) ** 0.5 * noise
-        fractional = to_fractional(moved, self.cell, self.crystal_index)
-        sound = fractional.isfinite().all(1) & logits.isfinite().all(1)  # (atoms,)
-        broken = torch.zeros_like(self.atoms_per_crystal)
-        broken = broken.index_add(0, self.crystal_index, (~sound).to(torch.int64))
+        # o is σ times the score, so that o/σ is the gradient of the logarithm of the density.
+        displaced = positions + size / sigma * scores + (2.0 * size) ** 0.5 * noise
+        fractional = to_fractional(displaced, self.cell, self.crystal_index)
+        # An atom that would leave the numbers stays where it was, and its crystal is marked, so
+        # that the other crystals of the batch go on, and no neighbour search sees a NaN.
+        finite = fractional.isfinite().all(1) & logits.isfinite().all(1)  # (atoms,)
+        infinite = torch.zeros_like(self.atoms_per_crystal)
+        infinite = infinite.index_add(0, self.crystal_index, (~finite).to(torch.int64))
         species = walkers.species
-        if not self.species_known:
-            species = torch.where(sound, logits.argmax(1), species)
+        if not self.fixed_species:
+            # The most probable species, as in the original, and not a sample.
+            species = torch.where(finite, logits.argmax(1), species)
         return Walkers(
-            fractional=torch.where(sound.unsqueeze(1), fractional, walkers.fractional),
+            fractional=torch.where(finite.unsqueeze(1), fractional, walkers.fractional),
             species=species,
-            failed=walkers.failed | (broken > 0),
+            failed=walkers.failed | (infinite > 0),
         )
 
 
 class Sampler:
-    """Runs walkers down the noise levels, and turns them into crystals.
+    """Takes walkers through the noise levels, from the largest to the smallest.
 
     Args:
-        landscape: The decoder with the crystals' latent vectors and cells.
+        field: The decoder with the crystals' latent vectors and cells.
         sampling: Noise levels and steps.
         generator: Source of random numbers, on the CPU.
     """
 
     def __init__(
-        self, landscape: Landscape, sampling: SamplingConfig, generator: torch.Generator
+        self, field: ScoreField, sampling: SamplingConfig, generator: torch.Generator
     ) -> None:
-        """Lay out the noise levels."""
-        self.landscape, self.sampling, self.generator = landscape, sampling, generator
-        config = landscape.config
+        """Compute the noise levels."""
+        self.field, self.sampling, self.generator = field, sampling, generator
+        config = field.config
         sigmas = geometric(
             config.largest_sigma, config.smallest_sigma, sampling.levels or config.num_levels
         )
         sizes = step_sizes(sigmas, sampling.step_size)
-        kept = sigmas >= sampling.smallest_sigma
-        self.levels = list(zip(sigmas[kept].tolist(), sizes[kept].tolist(), strict=True))
+        used = sigmas >= sampling.smallest_sigma
+        self.levels = list(zip(sigmas[used].tolist(), sizes[used].tolist(), strict=True))
 
     def run(
         self,
@@ -144,66 +156,70 @@ class Sampler:
         checkpoint: Callable[[SamplingState], None] | None = None,
         state: SamplingState | None = None,
     ) -> Walkers:
-        """Take walkers through all noise levels, or through those that a state left undone."""
-        first = 0
+        """Take walkers through all noise levels, or through those that a state left undone.
+
+        Args:
+            walkers: The crystals at the start.
+            progress: Called after every step.
+            checkpoint: Called with the state after every noise level.
+            state: A state to resume from; None: from the start.
+        """
+        start = 0
         if state is not None:
-            walkers, first = self._restored(state), state.level
+            walkers, start = self._restore(state), state.level
         steps = self.sampling.steps_per_level
-        for level, (sigma, size) in enumerate(self.levels[first:], start=first):
-            for number in range(steps):
-                walkers = self.landscape.step(walkers, self._noise(walkers), sigma, size)
+        for level, (sigma, size) in enumerate(self.levels[start:], start):
+            for step in range(steps):
+                # On the CPU, so that a seed gives the same crystals on every device.
+                noise = torch.randn(walkers.fractional.shape, generator=self.generator)
+                noise = noise.to(walkers.fractional)
+                walkers = self.field.step(walkers, noise, sigma, size)
                 if progress is not None:
-                    progress(level * steps + number + 1, len(self.levels) * steps)
+                    progress(level * steps + step + 1, len(self.levels) * steps)
             if checkpoint is not None:
-                checkpoint(self._state(walkers, level + 1))
+                tensors = {
+                    "fractional": walkers.fractional,
+                    "species": walkers.species,
+                    "failed": walkers.failed,
+                    "random": self.generator.get_state(),
+                    **self._conditions,
+                }
+                # Cloned, since the caller may keep a state while the next steps are made.
+                tensors = {name: value.detach().cpu().clone() for name, value in tensors.items()}
+                checkpoint(SamplingState(level=level + 1, tensors=tensors))
         return walkers
 
-    def _noise(self, walkers: Walkers) -> Tensor:
-        drawn = torch.randn(walkers.fractional.shape, generator=self.generator)
-        return drawn.to(walkers.fractional)
-
-    def _state(self, walkers: Walkers, level: int) -> SamplingState:
-        tensors = {
-            "fractional": walkers.fractional,
-            "species": walkers.species,
-            "failed": walkers.failed,
-            "random": self.generator.get_state(),
-            **self._belonging,
-        }
-        return SamplingState(
-            level=level, tensors={name: one.detach().cpu().clone() for name, one in tensors.items()}
-        )
-
     @property
-    def _belonging(self) -> dict[str, Tensor]:
-        """What a state must have been made with."""
+    def _conditions(self) -> dict[str, Tensor]:
+        """Tensors that must be equal where a sampling resumes from a state."""
         levels = torch.tensor(self.levels, dtype=torch.float64).view(-1, 2)
         return {
-            "latents": self.landscape.latents.detach().cpu(),
+            "latents": self.field.latents.detach().cpu(),
             "levels": levels,
             "steps": torch.tensor(self.sampling.steps_per_level),
         }
 
-    def _restored(self, state: SamplingState) -> Walkers:
-        for name, wanted in self._belonging.items():
-            found = state.tensors.get(name)
-            if found is None or found.shape != wanted.shape or not torch.equal(found, wanted):
+    def _restore(self, state: SamplingState) -> Walkers:
+        """Return the walkers of a state, and set the generator to it."""
+        for name, expected in self._conditions.items():
+            saved = state.tensors.get(name)
+            if saved is None or saved.shape != expected.shape or not torch.equal(saved, expected):
                 raise ConfigError(
-                    f"The state to go on from was made with other {name} of the sampling; use the "
+                    f"The state to resume from was made with other {name} of the sampling; use the "
                     "same settings and seed, or remove it to start again."
                 )
         self.generator.set_state(state.tensors["random"])
-        device = self.landscape.cell.device
+        device = self.field.cell.device
         return Walkers(
-            fractional=state.tensors["fractional"].to(self.landscape.cell),
+            fractional=state.tensors["fractional"].to(self.field.cell),
             species=state.tensors["species"].to(device),
             failed=state.tensors["failed"].to(device),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What is to be sampled, as it was predicted or is known; any numbers may occur."""
+class SamplingInputs:
+    """Predictions and ground truth about the crystals to sample; any numbers may occur."""
 
     latents: Tensor
     """``(crystals, latent_width)``."""
@@ -214,96 +230,90 @@ class Wanted:
     composition: Tensor
     """Logits of the species, ``(crystals, 100)``."""
     species: Tensor | None
-    """Of all atoms of all crystals, ``(atoms,)`` int64; None: not known."""
+    """Ground truth of all atoms of all crystals, ``(atoms,)`` int64; None: they are sampled."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """Crystals ready to be sampled."""
+    """Crystals before the first step."""
 
-    landscape: Landscape
+    field: ScoreField
     walkers: Walkers
 
 
 def prepare(
     decoder: GemNetDecoder,
     config: CrystalGenerationConfig,
-    wanted: Wanted,
+    inputs: SamplingInputs,
     generator: torch.Generator,
 ) -> tuple[Start | None, list[Rejection | None]]:
-    """Leave out what is no crystal, and put the atoms of the others anywhere in their cells.
+    """Reject impossible crystals, and put the atoms of the others anywhere in their cells.
 
     Args:
-        decoder: Trained.
+        decoder: The trained decoder.
         config: The head's settings.
-        wanted: What is to be sampled.
+        inputs: The crystals to sample.
         generator: Source of random numbers, on the CPU.
 
     Returns:
-        The crystals, None where none is left; and for every latent vector why it is not among
-        them.
+        The crystals, None where none is left; and for every latent vector the reason why it is
+        rejected, None where it is not.
     """
-    cells = check_cells(wanted.lattice, wanted.atoms_per_crystal)
-    fine = torch.tensor([reason is None for reason in cells.rejections])
-    if not fine.any():
+    cells = check_cells(inputs.lattice, inputs.atoms_per_crystal)
+    accepted = torch.tensor([reason is None for reason in cells.rejections])
+    if not accepted.any():
         return None, cells.rejections
-    device = wanted.latents.device
-    counts = wanted.atoms_per_crystal.cpu()
-    if wanted.species is None:
-        species = draw_composition(wanted.composition.cpu()[fine], counts[fine], generator)
+    device = inputs.latents.device
+    counts = inputs.atoms_per_crystal.cpu()
+    if inputs.species is None:
+        species = sample_species(inputs.composition.cpu()[accepted], counts[accepted], generator)
     else:
-        species = wanted.species.cpu()[fine.repeat_interleave(counts)]
-    kept = fine.to(device)
-    landscape = Landscape.of(
-        decoder, config, wanted.latents[kept], cells.vectors[kept], counts[fine].to(device)
+        species = inputs.species.cpu()[accepted.repeat_interleave(counts)]
+    chosen = accepted.to(device)
+    field = ScoreField.of(
+        decoder, config, inputs.latents[chosen], cells.vectors[chosen], counts[accepted].to(device)
     )
-    landscape = replace(landscape, species_known=wanted.species is not None)
-    places = torch.rand(len(species), 3, generator=generator)
+    field = replace(field, fixed_species=inputs.species is not None)
+    fractional = torch.rand(len(species), 3, generator=generator)
     walkers = Walkers(
-        fractional=places.to(landscape.cell),
+        fractional=fractional.to(field.cell),
         species=species.to(device),
-        failed=torch.zeros_like(landscape.atoms_per_crystal, dtype=torch.bool),
+        failed=torch.zeros_like(field.atoms_per_crystal, dtype=torch.bool),
     )
-    return Start(landscape=landscape, walkers=walkers), cells.rejections
+    return Start(field=field, walkers=walkers), cells.rejections
 
 
 def collect(
     start: Start, ends: Walkers, rejections: list[Rejection | None]
 ) -> list[GeneratedCrystal]:
-    """Return what became of every latent vector.
+    """Return the result of every latent vector.
 
     Args:
-        start: The crystals that were sampled.
-        ends: Where they ended.
+        start: The crystals before the first step.
+        ends: The crystals after the last one.
         rejections: For every latent vector; None: it is the next of the crystals.
     """
-    sizes = start.landscape.atoms_per_crystal.tolist()
-    found = iter(
-        zip(
-            torch.split(ends.species + 1, sizes),
-            torch.split(ends.fractional, sizes),
-            start.landscape.cell,
-            ends.failed.tolist(),
-            strict=True,
-        )
+    sizes = start.field.atoms_per_crystal.tolist()
+    sampled = zip(
+        torch.split(ends.species + 1, sizes),
+        torch.split(ends.fractional, sizes),
+        start.field.cell,
+        ends.failed.tolist(),
+        strict=True,
     )
-    return [
-        GeneratedCrystal(crystal=None, rejected=reason)
-        if reason is not None
-        else _crystal(str(number), *next(found))
-        for number, reason in enumerate(rejections)
-    ]
-
-
-def _crystal(
-    name: str, numbers: Tensor, fractional: Tensor, cell: Tensor, failed: bool
-) -> GeneratedCrystal:
-    if failed:
-        return GeneratedCrystal(crystal=None, rejected=Rejection.NOT_FINITE)
-    crystal = Crystal.from_fractional(
-        id=name,
-        atomic_numbers=numbers.cpu().numpy(),
-        fractional=fractional.cpu().numpy(),
-        cell=cell.cpu().numpy(),
-    )
-    return GeneratedCrystal(crystal=crystal)
+    results = []
+    for index, rejection in enumerate(rejections):
+        crystal, reason = None, rejection
+        if reason is None:
+            numbers, fractional, cell, failed = next(sampled)
+            if failed:
+                reason = Rejection.NOT_FINITE
+            else:
+                crystal = Crystal.from_fractional(
+                    id=str(index),
+                    atomic_numbers=numbers.cpu().numpy(),
+                    fractional=fractional.cpu().numpy(),
+                    cell=cell.cpu().numpy(),
+                )
+        results.append(GeneratedCrystal(crystal=crystal, rejected=reason))
+    return results

@@ -1,4 +1,4 @@
-"""Noise levels, and random numbers that depend on a crystal's name alone."""
+"""Noise levels, and random numbers that depend on a crystal's id alone."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _STEPS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 """The increment and the two multipliers of SplitMix64."""
 
 
-def geometric(first: float, last: float, count: int) -> Tensor:
+def geometric(largest: float, smallest: float, count: int) -> Tensor:
     """Return numbers that fall by equal factors, ``(count,)`` float64."""
-    return torch.linspace(math.log(first), math.log(last), count, dtype=torch.float64).exp()
+    return torch.linspace(math.log(largest), math.log(smallest), count, dtype=torch.float64).exp()
 
 
 def step_sizes(sigmas: Tensor, step_size: float) -> Tensor:
@@ -36,7 +36,7 @@ def step_sizes(sigmas: Tensor, step_size: float) -> Tensor:
 
 def keys_of(ids: Sequence[str], count: int, device: torch.device) -> Tensor:
     """Return a number for each crystal that follows from its id, ``(crystals,)`` int64."""
-    names = ids or [str(number) for number in range(count)]
+    names = ids or [str(index) for index in range(count)]
     return torch.tensor([zlib.crc32(name.encode()) for name in names], device=device)
 
 
@@ -47,8 +47,8 @@ def uniform(keys: Tensor, stream: int) -> Tensor:
     different epochs, and of different models, can be compared.
 
     Args:
-        keys: Any shape, int64.
-        stream: Tells independent sets of numbers for the same keys apart.
+        keys: Any shape, ``(..., n)`` or scalar, int64, dimensionless.
+        stream: Index of an independent set of numbers for the same keys.
 
     Returns:
         Same shape, float64, in (0, 1).
@@ -61,6 +61,7 @@ def uniform(keys: Tensor, stream: int) -> Tensor:
     for shift, factor in zip((30, 27), multipliers, strict=True):
         state = (state ^ _shifted(state, shift)) * factor
     state = state ^ _shifted(state, 31)
+    # 52 bits fit into a float64, and one half of the last keeps 0 and 1 out of reach.
     return (_shifted(state, 12).to(torch.float64) + 0.5) * 2.0**-52
 
 
@@ -68,9 +69,10 @@ def normal(keys: Tensor, stream: int) -> Tensor:
     """Return pseudorandom standard normal numbers that depend on nothing but their keys.
 
     Args:
-        keys: Any shape, int64.
+        keys: Any shape, ``(..., n)`` or scalar, int64, dimensionless.
         stream: See :func:`uniform`; this uses ``stream`` and ``stream + 1``.
     """
+    # Box and Muller's transformation of two uniform numbers.
     radius = torch.sqrt(-2.0 * torch.log(uniform(keys, stream)))
     return radius * torch.cos(2.0 * math.pi * uniform(keys, stream + 1))
 

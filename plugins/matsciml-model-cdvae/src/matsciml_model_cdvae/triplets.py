@@ -14,15 +14,15 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
-_LARGEST_SHIFT = 2048
-"""Base of the number that stands for an image; images are fewer cells away than half of it."""
+_IMAGE_BASE = 2048
+"""Base of the integer that encodes an image; images are fewer cells away than half of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Slots:
-    """A place for each edge in a table with a row of slots per atom."""
+    """A slot for each edge in a table with a row of slots per atom."""
 
-    place: Tensor
+    index: Tensor
     """Row times width plus slot, ``(edges,)`` int64."""
     rows: int
     """Number of atoms."""
@@ -33,33 +33,33 @@ class Slots:
     def of(cls, atoms: Tensor, num_atoms: int) -> Self:
         """Give edges slots at the atoms they belong to.
 
-        This waits for the device once, for the width.
+        This synchronises with the device once, for the width.
 
         Args:
-            atoms: Atom of each edge, ``(edges,)`` int64, in any order.
+            atoms: Atom of each edge, ``(edges,)`` int64, in any order, dimensionless.
             num_atoms: Number of atoms.
         """
         counts = torch.zeros(num_atoms, dtype=torch.int64, device=atoms.device)
         counts.index_add_(0, atoms, torch.ones_like(atoms))
         width = max(int(counts.max()), 1) if num_atoms else 1
         order = torch.argsort(atoms, stable=True)
-        first = counts.cumsum(0) - counts
+        start = counts.cumsum(0) - counts
         ranks = torch.arange(len(atoms), device=atoms.device)
-        ranks = ranks - first.index_select(0, atoms.index_select(0, order))
+        ranks = ranks - start.index_select(0, atoms.index_select(0, order))
         slot = torch.empty_like(atoms).index_copy_(0, order, ranks)
-        return cls(place=atoms * width + slot, rows=num_atoms, width=width)
+        return cls(index=atoms * width + slot, rows=num_atoms, width=width)
 
     def spread(self, values: Tensor) -> Tensor:
         """Put the values of the edges into the table.
 
         Args:
-            values: ``(edges, ...)``.
+            values: ``(edges, ...)``, in any unit.
 
         Returns:
-            ``(atoms, width, ...)``; zero in slots that no edge has.
+            ``(atoms, width, ...)``; zero in empty slots.
         """
         table = values.new_zeros(self.rows * self.width, *values.shape[1:])
-        return table.index_copy(0, self.place, values).view(
+        return table.index_copy(0, self.index, values).view(
             self.rows, self.width, *values.shape[1:]
         )
 
@@ -67,18 +67,18 @@ class Slots:
         """Take the values of the edges out of a table.
 
         Args:
-            table: ``(atoms, width, ...)``.
+            table: ``(atoms, width, ...)``, in any unit.
 
         Returns:
             ``(edges, ...)``.
         """
-        return table.flatten(0, 1).index_select(0, self.place)
+        return table.flatten(0, 1).index_select(0, self.index)
 
     @property
     def filled(self) -> Tensor:
-        """Where an edge is, ``(atoms, width)`` bool."""
-        table = torch.zeros(self.rows * self.width, dtype=torch.bool, device=self.place.device)
-        return table.index_fill_(0, self.place, True).view(self.rows, self.width)
+        """Whether a slot has an edge, ``(atoms, width)`` bool."""
+        table = torch.zeros(self.rows * self.width, dtype=torch.bool, device=self.index.device)
+        return table.index_fill_(0, self.index, True).view(self.rows, self.width)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +103,11 @@ class Paths:
         """Pair edges.
 
         Args:
-            edge_index: Sender and receiver, ``(2, edges)`` int64.
-            cell_shift: Image of the sender, ``(edges, 3)``.
+            edge_index: Sender and receiver, ``(2, edges)`` int64, dimensionless.
+            cell_shift: Image of the sender, ``(edges, 3)``, dimensionless.
             num_atoms: Number of atoms.
-            excluded: Which paths lead nowhere. ``edge``: those that return to the very atom they
-                came from. ``atom``: those that return to it or to any image of it.
+            excluded: The paths that are left out. ``edge``: those that return to the very atom
+                they came from. ``atom``: those that return to it or to any image of it.
         """
         sender, receiver = edge_index.unbind(0)
         incoming, outgoing = Slots.of(receiver, num_atoms), Slots.of(sender, num_atoms)
@@ -115,7 +115,10 @@ class Paths:
         end = outgoing.spread(receiver).unsqueeze(2)  # (atoms, outgoing, 1)
         returns = start == end
         if excluded == "edge":
-            image = _number(cell_shift)
+            # One integer per image, such that opposite images have opposite ones: a path returns
+            # to its very start where the shifts of its two edges add up to zero.
+            x, y, z = cell_shift.to(torch.int64).unbind(1)
+            image = (x * _IMAGE_BASE + y) * _IMAGE_BASE + z
             there, back = incoming.spread(image).unsqueeze(1), outgoing.spread(image).unsqueeze(2)
             returns = returns & (there + back == 0)
         real = incoming.filled.unsqueeze(1) & outgoing.filled.unsqueeze(2)
@@ -125,16 +128,10 @@ class Paths:
         """Return the cosine between the two edges of each pair, as they are directed.
 
         Args:
-            directions: Unit vectors along the edges, ``(edges, 3)``.
+            directions: Unit vectors along the edges, ``(edges, 3)``, dimensionless.
 
         Returns:
             ``(atoms, outgoing width, incoming width)``.
         """
         ahead, behind = self.outgoing.spread(directions), self.incoming.spread(directions)
         return torch.bmm(ahead, behind.transpose(1, 2))
-
-
-def _number(cell_shift: Tensor) -> Tensor:
-    """Return one integer per image, such that opposite images have opposite ones."""
-    whole = cell_shift.to(torch.int64)
-    return (whole[:, 0] * _LARGEST_SHIFT + whole[:, 1]) * _LARGEST_SHIFT + whole[:, 2]

@@ -1,4 +1,4 @@
-"""What the generative head fits on the training split before training."""
+"""Statistics of the training split, which the generative head fits before training."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from matsciml_model_cdvae.predictors import LATTICE_FLOOR, LatticeScaler, reduce
 
 
 class Statistics(nn.Module):
-    """How often numbers of atoms and species occur in the training split.
+    """Frequencies of numbers of atoms and of species in the training split.
 
-    Each counts once more than it occurs, so that nothing is impossible.
+    Each counts once more than it occurs, so that nothing has an infinite loss.
 
     Args:
         max_atoms: Most atoms in a crystal.
@@ -35,12 +35,12 @@ class Statistics(nn.Module):
             even = torch.full((count,), 1.0 / count, dtype=torch.float64)
             self.register_buffer(name, even.log())
 
-    def set(self, atoms: Tensor, species: Tensor) -> None:
-        """Keep what was counted.
+    def set_counts(self, atoms: Tensor, species: Tensor) -> None:
+        """Set the frequencies.
 
         Args:
-            atoms: Crystals with each number of atoms, ``(max_atoms + 1,)``.
-            species: Atoms of each species, ``(100,)``.
+            atoms: Crystals with each number of atoms, ``(max_atoms + 1,)``, dimensionless.
+            species: Atoms of each species, ``(100,)``, dimensionless.
         """
         for buffer, counts in ((self.log_atoms, atoms), (self.log_species, species)):
             smoothed = counts.to(torch.float64) + 1.0
@@ -57,9 +57,9 @@ def fit_statistics(
 
     Args:
         training: The training split, read once.
-        scaler: Is given mean and spread of the lattice parameters.
-        statistics: Is given the frequencies.
-        target: The label that says which crystals count.
+        scaler: Receives mean and spread of the lattice parameters.
+        statistics: Receives the frequencies.
+        target: The label; crystals without it do not count.
 
     Raises:
         DataError: There is no crystal, or one that the head cannot generate.
@@ -71,27 +71,29 @@ def fit_statistics(
         labels = batch.targets.get(target.name)
         if labels is None:
             continue
-        known = ~labels.isnan()
-        if not bool(known.any()):
+        labelled = ~labels.isnan()
+        if not bool(labelled.any()):
             continue
-        _check(batch, known, max_atoms)
-        counts = batch.atoms_per_crystal[known]
+        _check(batch, labelled, max_atoms)
+        counts = batch.atoms_per_crystal[labelled]
         atoms += torch.bincount(counts, minlength=max_atoms + 1)
-        chosen = batch.atomic_numbers[known[batch.crystal_index]]
-        species += torch.bincount(chosen - 1, minlength=NUM_SPECIES)
-        cell = niggli_reduced(batch.cell[known].to(torch.float64))
+        numbers = batch.atomic_numbers[labelled[batch.crystal_index]]
+        species += torch.bincount(numbers - 1, minlength=NUM_SPECIES)
+        # A lattice has many cells; the predictor learns the parameters of the reduced one.
+        cell = niggli_reduced(batch.cell[labelled].to(torch.float64))
         lattices.append(reduced_parameters(cell, counts))
     if not lattices:
         raise DataError("There is no crystal in the training split; choose another split.")
-    statistics.set(atoms, species)
+    statistics.set_counts(atoms, species)
     joined = torch.cat(lattices)
     scaler.mean.copy_(joined.mean(0))
+    # Without Bessel's correction, which has no value for a single crystal.
     scaler.std.copy_(joined.std(0, correction=0) + LATTICE_FLOOR)
 
 
-def _check(batch: CrystalBatch, known: Tensor, max_atoms: int) -> None:
-    """Refuse crystals that the head cannot generate."""
-    sizes = torch.where(known, batch.atoms_per_crystal, 0)
+def _check(batch: CrystalBatch, labelled: Tensor, max_atoms: int) -> None:
+    """Reject crystals that the head cannot generate."""
+    sizes = torch.where(labelled, batch.atoms_per_crystal, 0)
     largest = int(sizes.argmax())
     if sizes[largest] > max_atoms:
         raise DataError(
@@ -99,7 +101,7 @@ def _check(batch: CrystalBatch, known: Tensor, max_atoms: int) -> None:
             f"{max_atoms} are generated; leave larger crystals out with --set "
             f"dataset.max_atoms={max_atoms}, or raise head.max_atoms."
         )
-    numbers = torch.where(known[batch.crystal_index], batch.atomic_numbers, 0)
+    numbers = torch.where(labelled[batch.crystal_index], batch.atomic_numbers, 0)
     heaviest = int(numbers.argmax())
     if numbers[heaviest] > NUM_SPECIES:
         raise DataError(
@@ -107,13 +109,13 @@ def _check(batch: CrystalBatch, known: Tensor, max_atoms: int) -> None:
             f"element {int(numbers[heaviest])}; elements up to {NUM_SPECIES} are generated, "
             "choose other crystals."
         )
-    open_ones = known & ~batch.pbc.all(1)
-    if bool(open_ones.any()):
+    aperiodic = labelled & ~batch.pbc.all(1)
+    if bool(aperiodic.any()):
         raise DataError(
-            f"'{_name(batch, int(open_ones.int().argmax()))}' is not periodic in all three "
+            f"'{_name(batch, int(aperiodic.int().argmax()))}' is not periodic in all three "
             "directions; only such crystals are generated, choose another dataset."
         )
 
 
-def _name(batch: CrystalBatch, number: int) -> str:
-    return batch.ids[number] if batch.ids else str(number)
+def _name(batch: CrystalBatch, index: int) -> str:
+    return batch.ids[index] if batch.ids else str(index)
