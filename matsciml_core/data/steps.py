@@ -32,11 +32,11 @@ class StepLoader:
     Args:
         loaders: A loader per dataset.
         mode: How batches are joined.
-        shares: With ``drawn``: positive numbers in proportion to the steps of each dataset.
-        seed: Seed of the order in which datasets are drawn.
+        shares: With ``sampled``: positive numbers in proportion to the steps of each dataset.
+        seed: Seed of the order in which datasets are sampled.
 
     Raises:
-        ConfigError: With ``drawn``: shares are not one positive number per dataset.
+        ConfigError: With ``sampled``: shares are not one positive number per dataset.
     """
 
     batch_sampler: ClassVar[None] = None
@@ -55,7 +55,7 @@ class StepLoader:
         self.mode = mode
         self.seed = seed
         self.epoch = 0
-        self._shares = self._checked(shares) if mode == "drawn" else {}
+        self._shares = self._checked(shares) if mode == "sampled" else {}
         self._served = self._skip = 0
 
     @property
@@ -64,7 +64,7 @@ class StepLoader:
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order is drawn next."""
+        """Choose the epoch whose order is sampled next."""
         self.epoch = epoch
         for loader in self.loaders.values():
             _choose_order(loader, epoch)
@@ -72,7 +72,7 @@ class StepLoader:
     def __len__(self) -> int:
         """Return the number of steps of the current epoch."""
         sizes = [len(loader) for loader in self.loaders.values()]
-        if self.mode == "drawn":
+        if self.mode == "sampled":
             return sum(sizes)
         return min(sizes) if self.mode == "min_size" else max(sizes)
 
@@ -97,8 +97,8 @@ class StepLoader:
         self._skip = 0 if state["served"] >= len(self) else state["served"]
 
     def _steps(self) -> Sequence[Step]:
-        if self.mode == "drawn":
-            return self._drawn()
+        if self.mode == "sampled":
+            return self._sampled()
         sizes = {name: len(loader) for name, loader in self.loaders.items()}
         cycled = self.mode == "max_size_cycle"
         return [
@@ -106,7 +106,7 @@ class StepLoader:
             for number in range(len(self))
         ]
 
-    def _drawn(self) -> Sequence[Step]:
+    def _sampled(self) -> Sequence[Step]:
         """Return the datasets in random order, each as often as is its share."""
         names = list(self.loaders)
         wanted = np.array([self._shares[name] for name in names])
@@ -134,7 +134,7 @@ class StepLoader:
             np.isfinite(share) and share > 0 for share in shares.values()
         ):
             raise ConfigError(
-                f"The strategy draws datasets in shares of {dict(shares)}; it must give one "
+                f"The strategy samples datasets in shares of {dict(shares)}; it must give one "
                 f"positive number for each of {', '.join(self.loaders)}."
             )
         return shares

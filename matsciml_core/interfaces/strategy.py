@@ -1,4 +1,4 @@
-"""The Strategy interface: which batches are drawn, and what gradient each parameter receives."""
+"""The Strategy interface, a multi-task method: what makes a step, and each parameter's gradient."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from matsciml_core.interfaces.head import TaskHead
 if TYPE_CHECKING:
     from matsciml_core.interfaces.config import Config
 
-BatchMode = Literal["max_size_cycle", "max_size", "min_size", "drawn"]
+BatchMode = Literal["max_size_cycle", "max_size", "min_size", "sampled"]
 """How the batches of several datasets are joined into steps.
 
 ``max_size_cycle``: each step takes one batch of each dataset; the longest one decides the number
 of steps, shorter ones start over, in a new order. ``max_size``: shorter ones drop out instead.
-``min_size``: the shortest one decides. ``drawn``: each step takes one batch of one dataset; how
-often it is the turn of which says :meth:`Strategy.shares`.
+``min_size``: the shortest one decides. ``sampled``: each step takes one batch of one dataset, in
+proportion to :meth:`Strategy.shares`.
 """
 
 _CHUNK = 1 << 20
@@ -59,7 +59,7 @@ class Parameters:
 
 
 class Strategy(nn.Module, ABC):
-    """A strategy S: (losses, parameters) → gradients.
+    """A strategy S, the field's multi-task method or aggregator: (losses, parameters) → gradients.
 
     Most strategies are a scalar function of the losses and implement :meth:`combine`; automatic
     differentiation does the rest. One that needs the gradient of each task sets
@@ -84,7 +84,7 @@ class Strategy(nn.Module, ABC):
         self.config = config
 
     def validate(self, tasks: Sequence[Task]) -> None:
-        """Refuse tasks that the strategy cannot train together.
+        """Reject tasks that the strategy cannot train together.
 
         Raises:
             ConfigError: With a sentence that says which strategies can.
@@ -97,7 +97,7 @@ class Strategy(nn.Module, ABC):
         """
 
     def shares(self, batches: Mapping[str, int]) -> Mapping[str, float]:
-        """Say how often it is the turn of each dataset; only asked where ``drawn``.
+        """Return how often each dataset gets a step; only called where ``sampled``.
 
         Args:
             batches: Number of batches in one pass, by dataset.
@@ -113,20 +113,21 @@ class Strategy(nn.Module, ABC):
         """Return the scalar to differentiate (and to log).
 
         Args:
-            losses: A scalar per task key; a task without a label in this step is absent.
+            losses: A scalar per task key, dimensionless; a task without a label in this step is
+                absent.
 
         Returns:
             A scalar with a graph.
         """
 
     def aggregate(self, gradients: Tensor, losses: Mapping[str, Tensor]) -> Tensor:
-        """Return the gradient of the shared parameters; only asked where ``needs_task_gradients``.
+        """Return the gradient of the shared parameters; only called where ``needs_task_gradients``.
 
         Args:
-            gradients: One row per task, ``(tasks, parameters)``; a parameter that a task does not
-                reach has a zero.
-            losses: The losses without their graph, by task key, in the order of the rows; a task
-                without a label in this step is absent from both.
+            gradients: One row per task, ``(tasks, parameters)``, in the units of 1 / parameter; a
+                parameter that a task does not reach has a zero.
+            losses: The losses without their graph, a scalar per task key in the order of the rows,
+                dimensionless; a task without a label in this step is absent from both.
 
         Returns:
             ``(parameters,)``.
@@ -142,7 +143,7 @@ def gram_matrix(gradients: Tensor) -> Tensor:
     of it is made.
 
     Args:
-        gradients: ``(tasks, parameters)``.
+        gradients: One row per task, ``(tasks, parameters)``, in the units of 1 / parameter.
 
     Returns:
         ``(tasks, tasks)`` float64, on the same device.

@@ -96,7 +96,7 @@ class MatSciMLSpecs:
 
     @hookspec
     def matsciml_strategies(self) -> Iterable[StrategySpec]:
-        """Offer training strategies.
+        """Offer strategies: multi-task methods (aggregators).
 
         Called once per process, when the registry is built::
 

@@ -269,14 +269,14 @@ class TaskHeadSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class StrategySpec(Spec):
-    """A training strategy: which batches are drawn, and what gradient each parameter gets."""
+    """A multi-task method (aggregator): what makes a step, and which gradient parameters get."""
 
     kind: ClassVar[str] = "strategy"
 
     max_tasks: int | None = None
     """Most tasks it can train together; None: any number."""
     max_datasets: int | None = None
-    """Most datasets it can draw from; None: any number."""
+    """Most datasets it can train on together; None: any number."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,7 +103,7 @@ def _training_loader(run: Run) -> StepLoader:
     return StepLoader(
         loaders,
         strategy.batch_mode,
-        shares=strategy.shares(sizes) if strategy.batch_mode == "drawn" else None,
+        shares=strategy.shares(sizes) if strategy.batch_mode == "sampled" else None,
         seed=run.config.training.seed,
     )
 

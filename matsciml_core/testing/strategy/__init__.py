@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from matsciml_core.testing.checks import Check
 from matsciml_core.testing.settings import settings_checks
-from matsciml_core.testing.strategy import conduct, gradients
+from matsciml_core.testing.strategy import acceptance, gradients, state
 
 CHECKS: tuple[Check, ...] = (
-    conduct.construction,
-    conduct.limits,
+    acceptance.construction,
+    acceptance.limits,
     gradients.single_task,
     gradients.heads_keep_their_gradient,
     gradients.task_order,
@@ -20,8 +20,8 @@ CHECKS: tuple[Check, ...] = (
     gradients.accumulation,
     gradients.missing_task,
     gradients.unused_and_frozen,
-    conduct.loss_to_log,
-    conduct.no_stale_graph,
-    conduct.save_and_load,
+    state.loss_to_log,
+    state.no_stale_graph,
+    state.save_and_load,
     *settings_checks("strategy"),
 )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from matsciml_core.interfaces.strategy import Parameters, Strategy, Task
 from matsciml_core.registry.specs import StrategySpec
-from matsciml_core.registry.targets import TargetInfo
+from matsciml_core.registry.targets import CLASS_KINDS, TargetInfo, TargetKind
 from matsciml_core.testing.checks import SEED, Broken, NotApplicable
 from matsciml_core.testing.examples import ExampleHead
 from matsciml_core.testing.subject import Subject
@@ -37,12 +37,13 @@ class Network(nn.Module):
             self.shared = nn.Linear(WIDTH, WIDTH, dtype=torch.float64)
             self.unused = nn.Linear(1, 1, dtype=torch.float64)
             self.inputs = torch.randn(_ROWS, WIDTH, dtype=torch.float64)
-            drawn = [
+            # Head and labels in turn: a task's are the same, however many follow it.
+            heads = [
                 (nn.Linear(WIDTH, 1, dtype=torch.float64), torch.randn(_ROWS, dtype=torch.float64))
                 for _ in tasks
             ]
-        self.heads = nn.ModuleList(head for head, _ in drawn)
-        self.labels = [labels for _, labels in drawn]
+        self.heads = nn.ModuleList(head for head, _ in heads)
+        self.labels = [labels for _, labels in heads]
         self.keys = [task.key for task in tasks]
 
     @property
@@ -61,10 +62,10 @@ class Network(nn.Module):
         }
 
     def gradients(self) -> Gradients:
-        """Return what the parameters have received."""
+        """Return the gradients that the parameters have received."""
         return {
-            name: torch.zeros_like(one) if one.grad is None else one.grad.detach().clone()
-            for name, one in self.named_parameters()
+            name: torch.zeros_like(value) if value.grad is None else value.grad.detach().clone()
+            for name, value in self.named_parameters()
         }
 
     def shared_gradient(self) -> Tensor:
@@ -101,42 +102,56 @@ class StrategySubject(Subject):
         """Build the strategy for one task."""
         self.build(self.tasks(1))
 
-    def tasks(self, number: int) -> list[Task]:
-        """Return tasks, spread over as many datasets as the strategy may draw from.
+    def tasks(self, count: int) -> list[Task]:
+        """Return tasks, spread over as many datasets as the strategy may train on.
 
         Raises:
             NotApplicable: The strategy does not train so many tasks.
         """
-        self.possible([number])
-        return make_tasks(number, datasets=min(number, self.declared.max_datasets or number))
+        self.possible([count])
+        return make_tasks(count, datasets=min(count, self.declared.max_datasets or count))
 
-    def possible(self, numbers: Sequence[int]) -> list[int]:
+    def possible(self, counts: Sequence[int]) -> list[int]:
         """Return those of some numbers of tasks that the strategy trains.
 
         Raises:
             NotApplicable: It trains none of them.
         """
         most = self.declared.max_tasks
-        allowed = [number for number in numbers if most is None or number <= most]
+        allowed = [count for count in counts if most is None or count <= most]
         if not allowed:
             raise NotApplicable(f"The spec declares max_tasks={most}.")
         return allowed
 
 
-def make_tasks(number: int, *, datasets: int) -> list[Task]:
-    """Return ``number`` tasks on ``datasets`` datasets."""
-    infos = [TargetInfo(name=f"label{k}", kind="scalar", unit="eV") for k in range(number)]
-    return [
-        Task(dataset=f"data{k % datasets}", head_name="example", head=ExampleHead([info], 1, WIDTH))
-        for k, info in enumerate(infos)
-    ]
+def make_task(label: str, *, dataset: str = "data0", kind: TargetKind = "scalar") -> Task:
+    """Return a task with an example head.
+
+    Args:
+        label: Name of its label.
+        dataset: Name of its dataset.
+        kind: Kind of the label; a strategy may weight classes in another way than numbers.
+    """
+    unit = "class" if kind in CLASS_KINDS else "eV"
+    head = ExampleHead([TargetInfo(name=label, kind=kind, unit=unit)], 1, WIDTH)
+    return Task(dataset=dataset, head_name="example", head=head)
+
+
+def make_tasks(count: int, *, datasets: int) -> list[Task]:
+    """Return ``count`` tasks on ``datasets`` datasets."""
+    return [make_task(f"label{k}", dataset=f"data{k % datasets}") for k in range(count)]
 
 
 def apply(strategy: Strategy, losses: Mapping[str, Tensor], network: Network) -> None:
     """Let a strategy add its gradients, as a training step does.
 
+    Args:
+        strategy: The strategy.
+        losses: A scalar with a graph per task key, dimensionless.
+        network: Receives the gradients.
+
     Raises:
-        Broken: It returned something that is no gradient of the shared parameters.
+        Broken: It returned something else than a gradient of the shared parameters.
     """
     if not strategy.needs_task_gradients:
         torch.autograd.backward(strategy.combine(losses))
@@ -144,11 +159,11 @@ def apply(strategy: Strategy, losses: Mapping[str, Tensor], network: Network) ->
     gradients = TaskGradients(network.parameters_by_role, list(losses))
     gradients.add(losses)
     matrix = gradients.matrix()
-    found = strategy.aggregate(matrix, gradients.losses)
-    if not isinstance(found, Tensor) or found.shape != matrix.shape[1:]:
-        shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+    combined = strategy.aggregate(matrix, gradients.losses)
+    if not isinstance(combined, Tensor) or combined.shape != matrix.shape[1:]:
+        shape = tuple(combined.shape) if isinstance(combined, Tensor) else type(combined).__name__
         raise Broken(f"aggregate returned {shape}; return one vector, {tuple(matrix.shape[1:])}.")
-    gradients.assign(found)
+    gradients.assign(combined)
 
 
 def step(
@@ -170,22 +185,29 @@ def step(
     return network
 
 
-def plain(tasks: Sequence[Task], number: int) -> Network:
+def plain(tasks: Sequence[Task], index: int) -> Network:
     """Return a network with the plain gradient of one task's loss."""
     network = Network(tasks)
-    torch.autograd.backward(network.losses()[network.keys[number]])
+    torch.autograd.backward(network.losses()[network.keys[index]])
     return network
 
 
-def largest_difference(found: Gradients, expected: Gradients) -> float:
+def largest_difference(gradients: Gradients, expected: Gradients) -> float:
     """Return the largest difference between gradients, relative to the largest expected one."""
-    scale = max(float(one.abs().max()) for one in expected.values())
-    differences = [float((found[name] - one).abs().max()) for name, one in expected.items()]
-    worst = torch.tensor(differences).max()  # NaN stays NaN
+    scale = max(float(gradient.abs().max()) for gradient in expected.values())
+    differences = [
+        float((gradients[name] - gradient).abs().max()) for name, gradient in expected.items()
+    ]
+    worst = torch.tensor(differences).max()  # of torch, for which NaN is the largest
     return float(worst) / max(scale, 1e-300)
 
 
-def cosine(one: Tensor, other: Tensor) -> float:
-    """Return the cosine of the angle between two vectors; 0 where one of them is zero."""
-    norms = float(one.norm() * other.norm())
-    return float(one @ other) / norms if norms else 0.0
+def cosine(first: Tensor, second: Tensor) -> float:
+    """Return the cosine of the angle between two vectors; 0 where one of them is zero.
+
+    Args:
+        first: A vector, ``(n,)``, of any unit.
+        second: Another, ``(n,)``, of any unit.
+    """
+    norms = float(first.norm() * second.norm())
+    return float(first @ second) / norms if norms else 0.0

@@ -1,4 +1,4 @@
-"""Equal say for every dataset, and shares of the steps."""
+"""Equal weight of every dataset, and shares of the steps."""
 
 import pytest
 import torch
@@ -13,16 +13,18 @@ def strategy(**settings):
 
 
 def losses(**values):
-    return {key.replace("_", "/"): torch.tensor(one) for key, one in values.items()}
+    return {key.replace("_", "/"): torch.tensor(value) for key, value in values.items()}
 
 
 class TestBalance:
     def test_one_task_per_dataset_is_the_sum(self):
         assert strategy().combine(losses(mp_gap=2.0, lips_energy=5.0)).item() == 7.0
 
-    def test_a_dataset_with_many_tasks_has_no_more_say(self):
-        found = strategy().combine(losses(mp_gap=2.0, mp_fermi=4.0, mp_metal=6.0, lips_energy=5.0))
-        assert found.item() == 4.0 + 5.0
+    def test_a_dataset_with_many_tasks_has_no_more_weight(self):
+        combined = strategy().combine(
+            losses(mp_gap=2.0, mp_fermi=4.0, mp_metal=6.0, lips_energy=5.0)
+        )
+        assert combined.item() == 4.0 + 5.0
 
     def test_tasks_without_a_label_drop_out_of_the_mean(self):
         assert strategy().combine(losses(mp_gap=2.0, lips_energy=5.0)).item() == 7.0
@@ -38,8 +40,8 @@ class TestSampling:
         assert strategy().batch_mode == "max_size_cycle"
 
     @pytest.mark.parametrize("sampling", ["proportional", "temperature"])
-    def test_the_others_draw(self, sampling):
-        assert strategy(sampling=sampling).batch_mode == "drawn"
+    def test_the_others_sample(self, sampling):
+        assert strategy(sampling=sampling).batch_mode == "sampled"
 
     def test_proportional_shares_are_sizes(self):
         shares = strategy(sampling="proportional", temperature=7).shares({"mp": 30, "lips": 10})
@@ -54,10 +56,10 @@ class TestSampling:
         assert shares["mp"] / shares["lips"] == pytest.approx(3)
 
     def test_a_high_temperature_gives_equal_shares(self):
-        found = strategy(sampling="temperature", temperature=1e6)
-        shares = found.shares({"mp": 10_000, "lips": 1})
+        tempered = strategy(sampling="temperature", temperature=1e6)
+        shares = tempered.shares({"mp": 10_000, "lips": 1})
         assert shares["mp"] / shares["lips"] == pytest.approx(1, abs=1e-4)
 
-    def test_a_temperature_of_zero_is_refused(self):
+    def test_a_temperature_of_zero_is_an_error(self):
         with pytest.raises(ConfigError, match=r"strategy.temperature"):
             MultiDataConfig.from_options({"temperature": 0}, where="strategy")

@@ -66,23 +66,23 @@ class TestTogether:
 
 class TestDrawn:
     def test_each_step_takes_one_dataset(self):
-        assert all(len(step) == 1 for step in epoch(two("drawn")))
+        assert all(len(step) == 1 for step in epoch(two("sampled")))
 
     def test_in_proportion_every_crystal_is_seen_once(self):
-        found = epoch(two("drawn"))
-        assert len(found) == len(two("drawn")) == 13
+        found = epoch(two("sampled"))
+        assert len(found) == len(two("sampled")) == 13
         for name, count in (("large", 40), ("small", 11)):
             seen = joined(step[name] for step in found if name in step)
             assert len(seen) == len(set(seen)) == count
 
     def test_shares_decide_the_number_of_steps(self):
-        found = epoch(two("drawn", shares={"large": 1.0, "small": 1.0}))
+        found = epoch(two("sampled", shares={"large": 1.0, "small": 1.0}))
         counts = Counter(name for step in found for name in step)
         assert sorted(counts.values()) == [6, 7]
 
     def test_the_order_is_random_but_seeded(self):
         def names(seed, number=0):
-            return [next(iter(step)) for step in epoch(two("drawn", seed=seed), number)]
+            return [next(iter(step)) for step in epoch(two("sampled", seed=seed), number)]
 
         assert names(0) == names(0)
         assert names(0) != names(1)
@@ -92,10 +92,10 @@ class TestDrawn:
     @pytest.mark.parametrize("shares", [{"large": 1.0}, {"large": 1.0, "small": 0.0}])
     def test_shares_must_be_positive_and_complete(self, shares):
         with pytest.raises(ConfigError, match="one positive number for each of large, small"):
-            two("drawn", shares=shares)
+            two("sampled", shares=shares)
 
 
-@pytest.mark.parametrize("mode", ["max_size_cycle", "max_size", "min_size", "drawn"])
+@pytest.mark.parametrize("mode", ["max_size_cycle", "max_size", "min_size", "sampled"])
 class TestResume:
     def test_in_the_middle_of_an_epoch(self, mode):
         whole = two(mode)
@@ -124,5 +124,5 @@ class TestResume:
 @pytest.mark.slow
 def test_worker_processes_change_nothing():
     loaders = {"large": loader(40, num_workers=1), "small": loader(11, seed=1, num_workers=1)}
-    for mode in ("max_size_cycle", "drawn"):
+    for mode in ("max_size_cycle", "sampled"):
         assert epoch(StepLoader(loaders, mode)) == epoch(two(mode))

@@ -109,7 +109,7 @@ class CountsOutsideTheState(ExampleStrategy):
 class FavoursALoss(ExampleStrategy):
     """Draws batches, but only from the first dataset."""
 
-    batch_mode = "drawn"
+    batch_mode = "sampled"
 
     def shares(self, batches):
         return {name: float(name == "data0") for name in batches}
@@ -208,7 +208,7 @@ class WithoutASentence(ExampleStrategy):
             raise ConfigError
 
 
-class RefusesEverything(ExampleStrategy):
+class RejectsEverything(ExampleStrategy):
     def validate(self, tasks):
         if len(tasks) > 1:
             raise ConfigError("One task only.")
@@ -293,8 +293,8 @@ class TestLimits:
         found = outcome(self.one_task, WithoutASentence)
         assert "without a sentence" in found.row("limits").explanation
 
-    def test_what_is_not_declared_must_not_be_refused(self, outcome):
-        assert "construction" in outcome(SPEC, RefusesEverything).failed
+    def test_what_is_not_declared_must_not_be_rejected(self, outcome):
+        assert "construction" in outcome(SPEC, RejectsEverything).failed
 
     def test_tasks_share_as_many_datasets_as_the_strategy_may_draw_from(self):
         assert [task.dataset for task in make_tasks(3, datasets=1)] == ["data0"] * 3
@@ -336,7 +336,7 @@ class TestNetwork:
         assert network.heads[1].weight.grad is None
 
 
-def test_specs_of_other_kinds_are_refused():
+def test_specs_of_other_kinds_are_rejected():
     from matsciml_core.testing.strategy.subject import StrategySubject
 
     subject = StrategySubject(spec=examples.ENCODER, component=ExampleStrategy)
