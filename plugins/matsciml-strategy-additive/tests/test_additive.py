@@ -1,35 +1,31 @@
 """The weighted sum, fixed and learned."""
 
 import math
-from types import SimpleNamespace
 
 import pytest
 import torch
 
-from matsciml_core import Task
 from matsciml_core.errors import ConfigError
+from matsciml_core.testing.strategy.subject import make_task
 from matsciml_strategy_additive.config import AdditiveConfig
 from matsciml_strategy_additive.strategy import Additive
 
-
-def task(name, *, classes=False):
-    target = SimpleNamespace(name=name, is_class=classes)
-    return Task(dataset="toy", head_name="toy", head=SimpleNamespace(targets=[target]))
-
-
-TASKS = [task("gap"), task("metal", classes=True)]
+TASKS = [
+    make_task("gap", dataset="toy"),
+    make_task("metal", dataset="toy", kind="binary"),
+]
 
 
 def strategy(tasks=TASKS, **settings):
-    found = Additive(AdditiveConfig(**settings))
-    found.validate(tasks)
-    found.setup(tasks)
-    return found
+    additive = Additive(AdditiveConfig(**settings))
+    additive.validate(tasks)
+    additive.setup(tasks)
+    return additive
 
 
 def losses(gap=3.0, metal=5.0):
     values = {"toy/gap": gap, "toy/metal": metal}
-    return {key: torch.tensor(one, requires_grad=True) for key, one in values.items()}
+    return {key: torch.tensor(value, requires_grad=True) for key, value in values.items()}
 
 
 class TestFixedWeights:
@@ -37,8 +33,8 @@ class TestFixedWeights:
         assert strategy().combine(losses()).item() == 8.0
 
     def test_weights_by_key_and_by_target(self):
-        found = strategy(weights={"toy/gap": 2.0, "metal": 0.5})
-        assert found.combine(losses()).item() == 8.5
+        additive = strategy(weights={"toy/gap": 2.0, "metal": 0.5})
+        assert additive.combine(losses()).item() == 8.5
 
     def test_the_key_wins_over_the_target(self):
         assert strategy(weights={"toy/gap": 2.0, "gap": 9.0}).combine(losses()).item() == 11.0
@@ -48,7 +44,7 @@ class TestFixedWeights:
         del present["toy/gap"]
         assert strategy().combine(present).item() == 5.0
 
-    def test_a_weight_of_no_task_is_refused(self):
+    def test_a_weight_of_no_task_is_an_error(self):
         with pytest.raises(ConfigError, match=r"'gapp'.*Did you mean 'gap'"):
             strategy(weights={"gapp": 1.0})
 
@@ -63,36 +59,36 @@ class TestFixedWeights:
 
 class TestUncertainty:
     def test_training_starts_as_the_plain_sum(self):
-        given = losses()
-        strategy(weighting="uncertainty").combine(given).backward()
-        assert given["toy/gap"].grad.item() == pytest.approx(1)
-        assert given["toy/metal"].grad.item() == pytest.approx(1)
+        leaves = losses()
+        strategy(weighting="uncertainty").combine(leaves).backward()
+        assert leaves["toy/gap"].grad.item() == pytest.approx(1)
+        assert leaves["toy/metal"].grad.item() == pytest.approx(1)
 
     def test_the_optimum_is_that_of_the_paper(self):
         # ∂/∂v = 0: L e^−v = 1 for regression (σ² = L), L e^−v = 1/2 for classification.
-        found = strategy(weighting="uncertainty")
-        optimiser = torch.optim.Adam(found.parameters(), lr=0.05)
+        additive = strategy(weighting="uncertainty")
+        optimiser = torch.optim.Adam(additive.parameters(), lr=0.05)
         for _ in range(600):
             optimiser.zero_grad()
-            found.combine(losses(gap=3.0, metal=5.0)).backward()
+            additive.combine(losses(gap=3.0, metal=5.0)).backward()
             optimiser.step()
         expected = [math.log(3.0), math.log(10.0)]
-        assert found.log_variance.tolist() == pytest.approx(expected, abs=1e-3)
+        assert additive.log_variance.tolist() == pytest.approx(expected, abs=1e-3)
 
     def test_a_noisy_task_counts_less(self):
-        found = strategy(weighting="uncertainty")
+        additive = strategy(weighting="uncertainty")
         with torch.no_grad():
-            found.log_variance.copy_(torch.tensor([math.log(4.0), 0.0]))
-        given = losses()
-        found.combine(given).backward()
-        assert given["toy/gap"].grad.item() == pytest.approx(1 / 8)
+            additive.log_variance.copy_(torch.tensor([math.log(4.0), 0.0]))
+        leaves = losses()
+        additive.combine(leaves).backward()
+        assert leaves["toy/gap"].grad.item() == pytest.approx(1 / 8)
 
     def test_one_task_has_nothing_to_be_weighed_against(self):
-        found = strategy(tasks=TASKS[:1], weighting="uncertainty")
-        assert not list(found.parameters())
-        assert found.combine({"toy/gap": torch.tensor(3.0)}).item() == 3.0
+        additive = strategy(tasks=TASKS[:1], weighting="uncertainty")
+        assert not list(additive.parameters())
+        assert additive.combine({"toy/gap": torch.tensor(3.0)}).item() == 3.0
 
     def test_fixed_weights_apply_too(self):
-        given = losses()
-        strategy(weighting="uncertainty", weights={"gap": 4.0}).combine(given).backward()
-        assert given["toy/gap"].grad.item() == pytest.approx(4)
+        leaves = losses()
+        strategy(weighting="uncertainty", weights={"gap": 4.0}).combine(leaves).backward()
+        assert leaves["toy/gap"].grad.item() == pytest.approx(4)

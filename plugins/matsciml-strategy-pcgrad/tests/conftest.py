@@ -3,12 +3,11 @@
 import json
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 
-from matsciml_core import Task
+from matsciml_core.testing.strategy.subject import make_task
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -40,7 +39,7 @@ def matrices(cases) -> dict[int, torch.Tensor]:
 
 @pytest.fixture(scope="session")
 def others(parity) -> dict[int, dict[str, list[float] | None]]:
-    """What other rules make of the same gradients, by number."""
+    """What other aggregators make of the same gradients, by number."""
     path = parity / "other_aggregators_torchjd.json"
     records = json.loads(path.read_text(encoding="utf-8"))["cases"]
     return {record["case"]: record for record in records}
@@ -58,20 +57,11 @@ def torchjd():
 
 @pytest.fixture
 def tasks_named():
-    """Make tasks of which nothing but the key is known."""
-
-    def make(names):
-        heads = [SimpleNamespace(targets=[SimpleNamespace(name=name)]) for name in names]
-        return [Task(dataset="toy", head_name="toy", head=head) for head in heads]
-
-    return make
-
-
-def losses_named(names):
-    return {f"toy/{name}": torch.tensor(1.0, dtype=torch.float64) for name in names}
+    """A function that makes tasks on one dataset."""
+    return lambda names: [make_task(name, dataset="toy") for name in names]
 
 
 @pytest.fixture
 def equal_losses():
-    """Make losses of 1 for tasks of some names."""
-    return losses_named
+    """A function that makes losses of 1 for tasks of some names."""
+    return lambda names: {f"toy/{name}": torch.tensor(1.0, dtype=torch.float64) for name in names}

@@ -1,4 +1,4 @@
-"""The conformance kit's checks, for each rule."""
+"""The conformance kit's checks, for each aggregator."""
 
 from importlib.util import find_spec
 

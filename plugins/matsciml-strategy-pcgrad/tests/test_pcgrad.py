@@ -82,16 +82,16 @@ def test_coefficients_stand_for_the_projected_vectors(name):
     keys = list("abcd"[: len(gradients)])
     strategy = PCGrad()
     for _ in range(20):
-        orders = strategy.draw_orders(keys)
+        orders = strategy.sample_orders(keys)
         found = projected_coefficients(gram_matrix(gradients), orders) @ gradients
         assert relative(found, surgery(gradients, orders).tolist(), gradients) < TOLERANCE
 
 
-def test_the_strategy_uses_the_orders_it_draws(cases, matrices, equal_losses):
+def test_the_strategy_uses_the_orders_it_samples(cases, matrices, equal_losses):
     for number, gradients in matrices.items():
         losses = equal_losses("abcd"[: len(gradients)])
         strategy, twin = PCGrad(), PCGrad()
-        orders = twin.draw_orders(list(losses))
+        orders = twin.sample_orders(list(losses))
         expected = projected_coefficients(gram_matrix(gradients), orders).sum(0) @ gradients
         assert torch.equal(strategy.aggregate(gradients, losses), expected), number
 
@@ -128,21 +128,21 @@ def test_torchjd_agrees_for_two_tasks(torchjd, matrices, equal_losses):
 
 class TestOrders:
     def test_each_task_meets_every_other_once(self, equal_losses):
-        orders = PCGrad().draw_orders(list(equal_losses("abcd")))
+        orders = PCGrad().sample_orders(list(equal_losses("abcd")))
         for row, met in enumerate(orders.tolist()):
             assert sorted([row, *met]) == [0, 1, 2, 3]
 
     def test_all_orders_are_equally_likely(self, equal_losses):
         strategy, keys = PCGrad(), list(equal_losses("abcd"))
-        drawn = [tuple(strategy.draw_orders(keys)[0].tolist()) for _ in range(1200)]
-        counts = [drawn.count(one) for one in itertools.permutations((1, 2, 3))]
+        sampled = [tuple(strategy.sample_orders(keys)[0].tolist()) for _ in range(1200)]
+        counts = [sampled.count(one) for one in itertools.permutations((1, 2, 3))]
         assert sum(counts) == 1200
         chi_squared = sum((count - 200) ** 2 / 200 for count in counts)
-        assert chi_squared < 20.5  # 0.1 % of fair draws exceed this with 5 degrees of freedom
+        assert chi_squared < 20.5  # 0.1 % of fair samples exceed this with 5 degrees of freedom
 
     def test_they_do_not_depend_on_the_order_of_the_tasks(self, equal_losses):
         for names in itertools.permutations("abc"):
-            orders = PCGrad().draw_orders(list(equal_losses(names)))
+            orders = PCGrad().sample_orders(list(equal_losses(names)))
             met = {names[row]: [names[k] for k in orders[row]] for row in range(3)}
             if names == ("a", "b", "c"):
                 expected = met
@@ -150,32 +150,32 @@ class TestOrders:
 
     def test_they_change_from_step_to_step(self, equal_losses):
         strategy, keys = PCGrad(), list(equal_losses("abcd"))
-        drawn = {tuple(strategy.draw_orders(keys).flatten().tolist()) for _ in range(10)}
-        assert len(drawn) > 1
+        sampled = {tuple(strategy.sample_orders(keys).flatten().tolist()) for _ in range(10)}
+        assert len(sampled) > 1
 
     def test_the_seed_decides(self, equal_losses):
         keys = list(equal_losses("abcd"))
-        drawn = [
-            torch.stack([strategy.draw_orders(keys) for _ in range(5)])
+        sampled = [
+            torch.stack([strategy.sample_orders(keys) for _ in range(5)])
             for strategy in (PCGrad(), PCGrad(), PCGrad(PCGradConfig(seed=1)))
         ]
-        assert torch.equal(drawn[0], drawn[1])
-        assert not torch.equal(drawn[0], drawn[2])
+        assert torch.equal(sampled[0], sampled[1])
+        assert not torch.equal(sampled[0], sampled[2])
 
     def test_the_global_generator_is_left_alone(self, equal_losses):
         before = torch.get_rng_state()
-        PCGrad().draw_orders(list(equal_losses("abcd")))
+        PCGrad().sample_orders(list(equal_losses("abcd")))
         assert torch.equal(torch.get_rng_state(), before)
 
-    def test_a_checkpoint_goes_on_where_it_stopped(self, equal_losses, tmp_path):
+    def test_a_checkpoint_continues_where_it_stopped(self, equal_losses, tmp_path):
         keys = list(equal_losses("abcd"))
         strategy = PCGrad()
-        strategy.draw_orders(keys)
+        strategy.sample_orders(keys)
         torch.save(strategy.state_dict(), tmp_path / "state.pt")
         resumed = PCGrad(PCGradConfig(seed=5))
         resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-        following = [strategy.draw_orders(keys) for _ in range(3)]
-        assert all(torch.equal(resumed.draw_orders(keys), one) for one in following)
+        following = [strategy.sample_orders(keys) for _ in range(3)]
+        assert all(torch.equal(resumed.sample_orders(keys), one) for one in following)
 
 
 class TestPrecision:

@@ -1,19 +1,19 @@
-"""One task, its plain gradient; several tasks are refused."""
+"""One task, its plain gradient; several tasks are an error."""
 
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from matsciml_core import StrategySpec, Task
+from matsciml_core import StrategySpec
 from matsciml_core.errors import ConfigError
+from matsciml_core.testing.strategy.subject import make_task
 from matsciml_strategy_single import strategy as module
 from matsciml_strategy_single.strategy import Single
 
 
 def task(name, dataset="toy"):
-    head = SimpleNamespace(targets=[SimpleNamespace(name=name)])
-    return Task(dataset=dataset, head_name="toy", head=head)
+    return make_task(name, dataset=dataset)
 
 
 def spec(name, **limits):
@@ -22,13 +22,13 @@ def spec(name, **limits):
 
 @pytest.fixture
 def installed(monkeypatch):
-    """Pretend that certain strategies are installed."""
+    """A function that fakes the strategies that are installed."""
 
-    def pretend(*specs):
+    def fake(*specs):
         registry = SimpleNamespace(specs=lambda kind: {"strategy": list(specs)}[kind])
         monkeypatch.setattr(module, "build_registry", lambda strict: registry)
 
-    return pretend
+    return fake
 
 
 def test_the_loss_is_handed_on():
@@ -41,13 +41,13 @@ def test_one_task_is_accepted():
 
 
 @pytest.mark.parametrize("names", [[], ["gap", "energy"]])
-def test_any_other_number_is_refused(names):
+def test_any_other_number_is_an_error(names):
     with pytest.raises(ConfigError, match="'single' trains one task") as error:
         Single().validate([task(name) for name in names])
     assert all(f"toy/{name}" in str(error.value) for name in names)
 
 
-def test_the_refusal_names_the_strategies_that_could(installed):
+def test_the_error_names_the_strategies_that_fit(installed):
     installed(spec("single", max_tasks=1), spec("sum"), spec("pair", max_tasks=2))
     with pytest.raises(ConfigError, match=r"several: sum, pair \(see"):
         Single().validate([task("gap"), task("energy")])
@@ -55,13 +55,13 @@ def test_the_refusal_names_the_strategies_that_could(installed):
         Single().validate([task("gap"), task("energy"), task("metal")])
 
 
-def test_strategies_for_one_dataset_are_no_help_with_two(installed):
+def test_strategies_for_one_dataset_do_not_fit_two(installed):
     installed(spec("sum"), spec("local", max_datasets=1))
     with pytest.raises(ConfigError, match=r"several: sum \(see"):
         Single().validate([task("gap", "mp"), task("energy", "lips")])
 
 
-def test_where_none_could_the_refusal_says_so(installed):
+def test_where_none_fits_the_error_says_so(installed):
     installed(spec("single", max_tasks=1))
     with pytest.raises(
         ConfigError, match=r"none is installed \(see 'matsciml list-plugins --kind strategy'\)"

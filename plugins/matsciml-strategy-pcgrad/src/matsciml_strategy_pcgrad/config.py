@@ -1,4 +1,4 @@
-"""Settings of the strategies."""
+"""Settings of the aggregators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The strategy ``gradnorm``."""
+"""The aggregator ``gradnorm``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from torch import Tensor
 
 from matsciml_core import Task
 from matsciml_strategy_pcgrad.config import GradNormConfig
-from matsciml_strategy_pcgrad.rule import Rule
+from matsciml_strategy_pcgrad.gram_aggregator import GramAggregator
 
 _SMALLEST = 1e-3
 """Smallest weight: a task whose weight has reached zero would never come back."""
 
 
-class GradNorm(Rule):
+class GradNorm(GramAggregator):
     """Learned weights that bring the weighted gradients to lengths that fit the tasks' progress.
 
     A task whose loss has fallen less than the others' is allowed a longer gradient (Chen et al.
@@ -34,42 +34,50 @@ class GradNorm(Rule):
         """Keep the settings."""
         super().__init__(config)
         self.settings = config or GradNormConfig()
-        self._places: dict[str, int] = {}
+        self._index: dict[str, int] = {}
 
     def setup(self, tasks: Sequence[Task]) -> None:
         """Start with equal weights."""
-        self._places = {task.key: number for number, task in enumerate(tasks)}
+        self._index = {task.key: index for index, task in enumerate(tasks)}
         ones = torch.ones(len(tasks), dtype=torch.float64)
         self.register_buffer("task_weights", ones)
         self.register_buffer("first_losses", torch.full_like(ones, torch.nan))
 
     def weights(self, gram: Tensor, losses: Mapping[str, Tensor]) -> Tensor:
-        """Return the weights, and learn from the step."""
-        places = torch.tensor([self._places[key] for key in losses]).to(gram.device)
+        """Return the weights, and learn from the step.
+
+        Args:
+            gram: Dot products of the gradients, ``(tasks, tasks)`` float64, dimensionless.
+            losses: A scalar per task key in the order of the rows, dimensionless.
+        """
+        index = torch.tensor([self._index[key] for key in losses]).to(gram.device)
         values = torch.stack(list(losses.values())).to(torch.float64)
-        weights = self.task_weights.index_select(0, places).to(torch.float64)
-        first = self.first_losses.index_select(0, places).to(torch.float64)
+        weights = self.task_weights.index_select(0, index).to(torch.float64)
+        first = self.first_losses.index_select(0, index).to(torch.float64)
         first = torch.where(first.isnan(), values, first)
         learned = self._learned(weights, gram.diagonal().sqrt(), values, first)
+        # A step with a loss that is not finite is skipped by the training loop; what it left in
+        # the weights would stay.
         usable = learned.isfinite().all() & values.isfinite().all()
-        self.task_weights = _replaced(self.task_weights, places, learned, weights, usable)
-        self.first_losses = _replaced(self.first_losses, places, first, torch.nan, usable)
+        self.task_weights = _updated(self.task_weights, index, learned, weights, usable)
+        self.first_losses = _updated(self.first_losses, index, first, torch.nan, usable)
         return weights
 
     def _learned(self, weights: Tensor, norms: Tensor, values: Tensor, first: Tensor) -> Tensor:
         """Return the weights after a step down the slope of Σ_t |w_t |g_t| − target_t|."""
-        norms = norms / norms.mean().clamp_min(torch.finfo(norms.dtype).tiny)
+        tiny = torch.finfo(norms.dtype).tiny
+        norms = norms / norms.mean().clamp_min(tiny)
         progress = torch.where(first.abs() > 0, values / first, 1.0).clamp_min(0.0)
-        rates = progress / progress.mean().clamp_min(torch.finfo(norms.dtype).tiny)
+        rates = progress / progress.mean().clamp_min(tiny)
         lengths = weights * norms
-        target = lengths.mean() * rates**self.settings.alpha
+        target = lengths.mean() * rates**self.settings.alpha  # eq. (1); a constant in the slope
         slope = norms * torch.sign(lengths - target)
-        moved = (weights - self.settings.learning_rate * slope).clamp_min(_SMALLEST)
-        return moved * weights.sum() / moved.sum()
+        stepped = (weights - self.settings.learning_rate * slope).clamp_min(_SMALLEST)
+        return stepped * weights.sum() / stepped.sum()
 
 
-def _replaced(
-    buffer: Tensor, places: Tensor, new: Tensor, old: Tensor | float, usable: Tensor
+def _updated(
+    buffer: Tensor, index: Tensor, new: Tensor, old: Tensor | float, usable: Tensor
 ) -> Tensor:
-    """Return a buffer with new values at some places, or the old ones where not usable."""
-    return buffer.index_copy(0, places, torch.where(usable, new, old).to(buffer.dtype))
+    """Return a buffer with new values at some indices, or the old ones where not usable."""
+    return buffer.index_copy(0, index, torch.where(usable, new, old).to(buffer.dtype))

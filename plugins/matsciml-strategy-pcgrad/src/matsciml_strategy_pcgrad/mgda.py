@@ -1,4 +1,4 @@
-"""The strategy ``mgda``."""
+"""The aggregator ``mgda``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from matsciml_core import Task
 from matsciml_core.errors import ConfigError
-from matsciml_strategy_pcgrad.rule import Rule
+from matsciml_strategy_pcgrad.gram_aggregator import GramAggregator
 
 MOST_TASKS = 10
 """Tasks up to which all 2ᵀ − 1 faces of the simplex are tried, 1023 at most."""
@@ -17,7 +17,7 @@ _ROUNDING = 1e-9
 """Weights that rounding may have made negative."""
 
 
-class MGDA(Rule):
+class MGDA(GramAggregator):
     """The point of the gradients' convex hull that is nearest to zero (Sener and Koltun 2018).
 
     Going against it worsens no task; it is zero where no direction helps all of them, and so also
@@ -26,7 +26,7 @@ class MGDA(Rule):
     """
 
     def validate(self, tasks: Sequence[Task]) -> None:
-        """Refuse more tasks than can be solved exactly.
+        """Reject more tasks than can be solved exactly.
 
         Raises:
             ConfigError: There are too many.
@@ -39,7 +39,13 @@ class MGDA(Rule):
             )
 
     def weights(self, gram: Tensor, losses: Mapping[str, Tensor]) -> Tensor:
-        """Return the weights of the nearest point, not negative and of sum 1."""
+        """Return the weights of the nearest point, not negative and of sum 1.
+
+        Args:
+            gram: Dot products of the gradients, ``(tasks, tasks)`` float64, dimensionless.
+            losses: Not needed; a scalar per task key, dimensionless.
+        """
+        del losses
         return nearest_weights(gram)
 
 
@@ -51,34 +57,32 @@ def nearest_weights(gram: Tensor) -> Tensor:
     once, which is exact and, unlike an iteration, waits for nothing.
 
     Args:
-        gram: Dot products of the corners, ``(corners, corners)``, at most ten of them.
+        gram: Dot products of the corners, ``(corners, corners)`` float64, dimensionless; at most
+            ten corners.
 
     Returns:
-        Weights, ``(corners,)``, not negative, of sum 1.
+        Weights, ``(corners,)``, dimensionless, not negative, of sum 1.
 
     References:
         Sener and Koltun, NeurIPS 31 (2018), eq. (3); Désidéri, C. R. Acad. Sci. Paris 350 (2012).
     """
+    # Scaled, so that _ROUNDING is a share of the largest dot product.
     scaled = gram / gram.diagonal().max().clamp_min(torch.finfo(gram.dtype).tiny)
-    faces = _faces(len(gram), gram.device)
-    inside = faces.to(gram.dtype)
     size = len(gram)
-    system = gram.new_zeros((len(faces), size + 1, size + 1))
+    # The bits of 1 … 2^size − 1 say which corners belong to a face.
+    numbers = torch.arange(1, 2**size, device=gram.device)
+    bits = torch.arange(size, device=gram.device)
+    inside = ((numbers.unsqueeze(1) >> bits) % 2).to(gram.dtype)  # (faces, corners)
+    system = gram.new_zeros((len(inside), size + 1, size + 1))
     # K w = λ on the face, w = 0 off it, Σ w = 1.
     system[:, :size, :size] = scaled * inside.unsqueeze(1) * inside.unsqueeze(2)
     system[:, :size, :size] += torch.diag_embed(1.0 - inside)
     system[:, :size, size] = system[:, size, :size] = inside
-    right = torch.cat((gram.new_zeros(size), gram.new_ones(1))).expand(len(faces), -1)
-    found, failed = torch.linalg.solve_ex(system, right)
-    points = found[:, :size]
+    right = torch.cat((gram.new_zeros(size), gram.new_ones(1))).expand(len(inside), -1)
+    solutions, failed = torch.linalg.solve_ex(system, right)
+    points = solutions[:, :size]  # (faces, corners)
     length = torch.einsum("fi,ij,fj->f", points, scaled, points)
     usable = (points >= -_ROUNDING).all(dim=1) & (failed == 0) & length.isfinite()
     best = torch.where(usable, length, torch.inf).argmin().reshape(1)
     weights: Tensor = points.index_select(0, best)[0].clamp_min(0.0)
     return weights / weights.sum()
-
-
-def _faces(size: int, device: torch.device) -> Tensor:
-    """Return which corners belong to each face, ``(2^corners − 1, corners)`` bool."""
-    numbers = torch.arange(1, 2**size, device=device)
-    return (numbers.unsqueeze(1) >> torch.arange(size, device=device)) % 2 == 1

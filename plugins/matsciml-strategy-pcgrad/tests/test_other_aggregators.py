@@ -1,4 +1,4 @@
-"""The other rules: what defines each of them, reference numbers, and torchjd beside them."""
+"""The other aggregators: what defines each of them, reference numbers, and torchjd beside them."""
 
 import itertools
 import warnings
@@ -67,7 +67,7 @@ class TestMGDA:
         found = nearest_weights(gram_matrix(gradients)) @ gradients
         torch.testing.assert_close(found, torch.tensor([0.4, 0.8], dtype=torch.float64))
 
-    def test_too_many_tasks_are_refused(self, tasks_named):
+    def test_too_many_tasks_are_an_error(self, tasks_named):
         MGDA().validate(tasks_named("abcdefghij"))
         with pytest.raises(ConfigError, match=r"at most 10 tasks, but the run has 11"):
             MGDA().validate(tasks_named("abcdefghijk"))
@@ -116,7 +116,7 @@ class TestNashMTL:
             assert (gains >= -1e-8 * longest(gradients) ** 2).all(), number
 
     def test_torchjd_finds_the_same_direction(self, torchjd):
-        pytest.importorskip("ecos", reason="torchjd needs ecos for this rule.")
+        pytest.importorskip("ecos", reason="torchjd needs ecos for this aggregator.")
         checked = 0
         for seed in range(4):
             generator = torch.Generator().manual_seed(seed)
@@ -176,7 +176,7 @@ class TestGradNorm:
         assert a == 1.0
         assert b < 1.0 < c
 
-    def test_a_checkpoint_goes_on_where_it_stopped(self, tasks_named, equal_losses):
+    def test_a_checkpoint_continues_where_it_stopped(self, tasks_named, equal_losses):
         strategy, resumed = (self.strategy(tasks_named) for _ in range(2))
         for _ in range(5):
             strategy.aggregate(self.gradients(), equal_losses("ab"))
@@ -191,7 +191,9 @@ class TestGradNorm:
     ("name", "reference"),
     [("upgrad", "UPGrad"), ("cagrad", "CAGrad_c0_5"), ("aligned-mtl", "AlignedMTL")],
 )
-def test_rules_of_torchjd_are_torchjds(torchjd, matrices, others, equal_losses, name, reference):
+def test_torchjd_gives_the_reference_numbers(
+    torchjd, matrices, others, equal_losses, name, reference
+):
     strategy = build_registry().get("strategy", name).load()()
     for number, gradients in matrices.items():
         if name == "cagrad" and not gradients.norm(dim=1).all():
@@ -214,7 +216,7 @@ def test_no_number_is_looked_at_on_the_host(name, tasks_named):
     assert found.shape == (50,)
 
 
-def test_every_rule_is_cited_and_named_once():
+def test_every_aggregator_is_cited_and_named_once():
     registry = build_registry()
     names = {
         spec.name

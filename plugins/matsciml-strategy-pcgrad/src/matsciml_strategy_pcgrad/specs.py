@@ -1,7 +1,7 @@
-"""What each strategy is called, what it does, and what to cite for it.
+"""The aggregators: name, summary, requirements, and what to cite.
 
-Each rule is a strategy of its own, not a setting of one: so each is listed with a summary, is
-cited in the runs that use it, says what it requires, and has only its own settings.
+Each is a strategy of its own, not a setting of one: so each is listed with a summary, is cited in
+the runs that use it, says what it requires, and has only its own settings.
 """
 
 from __future__ import annotations
@@ -79,10 +79,10 @@ _SENUSHKIN = Reference(
 )
 
 
-def _offer(
+def _spec(
     name: str,
     summary: str,
-    place: str,
+    class_path: str,
     reference: Reference,
     *,
     config: str | None = None,
@@ -92,7 +92,7 @@ def _offer(
     return StrategySpec(
         name=name,
         summary=summary,
-        class_path=f"{_PACKAGE}.{place}",
+        class_path=f"{_PACKAGE}.{class_path}",
         config=None if config is None else f"{_PACKAGE}.config:{config}",
         requires=requires,
         references=(reference,),
@@ -101,59 +101,59 @@ def _offer(
     )
 
 
-OFFERS = (
-    _offer(
+SPECS = (
+    _spec(
         "pcgrad",
         "Several tasks; each one's gradient loses what contradicts another's, then they are added.",
         "pcgrad:PCGrad",
         _YU,
         config="PCGradConfig",
     ),
-    _offer(
+    _spec(
         "mgda",
         "Several tasks; the shortest average of their gradients, which worsens none of them.",
         "mgda:MGDA",
         _SENER,
         max_tasks=10,
     ),
-    _offer(
+    _spec(
         "imtl-g",
         "Several tasks; the direction with the same component along each one's unit gradient.",
         "closed_forms:IMTLG",
         _LIU_IMTL,
     ),
-    _offer(
+    _spec(
         "nash-mtl",
         "Several tasks; the direction on which they would agree in a bargain of equals.",
         "closed_forms:NashMTL",
         _NAVON,
     ),
-    _offer(
+    _spec(
         "gradnorm",
         "Several tasks; learned weights that let all of them train at the same rate.",
         "gradnorm:GradNorm",
         _CHEN,
         config="GradNormConfig",
     ),
-    _offer(
+    _spec(
         "upgrad",
         "Several tasks; each one's gradient is bent until it worsens none, then they are averaged.",
-        "with_torchjd:UPGrad",
+        "torchjd_aggregators:UPGrad",
         _QUINTON,
         requires=(_TORCHJD, "qpsolvers", "quadprog"),
     ),
-    _offer(
+    _spec(
         "cagrad",
         "Several tasks; near their mean gradient, the best direction for the one worst off.",
-        "with_torchjd:CAGrad",
+        "torchjd_aggregators:CAGrad",
         _LIU_CAGRAD,
         config="CAGradConfig",
         requires=(_TORCHJD, "cvxpy>=1.3"),
     ),
-    _offer(
+    _spec(
         "aligned-mtl",
         "Several tasks; their gradients are rotated and scaled until they are orthogonal.",
-        "with_torchjd:AlignedMTL",
+        "torchjd_aggregators:AlignedMTL",
         _SENUSHKIN,
         requires=(_TORCHJD,),
     ),
