@@ -351,6 +351,8 @@ class RunInfo:
     """The fully expanded configuration, as plain data."""
     datasets: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The opened datasets by name, so that nobody has to open them a second time."""
+    registry: Any = field(default=None, repr=False)
+    """The registry in which the run's components were looked up; None where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)

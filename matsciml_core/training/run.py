@@ -112,6 +112,7 @@ def _train_and_test(run: Run, registry: Registry, checkpoint: Path | None) -> Ru
         folder=str(run.folder),
         config=dump_config(run.config),
         datasets={prepared.name: prepared.dataset for prepared in run.datasets},
+        registry=registry,
     )
     if distributed.rank() == 0:
         registry.hook.matsciml_before_fit(run=info)

@@ -25,8 +25,6 @@ from matsciml_core.model.latest import follow_latest, link_latest
 CONFIG = "config.yaml"
 METRICS = "metrics.csv"
 PREDICTIONS = "predictions-test.csv"
-TESTED_CRYSTALS = "crystals-test.csv"
-WORST_CRYSTALS = "worst-test.json"
 SUMMARY = "run.json"
 """Written last: a run whose summary does not say ``finished`` was interrupted."""
 FINISHED = "finished"

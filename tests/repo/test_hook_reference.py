@@ -11,10 +11,11 @@ import pytest
 
 from matsciml_core.registry.hooks import MatSciMLSpecs
 from matsciml_tool_benchmark.hooks import BenchmarkHooks
+from matsciml_tool_report.hooks import ReportHooks
 
 SPECIFICATIONS: dict[str, Any] = {
     name: function
-    for holder in (MatSciMLSpecs, BenchmarkHooks)
+    for holder in (MatSciMLSpecs, BenchmarkHooks, ReportHooks)
     for name, function in vars(holder).items()
     if name.startswith("matsciml_")
 }

@@ -6,7 +6,7 @@ import csv
 import json
 
 from matsciml_tool_benchmark.table_page import table_page, write_table
-from matsciml_util_pages.sheets import to_markdown
+from matsciml_util_pages.pages import to_markdown
 
 
 def test_markdown_has_the_numbers_and_the_footnotes_that_are_named(filled):
@@ -24,7 +24,7 @@ def test_references_stand_beside_what_is_compared_with_them(make_benchmark, fill
     benchmark = make_benchmark(row={"reference": True}, more=[pair])
     fill(benchmark)
     (section,) = table_page(benchmark, benchmark.entries()).sections
-    alone = [row["alone"].text for row in section.sheet.rows]
+    alone = [row["alone"].text for row in section.sheets[0].rows]
     assert alone == ["", "1.00"]
 
 

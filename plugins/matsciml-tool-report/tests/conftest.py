@@ -12,7 +12,8 @@ import pytest
 import yaml
 from markupsafe import Markup
 
-from matsciml_tool_report.page import write_report
+from matsciml_core.registry.manager import Registry
+from matsciml_tool_report.report import write_report
 from matsciml_util_pages import svg
 from matsciml_util_pages.testing.documents import Document, read_document
 from matsciml_util_pages.testing.example_runs import ExampleRun, ExampleTarget, example_target
@@ -83,9 +84,15 @@ def run(tmp_path: Path) -> ExampleRun:
 
 
 @pytest.fixture(scope="session")
-def page_of() -> Callable[[ExampleRun], Document]:
+def write(registry: Registry) -> Callable[..., Path]:
+    """Give a function that writes the report into a run folder, with datasets where there are."""
+    return lambda folder, datasets=None: write_report(folder, registry, datasets)
+
+
+@pytest.fixture(scope="session")
+def page_of(write: Callable[..., Path]) -> Callable[[ExampleRun], Document]:
     """Give a function that writes a run and its report, and reads the page."""
-    return lambda run: read_document(write_report(run.write()))
+    return lambda run: read_document(write(run.write()))
 
 
 @pytest.fixture(scope="session")

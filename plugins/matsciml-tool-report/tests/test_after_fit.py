@@ -9,7 +9,7 @@ import pytest
 
 from matsciml_cli.app import execute
 from matsciml_core.testing.plugin_folder import PluginFolder
-from matsciml_tool_report import page as report_page
+from matsciml_tool_report import report as report_module
 
 RUN = [
     *("run", "--dataset", "example", "--encoder", "example", "--strategy", "example"),
@@ -42,7 +42,7 @@ def test_a_report_that_fails_costs_the_run_nothing(
     def fail(*_: object) -> None:
         raise ValueError("no ink")
 
-    monkeypatch.setattr(report_page, "write_report", fail)
+    monkeypatch.setattr(report_module, "write_report", fail)
     assert execute([*RUN, "--output", str(tmp_path)]) == 0
     out, error = capsys.readouterr()
     assert status(tmp_path / "latest") == "finished"

@@ -34,17 +34,17 @@ def test_runs_stand_beside_each_other(add_run, tmp_path):
     runs = [add_run("one"), add_run("two", mae=0.25, encoder="other"), add_run("x", finished=False)]
     page = comparison_page(find_runs(runs), tmp_path)
     results, learning, settings = page.sections
-    texts = [{key: value.text for key, value in row.items()} for row in results.sheet.rows]
+    texts = [{key: value.text for key, value in row.items()} for row in results.sheets[0].rows]
     assert [one["run"] for one in texts] == ["A", "B", "C"]
     assert [one["value"] for one in texts] == ["0.500", "0.250", "—"]
     assert [one["state"] for one in texts] == ["finished", "finished", "not finished"]
-    assert results.sheet.rows[0]["run"].link == "runs/one/report.html"
-    (figure,) = learning.figures
+    assert results.sheets[0].rows[0]["run"].link == "runs/one/report.html"
+    (figure,) = learning.views[0].plots
     assert figure.title == "Validation MAE, toy/gap"
     assert "A: 1.50\u00a0eV after epoch 1" in figure.caption
-    names = [row["setting"].text for row in settings.sheet.rows]
+    names = [row["setting"].text for row in settings.sheets[0].rows]
     assert names == ["encoder.name"]
-    assert [settings.sheet.rows[0][letter].text for letter in "ABC"] == ["net", "other", "net"]
+    assert [settings.sheets[0].rows[0][letter].text for letter in "ABC"] == ["net", "other", "net"]
     assert page.notices == []
 
 
@@ -56,7 +56,7 @@ def test_runs_that_were_tested_on_other_crystals_are_pointed_out(add_run, tmp_pa
 
 def test_runs_of_different_length_share_a_figure(add_run, tmp_path):
     runs = [add_run("one", epochs=2), add_run("two", epochs=5)]
-    (figure,) = comparison_page(find_runs(runs), tmp_path).sections[1].figures
+    (figure,) = comparison_page(find_runs(runs), tmp_path).sections[1].views[0].plots
     assert "after epoch 2" in figure.caption
     assert "after epoch 5" in figure.caption
 

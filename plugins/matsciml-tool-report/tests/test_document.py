@@ -10,7 +10,6 @@ from typing import Any
 
 import matplotlib as mpl
 
-from matsciml_tool_report.page import write_report
 from matsciml_util_pages.testing.documents import Document, palettes, single_spaced
 from matsciml_util_pages.testing.example_runs import (
     TARGET,
@@ -129,11 +128,11 @@ def test_figures_take_their_colours_from_the_page(page_of, run: ExampleRun) -> N
     assert used <= dark.keys()
 
 
-def test_same_run_gives_the_same_page_whatever_the_users_style(run: ExampleRun) -> None:
-    first = write_report(run.write()).read_text(encoding="utf-8")
+def test_same_run_gives_the_same_page_whatever_the_users_style(write, run: ExampleRun) -> None:
+    first = write(run.write()).read_text(encoding="utf-8")
     with mpl.rc_context(
         {"font.size": 40, "axes.xmargin": 0.4, "axes.facecolor": "red", "svg.fonttype": "path"}
     ):
-        second = write_report(run.path).read_text(encoding="utf-8")
+        second = write(run.path).read_text(encoding="utf-8")
         assert mpl.rcParams["font.size"] == 40
     assert first == second

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matsciml_tool_report.error_summary import mean_errors, summarise, worst
+from matsciml_tool_report.error_summary import largest_errors, mean_errors, summarise
 from matsciml_util_pages.run_files import Predictions
 
 
@@ -33,7 +33,7 @@ def test_standard_error_needs_independent_crystals() -> None:
 
 
 def test_worst_takes_the_worst_value_of_each_crystal() -> None:
-    found = worst(predictions([0.1, -4.0, 3.0, 2.0], ["a", "a", "b", "a"]))
+    found = largest_errors(predictions([0.1, -4.0, 3.0, 2.0], ["a", "a", "b", "a"]))
     assert [(item.id, item.error) for item in found] == [("a", -4.0), ("b", 3.0)]
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matsciml_tool_report.page import write_report
 from matsciml_util_pages.numbers import number
 from matsciml_util_pages.testing.documents import Document
 from matsciml_util_pages.testing.example_runs import (
@@ -19,8 +18,8 @@ from matsciml_util_pages.testing.example_runs import (
 )
 
 
-def test_report_lies_in_the_run_and_is_small(run: ExampleRun) -> None:
-    path = write_report(run.write())
+def test_report_lies_in_the_run_and_is_small(write, run: ExampleRun) -> None:
+    path = write(run.write())
     assert path == run.path / "report.html"
     assert 20_000 < path.stat().st_size < 300_000
     assert not list(run.path.glob("*.part"))
@@ -142,8 +141,8 @@ def test_baselines_that_were_not_recorded(page_of, run: ExampleRun) -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_second_report_replaces_the_first(run: ExampleRun) -> None:
-    path = write_report(run.write())
+def test_second_report_replaces_the_first(write, run: ExampleRun) -> None:
+    path = write(run.write())
     path.write_text("old", encoding="utf-8")
-    assert write_report(run.path) == path
+    assert write(run.path) == path
     assert "megnet on mp" in path.read_text(encoding="utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from matsciml_tool_report.page import write_report
 from matsciml_util_pages.numbers import number
 from matsciml_util_pages.testing.documents import Document, read_document
 from matsciml_util_pages.testing.example_runs import (
@@ -45,13 +44,13 @@ def test_validation_level_falls_back_to_the_test_part(page_of, run: ExampleRun) 
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_empty_cells_of_the_history_are_skipped(run: ExampleRun) -> None:
+def test_empty_cells_of_the_history_are_skipped(write, run: ExampleRun) -> None:
     folder = run.write()
     rows = example_history(4, run.targets)
     for row in rows[:2]:
         row["validation/loss"] = ""
     run.write_history(rows)
-    page = read_document(write_report(folder))
+    page = read_document(write(folder))
     expected = [f"{1.1 * (0.8 * 0.8**epoch + 0.1):.3f}" for epoch in (2, 3)]
     assert f"Validation: {expected[0]} after epoch 3, {expected[1]} after epoch 4." in (
         page.section("learning")
@@ -78,12 +77,12 @@ def test_no_epoch_at_all(page_of, run: ExampleRun) -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_history_without_losses_still_shows_the_metric(run: ExampleRun) -> None:
+def test_history_without_losses_still_shows_the_metric(write, run: ExampleRun) -> None:
     folder = run.write()
     rows = example_history(3, run.targets)
     for row in rows:
         del row["train/loss"], row["validation/loss"]
     run.write_history(rows)
-    page = read_document(write_report(folder))
+    page = read_document(write(folder))
     assert "Loss: a curve needs at least two epochs with a value." in page.section("learning")
     assert "Validation MAE" in page.text("div", "learning", class_="figure-title")

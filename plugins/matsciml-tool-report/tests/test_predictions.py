@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matsciml_tool_report.page import write_report
 from matsciml_util_pages.numbers import number
 from matsciml_util_pages.testing.documents import Document
 from matsciml_util_pages.testing.example_runs import (
@@ -39,9 +38,9 @@ def test_many_points_are_drawn_as_a_density(
     assert ("var(--density-7)" in page.source.partition("</style>")[2]) is density
 
 
-def test_density_of_many_values_stays_small(run: ExampleRun) -> None:
+def test_density_of_many_values_stays_small(write, run: ExampleRun) -> None:
     run.targets = {TARGET: example_target(20_000, error=1.0)}
-    assert write_report(run.write()).stat().st_size < 500_000
+    assert write(run.write()).stat().st_size < 500_000
 
 
 def test_wild_predictions_do_not_squeeze_the_parity_plot(page_of, run: ExampleRun) -> None:

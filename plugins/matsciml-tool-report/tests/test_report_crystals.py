@@ -31,14 +31,17 @@ from matsciml_core.training.run_folder import (
     METRICS,
     PREDICTIONS,
     SUMMARY,
+)
+from matsciml_tool_report import describe_crystals, element_map, error_groups
+from matsciml_tool_report.crystal_files import (
     TESTED_CRYSTALS,
     WORST_CRYSTALS,
+    CrystalTable,
+    read_crystals,
+    read_table,
 )
-from matsciml_tool_report import crystals, elements, groups, tested_crystals
-from matsciml_tool_report.crystals import CrystalTable, read_crystals
+from matsciml_tool_report.describe_crystals import describe, open_datasets, species_of
 from matsciml_tool_report.error_summary import surest_mistakes
-from matsciml_tool_report.page import write_report
-from matsciml_tool_report.tested_crystals import describe, open_datasets, species_of
 from matsciml_util_pages import svg
 from matsciml_util_pages.run_files import Predictions, read_run
 
@@ -146,7 +149,7 @@ def table_of(species: list[str], groups: list[int] | None = None) -> CrystalTabl
     """Return a table of crystals called c0, c1, …"""
     found = groups or [0] * len(species)
     rows = [[f"c{k}", text, str(found[k] or ""), "stated"] for k, text in enumerate(species)]
-    return crystals._table(rows)
+    return read_table(rows)
 
 
 def predictions(owners: list[int], errors: list[float], places: list[int] | None = None, **more):
@@ -180,7 +183,7 @@ class TestDescribing:
     def test_space_groups_are_searched_for_where_the_data_state_none(
         self, energies: Path, toy: Toy
     ) -> None:
-        describe(energies, read_run(energies), {"toy": toy})
+        describe(read_run(energies), {"toy": toy})
         with (energies / TESTED_CRYSTALS).open(newline="") as stream:
             rows = list(csv.DictReader(stream))
         assert rows[0] == {
@@ -192,25 +195,25 @@ class TestDescribing:
         assert table.searched
 
     def test_stated_space_groups_are_taken_over(self, tmp_path: Path, monkeypatch) -> None:
-        monkeypatch.setattr(tested_crystals, "find_space_group", None)
+        monkeypatch.setattr(describe_crystals, "find_space_group", None)
         toy = Toy(stated=True)
         folder = write_run(tmp_path, energy_rows(toy), {"toy/energy": ENERGY})
-        describe(folder, read_run(folder), {"toy": toy})
+        describe(read_run(folder), {"toy": toy})
         table = read_crystals(folder).tables["toy"]
         assert table.space_groups.tolist() == [225, 229, 194, 136, 1]
         assert not table.searched
 
     def test_of_many_crystals_an_even_sample_is_searched(
-        self, energies: Path, toy: Toy, monkeypatch
+        self, write, energies: Path, toy: Toy, monkeypatch
     ) -> None:
-        monkeypatch.setattr(tested_crystals, "MOST_SEARCHED", 3)
-        page = write_report(energies, {"toy": toy}).read_text("utf-8")
+        monkeypatch.setattr(describe_crystals, "MOST_SEARCHED", 3)
+        page = write(energies, {"toy": toy}).read_text("utf-8")
         groups = read_crystals(energies).tables["toy"].space_groups
         assert np.flatnonzero(groups >= 0).tolist() == [0, 7, 14]
         assert "They are known for an even sample of 3 of the 15 crystals." in page
 
     def test_worst_crystals_are_kept_whole(self, energies: Path, toy: Toy) -> None:
-        describe(energies, read_run(energies), {"toy": toy})
+        describe(read_run(energies), {"toy": toy})
         worst = read_crystals(energies).worst
         assert len(worst) == 10
         found = worst["toy", "TiO2-1"]
@@ -219,11 +222,11 @@ class TestDescribing:
         assert found.space_group == 136
 
     def test_crystals_that_the_data_no_longer_have_are_left_out(
-        self, energies: Path, toy: Toy
+        self, write, energies: Path, toy: Toy
     ) -> None:
         del toy.crystals[8]
-        page = write_report(energies, {"toy": toy}).read_text("utf-8")
-        assert len(read_crystals(energies).tables["toy"].places) == 14
+        page = write(energies, {"toy": toy}).read_text("utf-8")
+        assert len(read_crystals(energies).tables["toy"].rows) == 14
         assert "not in the data" in page
 
     def test_datasets_are_opened_only_where_they_are_needed(
@@ -235,7 +238,7 @@ class TestDescribing:
         opened = open_datasets(energies, registry)
         assert opened is not None
         assert len(opened["mp"]) > 1000
-        describe(energies, read_run(energies), {"toy": toy})
+        describe(read_run(energies), {"toy": toy})
         assert open_datasets(energies, registry) is None
         (energies / PREDICTIONS).unlink()
         (energies / TESTED_CRYSTALS).unlink()
@@ -253,28 +256,30 @@ class TestReading:
             ("toy,a,Na", "could not be read"),
         ],
     )
-    def test_damaged_lines_are_named(self, energies: Path, line: str, reason: str) -> None:
+    def test_damaged_lines_are_named(self, write, energies: Path, line: str, reason: str) -> None:
         header = "dataset,id,species,space_group,symmetry"
         (energies / TESTED_CRYSTALS).write_text(f"{header}\n{line}\n", "utf-8")
         problem = read_crystals(energies).problems[TESTED_CRYSTALS]
         assert problem.startswith("crystals-test.csv could not be read: ")
         assert reason in problem
-        assert reason in write_report(energies).read_text("utf-8").replace("&#39;", "'")
+        assert reason in write(energies).read_text("utf-8").replace("&#39;", "'")
 
     @pytest.mark.parametrize(
         "text",
         ["{", "[1]", "[{}]", '{"a": 1}', '[{"dataset": "toy", "id": "a", "space_group": 999}]'],
     )
-    def test_damaged_worst_crystals_are_named(self, energies: Path, toy: Toy, text: str) -> None:
-        describe(energies, read_run(energies), {"toy": toy})
+    def test_damaged_worst_crystals_are_named(
+        self, write, energies: Path, toy: Toy, text: str
+    ) -> None:
+        describe(read_run(energies), {"toy": toy})
         (energies / WORST_CRYSTALS).write_text(text, "utf-8")
         assert "could not be read" in read_crystals(energies).problems[WORST_CRYSTALS]
-        page = write_report(energies).read_text("utf-8")
+        page = write(energies).read_text("utf-8")
         assert "worst-test.json could not be read" in page
         assert '<table class="elements">' in page
 
-    def test_missing_files_are_named(self, energies: Path) -> None:
-        page = write_report(energies).read_text("utf-8").replace("&#39;", "'")
+    def test_missing_files_are_named(self, write, energies: Path) -> None:
+        page = write(energies).read_text("utf-8").replace("&#39;", "'")
         assert "The run folder has no crystals-test.csv" in page
         assert "'matsciml report' writes it where the data are" in page
         assert page.count("so the worst crystals have no pictures") == 1
@@ -300,8 +305,8 @@ class TestGroups:
     def test_by_system(self) -> None:
         table = table_of(["Na"] * 5, [225, 195, 194, 0, 1])
         values = predictions([0, 1, 2, 3, 4], [1.0, -3.0, 0.5, 2.0, -0.25])
-        found = groups.losses(GAP, values, table, np.full(5, 4.0))
-        by_name = {one.name: one for one in groups.by_system(found, table)}
+        found = error_groups.losses(GAP, values, table, np.full(5, 4.0))
+        by_name = {one.name: one for one in error_groups.by_system(found, table)}
         assert list(by_name) == ["triclinic", "hexagonal", "cubic", "none found"]
         assert (by_name["cubic"].crystals, by_name["cubic"].error) == (2, 2.0)
         # Absolute errors 1 and 3: their deviation is √2, and that of the mean √2 / √2.
@@ -314,14 +319,14 @@ class TestGroups:
         edges = [1, 2, 3, 15, 16, 74, 75, 142, 143, 167, 168, 194, 195, 230]
         table = table_of(["Na"] * len(edges), edges)
         values = predictions(list(range(len(edges))), [1.0] * len(edges))
-        found = groups.losses(GAP, values, table, None)
-        assert [one.crystals for one in groups.by_system(found, table)] == [2] * 7
+        found = error_groups.losses(GAP, values, table, None)
+        assert [one.crystals for one in error_groups.by_system(found, table)] == [2] * 7
 
     def test_table_says_what_it_shows(self) -> None:
         table = table_of(["Na"] * 3, [225, 225, 1])
         values = predictions([0, 1, 2], [1.0, 3.0, 0.5])
-        found = groups.losses(FORMATION, values, table, None)
-        shown = groups.system_table(found, table)
+        found = error_groups.losses(FORMATION, values, table, None)
+        shown = error_groups.system_table(found, table)
         assert shown is not None
         assert list(shown.columns) == [
             "Crystal system", "Crystals", "MAE (eV/atom)", "Its standard error",
@@ -334,14 +339,14 @@ class TestGroups:
     def test_nothing_known(self) -> None:
         table = table_of(["Na"])
         table.space_groups[:] = -1
-        found = groups.losses(GAP, predictions([0], [1.0]), table, None)
-        assert groups.system_table(found, table) is None
+        found = error_groups.losses(GAP, predictions([0], [1.0]), table, None)
+        assert error_groups.system_table(found, table) is None
 
     def test_by_element_of_crystals(self) -> None:
         table = table_of(["Na Cl", "Na2 O Na", "Fe"])
         values = predictions([2, 0, 1, 9], [5.0, -1.0, 2.0, 7.0])
-        found = groups.losses(GAP, values, table, None)
-        by_group = groups.by_element(found, table)
+        found = error_groups.losses(GAP, values, table, None)
+        by_group = error_groups.by_element(found, table)
         assert {one: (group.crystals, group.error) for one, group in by_group.items()} == {
             8: (1, 2.0), 11: (2, 1.5), 17: (1, 1.0), 26: (1, 5.0),
         }  # fmt: skip
@@ -350,40 +355,40 @@ class TestGroups:
         table = table_of(["Na Cl", "Cl Na"])
         errors = [1.0, 1.0, 1.0, 4.0, 4.0, 4.0, 6.0, 6.0, 6.0, 3.0, 3.0, 3.0]
         values = predictions([0] * 6 + [1] * 6, errors, [*range(6), *range(6)])
-        found = groups.losses(FORCES, values, table, None)
-        by_group = groups.by_element(found, table)
+        found = error_groups.losses(FORCES, values, table, None)
+        by_group = error_groups.by_element(found, table)
         assert {one: (group.values, group.error) for one, group in by_group.items()} == {
             11: (6, 2.0), 17: (6, 5.0),
         }  # fmt: skip
         assert [group.crystals for group in by_group.values()] == [2, 2]
-        drawn = elements.element_map(found, table)
+        drawn = element_map.element_map(found, table)
         assert drawn is not None
         assert "Errors are those of the element's atoms." in drawn.note
         assert "error of all values, 3.50\u00a0eV/Å" in drawn.note
 
     def test_one_number_per_atom(self) -> None:
         table = table_of(["Na Cl"])
-        found = groups.losses(CHARGE, predictions([0, 0], [1.0, 2.0], [0, 1]), table, None)
-        assert [one.error for one in groups.by_element(found, table).values()] == [1.0, 2.0]
+        found = error_groups.losses(CHARGE, predictions([0, 0], [1.0, 2.0], [0, 1]), table, None)
+        assert [one.error for one in error_groups.by_element(found, table).values()] == [1.0, 2.0]
 
     def test_stress_belongs_to_crystals(self) -> None:
         table = table_of(["Na Cl"])
         values = predictions([0] * 9, [1.0] * 9, list(range(9)))
-        found = groups.losses(STRESS, values, table, None)
-        assert {one.values for one in groups.by_element(found, table).values()} == {9}
+        found = error_groups.losses(STRESS, values, table, None)
+        assert {one.values for one in error_groups.by_element(found, table).values()} == {9}
         assert not found.per_atom
 
     def test_atoms_beyond_a_crystal_are_left_out(self) -> None:
         table = table_of(["Na"])
         values = predictions([0] * 6, [1.0] * 6, list(range(6)))
-        found = groups.losses(FORCES, values, table, None)
-        assert [one.values for one in groups.by_element(found, table).values()] == [3]
+        found = error_groups.losses(FORCES, values, table, None)
+        assert [one.values for one in error_groups.by_element(found, table).values()] == [3]
 
     def test_classes_are_right_or_wrong(self) -> None:
         table = table_of(["Na", "Na", "Cl"], [225, 225, 1])
         values = predictions([0, 1, 2], [0.0, 1.0, 1.0])
-        found = groups.losses(GROUP, values, table, None)
-        assert [one.error for one in groups.by_system(found, table)] == [100.0, 50.0]
+        found = error_groups.losses(GROUP, values, table, None)
+        assert [one.error for one in error_groups.by_system(found, table)] == [100.0, 50.0]
         assert (found.title, found.short, found.unit) == ("Predicted wrong", "Wrong", "%")
 
     def test_surest_mistakes_come_first(self) -> None:
@@ -400,7 +405,7 @@ class TestGroups:
 
 class TestElementMap:
     def test_every_element_has_a_place_of_its_own(self) -> None:
-        places = [elements.place(number) for number in range(1, 119)]
+        places = [element_map.row_and_column(number) for number in range(1, 119)]
         assert len(set(places)) == 118
         assert all(1 <= row <= 9 and 1 <= column <= 18 for row, column in places)
 
@@ -410,7 +415,7 @@ class TestElementMap:
          (71, (8, 17)), (72, (6, 4)), (92, (9, 6)), (104, (7, 4)), (118, (7, 18))],
     )  # fmt: skip
     def test_known_places(self, number: int, place: tuple[int, int]) -> None:
-        assert elements.place(number) == place
+        assert element_map.row_and_column(number) == place
 
     def test_rows_are_all_equally_wide(self) -> None:
         drawn = self.draw(["Na", "U", "La"], [1.0, 1.0, 1.0])
@@ -457,11 +462,11 @@ class TestElementMap:
             "and chlorine the largest, 2.00 eV." in drawn.note.replace("\u00a0", " ")
         )
 
-    def draw(self, species: list[str], errors: list[float]) -> elements.ElementMap:
+    def draw(self, species: list[str], errors: list[float]) -> element_map.ElementMap:
         table = table_of(species)
         values = predictions(list(range(len(errors))), errors)
-        found = groups.losses(GAP, values, table, None)
-        drawn = elements.element_map(found, table)
+        found = error_groups.losses(GAP, values, table, None)
+        drawn = element_map.element_map(found, table)
         assert drawn is not None
         return drawn
 
@@ -471,8 +476,8 @@ class TestElementMap:
 
 @pytest.mark.usefixtures("undrawn")
 class TestPage:
-    def test_shows_all_three(self, energies: Path, toy: Toy) -> None:
-        page = write_report(energies, {"toy": toy}).read_text("utf-8").replace("\u00a0", " ")
+    def test_shows_all_three(self, write, energies: Path, toy: Toy) -> None:
+        page = write(energies, {"toy": toy}).read_text("utf-8").replace("\u00a0", " ")
         assert "Mean absolute error by crystal system" in page
         for name in ("Triclinic", "Tetragonal", "Hexagonal", "Cubic"):
             assert re.search(rf'<th scope="row">{name}</th>', page), name
@@ -487,11 +492,11 @@ class TestPage:
             "TiO2-0 P4_2/mnm (136), tetragonal Label −6.00 eV Prediction −5.40 eV Error +0.600 eV"
         )
 
-    def test_is_drawn_again_without_the_data(self, energies: Path, toy: Toy) -> None:
-        first = write_report(energies, {"toy": toy}).read_text("utf-8")
-        assert write_report(energies).read_text("utf-8") == first
+    def test_is_drawn_again_without_the_data(self, write, energies: Path, toy: Toy) -> None:
+        first = write(energies, {"toy": toy}).read_text("utf-8")
+        assert write(energies).read_text("utf-8") == first
 
-    def test_forces_name_their_atom(self, tmp_path: Path) -> None:
+    def test_forces_name_their_atom(self, write, tmp_path: Path) -> None:
         toy = Toy(stated=True)
         rows = [
             ["toy", "forces", one.id, place, 0.0, 0.01 * (place + 1), ""]
@@ -499,39 +504,39 @@ class TestPage:
             for place in range(3 * one.num_atoms)
         ]
         folder = write_run(tmp_path / "run", rows, {"toy/forces": FORCES})
-        page = write_report(folder, {"toy": toy}).read_text("utf-8").replace("\u00a0", " ")
+        page = write(folder, {"toy": toy}).read_text("utf-8").replace("\u00a0", " ")
         assert "<dt>Value</dt><dd>z of atom 6 (O)</dd>" in page
         assert "Mean absolute error of the atoms (eV/Å)" in page
         assert '<th scope="col">Values</th>' in page
 
-    def test_classes_show_their_surest_mistakes(self, tmp_path: Path) -> None:
+    def test_classes_show_their_surest_mistakes(self, write, tmp_path: Path) -> None:
         toy = Toy(stated=True)
         rows = [
             ["toy", "group", one.id, 0, GROUPS.get(one.id[:-2], 1) - 1, 224, 0.5 + 0.1 * place]
             for place, one in enumerate(toy.crystals)
         ]
         folder = write_run(tmp_path / "run", rows, {"toy/group": GROUP})
-        page = write_report(folder, {"toy": toy}).read_text("utf-8").replace("\u00a0", " ")
+        page = write(folder, {"toy": toy}).read_text("utf-8").replace("\u00a0", " ")
         assert "The 4 crystals of the test set predicted wrong with the highest probability" in page
         assert "<dt>Class</dt><dd>P4_2/mnm</dd></div><div><dt>Predicted</dt><dd>Fm-3m</dd>" in page
         assert "Predicted wrong by crystal system" in page
         assert "Predicted wrong by element" in page
 
-    def test_several_tasks_and_datasets(self, tmp_path: Path) -> None:
+    def test_several_tasks_and_datasets(self, write, tmp_path: Path) -> None:
         one, other = Toy(stated=True), Toy(copies=2)
         rows = [*energy_rows(one, "one"), *energy_rows(other, "other")]
         rows += [["one", "group", item.id, 0, 0, 224, 0.7] for item in one.crystals]
         infos = {"one/energy": ENERGY, "one/group": GROUP, "other/energy": ENERGY}
         folder = write_run(tmp_path / "run", rows, infos)
-        page = write_report(folder, {"one": one, "other": other}).read_text("utf-8")
+        page = write(folder, {"one": one, "other": other}).read_text("utf-8")
         assert page.count('<table class="elements">') == 3
         assert page.count('<svg class="crystal"') == 5 + 5 + 10
         # A dataset that is not there takes nothing from the others.
-        page = write_report(folder, {"other": other}).read_text("utf-8")
+        page = write(folder, {"other": other}).read_text("utf-8")
         assert page.count('<table class="elements">') == 1
         assert "crystals-test.csv has no crystal of one." in page
 
-    def test_large_crystals_have_no_picture(self, tmp_path: Path) -> None:
+    def test_large_crystals_have_no_picture(self, write, tmp_path: Path) -> None:
         toy = Toy()
         random = np.random.default_rng(0)
         toy.crystals[0] = Crystal(
@@ -541,10 +546,10 @@ class TestPage:
             cell=20 * np.eye(3),
         )
         folder = write_run(tmp_path / "run", energy_rows(toy), {"toy/energy": ENERGY})
-        page = write_report(folder, {"toy": toy}).read_text("utf-8")
+        page = write(folder, {"toy": toy}).read_text("utf-8")
         assert "200 atoms: too many to draw" in page
 
-    def test_a_crystal_without_a_cell_has_no_picture(self, tmp_path: Path) -> None:
+    def test_a_crystal_without_a_cell_has_no_picture(self, write, tmp_path: Path) -> None:
         toy = Toy()
         toy.crystals[0] = Crystal(
             id="molecule",
@@ -554,33 +559,33 @@ class TestPage:
             pbc=[False, False, False],
         )
         folder = write_run(tmp_path / "run", energy_rows(toy), {"toy/energy": ENERGY})
-        page = write_report(folder, {"toy": toy}).read_text("utf-8")
+        page = write(folder, {"toy": toy}).read_text("utf-8")
         assert "no cell to draw" in page
         assert "None found" in page
 
     def test_a_run_without_predictions_says_nothing_about_crystals(
-        self, energies: Path, toy: Toy
+        self, write, energies: Path, toy: Toy
     ) -> None:
         (energies / PREDICTIONS).unlink()
-        page = write_report(energies, {"toy": toy}).read_text("utf-8")
+        page = write(energies, {"toy": toy}).read_text("utf-8")
         assert not (energies / TESTED_CRYSTALS).exists()
         assert "crystals-test.csv" not in page
 
-    def test_hostile_ids_are_escaped(self, tmp_path: Path) -> None:
+    def test_hostile_ids_are_escaped(self, write, tmp_path: Path) -> None:
         toy = Toy()
         hostile = "</code><script>alert(1)</script>\"'&,\n{{ 1 }}"
         toy.crystals[0] = Crystal(
             id=hostile, atomic_numbers=[11], positions=[[0.0, 0.0, 0.0]], cell=4 * np.eye(3)
         )
         folder = write_run(tmp_path / "run", energy_rows(toy), {"toy/energy": ENERGY})
-        page = write_report(folder, {"toy": toy}).read_text("utf-8")
+        page = write(folder, {"toy": toy}).read_text("utf-8")
         assert ("toy", hostile) in read_crystals(folder).worst
         assert "<script>alert" not in page
         assert "{{ 1 }}" in page
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_crystals_take_seconds_and_little_room(tmp_path: Path) -> None:
+def test_a_hundred_thousand_crystals_take_seconds_and_little_room(write, tmp_path: Path) -> None:
     species = ["Na4 Cl4", "Fe2 O3", "Li P S4 Li2", "U O2", "Ca Ti O3"]
     lines = [f"toy,c{k},{species[k % 5]},{k % 230 + 1},stated" for k in range(100_000)]
     random = np.random.default_rng(0)
@@ -593,7 +598,7 @@ def test_a_hundred_thousand_crystals_take_seconds_and_little_room(tmp_path: Path
     (folder / TESTED_CRYSTALS).write_text("\n".join([header, *lines]) + "\n", "utf-8")
     (folder / WORST_CRYSTALS).write_text("[]", "utf-8")
     started = time.process_time()
-    path = write_report(folder)
+    path = write(folder)
     assert time.process_time() - started < 20.0
     assert path.stat().st_size < 500_000
     assert "20,000" in path.read_text("utf-8")

@@ -12,13 +12,13 @@ from matsciml_core.interfaces.crystal_systems import FIRST_SPACE_GROUPS
 from matsciml_core.registry.targets import TargetInfo
 from matsciml_core.training.gradient_angles import GRADIENTS, GradientAngles
 from matsciml_core.training.run_folder import METRICS, PREDICTIONS, SUMMARY
-from matsciml_tool_report.classes import class_facts, class_table, confusion
+from matsciml_tool_report.classes import class_facts, class_table, count_confusion
 from matsciml_tool_report.error_summary import by_component
-from matsciml_tool_report.matrices import conflict_map, confusion_matrix
-from matsciml_tool_report.page import write_report
-from matsciml_util_pages.metrics import headline_baseline, metric_info, predictor
-from matsciml_util_pages.plots import Absent, Plot
+from matsciml_tool_report.heat_maps import conflict_map, confusion_matrix
+from matsciml_util_pages.metrics import describe_baseline, headline_baseline, metric_info
+from matsciml_util_pages.plots import Plot
 from matsciml_util_pages.run_files import Predictions
+from matsciml_util_pages.views import Absent
 
 
 def predictions(labels, chosen, **more):
@@ -29,29 +29,29 @@ def predictions(labels, chosen, **more):
 
 class TestConfusion:
     def test_counts(self):
-        found = confusion(predictions([0, 0, 0, 1], [0, 0, 1, 1]), None)
+        found = count_confusion(predictions([0, 0, 0, 1], [0, 0, 1, 1]), None)
         assert found.names == ["0", "1"]
         assert found.counts.tolist() == [[2, 1], [0, 1]]
 
     def test_classes_that_no_test_crystal_has_are_shown_where_they_are_few(self):
-        assert confusion(predictions([0, 1], [0, 0]), 4).counts.shape == (4, 4)
+        assert count_confusion(predictions([0, 1], [0, 0]), 4).counts.shape == (4, 4)
 
     def test_space_groups_are_put_together_as_crystal_systems(self):
         numbers = np.array([1, 2, 3, 15, 16, 74, 75, 142, 143, 167, 168, 194, 195, 230])
-        found = confusion(predictions(numbers - 1, numbers - 1), 230)
+        found = count_confusion(predictions(numbers - 1, numbers - 1), 230)
         assert found.names == list(FIRST_SPACE_GROUPS)
         assert found.counts.tolist() == (2 * np.eye(7)).tolist()
 
     def test_many_classes_leave_the_frequent_ones(self):
         labels = [k for k in range(40) for _ in range(1 + (k == 33) * 5)]
-        found = confusion(predictions(labels, labels), 40)
+        found = count_confusion(predictions(labels, labels), 40)
         assert "33" in found.names
         assert found.names[-1] == "others"
         assert len(found.names) == 12
         assert found.counts.sum() == len(labels)
 
     def test_in_words(self):
-        found = confusion(predictions([0] * 8 + [1] * 2, [0] * 6 + [1] * 4), None)
+        found = count_confusion(predictions([0] * 8 + [1] * 2, [0] * 6 + [1] * 4), None)
         drawing = confusion_matrix(found)
         assert isinstance(drawing, Plot)
         words = drawing.caption.replace("\u00a0", " ")
@@ -60,7 +60,7 @@ class TestConfusion:
         assert "density-3" in drawing.svg
 
     def test_table_leaves_out_classes_that_never_occur(self):
-        table = class_table(confusion(predictions([0, 0, 3], [0, 1, 3]), 5))
+        table = class_table(count_confusion(predictions([0, 0, 3], [0, 1, 3]), 5))
         rows = [[cell.replace("\u00a0", " ") for cell in row] for row in table.rows]
         assert rows == [
             ["0", "2", "1", "50.0 %", "100 %"],
@@ -80,7 +80,7 @@ class TestConfusion:
 
 def test_errors_by_component():
     values = predictions(
-        [1.0, 2.0, 0.0, -1.0, 0.0, 0.0], [1.5, 2.0, 1.0, -2.5, 0.0, -1.0], places=np.arange(6)
+        [1.0, 2.0, 0.0, -1.0, 0.0, 0.0], [1.5, 2.0, 1.0, -2.5, 0.0, -1.0], indices=np.arange(6)
     )
     x, y, z = by_component(values, ("x", "y", "z"))
     assert (x.mae, x.bias, x.label) == (1.0, -0.5, 1.0)
@@ -125,11 +125,11 @@ FORCES = TargetInfo(name="forces", kind="forces", unit="eV/Å")
 GROUP = TargetInfo(name="group", kind="multiclass", unit="class", num_classes=7)
 
 
-def test_metrics_and_predictors_have_names():
+def test_metrics_and_describe_baselines_have_names():
     assert metric_info("mae_per_atom").quantity(0.5, "eV") == "0.500\u00a0eV/atom"
     assert metric_info("mae").quantity(0.5, "eV/Å") == "0.500\u00a0eV/Å"
     assert metric_info("top5_accuracy").short == "top-5 accuracy"
-    assert predictor("symmetry_finder") == "asking a symmetry finder"
+    assert describe_baseline("symmetry_finder") == "asking a symmetry finder"
     assert headline_baseline(FORCES, {"composition": 1, "zero": 1}) == "zero"
     assert headline_baseline(GROUP, {"symmetry_finder": 1, "majority": 1}) == "majority"
 
@@ -170,9 +170,9 @@ def write_run(folder: Path) -> None:
     (folder / GRADIENTS).write_text("\n".join([header, *rows]) + "\n", "utf-8")
 
 
-def test_a_run_with_all_kinds_of_labels_has_a_page(tmp_path: Path):
+def test_a_run_with_all_kinds_of_labels_has_a_page(write, tmp_path: Path):
     write_run(tmp_path)
-    page = write_report(tmp_path).read_text("utf-8").replace("\u00a0", " ")
+    page = write(tmp_path).read_text("utf-8").replace("\u00a0", " ")
     for text in (
         "5.00 times smaller than predicting zero (0.500 eV/Å)",
         "Errors of each component of forces",
@@ -185,8 +185,8 @@ def test_a_run_with_all_kinds_of_labels_has_a_page(tmp_path: Path):
         assert text in page, text
 
 
-def test_a_damaged_file_of_gradients_is_named(tmp_path: Path):
+def test_a_damaged_file_of_gradients_is_named(write, tmp_path: Path):
     write_run(tmp_path)
     (tmp_path / GRADIENTS).write_text("step,layer\n1,2\n", "utf-8")
-    page = write_report(tmp_path).read_text("utf-8")
+    page = write(tmp_path).read_text("utf-8")
     assert "is damaged" in page

@@ -12,8 +12,8 @@ from matsciml_tool_benchmark.request import TableRequest
 from matsciml_tool_benchmark.table import BenchmarkTable
 from matsciml_tool_benchmark.table_page import SCHEMA
 from matsciml_util_pages.numbers import ABSENT
-from matsciml_util_pages.sheet_page import write_page_files
-from matsciml_util_pages.sheets import Column, Page, Section, Sheet, Value
+from matsciml_util_pages.pages import Page, Section, write_page_files
+from matsciml_util_pages.sheets import Column, Sheet, Value
 from matsciml_util_pages.views import facts
 
 _SUBSETS = ("train", "validation", "test")
@@ -53,7 +53,7 @@ def write_data_table(table: BenchmarkTable, request: TableRequest, registry: Reg
             ("Tasks", f"{ready} of {len(rows)} can be trained with the data on this machine"),
             ("Published numbers", table.source),
         ),
-        sections=[Section(anchor="table", title="Tasks", sheet=sheet)],
+        sections=[Section(anchor="table", title="Tasks", views=[sheet])],
         notes={name: text for name, text in table.notes.items() if name in named},
         command=request.command,
     )

@@ -9,13 +9,11 @@ from typing import Any
 
 from matsciml_tool_benchmark.benchmark import Benchmark
 from matsciml_tool_benchmark.entries import Entry, references
-from matsciml_util_pages.metrics import metric_info, predictor
+from matsciml_util_pages.metrics import describe_baseline, metric_info
 from matsciml_util_pages.numbers import ABSENT, count, duration, number
-from matsciml_util_pages.sheet_page import write_page_files
+from matsciml_util_pages.pages import Page, Section, write_page_files
 from matsciml_util_pages.sheets import (
     Column,
-    Page,
-    Section,
     Sheet,
     Value,
     number_value,
@@ -78,7 +76,7 @@ def table_page(benchmark: Benchmark, entries: Sequence[Entry]) -> Page:
         lead=table.about,
         facts=_facts(benchmark, entries),
         notices=[f"{failed} {noun} failed; the same command tries again."] if failed else [],
-        sections=[Section(anchor="table", title="Results", sheet=sheet)],
+        sections=[Section(anchor="table", title="Results", views=[sheet])],
         notes={name: text for name, text in table.notes.items() if name in named},
         command=benchmark.command,
         citations=list(dict.fromkeys(citations)),
@@ -156,7 +154,7 @@ def _row(entry: Entry, compared: Mapping[Any, Entry], folder: Path) -> dict[str,
     baseline = Value(ABSENT, tone="quiet")
     if entry.baseline is not None:
         name, score = entry.baseline
-        what = predictor(name).removeprefix("predicting ")
+        what = describe_baseline(name).removeprefix("predicting ")
         baseline = Value(number(score), order=score, below=what)
     return {
         "task": Value(entry.row.title, below=entry.experiment),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matsciml_util_pages import svg
-from matsciml_util_pages.numbers import counted, number
-from matsciml_util_pages.plots import Plot, few_ticks, legend_above, with_unit
+from matsciml_util_pages.numbers import counted, number, with_unit
+from matsciml_util_pages.plots import Plot, few_ticks, legend_above
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

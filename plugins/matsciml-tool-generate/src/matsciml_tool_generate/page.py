@@ -98,8 +98,8 @@ def render(evaluation: Evaluation) -> str:
         "rejected": [(name, count(size)) for name, size in evaluation.rejected.items()],
         "method": _method(evaluation),
     }
-    return page_shell.render(
-        page_shell.read_asset(_PACKAGE, "crystals.html.j2"),
+    return page_shell.fill_page(
+        f"{_PACKAGE}/assets/crystals.html.j2",
         context,
         styles=[page_shell.read_asset(_PACKAGE, "crystals.css")],
         scripts=[page_shell.read_asset(_PACKAGE, "crystals.js")],

@@ -35,52 +35,53 @@ class Confusion:
         return np.asarray(self.counts.sum(axis=1))
 
 
-def confusion(values: Predictions, num_classes: int | None) -> Confusion:
+def count_confusion(values: Predictions, num_classes: int | None) -> Confusion:
     """Count how often each class was taken for each.
 
     Space groups are put together as crystal systems; of another label with many classes the most
-    frequent ones are kept and the rest is put together.
+    frequent ones are shown and the rest is put together.
 
     Args:
         values: Classes and predicted classes; at least one.
         num_classes: Number of classes of the label, where known.
     """
-    labels, chosen = values.labels.astype(np.int64), values.predictions.astype(np.int64)
+    labels, predicted = values.labels.astype(np.int64), values.predictions.astype(np.int64)
+    largest = int(max(labels.max(), predicted.max(), (num_classes or 1) - 1))
     if num_classes == SPACE_GROUPS:
-        starts = np.array(list(FIRST_SPACE_GROUPS.values()))
-        place = np.searchsorted(starts, np.arange(1, SPACE_GROUPS + 1), side="right") - 1
-        names = list(FIRST_SPACE_GROUPS)
-        return _count(place[labels], place[chosen], names, "crystal systems")
-    most = int(max(labels.max(), chosen.max(), (num_classes or 1) - 1)) + 1
-    if most <= MOST:
-        return _count(labels, chosen, [str(one) for one in range(most)], "")
-    kept = np.sort(np.argsort(-np.bincount(labels, minlength=most), kind="stable")[: MOST - 1])
-    place = np.full(most, len(kept))
-    place[kept] = np.arange(len(kept))
-    names = [*(str(one) for one in kept.tolist()), "others"]
-    return _count(place[labels], place[chosen], names, f"the {len(kept)} most frequent classes")
-
-
-def _count(
-    labels: NDArray[np.int64], chosen: NDArray[np.int64], names: Sequence[str], grouped: str
-) -> Confusion:
+        first_groups = np.array(list(FIRST_SPACE_GROUPS.values()))
+        space_groups = np.arange(1, SPACE_GROUPS + 1)
+        group_of = np.searchsorted(first_groups, space_groups, side="right") - 1
+        names, grouped = list(FIRST_SPACE_GROUPS), "crystal systems"
+    elif largest < MOST:
+        group_of = np.arange(largest + 1)
+        names, grouped = [str(index) for index in group_of.tolist()], ""
+    else:
+        support = np.bincount(labels, minlength=largest + 1)
+        frequent = np.sort(np.argsort(-support, kind="stable")[: MOST - 1])
+        group_of = np.full(largest + 1, len(frequent))
+        group_of[frequent] = np.arange(len(frequent))
+        names = [*(str(index) for index in frequent.tolist()), "others"]
+        grouped = f"the {len(frequent)} most frequent classes"
     size = len(names)
-    counts = np.bincount(labels * size + chosen, minlength=size**2).reshape(size, size)
-    return Confusion(names=names, counts=counts.astype(np.int64), grouped=grouped)
+    pairs = group_of[labels] * size + group_of[predicted]
+    counts = np.bincount(pairs, minlength=size**2).reshape(size, size).astype(np.int64)
+    return Confusion(names=names, counts=counts, grouped=grouped)
 
 
-def class_table(found: Confusion) -> Table:
+def class_table(confusion: Confusion) -> Table:
     """Return number of labels, recall and precision of each class that occurs."""
     rows = []
-    for place, name in enumerate(found.names):
-        labels, chosen = int(found.support[place]), int(found.counts[:, place].sum())
-        right = int(found.counts[place, place])
-        if labels or chosen:
+    for index, name in enumerate(confusion.names):
+        labels = int(confusion.support[index])
+        predicted = int(confusion.counts[:, index].sum())
+        right = int(confusion.counts[index, index])
+        if labels or predicted:
             recall = percent(right / labels) if labels else ABSENT
-            precision = percent(right / chosen) if chosen else ABSENT
-            rows.append([name, f"{labels:,}", f"{chosen:,}", recall, precision])
+            precision = percent(right / predicted) if predicted else ABSENT
+            rows.append([name, f"{labels:,}", f"{predicted:,}", recall, precision])
+    grouped = f", by {confusion.grouped}" if confusion.grouped else ""
     return Table(
-        caption="Classes of the test set" + (f", by {found.grouped}" if found.grouped else ""),
+        caption=f"Classes of the test set{grouped}",
         columns=["Class", "Labels", "Predictions", "Found (recall)", "Right (precision)"],
         rows=rows,
         note="Recall: the share of a class's labels that were predicted; precision: the share of "
@@ -91,16 +92,17 @@ def class_table(found: Confusion) -> Table:
 def class_facts(values: Predictions) -> list[Fact]:
     """Return counts, and how sure the model was where it was right and where it was wrong."""
     right = values.labels == values.predictions
-    sure = values.probabilities
-    known = sure is not None and bool(np.isfinite(sure).all())
-
-    def mean(chosen: NDArray[np.bool_]) -> str | None:
-        return number(float(sure[chosen].mean())) if sure is not None and chosen.any() else None
-
+    probabilities = values.probabilities
+    means: list[str | None] = [None, None]
+    if probabilities is not None and np.isfinite(probabilities).all():
+        means = [
+            number(float(probabilities[chosen].mean())) if chosen.any() else None
+            for chosen in (right, ~right)
+        ]
     return facts(
         ("Crystals compared", counted(len(values.labels), values.noun)),
         ("Predicted right", f"{int(right.sum()):,}"),
-        ("Mean probability where right", mean(right) if known else None),
-        ("Mean probability where wrong", mean(~right) if known else None),
+        ("Mean probability where right", means[0]),
+        ("Mean probability where wrong", means[1]),
         ("Predictions that are no finite number, left out", values.not_finite or None),
     )

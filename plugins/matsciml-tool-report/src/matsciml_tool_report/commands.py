@@ -31,21 +31,21 @@ def report(
 ) -> None:
     """Draw the report of one run again, finished or interrupted; compare several on one page."""
     from matsciml_tool_report.comparison import write_comparison
-    from matsciml_tool_report.page import write_report
+    from matsciml_tool_report.describe_crystals import open_datasets
+    from matsciml_tool_report.report import write_report
     from matsciml_tool_report.run_folders import find_runs
-    from matsciml_tool_report.tested_crystals import open_datasets
 
-    found = find_runs(runs)
+    compared = find_runs(runs)
     # A single run is compared only where a file for the comparison is named.
-    if len(found) == 1 and output is None:
-        folder = found[0].folder
-        print(f"Report: {write_report(folder, open_datasets(folder, registry_of(context)))}")
+    if len(compared) == 1 and output is None:
+        folder, registry = compared[0].folder, registry_of(context)
+        print(f"Report: {write_report(folder, registry, open_datasets(folder, registry))}")
         return
-    beside = Path(os.path.commonpath([run.folder.parent for run in found]))
+    beside = Path(os.path.commonpath([run.folder.parent for run in compared]))
     page = output or beside / COMPARISON
     page.parent.mkdir(parents=True, exist_ok=True)
     command = shlex.join(["matsciml", "report", *map(str, runs)])
-    print(f"Comparison of {len(found)} runs: {write_comparison(found, page, command)}")
+    print(f"Comparison of {len(compared)} runs: {write_comparison(compared, page, command)}")
 
 
 def leaderboard(

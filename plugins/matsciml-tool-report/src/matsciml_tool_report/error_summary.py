@@ -13,7 +13,7 @@ from matsciml_core.registry.targets import TargetInfo
 from matsciml_util_pages.run_files import Numbers, Predictions
 
 WORST = 10
-"""Crystals in the table of the worst."""
+"""Crystals that the report shows with their errors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,39 +33,6 @@ class ErrorSummary:
     """Standard error of the MAE; None where the values are not independent crystals."""
 
 
-@dataclass(frozen=True)
-class WorstCrystal:
-    """A crystal with its largest error, in the label's unit."""
-
-    id: str
-    label: float
-    prediction: float
-    place: int = 0
-    """Number of the value within its crystal."""
-    probability: float | None = None
-    """Of a predicted class, where it is known."""
-
-    @property
-    def error(self) -> float:
-        """Prediction minus label."""
-        return self.prediction - self.label
-
-
-def summarise(values: Predictions) -> ErrorSummary:
-    """Summarise the errors of one target; there must be at least one."""
-    absolute = np.abs(values.errors)
-    half, nine_tenths, most = np.quantile(absolute, [0.5, 0.9, 0.95])
-    independent = values.one_per_crystal and len(absolute) > 1
-    return ErrorSummary(
-        bias=float(values.errors.mean()),
-        half=float(half),
-        nine_tenths=float(nine_tenths),
-        nineteen_twentieths=float(most),
-        largest=float(absolute.max()),
-        standard_error=float(absolute.std(ddof=1) / len(absolute) ** 0.5) if independent else None,
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class ComponentErrors:
     """Errors of one component of a vector, matrix or grid, in the label's unit."""
@@ -79,16 +46,57 @@ class ComponentErrors:
     """Mean absolute label."""
 
 
+@dataclass(frozen=True)
+class TestedValue:
+    """One label and prediction of a crystal, in the label's unit."""
+
+    id: str
+    label: float
+    prediction: float
+    index: int = 0
+    """Of the value within its crystal."""
+    probability: float | None = None
+    """Of a predicted class, where it is known."""
+
+    @property
+    def error(self) -> float:
+        """Prediction minus label."""
+        return self.prediction - self.label
+
+
+def summarise(values: Predictions) -> ErrorSummary:
+    """Summarise the errors of one target; there must be at least one."""
+    absolute = np.abs(values.errors)
+    half, nine_tenths, nineteen_twentieths = np.quantile(absolute, [0.5, 0.9, 0.95])
+    # The errors of the atoms of a crystal are correlated, so that the usual formula, σ / √n, would
+    # claim a precision that the test set does not have.
+    independent = values.one_per_crystal and len(absolute) > 1
+    return ErrorSummary(
+        bias=float(values.errors.mean()),
+        half=float(half),
+        nine_tenths=float(nine_tenths),
+        nineteen_twentieths=float(nineteen_twentieths),
+        largest=float(absolute.max()),
+        standard_error=float(absolute.std(ddof=1) / len(absolute) ** 0.5) if independent else None,
+    )
+
+
 def by_component(values: Predictions, names: Sequence[str]) -> list[ComponentErrors]:
-    """Return the errors of each component; none where the file does not say which is which."""
-    if values.places is None:
+    """Return the errors of each component; none where the file does not say which is which.
+
+    Args:
+        values: At least one label and prediction.
+        names: The components, in the order in which the file numbers them.
+    """
+    if values.indices is None:
         return []
-    found = []
-    for number, name in enumerate(names):
-        chosen = values.places % len(names) == number
+    components = []
+    for index, name in enumerate(names):
+        # The file numbers the values of a crystal: width · atom + component.
+        chosen = values.indices % len(names) == index
         if chosen.any():
             errors = values.errors[chosen]
-            found.append(
+            components.append(
                 ComponentErrors(
                     name=name,
                     mae=float(np.abs(errors).mean()),
@@ -97,55 +105,68 @@ def by_component(values: Predictions, names: Sequence[str]) -> list[ComponentErr
                     label=float(np.abs(values.labels[chosen]).mean()),
                 )
             )
-    return found
+    return components
 
 
-def worst_of(info: TargetInfo, values: Predictions) -> list[WorstCrystal]:
-    """Return the crystals that the report shows: the worst of a number, or of a class."""
-    return surest_mistakes(values) if info.is_class else worst(values)
+def worst_values(info: TargetInfo, values: Predictions) -> list[TestedValue]:
+    """Return the crystals that the report shows: the largest errors, or the surest mistakes.
+
+    Args:
+        info: The label.
+        values: Its test set.
+    """
+    return surest_mistakes(values) if info.is_class else largest_errors(values)
 
 
-def worst(values: Predictions) -> list[WorstCrystal]:
+def largest_errors(values: Predictions) -> list[TestedValue]:
     """Return the crystals with the largest absolute errors, worst first, each once."""
-    return _first(values, np.argsort(-np.abs(values.errors), kind="stable"))
+    return _first_of_each(values, np.argsort(-np.abs(values.errors), kind="stable"))
 
 
-def surest_mistakes(values: Predictions) -> list[WorstCrystal]:
+def surest_mistakes(values: Predictions) -> list[TestedValue]:
     """Return the crystals put into a wrong class, those with the highest probability first."""
     wrong = np.flatnonzero(values.labels != values.predictions)
     if values.probabilities is not None:
         wrong = wrong[np.argsort(-values.probabilities[wrong], kind="stable")]
-    return _first(values, wrong)
+    return _first_of_each(values, wrong)
 
 
-def _first(values: Predictions, order: NDArray[np.intp]) -> list[WorstCrystal]:
-    """Return the first ``WORST`` crystals in an order of values, each with its first value."""
-    found: dict[str, WorstCrystal] = {}
-    places, sure = values.places, values.probabilities
-    for place in order:
-        if values.ids[place] not in found:
-            found[values.ids[place]] = WorstCrystal(
-                values.ids[place],
-                float(values.labels[place]),
-                float(values.predictions[place]),
-                0 if places is None else int(places[place]),
-                None if sure is None else float(sure[place]),
+def _first_of_each(values: Predictions, order: NDArray[np.intp]) -> list[TestedValue]:
+    """Return the first ``WORST`` crystals, each with its first value.
+
+    Args:
+        values: The test set of a target.
+        order: Indices of values, ``(values,)``, dimensionless.
+    """
+    chosen: dict[str, TestedValue] = {}
+    for row in order.tolist():
+        if values.ids[row] not in chosen:
+            chosen[values.ids[row]] = TestedValue(
+                values.ids[row],
+                float(values.labels[row]),
+                float(values.predictions[row]),
+                0 if values.indices is None else int(values.indices[row]),
+                None if values.probabilities is None else float(values.probabilities[row]),
             )
-        if len(found) == WORST:
+        if len(chosen) == WORST:
             break
-    return list(found.values())
+    return list(chosen.values())
 
 
 def mean_errors(
     values: Predictions, constants: Mapping[str, Any], baselines: Mapping[str, Any]
 ) -> Numbers | None:
-    """Return the absolute errors of predict-the-mean, ``(values,)``, where they can be rebuilt.
+    """Return the absolute errors of predicting the mean, ``(values,)``; None where not known.
 
-    A head's constant called ``mean`` need not be the mean of the labels. It is taken for it only
-    where it reproduces the recorded error of predict-the-mean.
+    Args:
+        values: The test set of a target.
+        constants: What its head fitted.
+        baselines: Metrics of the baselines.
     """
     constant, recorded = constants.get("mean"), baselines.get("mean", {}).get("mae")
     if not isinstance(constant, int | float) or not isinstance(recorded, int | float):
         return None
     errors: Numbers = np.abs(values.labels - constant)
+    # A head may call another constant ``mean``, for example that of energies per atom. It is that
+    # of the labels only where it reproduces the recorded error of predicting the mean.
     return errors if np.isclose(errors.mean(), recorded, rtol=1e-4, atol=0.0) else None

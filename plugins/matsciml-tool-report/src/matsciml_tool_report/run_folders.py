@@ -12,16 +12,14 @@ from typing import Any
 
 from matsciml_core.errors import ConfigError
 from matsciml_core.model.latest import follow_latest
-from matsciml_core.training.run_folder import CONFIG, SUMMARY
+from matsciml_core.training.run_folder import CONFIG, METRICS, SUMMARY
 from matsciml_util_pages.finished_runs import FinishedRun, read_finished_run
 from matsciml_util_pages.run_files import RunFiles, read_run
-
-Setting = tuple[str, str]
-"""Dotted name and value."""
+from matsciml_util_pages.run_json import nested
 
 
 @dataclass(frozen=True, kw_only=True)
-class KnownRun:
+class ComparedRun:
     """A run folder and what it holds."""
 
     folder: Path
@@ -36,13 +34,11 @@ class KnownRun:
 
     def component(self, kind: str) -> str:
         """Return the name of the encoder or the strategy."""
-        found = self.files.config.get(kind)
-        return str(found.get("name", "")) if isinstance(found, Mapping) else ""
+        return str(nested(self.files.config, kind).get("name", ""))
 
     def training(self, name: str) -> Any:
         """Return a setting of the section ``training``; None where it is absent."""
-        found = self.files.config.get("training")
-        return found.get(name) if isinstance(found, Mapping) else None
+        return nested(self.files.config, "training").get(name)
 
     def settings(self) -> dict[str, str]:
         """Return all settings by dotted name, as text."""
@@ -52,11 +48,11 @@ class KnownRun:
     def recipe(self) -> str:
         """A hash of what the run was asked to do, but for its seed and where it was written."""
         ignored = ("output", "training.seed", "training.device", "training.num_workers")
-        kept = {key: value for key, value in self.settings().items() if key not in ignored}
-        return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+        recipe = {key: value for key, value in self.settings().items() if key not in ignored}
+        return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
 
 
-def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[KnownRun]:
+def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[ComparedRun]:
     """Read run folders, and those below folders that are none themselves.
 
     Args:
@@ -71,51 +67,49 @@ def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[KnownRun]:
     """
     folders: dict[Path, None] = {}
     for path in paths:
-        folders |= dict.fromkeys(_folders(Path(path)))
+        folders |= dict.fromkeys(_run_folders(follow_latest(Path(path))))
     if not folders:
         raise ConfigError(
             "There is no run folder there; name some, for example runs/*, or make one with "
             "'matsciml run'."
         )
-    return [_read(folder) for folder in folders]
+    return [
+        ComparedRun(folder=folder, files=read_run(folder), results=read_finished_run(folder))
+        for folder in folders
+    ]
 
 
-def _folders(path: Path) -> list[Path]:
-    path = follow_latest(path)
+def _run_folders(path: Path) -> list[Path]:
     if path.is_file():
         return []
     if not path.is_dir():
         raise ConfigError(f"The folder '{path}' does not exist; name run folders.")
     if _is_run(path):
         return [path.resolve()]
-    found = {file.parent.resolve() for name in (CONFIG, SUMMARY) for file in path.rglob(name)}
-    return sorted(folder for folder in found if _is_run(folder))
+    folders = {file.parent.resolve() for name in (CONFIG, SUMMARY) for file in path.rglob(name)}
+    return sorted(folder for folder in folders if _is_run(folder))
 
 
 def _is_run(folder: Path) -> bool:
-    """Say whether a folder is that of a run; a configuration alone may be anything's."""
+    """Return whether a folder is that of a run; a configuration alone may be anything's."""
     if (folder / SUMMARY).is_file():
         return True
     return (folder / CONFIG).is_file() and (
-        (folder / "metrics.csv").is_file() or any(folder.glob("split-*.json"))
+        (folder / METRICS).is_file() or any(folder.glob("split-*.json"))
     )
 
 
-def _read(folder: Path) -> KnownRun:
-    return KnownRun(folder=folder, files=read_run(folder), results=read_finished_run(folder))
-
-
-def _flatten(value: Any, name: str) -> Iterator[Setting]:
-    """Yield the settings of a configuration; components of a list go by their names."""
+def _flatten(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    """Yield dotted name and value of each setting; components of a list go by their names."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _flatten(item, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list) and value and all(_is_named(item) for item in value):
+    elif isinstance(value, list) and value and all(_is_component(item) for item in value):
         for item in value:
             yield from _flatten(item, f"{name}.{item['name']}")
     else:
         yield name, json.dumps(value, ensure_ascii=False) if value != "" else ""
 
 
-def _is_named(item: Any) -> bool:
+def _is_component(item: Any) -> bool:
     return isinstance(item, Mapping) and "name" in item

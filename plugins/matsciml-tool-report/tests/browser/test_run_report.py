@@ -15,10 +15,8 @@ from matsciml_core.training.run_folder import (
     METRICS,
     PREDICTIONS,
     SUMMARY,
-    TESTED_CRYSTALS,
-    WORST_CRYSTALS,
 )
-from matsciml_tool_report.page import write_report
+from matsciml_tool_report.crystal_files import TESTED_CRYSTALS, WORST_CRYSTALS
 
 KINDS = {
     "Na4 Cl4": (225, [11, 17]),
@@ -88,7 +86,7 @@ def pictured(name: str, place: int) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory) -> Path:
+def path(write, tmp_path_factory) -> Path:
     """The report of a run with three targets and gradients that were compared."""
     folder = tmp_path_factory.mktemp("report") / "20260301-093000-toy-net"
     folder.mkdir()
@@ -112,7 +110,7 @@ def path(tmp_path_factory) -> Path:
             writer.writerow(["toy", f"c{place}", species, KINDS[species][0], "stated"])
     worst = [pictured(f"c{place}", place) for place in range(600)]
     (folder / WORST_CRYSTALS).write_text(json.dumps(worst))
-    return write_report(folder)
+    return write(folder)
 
 
 @pytest.fixture

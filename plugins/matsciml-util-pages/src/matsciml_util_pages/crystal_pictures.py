@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
+from pymatgen.core.periodic_table import Element
 
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.elements import formula, symbol
@@ -131,16 +132,12 @@ def element_name(number: int) -> str:
     >>> element_name(8)
     'Oxygen'
     """
-    from pymatgen.core.periodic_table import Element  # noqa: PLC0415 - heavy
-
     return str(Element.from_Z(number).long_name)
 
 
 @cache
 def _radius(number: int) -> float:
     """Return an element's atomic radius, Å; 1.5 where none is known."""
-    from pymatgen.core.periodic_table import Element  # noqa: PLC0415 - heavy
-
     found = Element.from_Z(number).atomic_radius
     return 1.5 if found is None else float(found)
 

@@ -1,4 +1,7 @@
-"""What finished runs say, as plain numbers."""
+"""What finished runs reached, as plain numbers, alone and over seeds.
+
+Light: nothing here imports torch.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,12 @@ from typing import Any, Self
 
 from matsciml_core.files import read_object
 from matsciml_core.registry.targets import TargetInfo
-from matsciml_util_pages.labels import read_label
-from matsciml_util_pages.metrics import (
-    headline_baseline,
-    metric_info,
-    metric_names,
-)
+from matsciml_util_pages.metrics import headline_baseline, metric_info, metric_names
+from matsciml_util_pages.run_json import nested, read_label
 
 SUMMARY = "run.json"
 EVALUATION, EVALUATED = "generation", "metrics.json"
-"""Folder within a run, and file therein, that say how crystals drawn from its model are."""
+"""Folder within a run, and file therein, with the metrics of crystals generated with its model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,16 +75,13 @@ class FinishedRun:
 
     def number(self, *keys: str) -> float | None:
         """Return a number inside ``run.json``; None where it is absent."""
-        found: Any = self.summary
-        for key in keys:
-            found = found.get(key) if isinstance(found, Mapping) else None
-        return _number(found)
+        return finite(nested(self.summary, *keys[:-1])).get(keys[-1])
 
     @property
     def citations(self) -> list[str]:
         """BibTeX of what the run used."""
-        found = self.summary.get("citations")
-        return [str(one) for one in found] if isinstance(found, list) else []
+        listed = self.summary.get("citations")
+        return [str(entry) for entry in listed] if isinstance(listed, list) else []
 
 
 @dataclass(frozen=True)
@@ -161,28 +157,55 @@ def read_finished_run(run: Path) -> FinishedRun | None:
     summary = read_object(run / SUMMARY)
     if summary is None or not isinstance(summary.get("metrics"), dict):
         return None
-    test = summary["metrics"].get("test")
-    keys = list(test) if isinstance(test, dict) else []
+    keys = nested(summary, "metrics", "test")
     targets = {key: _target(summary, key) for key in keys}
-    drawn = _drawn(run)
-    if drawn:
-        targets |= {
-            key: replace(target, metrics={**target.metrics, **drawn})
-            for key, target in targets.items()
-            if target.info.kind == "structure"
-        }
+    # Metrics of crystals that were generated with the model belong to its structure.
+    evaluation = nested(read_object(run / EVALUATION / EVALUATED) or {}, "metrics")
+    generated = finite({name: nested(evaluation, name).get("value") for name in evaluation})
+    targets |= {
+        key: replace(target, metrics={**target.metrics, **generated})
+        for key, target in targets.items()
+        if target.info.kind == "structure"
+    }
     return FinishedRun(folder=run, summary=summary, targets=targets)
 
 
-def _drawn(run: Path) -> dict[str, float]:
-    """Return the metrics of crystals drawn from the model."""
-    found = (read_object(run / EVALUATION / EVALUATED) or {}).get("metrics")
-    values = {
-        str(name): _number(one.get("value"))
-        for name, one in (found if isinstance(found, dict) else {}).items()
-        if isinstance(one, dict)
+def _target(summary: Mapping[str, Any], key: str) -> TargetResult:
+    dataset, _, label = key.partition("/")
+    metrics = nested(summary, "metrics", "test", key)
+    info = read_label(label, nested(summary, "datasets", dataset, "labels", label))
+    baselines = nested(summary, "baselines", key)
+    split = nested(summary, "datasets", dataset, "split")
+    size = nested(split, "sizes").get("train")
+    return TargetResult(
+        key=key,
+        info=info,
+        unit=str(metrics.get("unit") or info.unit),
+        metrics=_measured(metrics),
+        baselines={name: _measured(nested(baselines, name)) for name in baselines},
+        # That of the label's own head: one that serves several labels has one for all.
+        std=finite(nested(summary, "heads", key)).get("std"),
+        split=str(split.get("hash") or ""),
+        training_crystals=size if isinstance(size, int) else None,
+    )
+
+
+def _measured(entry: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics of an entry, without its unit and count."""
+    return finite({name: entry[name] for name in metric_names(entry)})
+
+
+def finite(values: Mapping[str, Any]) -> dict[str, float]:
+    """Return the entries that are finite numbers.
+
+    >>> finite({"mae": 0.5, "r2": None, "unit": "eV", "skill": float("nan"), "done": True})
+    {'mae': 0.5}
+    """
+    return {
+        name: float(value)
+        for name, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     }
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def usual_metric(info: TargetInfo) -> str:
@@ -195,45 +218,3 @@ def usual_metric(info: TargetInfo) -> str:
 def metric_unit(metric: str, unit: str) -> str:
     """Return the unit of a metric of a label with this unit; empty for pure numbers."""
     return metric_info(metric).unit("" if unit == "class" else unit)
-
-
-def _target(summary: Mapping[str, Any], key: str) -> TargetResult:
-    dataset, _, label = key.partition("/")
-    metrics = _part(summary, "metrics", "test", key)
-    info = read_label(label, _part(summary, "datasets", dataset, "labels", label))
-    baselines = _part(summary, "baselines", key)
-    sizes = _part(summary, "datasets", dataset, "split", "sizes")
-    size = sizes.get("train")
-    return TargetResult(
-        key=key,
-        info=info,
-        unit=str(metrics.get("unit") or info.unit),
-        metrics=_numbers(metrics),
-        baselines={name: _numbers(_part(baselines, name)) for name in baselines},
-        std=_std(summary, dataset, label),
-        split=str(_part(summary, "datasets", dataset, "split").get("hash") or ""),
-        training_crystals=size if isinstance(size, int) else None,
-    )
-
-
-def _std(summary: Mapping[str, Any], dataset: str, label: str) -> float | None:
-    """Return the standard deviation that the label's own head fitted."""
-    return _number(_part(summary, "heads", f"{dataset}/{label}").get("std"))
-
-
-def _part(data: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
-    found: Any = data
-    for key in keys:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
-
-
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    found = {name: _number(metrics[name]) for name in metric_names(metrics)}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _number(value: object) -> float | None:
-    """Return a finite number; None for anything else."""
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if known and math.isfinite(value) else None  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What pages know about metrics and baselines."""
+"""Metrics and baselines in words: titles, units, and which of them speak for a target."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ class MetricInfo:
     """How a metric is written and read."""
 
     title: str
+    """For example ``Mean absolute error``."""
     short: str
+    """Where there is little room, for example ``MAE``."""
     unit_power: int = 0
     """The metric's unit is the label's to this power."""
     per_atom: bool = False
@@ -26,6 +28,7 @@ class MetricInfo:
     """Unit of a metric that does not follow from the label's."""
     larger_is_better: bool = True
     meaning: str = ""
+    """What its values mean, where the title does not say it."""
 
     def quantity(self, value: object, unit: str) -> str:
         """Write a value of the metric, for a label with this unit."""
@@ -37,7 +40,7 @@ class MetricInfo:
         return self.own_unit or numbers.power(unit, self.unit_power)
 
 
-_KNOWN = {
+_METRICS = {
     "mae": MetricInfo(
         title="Mean absolute error", short="MAE", unit_power=1, larger_is_better=False
     ),
@@ -107,7 +110,7 @@ _KNOWN = {
     ),
 }
 
-_PREDICTORS = {
+_BASELINES = {
     "mean": "predicting the mean",
     "median": "predicting the median",
     "majority": "predicting the majority class",
@@ -119,14 +122,23 @@ _PREDICTORS = {
 
 
 def metric_info(name: str) -> MetricInfo:
-    """Return how a metric is written; one that the report does not know keeps its name."""
+    """Return how a metric is written; one that is not known here keeps its name."""
     plain = numbers.words(name)
-    return _KNOWN.get(name) or MetricInfo(title=plain[:1].upper() + plain[1:], short=plain)
+    return _METRICS.get(name) or MetricInfo(title=plain[:1].upper() + plain[1:], short=plain)
 
 
-def predictor(name: str) -> str:
-    """Say what a baseline does, for example ``predicting the mean``."""
-    return _PREDICTORS.get(name, f"the baseline “{numbers.words(name)}”")
+def describe_baseline(name: str, *, capital: bool = False) -> str:
+    """Say what a baseline does.
+
+    Args:
+        name: As ``run.json`` has it.
+        capital: Whether to begin with a capital letter.
+
+    >>> describe_baseline("mean"), describe_baseline("nearest_crystal", capital=True)
+    ('predicting the mean', 'The baseline “nearest crystal”')
+    """
+    text = _BASELINES.get(name, f"the baseline “{numbers.words(name)}”")
+    return text[:1].upper() + text[1:] if capital else text
 
 
 def metric_names(metrics: Iterable[str]) -> list[str]:
@@ -135,35 +147,55 @@ def metric_names(metrics: Iterable[str]) -> list[str]:
 
 
 def headline_metric(info: TargetInfo, metrics: Mapping[str, object]) -> str | None:
-    """Choose the metric that speaks for a target: MAE of numbers, accuracy of classes."""
-    wanted = "accuracy" if info.is_class else "mae"
+    """Choose the metric that speaks for a target: MAE of numbers, accuracy of classes.
+
+    Args:
+        info: The label.
+        metrics: What was measured, by name.
+
+    Returns:
+        The name of the metric; of another kind of label its first one; None where there is none.
+    """
+    usual = "accuracy" if info.is_class else "mae"
     names = metric_names(metrics)
-    return wanted if wanted in names else next(iter(names), None)
+    return usual if usual in names else next(iter(names), None)
 
 
 def headline_baseline(info: TargetInfo, baselines: Mapping[str, object]) -> str | None:
-    """Choose the baseline that the headline compares with."""
-    wanted = ("majority",) if info.is_class else ("mean", "zero")
-    known = (name for name in (*wanted, *baselines) if name in baselines)
-    return next(known, None)
+    """Choose the baseline that a target is compared with.
+
+    Args:
+        info: The label.
+        baselines: What was recorded, by name.
+
+    Returns:
+        The mean, zero for forces, the majority class; else the first one; None where there is none.
+    """
+    usual = ("majority",) if info.is_class else ("mean", "zero")
+    return next((name for name in (*usual, *baselines) if name in baselines), None)
 
 
 def comparison(name: str, value: object, baseline: str, reference: object, unit: str) -> str:
     """Compare a metric with a baseline's, in words.
 
+    Args:
+        name: The metric.
+        value: The model's.
+        baseline: Name of the baseline.
+        reference: Its value of the metric.
+        unit: Unit of the label.
+
     >>> comparison("mae", 0.25, "mean", 1.0, "dimensionless")
     '4.00 times smaller than predicting the mean (1.00)'
     """
     info = metric_info(name)
-    other = f"{predictor(baseline)} ({info.quantity(reference, unit)})"
-    if info.larger_is_better or not (_positive(value) and _positive(reference)):
+    other = f"{describe_baseline(baseline)} ({info.quantity(reference, unit)})"
+    ours, theirs = (one if isinstance(one, int | float) else 0.0 for one in (value, reference))
+    # A ratio of accuracies says little, and one to zero, or to nothing, says nothing.
+    if info.larger_is_better or not ours > 0 or not theirs > 0:
         return f"beside {other}"
-    ratio = float(reference) / float(value)  # type: ignore[arg-type]
+    ratio = theirs / ours
     if f"{ratio:.2f}" == "1.00":
         return f"the same as {other}"
     word, factor = ("smaller", ratio) if ratio > 1 else ("larger", 1 / ratio)
     return f"{numbers.number(factor)} times {word} than {other}"
-
-
-def _positive(value: object) -> bool:
-    return isinstance(value, int | float) and value > 0

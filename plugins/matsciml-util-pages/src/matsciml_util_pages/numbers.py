@@ -92,6 +92,15 @@ def power(unit: str, exponent: int) -> str:
     return base + str(exponent).translate(_SUPERSCRIPTS)
 
 
+def with_unit(name: str, unit: str) -> str:
+    """Return the heading of numbers that share a unit, for example the label of an axis.
+
+    >>> with_unit("Error", "eV"), with_unit("Skill", "dimensionless")
+    ('Error (eV)', 'Skill')
+    """
+    return name if unit in UNITLESS else f"{name} ({unit})"
+
+
 def duration(seconds: object) -> str:
     """Write a time span in the units a person would choose.
 

@@ -1,58 +1,83 @@
-"""The shell of every page: one HTML file with styles and script inside, and nothing beside it."""
+"""The shell of every page: one HTML file with styles and script inside, and nothing beside it.
+
+Templates are named by package and path, ``"matsciml_util_pages/assets/frame.html.j2"``, so that
+those of a tool may extend and include those of this library.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+_ASSETS = "assets"
 _OWN = "matsciml_util_pages"
 
 
 def read_asset(package: str, name: str) -> str:
-    """Return the text of a file that lies in a package.
+    """Return the text of a file in the folder ``assets`` of a package.
 
     Args:
         package: The package that holds the file, for example ``matsciml_tool_report``.
         name: Name of the file.
     """
-    return files(package).joinpath(name).read_text(encoding="utf-8")
+    return files(package).joinpath(_ASSETS, name).read_text(encoding="utf-8")
 
 
-def render(
+def fill(template: str, values: Mapping[str, Any]) -> Markup:
+    """Return a part of a page as HTML; everything that the values hold is escaped.
+
+    Args:
+        template: Package and path of a Jinja template, ``"<package>/assets/<file>"``.
+        values: Values by the names that the template uses; one that is missing is an error.
+    """
+    return Markup(_environment().get_template(template).render(values))
+
+
+def fill_page(
     template: str,
-    context: Mapping[str, Any],
+    values: Mapping[str, Any],
     *,
     styles: Sequence[str] = (),
     scripts: Sequence[str] = (),
 ) -> str:
-    """Return a page as HTML, in the style that all pages share.
+    """Return a whole page as HTML, in the style that all pages share.
 
-    Everything that the context holds is escaped. The page's content security policy admits its one
-    script by the hash of its text, and no other.
+    The page's content security policy admits its one script by the hash of its text, and no other.
 
     Args:
-        template: Jinja template; it finds ``style``, ``script`` and ``script_hash`` beside what the
-            context holds.
-        context: Values by name.
+        template: As for :func:`fill`; it extends ``matsciml_util_pages/assets/frame.html.j2``.
+        values: As for :func:`fill`.
         styles: Style sheets that follow the shared one.
         scripts: Scripts that follow the shared one.
     """
-    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - only pages need it
-
     script = "\n".join([read_asset(_OWN, "page.js"), *scripts])
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    frame = {
+        "style": Markup("\n".join([read_asset(_OWN, "page.css"), *styles])),
+        "script": Markup(script),
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    }
+    return fill(template, {**values, **frame})
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        autoescape=True,
+        loader=FunctionLoader(_source),
+        # A name that a template misspells is an error, not an empty place on a page.
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return environment.from_string(template).render(
-        {
-            **context,
-            "style": Markup("\n".join([read_asset(_OWN, "page.css"), *styles])),
-            "script": Markup(script),
-            "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        }
-    )
+
+
+def _source(template: str) -> str:
+    package, _, path = template.partition("/")
+    return read_asset(package, path.removeprefix(f"{_ASSETS}/"))

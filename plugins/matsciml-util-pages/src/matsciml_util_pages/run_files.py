@@ -1,4 +1,4 @@
-"""Reading a run folder, forgivingly: what is missing or damaged is named, and the rest is used."""
+"""What a run folder holds, read in spite of damage: what cannot be used is named, the rest used."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ from matsciml_core.training.gradient_angles import (
     read_gradient_angles,
 )
 from matsciml_core.training.run_folder import CONFIG, METRICS, PREDICTIONS, SUMMARY
+from matsciml_util_pages.run_json import nested
 
 Numbers = NDArray[np.float64]
-_Row = tuple[str, int, float, float, float]
-"""Id, index, label, prediction, probability."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +33,19 @@ class Predictions:
     ids: tuple[str, ...]
     """Id of the crystal of each value."""
     labels: Numbers
-    """``(values,)``."""
+    """``(values,)``, in the label's unit."""
     predictions: Numbers
-    """``(values,)``."""
+    """``(values,)``, in the label's unit."""
     not_finite: int
-    """Predictions that were no finite numbers and are left out."""
-    places: NDArray[np.int64] | None = None
-    """Number of each value within its crystal, ``(values,)``."""
+    """Number of predictions that were no finite numbers and are left out."""
+    indices: NDArray[np.int64] | None = None
+    """Index of each value within its crystal, ``(values,)``: width · atom + component."""
     probabilities: Numbers | None = None
     """Of predicted classes, ``(values,)``."""
 
     @property
     def errors(self) -> Numbers:
-        """Prediction minus label, ``(values,)``."""
+        """Prediction minus label, ``(values,)``, in the label's unit."""
         return self.predictions - self.labels
 
     @property
@@ -64,13 +63,13 @@ class Predictions:
 class RunFiles:
     """What a run folder holds."""
 
-    name: str
-    """Name of the folder."""
+    folder: Path
     config_text: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
+    """Content of ``run.json``."""
     history: Mapping[str, Numbers] = field(default_factory=dict)
-    """Columns of ``metrics.csv``, NaN where a cell is empty."""
+    """Columns of ``metrics.csv``, ``(epochs,)``, NaN where an entry is empty."""
     predictions: Mapping[str, Predictions] = field(default_factory=dict)
     """By ``"<dataset>/<target>"``."""
     angles: Sequence[GradientAngles] = ()
@@ -78,30 +77,32 @@ class RunFiles:
     problems: Mapping[str, str] = field(default_factory=dict)
     """File name → sentence that says why it could not be used."""
 
-    def part(self, *keys: str) -> dict[str, Any]:
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.folder.resolve().name
+
+    def entry(self, *keys: str) -> dict[str, Any]:
         """Return a mapping inside ``run.json``; empty where it is absent."""
-        found: Any = self.summary
-        for key in keys:
-            found = found.get(key) if isinstance(found, Mapping) else None
-        return dict(found) if isinstance(found, Mapping) else {}
+        return nested(self.summary, *keys)
 
     @property
     def epochs(self) -> Numbers:
-        """The epochs in ``metrics.csv``, which counts from 0, as people count them, from 1."""
+        """The epochs of ``metrics.csv``, which counts from 0, counted from 1; ``(epochs,)``."""
         return self.history.get("epoch", np.empty(0)) + 1
 
     @property
     def best_epoch(self) -> int | None:
         """The epoch whose weights were tested, counted from 1."""
-        found = self.summary.get("best_epoch")
-        return found if isinstance(found, int) else None
+        epoch = self.summary.get("best_epoch")
+        return epoch if isinstance(epoch, int) else None
 
 
-def read_run(folder: Path) -> RunFiles:
+def read_run(folder: str | Path) -> RunFiles:
     """Read a run folder.
 
     Args:
-        folder: The run folder.
+        folder: The run folder, finished or not.
 
     Returns:
         What it holds, and what is wrong with the rest.
@@ -109,6 +110,7 @@ def read_run(folder: Path) -> RunFiles:
     Raises:
         ConfigError: It holds neither a configuration nor a summary.
     """
+    folder = Path(folder)
     if not any((folder / name).is_file() for name in (CONFIG, SUMMARY)):
         raise ConfigError(
             f"'{folder}' is not a run folder (neither '{CONFIG}' nor '{SUMMARY}' is there); name "
@@ -121,20 +123,21 @@ def read_run(folder: Path) -> RunFiles:
         METRICS: _read_history,
         PREDICTIONS: _read_predictions,
     }
-    found: dict[str, Any] = {}
+    contents: dict[str, Any] = {}
     for name, reader in readers.items():
         try:
-            found |= reader((folder / name).read_text(encoding="utf-8"))
+            contents |= reader((folder / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
             problems[name] = f"The run folder has no {name}."
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
             detail = " ".join(str(error).split())
             problems[name] = f"{name} could not be read: {detail}."
+    angles: list[GradientAngles] = []
     try:
         angles = read_gradient_angles(folder)
     except (OSError, DataError) as error:
-        angles, problems[GRADIENTS] = [], str(error)
-    return RunFiles(name=folder.resolve().name, angles=angles, problems=problems, **found)
+        problems[GRADIENTS] = str(error)
+    return RunFiles(folder=folder, angles=angles, problems=problems, **contents)
 
 
 def _read_config(text: str) -> dict[str, Any]:
@@ -165,24 +168,24 @@ def _read_history(text: str) -> dict[str, Any]:
 
 
 def _read_predictions(text: str) -> dict[str, Any]:
-    rows: dict[str, list[_Row]] = {}
+    rows: dict[str, list[tuple[str, int, float, float, float]]] = {}
     for row in csv.DictReader(io.StringIO(text)):
-        probability = float(row.get("probability") or "nan")
+        probability = float(row.get("probability") or "nan")  # only classes have one
         numbers = float(row["label"]), float(row["prediction"]), probability
         value = (row["id"], int(row.get("index") or 0), *numbers)
         rows.setdefault(f"{row['dataset']}/{row['target']}", []).append(value)
     return {"predictions": {key: _collect(values) for key, values in rows.items()}}
 
 
-def _collect(rows: list[_Row]) -> Predictions:
+def _collect(rows: list[tuple[str, int, float, float, float]]) -> Predictions:
+    """Return the values of one target: id, index, label, prediction and probability of each."""
     values = np.array([row[2:] for row in rows], dtype=np.float64)
     finite = np.isfinite(values[:, 0]) & np.isfinite(values[:, 1])
-    places = np.array([row[1] for row in rows], dtype=np.int64)
     return Predictions(
-        ids=tuple(row[0] for row, kept in zip(rows, finite, strict=True) if kept),
+        ids=tuple(row[0] for row, usable in zip(rows, finite, strict=True) if usable),
         labels=values[finite, 0],
         predictions=values[finite, 1],
         not_finite=int((~finite).sum()),
-        places=places[finite],
+        indices=np.array([row[1] for row in rows], dtype=np.int64)[finite],
         probabilities=values[finite, 2] if np.isfinite(values[:, 2]).any() else None,
     )

@@ -1,50 +1,78 @@
-"""Tables that can be sorted and filtered, before they become HTML or Markdown."""
+"""Sheets: tables that readers sort and filter, and whose numbers are also written as CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from matsciml_util_pages.finished_runs import Spread
 from matsciml_util_pages.numbers import number
-from matsciml_util_pages.views import Fact
+from matsciml_util_pages.views import View
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column."""
+    """A column of a sheet."""
 
     key: str
+    """Under which the rows have its values."""
     title: str
     unit: str = ""
     """Unit of all its numbers, where they share one."""
     numeric: bool = False
     facet: bool = False
-    """Whether readers can pick one of its values to see only those rows."""
+    """Whether readers can choose one of its values to see only those rows."""
     strong: bool = False
     """Whether it stands out."""
     meaning: str = ""
-    """What it holds, for whoever points at its title."""
+    """What it holds, shown when the pointer is on its title."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """What stands in a cell of a sheet."""
+    """An entry of a sheet."""
 
     text: str = ""
     order: float | None = None
-    """By what numbers are sorted; None: the text is, or there is no number."""
+    """The number by which it is sorted; None: its text is, or it has no number."""
     below: str = ""
     """A second line, smaller."""
     notes: tuple[str, ...] = ()
-    """Names of footnotes."""
+    """Names of footnotes of the page."""
     link: str = ""
     """Relative address."""
     tone: str = ""
     """``quiet``, ``good`` or ``bad``."""
+
+    @property
+    def sort_key(self) -> str:
+        """By what the script sorts it: its number, or its text in lower case."""
+        return self.text.lower() if self.order is None else repr(float(self.order))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet(View):
+    """A table of values; the first column names the row."""
+
+    template: ClassVar[str] = "matsciml_util_pages/assets/sheet.html.j2"
+
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Mapping[str, Value]]
+    """Values by the keys of the columns."""
+
+    def facets(self) -> list[tuple[Column, list[str]]]:
+        """Return the columns to filter by, with their values; none that has one value only."""
+        facets = []
+        for column in self.columns:
+            if column.facet:
+                values = list(dict.fromkeys(row[column.key].text for row in self.rows))
+                if len(values) > 1:
+                    facets.append((column, values))
+        return facets
 
 
 def number_value(value: float | None) -> Value:
@@ -59,93 +87,15 @@ def spread_value(spread: Spread) -> Value:
     return Value(f"{number(spread.mean)} ± {number(spread.deviation)}", order=spread.mean)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sheet:
-    """A table of values; the first column names the row."""
-
-    caption: str
-    columns: Sequence[Column]
-    rows: Sequence[Mapping[str, Value]]
-
-    def facets(self) -> list[tuple[Column, list[str]]]:
-        """Return the columns to filter by, with their values; none that has one value only."""
-        found = []
-        for column in self.columns:
-            if column.facet:
-                values = list(dict.fromkeys(row[column.key].text for row in self.rows))
-                if len(values) > 1:
-                    found.append((column, values))
-        return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class Section:
-    """A part of a page."""
-
-    anchor: str
-    title: str
-    lead: str = ""
-    sheet: Sheet | None = None
-    figures: Sequence[Any] = ()
-    """Drawings, or why there is none."""
-    bars: Sequence[Any] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """A page of sheets."""
-
-    eyebrow: str
-    title: str
-    lead: str = ""
-    facts: Sequence[Fact] = ()
-    notices: Sequence[str] = ()
-    sections: Sequence[Section] = ()
-    notes: Mapping[str, str] = field(default_factory=dict)
-    """Footnotes by name, in their order."""
-    command: str = ""
-    """What made the page, and makes it again."""
-    citations: Sequence[Any] = ()
-
-
-def to_markdown(page: Page) -> str:
-    """Return a page as Markdown."""
-    parts = [f"# {page.title}", page.lead]
-    parts += [f"> {notice}" for notice in page.notices]
-    parts.append("\n".join(f"- {fact.name}: {fact.value}" for fact in page.facts))
-    for section in page.sections:
-        if section.sheet is not None:
-            title = f"## {section.title}" if len(page.sections) > 1 else ""
-            parts += [title, section.lead, _markdown_table(section.sheet, page)]
-    parts += [f"[^{place}]: {text}" for place, text in enumerate(page.notes.values(), start=1)]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
 def to_csv(records: Sequence[Mapping[str, Any]]) -> str:
-    """Return records as CSV, an empty field for what is absent."""
+    """Return records as CSV, an empty field for what is absent.
+
+    >>> to_csv([{"mae": 0.5, "label": None}]).splitlines()
+    ['mae,label', '0.5,']
+    """
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(records[0]) if records else [], lineterminator="\n")
     writer.writeheader()
     for record in records:
         writer.writerow({key: "" if value is None else value for key, value in record.items()})
     return stream.getvalue()
-
-
-def numbered(names: Sequence[str], page: Page) -> list[int]:
-    """Return the numbers of footnotes, ascending; those that the page lacks are left out."""
-    place = {name: number for number, name in enumerate(page.notes, start=1)}
-    return sorted(place[name] for name in set(names) if name in place)
-
-
-def _markdown_table(sheet: Sheet, page: Page) -> str:
-    kept = [one for one in sheet.columns if any(row[one.key].text for row in sheet.rows)]
-    head = [f"{one.title} ({one.unit})" if one.unit else one.title for one in kept]
-    rule = ["---:" if one.numeric else "---" for one in kept]
-    rows = [[_markdown_cell(row[one.key], page) for one in kept] for row in sheet.rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, rule, *rows])
-
-
-def _markdown_cell(value: Value, page: Page) -> str:
-    marks = "".join(f"[^{number}]" for number in numbered(value.notes, page))
-    text = f"{value.text} {value.below}".strip()
-    return text.replace("|", "\\|").replace("\n", " ") + marks

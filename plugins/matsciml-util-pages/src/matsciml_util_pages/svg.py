@@ -8,14 +8,14 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree import ElementTree
 
+import matplotlib as mpl
 from markupsafe import Markup
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
 
 # Matplotlib knows fixed colours only. These stand for the page's CSS variables, so that one
 # figure serves light, dark and print.
@@ -81,11 +81,9 @@ _SETTINGS: dict[Any, Any] = {
 @contextmanager
 def plot_settings() -> Iterator[None]:
     """Draw in the report's style inside this context, whatever the user's own settings are."""
-    import matplotlib  # noqa: PLC0415 - half a second, and only a report needs it
-
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_SETTINGS)
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_SETTINGS)
         # The browser writes the text, in its own fonts; matplotlib's only measure it.
         warnings.filterwarnings("ignore", ".*missing from.*font", UserWarning)
         yield
@@ -93,8 +91,6 @@ def plot_settings() -> Iterator[None]:
 
 def new_axes(*, square: bool = False) -> tuple[Figure, Axes]:
     """Return an empty figure and its axes; call it inside :func:`plot_settings`."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - lazy
-
     figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained", facecolor="none")
     axes = figure.add_subplot()
     axes.grid(visible=True)
@@ -114,8 +110,6 @@ def to_svg(figure: Figure, alternative: str) -> Markup:
     Returns:
         The element, deterministic, without namespaces, fonts or style sheets of its own.
     """
-    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415 - lazy
-
     stream = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     # Not savefig, which draws every figure twice.

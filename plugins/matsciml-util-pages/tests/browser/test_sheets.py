@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from matsciml_util_pages.sheet_page import write_page
-from matsciml_util_pages.sheets import Column, Page, Section, Sheet, Value
+from matsciml_util_pages.pages import Page, Section, write_page
+from matsciml_util_pages.sheets import Column, Sheet, Value
 from matsciml_util_pages.views import Fact
 
 ERRORS = {"a": 0.5, "b": 0.031, "c": None, "d": 12.0}
@@ -43,7 +43,7 @@ def path(tmp_path):
         title="Some <rows> & more",
         lead="What they are.",
         facts=[Fact("Budget", "small")],
-        sections=[Section(anchor="table", title="Results", sheet=sheet())],
+        sections=[Section(anchor="table", title="Results", views=[sheet()])],
         notes={"n": "Mind the unit."},
         command="matsciml benchmark table2",
         citations=["@article{a, title={B}}"],

@@ -81,11 +81,11 @@ class Browser:
         )
         os.close(command_read)
         os.close(answer_write)
-        self._number = count(1)
+        self._serial = count(1)
         self._rest = b""
         self._session: str | None = None
         self.events: list[dict[str, Any]] = []
-        (tab,) = [one for one in self._targets() if one["type"] == "page"]
+        (tab,) = [target for target in self._targets() if target["type"] == "page"]
         attached = self.ask("Target.attachToTarget", targetId=tab["targetId"], flatten=True)
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -95,23 +95,24 @@ class Browser:
 
     def _targets(self) -> list[dict[str, Any]]:
         for _ in range(100):
-            found = self.ask("Target.getTargets")["targetInfos"]
-            if any(one["type"] == "page" for one in found):
-                return list(found)
+            targets = self.ask("Target.getTargets")["targetInfos"]
+            if any(target["type"] == "page" for target in targets):
+                return list(targets)
             time.sleep(0.1)
         raise RuntimeError("the browser opens no tab")
 
     def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send a command, and return its result."""
-        number = next(self._number)
-        message = {"id": number, "method": method, "params": parameters}
+        serial = next(self._serial)
+        message = {"id": serial, "method": method, "params": parameters}
         if self._session is not None:
             message["sessionId"] = self._session
         os.write(self._commands, json.dumps(message).encode() + b"\0")
         while True:
             answer = self._receive()
-            if answer.get("id") == number:
-                assert "error" not in answer, answer
+            if answer.get("id") == serial:
+                if "error" in answer:
+                    raise RuntimeError(f"{method}: {answer['error']}")
                 return dict(answer["result"])
             self.events.append(answer)
 
@@ -142,14 +143,15 @@ class Browser:
         answer = self.ask(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
         )
-        assert "exceptionDetails" not in answer, answer
+        if "exceptionDetails" in answer:
+            raise RuntimeError(f"{script}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
     def press(self, key: str, text: str = "") -> None:
-        """Press and release a key."""
+        """Press and release a key, which may type a text."""
         for kind in ("keyDown", "keyUp"):
-            given = {"text": text} if text and kind == "keyDown" else {}
-            self.ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, **given)
+            typed = {"text": text} if text and kind == "keyDown" else {}
+            self.ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, **typed)
 
     def worst_contrast(self) -> tuple[float, str]:
         """Return the smallest contrast of any text with its ground, and the element it is in."""
@@ -164,26 +166,26 @@ class Browser:
     def troubles(self) -> list[str]:
         """What the console complained about since the page was opened."""
         self.run("1")  # whatever was under way has been answered now
-        found = []
+        troubles = []
         for event in self.events:
             data = event.get("params", {})
             if event.get("method") == "Runtime.exceptionThrown":
-                found.append(str(data["exceptionDetails"]))
+                troubles.append(str(data["exceptionDetails"]))
             elif event.get("method") == "Log.entryAdded" and data["entry"]["level"] in _TROUBLE:
-                found.append(str(data["entry"]["text"]))
+                troubles.append(str(data["entry"]["text"]))
             elif event.get("method") == "Runtime.consoleAPICalled" and data["type"] in _TROUBLE:
-                found.append(str(data["args"]))
-        return found
+                troubles.append(str(data["args"]))
+        return troubles
 
     @property
     def requests(self) -> list[str]:
         """Addresses that the page has asked for, but for its own and for what it holds itself."""
-        asked = [
+        urls = [
             event["params"]["request"]["url"]
             for event in self.events
             if event.get("method") == "Network.requestWillBeSent"
         ]
-        return [url for url in asked[1:] if not url.startswith("data:")]
+        return [url for url in urls[1:] if not url.startswith("data:")]
 
     def close(self) -> None:
         """End the browser."""
@@ -203,6 +205,6 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, _NAMES)), None)
     if program is None:
         pytest.skip("no Chromium is installed; with one, pages are tested as readers see them")
-    found = Browser(program, tmp_path_factory.mktemp("browser"))
-    yield found
-    found.close()
+    chromium = Browser(program, tmp_path_factory.mktemp("browser"))
+    yield chromium
+    chromium.close()

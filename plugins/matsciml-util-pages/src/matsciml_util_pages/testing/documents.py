@@ -40,13 +40,14 @@ class Document(HTMLParser):
         self.current: Element | None = None
         self.feed(source)
         self.close()
-        unclosed = None if self.current is None else self.current.tag
-        assert unclosed is None, f"<{unclosed}> is never closed"
+        if self.current is not None:
+            raise AssertionError(f"<{self.current.tag}> is never closed")
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Open an element."""
         names = [name for name, _ in attrs]
-        assert len(names) == len(set(names)), f"<{tag}> has an attribute twice"
+        if len(names) != len(set(names)):
+            raise AssertionError(f"<{tag}> has an attribute twice")
         element = Element(tag, {name: value or "" for name, value in attrs}, self.current)
         self.elements.append(element)
         if tag not in VOID:
@@ -59,8 +60,8 @@ class Document(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         """Close an element."""
-        assert self.current is not None, f"</{tag}> closes nothing"
-        assert self.current.tag == tag, f"</{tag}> closes <{self.current.tag}>"
+        if self.current is None or self.current.tag != tag:
+            raise AssertionError(f"</{tag}> closes {self.current and self.current.tag}")
         self.current = self.current.parent
 
     def handle_data(self, data: str) -> None:

@@ -1,4 +1,4 @@
-"""Declarations of labels, as runs have written them down."""
+"""What ``run.json`` says, whatever else stands in it. Light: nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,20 @@ from typing import Any
 
 from matsciml_core.errors import MatSciMLError
 from matsciml_core.registry.targets import TargetInfo
+
+
+def nested(data: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """Return a mapping inside others; empty where it is absent or something else.
+
+    >>> nested({"metrics": {"test": {"mae": 0.5}}}, "metrics", "test")
+    {'mae': 0.5}
+    >>> nested({"metrics": 3}, "metrics", "test")
+    {}
+    """
+    value: Any = data
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return dict(value) if isinstance(value, Mapping) else {}
 
 
 def read_label(name: str, data: Mapping[str, Any]) -> TargetInfo:

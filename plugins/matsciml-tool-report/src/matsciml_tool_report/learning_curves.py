@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from matsciml_util_pages import svg
-from matsciml_util_pages.numbers import quantity
-from matsciml_util_pages.plots import (
-    Absent,
-    Plot,
-    few_ticks,
-    legend_above,
-    plain_log,
-    with_unit,
-)
+from matsciml_util_pages.numbers import quantity, with_unit
+from matsciml_util_pages.plots import Plot, few_ticks, legend_above, plain_log
 from matsciml_util_pages.run_files import Numbers
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from matsciml_util_pages.views import Absent
 
 SQUEEZED = 20.0
 """A curve whose largest value is this many times its median gets a logarithmic axis: a linear one
@@ -36,12 +27,12 @@ class Curve:
 
     name: str
     values: Numbers
-    """One per epoch, NaN where it was not measured."""
+    """``(epochs,)``, NaN where it was not measured."""
     colour: str = svg.MODEL
 
     @property
-    def known(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Where it was measured."""
+    def measured(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """At which epochs it was measured, ``(epochs,)``."""
         return np.isfinite(self.values)
 
 
@@ -76,15 +67,15 @@ class CurvePlot:
 
 
 def learning_curve(plot: CurvePlot) -> Plot | Absent:
-    """Draw quantities against the epoch.
+    """Plot quantities against the epoch.
 
     Args:
-        plot: What to draw.
+        plot: What to show.
 
     Returns:
         The figure, or why there is none: a curve needs two epochs.
     """
-    curves = [curve for curve in plot.curves if curve.known.sum() > 1]
+    curves = [curve for curve in plot.curves if curve.measured.sum() > 1]
     if not curves:
         return Absent(f"{plot.heading}: a curve needs at least two epochs with a value.")
     words = " ".join(_in_words(curve, plot) for curve in curves)
@@ -103,23 +94,24 @@ def learning_curve(plot: CurvePlot) -> Plot | Absent:
                 linewidth=1.5,
                 label=plot.level.name,
             )
-        _label_axes(axes, plot, curves)
+        if len(curves) > 1 or plot.level is not None:
+            legend_above(axes)
+        _scale(axes, plot, curves)
         markup = svg.to_svg(figure, f"{plot.heading}, by epoch. {words}")
     return Plot(plot.heading, markup, words)
 
 
 def _plot(axes: Axes, plot: CurvePlot, curve: Curve) -> None:
-    known = curve.known
-    marker = "o" if known.sum() <= _MOST_DOTS else ""
+    measured = curve.measured
     axes.plot(
-        plot.epochs[known],
-        curve.values[known],
-        marker=marker,
+        plot.epochs[measured],
+        curve.values[measured],
+        marker="o" if measured.sum() <= _MOST_DOTS else "",
         markersize=3.5,
         color=curve.colour,
         label=curve.name,
     )
-    best = known & (plot.epochs == plot.best_epoch)
+    best = measured & (plot.epochs == plot.best_epoch)
     axes.plot(
         plot.epochs[best],
         curve.values[best],
@@ -131,11 +123,12 @@ def _plot(axes: Axes, plot: CurvePlot, curve: Curve) -> None:
     )
 
 
-def _label_axes(axes: Axes, plot: CurvePlot, curves: Sequence[Curve]) -> None:
+def _scale(axes: Axes, plot: CurvePlot, curves: Sequence[Curve]) -> None:
+    """Label the axes, and choose between a linear and a logarithmic one."""
     few_ticks(axes.xaxis, 7, whole=True)
     axes.set_xlabel("Epoch")
     axes.set_ylabel(with_unit(plot.title, plot.unit))
-    values = np.concatenate([curve.values[curve.known] for curve in curves])
+    values = np.concatenate([curve.values[curve.measured] for curve in curves])
     highest = max(float(values.max()), plot.level.value if plot.level else -np.inf)
     if values.min() > 0 and highest > SQUEEZED * np.median(values):
         axes.set_yscale("log")
@@ -143,18 +136,17 @@ def _label_axes(axes: Axes, plot: CurvePlot, curves: Sequence[Curve]) -> None:
     else:
         few_ticks(axes.yaxis, 6)
         if values.min() >= 0:
+            # From zero on, so that half the error is half as high; 6 % leave room for the ring.
             axes.set_ylim(0, 1.06 * highest or 1.0)
-    if len(curves) > 1 or plot.level is not None:
-        legend_above(axes)
 
 
 def _in_words(curve: Curve, plot: CurvePlot) -> str:
-    known = np.flatnonzero(curve.known)
-    first, last, least = known[0], known[-1], known[np.argmin(curve.values[known])]
+    epochs = np.flatnonzero(curve.measured)
+    start, end, least = epochs[0], epochs[-1], epochs[np.argmin(curve.values[epochs])]
 
-    def at(place: int, word: str) -> str:
-        value = quantity(float(curve.values[place]), plot.unit)
-        return f"{value} {word} epoch {plot.epochs[place]:.0f}"
+    def at(epoch: int, word: str) -> str:
+        value = quantity(float(curve.values[epoch]), plot.unit)
+        return f"{value} {word} epoch {plot.epochs[epoch]:.0f}"
 
-    text = f"{curve.name[:1].upper()}{curve.name[1:]}: {at(first, 'after')}, {at(last, 'after')}"
-    return f"{text}." if least in (first, last) else f"{text}; lowest {at(least, 'in')}."
+    text = f"{curve.name[:1].upper()}{curve.name[1:]}: {at(start, 'after')}, {at(end, 'after')}"
+    return f"{text}." if least in (start, end) else f"{text}; lowest {at(least, 'in')}."

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from matplotlib.colors import ListedColormap
 from numpy.typing import NDArray
 
 from matsciml_core.training.gradient_angles import GradientAngles
 from matsciml_tool_report.classes import Confusion
 from matsciml_util_pages import svg
 from matsciml_util_pages.numbers import counted, number, percent, words
-from matsciml_util_pages.plots import Absent, Plot, few_ticks
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from matsciml_util_pages.plots import Plot, few_ticks
+from matsciml_util_pages.views import Absent
 
 _SHADES = 3
-"""Shades of a cell with a number in it; darker ones would make the number hard to read."""
+"""Shades of a square with a number in it; darker ones would make the number hard to read."""
 _MOST_COLUMNS = 60
 """Columns of a heat map over time; more steps than this are averaged."""
 
 
-def confusion_matrix(found: Confusion) -> Plot:
-    """Draw how often each class was taken for each, shaded by its share of the class's labels.
+def confusion_matrix(confusion: Confusion) -> Plot:
+    """Plot how often each class was taken for each, shaded by its share of the class's labels.
 
     Args:
-        found: The counts; at least one.
+        confusion: The counts; at least one.
     """
-    from matplotlib.colors import ListedColormap  # noqa: PLC0415 - lazy
-
-    shares = found.counts / np.maximum(found.support, 1)[:, None]
-    size = len(found.names)
+    names, counts = confusion.names, confusion.counts
+    shares = counts / np.maximum(confusion.support, 1)[:, None]
+    caption = _confusion_in_words(confusion)
     with svg.plot_settings():
         figure, axes = svg.new_axes(square=True)
         axes.grid(visible=False)
@@ -41,43 +37,39 @@ def confusion_matrix(found: Confusion) -> Plot:
             vmin=0.0,
             vmax=1.0,
         )
-        for row, column in zip(*np.nonzero(found.counts), strict=True):
-            text = f"{found.counts[row, column]:,}"
+        for row, column in zip(*np.nonzero(counts), strict=True):
+            text = f"{counts[row, column]:,}"
             axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8)
-        _label_cells(axes, found, size)
-        text = _confusion_in_words(found)
-        markup = svg.to_svg(figure, f"Confusion matrix. {text}")
-    return Plot("Confusion matrix", markup, text)
+        centres = np.arange(len(names)) + 0.5
+        rotation = 90 if max(len(name) for name in names) > 3 else 0
+        axes.set_xticks(centres, names, rotation=rotation, fontsize=8)
+        axes.set_yticks(centres, names, fontsize=8)
+        axes.invert_yaxis()
+        axes.set_xlabel("Predicted class")
+        axes.set_ylabel("Class")
+        markup = svg.to_svg(figure, f"Confusion matrix. {caption}")
+    return Plot("Confusion matrix", markup, caption)
 
 
-def _label_cells(axes: Axes, found: Confusion, size: int) -> None:
-    places = np.arange(size) + 0.5
-    long = max(len(name) for name in found.names) > 3
-    axes.set_xticks(places, found.names, rotation=90 if long else 0, fontsize=8)
-    axes.set_yticks(places, found.names, fontsize=8)
-    axes.invert_yaxis()
-    axes.set_xlabel("Predicted class")
-    axes.set_ylabel("Class")
-
-
-def _confusion_in_words(found: Confusion) -> str:
-    total, right = int(found.counts.sum()), int(np.trace(found.counts))
-    wrong = found.counts - np.diag(np.diagonal(found.counts))
+def _confusion_in_words(confusion: Confusion) -> str:
+    counts = confusion.counts
+    total, right = int(counts.sum()), int(np.trace(counts))
     text = (
         f"{percent(right / total)} of {counted(total, 'crystal')} are on the diagonal"
-        f"{f', by {found.grouped}' if found.grouped else ''}; shades are shares of a row."
+        f"{f', by {confusion.grouped}' if confusion.grouped else ''}; shades are shares of a row."
     )
+    wrong = counts - np.diag(np.diagonal(counts))
     if not wrong.any():
         return text
-    row, column = divmod(int(wrong.argmax()), len(found.names))
+    row, column = divmod(int(wrong.argmax()), len(confusion.names))
     return (
-        f"{text} Most often {found.names[row]} is taken for {found.names[column]} "
+        f"{text} Most often {confusion.names[row]} is taken for {confusion.names[column]} "
         f"({int(wrong[row, column]):,} times)."
     )
 
 
 def conflict_map(angles: GradientAngles) -> Plot | Absent:
-    """Draw the cosine between two tasks' gradients, by layer and optimiser step.
+    """Plot the cosine between two tasks' gradients, by layer and optimiser step.
 
     Args:
         angles: What the run recorded for the two tasks.
@@ -85,12 +77,12 @@ def conflict_map(angles: GradientAngles) -> Plot | Absent:
     Returns:
         The figure, or why there is none.
     """
-    from matplotlib.colors import ListedColormap  # noqa: PLC0415 - lazy
-
-    title = f"{_short(angles.task)} against {_short(angles.other)}"
+    labels = [words(key.partition("/")[2]) for key in (angles.task, angles.other)]
+    title = " against ".join(labels)
     if not np.isfinite(angles.cosine).any():
         return Absent(f"{title}: at no recorded step both tasks had a gradient.")
-    steps, cosine = _binned(angles)
+    steps, cosine = _averaged(angles)
+    caption = _conflict_in_words(angles)
     with svg.plot_settings():
         figure, axes = svg.new_axes()
         axes.grid(visible=False)
@@ -111,27 +103,28 @@ def conflict_map(angles: GradientAngles) -> Plot | Absent:
         bar.ax.tick_params(length=0)
         bar.ax.spines["outline"].set_visible(False)
         bar.set_label("cosine of the gradients")
-        text = _conflict_in_words(angles)
-        markup = svg.to_svg(figure, f"{title}: heat map by layer and step. {text}")
-    return Plot(title, markup, text)
+        markup = svg.to_svg(figure, f"{title}: heat map by layer and step. {caption}")
+    return Plot(title, markup, caption)
 
 
-def _binned(angles: GradientAngles) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _averaged(angles: GradientAngles) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the edges of at most ``_MOST_COLUMNS`` columns, and the mean cosine in each."""
     steps = angles.steps.astype(np.float64)
     gap = float(np.diff(steps).min()) if len(steps) > 1 else 1.0
-    parts = np.array_split(np.arange(len(steps)), min(len(steps), _MOST_COLUMNS))
-    edges = np.array([*(steps[part[0]] for part in parts), steps[-1] + gap])
+    blocks = np.array_split(np.arange(len(steps)), min(len(steps), _MOST_COLUMNS))
+    edges = np.array([*(steps[block[0]] for block in blocks), steps[-1] + gap])
     columns = []
-    for part in parts:
-        block = angles.cosine[:, part]
-        known = np.isfinite(block)
-        mean = np.where(known, block, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-        columns.append(np.where(known.any(axis=1), mean, np.nan))
+    for block in blocks:
+        cosine = angles.cosine[:, block]  # (layers, steps of the column)
+        measured = np.isfinite(cosine)
+        # nanmean would warn of a layer that had no gradient in any of the steps.
+        mean = np.where(measured, cosine, 0.0).sum(axis=1) / np.maximum(measured.sum(axis=1), 1)
+        columns.append(np.where(measured.any(axis=1), mean, np.nan))
     return edges, np.stack(columns, axis=1)
 
 
 def _conflict_in_words(angles: GradientAngles) -> str:
+    # The last layer stands for all of them together.
     whole = angles.cosine[-1][np.isfinite(angles.cosine[-1])]
     if not len(whole):
         return "The two gradients were never both different from zero."
@@ -140,7 +133,3 @@ def _conflict_in_words(angles: GradientAngles) -> str:
         f"{percent(float((whole < 0).mean()))} of {counted(len(whole), 'recorded step')}; the mean "
         f"cosine is {number(float(whole.mean()), signed=True)}."
     )
-
-
-def _short(key: str) -> str:
-    return words(key.partition("/")[2])

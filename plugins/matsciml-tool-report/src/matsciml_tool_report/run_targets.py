@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from matsciml_core.registry.targets import TargetInfo
-from matsciml_util_pages.labels import read_label
 from matsciml_util_pages.metrics import headline_baseline, headline_metric
 from matsciml_util_pages.numbers import words
 from matsciml_util_pages.run_files import RunFiles
+from matsciml_util_pages.run_json import read_label
+from matsciml_util_pages.views import Absent
+
+NO_METRICS = Absent("The run recorded no test metrics.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +26,11 @@ class Target:
     unit: str
     metrics: dict[str, Any]
     validation: dict[str, Any]
+    """Metrics on the validation set."""
     baselines: dict[str, dict[str, Any]]
+    """Metrics of each baseline."""
     constants: dict[str, Any]
+    """What the label's head fitted on the training set."""
 
     @property
     def dataset(self) -> str:
@@ -59,29 +65,30 @@ class Target:
 
 def read_targets(run: RunFiles) -> list[Target]:
     """Return the targets that ``run.json`` has test metrics for."""
-    return [_target(run, key) for key in run.part("metrics", "test")]
+    targets = []
+    for key in run.entry("metrics", "test"):
+        dataset, _, label = key.partition("/")
+        info = read_label(label, run.entry("datasets", dataset, "labels", label))
+        metrics = run.entry("metrics", "test", key)
+        baselines = run.entry("baselines", key)
+        targets.append(
+            Target(
+                key=key,
+                info=info,
+                unit=str(metrics.get("unit") or info.unit),
+                metrics=metrics,
+                validation=run.entry("metrics", "validation", key),
+                baselines={name: run.entry("baselines", key, name) for name in baselines},
+                constants=_constants(run, dataset, label),
+            )
+        )
+    return targets
 
 
 def _constants(run: RunFiles, dataset: str, label: str) -> dict[str, Any]:
     """Return what the label's head fitted; one head may serve several labels, joined by ``+``."""
-    for key in run.part("heads"):
+    for key in run.entry("heads"):
         owner, _, labels = key.partition("/")
         if owner == dataset and label in (labels, *labels.split("+")):
-            return run.part("heads", key)
+            return run.entry("heads", key)
     return {}
-
-
-def _target(run: RunFiles, key: str) -> Target:
-    dataset, _, label = key.partition("/")
-    info = read_label(label, run.part("datasets", dataset, "labels", label))
-    metrics = run.part("metrics", "test", key)
-    baselines = run.part("baselines", key)
-    return Target(
-        key=key,
-        info=info,
-        unit=str(metrics.get("unit") or info.unit),
-        metrics=metrics,
-        validation=run.part("metrics", "validation", key),
-        baselines={name: run.part("baselines", key, name) for name in baselines},
-        constants=_constants(run, dataset, label),
-    )

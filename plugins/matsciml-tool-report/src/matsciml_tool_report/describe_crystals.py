@@ -1,6 +1,7 @@
-"""Writing down which crystals a run was tested on, so that its report needs no data.
+"""What a run folder holds about the crystals that the run was tested on, written.
 
-The report tells errors apart by crystal system and by element, and shows the worst crystals.
+The report tells errors apart by crystal system and element, and shows the worst crystals. What it
+needs of the data for this is kept in the run folder, so that it can be written again without them.
 """
 
 from __future__ import annotations
@@ -22,16 +23,19 @@ from matsciml_core.files import write_whole
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.elements import symbol
-from matsciml_core.training.run_folder import (
-    CONFIG,
-    PREDICTIONS,
+from matsciml_core.model.components import build_component
+from matsciml_core.training.config import build_config, read_config_file
+from matsciml_core.training.run_folder import CONFIG, PREDICTIONS
+from matsciml_tool_report.classes import SPACE_GROUPS
+from matsciml_tool_report.crystal_files import (
+    COLUMNS,
+    SEARCHED,
+    STATED,
     TESTED_CRYSTALS,
     WORST_CRYSTALS,
 )
-from matsciml_tool_report import error_summary
-from matsciml_tool_report.classes import SPACE_GROUPS
-from matsciml_tool_report.crystals import COLUMNS, SEARCHED, STATED
-from matsciml_tool_report.targets import read_targets
+from matsciml_tool_report.error_summary import worst_values
+from matsciml_tool_report.run_targets import read_targets
 from matsciml_util_pages.run_files import RunFiles
 
 if TYPE_CHECKING:
@@ -41,6 +45,7 @@ MOST_SEARCHED = 2000
 """Crystals of a dataset whose space group is searched for where the data do not state it. Of more,
 an even sample is searched."""
 _CHUNK = 1024
+"""Crystals that are read at once: enough to be fast, and few enough for any memory."""
 
 
 def open_datasets(folder: Path, registry: Registry) -> dict[str, Dataset] | None:
@@ -53,9 +58,6 @@ def open_datasets(folder: Path, registry: Registry) -> dict[str, Dataset] | None
     Returns:
         The datasets by name; None where they are not needed, or are not to be had here.
     """
-    from matsciml_core.model.components import build_component  # noqa: PLC0415 - imports much
-    from matsciml_core.training.config import build_config, read_config_file  # noqa: PLC0415
-
     files = [(folder / name).is_file() for name in (TESTED_CRYSTALS, WORST_CRYSTALS)]
     if all(files) or not (folder / PREDICTIONS).is_file():
         return None
@@ -71,12 +73,11 @@ def open_datasets(folder: Path, registry: Registry) -> dict[str, Dataset] | None
         return None  # the page says what it lacks
 
 
-def describe(folder: Path, run: RunFiles, datasets: Mapping[str, Dataset]) -> None:
+def describe(run: RunFiles, datasets: Mapping[str, Dataset]) -> None:
     """Write down which crystals a run was tested on, and what the worst of them look like.
 
     Args:
-        folder: The run folder.
-        run: What it holds, predictions included.
+        run: What its folder holds, predictions included.
         datasets: The data of the run, by name.
     """
     tested: dict[str, dict[str, None]] = {}
@@ -89,39 +90,39 @@ def describe(folder: Path, run: RunFiles, datasets: Mapping[str, Dataset]) -> No
     for name, ids in tested.items():
         if name not in datasets:
             continue
-        places = {one: place for place, one in enumerate(datasets[name].ids) if one in ids}
-        known = {one: places[one] for one in ids if one in places}
-        writer.writerows([name, *row] for row in _rows(datasets[name], known))
-        chosen = [one for one in _worst_ids(run, name) if one in known]
-        worst += [{"dataset": name, **one} for one in _pictured(datasets[name], chosen, known)]
-    write_whole(folder / TESTED_CRYSTALS, stream.getvalue().encode())
-    write_whole(folder / WORST_CRYSTALS, f"{json.dumps(worst)}\n".encode())
+        dataset = datasets[name]
+        places = {one: index for index, one in enumerate(dataset.ids) if one in ids}
+        # In the order of the predictions, without those that the data no longer have.
+        indices = {one: places[one] for one in ids if one in places}
+        writer.writerows([name, *row] for row in _rows(dataset, indices))
+        shown = {one: indices[one] for one in _shown_ids(run, name) if one in indices}
+        worst += [{"dataset": name, **crystal} for crystal in _whole(dataset, shown)]
+    write_whole(run.folder / TESTED_CRYSTALS, stream.getvalue().encode())
+    write_whole(run.folder / WORST_CRYSTALS, f"{json.dumps(worst)}\n".encode())
 
 
-def _worst_ids(run: RunFiles, dataset: str) -> list[str]:
+def _shown_ids(run: RunFiles, dataset: str) -> list[str]:
     """Return the crystals of a dataset that the report shows, each once."""
-    chosen: dict[str, None] = {}
+    ids: dict[str, None] = {}
     for target in read_targets(run):
         values = run.predictions.get(target.key)
         if target.dataset == dataset and values is not None and len(values.labels):
-            chosen.update(
-                dict.fromkeys(one.id for one in error_summary.worst_of(target.info, values))
-            )
-    return list(chosen)
+            ids |= dict.fromkeys(value.id for value in worst_values(target.info, values))
+    return list(ids)
 
 
-def _rows(dataset: Dataset, places: Mapping[str, int]) -> Iterator[list[str | int]]:
-    """Yield id, species, space group, and how that was come by, of each crystal."""
+def _rows(dataset: Dataset, indices: Mapping[str, int]) -> Iterator[list[str | int]]:
+    """Yield id, species, space group, and where that comes from, of each crystal."""
     label = space_group_label(dataset)
-    found = {} if label else _search(dataset, list(places.values()))
-    for block in _blocks(list(places.items())):
-        batch = dataset.__getitems__([place for _, place in block])
+    searched = {} if label else _search(dataset, list(indices.values()))
+    for block in _blocks(list(indices.items())):
+        batch = dataset.__getitems__([index for _, index in block])
         groups = [-1] * len(block) if label is None else batch.targets[label].tolist()
-        for (name, place), species, group in zip(block, species_of(batch), groups, strict=True):
+        for (name, index), species, group in zip(block, species_of(batch), groups, strict=True):
             if label is not None:
                 yield [name, species, group + 1 if group >= 0 else "", STATED]
-            elif place in found:
-                yield [name, species, found[place] or "", SEARCHED]
+            elif index in searched:
+                yield [name, species, searched[index] or "", SEARCHED]
             else:
                 yield [name, species, "", ""]
 
@@ -132,26 +133,24 @@ def space_group_label(dataset: Dataset) -> str | None:
     return next((info.name for info in infos if info.num_classes == SPACE_GROUPS), None)
 
 
-def _search(dataset: Dataset, places: Sequence[int]) -> dict[int, int | None]:
-    """Search the space groups of at most ``MOST_SEARCHED`` crystals, evenly drawn."""
-    count = min(len(places), MOST_SEARCHED)
-    drawn = [places[k] for k in np.linspace(0, len(places) - 1, count).round().astype(int)]
+def _search(dataset: Dataset, indices: Sequence[int]) -> dict[int, int | None]:
+    """Search the space groups of at most ``MOST_SEARCHED`` crystals, an even sample of them."""
+    count = min(len(indices), MOST_SEARCHED)
+    sample = [indices[k] for k in np.linspace(0, len(indices) - 1, count).round().astype(int)]
     return {
-        place: find_space_group(crystal, SYMPREC)
-        for block in _blocks(drawn)
-        for place, crystal in zip(block, dataset.__getitems__(block).crystals(), strict=True)
+        index: find_space_group(crystal, SYMPREC)
+        for block in _blocks(sample)
+        for index, crystal in zip(block, dataset.__getitems__(block).crystals(), strict=True)
     }
 
 
-def _pictured(
-    dataset: Dataset, ids: Sequence[str], places: Mapping[str, int]
-) -> Iterator[dict[str, Any]]:
-    """Yield everything about some crystals."""
-    if not ids:
+def _whole(dataset: Dataset, indices: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    """Yield everything that a picture of each crystal needs."""
+    if not indices:
         return
-    batch, label = dataset.__getitems__([places[name] for name in ids]), space_group_label(dataset)
-    for place, crystal in enumerate(batch.crystals()):
-        stated = int(batch.targets[label][place]) + 1 if label else 0
+    batch, label = dataset.__getitems__(list(indices.values())), space_group_label(dataset)
+    for row, crystal in enumerate(batch.crystals()):
+        stated = int(batch.targets[label][row]) + 1 if label else 0
         yield {
             "id": crystal.id,
             "space_group": (stated or None) if label else find_space_group(crystal, SYMPREC),
@@ -165,17 +164,18 @@ def _pictured(
 def species_of(batch: CrystalBatch) -> list[str]:
     """Return the atoms of each crystal in their order, for example ``Na4 Cl4`` or ``O Ti O``."""
     numbers, owners = batch.atomic_numbers.numpy(), batch.crystal_index.numpy()
+    # A run of atoms ends where the element changes, or the crystal.
     new = np.diff(numbers, prepend=0).astype(bool) | np.diff(owners, prepend=-1).astype(bool)
     starts = np.flatnonzero(new)
     lengths = np.diff(starts, append=len(numbers))
-    found: list[list[str]] = [[] for _ in range(batch.num_crystals)]
+    species: list[list[str]] = [[] for _ in range(batch.num_crystals)]
     for owner, number, length in zip(
         owners[starts].tolist(), numbers[starts].tolist(), lengths.tolist(), strict=True
     ):
-        found[owner].append(f"{symbol(number)}{length if length > 1 else ''}")
-    return [" ".join(runs) for runs in found]
+        species[owner].append(f"{symbol(number)}{length if length > 1 else ''}")
+    return [" ".join(runs) for runs in species]
 
 
 def _blocks(items: list[Any]) -> Iterator[list[Any]]:
     bounds = [*range(0, len(items), _CHUNK), len(items)]
-    return (items[first:last] for first, last in pairwise(bounds))
+    return (items[start:stop] for start, stop in pairwise(bounds))

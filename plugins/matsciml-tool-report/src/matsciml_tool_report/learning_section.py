@@ -1,0 +1,102 @@
+"""The section of learning: curves over the epochs, and conflict between tasks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from matsciml_core.training.gradient_angles import GRADIENTS
+from matsciml_core.training.run_folder import METRICS
+from matsciml_tool_report.heat_maps import conflict_map
+from matsciml_tool_report.learning_curves import Curve, CurvePlot, Level, learning_curve
+from matsciml_tool_report.run_targets import Target, read_targets
+from matsciml_util_pages.metrics import describe_baseline, metric_info
+from matsciml_util_pages.numbers import number
+from matsciml_util_pages.plots import Figures, Plot
+from matsciml_util_pages.run_files import RunFiles
+from matsciml_util_pages.svg import MODEL, SECOND
+from matsciml_util_pages.views import Absent, Heading, Lead, View
+
+_LOSSES = (("training", "train/loss", MODEL), ("validation", "validation/loss", SECOND))
+"""Name, column of the metrics file, and colour."""
+
+
+def learning(run: RunFiles) -> list[View]:
+    """Return the learning curves of a run, and what is known about conflict between its tasks."""
+    views: list[View] = []
+    curves = _curves(run)
+    if len(run.epochs) > 1:
+        if run.best_epoch is not None:
+            views.append(Lead(f"A ring marks epoch {run.best_epoch}, whose weights were tested."))
+        curves += [_validation_curve(run, target) for target in read_targets(run)]
+    views.append(Figures(curves))
+    conflicts: list[Plot | Absent] = [conflict_map(angles) for angles in run.angles]
+    if GRADIENTS in run.problems:
+        conflicts = [Absent(run.problems[GRADIENTS])]
+    if conflicts:
+        views += [
+            Heading("Conflict between tasks"),
+            Lead(
+                "The cosine of the angle between the gradients that two tasks ask of the encoder: "
+                "below zero they pull apart."
+            ),
+            Figures(conflicts),
+        ]
+    return views
+
+
+def _curves(run: RunFiles) -> list[Plot | Absent]:
+    """Return the curves that all targets share, loss and learning rate, or why there is none."""
+    if METRICS in run.problems:
+        return [Absent(run.problems[METRICS])]
+    if not len(run.epochs):
+        return [Absent(f"{METRICS} holds no epoch, so there is no curve to draw.")]
+    losses = [
+        Curve(name, run.history[column], colour)
+        for name, column, colour in _LOSSES
+        if column in run.history
+    ]
+    if len(run.epochs) < 2:
+        values = ", ".join(f"{loss.name} {number(float(loss.values[0]))}" for loss in losses)
+        told = f" Loss after it: {values}." if losses else ""
+        return [Absent(f"The run has one epoch, and a curve needs two.{told}")]
+    rate = run.history.get("learning_rate", np.empty(0))
+    plots = [
+        CurvePlot(title="Loss", epochs=run.epochs, curves=losses, best_epoch=run.best_epoch),
+        CurvePlot(title="Learning rate", epochs=run.epochs, curves=[Curve("learning rate", rate)]),
+    ]
+    return [learning_curve(plot) for plot in plots]
+
+
+def _validation_curve(run: RunFiles, target: Target) -> Plot | Absent:
+    if METRICS in run.problems:
+        return Absent(run.problems[METRICS])
+    metric = target.metric or "mae"
+    info = metric_info(metric)
+    title = f"Validation {info.short}"
+    values = run.history.get(f"validation/{target.key}/{metric}")
+    if values is None:
+        return Absent(f"{title}: {METRICS} has no column for it.")
+    plot = CurvePlot(
+        title=title,
+        subject=target.title if len(run.entry("metrics", "test")) > 1 else "",
+        unit=info.unit(target.unit),
+        epochs=run.epochs,
+        curves=[Curve("model", values)],
+        best_epoch=run.best_epoch,
+        level=_baseline_level(target, metric),
+    )
+    return learning_curve(plot)
+
+
+def _baseline_level(target: Target, metric: str) -> Level | None:
+    """Return what the baseline reaches on the validation set; None where it is not known."""
+    mae, skill = target.validation.get("mae"), target.validation.get("skill")
+    # The run records baselines on the test set only, but skill is 1 − MAE / MAE of predicting the
+    # mean on the same set, from which the baseline of the validation set follows.
+    if metric == "mae" and mae and isinstance(skill, float) and skill != 1.0:
+        return Level(describe_baseline(target.baseline or "mean"), mae / (1.0 - skill))
+    if target.baseline is None:
+        return None
+    value = target.baselines[target.baseline].get(metric)
+    name = f"{describe_baseline(target.baseline)} (test set)"
+    return Level(name, value) if isinstance(value, int | float) else None
