@@ -23,6 +23,8 @@ OTHERS = ("tool", "util")
 LONGEST_PLUGIN_MODULE = 40
 SHOWN = (*KINDS.values(), "command")
 """Kinds whose names users type, so that the table of the README has them."""
+LIGHT = {"__future__", "collections", "importlib", "pathlib", "typing"}
+"""What modules may import that every command imports."""
 RANGE = r">=\d+\.\d+,<\d+(\.\d+)?"
 
 
@@ -80,12 +82,20 @@ def test_a_plugin_requires_no_other_plugin_but_libraries(plugin):
             assert re.fullmatch(f"matsciml-util-[a-z-]+{RANGE}", line), line
 
 
-def test_the_package_is_empty_but_for_its_version(plugin):
+def test_the_package_has_its_version_and_of_a_tool_its_public_names(plugin):
     tree = ast.parse((plugin.package / "__init__.py").read_text("utf-8"))
     assert ast.get_docstring(tree)
-    assignments = [node for node in tree.body if isinstance(node, ast.Assign)]
-    assert [node.targets[0].id for node in assignments] == ["__version__"]
-    assert len(tree.body) == 2
+    assignments = {
+        node.targets[0].id
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    assert "__version__" in assignments
+    if plugin.kind == "tool" and "__all__" in assignments:
+        # Looked up when they are used: every command imports the package of every plugin.
+        assert "__getattr__" in {node.name for node in tree.body if hasattr(node, "name")}
+    else:
+        assert len(tree.body) == 2
 
 
 def test_the_plugin_module_is_short(registered):
@@ -94,9 +104,9 @@ def test_the_plugin_module_is_short(registered):
 
 
 def test_the_plugin_module_is_light(registered):
-    light = {"matsciml_core", registered.module, "__future__", "collections", "pathlib", "typing"}
     tree = ast.parse((registered.package / "plugin.py").read_text("utf-8"))
-    assert {name.partition(".")[0] for name in imported_modules(tree)} <= light
+    packages = {name.partition(".")[0] for name in imported_modules(tree)}
+    assert packages <= {"matsciml_core", registered.module, *LIGHT}
 
 
 def test_modules_import_no_other_plugin(plugin):
@@ -118,7 +128,8 @@ def test_only_modules_of_commands_import_the_command_line_and_of_it_what_is_publ
     commands = {name.partition(":")[0] for name in class_paths(tool)}
     for file in tool.package.rglob("*.py"):
         modules = {name for name in modules_in(file) if name.startswith("matsciml_cli")}
-        if f"{tool.module}.{file.stem}" not in commands:
+        module = ".".join(file.relative_to(tool.package.parent).with_suffix("").parts)
+        if module not in commands:
             assert not modules, file.name
         assert not {name for name in modules if "._" in name or ".commands" in name}, file.name
 
