@@ -5,20 +5,18 @@ Nothing that is looked at is imported, with the exception of torch where the use
 
 from __future__ import annotations
 
-import ast
 import os
 import platform
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from matsciml_cli._checks import all_checks
 from matsciml_core import __version__
-from matsciml_core.registry.installed import CORE
+from matsciml_core.registry.installed import CORE, InstalledVersions
 from matsciml_core.registry.manager import Registry
 from matsciml_core.registry.requirements import applicable
 
@@ -26,13 +24,15 @@ SLOW = 0.005
 """Time, s, from which on an import is listed."""
 MOST = 12
 """Imports that are listed, the slowest ones."""
+CPU_INFO = Path("/proc/cpuinfo")
+NVIDIA = Path("/proc/driver/nvidia/version")
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY")
 _FEATURES = re.compile(r"f16c|fma|avx\w*|amx_\w+|asimd\w*|bf16|i8mm|sve\w*")
 """Flags that decide how fast, and in which precision, a processor multiplies matrices."""
-_CPU_INFO = Path("/proc/cpuinfo")
-_NVIDIA = Path("/proc/driver/nvidia/version")
-_IMPORT = re.compile(r"import time:\s*(\d+) \|\s*(\d+) \|( +)(\S+)")
+_IMPORT = re.compile(r"import time:\s*(\d+) \|\s*\d+ \| +(\S+)")
+_BUILD = re.compile(r"^_*(version|cuda|hip|debug)_*(?:: .+)? = '?(.+?)'?$", re.MULTILINE)
+"""Lines of ``torch/version.py``."""
 
 
 def bug_report(registry: Registry, *, import_torch: bool = False) -> str:
@@ -43,17 +43,15 @@ def bug_report(registry: Registry, *, import_torch: bool = False) -> str:
         import_torch: Whether torch may be imported, to say what only it can tell.
     """
     sections = {
-        "versions": _versions(registry),
-        "plugins": _plugins(registry),
-        "problems": _problems(registry),
-        "slow imports": _slow_imports(),
-        "threads": _threads(),
-        "processor": _processor(),
-        "torch": _imported_torch() if import_torch else _torch(),
+        "versions": versions(registry.installed),
+        "plugins": plugins(registry),
+        "slow imports": slow_imports(),
+        "hardware": hardware(),
+        "torch": imported_torch() if import_torch else torch_build(),
     }
-    lines = [
-        line for title, section in sections.items() for line in (f"{title}:", *_indented(section))
-    ]
+    lines = []
+    for title, section in sections.items():
+        lines += [f"{title}:", *(f"  {line}" for line in section)]
     return without_personal_paths("\n".join(lines))
 
 
@@ -70,38 +68,27 @@ def without_personal_paths(text: str, *, home: Path | None = None) -> str:
     return text
 
 
-def _indented(lines: Iterator[str]) -> Iterator[str]:
-    yield from (f"  {line}" for line in lines)
-
-
-def _versions(registry: Registry) -> Iterator[str]:
-    yield f"{CORE} {__version__}{_origin(registry, CORE)}"
+def versions(installed: InstalledVersions) -> Iterator[str]:
+    """Yield the versions of Python, of the core, and of what the core requires."""
+    yield f"{CORE} {__version__}{_origin(installed, CORE)}"
     yield f"python {platform.python_version()} ({platform.python_implementation()})"
     yield f"platform {platform.platform()}"
-    for name, _ in applicable(sorted(registry.installed.requires(CORE) or (), key=str.lower)):
-        yield f"{name} {registry.installed.version(name) or 'not installed'}"
+    for name, _ in applicable(sorted(installed.requires(CORE) or (), key=str.lower)):
+        yield f"{name} {installed.version(name) or 'not installed'}"
 
 
-def _plugins(registry: Registry) -> Iterator[str]:
+def plugins(registry: Registry) -> Iterator[str]:
+    """Yield the plugins with their states, then everything with which doctor finds fault."""
     for plugin in registry.plugins:
-        yield f"{plugin.label}{_origin(registry, plugin.distribution)}: {plugin.state}"
+        origin = _origin(registry.installed, plugin.distribution)
+        yield f"{plugin.label}{origin}: {plugin.state}"
+    for check in all_checks(registry):
+        if check.state != "ok":
+            yield f"{check.state}: {check.name}: {check.detail}"
 
 
-def _problems(registry: Registry) -> Iterator[str]:
-    problems = [check for check in all_checks(registry) if check.state != "ok"]
-    for check in problems:
-        yield f"{check.name}: {check.detail} ({check.state})"
-    if not problems:
-        yield "none"
-
-
-def _origin(registry: Registry, distribution: str) -> str:
-    is_editable = registry.installed.direct_url(distribution).get("dir_info", {}).get("editable")
-    return " (editable)" if is_editable else ""
-
-
-def _slow_imports() -> Iterator[str]:
-    """Start the registry in a fresh process, and yield the imports that take longest."""
+def slow_imports() -> Iterator[str]:
+    """Build the registry in a fresh process, and yield the imports that take longest."""
     code = "import matsciml_cli.app, matsciml_core; matsciml_core.build_registry(strict=False)"
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", code],
@@ -110,7 +97,7 @@ def _slow_imports() -> Iterator[str]:
         errors="replace",
         check=False,
     )
-    times = parse_import_times(done.stderr)
+    times = import_times(done.stderr)
     total = sum(seconds for seconds, _ in times)
     yield f"{1000 * total:.0f} ms for {len(times)} modules that every command imports"
     for seconds, name in sorted(times, reverse=True)[:MOST]:
@@ -118,59 +105,48 @@ def _slow_imports() -> Iterator[str]:
             yield f"{1000 * seconds:.0f} ms {name}"
 
 
-def parse_import_times(text: str) -> list[tuple[float, str]]:
+def import_times(text: str) -> list[tuple[float, str]]:
     """Return time, s, and name of each import in what ``python -X importtime`` prints.
 
     A module's own time is meant, without what it imports in turn.
     """
-    return [(int(own) / 1e6, name) for own, _, _, name in _IMPORT.findall(text)]
+    return [(int(own) / 1e6, name) for own, name in _IMPORT.findall(text)]  # printed in µs
 
 
-def _threads() -> Iterator[str]:
+def hardware() -> Iterator[str]:
+    """Yield cores, load, threads, and the processor with the features that matter here."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield f"{usable} of {os.cpu_count()} cores can be used"
     if hasattr(os, "getloadavg"):
         yield f"{os.getloadavg()[0]:.1f} processes on average during the last minute"
     yield from (f"{name}={os.environ[name]}" for name in _THREADS if name in os.environ)
-
-
-def _processor() -> Iterator[str]:
-    if not _CPU_INFO.is_file():
+    if CPU_INFO.is_file():
+        lines = (line.partition(":") for line in CPU_INFO.read_text(encoding="utf-8").splitlines())
+        facts = {name.strip(): value.strip() for name, _, value in lines}
+        yield facts.get("model name", platform.machine())
+        # x86 calls them flags, ARM calls them features.
+        flags = facts.get("flags", facts.get("Features", "")).split()
+        yield f"features: {' '.join(sorted(filter(_FEATURES.fullmatch, flags))) or 'none of note'}"
+    else:
         yield f"{platform.processor() or platform.machine()}; its features are not known here"
-        return
-    pairs = (line.partition(":") for line in _CPU_INFO.read_text(encoding="utf-8").splitlines())
-    facts = {name.strip(): value.strip() for name, _, value in pairs}
-    yield facts.get("model name", platform.machine())
-    flags = facts.get("flags", facts.get("Features", "")).split()
-    yield f"features: {' '.join(sorted(filter(_FEATURES.fullmatch, flags))) or 'none of note'}"
-    if _NVIDIA.is_file():
-        yield _NVIDIA.read_text(encoding="utf-8").splitlines()[0]
+    if NVIDIA.is_file():
+        yield NVIDIA.read_text(encoding="utf-8").splitlines()[0]
 
 
-def _torch() -> Iterator[str]:
-    """Read how torch was built from the source of its module of versions."""
+def torch_build() -> Iterator[str]:
+    """Yield how torch was built, read from its files without importing it."""
     spec = find_spec("torch")
     file = None if spec is None or spec.origin is None else Path(spec.origin).parent / "version.py"
     if file is None or not file.is_file():
-        yield "not installed" if spec is None else "its build is not known without importing it"
+        yield "not installed"
         return
-    facts = _assignments(file.read_text(encoding="utf-8"), ("__version__", "cuda", "hip", "debug"))
-    yield ", ".join(f"{name.strip('_')} {value}" for name, value in facts.items())
+    facts = dict(_BUILD.findall(file.read_text(encoding="utf-8")))
+    yield ", ".join(f"{name} {value}" for name, value in facts.items())
     yield "not imported; --import-torch shows its build and its devices"
 
 
-def _assignments(source: str, names: Sequence[str]) -> Mapping[str, Any]:
-    """Return the literals that a module assigns to names, without running it."""
-    facts = {}
-    for node in ast.parse(source).body:
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        value = getattr(node, "value", None)
-        if isinstance(target, ast.Name) and target.id in names and isinstance(value, ast.Constant):
-            facts[target.id] = value.value
-    return facts
-
-
-def _imported_torch() -> Iterator[str]:
+def imported_torch() -> Iterator[str]:
+    """Import torch, and yield its build and its devices."""
     try:
         import torch
     except Exception as error:  # a broken build raises whatever its loader does
@@ -182,3 +158,8 @@ def _imported_torch() -> Iterator[str]:
     names = [torch.cuda.get_device_name(device) for device in devices]
     yield f"CUDA devices: {', '.join(names) or 'none'}"
     yield from torch.__config__.show().strip().splitlines()
+
+
+def _origin(installed: InstalledVersions, distribution: str) -> str:
+    is_editable = installed.direct_url(distribution).get("dir_info", {}).get("editable")
+    return " (editable)" if is_editable else ""

@@ -158,7 +158,7 @@ def _comments(sources: Sequence[SourceFile]) -> float:
             for token in _tokens(source.text)
         )
         code += len(_shapes(source))
-    return 100 * comments / code
+    return 100 * comments / max(code, 1)
 
 
 def _tokens(text: str) -> Iterator[tokenize.TokenInfo]:

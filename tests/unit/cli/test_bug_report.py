@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from matsciml_cli import _bug_report
-from matsciml_cli._bug_report import parse_import_times, without_personal_paths
+from matsciml_cli._bug_report import import_times, without_personal_paths
 from matsciml_core import __version__
 
 GOOD = """
@@ -35,7 +35,7 @@ import time:     40000 |      40000 |     torch._C
 @pytest.fixture
 def report(cli: Callable[..., Any], plugin_folder: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     """Give the report of a machine with one good and one failed plugin."""
-    monkeypatch.setattr(_bug_report, "_slow_imports", lambda: iter(["none"]))
+    monkeypatch.setattr(_bug_report, "slow_imports", lambda: iter(["none"]))
     plugin_folder.add("matsciml-data-mine", GOOD, version="1.2")
     plugin_folder.add("matsciml-data-bad", "1 / 0", version="0.3")
     outcome = cli("doctor", "--report")
@@ -62,21 +62,20 @@ def test_versions(report: str) -> None:
 
 
 def test_plugins_with_their_states(report: str) -> None:
-    assert section(report, "plugins") == [
+    assert section(report, "plugins")[:2] == [
         "matsciml-data-bad 0.3: failed",
         "matsciml-data-mine 1.2: ok",
     ]
 
 
 def test_problems_say_what_is_wrong(report: str) -> None:
-    text = "\n".join(section(report, "problems"))
+    text = "\n".join(section(report, "plugins")[2:])
     assert "ZeroDivisionError" in text
     assert "dataset mine: matsciml-data-mine 1.2: needs no-such-dist" in text
 
 
 def test_hardware(report: str) -> None:
-    assert re.match(r"\d+ of \d+ cores can be used", section(report, "threads")[0])
-    assert len(section(report, "processor")) >= 1
+    assert re.match(r"\d+ of \d+ cores can be used", section(report, "hardware")[0])
 
 
 def test_the_build_of_torch_is_read_without_importing_it(report: str) -> None:
@@ -88,7 +87,7 @@ def test_the_build_of_torch_is_read_without_importing_it(report: str) -> None:
 def test_torch_is_imported_where_the_user_asks(
     cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_bug_report, "_slow_imports", lambda: iter(["none"]))
+    monkeypatch.setattr(_bug_report, "slow_imports", lambda: iter(["none"]))
     lines = section(cli("doctor", "--report", "--import-torch").out, "torch")
     assert any(line.startswith("CUDA devices: ") for line in lines)
     assert "PyTorch built with:" in lines
@@ -99,7 +98,7 @@ def test_nothing_personal(
     plugin_folder: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_bug_report, "_slow_imports", lambda: iter(["none"]))
+    monkeypatch.setattr(_bug_report, "slow_imports", lambda: iter(["none"]))
     monkeypatch.setenv("HOME", str(plugin_folder.path.parent))
     plugin_folder.add("matsciml-data-bad", "1 / 0")
     out = cli("doctor", "--report").out
@@ -127,7 +126,7 @@ def test_a_home_that_is_the_root_is_left() -> None:
 
 
 def test_import_times_are_those_of_each_module_alone() -> None:
-    assert parse_import_times(TIMES) == [(1e-4, "_io"), (2.5e-3, "torch"), (0.04, "torch._C")]
+    assert import_times(TIMES) == [(1e-4, "_io"), (2.5e-3, "torch"), (0.04, "torch._C")]
 
 
 def test_slow_imports_are_named(plugin_folder: Any) -> None:
@@ -148,12 +147,12 @@ def test_slow_imports_are_named(plugin_folder: Any) -> None:
 def test_features_of_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = tmp_path / "cpuinfo"
     info.write_text("model name : Fast 9\nflags : fpu avx2 avx512_bf16 amx_tile sse4_2\n")
-    monkeypatch.setattr(_bug_report, "_CPU_INFO", info)
-    monkeypatch.setattr(_bug_report, "_NVIDIA", tmp_path / "none")
-    assert list(_bug_report._processor()) == ["Fast 9", "features: amx_tile avx2 avx512_bf16"]
-    monkeypatch.setattr(_bug_report, "_CPU_INFO", tmp_path / "none")
-    (line,) = _bug_report._processor()
-    assert line.endswith("its features are not known here")
+    monkeypatch.setattr(_bug_report, "CPU_INFO", info)
+    monkeypatch.setattr(_bug_report, "NVIDIA", tmp_path / "none")
+    lines = list(_bug_report.hardware())
+    assert lines[-2:] == ["Fast 9", "features: amx_tile avx2 avx512_bf16"]
+    monkeypatch.setattr(_bug_report, "CPU_INFO", tmp_path / "none")
+    assert list(_bug_report.hardware())[-1].endswith("its features are not known here")
 
 
 def test_report_is_text(cli: Callable[..., Any]) -> None:

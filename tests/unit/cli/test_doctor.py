@@ -15,6 +15,7 @@ from matsciml_cli import _checks
 from matsciml_cli._checks import Check, all_checks
 from matsciml_core import __version__
 from matsciml_core.registry import _loading
+from matsciml_core.registry._hookspecs import new_plugin_manager
 from matsciml_core.registry.installed import InstalledVersions
 from matsciml_core.registry.manager import Registry, build_registry
 
@@ -98,7 +99,7 @@ class TestReport:
         assert outcome.code == 1
         assert outcome.out.count("ZeroDivisionError") == 2
 
-    def test_everything_wrong_has_a_mend(self, plugin_folder: Any) -> None:
+    def test_everything_wrong_has_a_fix(self, plugin_folder: Any) -> None:
         plugin_folder.add("matsciml-data-bad", "1 / 0")
         plugin_folder.add("matsciml-data-one", good(("no-such-dist",)))
         plugin_folder.add("matsciml-data-two", good())
@@ -134,7 +135,10 @@ class TestPackages:
             return None if self._lines is None else tuple(self._lines)
 
     def packages(self, versions: dict[str, str], lines: Sequence[str] | None) -> list[Check]:
-        return list(_checks._packages(self.Fake(versions, lines)))
+        return list(_checks.packages(self.registry(self.Fake(versions, lines))))
+
+    def registry(self, installed: InstalledVersions) -> Registry:
+        return Registry([], manager=new_plugin_manager(), installed=installed)
 
     def test_present(self) -> None:
         found = self.packages({"numpy": "2.1", "rich": "14"}, ["rich>=13", "numpy"])
@@ -170,16 +174,17 @@ class TestPackages:
     @pytest.mark.parametrize("name", ["lightning", "pytorch-lightning"])
     @pytest.mark.parametrize("version", ["2.6.2", "2.6.3"])
     def test_malicious_releases(self, name: str, version: str) -> None:
-        (check,) = _checks._compromised(self.Fake({name: version}))
+        (check,) = _checks.compromised_packages(self.registry(self.Fake({name: version})))
         assert (check.name, check.state) == (name, "failed")
         assert "malicious" in check.detail
         assert f"'{name}!=2.6.2,!=2.6.3'" in check.fix
         assert "replace every password" in check.fix
 
     def test_honest_releases(self) -> None:
-        (check,) = _checks._compromised(self.Fake({"lightning": "2.6.4"}))
+        installed = self.Fake({"lightning": "2.6.4"})
+        (check,) = _checks.compromised_packages(self.registry(installed))
         assert check.state == "ok"
-        assert list(_checks._compromised(self.Fake({}))) == []
+        assert list(_checks.compromised_packages(self.registry(self.Fake({})))) == []
 
 
 class TestPlugins:
