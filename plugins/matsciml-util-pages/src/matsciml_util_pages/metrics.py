@@ -88,6 +88,26 @@ _METRICS = {
         short="cosine",
         meaning="1 is the right direction for every atom, 0 no relation",
     ),
+    "error_norm": MetricInfo(
+        title="Mean norm of the error",
+        short="error norm",
+        unit_power=1,
+        larger_is_better=False,
+        meaning="the length of the error of a vector, the Frobenius norm of that of a matrix; the "
+        "same along any axes",
+    ),
+    "isotropic_mae": MetricInfo(
+        title="Mean absolute error of a third of the trace",
+        short="isotropic MAE",
+        unit_power=1,
+        larger_is_better=False,
+    ),
+    "anisotropic_error": MetricInfo(
+        title="Mean norm of the error without its trace",
+        short="anisotropic error",
+        unit_power=1,
+        larger_is_better=False,
+    ),
     "loss": MetricInfo(title="Loss", short="loss", larger_is_better=False),
     "lengths_mae": MetricInfo(
         title="Mean absolute error of lattice lengths",
