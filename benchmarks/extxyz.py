@@ -189,7 +189,7 @@ def convert(packed: bytes, frames: int, count: int, folder: Path) -> None:
     from matsciml_core.data.ingestion.conversion import ParallelSource, ingest
     from matsciml_core.interfaces.dataset import Provenance
     from matsciml_data_ocp import s2ef
-    from matsciml_data_ocp.labels import S2EF_TARGETS, SITE_PROPERTIES
+    from matsciml_data_ocp.plugin import S2EF
 
     def pairs() -> Iterator[s2ef.Pair]:
         for first in range(0, count, frames):
@@ -202,9 +202,9 @@ def convert(packed: bytes, frames: int, count: int, folder: Path) -> None:
     manifest = ingest(
         source,
         folder,
-        targets=S2EF_TARGETS,
+        targets=S2EF.targets,
         provenance=Provenance(source="made up"),
-        site_properties=SITE_PROPERTIES,
+        site_properties=s2ef.SITE_PROPERTIES,
     )
     if manifest.accepted != count:
         raise RuntimeError(f"Only {manifest.accepted} of {count} frames were accepted.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "registry.dataset_file": ("read_dataset_spec",),
     "registry.hooks": ("hookimpl", "hookspec"),
     "registry.manager": ("Registry", "build_registry"),
     "registry.specs": (
@@ -99,6 +100,7 @@ __all__ = [
     "labels_of",
     "load",
     "random_split",
+    "read_dataset_spec",
     "with_gradients",
 ]
 

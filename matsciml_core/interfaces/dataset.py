@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.split import Split, random_split
 from matsciml_core.interfaces.symmetry import Orbits
-from matsciml_core.registry.specs import Reference
+from matsciml_core.registry.specs import DatasetSpec, Reference
 from matsciml_core.registry.targets import TargetInfo
 
 if TYPE_CHECKING:
@@ -34,6 +34,18 @@ class Provenance:
     references: tuple[Reference, ...] = field(default=())
     content_hash: str = ""
     """SHA-256 of the stored records, in order; empty for data generated on the fly."""
+
+    @classmethod
+    def from_spec(cls, spec: DatasetSpec, release: str = "") -> Self:
+        """Return what a dataset declares of its origin.
+
+        Args:
+            spec: The declaration.
+            release: Release, version or date of what is at hand.
+        """
+        return cls(
+            source=spec.source, release=release, licence=spec.licence, references=spec.references
+        )
 
 
 class Dataset(ABC):

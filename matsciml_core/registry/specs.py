@@ -178,6 +178,9 @@ class DatasetSpec(Spec):
     """``"package.module:function"``: fetches the data and makes a store of it; the function takes
     a ``matsciml_core.data.fetch.FetchRequest`` and returns the store's folder. None: nothing to
     fetch."""
+    fetch_advice: str = ""
+    """What to know before fetching, for the error where nothing was fetched: how long it takes,
+    and how to try with less."""
     fetch_config: str | None = None
     """``"package.config:Class"``, a ``matsciml_core.Config``: what ``matsciml data fetch --set``
     may set; the function finds it in ``FetchRequest.options``. None: there is nothing to set."""

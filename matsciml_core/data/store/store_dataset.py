@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from matsciml_core.data.splits.algorithms import grouped_split
+from matsciml_core.data.splits.grouping import compositions
 from matsciml_core.data.store.crystal_store import CrystalStore
 from matsciml_core.data.symmetry.stored_orbits import StoredOrbits
 from matsciml_core.errors import DataError
@@ -23,6 +25,11 @@ from matsciml_core.registry.targets import TargetInfo
 
 if TYPE_CHECKING:
     from matsciml_core.interfaces.config import Config
+
+
+COMPOSITION = "composition"
+"""Name of the split in which no composition is in two subsets, so that polymorphs do not leak."""
+RANDOM = "random"
 
 
 class StoreDataset(Dataset):
@@ -136,18 +143,32 @@ class StoreDataset(Dataset):
     @property
     def split_names(self) -> tuple[str, ...]:
         """The shipped splits, then ``random``."""
-        shipped = sorted(self._split_folder.glob("*.json")) if self._split_folder else []
-        return (*(path.stem for path in shipped), "random")
+        return (*self._shipped_splits, RANDOM)
 
     def split(self, name: str | None = None, seed: int = 0) -> Split:
-        """Return a shipped split (for which ``seed`` has no effect) or a random one.
+        """Return a shipped split, or one that is made by the seed.
 
-        A name that ends in ``.json`` is the path of a split file.
+        Args:
+            name: One of :attr:`split_names`, or the path of a split file; None: the default. Of
+                those that are not shipped, ``composition`` keeps compositions together and every
+                other one is random.
+            seed: Seed of the shuffle; of a shipped split it has no effect.
+
+        Raises:
+            ConfigError: There is no split of that name.
         """
         if name is not None and name.endswith(".json"):
             return Split.load(name)
         name = self._check_split_name(name)
-        if name == "random" or self._split_folder is None:
-            return super().split(name, seed)
-        split = Split.load(self._split_folder / f"{name}.json")
-        return split if self._kept is None else split.restrict(self.ids)
+        if name in self._shipped_splits:
+            split = Split.load(self._shipped_splits[name])
+            return split if self._kept is None else split.restrict(self.ids)
+        if name == COMPOSITION:
+            return grouped_split(self.ids, compositions(self), by=COMPOSITION, seed=seed)
+        return super().split(name, seed)
+
+    @property
+    def _shipped_splits(self) -> dict[str, Path]:
+        """The files of the shipped splits by name; a file never stands for the random split."""
+        files = sorted(self._split_folder.glob("*.json")) if self._split_folder else []
+        return {file.stem: file for file in files if file.stem != RANDOM}

@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 
 from matsciml_core.data.fetch import Client, FetchRequest, Retry, note_store
+from matsciml_core.data.fetch.fetched_config import FetchedConfig
 from matsciml_core.data.ingestion.conversion import read_manifest
 from matsciml_core.errors import DataError, FetchError
 from matsciml_core.testing import DatasetContract
 from matsciml_core.testing.server import Answer, FaultServer
 from matsciml_core.testing.source import load_module
 from matsciml_data_carolina import plugin
-from matsciml_data_carolina.config import CarolinaConfig, CarolinaFetchConfig
+from matsciml_data_carolina.config import CarolinaFetchConfig
 from matsciml_data_carolina.dataset import Carolina
 from matsciml_data_carolina.fetch import fetch
 
@@ -66,7 +67,7 @@ def fetched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def opened(store: Path, config: CarolinaConfig | None = None) -> Carolina:
+def opened(store: Path, config: FetchedConfig | None = None) -> Carolina:
     note_store("carolina", "default", store)
     return Carolina(config)
 
@@ -191,7 +192,7 @@ def test_a_release_or_a_subset_of_the_site_is_refused(
 def test_no_composition_is_in_two_subsets_of_the_default_split(
     request_: FetchRequest, tmp_path: Path
 ) -> None:
-    dataset = opened(fetch(request_), CarolinaConfig(max_atoms=2))
+    dataset = opened(fetch(request_), FetchedConfig(max_atoms=2))
     assert dataset.split().algorithm == "grouped by composition"
     assert dataset.split("random").algorithm == "random"
     dataset.split().save(tmp_path / "mine.json")

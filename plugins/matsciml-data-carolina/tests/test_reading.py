@@ -9,11 +9,11 @@ import pytest
 
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection
+from matsciml_core.data.fetch.fetched_config import FetchedConfig
 from matsciml_core.data.readers import add_dataset
 from matsciml_core.data.splits.grouping import space_group
 from matsciml_core.testing.source import load_module
 from matsciml_data_carolina.cif import parse, read_cif
-from matsciml_data_carolina.config import CarolinaConfig
 from matsciml_data_carolina.dataset import Carolina
 from matsciml_data_carolina.toolkit import crystal_of, read_toolkit
 
@@ -71,7 +71,7 @@ def test_real_toolkit_files_are_mended(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("MATSCIML_DATA", str(tmp_path))
     manifest = add_dataset("old", read_toolkit(file))
     assert (manifest.records, manifest.accepted) == (50, 50)
-    dataset = Carolina(CarolinaConfig(path=str(tmp_path / "datasets" / "old" / "store")))
+    dataset = Carolina(FetchedConfig(path=str(tmp_path / "datasets" / "old" / "store")))
     crystal = dataset[0]
     assert crystal.id == "carolina-99"
     assert crystal.volume == pytest.approx(273.03388087, rel=1e-7)  # what the CIF file states

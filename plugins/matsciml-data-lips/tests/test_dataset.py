@@ -14,7 +14,7 @@ import torch
 from matsciml_core.errors import DataError, UnitError
 from matsciml_core.testing import DatasetContract
 from matsciml_data_lips.config import LiPSConfig
-from matsciml_data_lips.dataset import LiPS, locate
+from matsciml_data_lips.dataset import LiPS
 from matsciml_data_lips.inventory import split_sizes, take_inventory
 
 NUMBERS = [3] * 27 + [15] * 12 + [16] * 44
@@ -120,12 +120,12 @@ def test_a_file_that_was_read_is_found_without_being_named(
 
 
 def test_without_data_it_says_where_to_get_it() -> None:
-    with pytest.raises(DataError, match=r"no LiPS data on this machine.*dataset\.path"):
+    with pytest.raises(DataError, match=r"no data of 'lips' on this machine.*dataset\.path"):
         LiPS()
 
 
 def test_a_store_can_be_named(tmp_path: Path, records: list[dict[str, object]]) -> None:
-    folder = locate(str(write_lmdb(tmp_path / "a.lmdb", records)))
+    folder = LiPS.find_store(str(write_lmdb(tmp_path / "a.lmdb", records)))
     assert len(LiPS(LiPSConfig(path=str(folder)))) == 12
 
 
@@ -150,13 +150,13 @@ class TestRefusals:
     def test_energies_in_another_unit(self, tmp_path: Path) -> None:
         hartree = {**frame(0), "energy": np.float64(-357.6 / 27.2114)}
         with pytest.raises(UnitError, match="Label 'energy' of record 0 is -13"):
-            locate(str(write_lmdb(tmp_path / "a.lmdb", [hartree])))
+            LiPS.find_store(str(write_lmdb(tmp_path / "a.lmdb", [hartree])))
 
     def test_forces_in_another_unit(self, tmp_path: Path) -> None:
         record = frame(0)
         millielectronvolt = {**record, "force": 1000 * record["force"]}  # type: ignore[operator]
         with pytest.raises(UnitError, match="Label 'forces' of record 0 has a component"):
-            locate(str(write_lmdb(tmp_path / "a.lmdb", [millielectronvolt])))
+            LiPS.find_store(str(write_lmdb(tmp_path / "a.lmdb", [millielectronvolt])))
 
     def test_a_hostile_record_runs_nothing(self, tmp_path: Path) -> None:
         marker = tmp_path / "was-run"
@@ -167,28 +167,28 @@ class TestRefusals:
 
         file = write_lmdb(tmp_path / "a.lmdb", [frame(0), Hostile()])
         with pytest.raises(DataError, match=r"Record 1 of .* asks for"):
-            locate(str(file))
+            LiPS.find_store(str(file))
         assert not marker.exists()
 
     def test_records_of_another_dataset(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="is no LiPS frame"):
-            locate(str(write_lmdb(tmp_path / "a.lmdb", [{"pos": 1}])))
+            LiPS.find_store(str(write_lmdb(tmp_path / "a.lmdb", [{"pos": 1}])))
 
     def test_xyz_without_forces(self, tmp_path: Path) -> None:
         file = tmp_path / "a.xyz"
         file.write_text('1\nLattice="9 0 0 0 9 0 0 0 9"\nLi 0.0 0.0 0.0\n', encoding="utf-8")
         with pytest.raises(DataError, match=r"None of the 1 records .* no energy or no forces"):
-            locate(str(file))
+            LiPS.find_store(str(file))
 
     def test_a_file_that_is_no_xyz(self, tmp_path: Path) -> None:
         file = tmp_path / "a.xyz"
         file.write_text("3\nLattice", encoding="utf-8")
         with pytest.raises(DataError, match=r"a\.xyz' cannot be read"):
-            locate(str(file))
+            LiPS.find_store(str(file))
 
     def test_nothing_there(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="does not exist"):
-            locate(str(tmp_path / "none.xyz"))
+            LiPS.find_store(str(tmp_path / "none.xyz"))
 
 
 @needs_sample

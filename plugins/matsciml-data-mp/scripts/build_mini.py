@@ -29,8 +29,7 @@ from matsciml_core import Crystal, Provenance
 from matsciml_core.data import CrystalStoreWriter, stratified_split, write_symmetry
 from matsciml_core.data.store.crystal_store import remove_store
 from matsciml_core.interfaces import crystal_systems
-from matsciml_data_mp.references import LICENCE, REFERENCES, RELEASE, SOURCE
-from matsciml_data_mp.targets import TARGETS
+from matsciml_data_mp.declaration import declare
 
 SDIST_SHA256 = "e7262c6fa1c5458e3b75c4ba3aff2ae7878b40307bbe01001844e95e9f586a9d"
 HERE = Path(__file__).resolve().parent
@@ -158,8 +157,10 @@ def write(crystals: Iterable[Crystal], package: Path) -> dict[str, str]:
     crystals = list(crystals)
     folder = package / "mini"
     remove_store(folder)
-    provenance = Provenance(source=SOURCE, release=RELEASE, licence=LICENCE, references=REFERENCES)
-    with CrystalStoreWriter(folder, TARGETS, provenance) as writer:
+    spec = declare("mini")
+    source, release = spec.source.split(", ", 1)  # the database, and the tables taken from it
+    provenance = replace(Provenance.from_spec(spec, release), source=source)
+    with CrystalStoreWriter(folder, spec.targets, provenance) as writer:
         for crystal in crystals:
             writer.add(crystal)
     write_symmetry(folder)
@@ -203,7 +204,7 @@ def describe(
         "labels_left_out": merged.left_out,
         "crystals": len(merged.crystals),
         "structure_from": dict(merged.structure_from),
-        "labels": {info.name: labels[info.name] for info in TARGETS},
+        "labels": {info.name: labels[info.name] for info in declare("mini").targets},
         "crystal_systems": dict(Counter(map(crystal_system, merged.crystals))),
         "symmetry": compare_symmetry(entries, groups),
     }

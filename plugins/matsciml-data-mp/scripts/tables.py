@@ -21,13 +21,14 @@ from pymatgen.core import Composition, Element
 from matsciml_core import Crystal
 from matsciml_core.data import check_geometry
 from matsciml_core.errors import GeometryError
-from matsciml_data_mp.targets import HULL_TOLERANCE
 
 ROOT = "matminer-0.3.2/matminer/datasets"
 LARGEST_TABLE = 1 << 25
 """Bytes; the largest of the four has 13 million."""
 VOLUME_TOLERANCE = 1e-3
 """Relative difference allowed between a cell's volume and the one the table states."""
+HULL_TOLERANCE = 1e-8
+"""Energies above the hull up to this, eV/atom, are zero within rounding."""
 COORDINATE_TOLERANCE = 1e-5
 """Å; difference allowed between a Cartesian position and the same position in fractions."""
 

@@ -22,9 +22,9 @@ from matsciml_core.data.store.crystal_store import CrystalStore
 from matsciml_core.errors import DataError, FetchError
 from matsciml_core.testing.source import load_module
 from matsciml_data_mp.config import MPFetchConfig
+from matsciml_data_mp.declaration import declare
 from matsciml_data_mp.fetch import fetch
 from matsciml_data_mp.objects import count_records, read_objects
-from matsciml_data_mp.release_targets import RELEASE_REFERENCES, RELEASE_TARGETS
 
 STANDIN = load_module(Path(__file__).with_name("standin.py"))
 SUMMARY = f"/collections/{STANDIN.RELEASE}/summary"
@@ -83,8 +83,8 @@ def test_the_store_says_where_it_comes_from(ask):
     assert "materialsproject.org" in store.provenance.source
     assert store.provenance.release == STANDIN.RELEASE
     assert store.provenance.licence == "CC-BY-4.0"
-    assert store.provenance.references == RELEASE_REFERENCES
-    assert tuple(store.targets.values()) == RELEASE_TARGETS
+    assert store.provenance.references == declare("release").references
+    assert tuple(store.targets.values()) == declare("release").targets
 
 
 def test_the_layout_is_found_by_listing(ask, server):

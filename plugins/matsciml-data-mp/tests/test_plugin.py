@@ -13,8 +13,7 @@ from matsciml_core.errors import ConfigError
 from matsciml_data_mp import plugin
 from matsciml_data_mp.config import MPConfig, MPFetchConfig
 from matsciml_data_mp.dataset import MaterialsProject
-from matsciml_data_mp.references import REFERENCES
-from matsciml_data_mp.targets import TARGETS
+from matsciml_data_mp.declaration import declare
 
 (SPEC,) = plugin.matsciml_datasets()
 
@@ -30,10 +29,10 @@ def test_class_and_config_load() -> None:
 
 def test_the_record_agrees_with_the_store() -> None:
     dataset = MaterialsProject()
-    assert SPEC.targets == TARGETS == tuple(dataset.targets.values())
+    assert SPEC.targets == declare("mini").targets == tuple(dataset.targets.values())
     assert SPEC.size == len(dataset) == 6317
     assert SPEC.licence == dataset.provenance.licence == "CC-BY-4.0"
-    assert SPEC.references == dataset.provenance.references == REFERENCES
+    assert SPEC.references == dataset.provenance.references == declare("mini").references
     assert dataset.provenance.source in SPEC.source
     assert dataset.provenance.release in SPEC.source
 

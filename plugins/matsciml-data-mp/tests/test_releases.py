@@ -20,13 +20,12 @@ from matsciml_core.testing import DatasetContract
 from matsciml_core.testing.source import load_module
 from matsciml_data_mp.config import MPConfig, MPFetchConfig
 from matsciml_data_mp.dataset import MaterialsProject
+from matsciml_data_mp.declaration import declare
+from matsciml_data_mp.inventory import take_inventory
 from matsciml_data_mp.label_sizes import write_label_sizes
 from matsciml_data_mp.records import Rules, read_record
-from matsciml_data_mp.release_targets import RELEASE_REFERENCES, RELEASE_TARGETS
 from matsciml_data_mp.splits import family, paper_sizes_split
 from matsciml_data_mp.stores import canonical, fetched_releases
-from matsciml_data_mp.targets import TARGETS
-from matsciml_data_mp.tasks import TASKS, take_inventory
 
 STANDIN = load_module(Path(__file__).with_name("standin.py"))
 RELEASE = STANDIN.RELEASE
@@ -41,9 +40,9 @@ def fetched(tmp_path_factory):
         source="the Materials Project",
         release=RELEASE,
         licence="CC-BY-4.0",
-        references=RELEASE_REFERENCES,
+        references=declare("release").references,
     )
-    ingest(rows, folder / "store", targets=RELEASE_TARGETS, provenance=about)
+    ingest(rows, folder / "store", targets=declare("release").targets, provenance=about)
     write_label_sizes(folder / "store")
     return folder
 
@@ -118,17 +117,23 @@ class TestChoosing:
 
 class TestLabels:
     def test_those_that_both_have_agree_in_kind_and_unit(self):
-        installed = {info.name: info for info in TARGETS}
-        shared = [info for info in RELEASE_TARGETS if info.name in installed]
+        installed = {info.name: info for info in declare("mini").targets}
+        shared = [info for info in declare("release").targets if info.name in installed]
         assert len(shared) == 5
         for info in shared:
             assert replace(info, description="") == replace(installed[info.name], description="")
 
     def test_every_label_of_the_benchmark_is_there(self):
-        assert {task.target for task in TASKS} <= {info.name for info in RELEASE_TARGETS}
+        assert {task.target for task in declare("release").tasks} <= {
+            info.name for info in declare("release").targets
+        }
 
     def test_both_begin_with_the_formation_energy(self):
-        assert RELEASE_TARGETS[0].name == TARGETS[0].name == "formation_energy_per_atom"
+        assert (
+            declare("release").targets[0].name
+            == declare("mini").targets[0].name
+            == "formation_energy_per_atom"
+        )
 
 
 class TestPaperSizes:
@@ -160,7 +165,7 @@ class TestPaperSizes:
 
     def test_the_published_sizes_agree_with_the_rule(self):
         """Whatever the six families are, the floors leave less than one crystal each."""
-        published = TASKS[0].published_sizes
+        published = declare("release").tasks[0].published_sizes
         total = sum(published)
         assert total == 154_519
         assert 0 <= 0.7 * total - published[0] < 6
@@ -233,4 +238,4 @@ class TestInventory:
 
     def test_the_counts_lie_beside_the_store(self, fetched):
         counts = json.loads((fetched / "store" / "label_sizes.json").read_text("utf-8"))
-        assert counts.keys() == {info.name for info in RELEASE_TARGETS}
+        assert counts.keys() == {info.name for info in declare("release").targets}

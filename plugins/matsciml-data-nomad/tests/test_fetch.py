@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from matsciml_core.data.fetch import Addresses, Client, FetchRequest, Retry, note_store
+from matsciml_core.data.fetch.fetched_config import FetchedConfig
 from matsciml_core.data.ingestion.conversion import read_manifest
 from matsciml_core.errors import DataError, FetchError
 from matsciml_core.testing import DatasetContract
 from matsciml_core.testing.server import Answer, FaultServer
 from matsciml_core.testing.source import load_module
 from matsciml_data_nomad import plugin
-from matsciml_data_nomad.config import NOMADConfig, NOMADFetchConfig
+from matsciml_data_nomad.config import NOMADFetchConfig
 from matsciml_data_nomad.dataset import NOMAD
 from matsciml_data_nomad.fetch import fetch
 
@@ -155,7 +156,7 @@ def test_reference_energies_see_no_crystal_that_tests(
         run = one.get("archive", {}).get("run")
         if f"nomad-{one['entry_id']}" in tested and run:
             run[0]["calculation"][-1]["energy"]["total"]["value"] += 2.0 * STANDIN.EV
-    other = NOMAD(NOMADConfig(path=str(fetch(request_))))
+    other = NOMAD(FetchedConfig(path=str(fetch(request_))))
     name = "formation_energy_per_atom"
     changed = {
         one.id
@@ -235,7 +236,7 @@ def test_a_release_is_a_date(server: FaultServer, request_: FetchRequest) -> Non
     store = fetch(replace(request_, release="2025-03-01"))
     question = json.loads(done(server)[0].body)
     assert question["query"]["upload_create_time:lt"] == "2025-03-01T00:00:00Z"
-    assert "2025-03-01" in NOMAD(NOMADConfig(path=str(store))).provenance.release
+    assert "2025-03-01" in NOMAD(FetchedConfig(path=str(store))).provenance.release
     with pytest.raises(FetchError, match="named by the day"):
         fetch(replace(request_, release="latest"))
     with pytest.raises(FetchError, match="as a whole"):
@@ -260,7 +261,7 @@ def test_an_answer_of_another_kind_is_refused(server: FaultServer, request_: Fet
 
 
 def test_no_composition_is_in_two_subsets_of_the_default_split(tmp_path: Path) -> None:
-    dataset = NOMAD(NOMADConfig(max_atoms=4))
+    dataset = NOMAD(FetchedConfig(max_atoms=4))
     assert tuple(SPEC.splits) == dataset.split_names
     split = dataset.split()
     assert split.hash == dataset.split(seed=3).hash

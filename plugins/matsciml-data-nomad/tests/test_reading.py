@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from matsciml_core.data import Rejection
+from matsciml_core.data.fetch.fetched_config import FetchedConfig
 from matsciml_core.data.readers import add_dataset
 from matsciml_core.data.splits.grouping import space_group
 from matsciml_core.testing.source import load_module
@@ -22,7 +23,6 @@ from matsciml_data_nomad.archive import (
     method_of,
     read_entry,
 )
-from matsciml_data_nomad.config import NOMADConfig
 from matsciml_data_nomad.dataset import NOMAD
 from matsciml_data_nomad.references import fit_references
 from matsciml_data_nomad.subsets import subset_of
@@ -203,7 +203,7 @@ def test_real_toolkit_files_are_converted(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("MATSCIML_DATA", str(tmp_path))
     manifest = add_dataset("old", read_toolkit(file))
     assert (manifest.records, manifest.accepted) == (100, 100)
-    dataset = NOMAD(NOMADConfig(path=str(tmp_path / "datasets" / "old" / "store")))
+    dataset = NOMAD(FetchedConfig(path=str(tmp_path / "datasets" / "old" / "store")))
     crystal = dataset[0]
     assert crystal.id == "nomad-toolkit-000000"
     # Oxygen; the file has 4.3410330714481e-10 m, 1.5380895686400655e-21 J and -4.84067e-19 J.

@@ -22,6 +22,7 @@ from matsciml_core.data.fetch import (
     Retry,
     note_store,
 )
+from matsciml_core.data.fetch.fetched_config import FetchedConfig
 from matsciml_core.data.ingestion.conversion import from_iterable, read_manifest
 from matsciml_core.data.readers import add_dataset
 from matsciml_core.errors import DataError, FetchError
@@ -30,7 +31,7 @@ from matsciml_core.testing import DatasetContract
 from matsciml_core.testing.server import Answer, FaultServer
 from matsciml_core.testing.source import load_module
 from matsciml_data_oqmd import plugin
-from matsciml_data_oqmd.config import OQMDConfig, OQMDFetchConfig
+from matsciml_data_oqmd.config import OQMDFetchConfig
 from matsciml_data_oqmd.dataset import OQMD
 from matsciml_data_oqmd.fetch import fetch, read_entry
 from matsciml_data_oqmd.toolkit import crystal_of, read_toolkit
@@ -157,7 +158,7 @@ def test_without_data_the_way_to_them_is_told(tmp_path, monkeypatch):
 
 def test_no_composition_is_in_two_subsets_of_the_default_split(request_):
     note_store("oqmd", "default", fetch(request_))
-    dataset = OQMD(OQMDConfig(max_atoms=2))
+    dataset = OQMD(FetchedConfig(max_atoms=2))
     split = dataset.split()
     assert split.algorithm == "grouped by composition"
     subsets = [
@@ -243,7 +244,7 @@ def test_real_toolkit_files_are_mended(tmp_path, monkeypatch):
     manifest = add_dataset("old", read_toolkit(file))
     assert manifest.records == 100
     assert manifest.accepted == 100
-    dataset = OQMD(OQMDConfig(path=str(tmp_path / "datasets" / "old" / "store")))
+    dataset = OQMD(FetchedConfig(path=str(tmp_path / "datasets" / "old" / "store")))
     crystal = dataset[0]
     assert crystal.id == "oqmd-1039868"
     # Mn at (0.75, 0.25, 0.5) of a cell of 4.059705 x 4.059705 x 7.195297 Å.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -75,6 +75,7 @@ def make_crystal(
     try:
         if not all(numbers):
             return Rejection(name, "A site holds no chemical element.")
+        # No symmetry operation is applied, so the list must be the whole cell.
         if Counter(numbers) != _formula(values["_chemical_formula_sum"]):
             return Rejection(name, "The atoms listed are not those of the formula.")
         group = int(values["_symmetry_Int_Tables_number"])
@@ -82,13 +83,13 @@ def make_crystal(
             return Rejection(name, "The number of the space group is none.")
         lengths = [_number(values[f"_cell_length_{axis}"]) for axis in "abc"]
         angles = [_number(values[f"_cell_angle_{axis}"]) for axis in ("alpha", "beta", "gamma")]
-        known = {"formation_energy_per_atom": energy, "space_group": group - 1}
+        labels = {"formation_energy_per_atom": energy, "space_group": group - 1}
         return Crystal.from_fractional(
             id=name,
             atomic_numbers=numbers,
             fractional=fractional,
             cell=cell_from_parameters(lengths, angles),
-            labels={key: value for key, value in known.items() if value is not None},
+            labels={key: value for key, value in labels.items() if value is not None},
         )
     except (KeyError, ValueError):
         return Rejection(name, _INCOMPLETE)
@@ -97,10 +98,16 @@ def make_crystal(
 
 
 def parse(text: str) -> Block:
-    """Return the values and loops of the first block of a CIF file."""
+    """Return the values and loops of a CIF file with one block.
+
+    Args:
+        text: The file, as pymatgen writes it: a row of a loop on a line, no text over several.
+    """
     block, header = Block(), list[str]()
     in_loop = in_header = False
-    for line in _lines(text):
+    for line in map(str.strip, text.splitlines()):
+        if not line or line.startswith(("#", "data_")):
+            continue
         if line.startswith("loop_"):
             in_loop, in_header, header = True, True, []
         elif line.startswith("_"):
@@ -116,13 +123,6 @@ def parse(text: str) -> Block:
             for column, token in zip(header, tokens, strict=False):
                 block.columns.setdefault(column, []).append(token)
     return block
-
-
-def _lines(text: str) -> Iterator[str]:
-    for line in text.splitlines():
-        bare = line.strip()
-        if bare and not bare.startswith(("#", "data_")):
-            yield bare
 
 
 def _formula(text: str) -> Counter[int]:

@@ -1,13 +1,8 @@
-"""Settings of the dataset ``carolina``, and of its fetch."""
+"""Settings of the fetch of ``carolina``; the dataset has those of every fetched dataset."""
 
 from __future__ import annotations
 
 from matsciml_core import Config
-from matsciml_core.data.fetch.fetched_config import FetchedConfig
-
-
-class CarolinaConfig(FetchedConfig):
-    """Which crystals to serve."""
 
 
 class CarolinaFetchConfig(Config):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -11,15 +10,15 @@ from matsciml_core.data import ingest
 from matsciml_core.data.fetch import Client, FetchRequest, RemoteFile, download
 from matsciml_core.data.ingestion.conversion import Source
 from matsciml_core.errors import FetchError
+from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_carolina.config import CarolinaFetchConfig
-from matsciml_data_carolina.labels import SITE, TARGETS
-from matsciml_data_carolina.provenance import PROVENANCE
-from matsciml_data_carolina.site import harvest, read_record
+from matsciml_data_carolina.plugin import SPEC
+from matsciml_data_carolina.site import SITE, harvest, read_record
 from matsciml_data_carolina.toolkit import crystal_of
 from matsciml_util_sources.archive import unpack
 from matsciml_util_sources.invenio import ZENODO, list_files, remembered_file
-from matsciml_util_toolkit_lmdb.conversion import read_each
-from matsciml_util_toolkit_lmdb.records import count_records, legacy_files
+from matsciml_util_toolkit_lmdb.conversion import record_source
+from matsciml_util_toolkit_lmdb.records import count_records, lmdb_files
 
 RECORD = "8381476"
 """Number at Zenodo of the toolkit's datasets."""
@@ -68,16 +67,17 @@ def fetch_archive(request: FetchRequest) -> Path:
         path = raw / "unpacked"
         if not unpack(raw / file.name, path, _lmdb_name):
             raise FetchError(f"'{file.name}' of record {record} at Zenodo holds no LMDB file.")
-    source = read_each(path, crystal_of)
-    total = count_records(legacy_files(path))
-    wanted = total if request.limit is None else min(total, request.limit)
+    source = record_source(path, crystal_of)
+    total = count_records(lmdb_files(path))
+    if request.limit is not None:
+        total = min(total, request.limit)
     return _store(
         request,
         "store",
-        lambda start: islice(source(start), wanted - start),
+        lambda start: islice(source(start), total - start),
         release=f"Zenodo record {record}, {file.name}, {file.checksum}",
         fingerprint=file.checksum,
-        total=wanted,
+        total=total,
     )
 
 
@@ -88,14 +88,15 @@ def find_file(client: Client, record: str) -> RemoteFile:
         FetchError: There is no such record, or none of its files, or several, can be it.
     """
     files = list_files(client, ZENODO, record)
-    own = [file for name, file in files.items() if _OWN.search(name)]
-    if len(own) != 1:
+    # The record holds the toolkit's other datasets too, and names have changed between versions.
+    candidates = [file for name, file in files.items() if _OWN.search(name)]
+    if len(candidates) != 1:
         raise FetchError(
-            f"Record {record} at Zenodo has {len(own)} files that could be Carolina's "
+            f"Record {record} at Zenodo has {len(candidates)} files that could be Carolina's "
             f"({', '.join(sorted(files)) or 'none at all'}); name another record with --release, "
             "or ask the site with --set from_site=true."
         )
-    return own[0]
+    return candidates[0]
 
 
 def _store(
@@ -107,12 +108,14 @@ def _store(
     fingerprint: str,
     total: int,
 ) -> Path:
+    """Make a store of crystals, called after the source they are from."""
+    # A trial gets a folder of its own, so that it never passes for the whole database.
     folder = request.folder / (name if request.limit is None else f"{name}-first-{total}")
     ingest(
         source,
         folder,
-        targets=TARGETS,
-        provenance=replace(PROVENANCE, release=release),
+        targets=SPEC.targets,
+        provenance=Provenance.from_spec(SPEC, release),
         fingerprint=fingerprint,
         label="Carolina crystals",
         total=total,

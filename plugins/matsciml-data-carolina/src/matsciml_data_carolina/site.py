@@ -20,9 +20,11 @@ from matsciml_core.data.fetch.client import TransientError, looks_like_html
 from matsciml_core.data.ingestion.conversion import Item, Rejection
 from matsciml_core.errors import FetchError
 from matsciml_data_carolina.cif import read_cif
-from matsciml_data_carolina.labels import COUNT, SITE
 from matsciml_util_sources.spool import Page, PageSpool
 
+SITE = "http://www.carolinamatdb.org"
+COUNT = 214_436
+"""Crystals on the site, numbered from 0."""
 HOST = urlsplit(SITE).hostname or ""
 RATE = 2.0
 """Requests per second at most; less where the site's robots.txt says so."""
@@ -68,47 +70,54 @@ def read_energy(text: str | None) -> float | None:
     >>> read_energy(" -0.392 eV"), read_energy("–")
     (-0.392, None)
     """
-    found = _NUMBER.fullmatch(unescape(text or "").strip().replace("\N{MINUS SIGN}", "-"))
-    return None if found is None else float(found[1])
+    # Dashes of typography stand for a minus in some entries, and alone for no value.
+    match = _NUMBER.fullmatch(unescape(text or "").strip().replace("\N{MINUS SIGN}", "-"))
+    return None if match is None else float(match[1])
 
 
-def fetch_page(client: Client, folder: Path, first: int, count: int) -> Page:
+def fetch_page(client: Client, folder: Path, start: int, count: int) -> Page:
     """Fetch some crystals, each of which is noted at once so that a kill costs one at most.
 
     Args:
         client: Sends the requests.
         folder: Where to note them.
-        first: Number of the first one.
+        start: Index of the first crystal of the page.
         count: Number of crystals in all.
 
     Raises:
         FetchError: No page of an entry states an energy in the known form.
     """
-    end = min(first + PAGE, count)
+    end = min(start + PAGE, count)
     notes = folder / "unfinished.jsonl"
-    records = list(_noted(notes, first))[: end - first]
+    records = list(_read_notes(notes, start))[: end - start]
     with notes.open("w", encoding="utf-8") as stream:
         stream.writelines(_line(record) for record in records)
-        for number in range(first + len(records), end):
-            records.append(fetch_record(client, number))
+        for index in range(start + len(records), end):
+            records.append(fetch_record(client, index))
             stream.write(_line(records[-1]))
             stream.flush()
     pages = [record for record in records if record["has_page"]]
+    # A single entry without energy is common; a whole page of them means another layout.
     if pages and all(record["energy"] is None for record in pages):
         raise FetchError(
-            f"None of the entries {first + 1} to {end} of '{SITE}' states a formation energy as "
+            f"None of the entries {start + 1} to {end} of '{SITE}' states a formation energy as "
             "its pages used to; the site has changed."
         )
     return Page(records=records, next=end if end < count else None, total=count)
 
 
-def fetch_record(client: Client, number: int) -> dict[str, Any]:
-    """Return ``number``, ``cif`` and the text of ``energy`` as the site has them of a crystal."""
-    cif = _find(client, f"{SITE}/static/export/cifs/{number}.cif")
-    page = _find(client, f"{SITE}/entry/{number + 1}/", is_page=True)
-    found = None if page is None else _ENERGY.search(page)
-    energy = None if found is None else found[1].strip()
-    return {"number": number, "cif": cif, "energy": energy, "has_page": page is not None}
+def fetch_record(client: Client, index: int) -> dict[str, Any]:
+    """Return ``number``, ``cif`` and the text of ``energy`` as the site has them of a crystal.
+
+    Args:
+        client: Sends the requests.
+        index: Number of the CIF file.
+    """
+    cif = _find(client, f"{SITE}/static/export/cifs/{index}.cif")
+    page = _find(client, f"{SITE}/entry/{index + 1}/", is_page=True)  # entries count from one
+    match = None if page is None else _ENERGY.search(page)
+    energy = None if match is None else match[1].strip()
+    return {"number": index, "cif": cif, "energy": energy, "has_page": page is not None}
 
 
 def _find(client: Client, url: str, *, is_page: bool = False) -> str | None:
@@ -149,14 +158,14 @@ def _line(record: Mapping[str, Any]) -> str:
     return json.dumps(record) + "\n"
 
 
-def _noted(path: Path, first: int) -> Iterator[dict[str, Any]]:
+def _read_notes(path: Path, start: int) -> Iterator[dict[str, Any]]:
     """Yield the crystals that an earlier process noted, as far as they follow one another."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    for number, line in enumerate(lines, first):
+    for index, line in enumerate(lines, start):
         try:
             record = json.loads(line)
         except ValueError:  # a kill cut it off
             return
-        if record["number"] != number:
+        if record["number"] != index:  # of another page
             return
         yield record

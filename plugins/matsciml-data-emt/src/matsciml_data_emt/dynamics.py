@@ -42,13 +42,28 @@ def generate(config: EMTConfig) -> Iterator[Crystal]:
         motion.run(EQUILIBRATION)
         for frame in range(config.frames):
             motion.run(config.steps_between)
-            yield _crystal(atoms, f"t{trajectory:04d}-{frame:04d}")
+            yield Crystal(
+                id=f"t{trajectory:04d}-{frame:04d}",
+                # Copies: the atoms are moved on.
+                atomic_numbers=atoms.numbers,
+                positions=atoms.positions.copy(),
+                cell=atoms.cell.array.copy(),
+                labels={
+                    "energy": float(atoms.get_potential_energy()),
+                    "forces": atoms.get_forces().copy(),
+                    "stress": atoms.get_stress(voigt=False).copy(),
+                },
+            )
 
 
 def start(config: EMTConfig, random: np.random.Generator) -> Atoms:
     """Return a random alloy on an fcc lattice in a randomly strained cell.
 
     The lattice constant is the mean of the metals' own, weighted by composition (Vegard's rule).
+
+    Args:
+        config: The metals, the size of the cell and the largest strain.
+        random: Source of composition, order and strain.
     """
     shares = random.dirichlet(np.ones(len(config.metals)))
     lattice: Atoms = bulk(config.metals[0], "fcc", a=1.0, cubic=True).repeat(config.repeats)  # type: ignore[no-untyped-call]
@@ -79,7 +94,7 @@ class Langevin:
     def __init__(
         self, atoms: Atoms, temperature: float, timestep: float, random: np.random.Generator
     ) -> None:
-        """Draw velocities from the Maxwell distribution."""
+        """Sample velocities from the Maxwell–Boltzmann distribution."""
         self.atoms = atoms
         self.timestep = timestep * units.fs
         self.random = random
@@ -87,17 +102,22 @@ class Langevin:
         self.thermal: Numbers = np.sqrt(units.kB * temperature / self.masses)
         """Standard deviation of each atom's velocity components at the temperature."""
         self.velocities: Numbers = self.thermal * random.normal(size=(len(atoms), 3))
-        self.kept = float(np.exp(-FRICTION * timestep))
-        """Share of the velocity that the bath leaves in a step."""
+        self.memory = float(np.exp(-FRICTION * timestep))
+        """Share of the velocity that the bath leaves in a step, exp(−γ Δt)."""
 
     def run(self, steps: int) -> None:
-        """Take a number of steps."""
-        for _ in range(steps):
+        """Take steps.
+
+        Args:
+            steps: How many.
+        """
+        for _ in range(steps):  # B A O A B
             self._kick()
             self._drift()
             noise = self.random.normal(size=self.velocities.shape)
-            share = np.sqrt(1.0 - self.kept**2)
-            self.velocities = self.kept * self.velocities + share * self.thermal * noise
+            # The exact solution of the Ornstein–Uhlenbeck process: the variance stays thermal.
+            share = np.sqrt(1.0 - self.memory**2)
+            self.velocities = self.memory * self.velocities + share * self.thermal * noise
             self._drift()
             self._kick()
 
@@ -107,17 +127,3 @@ class Langevin:
 
     def _drift(self) -> None:
         self.atoms.positions += 0.5 * self.timestep * self.velocities
-
-
-def _crystal(atoms: Atoms, name: str) -> Crystal:
-    return Crystal(
-        id=name,
-        atomic_numbers=atoms.numbers,
-        positions=atoms.positions.copy(),
-        cell=atoms.cell.array.copy(),
-        labels={
-            "energy": float(atoms.get_potential_energy()),
-            "forces": atoms.get_forces().copy(),
-            "stress": atoms.get_stress(voigt=False).copy(),
-        },
-    )

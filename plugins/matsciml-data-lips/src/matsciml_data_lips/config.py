@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from matsciml_core import Config
+from matsciml_core.data.fetch.fetched_config import FetchedConfig
 
 
-class LiPSConfig(Config):
-    """Where the frames come from."""
+class LiPSConfig(FetchedConfig):
+    """Where the frames come from, and which of them to serve."""
 
     path: str | None = None
     """A local file: extended XYZ (``lips.xyz``), an LMDB of the Open MatSciML Toolkit (file or

@@ -6,15 +6,16 @@ still leads to the record, and the record lists its files with their checksums.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 from matsciml_core.data import ingest
 from matsciml_core.data.fetch import Client, FetchRequest, RemoteFile, download
-from matsciml_core.data.ingestion.conversion import Source
+from matsciml_core.data.ingestion.conversion import Item
 from matsciml_core.errors import FetchError
 from matsciml_core.interfaces.dataset import Provenance
-from matsciml_data_lips.labels import DOI, LICENCE, REFERENCES, SOURCE, TARGETS
+from matsciml_data_lips.plugin import SPEC
 from matsciml_data_lips.readers import xyz_crystals
 from matsciml_util_sources.invenio import (
     MATERIALS_CLOUD,
@@ -23,6 +24,7 @@ from matsciml_util_sources.invenio import (
     remembered_file,
 )
 
+DOI = "10.24435/materialscloud:s0-5n"
 FILE = "lips.xyz"
 
 
@@ -44,17 +46,18 @@ def fetch(request: FetchRequest) -> Path:
     raw = request.folder / "raw"
     file = remembered_file(raw / "record.json", lambda: find_file(request.client))
     path = download(request.client, file, raw, report=request.report)
+    # A trial gets a folder of its own, so that it never passes for the whole trajectory.
     store = request.folder / ("store" if request.limit is None else f"store-first-{request.limit}")
+
+    def frames(start: int) -> Iterator[Item]:
+        rest = None if request.limit is None else max(0, request.limit - start)
+        return islice(xyz_crystals(path, start), rest)
+
     ingest(
-        _frames(path, request.limit),
+        frames,
         store,
-        targets=TARGETS,
-        provenance=Provenance(
-            source=SOURCE,
-            release=f"{file.name}, {file.checksum}",
-            licence=LICENCE,
-            references=REFERENCES,
-        ),
+        targets=SPEC.targets,
+        provenance=Provenance.from_spec(SPEC, f"{file.name}, {file.checksum}"),
         fingerprint=file.checksum,
         label="LiPS frames",
         total=request.limit,
@@ -77,10 +80,3 @@ def find_file(client: Client) -> RemoteFile:
             f"{', '.join(sorted(files)) or 'none'}; it has changed."
         )
     return files[FILE]
-
-
-def _frames(path: Path, limit: int | None) -> Source:
-    """Return the frames of a file, or its first ones, as a source."""
-    return lambda start: islice(
-        xyz_crystals(path, start), None if limit is None else max(0, limit - start)
-    )

@@ -1,4 +1,4 @@
-"""What of LiPS is on this machine. Imports no torch."""
+"""How much of LiPS is on this machine. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import json
 from itertools import pairwise
 
 from matsciml_core import Inventory
-from matsciml_data_lips.labels import FRACTIONS, TARGETS
+from matsciml_data_lips.plugin import SPEC
 
-NAME = "lips"
+FRACTIONS = (0.7, 0.2, 0.1)
+"""Share of training, validation and test, as published."""
 
 
 def split_sizes(count: int) -> tuple[int, int, int]:
-    """Return how many of ``count`` frames train, validate and test, 70/20/10."""
+    """Return how many frames train, validate and test, 70/20/10.
+
+    Args:
+        count: Frames in all.
+    """
+    # As the core cuts: at rounded sums of shares, so that the sizes always add up.
     shares = (0.0, FRACTIONS[0], FRACTIONS[0] + FRACTIONS[1], 1.0)
     train, validation, test = (
         round(high * count) - round(low * count) for low, high in pairwise(shares)
@@ -21,12 +27,12 @@ def split_sizes(count: int) -> tuple[int, int, int]:
 
 
 def take_inventory() -> Inventory | None:
-    """Say which frames are here; None: none."""
+    """Return which frames are here; None: none."""
     from matsciml_core.data.fetch import latest_store  # noqa: PLC0415 - slow to import
 
-    store = latest_store(NAME)
+    store = latest_store(SPEC.name)
     if store is None:
         return None
     index = json.loads((store / "index.json").read_text(encoding="utf-8"))
-    sizes = split_sizes(int(index["meta"]["count"]))
-    return Inventory(where=str(store), sizes={info.name: sizes for info in TARGETS})
+    sizes = split_sizes(int(index["meta"]["count"]))  # every frame has both labels
+    return Inventory(where=str(store), sizes={info.name: sizes for info in SPEC.targets})

@@ -38,14 +38,11 @@ def mdsim_split(ids: Sequence[str]) -> Split:
     if len(ids) <= train + validation:
         train, validation = (round(share * len(ids)) for share in _SHARES)
         shown = f", its shares of {len(ids)} frames"
-    test_first = _permutation(len(ids))
-    test, rest = np.split(test_first, [len(ids) - train - validation])
-    inner = rest[_permutation(len(rest))]
-    subsets = {"train": inner[validation:], "validation": inner[:validation], "test": test}
-    named = {
-        subset: [ids[place] for place in places.tolist()] for subset, places in subsets.items()
-    }
-    return make_split(f"random, as in MDsim{shown}", SEED, named)
+    test, rest = np.split(_permutation(len(ids)), [len(ids) - train - validation])
+    rest = rest[_permutation(len(rest))]
+    subsets = {"train": rest[validation:], "validation": rest[:validation], "test": test}
+    by_id = {subset: [ids[index] for index in frames] for subset, frames in subsets.items()}
+    return make_split(f"random, as in MDsim{shown}", SEED, by_id)
 
 
 def _permutation(count: int) -> NDArray[np.int64]:

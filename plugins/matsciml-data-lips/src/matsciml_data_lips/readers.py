@@ -15,8 +15,8 @@ from matsciml_core.data.ingestion.conversion import Conversion, Item, Rejection,
 from matsciml_core.data.readers.extxyz import XYZFrame, read_extended_xyz
 from matsciml_core.errors import DataError, UnitError
 from matsciml_core.interfaces.dataset import Provenance
-from matsciml_data_lips.labels import LICENCE, REFERENCES, SOURCE, TARGETS
-from matsciml_util_toolkit_lmdb.conversion import legacy_conversion, padded_key, read_each
+from matsciml_data_lips.plugin import SPEC
+from matsciml_util_toolkit_lmdb.conversion import padded_key, record_source, toolkit_conversion
 
 ENERGY_PER_ATOM = (-5.0, -3.5)
 """Where the energies of all frames lie, eV/atom; the mean is −4.31, and the spread 0.007."""
@@ -26,7 +26,10 @@ XYZ_SUFFIXES = (".xyz", ".extxyz")
 
 
 def read(path: Path) -> Conversion:
-    """Understand a file by its name.
+    """Open a file by its name.
+
+    Args:
+        path: Extended XYZ, or an LMDB of the Open MatSciML Toolkit.
 
     Raises:
         DataError: Nothing is there, or it is of neither kind.
@@ -37,31 +40,28 @@ def read(path: Path) -> Conversion:
 
 
 def read_toolkit(path: Path) -> Conversion:
-    """Understand an LMDB of the Open MatSciML Toolkit; its pickles are read as plain data only.
+    """Open an LMDB of the Open MatSciML Toolkit; its pickles are read as plain data only.
+
+    Args:
+        path: The file, or a folder with several.
 
     Raises:
         DataError: It is no LMDB, or damaged.
     """
-    return legacy_conversion(
-        path,
-        read_each(path, partial(_toolkit_crystal, path)),
-        title="LiPS frames",
-        targets=TARGETS,
-        provenance=Provenance(source=SOURCE, licence=LICENCE, references=REFERENCES),
-    )
+    source = record_source(path, partial(_toolkit_crystal, path))
+    return toolkit_conversion(path, source, SPEC, title="LiPS frames")
 
 
 def read_xyz(path: Path) -> Conversion:
-    """Understand an extended XYZ file, with ``energy`` and ``forces`` of each frame."""
+    """Open an extended XYZ file, with ``energy`` and ``forces`` of each frame.
+
+    Args:
+        path: The file.
+    """
     return Conversion(
         source=partial(xyz_crystals, path),
-        targets=TARGETS,
-        provenance=Provenance(
-            source=SOURCE,
-            release=f"local extended XYZ '{path.name}'",
-            licence=LICENCE,
-            references=REFERENCES,
-        ),
+        targets=SPEC.targets,
+        provenance=Provenance.from_spec(SPEC, f"local extended XYZ '{path.name}'"),
         fingerprint=fingerprint_of([path]),
         summary=f"LiPS frames from the extended XYZ '{path.name}'.",
     )
@@ -81,6 +81,7 @@ def crystal_of(name: str, frame: Mapping[str, Any], where: str) -> Crystal:
     numbers, forces = np.asarray(frame["atomic_numbers"]), np.asarray(frame["forces"], np.float64)
     energy = float(frame["energy"])
     low, high = ENERGY_PER_ATOM
+    # Per atom, in meV or in kcal/mol, every energy would lie far outside.
     if not low < energy / len(numbers) < high:
         raise UnitError(
             f"Label 'energy' of {where} is {energy:g} for {len(numbers)} atoms, which cannot be a "
@@ -103,6 +104,7 @@ def crystal_of(name: str, frame: Mapping[str, Any], where: str) -> Crystal:
 
 
 def _toolkit_crystal(path: Path, key: str, record: Any) -> Crystal:
+    """Return a record of the toolkit; one that lacks a field means that the file is another's."""
     try:
         frame = {
             "atomic_numbers": record["atomic_numbers"],
@@ -120,26 +122,30 @@ def _toolkit_crystal(path: Path, key: str, record: Any) -> Crystal:
 
 
 def xyz_crystals(path: Path, start: int = 0) -> Iterator[Item]:
-    """Yield the frames of an extended XYZ file, from the ``start``-th on.
+    """Yield the frames of an extended XYZ file, or why one can't be used.
+
+    Args:
+        path: The file.
+        start: Index of the first frame to yield.
 
     Raises:
         DataError: The file is no extended XYZ, or is cut off.
         UnitError: Energies or forces are not in eV and eV/Å.
     """
-    number = start
     with path.open("rb") as stream:
         try:
-            for frame in islice(read_extended_xyz(stream), start, None):
-                yield _read_frame(frame, number)
-                number += 1
-        except UnitError:
+            frames = islice(read_extended_xyz(stream), start, None)
+            for index, frame in enumerate(frames, start):
+                yield _read_frame(frame, index)
+        except UnitError:  # of every frame alike, and says all there is to say
             raise
         except DataError as error:
             raise DataError(f"'{path}' cannot be read: {error}") from error
 
 
-def _read_frame(frame: XYZFrame, number: int) -> Item:
-    name, columns = f"lips-{number:06d}", frame.columns
+def _read_frame(frame: XYZFrame, index: int) -> Item:
+    """Return a frame as a crystal; of all columns, those whose names the published file has."""
+    name, columns = f"lips-{index:06d}", frame.columns
     if "energy" not in frame.info or "forces" not in columns:
         return Rejection(name, "The frame has no energy or no forces in extended XYZ.")
     values = {
@@ -149,4 +155,4 @@ def _read_frame(frame: XYZFrame, number: int) -> Item:
         "energy": frame.number("energy"),
         "forces": columns["forces"],
     }
-    return crystal_of(name, values, f"frame {number}")
+    return crystal_of(name, values, f"frame {index}")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from matsciml_core import Split
-from matsciml_core.data import StoreDataset, grouped_split
-from matsciml_core.data.splits.grouping import compositions
+from matsciml_core.data.store.store_dataset import COMPOSITION, RANDOM, StoreDataset
 from matsciml_data_mp.config import MPConfig
 from matsciml_data_mp.splits import PAPER_SIZES, paper_sizes_split
 from matsciml_data_mp.stores import MINI, find_release
@@ -43,7 +42,7 @@ class MaterialsProject(StoreDataset):
         """Of ``mini``: what is shipped, then ``random``; of a release, ``paper-sizes`` first."""
         if self._installed:
             return super().split_names
-        return (PAPER_SIZES, "composition", "random")
+        return (PAPER_SIZES, COMPOSITION, RANDOM)
 
     def split(self, name: str | None = None, seed: int = 0) -> Split:
         """Return a split.
@@ -51,20 +50,21 @@ class MaterialsProject(StoreDataset):
         Of a release, ``paper-sizes`` is 70/20/10, stratified by the families of the published
         split; ``composition`` is 80/10/10 and keeps a composition in one subset, so that polymorphs
         do not leak.
-        """
-        chosen = name or self.split_names[0]
-        if self._installed or chosen not in (PAPER_SIZES, "composition"):
-            return super().split(name, seed)
-        if chosen == "composition":
-            return grouped_split(self.ids, compositions(self), by="composition", seed=seed)
-        split = self._paper_sizes(seed)
-        return split.restrict(self.ids) if self._selected else split
 
-    def _paper_sizes(self, seed: int) -> Split:
-        """Split all crystals of the store, so that none changes its subset when few are served."""
+        Args:
+            name: One of :attr:`split_names`, or the path of a split file; None: the default.
+            seed: Seed of the shuffle; of ``stratified``, which is shipped, it has no effect.
+
+        Raises:
+            ConfigError: There is no split of that name.
+        """
+        if self._installed or (name or PAPER_SIZES) != PAPER_SIZES:
+            return super().split(name, seed)
+        # Of all crystals of the store, so that none changes its subset when few are served.
         ids: list[str] = []
         groups: list[int] = []
         for batch in self.store.scan():
             ids += batch.ids
             groups += batch.targets["space_group"].tolist()
-        return paper_sizes_split(ids, groups, seed=seed)
+        split = paper_sizes_split(ids, groups, seed=seed)
+        return split.restrict(self.ids) if self._selected else split

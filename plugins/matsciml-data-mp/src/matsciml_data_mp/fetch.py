@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,15 +20,14 @@ from matsciml_core.errors import DataError, FetchError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_mp.bucket import fetch_objects
 from matsciml_data_mp.config import MPFetchConfig
+from matsciml_data_mp.declaration import declare
 from matsciml_data_mp.interface import Database
 from matsciml_data_mp.label_sizes import write_label_sizes
 from matsciml_data_mp.objects import Piece, read_objects, read_piece, up_to
 from matsciml_data_mp.records import GNOME_BATCHES, Rules
-from matsciml_data_mp.references import LICENCE, SOURCE
-from matsciml_data_mp.release_targets import RELEASE_REFERENCES, RELEASE_TARGETS
 from matsciml_data_mp.stores import API, DEFAULT_RELEASE, canonical
 
-_MIXED_LICENCE = f"{LICENCE}; crystals from GNoME: CC-BY-NC-4.0"
+_GNOME_LICENCE = "crystals from GNoME: CC-BY-NC-4.0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +35,7 @@ class Raw:
     """What was fetched, before it is ingested."""
 
     read: Callable[[int], Iterator[Piece]]
-    """Yields the records from a given one on."""
+    """Yields the records from an index on."""
     release: str
     content: object = None
     """Identifies it, as JSON."""
@@ -68,15 +67,15 @@ def fetch(request: FetchRequest) -> Path:
     # A trial has a store of its own, so that it is not in the way of the whole release.
     name = "store" if request.limit is None else f"trial-{request.limit}"
     store = request.folder / name
-    wish = _digest([release, options.model_dump(exclude={"threads"}), request.limit])
+    settings = _digest([release, options.model_dump(exclude={"threads"}), request.limit])
     manifest = read_manifest(store)
-    if manifest is not None and not manifest.fingerprint.startswith(wish):
+    if manifest is not None and not manifest.fingerprint.startswith(settings):
         raise DataError(
             f"'{store}' was made with other settings; remove it, or name another folder with --to."
         )
     if manifest is None:
         raw = (_from_interface if release == API else _from_bucket)(request, release, options)
-        fingerprint = f"{wish}-{_digest(raw.content)}"
+        fingerprint = f"{settings}-{_digest(raw.content)}"
     else:  # nothing is read of a finished store's source, which may have been removed
         raw, fingerprint = Raw(read=lambda start: iter(()), release=release), manifest.fingerprint
     _ingest(request, raw, options, store, fingerprint)
@@ -89,7 +88,7 @@ def _from_bucket(request: FetchRequest, release: str, options: MPFetchConfig) ->
     return Raw(
         read=partial(read_objects, paths),
         release=release,
-        content=[[one.key, one.size, one.etag] for one in plan.objects],
+        content=[[item.key, item.size, item.etag] for item in plan.objects],
     )
 
 
@@ -119,17 +118,15 @@ def _ingest(
         left = None if request.limit is None else request.limit - start
         return up_to(raw.read(start), left)
 
+    spec = declare("release")
     trial = "" if request.limit is None else f", first {request.limit:,} records"
+    provenance = Provenance.from_spec(spec, raw.release + trial)
+    licence = f"{spec.licence}; {_GNOME_LICENCE}" if options.include_gnome else spec.licence
     ingest(
         ParallelSource(pieces=pieces, read=partial(read_piece, rules=rules)),
         store,
-        targets=RELEASE_TARGETS,
-        provenance=Provenance(
-            source=SOURCE,
-            release=raw.release + trial,
-            licence=_MIXED_LICENCE if options.include_gnome else LICENCE,
-            references=RELEASE_REFERENCES,
-        ),
+        targets=spec.targets,
+        provenance=replace(provenance, licence=licence),
         fingerprint=fingerprint,
         label="Materials Project crystals",
         total=raw.total if request.limit is None else request.limit,

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from matsciml_core.data.fetch import write_json
 from matsciml_core.data.store.crystal_store import CrystalStore
 from matsciml_core.interfaces.head import label_mask
+from matsciml_data_mp.inventory import SIZES_NAME
 from matsciml_data_mp.splits import paper_sizes_split
-from matsciml_data_mp.tasks import SIZES_NAME
 
 
 def write_label_sizes(store: Path) -> None:

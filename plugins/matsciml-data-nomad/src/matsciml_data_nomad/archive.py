@@ -60,12 +60,18 @@ class Calculation:
 
 
 def read_entry(entry: Mapping[str, Any]) -> Calculation | Rejection:
-    """Return an entry of the interface's answer, or why it can't be used."""
+    """Return an entry of the interface's answer, or why it can't be used.
+
+    Args:
+        entry: The entry, in SI units.
+    """
     name = f"nomad-{entry.get('entry_id')}"
     archive = entry.get("archive")
     if not isinstance(archive, Mapping) or not isinstance(archive.get("results"), Mapping):
         return Rejection(name, "The entry has no archive.")
-    return read_results(name, archive["results"], _total_energy(archive), archive)
+    # A calculation that was stopped may end without an energy; an earlier step has one then.
+    energies = (energy for energy in _energies(archive) if electronvolts(energy) is not None)
+    return read_results(name, archive["results"], next(energies, None), archive)
 
 
 def read_results(
@@ -100,6 +106,7 @@ def read_results(
         return Rejection(name, "The structure is incomplete.")
     bands = look.last(look.at(results, "properties", "electronic", "band_structure_electronic"))
     channels = bands.get("band_gap") or look.at(results, "properties", "electronic", "band_gap")
+    group = look.at(results, "material", "symmetry", "space_group_number")
     return Calculation(
         id=name,
         method=method_of(look.at(results, "method", "simulation")),
@@ -109,7 +116,7 @@ def read_results(
         energy=electronvolts(energy),
         band_gap=band_gap(look.all(channels)),
         fermi_energy=electronvolts(look.follow(bands.get("energy_fermi"))),
-        space_group=_space_group(look.at(results, "material", "symmetry")),
+        space_group=group if isinstance(group, int) and 1 <= group <= 230 else None,
     )
 
 
@@ -159,7 +166,7 @@ def band_gap(channels: Sequence[Mapping[str, Any]]) -> float | None:
     lowest = [energy for energy in free if energy is not None]
     if not channels or len(highest) < len(channels) or len(lowest) < len(channels):
         return None
-    return max(0.0, min(lowest) - max(highest))
+    return max(0.0, min(lowest) - max(highest))  # channels that overlap make a metal
 
 
 def electronvolts(value: Any) -> float | None:
@@ -203,7 +210,7 @@ class Lookup:
         """Return the sections that a value holds: a section, a list of them, or references."""
         followed = self.follow(value)
         values = followed if isinstance(followed, list) else [followed]
-        return [one for one in map(self.follow, values) if isinstance(one, Mapping)]
+        return [section for section in map(self.follow, values) if isinstance(section, Mapping)]
 
     def last(self, value: Any) -> Mapping[str, Any]:
         """Return the last one of the sections that a value holds; an empty one without any."""
@@ -212,20 +219,13 @@ class Lookup:
     def _find(self, reference: str) -> Any:
         if reference.startswith("../"):
             return None  # it leads into another entry
-        found: Any = self._archive
+        section: Any = self._archive
         for name in reference.removeprefix("#").strip("/").split("/"):
             try:
-                found = found[int(name)] if isinstance(found, list) else found[name]
+                section = section[int(name)] if isinstance(section, list) else section[name]
             except (KeyError, IndexError, ValueError, TypeError):
                 return None
-        return found
-
-
-def _total_energy(archive: Mapping[str, Any]) -> Any:
-    """Return the total energy of the last calculation, J; None where there is none."""
-    return next(
-        (energy for energy in _energies(archive) if electronvolts(energy) is not None), None
-    )
+        return section
 
 
 def _energies(archive: Mapping[str, Any]) -> Iterator[Any]:
@@ -246,10 +246,6 @@ def _is_formula_of(formula: str, numbers: Sequence[int]) -> bool:
     for symbol, count in _PART.findall(formula):
         stated[atomic_number(symbol) or 0] += int(count or 1)
     listed = np.array([number for number in stated.elements() if number], dtype=np.uint8)
-    own = reduced_composition(np.array(numbers, dtype=np.uint8))
-    return not listed.size or reduced_composition(listed) == own
-
-
-def _space_group(symmetry: Any) -> int | None:
-    number = symmetry.get("space_group_number") if isinstance(symmetry, Mapping) else None
-    return number if isinstance(number, int) and 1 <= number <= 230 else None
+    if not listed.size:  # a formula of nothing known contradicts nothing
+        return True
+    return reduced_composition(listed) == reduced_composition(np.array(numbers, dtype=np.uint8))

@@ -12,12 +12,20 @@ from matsciml_data_nomad.archive import Calculation
 from matsciml_data_nomad.references import OUTLIER, ReferenceEnergies, fit_references
 
 Records = Callable[[int], Iterable[Calculation | Rejection]]
-"""Yields what was read, from the n-th record on."""
+"""Yields what was read, from an index on."""
 
 
 def fit(records: Records) -> ReferenceEnergies:
-    """Fit reference energies to what was read; see ``references``."""
-    return fit_references(lambda: _calculations(records))
+    """Fit reference energies to what was read; see ``references``.
+
+    Args:
+        records: Yields what was read; called about five times.
+    """
+
+    def calculations() -> Iterator[Calculation]:
+        return (record for record in records(0) if not isinstance(record, Rejection))
+
+    return fit_references(calculations)
 
 
 def crystals(records: Records, references: ReferenceEnergies) -> Source:
@@ -30,45 +38,39 @@ def crystals(records: Records, references: ReferenceEnergies) -> Source:
     return lambda start: (crystal_of(record, references) for record in records(start))
 
 
-def crystal_of(found: Calculation | Rejection, references: ReferenceEnergies) -> Item:
+def crystal_of(record: Calculation | Rejection, references: ReferenceEnergies) -> Item:
     """Return a calculation as a crystal, or why it can't be one.
 
     Args:
-        found: The calculation.
+        record: The calculation.
         references: Reference energies.
     """
-    if isinstance(found, Rejection):
-        return found
-    energy = references.formation_energy(found)
+    if isinstance(record, Rejection):
+        return record
+    energy = references.formation_energy(record)
     if energy is not None and abs(energy) > OUTLIER:
         return Rejection(
-            found.id, f"The energy is more than {OUTLIER:g} eV/atom off the reference energies."
+            record.id, f"The energy is more than {OUTLIER:g} eV/atom off the reference energies."
         )
     labels = {
         "formation_energy_per_atom": energy,
-        "band_gap": found.band_gap,
-        "fermi_energy": found.fermi_energy,
-        "space_group": None if found.space_group is None else found.space_group - 1,
+        "band_gap": record.band_gap,
+        "fermi_energy": record.fermi_energy,
+        "space_group": None if record.space_group is None else record.space_group - 1,
         "relative_energy": None
-        if found.energy is None
-        else found.energy - references.lowest[found.composition],
+        if record.energy is None
+        else record.energy - references.lowest[record.composition],
     }
-    known = {name: value for name, value in labels.items() if value is not None}
-    if known.keys() <= {"space_group"}:
-        return Rejection(found.id, "The entry has neither an energy nor a band structure.")
+    present = {name: value for name, value in labels.items() if value is not None}
+    if present.keys() <= {"space_group"}:  # which follows from the structure
+        return Rejection(record.id, "The entry has neither an energy nor a band structure.")
     try:
         return Crystal(
-            id=found.id,
-            atomic_numbers=found.atomic_numbers,
-            positions=found.positions,
-            cell=found.cell,
-            labels=known,
+            id=record.id,
+            atomic_numbers=record.atomic_numbers,
+            positions=record.positions,
+            cell=record.cell,
+            labels=present,
         )
     except MatSciMLError as error:
-        return Rejection(found.id, reason_of(error))
-
-
-def _calculations(records: Records) -> Iterator[Calculation]:
-    for record in records(0):
-        if not isinstance(record, Rejection):
-            yield record
+        return Rejection(record.id, reason_of(error))

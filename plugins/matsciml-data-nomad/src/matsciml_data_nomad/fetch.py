@@ -7,21 +7,20 @@ once in five seconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from matsciml_core.data import ingest
+from matsciml_core.data import Rejection, ingest
 from matsciml_core.data.fetch import Client, FetchRequest, write_json
 from matsciml_core.data.store.crystal_store import INDEX_FILE
 from matsciml_core.errors import FetchError
-from matsciml_data_nomad.archive import read_entry
+from matsciml_core.interfaces.dataset import Provenance
+from matsciml_data_nomad.archive import Calculation, read_entry
 from matsciml_data_nomad.config import NOMADFetchConfig
 from matsciml_data_nomad.crystals import Records, crystals, fit
-from matsciml_data_nomad.labels import TARGETS
-from matsciml_data_nomad.provenance import PROVENANCE
+from matsciml_data_nomad.plugin import SPEC
 from matsciml_data_nomad.references import ReferenceEnergies
 from matsciml_util_sources.spool import Page, PageSpool
 
@@ -83,24 +82,27 @@ def fetch(request: FetchRequest) -> Path:
     before = _date(request.release or RELEASE)
     page = (request.options or NOMADFetchConfig()).page
     size = page if request.limit is None else min(page, request.limit)
-    asked = question(before, size)
+    query = first_query(before, size)
     trial = "" if request.limit is None else f"-first-{request.limit}"
-    # The size of a page is no part of the question: a harvest may go on with smaller ones.
-    identity = {"address": ADDRESS, "query": asked["query"], "required": asked["required"]}
+    # Without the size of a page: a harvest may go on with smaller ones.
+    identity = {"address": ADDRESS, "query": query["query"], "required": query["required"]}
     spool = PageSpool(request.folder / f"raw{trial}", {**identity, "limit": request.limit})
     request.client.pace(HOST, RATE)
     spool.harvest(
-        lambda cursor: fetch_page(request.client, asked, cursor, spool.count, request.limit),
+        lambda cursor: fetch_page(request.client, query, cursor, spool.count, request.limit),
         label="NOMAD entries",
         report=request.report,
     )
     store = request.folder / f"store{trial}"
-    records = _records(spool)
+
+    def records(start: int) -> Iterator[Calculation | Rejection]:
+        return map(read_entry, spool.records(start))
+
     ingest(
-        crystals(records, _referred(records, store)),
+        crystals(records, _fit_references(records, store)),
         store,
-        targets=TARGETS,
-        provenance=replace(PROVENANCE, release=f"uploaded before {before}, {spool.snapshot}"),
+        targets=SPEC.targets,
+        provenance=Provenance.from_spec(SPEC, f"uploaded before {before}, {spool.snapshot}"),
         label="NOMAD crystals",
         total=spool.count,
         report=request.report,
@@ -108,8 +110,8 @@ def fetch(request: FetchRequest) -> Path:
     return store
 
 
-def question(before: str, size: int) -> dict[str, Any]:
-    """Return what the interface is asked for the first page.
+def first_query(before: str, size: int) -> dict[str, Any]:
+    """Return the query for the first page.
 
     Args:
         before: Date and time of upload, as ISO 8601 has it.
@@ -129,13 +131,13 @@ def question(before: str, size: int) -> dict[str, Any]:
 
 
 def fetch_page(
-    client: Client, asked: Mapping[str, Any], cursor: str | None, done: int, limit: int | None
+    client: Client, query: Mapping[str, Any], cursor: str | None, done: int, limit: int | None
 ) -> Page:
     """Fetch one page of entries.
 
     Args:
         client: Sends the request.
-        asked: The question for the first page.
+        query: The query for the first page.
         cursor: What the page comes after; None: it is the first one.
         done: Entries on the pages before.
         limit: Entries that are wanted of all pages; None: all.
@@ -144,7 +146,7 @@ def fetch_page(
         FetchError: The answer is no page of entries.
     """
     after = {} if cursor is None else {"page_after_value": cursor}
-    answer = client.post_json(ADDRESS, {**asked, "pagination": {**asked["pagination"], **after}})
+    answer = client.post_json(ADDRESS, {**query, "pagination": {**query["pagination"], **after}})
     try:
         records, pagination = answer["data"], answer["pagination"]
         following, total = pagination.get("next_page_after_value"), pagination["total"]
@@ -161,13 +163,9 @@ def fetch_page(
     )
 
 
-def _records(spool: PageSpool) -> Records:
-    return lambda start: map(read_entry, spool.records(start))
-
-
-def _referred(records: Records, store: Path) -> ReferenceEnergies:
+def _fit_references(records: Records, store: Path) -> ReferenceEnergies:
     """Fit the reference energies and keep them beside the store, unless the store is finished."""
-    if (store / INDEX_FILE).exists():
+    if (store / INDEX_FILE).exists():  # no crystal will be made, so no energy is needed
         return ReferenceEnergies(fits={}, dropped={}, lowest={})
     references = fit(records)
     store.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ Crystals are read several times rather than kept, so memory does not grow with t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,10 +30,13 @@ OUTLIER = 10.0
 """Crystals further off the reference energies, eV/atom, are failed calculations, and not fitted."""
 UNKNOWN = "unknown functional"
 _ELEMENTS = 119
+"""Atomic numbers, of which 0 is none."""
 _ROUNDS = 6
+"""Most rounds of fitting and leaving out outliers; three or four are common."""
 _SINGULAR = 1e-9
 """Eigenvalues below this, relative to the largest, mean combinations that no crystal determines."""
 _OUTSIDE = 1e-6
+"""Share of a composition along such a combination, dimensionless, that counts as none."""
 
 Calculations = Callable[[], Iterable[Calculation]]
 """Yields all of them, anew for each call."""
@@ -46,7 +49,7 @@ class Fit:
     energies: NDArray[np.float64] = field(default_factory=lambda: np.zeros(_ELEMENTS))
     """By atomic number, eV/atom."""
     known: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(_ELEMENTS, dtype=bool))
-    """Elements that occur in training crystals, by atomic number."""
+    """Whether each element occurs in training crystals, by atomic number."""
     undetermined: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, _ELEMENTS)))
     """Directions in the space of compositions that no training crystal determines."""
     crystals: int = 0
@@ -56,20 +59,47 @@ class Fit:
     error: float = np.inf
     """Root mean square of the labels of the fitted crystals, eV/atom."""
 
+    @property
+    def suffices(self) -> bool:
+        """Whether there are enough crystals for a fit that means something."""
+        return self.crystals >= max(MIN_CRYSTALS, MIN_PER_ELEMENT * int(self.known.sum()))
+
     def residual(self, fractions: NDArray[np.float64], energy: float) -> float:
         """Return an energy beyond the reference energies, eV/atom.
 
         Args:
-            fractions: Of the elements, by atomic number.
+            fractions: Share of each element, by atomic number, ``(119,)``, dimensionless.
             energy: Total energy, eV/atom.
         """
         return float(energy - fractions @ self.energies)
 
     def determines(self, fractions: NDArray[np.float64]) -> bool:
-        """Return whether training crystals say anything about a composition."""
+        """Return whether training crystals say anything about a composition.
+
+        Args:
+            fractions: Share of each element, by atomic number, ``(119,)``, dimensionless.
+        """
         if fractions[~self.known].any():
             return False
         return bool((np.abs(self.undetermined @ fractions) < _OUTSIDE).all())
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the fit for a JSON file, by symbols of elements."""
+        elements = np.flatnonzero(self.known).tolist()
+        return {
+            "crystals": self.crystals,
+            "left_out": self.left_out,
+            "rms_error": self.error,
+            "energies": {symbol(element): self.energies[element] for element in elements},
+            "undetermined": [
+                {
+                    symbol(element): direction[element]
+                    for element in elements
+                    if abs(direction[element]) > _OUTSIDE
+                }
+                for direction in self.undetermined
+            ],
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +129,7 @@ class ReferenceEnergies:
             "format": "matsciml-reference-energies",
             "version": 1,
             "unit": "eV/atom",
-            "methods": {name: _fit_as_data(fit) for name, fit in sorted(self.fits.items())},
+            "methods": {name: fit.as_data() for name, fit in sorted(self.fits.items())},
             "dropped": dict(sorted(self.dropped.items())),
         }
 
@@ -114,18 +144,22 @@ def fit_references(calculations: Calculations) -> ReferenceEnergies:
         calculations: Yields all crystals; called about five times.
     """
     counts, training, lowest = _count(calculations())
-    fits = {method: Fit() for method, number in training.items() if number >= MIN_CRYSTALS}
+    fits = {method: Fit() for method, count in training.items() if count >= MIN_CRYSTALS}
     for _ in range(_ROUNDS):
         if not _refine(fits, calculations()):
             break
-    kept = {name: fit for name, fit in fits.items() if _is_enough(fit)}
-    dropped = {name: number for name, number in counts.items() if name not in kept}
-    return ReferenceEnergies(fits=kept, dropped=dropped, lowest=lowest)
+    fits = {method: fit for method, fit in fits.items() if fit.suffices}
+    dropped = {method: count for method, count in counts.items() if method not in fits}
+    return ReferenceEnergies(fits=fits, dropped=dropped, lowest=lowest)
 
 
-def fractions_of(numbers: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the fraction of each element, by atomic number, ``(119,)``, dimensionless."""
-    return np.bincount(numbers, minlength=_ELEMENTS) / len(numbers)
+def fractions_of(atomic_numbers: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the fraction of each element, by atomic number, ``(119,)``, dimensionless.
+
+    Args:
+        atomic_numbers: Of each atom, ``(atoms,)``, dimensionless.
+    """
+    return np.bincount(atomic_numbers, minlength=_ELEMENTS) / len(atomic_numbers)
 
 
 def _count(
@@ -135,14 +169,14 @@ def _count(
     counts: Counter[str] = Counter()
     training: Counter[str] = Counter()
     lowest: dict[str, float] = {}
-    for one in calculations:
-        if one.energy is None:
+    for calculation in calculations:
+        if calculation.energy is None:
             continue
-        composition = one.composition
-        counts[one.method or UNKNOWN] += 1
-        lowest[composition] = min(one.energy, lowest.get(composition, np.inf))
-        if one.method is not None and subset_of(composition) == "train":
-            training[one.method] += 1
+        composition = calculation.composition
+        counts[calculation.method or UNKNOWN] += 1
+        lowest[composition] = min(calculation.energy, lowest.get(composition, np.inf))
+        if calculation.method is not None and subset_of(composition) == "train":
+            training[calculation.method] += 1
     return counts, training, lowest
 
 
@@ -152,23 +186,20 @@ def _refine(fits: dict[str, Fit], calculations: Iterable[Calculation]) -> bool:
     Fitting what is left, instead of the energies, keeps the precision: total energies are a
     million times larger.
     """
-    sums = {method: _Sums(fit) for method, fit in fits.items()}
-    for method, fractions, energy in _training_rows(fits, calculations):
-        sums[method].add(fractions, fits[method].residual(fractions, energy))
-    changes = [one.solve() for one in sums.values()]
+    equations = {method: _NormalEquations(fit) for method, fit in fits.items()}
+    for calculation in calculations:
+        method, energy = calculation.method, calculation.energy
+        if method is None or method not in fits or energy is None:
+            continue
+        if subset_of(calculation.composition) == "train":
+            fractions = fractions_of(calculation.atomic_numbers)
+            residual = fits[method].residual(fractions, energy / len(calculation.atomic_numbers))
+            equations[method].add(fractions, residual)
+    changes = [system.solve() for system in equations.values()]  # all of them, whatever comes out
     return any(changes)
 
 
-def _training_rows(
-    fits: dict[str, Fit], calculations: Iterable[Calculation]
-) -> Iterator[tuple[str, NDArray[np.float64], float]]:
-    for one in calculations:
-        if one.method in fits and one.energy is not None and subset_of(one.composition) == "train":
-            atoms = len(one.atomic_numbers)
-            yield one.method, fractions_of(one.atomic_numbers), one.energy / atoms
-
-
-class _Sums:
+class _NormalEquations:
     """Normal equations of a method's crystals that are no outliers."""
 
     def __init__(self, fit: Fit) -> None:
@@ -183,7 +214,7 @@ class _Sums:
         if abs(residual) > self._bound:
             self._left_out += 1
             return
-        present = np.flatnonzero(fractions)
+        present = np.flatnonzero(fractions)  # two to five of the 119
         self._gram[np.ix_(present, present)] += np.outer(fractions[present], fractions[present])
         self._moment[present] += fractions[present] * residual
         self._square += residual**2
@@ -193,6 +224,8 @@ class _Sums:
         """Correct the fit; return whether it may still change."""
         fit = self._fit
         present = np.flatnonzero(np.diag(self._gram))
+        # The pseudo-inverse: elements that only ever occur in fixed proportions (as in a method
+        # that computed nothing but oxides of one stoichiometry) have no reference energy each.
         values, vectors = np.linalg.eigh(self._gram[np.ix_(present, present)])
         sound = values > _SINGULAR * values.max(initial=0.0)
         inverse = vectors[:, sound] / values[sound] @ vectors[:, sound].T
@@ -201,7 +234,7 @@ class _Sums:
         fit.known = np.diag(self._gram) > 0.0
         fit.undetermined = np.zeros((int((~sound).sum()), _ELEMENTS))
         fit.undetermined[:, present] = vectors[:, ~sound].T
-        explained = change @ self._moment[present]
+        explained = change @ self._moment[present]  # what least squares takes off Σ r²
         error = float(np.sqrt(max(self._square - explained, 0.0) / max(self._count, 1)))
         settled = self._bound == OUTLIER and (self._count, self._left_out) == (
             fit.crystals,
@@ -209,21 +242,3 @@ class _Sums:
         )
         fit.crystals, fit.left_out, fit.error = self._count, self._left_out, error
         return not settled
-
-
-def _is_enough(fit: Fit) -> bool:
-    return fit.crystals >= max(MIN_CRYSTALS, MIN_PER_ELEMENT * int(fit.known.sum()))
-
-
-def _fit_as_data(fit: Fit) -> dict[str, Any]:
-    elements = np.flatnonzero(fit.known).tolist()
-    return {
-        "crystals": fit.crystals,
-        "left_out": fit.left_out,
-        "rms_error": fit.error,
-        "energies": {symbol(number): fit.energies[number] for number in elements},
-        "undetermined": [
-            {symbol(number): row[number] for number in elements if abs(row[number]) > _OUTSIDE}
-            for row in fit.undetermined
-        ],
-    }

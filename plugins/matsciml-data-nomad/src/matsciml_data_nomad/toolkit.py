@@ -15,30 +15,35 @@ from matsciml_core.data import Rejection
 from matsciml_core.data.ingestion.conversion import Conversion, Item
 from matsciml_data_nomad.archive import Calculation, read_results
 from matsciml_data_nomad.crystals import crystals, fit
-from matsciml_data_nomad.labels import TARGETS
-from matsciml_data_nomad.provenance import PROVENANCE
-from matsciml_util_toolkit_lmdb.conversion import legacy_conversion, padded_key, read_each
+from matsciml_data_nomad.plugin import SPEC
+from matsciml_util_toolkit_lmdb.conversion import padded_key, record_source, toolkit_conversion
 
 
 def read_toolkit(path: Path) -> Conversion:
-    """Understand an LMDB of the toolkit, or a folder of them.
+    """Open an LMDB of the toolkit, or a folder of them; its pickles are read as plain data only.
+
+    Args:
+        path: The file or folder.
 
     Raises:
         DataError: It is no LMDB, or damaged.
     """
-    records = read_each(path, read_record)
-    references = cache(lambda: fit(records))  # when it is needed: a finished store needs none
+    records = record_source(path, read_record)
+    references = cache(lambda: fit(records))  # a finished store needs none
 
     def source(start: int) -> Iterable[Item]:
         return crystals(records, references())(start)
 
-    return legacy_conversion(
-        path, source, title="NOMAD crystals", targets=TARGETS, provenance=PROVENANCE
-    )
+    return toolkit_conversion(path, source, SPEC, title="NOMAD crystals")
 
 
 def read_record(key: str, record: Any) -> Calculation | Rejection:
-    """Return a record of the toolkit, which has no id of its own, or why it can't be used."""
+    """Return a record of the toolkit, which has no id of its own, or why it can't be used.
+
+    Args:
+        key: Its key in the file, which its id is made of.
+        record: What the pickle holds, in SI units.
+    """
     name = f"nomad-toolkit-{padded_key(key)}"
     try:
         energy = record["energies"]["total"]["value"]

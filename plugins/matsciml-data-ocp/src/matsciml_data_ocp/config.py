@@ -1,13 +1,8 @@
-"""Settings of the datasets ``s2ef`` and ``is2re``, and of fetching them."""
+"""Settings of fetching ``s2ef`` and ``is2re``; the datasets have those of every fetched dataset."""
 
 from __future__ import annotations
 
 from matsciml_core import Config
-from matsciml_core.data.fetch.fetched_config import FetchedConfig
-
-
-class OCPConfig(FetchedConfig):
-    """Which systems to serve."""
 
 
 class OCPFetchConfig(Config):

@@ -7,22 +7,30 @@ from functools import cached_property
 
 from matsciml_core import Split
 from matsciml_core.data.fetch.fetched_dataset import FetchedDataset
+from matsciml_data_ocp import plugin
 from matsciml_data_ocp.splitting import bounds_of, published_split, split_by_system
 from matsciml_data_ocp.subsets import split_names
 
 
 class _OCP(FetchedDataset):
-    """What the two have in common: published subsets, one after the other in a store."""
+    """Published subsets, one after the other in a store."""
 
     @property
     def split_names(self) -> tuple[str, ...]:
-        """The published splits that the fetched subsets allow, then ``system``."""
+        """Those of the declared splits that the fetched subsets allow."""
         return split_names(self._bounds)
 
     def split(self, name: str | None = None, seed: int = 0) -> Split:
         """Return a published split, for which ``seed`` has no effect, or one by systems.
 
         Frames of one system are never in two subsets.
+
+        Args:
+            name: One of :attr:`split_names`, or the path of a split file; None: the default.
+            seed: Seed of the shuffle of ``system``.
+
+        Raises:
+            ConfigError: There is no split of that name.
         """
         if name is not None and name.endswith(".json"):
             return super().split(name, seed)
@@ -37,28 +45,12 @@ class _OCP(FetchedDataset):
 
 
 class S2EF(_OCP):
-    """Adsorbates on surfaces in motion, with adsorption energies and forces.
+    """Adsorbates on surfaces in motion, with adsorption energies and forces."""
 
-    Args:
-        config: Which systems to serve; None: all that were fetched last.
-
-    Raises:
-        DataError: Nothing was fetched yet, or the store is damaged.
-    """
-
-    name = "s2ef"
-    advice = "2 GB for --split 200K, the default; the benchmark uses 2M"
+    spec = plugin.S2EF
 
 
 class IS2RE(_OCP):
-    """Adsorbates on surfaces before a relaxation, with the adsorption energy after it.
+    """Adsorbates on surfaces before a relaxation, with the adsorption energy after it."""
 
-    Args:
-        config: Which systems to serve; None: all that were fetched last.
-
-    Raises:
-        DataError: Nothing was fetched yet, or the store is damaged.
-    """
-
-    name = "is2re"
-    advice = "8.1 GB; add --split 10k for a trial, the benchmark uses all"
+    spec = plugin.IS2RE

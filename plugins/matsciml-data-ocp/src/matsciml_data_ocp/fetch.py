@@ -7,11 +7,11 @@ needs none of them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from matsciml_core import TargetInfo
+from matsciml_core import DatasetSpec
 from matsciml_core.data import ingest
 from matsciml_core.data.fetch import FetchRequest, RemoteFile, download
 from matsciml_core.data.ingestion.conversion import ParallelSource
@@ -20,14 +20,7 @@ from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_ocp import is2re, s2ef
 from matsciml_data_ocp.config import OCPFetchConfig
 from matsciml_data_ocp.inventory import note_sizes
-from matsciml_data_ocp.labels import (
-    IS2RE_TARGETS,
-    LICENCE,
-    REFERENCES,
-    S2EF_TARGETS,
-    SITE_PROPERTIES,
-    SOURCE,
-)
+from matsciml_data_ocp.plugin import IS2RE, S2EF
 from matsciml_data_ocp.splitting import count_default_split
 from matsciml_data_ocp.subsets import TRAIN, Published, SourceFile, find_files
 
@@ -59,7 +52,7 @@ def fetch_s2ef(request: FetchRequest) -> Path:
         for file in published.files
     ]
     source = ParallelSource(pieces=partial(s2ef.shards, subsets), read=s2ef.read_shard)
-    return _ingest(request, published, source, S2EF_TARGETS, "S2EF frames")
+    return _ingest(request, published, source, S2EF, "S2EF frames")
 
 
 def fetch_is2re(request: FetchRequest) -> Path:
@@ -89,7 +82,7 @@ def fetch_is2re(request: FetchRequest) -> Path:
             start = max(0, start - is2re.count(path, limit))
 
     source = ParallelSource(pieces=pieces, read=is2re.read_relaxations)
-    store = _ingest(request, published, source, IS2RE_TARGETS, "IS2RE systems")
+    store = _ingest(request, published, source, IS2RE, "IS2RE systems")
     for path in unpacked.values():
         path.unlink(missing_ok=True)  # ten times as large as the archive, which stays
     return store
@@ -109,7 +102,7 @@ def _ingest(
     request: FetchRequest,
     published: Published,
     source: ParallelSource,
-    targets: Sequence[TargetInfo],
+    spec: DatasetSpec,
     label: str,
 ) -> Path:
     store = request.folder / "store"
@@ -118,11 +111,9 @@ def _ingest(
     ingest(
         source,
         store,
-        targets=targets,
-        provenance=Provenance(
-            source=SOURCE, release=published.release, licence=LICENCE, references=REFERENCES
-        ),
-        site_properties=SITE_PROPERTIES,
+        targets=spec.targets,
+        provenance=Provenance.from_spec(spec, published.release),
+        site_properties=s2ef.SITE_PROPERTIES,
         fingerprint=hashlib.sha256(repr((published, limits)).encode()).hexdigest(),
         label=label,
         total=sum(file.records if most is None else most for file, most in totals),

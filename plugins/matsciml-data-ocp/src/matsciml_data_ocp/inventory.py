@@ -1,39 +1,45 @@
-"""What of OC20 is on this machine. Imports neither torch nor NumPy."""
+"""How much of OC20 is on this machine. Imports neither torch nor NumPy."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from matsciml_core import Inventory
-from matsciml_data_ocp.labels import IS2RE_TARGETS, S2EF_TARGETS
+from matsciml_core import DatasetSpec, Inventory
+from matsciml_data_ocp.plugin import IS2RE, S2EF
 
 _SIZES = "split-sizes.json"
 """In a store: systems for training, validation and test of the default split."""
 
 
 def s2ef() -> Inventory | None:
-    """Say which frames are here; None: none."""
-    return _take("s2ef", [info.name for info in S2EF_TARGETS])
+    """Return which frames are here; None: none."""
+    return _take(S2EF)
 
 
 def is2re() -> Inventory | None:
-    """Say which relaxations are here; None: none."""
-    return _take("is2re", [info.name for info in IS2RE_TARGETS])
+    """Return which relaxations are here; None: none."""
+    return _take(IS2RE)
 
 
 def note_sizes(store: Path, sizes: tuple[int, int, int]) -> None:
-    """Write down what a split would say only after all ids were read."""
+    """Write the sizes of the default split, which would take all ids to tell.
+
+    Args:
+        store: The store's folder.
+        sizes: Records for training, validation and test.
+    """
     from matsciml_core.data.fetch import write_json  # noqa: PLC0415 - slow to import
 
     write_json(store / _SIZES, sizes)
 
 
-def _take(dataset: str, labels: list[str]) -> Inventory | None:
+def _take(spec: DatasetSpec) -> Inventory | None:
     from matsciml_core.data.fetch import latest_store  # noqa: PLC0415 - slow to import
 
-    store = latest_store(dataset)
+    store = latest_store(spec.name)
     if store is None:
         return None
     train, validation, test = json.loads((store / _SIZES).read_text(encoding="utf-8"))
+    labels = [info.name for info in spec.targets]  # every record has all of them
     return Inventory(where=str(store), sizes=dict.fromkeys(labels, (train, validation, test)))

@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from matsciml_core import Crystal
-from matsciml_core.data.ingestion.conversion import Item, Rejection, reason_of
-from matsciml_core.errors import DataError, MatSciMLError
+from matsciml_core.data.ingestion.conversion import Item, Rejection
+from matsciml_core.errors import DataError
 from matsciml_data_ocp.s2ef import LARGEST_ENERGY, LARGEST_FORCE
+from matsciml_util_toolkit_lmdb.conversion import reject_unusable
 from matsciml_util_toolkit_lmdb.records import count_records, raw_records
-from matsciml_util_toolkit_lmdb.whitelist_pickle import InertObject, load_legacy
+from matsciml_util_toolkit_lmdb.whitelist_pickle import InertObject, load_plain
 
 _INERT = ("torch_geometric",)
 """Packages whose objects are taken for what is in them."""
@@ -46,21 +47,26 @@ class Records:
 
 
 def count(path: Path, limit: int | None = None) -> int:
-    """Return the number of records of a file that are wanted: all, or so many."""
-    found = count_records([path])
-    return found if limit is None else min(found, limit)
+    """Return the number of records to read of a file.
+
+    Args:
+        path: The LMDB file.
+        limit: Most records; None: all.
+    """
+    total = count_records([path])
+    return total if limit is None else min(total, limit)
 
 
 def pieces(
     subset: str, path: Path, start: int = 0, limit: int | None = None
 ) -> Iterator[tuple[Records, int]]:
-    """Yield the records of a file from the n-th on, some at a time; none comes before it.
+    """Yield the records of a file from an index on, some at a time, each with an offset of 0.
 
     Args:
         subset: What the ids begin with.
         path: The LMDB file.
-        start: n.
-        limit: Records that are wanted; None: all.
+        start: Index of the first record to yield.
+        limit: Most records of the file; None: all.
     """
     records = islice(raw_records(path, start=start), max(0, count(path, limit) - start))
     while chunk := tuple(islice(records, _PIECE)):
@@ -70,26 +76,32 @@ def pieces(
 def read_relaxations(piece: Records) -> Iterator[Item]:
     """Yield the initial structures with the energies of their relaxations.
 
+    Args:
+        piece: Records of IS2RE.
+
     Raises:
         DataError: A record asks for more than plain data, or is damaged.
     """
     for key, fields in _plain(piece):
         name = f"{piece.subset}/random{_system(fields, key)}"
-        yield _guarded(name, fields, relaxation_of)
+        yield relaxation_of(name, fields)
 
 
 def read_frames(piece: Records) -> Iterator[Item]:
     """Yield frames of S2EF, as OCP packed them.
 
+    Args:
+        piece: Records of S2EF.
+
     Raises:
         DataError: A record asks for more than plain data, or is damaged.
     """
     for key, fields in _plain(piece):
-        number = fields.get("fid", key)
-        name = f"{piece.subset}/random{_system(fields, key)}/frame{_number(number, key)}"
-        yield _guarded(name, fields, frame_of)
+        frame = _integer(fields.get("fid", key), key)
+        yield frame_of(f"{piece.subset}/random{_system(fields, key)}/frame{frame}", fields)
 
 
+@reject_unusable
 def relaxation_of(name: str, fields: Mapping[str, Any]) -> Item:
     """Return a record of IS2RE as a crystal, or why it can't be one.
 
@@ -109,6 +121,7 @@ def relaxation_of(name: str, fields: Mapping[str, Any]) -> Item:
     return _crystal(name, fields, labels)
 
 
+@reject_unusable
 def frame_of(name: str, fields: Mapping[str, Any]) -> Item:
     """Return a record of S2EF as a crystal, or why it can't be one.
 
@@ -123,6 +136,7 @@ def frame_of(name: str, fields: Mapping[str, Any]) -> Item:
             f"The energy is beyond {LARGEST_ENERGY:g} eV, so it is a total energy; OCP writes "
             "adsorption energies only where it is told to subtract references.",
         )
+    # Fixed atoms feel what holds them in place, which may be anything.
     free = np.asarray(fields["fixed"]) == 0
     if np.abs(forces[free]).max(initial=0.0) > LARGEST_FORCE:
         return Rejection(name, f"A force on a free atom is beyond {LARGEST_FORCE:g} eV/Å.")
@@ -144,7 +158,8 @@ def unpack(archive: Path, members: Mapping[str, Path]) -> None:
         # A stream: seeking back in a packed file would unpack it from its beginning again.
         with tarfile.open(archive, "r|gz") as stream:
             while missing and (member := stream.next()) is not None:
-                end = next((one for one in missing if f"/{member.name}".endswith(f"/{one}")), None)
+                name = f"/{member.name}"
+                end = next((end for end in missing if name.endswith(f"/{end}")), None)
                 if end is not None and member.isfile():
                     _unpack_member(stream, member, missing.pop(end))
     except (tarfile.TarError, EOFError, OSError) as error:
@@ -160,6 +175,7 @@ def unpack(archive: Path, members: Mapping[str, Path]) -> None:
 
 
 def _unpack_member(stream: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    """Unpack a file under a temporary name, so that a whole file is always a finished one."""
     free = shutil.disk_usage(path.parent).free
     if member.size + _RESERVE > free:
         raise DataError(
@@ -178,8 +194,9 @@ def _unpack_member(stream: tarfile.TarFile, member: tarfile.TarInfo, path: Path)
 
 
 def _plain(piece: Records) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield key and fields of each record."""
     for key, data in piece.records:
-        record = load_legacy(data, inert=_INERT, where=f"Record {key} of '{piece.where}'")
+        record = load_plain(data, inert=_INERT, where=f"Record {key} of '{piece.where}'")
         yield key, _fields(record)
 
 
@@ -194,17 +211,8 @@ def _fields(record: Any) -> Mapping[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def _guarded(name: str, fields: Mapping[str, Any], read: Any) -> Item:
-    try:
-        found: Item = read(name, fields)
-        return found
-    except (KeyError, TypeError, ValueError, IndexError):
-        return Rejection(name, "The record is incomplete.")
-    except MatSciMLError as error:
-        return Rejection(name, reason_of(error))
-
-
 def _crystal(name: str, fields: Mapping[str, Any], labels: Mapping[str, Any]) -> Crystal:
+    """Return the structure of a record; numbers of atoms and tags are floats in the files."""
     return Crystal(
         id=name,
         atomic_numbers=np.asarray(fields["atomic_numbers"]).astype(np.int64),
@@ -220,10 +228,11 @@ def _crystal(name: str, fields: Mapping[str, Any], labels: Mapping[str, Any]) ->
 
 def _system(fields: Mapping[str, Any], key: str) -> str:
     """Return the number of the system, by which the two datasets are linked."""
-    return _number(fields.get("sid", key), key)
+    return _integer(fields.get("sid", key), key)
 
 
-def _number(value: Any, otherwise: str) -> str:
+def _integer(value: Any, otherwise: str) -> str:
+    """Return a number of a record as text, for its id; releases differ in how they keep it."""
     try:
         return str(int(np.asarray(value).item()))
     except (TypeError, ValueError):

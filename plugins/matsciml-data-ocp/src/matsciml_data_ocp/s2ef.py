@@ -33,6 +33,8 @@ LARGEST_ENERGY = 10.0
 hundreds of eV away from it."""
 LARGEST_FORCE = 50.0
 """Likewise components of forces on free atoms, eV/Å."""
+SITE_PROPERTIES = ("fixed", "tags")
+"""Of atoms: held in place; 0 below the surface, 1 at the surface, 2 of the adsorbate."""
 MISSING = "The frame is missing: its file ends, or is broken, before it."
 _MEMBER = re.compile(r"(.*/)?(\d+)\.(extxyz|txt)(?:\.xz)?")
 _LONGEST_LIST = 1 << 28
@@ -71,11 +73,11 @@ class Subset:
 
 
 def shards(subsets: Iterable[Subset], start: int) -> Iterator[tuple[Shard, int]]:
-    """Yield the shards with the frames from the n-th on, and how many of each come before it.
+    """Yield the shards with the frames from an index on, and how many of each come before it.
 
     Args:
         subsets: One after the other.
-        start: n.
+        start: Index of the first frame to yield.
     """
     for subset in subsets:
         left = subset.limit
@@ -97,9 +99,12 @@ def shards(subsets: Iterable[Subset], start: int) -> Iterator[tuple[Shard, int]]
 def read_shard(shard: Shard) -> Iterator[Item]:
     """Yield one item for each line of a shard's list.
 
+    Args:
+        shard: The files.
+
     Raises:
-        DataError: The file is damaged, or holds more frames than its list has lines, so that
-            nobody can tell which reference energy belongs to which frame.
+        DataError: The file is damaged, or holds more frames than its list has lines, so that the
+            reference energies cannot be told apart.
     """
     frames = _frames(shard)
     for line in shard.systems:

@@ -18,6 +18,9 @@ _BLOCK = 4096
 def systems(ids: Ids) -> list[str]:
     """Return the system of each id, which all its frames have in common.
 
+    Args:
+        ids: Such as ``train/random12/frame3``.
+
     >>> systems(["train/random12/frame3", "val_id/random7"])
     ['random12', 'random7']
     """
@@ -26,6 +29,10 @@ def systems(ids: Ids) -> list[str]:
 
 def split_by_system(ids: Ids, seed: int) -> Split:
     """Return a split 80/10/10 by whole systems.
+
+    Args:
+        ids: Of all crystals.
+        seed: Seed of the shuffle.
 
     Raises:
         SplitError: There are fewer systems than subsets.
@@ -61,16 +68,23 @@ def published_split(ids: Ids, test: str) -> Split:
 def halve(ids: Ids) -> tuple[list[str], list[str]]:
     """Return two halves without a system in common, always the same ones.
 
+    Args:
+        ids: At least two.
+
     Raises:
         SplitError: There is a single system.
     """
-    made = grouped_split(ids, systems(ids), by="system", fractions=(0.0, 0.5, 0.5), seed=0)
-    return list(made.subsets["validation"]), list(made.subsets["test"])
+    halves = grouped_split(ids, systems(ids), by="system", fractions=(0.0, 0.5, 0.5), seed=0)
+    return list(halves.subsets["validation"]), list(halves.subsets["test"])
 
 
 def bounds_of(store: CrystalStore) -> Mapping[str, tuple[int, int]]:
-    """Return where each subset begins and ends in a store."""
-    return find_bounds(len(store), lambda place: store.read([place]).ids[0])
+    """Return where each subset begins and ends in a store.
+
+    Args:
+        store: With one subset after the other.
+    """
+    return find_bounds(len(store), lambda index: store.read([index]).ids[0])
 
 
 def count_default_split(folder: Path) -> tuple[int, int, int]:

@@ -43,12 +43,12 @@ class Published:
     files: tuple[SourceFile, ...]
 
 
-def find_files(dataset: str, wanted: str, table: str | None) -> Published:
-    """Return the files that hold the subsets somebody wants, in the order of ``SUBSETS``.
+def find_files(dataset: str, selection: str, table: str | None) -> Published:
+    """Return the files that hold some subsets, in the order of ``SUBSETS``.
 
     Args:
         dataset: ``s2ef`` or ``is2re``.
-        wanted: Names of training sets or validation sets, joined by ``+``. Where a training set
+        selection: Names of training sets or validation sets, joined by ``+``. Where a training set
             is named and no validation set, ``val_id`` comes with it.
         table: A file like ``sources.json``; None: that of the plugin.
 
@@ -57,23 +57,23 @@ def find_files(dataset: str, wanted: str, table: str | None) -> Published:
         FetchError: There is no such subset, or two to train on.
     """
     source = _read_table(table)
-    known = source[dataset]
-    names = [name.strip() for name in wanted.split("+")]
+    entries = source[dataset]
+    names = [name.strip() for name in selection.split("+")]
     for name in names:
-        if name not in known:
+        if name not in entries:
             raise FetchError(
-                f"There is no subset '{name}' of {dataset}.{did_you_mean(name, known)} Subsets: "
-                f"{', '.join(known)}; join several by '+'. The published test set has no labels."
+                f"There is no subset '{name}' of {dataset}.{did_you_mean(name, entries)} Subsets: "
+                f"{', '.join(entries)}; join several by '+'. The published test set has no labels."
             )
     training = [name for name in names if name not in SUBSETS]
     if len(training) > 1:
         raise FetchError(
-            f"'{wanted}' names several subsets to train on, of which the larger holds the smaller; "
-            "name one."
+            f"'{selection}' names several subsets to train on, of which the larger holds the "
+            "smaller; name one."
         )
     if len(training) == len(names):
         names.append(VALIDATION)
-    chosen = {name if name in SUBSETS else TRAIN: known[name] for name in names}
+    chosen = {name if name in SUBSETS else TRAIN: entries[name] for name in names}
     return Published(
         release=f"{source['release']}, {'+'.join(dict.fromkeys(names))}",
         files=tuple(
@@ -122,6 +122,7 @@ def split_names(subsets: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _as_file(subset: str, address: str, entry: Mapping[str, Any]) -> SourceFile:
+    """Return an entry of the table as a file; a mirror's table may have further keys."""
     return SourceFile(
         subset=subset,
         url=f"{address.rstrip('/')}/{entry['file']}",
@@ -133,9 +134,9 @@ def _as_file(subset: str, address: str, entry: Mapping[str, Any]) -> SourceFile:
 
 
 def _read_table(path: str | None) -> dict[str, Any]:
-    place = files("matsciml_data_ocp") / "sources.json" if path is None else Path(path)
+    file = files("matsciml_data_ocp") / "sources.json" if path is None else Path(path)
     try:
-        table: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
+        table: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return {name: table[name] for name in ("address", "release", "s2ef", "is2re")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(

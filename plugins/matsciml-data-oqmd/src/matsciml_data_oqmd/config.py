@@ -1,15 +1,10 @@
-"""Settings of the dataset ``oqmd``, and of its fetch."""
+"""Settings of the fetch of ``oqmd``; the dataset has those of every fetched dataset."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
 from matsciml_core import Config
-from matsciml_core.data.fetch.fetched_config import FetchedConfig
-
-
-class OQMDConfig(FetchedConfig):
-    """Which crystals to serve."""
 
 
 class OQMDFetchConfig(Config):

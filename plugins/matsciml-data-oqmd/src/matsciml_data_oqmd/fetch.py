@@ -22,7 +22,7 @@ from matsciml_core.data.readers.structures import numbers_of_sites
 from matsciml_core.errors import FetchError, MatSciMLError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_oqmd.config import OQMDFetchConfig
-from matsciml_data_oqmd.labels import LICENCE, REFERENCES, SOURCE, TARGETS
+from matsciml_data_oqmd.plugin import SPEC
 from matsciml_util_sources.spool import Page, PageSpool
 
 ADDRESS = "https://oqmd.org/optimade/v1/structures"
@@ -67,10 +67,8 @@ def fetch(request: FetchRequest) -> Path:
     ingest(
         lambda start: map(read_entry, spool.records(start)),
         store,
-        targets=TARGETS,
-        provenance=Provenance(
-            source=SOURCE, release=spool.snapshot, licence=LICENCE, references=REFERENCES
-        ),
+        targets=SPEC.targets,
+        provenance=Provenance.from_spec(SPEC, spool.snapshot),
         label="OQMD crystals",
         total=spool.count,
         report=request.report,
@@ -102,6 +100,7 @@ def fetch_page(client: Client, offset: int, size: int, limit: int | None) -> Pag
     if isinstance(following, Mapping):
         following = following.get("href")
     end = offset + len(records)
+    # Not ``more_data_available``, which is true on the last page too.
     more = bool(records and following) and (limit is None or end < limit)
     available = meta.get("data_available", meta.get("data_returned"))
     return Page(
@@ -113,7 +112,11 @@ def fetch_page(client: Client, offset: int, size: int, limit: int | None) -> Pag
 
 
 def read_entry(entry: Mapping[str, Any]) -> Item:
-    """Return a structure of the interface as a crystal, or why it can't be one."""
+    """Return a structure of the interface as a crystal, or why it can't be one.
+
+    Args:
+        entry: A structure in OPTIMADE's terms: lengths in Å, OQMD's energies in eV/atom.
+    """
     data = entry.get("attributes") or {}
     name = f"oqmd-{data.get('_oqmd_entry_id') or entry.get('id')}"
     numbers = numbers_of_sites(data.get("species_at_sites"), data.get("species"))
@@ -146,10 +149,10 @@ def labels_of(
         stability: Distance to the hull, eV/atom.
         band_gap: eV.
     """
-    found = {
+    labels = {
         "formation_energy_per_atom": energy,
         "energy_above_hull": stability,
         "is_stable": None if stability is None else int(stability <= 0),
         "band_gap": band_gap,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in labels.items() if value is not None}

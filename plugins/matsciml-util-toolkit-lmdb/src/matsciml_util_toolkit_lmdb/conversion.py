@@ -1,35 +1,65 @@
-"""LMDB files of other toolkits as something that can be ingested."""
+"""LMDB files of the Open MatSciML Toolkit as something that can be ingested."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
-from matsciml_core.data.ingestion.conversion import Conversion, Source, fingerprint_of
+from matsciml_core import DatasetSpec, TargetInfo
+from matsciml_core.data import Rejection
+from matsciml_core.data.ingestion.conversion import (
+    Conversion,
+    Item,
+    Source,
+    fingerprint_of,
+    reason_of,
+)
+from matsciml_core.errors import MatSciMLError
 from matsciml_core.interfaces.dataset import Provenance
-from matsciml_core.registry.targets import TargetInfo
-from matsciml_util_toolkit_lmdb.records import count_records, legacy_files, legacy_records
+from matsciml_util_toolkit_lmdb.records import count_records, lmdb_files, read_records
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
-def read_each(
-    path: Path, read: Callable[[str, Any], Found], *, inert: Sequence[str] = ()
-) -> Callable[[int], Iterator[Found]]:
-    """Return a function that yields what is read of the records from a given one on.
+def record_source(
+    path: Path, read: Callable[[str, Any], Result], *, inert: Sequence[str] = ()
+) -> Callable[[int], Iterator[Result]]:
+    """Return a function that yields what is read of the records, from an index on.
 
     Args:
         path: An LMDB file, or a folder of them; its pickles are read as plain data only.
         read: Takes a key and its record.
-        inert: Packages whose objects become inert records, see ``load_legacy``.
+        inert: Packages whose objects become inert records, see ``load_plain``.
 
     Raises:
         DataError: It is no LMDB.
     """
-    files = legacy_files(path)
-    return lambda start: (read(*found) for found in legacy_records(files, start=start, inert=inert))
+    files = lmdb_files(path)
+    return lambda start: (
+        read(key, record) for key, record in read_records(files, start=start, inert=inert)
+    )
+
+
+def reject_unusable(read: Callable[[str, Any], Item]) -> Callable[[str, Any], Item]:
+    """Let a reader of records answer those that it fails on with a rejection.
+
+    Args:
+        read: Takes a key and its record, and may raise whatever a record that is not as it should
+            be leads to.
+    """
+
+    @wraps(read)
+    def guarded(key: str, record: Any) -> Item:
+        try:
+            return read(key, record)
+        except MatSciMLError as error:
+            return Rejection(key, reason_of(error))
+        except (KeyError, TypeError, AttributeError, ValueError, IndexError):
+            return Rejection(key, "The record is incomplete.")
+
+    return guarded
 
 
 def padded_key(key: str) -> str:
@@ -42,32 +72,34 @@ def padded_key(key: str) -> str:
     return f"{folder}{separator}{int(number):06d}"
 
 
-def legacy_conversion(
+def toolkit_conversion(
     path: Path,
     source: Source,
+    spec: DatasetSpec,
     *,
     title: str,
-    targets: Sequence[TargetInfo],
-    provenance: Provenance,
+    targets: Sequence[TargetInfo] | None = None,
+    release: str = "",
 ) -> Conversion:
     """Return an LMDB file, or a folder of them, as something that can be ingested.
 
     Args:
         path: The file or folder.
-        source: Yields its records; :func:`read_each` makes one.
+        source: Yields its records; :func:`record_source` makes one.
+        spec: The dataset that it belongs to.
         title: What the records are, for people.
-        targets: The labels that the source finds.
-        provenance: Of the data; what it says of the release is put after the file's name.
+        targets: The labels that the source yields; None: those that the dataset declares.
+        release: What to say of the data behind the file's name.
 
     Raises:
         DataError: It is no LMDB, or damaged.
     """
-    release = ", ".join(filter(None, (f"toolkit LMDB '{path.name}'", provenance.release)))
+    name = f"toolkit LMDB '{path.name}'"
     return Conversion(
         source=source,
-        targets=targets,
-        provenance=replace(provenance, release=release),
+        targets=spec.targets if targets is None else targets,
+        provenance=Provenance.from_spec(spec, f"{name}, {release}" if release else name),
         fingerprint=fingerprint_of([path]),
         summary=f"{title} from the toolkit's '{path.name}'.",
-        total=count_records(legacy_files(path)),
+        total=count_records(lmdb_files(path)),
     )

@@ -9,10 +9,10 @@ from typing import Any
 import lmdb
 
 from matsciml_core.errors import DataError
-from matsciml_util_toolkit_lmdb.whitelist_pickle import load_legacy
+from matsciml_util_toolkit_lmdb.whitelist_pickle import load_plain
 
 
-def legacy_files(path: Path) -> list[Path]:
+def lmdb_files(path: Path) -> list[Path]:
     """Return the LMDB files that a path names, in the order of their names.
 
     Args:
@@ -31,15 +31,15 @@ def legacy_files(path: Path) -> list[Path]:
     return files
 
 
-def legacy_records(
+def read_records(
     files: Sequence[Path], *, start: int = 0, inert: Sequence[str] = ()
 ) -> Iterator[tuple[str, Any]]:
     """Yield the records of LMDB files, in numerical order of their keys within each file.
 
     Args:
-        files: See :func:`legacy_files`.
+        files: See :func:`lmdb_files`.
         start: How many records to skip.
-        inert: Packages whose objects become inert records, see ``load_legacy``.
+        inert: Packages whose objects become inert records, see ``load_plain``.
 
     Yields:
         The key, with the file's name before it where there are several, and the plain data.
@@ -53,7 +53,7 @@ def legacy_records(
         start -= skipped
         for key, data in raw_records(file, start=skipped):
             where = f"Record {key} of '{file}'"
-            yield f"{prefix}{key}", load_legacy(data, inert=inert, where=where)
+            yield f"{prefix}{key}", load_plain(data, inert=inert, where=where)
 
 
 def raw_records(file: Path, *, start: int = 0) -> Iterator[tuple[str, bytes]]:
@@ -64,7 +64,7 @@ def raw_records(file: Path, *, start: int = 0) -> Iterator[tuple[str, bytes]]:
         start: How many records to skip.
 
     Yields:
-        The key, and the pickle, for ``load_legacy``.
+        The key, and the pickle, for ``load_plain``.
 
     Raises:
         DataError: The file is damaged.

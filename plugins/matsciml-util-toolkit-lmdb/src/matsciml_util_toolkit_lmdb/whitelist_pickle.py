@@ -62,7 +62,7 @@ class InertObject:
         return f"InertObject({self.name})"
 
 
-def load_legacy(data: bytes, *, inert: Sequence[str] = (), where: str = "A record") -> Any:
+def load_plain(data: bytes, *, inert: Sequence[str] = (), where: str = "A record") -> Any:
     """Return the plain data in a pickle.
 
     Args:

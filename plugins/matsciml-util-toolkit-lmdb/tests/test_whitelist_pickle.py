@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from matsciml_core.errors import DataError
-from matsciml_util_toolkit_lmdb.records import count_records, legacy_files, legacy_records
-from matsciml_util_toolkit_lmdb.whitelist_pickle import InertObject, load_legacy
+from matsciml_util_toolkit_lmdb.records import count_records, lmdb_files, read_records
+from matsciml_util_toolkit_lmdb.whitelist_pickle import InertObject, load_plain
 
 
 class Reduces:
@@ -54,7 +54,7 @@ PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
     ],
 )
 def test_arrays(array, protocol):
-    found = load_legacy(pickle.dumps({"x": array}, protocol))["x"]
+    found = load_plain(pickle.dumps({"x": array}, protocol))["x"]
     assert found.shape == array.shape
     np.testing.assert_array_equal(found, array)
 
@@ -71,7 +71,7 @@ def test_arrays(array, protocol):
     ],
 )
 def test_tensors_become_arrays(tensor, protocol):
-    found = load_legacy(pickle.dumps([tensor], protocol))[0]
+    found = load_plain(pickle.dumps([tensor], protocol))[0]
     assert isinstance(found, np.ndarray)
     np.testing.assert_array_equal(found, tensor.numpy())
 
@@ -87,7 +87,7 @@ def test_plain_values(protocol):
         "i": np.int64(7),
         3: 4,
     }
-    assert load_legacy(pickle.dumps(data, protocol)) == data
+    assert load_plain(pickle.dumps(data, protocol)) == data
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_no_function_is_called(tmp_path: Path, function):
     with pytest.raises(
         DataError, match=r"asks for '.*', which is no plain data; nothing of it was"
     ):
-        load_legacy(hostile)
+        load_plain(hostile)
     assert not marker.exists()
 
 
@@ -107,7 +107,7 @@ def test_a_hostile_part_of_harmless_data_is_refused_too(tmp_path: Path):
     marker = tmp_path / "was-run"
     data = [np.zeros(3), {"deep": [Reduces(os.system, f"touch {marker}")]}]
     with pytest.raises(DataError, match=r"'posix\.system'|'nt\.system'"):
-        load_legacy(pickle.dumps(data), where="Record 7")
+        load_plain(pickle.dumps(data), where="Record 7")
     assert not marker.exists()
 
 
@@ -115,7 +115,7 @@ def test_arrays_of_objects_are_refused(tmp_path: Path):
     marker = tmp_path / "was-run"
     array = np.array([Reduces(os.system, f"touch {marker}")], dtype=object)
     with pytest.raises(DataError):
-        load_legacy(pickle.dumps(array))
+        load_plain(pickle.dumps(array))
     assert not marker.exists()
 
 
@@ -124,7 +124,7 @@ def test_a_pickle_inside_a_tensor_is_refused(tmp_path: Path):
     inside = pickle.dumps(Reduces(os.system, f"touch {marker}"))
     hostile = b"\x80\x02ctorch.storage\n_load_from_bytes\n(B" + struct.pack("<I", len(inside))
     with pytest.raises(DataError):
-        load_legacy(hostile + inside + b"tR.")
+        load_plain(hostile + inside + b"tR.")
     assert not marker.exists()
 
 
@@ -132,8 +132,8 @@ def test_objects_of_libraries_are_refused_unless_named():
     data = pickle.dumps(Library(3))
     module = Library.__module__.partition(".")[0]
     with pytest.raises(DataError, match="Library"):
-        load_legacy(data)
-    found = load_legacy(data, inert=[module])
+        load_plain(data)
+    found = load_plain(data, inert=[module])
     assert isinstance(found, InertObject)
     assert found.name.endswith("Library")
     assert found.state == {"value": 3}
@@ -142,14 +142,14 @@ def test_objects_of_libraries_are_refused_unless_named():
 
 def test_inert_objects_hold_plain_data():
     data = pickle.dumps([Library(torch.ones(2))])
-    (found,) = load_legacy(data, inert=[Library.__module__.partition(".")[0]])
+    (found,) = load_plain(data, inert=[Library.__module__.partition(".")[0]])
     np.testing.assert_array_equal(found.state["value"], np.ones(2))
 
 
 def test_what_inert_classes_do_is_not_run(tmp_path: Path):
     marker = tmp_path / "was-run"
     data = pickle.dumps(Reduces(os.system, f"touch {marker}"))
-    found = load_legacy(data, inert=["posix", "nt"])
+    found = load_plain(data, inert=["posix", "nt"])
     assert isinstance(found, InertObject)
     assert found.arguments == (f"touch {marker}",)
     assert not marker.exists()
@@ -178,7 +178,7 @@ def tensor_pickle(offset, size, stride):
 )
 def test_tensors_that_reach_beyond_their_values_are_refused(offset, size, stride):
     with pytest.raises(DataError, match=r"impossible shape|beyond its values"):
-        load_legacy(tensor_pickle(offset, size, stride))
+        load_plain(tensor_pickle(offset, size, stride))
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_tensors_that_reach_beyond_their_values_are_refused(offset, size, stride
 )
 def test_damaged_and_strange_pickles_are_one_sentence(data):
     with pytest.raises(DataError, match=r"^Record 3 is a (damaged )?pickle"):
-        load_legacy(data, where="Record 3")
+        load_plain(data, where="Record 3")
 
 
 def write(path: Path, records: dict[bytes, bytes]) -> Path:
@@ -213,30 +213,30 @@ class TestFiles:
         records = {str(k).encode(): pickle.dumps(k) for k in range(12)}
         records[b"length"] = pickle.dumps(12)
         file = write(tmp_path / "a.lmdb", records)
-        assert [value for _, value in legacy_records([file])] == list(range(12))
-        assert [key for key, _ in legacy_records([file], start=10)] == ["10", "11"]
+        assert [value for _, value in read_records([file])] == list(range(12))
+        assert [key for key, _ in read_records([file], start=10)] == ["10", "11"]
         assert count_records([file]) == 12
 
     def test_a_folder_of_files_is_read_file_by_file(self, tmp_path: Path):
         for name in ("b", "a"):
             write(tmp_path / f"{name}.lmdb", {b"0": pickle.dumps(name), b"1": pickle.dumps(1)})
-        files = legacy_files(tmp_path)
-        assert [key for key, _ in legacy_records(files, start=1)] == ["a/1", "b/0", "b/1"]
+        files = lmdb_files(tmp_path)
+        assert [key for key, _ in read_records(files, start=1)] == ["a/1", "b/0", "b/1"]
 
     def test_a_hostile_record_is_named(self, tmp_path: Path):
         marker = tmp_path / "was-run"
         hostile = pickle.dumps(Reduces(os.system, f"touch {marker}"))
         file = write(tmp_path / "a.lmdb", {b"0": pickle.dumps(1), b"1": hostile})
         with pytest.raises(DataError, match=r"Record 1 of '.*a\.lmdb' is a pickle that asks for"):
-            list(legacy_records([file]))
+            list(read_records([file]))
         assert not marker.exists()
 
     def test_nothing_to_read(self, tmp_path: Path):
         with pytest.raises(DataError, match="holds no LMDB file"):
-            legacy_files(tmp_path)
+            lmdb_files(tmp_path)
 
     def test_a_file_that_is_no_lmdb(self, tmp_path: Path):
         file = tmp_path / "a.lmdb"
         file.write_bytes(b"x" * 9000)
         with pytest.raises(DataError, match="cannot be read as LMDB"):
-            list(legacy_records([file]))
+            list(read_records([file]))
