@@ -58,6 +58,7 @@ def collecting_hooks(manager: pluggy.PluginManager) -> dict[str, type[Spec]]:
     Returns:
         Hook → record: those of the core in the order of the code, then the others by name.
     """
+    # hook_names() is sorted; listings follow the order in which the core explains its kinds.
     own = [name for name in vars(MatSciMLSpecs) if name.startswith(PREFIX)]
     names = dict.fromkeys([*own, *hook_names(manager)])
     records = {name: _record(getattr(manager.hook, name)) for name in names}
@@ -100,6 +101,8 @@ def add_hookspecs(
     Raises:
         Fault: There are none, or they contradict those that exist; no manager is changed then.
     """
+    # In a manager without other specifications first: a contradiction must leave no trace in the
+    # others, of which pluggy could not take it back.
     alone = pluggy.PluginManager(PROJECT)
     with guarded(entry, "brings hook specifications that cannot be read"):
         alone.add_hookspecs(namespace)
@@ -129,6 +132,7 @@ def _record(caller: pluggy.HookCaller) -> type[Spec] | None:
     specification = caller.spec
     if specification is None or specification.argnames:
         return None
+    # Resolves annotations that are text; one that is missing at run time is a fault of the tool.
     returned = get_type_hints(specification.function).get("return")
     items = get_args(returned)
     collects = get_origin(returned) is Iterable and len(items) == 1 and isinstance(items[0], type)

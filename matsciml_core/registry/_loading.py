@@ -49,6 +49,7 @@ class _Candidate:
         """Take a step that returns fields of the record; a fault in it quarantines the plugin."""
         if self.record.state == "failed":
             return
+        # What an earlier plugin imported is not imported again: each is charged for its own alone.
         before, start = _heavy_modules(), time.perf_counter()
         try:
             changes = step(self, *arguments)
@@ -83,16 +84,19 @@ def load_plugins(
     # Plugins are tried out in a second manager, one by one: so one that fails leaves no trace in
     # the first, and its hooks are called on their own.
     trial = new_plugin_manager()
-    candidates = [_Candidate(entry, _new_record(entry)) for entry in entries]
+    candidates = [_Candidate(entry, new_record(entry)) for entry in entries]
     for candidate in candidates:
         candidate.attempt(_open, (trial, manager), installed)
+    # Only now is it known which hooks there are: a plugin may be found before the tool whose hook
+    # it implements.
     hooks = collecting_hooks(trial)
     for candidate in candidates:
         candidate.attempt(_admit, hooks, trial, manager)
     return [candidate.record for candidate in candidates]
 
 
-def _new_record(entry: EntryPoint) -> PluginRecord:
+def new_record(entry: EntryPoint) -> PluginRecord:
+    """Return the record of a plugin with which nothing is wrong, and which offers nothing yet."""
     return PluginRecord(
         entry_point=entry.name,
         distribution=entry.distribution,
@@ -112,6 +116,7 @@ def _open(
             f"is broken: {entry.fault}",
             f"Reinstall it: pip install --force-reinstall {entry.distribution}",
         )
+    # Before the import, which would fail with a traceback that says less.
     problems = unmet(entry.requires, installed)
     if problems:
         fixes = dict.fromkeys(problem.fix(entry.distribution) for problem in problems)

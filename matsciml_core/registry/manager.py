@@ -24,7 +24,7 @@ from matsciml_core.errors import (
 )
 from matsciml_core.registry import environment
 from matsciml_core.registry._hookspecs import collecting_hooks, new_plugin_manager
-from matsciml_core.registry._loading import load_plugins
+from matsciml_core.registry._loading import load_plugins, new_record
 from matsciml_core.registry.folders import data_folder
 from matsciml_core.registry.imported import imported_records
 from matsciml_core.registry.installed import InstalledVersions, canonical_name
@@ -329,11 +329,8 @@ def _is_named(entry: EntryPoint, names: Sequence[str]) -> bool:
 
 
 def _blocked(entry: EntryPoint) -> PluginRecord:
-    return PluginRecord(
-        entry_point=entry.name,
-        distribution=entry.distribution,
-        version=entry.version,
-        module=entry.module,
+    return replace(
+        new_record(entry),
         state="blocked",
         reason="is left out, because MATSCIML_PLUGINS does not name it",
         fix=f"Add '{entry.distribution}' to MATSCIML_PLUGINS, or unset that variable",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import configparser
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from matsciml_core.registry._metadata import (
     read_headers,
     stem,
 )
+from matsciml_core.registry.installed import canonical_name
 
 GROUP = "matsciml.plugins"
 """The entry-point group in which a plugin's distribution names its plugin module."""
@@ -59,7 +59,7 @@ def scan(path: Sequence[str] | None = None) -> tuple[EntryPoint, ...]:
 
     A distribution found earlier on the path hides those of the same name found later, as it does
     for imports. Metadata that cannot be read never stops the scan: where it belongs to a plugin,
-    the record says so in ``fault``, and otherwise it is nobody's business here.
+    the record says so in ``fault``, and any other is passed over.
 
     Args:
         path: Folders to search; None: ``sys.path``.
@@ -70,17 +70,17 @@ def scan(path: Sequence[str] | None = None) -> tuple[EntryPoint, ...]:
     >>> scan(path=[])
     ()
     """
-    found: list[EntryPoint] = []
-    seen: set[str] = set()
+    entries: list[EntryPoint] = []
+    distributions: set[str] = set()
     for folder in sys.path if path is None else path:
         for metadata in metadata_folders(folder):
-            key = _canonical(stem(metadata)[0])
-            if key not in seen:
-                seen.add(key)
-                found.extend(_read(metadata))
+            distribution = canonical_name(stem(metadata)[0])
+            if distribution not in distributions:
+                distributions.add(distribution)
+                entries.extend(_read(metadata))
         if os.path.isfile(folder):
-            found.extend(_read_archive(folder))
-    return tuple(sorted(found, key=lambda entry: (entry.name, entry.distribution, entry.module)))
+            entries.extend(_read_archive(folder))
+    return tuple(sorted(entries, key=lambda entry: (entry.name, entry.distribution, entry.module)))
 
 
 def _read(metadata: str) -> Iterator[EntryPoint]:
@@ -132,6 +132,7 @@ def _read_distribution(metadata: str) -> _Distribution:
     headers = read_headers(metadata)
     name, version = stem(metadata)
     requires = tuple(headers.get("Requires-Dist", ()))
+    # Installed by setuptools in development mode: requirements lie in a file of their own.
     if metadata.endswith(".egg-info") and not requires:
         requires = egg_requirements(metadata)
     return _Distribution(
@@ -148,7 +149,3 @@ def _read_archive(file: str) -> Iterator[EntryPoint]:
             yield from _entries(parser, _Distribution(distro.name, distro.version or "", ()))
     except _UNREADABLE:
         return
-
-
-def _canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
