@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,47 +42,58 @@ class Settings:
     presets: tuple[str, ...] = ()
 
 
-def read_settings(target: str) -> Settings:
+def read_settings(class_path: str) -> Settings:
     """Read the fields of a config class.
 
     Args:
-        target: ``"package.module:Class"``.
+        class_path: ``"package.module:Class"``.
 
     Returns:
         The fields in the order of their definition, inherited ones first; nothing where the
-        source cannot be found or read.
+        source does not exist or cannot be read.
 
     >>> read_settings("no.such.module:Config")
     Settings(fields=(), presets=())
     """
-    module, _, name = target.partition(":")
+    module, _, class_name = class_path.partition(":")
     fields: dict[str, Setting] = {}
     presets: tuple[str, ...] = ()
-    for node, constants in _lineage(module, name):
-        for setting in _fields(node, constants):
-            fields[setting.name] = setting
-        presets = _presets(node, constants) or presets
-    return Settings(fields=tuple(fields.values()), presets=presets)
+    for node, constants in _lineage(module, class_name):
+        # The docstring of an attribute is the statement after it.
+        for statement, after in pairwise([*node.body, ast.Pass()]):
+            name, value = _assignment(statement)
+            if name == "presets":
+                mapping = constants.get(value.id) if isinstance(value, ast.Name) else value
+                if isinstance(mapping, ast.Dict):
+                    names = (str(_literal(key, constants)) for key in mapping.keys if key)
+                    presets = tuple(names) or presets
+            elif isinstance(statement, ast.AnnAssign) and name and not name.startswith("_"):
+                fields[name] = _setting(name, statement, after, constants)
+    settings = tuple(field for field in fields.values() if "ClassVar" not in field.type)
+    return Settings(fields=settings, presets=presets)
 
 
 def _lineage(
     module: str, name: str, seen: frozenset[tuple[str, str]] = frozenset()
 ) -> Iterator[tuple[ast.ClassDef, dict[str, ast.expr]]]:
-    """Yield the class and those it inherits from, base classes first."""
+    """Yield the class and those it inherits from, base classes first.
+
+    Each comes with the constants of its module, by which defaults may be named.
+    """
     tree = None if (module, name) in seen or module.startswith(_END) else _parse(module)
     if tree is None:
         return
     seen |= {(module, name)}
-    node = next(
-        (one for one in tree.body if isinstance(one, ast.ClassDef) and one.name == name), None
-    )
-    if node is None:
+    classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
+    node = next((node for node in classes if node.name == name), None)
+    if node is None:  # the module only imports it
         yield from _lineage(*_origin(tree, module, name), seen)
         return
     for base in node.bases:
         if isinstance(base, ast.Name):
             yield from _lineage(*_origin(tree, module, base.id), seen)
-    yield node, dict(_constants(tree))
+    assignments = map(_assignment, tree.body)
+    yield node, {constant: value for constant, value in assignments if value is not None}
 
 
 def _origin(tree: ast.Module, module: str, name: str) -> tuple[str, str]:
@@ -97,101 +109,67 @@ def _origin(tree: ast.Module, module: str, name: str) -> tuple[str, str]:
 
 @lru_cache
 def _parse(module: str) -> ast.Module | None:
+    """Parse a module, which is searched for without importing the packages around it."""
+    name, *rest = module.split(".")
     try:
-        file = _source_file(module)
-        return None if file is None else ast.parse(file.read_text(encoding="utf-8"))
+        spec = find_spec(name)
+        for part in rest:
+            if spec is None or spec.submodule_search_locations is None:
+                return None
+            name = f"{name}.{part}"
+            # find_spec of the full name would import the parents.
+            spec = PathFinder.find_spec(name, list(spec.submodule_search_locations))
+        if spec is None or spec.origin is None:
+            return None
+        return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError, ImportError, AttributeError):
         return None
 
 
-def _source_file(module: str) -> Path | None:
-    """Find a module's file without importing the packages around it."""
-    top, *rest = module.split(".")
-    spec = find_spec(top)
-    name = top
-    for part in rest:
-        if spec is None or spec.submodule_search_locations is None:
-            return None
-        name = f"{name}.{part}"
-        spec = PathFinder.find_spec(name, list(spec.submodule_search_locations))
-    return None if spec is None or spec.origin is None else Path(spec.origin)
+def _assignment(statement: ast.stmt) -> tuple[str, ast.expr | None]:
+    """Return the name that a statement assigns, and the value; empty where it assigns none."""
+    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+        return statement.targets[0].id, statement.value
+    if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+        return statement.target.id, statement.value
+    return "", None
 
 
-def _constants(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            yield node.targets[0].id, node.value
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
-            yield node.target.id, node.value
+def _setting(
+    name: str, statement: ast.AnnAssign, after: ast.stmt, constants: dict[str, ast.expr]
+) -> Setting:
+    default, description = statement.value, ""
+    if isinstance(default, ast.Call) and ast.unparse(default.func).endswith("Field"):
+        keywords = {word.arg: word.value for word in default.keywords}
+        description = str(_literal(keywords.get("description"), constants) or "")
+        factory = keywords.get("default_factory")
+        default = default.args[0] if default.args else keywords.get("default")
+        if isinstance(factory, ast.Lambda):
+            default = factory.body
+        elif factory is not None:
+            call = f"{ast.unparse(factory)}()"
+            default = ast.parse(_EMPTY.get(call, call), mode="eval").body
+    if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+        description = inspect.cleandoc(str(after.value.value))
+    return Setting(
+        name=name,
+        type=ast.unparse(statement.annotation),
+        default=_literal(default, constants),
+        description=" ".join(description.split()),
+    )
 
 
-def _fields(node: ast.ClassDef, constants: dict[str, ast.expr]) -> Iterator[Setting]:
-    following = [*node.body[1:], ast.Pass()]
-    for statement, after in zip(node.body, following, strict=True):
-        if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
-            continue
-        annotation = ast.unparse(statement.annotation)
-        if statement.target.id.startswith("_") or "ClassVar" in annotation:
-            continue
-        default, description = _default(statement.value, constants)
-        yield Setting(
-            name=statement.target.id,
-            type=annotation,
-            default=default,
-            description=" ".join((_docstring(after) or description).split()),
-        )
-
-
-def _docstring(node: ast.stmt) -> str:
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-        return inspect.cleandoc(str(node.value.value))
-    return ""
-
-
-def _default(value: ast.expr | None, constants: dict[str, ast.expr]) -> tuple[Any, str]:
-    """Return the default of a field, and the description where ``Field(…)`` gives one."""
-    if not (isinstance(value, ast.Call) and ast.unparse(value.func).endswith("Field")):
-        return _literal(value, constants), ""
-    given = {word.arg: word.value for word in value.keywords}
-    description = str(_literal(given.get("description"), constants) or "")
-    if "default_factory" in given:
-        return _made(given["default_factory"], constants), description
-    default = value.args[0] if value.args else given.get("default")
-    return _literal(default, constants), description
-
-
-def _made(factory: ast.expr, constants: dict[str, ast.expr]) -> Any:
-    """Return what a default factory makes, where that can be told without calling it."""
-    if isinstance(factory, ast.Lambda):
-        return _literal(factory.body, constants)
-    name = ast.unparse(factory)
-    if name in _EMPTY:
-        return _EMPTY[name]()
-    return f"{name}()"
-
-
-_EMPTY: dict[str, Callable[[], Any]] = {"dict": dict, "list": list, "tuple": tuple}
-"""What makes an empty collection, when it is called with nothing."""
+_EMPTY = {"dict()": "{}", "list()": "[]", "tuple()": "()"}
+"""Calls → literals of the same value, which can be told without a call."""
 
 
 def _literal(node: ast.expr | None, constants: dict[str, ast.expr]) -> Any:
+    """Return the value of a literal, or of a constant of the module; of others the source."""
+    if isinstance(node, ast.Name):
+        node = constants.get(node.id, node)
     if node is None:
         return None
-    if isinstance(node, ast.Name) and node.id in constants:
-        node = constants[node.id]
     try:
         return ast.literal_eval(node)
     except ValueError:
         return ast.unparse(node)
-
-
-def _presets(node: ast.ClassDef, constants: dict[str, ast.expr]) -> tuple[str, ...]:
-    for statement in node.body:
-        target = getattr(statement, "target", None) or getattr(statement, "targets", [None])[0]
-        if isinstance(target, ast.Name) and target.id == "presets":
-            value = getattr(statement, "value", None)
-            if isinstance(value, ast.Name):
-                value = constants.get(value.id)
-            if isinstance(value, ast.Dict):
-                return tuple(str(_literal(key, constants)) for key in value.keys if key)
-    return ()
