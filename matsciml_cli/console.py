@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,20 +28,21 @@ STYLES = {
 
 _GAP = "  "
 _PROSE = 40
-"""Fewest characters that the last column, which holds prose, may be squeezed into."""
+"""Fewest characters that the last column, which holds prose, needs to be read."""
 
 
 @dataclass(frozen=True)
 class Row:
     """One line of a table."""
 
-    cells: tuple[str, ...]
+    entries: tuple[str, ...]
+    """What stands in each column; the last column holds prose."""
     style: str = ""
     """A rich style for the whole line; ignored where there is no terminal."""
 
 
 def on_terminal() -> bool:
-    """Return whether a person reads the output directly."""
+    """Return whether the output goes to a terminal rather than into a pipe or file."""
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
@@ -63,18 +64,24 @@ def write_heading(text: str) -> None:
 def write_table(rows: Sequence[Row], *, header: Sequence[str] = (), indent: int = 0) -> None:
     """Write rows in columns.
 
-    On a terminal long cells of the last column wrap; elsewhere every row is one line of its full
+    On a terminal long entries of the last column wrap; elsewhere every row is one line of its full
     length, so that it can be searched with ``grep``.
 
     Args:
-        rows: The lines, with equally many cells each.
+        rows: The lines, with equally many entries each.
         header: Titles of the columns; empty: none.
         indent: Spaces before each line.
     """
     if on_terminal():
-        _write_rich(rows, header, indent)
-    else:
-        _write_plain(rows, header, indent)
+        _write_rich_table(rows, header, indent)
+        return
+    lines = [row.entries for row in rows]
+    if header:
+        lines.insert(0, tuple(header))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        padded = (entry.ljust(width) for entry, width in zip(line, widths, strict=True))
+        print((" " * indent + _GAP.join(padded)).rstrip())
 
 
 def warn(message: str) -> None:
@@ -82,55 +89,41 @@ def warn(message: str) -> None:
     print(message, file=sys.stderr)
 
 
-def _write_plain(rows: Sequence[Row], header: Sequence[str], indent: int) -> None:
-    lines = [tuple(header), *(row.cells for row in rows)] if header else [r.cells for r in rows]
-    if not lines:
-        return
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        print((" " * indent + _GAP.join(padded)).rstrip())
-
-
-def _write_rich(rows: Sequence[Row], header: Sequence[str], indent: int) -> None:
+def _write_rich_table(rows: Sequence[Row], header: Sequence[str], indent: int) -> None:
     from rich.console import Console
     from rich.padding import Padding
-
-    console = Console(highlight=False)
-    room = console.width - indent - _natural_width([row.cells[:-1] for row in rows])
-    shown = _stack(rows) if room < _PROSE else [_table(rows, header)]
-    for renderable in shown:
-        console.print(Padding(renderable, (0, 0, 0, indent)))
-
-
-def _natural_width(lines: Sequence[Sequence[str]]) -> int:
-    """Return the width of columns that are as wide as their widest cell, gaps included."""
-    columns = zip(*lines, strict=True)
-    return sum(max(map(len, column)) + len(_GAP) for column in columns)
-
-
-def _table(rows: Sequence[Row], header: Sequence[str]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, show_header=bool(header), pad_edge=False, padding=(0, len(_GAP), 0, 0))
-    last = len(rows[0].cells) - 1 if rows else len(header) - 1
-    for position in range(last + 1):
-        title = header[position] if header else ""
-        table.add_column(title, header_style="bold", overflow="fold", no_wrap=position < last)
-    for row in rows:
-        table.add_row(*map(Text, row.cells), style=row.style or None)
-    return table
+    console = Console(highlight=False)
+    facts = zip(*(row.entries[:-1] for row in rows), strict=True)
+    width = sum(max(map(len, column)) + len(_GAP) for column in facts)
+    blocks: Iterable[Any]
+    if console.width - indent - width < _PROSE:
+        blocks = _stacked(rows)
+    else:
+        gaps = (0, len(_GAP), 0, 0)
+        table = Table(box=None, show_header=bool(header), pad_edge=False, padding=gaps)
+        last = len(rows[0].entries) - 1 if rows else len(header) - 1
+        for column in range(last + 1):
+            title = header[column] if header else ""
+            table.add_column(title, header_style="bold", overflow="fold", no_wrap=column < last)
+        for row in rows:
+            # As Text, because rich takes square brackets in plain strings for markup.
+            table.add_row(*map(Text, row.entries), style=row.style or None)
+        blocks = [table]
+    for block in blocks:
+        console.print(Padding(block, (0, 0, 0, indent)))
 
 
-def _stack(rows: Sequence[Row]) -> Iterator[Any]:
+def _stacked(rows: Sequence[Row]) -> Iterator[Any]:
     """Lay out rows for a narrow terminal: the prose of the last column gets lines of its own."""
     from rich.padding import Padding
     from rich.text import Text
 
     for row in rows:
-        facts = _GAP.join(filter(None, row.cells[:-1]))
+        facts = _GAP.join(filter(None, row.entries[:-1]))
         if facts:
             yield Text(facts, style=row.style or "bold")
-        if row.cells[-1]:
-            yield Padding(Text(row.cells[-1], style=row.style), (0, 0, 0, len(_GAP)))
+        if row.entries[-1]:
+            yield Padding(Text(row.entries[-1], style=row.style), (0, 0, 0, len(_GAP)))

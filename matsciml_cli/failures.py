@@ -34,52 +34,43 @@ def report(error: BaseException, *, debug: bool = False) -> int:
         The exit code: 2 for what the user can fix, 130 after Ctrl-C, 1 for everything else.
     """
     if isinstance(error, BrokenPipeError):
-        return _close_pipe()
+        # The reader of the output, such as head, has gone. Python flushes stdout once more at
+        # exit, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SUCCESS
     if debug and not isinstance(error, _ClickException):
         traceback.print_exception(error)
     if isinstance(error, KeyboardInterrupt):
-        _write("Stopped.")
-        return INTERRUPTED
-    if isinstance(error, typer.Abort):
-        _write("Stopped.")
-        return FAULT
-    if isinstance(error, MatSciMLError):
-        _write(str(error))
-        return USAGE
-    if isinstance(error, _ClickException):
-        _write(_usage_sentence(error))
-        return int(getattr(error, "exit_code", USAGE))
-    _write(_unexpected_sentence(error, debug))
-    return FAULT
+        sentence, code = "Stopped.", INTERRUPTED
+    elif isinstance(error, typer.Abort):
+        sentence, code = "Stopped.", FAULT
+    elif isinstance(error, MatSciMLError):
+        sentence, code = str(error), USAGE
+    elif isinstance(error, _ClickException):
+        sentence, code = _usage_sentence(error), int(getattr(error, "exit_code", USAGE))
+    else:
+        lines = str(error).strip().splitlines()
+        detail = ": ".join([type(error).__name__, *lines[:1]]).removesuffix(".")
+        advice = "" if debug else " Run again with --debug for the traceback."
+        sentence, code = f"Something unexpected went wrong: {detail}.{advice}", FAULT
+    _write(sentence)
+    return code
 
 
-def _write(message: str) -> None:
+def _write(sentence: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    sentence = " ".join(message.split())
-    text = Text.assemble(("Error: ", "bold red"), sentence)
+    text = Text.assemble(("Error: ", "bold red"), " ".join(sentence.split()))
+    # Not wrapped, so that a path or command in it can be copied whole.
     Console(stderr=True).print(text, soft_wrap=True)
 
 
 def _usage_sentence(error: Exception) -> str:
+    """Return what click complains about as a sentence that names the help to read."""
     message = str(getattr(error, "format_message", error.__str__)()).strip()
     message = message.replace("Value error, ", "")  # how pydantic introduces typer's own sentence
     stop = "" if message.endswith((".", "?", "!")) else "."
     context = getattr(error, "ctx", None)
     see = f" See '{context.command_path} --help'." if context is not None else ""
     return f"{message}{stop}{see}"
-
-
-def _unexpected_sentence(error: BaseException, debug: bool) -> str:
-    what = str(error).strip().splitlines()
-    detail = f"{type(error).__name__}: {what[0]}" if what else type(error).__name__
-    advice = "" if debug else " Run again with --debug for the traceback."
-    return f"Something unexpected went wrong: {detail.removesuffix('.')}.{advice}"
-
-
-def _close_pipe() -> int:
-    """Leave quietly when the reader of the output, such as ``head``, has gone."""
-    # Python flushes stdout once more at exit and would complain then.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return SUCCESS
