@@ -30,20 +30,20 @@ class Commands(LightGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands."""
-        return list(self._offers(ctx))
+        return list(self._listed(ctx))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command that can be listed but not run; None for an unknown name."""
-        offer = self._offers(ctx).get(cmd_name)
-        return None if offer is None else LightCommand(cmd_name, help=offer[0].summary)
+        entry = self._listed(ctx).get(cmd_name)
+        return None if entry is None else LightCommand(cmd_name, help=entry[0].summary)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the commands in groups, each with the distribution that offers it."""
-        offers = self._offers(ctx)
-        names = max(map(len, offers))
-        owners = max(len(distribution) for _, distribution in offers.values())
+        listed = self._listed(ctx)
+        names = max(map(len, listed))
+        owners = max(len(distribution) for _, distribution in listed.values())
         groups: dict[str, list[tuple[str, str]]] = {group: [] for group in GROUPS}
-        for name, (spec, distribution) in offers.items():
+        for name, (spec, distribution) in listed.items():
             line = (f"{name:{names}}  {distribution:{owners}}", spec.summary)
             groups.setdefault(spec.group, []).append(line)
         if not on_terminal():
@@ -54,7 +54,7 @@ class Commands(LightGroup):
                     formatter.write_dl(lines, col_max=names + owners + 2)
         from matsciml_core.registry.known_plugins import known_components
 
-        absent = [item.name for item in known_components("command") if item.name not in offers]
+        absent = [item.name for item in known_components("command") if item.name not in listed]
         if absent:
             formatter.write_paragraph()
             formatter.write_text(
@@ -73,23 +73,24 @@ class Commands(LightGroup):
         spec = _BUILTIN.get(name)
         if spec is None:
             registry = registry_of(ctx)
-            if not any(offered.name == name for offered in registry.specs("command")):
+            if not any(command.name == name for command in registry.specs("command")):
                 if ctx.resilient_parsing:  # the shell asks for completions
                     return None, None, rest
                 raise registry.unknown(name, "command", builtin=list(_BUILTIN))
             spec = registry.get("command", name)
         return name, as_command(name, spec.load()), rest
 
-    def _offers(self, ctx: Any) -> dict[str, tuple[CommandSpec, str]]:
+    def _listed(self, ctx: Any) -> dict[str, tuple[CommandSpec, str]]:
         """Return record and distribution of each command; a plugin cannot replace the core's."""
-        offers = {name: (spec, CORE) for name, spec in _BUILTIN.items()}
+        listed = {name: (spec, CORE) for name, spec in _BUILTIN.items()}
         try:
-            registry = registry_of(ctx)
+            components = registry_of(ctx).components("command")
         except PluginLoadError:
-            return offers  # in strict mode the core's own commands still have their --help
-        for spec in registry.specs("command"):
-            offers.setdefault(spec.name, (spec, registry.record_of(spec).distribution))
-        return offers
+            return listed  # in strict mode the core's own commands still have their --help
+        for spec, plugin in components:
+            if isinstance(spec, CommandSpec):
+                listed.setdefault(spec.name, (spec, plugin.distribution))
+        return listed
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -110,19 +111,11 @@ def execute(arguments: Sequence[str]) -> int:
     Returns:
         The exit code: 0; 2 for what the user can fix; 130 after Ctrl-C; 1 for everything else.
     """
-    _spare_encodings()
-    given, debug = _take_debug(list(arguments))
-    try:
-        outcome = _build_program()(given, prog_name=PROGRAM, standalone_mode=False)
-        sys.stdout.flush()  # a reader that has gone is noticed here, not when Python exits
-    except (Exception, KeyboardInterrupt) as error:
-        if os.environ.get(_COMPLETING):
-            return failures.FAULT  # the shell is waiting for completions, not for prose
-        return failures.report(error, debug=debug)
-    return outcome if isinstance(outcome, int) and not isinstance(outcome, bool) else 0
-
-
-def _build_program() -> Any:
+    for stream in (sys.stdout, sys.stderr):
+        # Where the encoding of a terminal has no Å, a question mark is better than an exception.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    remaining, debug = _take_debug(list(arguments))
     app = typer.Typer(
         name=PROGRAM,
         cls=Commands,
@@ -132,7 +125,15 @@ def _build_program() -> Any:
         context_settings={**_HELP_OPTIONS, "max_content_width": 120},
     )
     app.callback()(_program)
-    return typer.main.get_command(app)
+    program = typer.main.get_command(app)
+    try:
+        outcome = program(remaining, prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()  # a reader that has gone is noticed here, not when Python exits
+    except (Exception, KeyboardInterrupt) as error:
+        if os.environ.get(_COMPLETING):
+            return failures.FAULT  # the shell is waiting for completions, not for prose
+        return failures.report(error, debug=debug)
+    return outcome if isinstance(outcome, int) and not isinstance(outcome, bool) else 0
 
 
 def _program(
@@ -167,13 +168,5 @@ def as_command(name: str, target: Any) -> Any:
 def _take_debug(arguments: list[str]) -> tuple[list[str], bool]:
     """Take ``--debug`` out of the arguments wherever it stands, up to a ``--``."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    kept = [argument for argument in arguments[:end] if argument != "--debug"]
-    return kept + arguments[end:], len(kept) < end
-
-
-def _spare_encodings() -> None:
-    """Write ``?`` for Å where the terminal's encoding has none, rather than fail."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="replace")
+    remaining = [argument for argument in arguments[:end] if argument != "--debug"]
+    return remaining + arguments[end:], len(remaining) < end

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -57,7 +58,11 @@ def check(
     `promise`, `explanation`, `seconds` and `reference`.
     """
     spec = _find(registry_of(context), name, kind)
-    scorecard = _run(spec, _settings(spec.kind, overrides or []), quick=quick)
+    from matsciml_core.testing.scorecard import run_checks, subject_of
+
+    subject = subject_of(spec, _settings(spec.kind, overrides or []), quick=quick)
+    with _status(f"Checking {spec.kind} {spec.name}") as update:
+        scorecard = run_checks(subject, before_each=lambda item: update(item.name))
     if as_json:
         write_json({"schema": SCHEMA, "passed": scorecard.passed, **scorecard.as_dict()})
     else:
@@ -82,47 +87,37 @@ def _find(registry: Registry, name: str, kind: str | None) -> Spec:
     """Return the record of the component that the user means."""
     if kind is not None:
         return registry.get(kind, name)
-    kinds = {spec.kind for spec, _ in registry.find(name)}
-    known = [one for one in CHECKED if one in kinds]
-    if not known:
+    existing = {component.spec.kind for component in registry.find(name)}
+    kinds = [kind for kind in CHECKED if kind in existing]
+    if not kinds:
         raise registry.unknown(name)
-    if len(known) > 1:
-        names = " and ".join(map(with_article, known))
-        raise ConfigError(f"'{name}' is {names}; say which with '--kind {known[0]}'.")
-    return registry.get(known[0], name)
+    if len(kinds) > 1:
+        names = " and ".join(map(with_article, kinds))
+        raise ConfigError(f"'{name}' is {names}; say which with '--kind {kinds[0]}'.")
+    return registry.get(kinds[0], name)
 
 
-def _run(spec: Spec, options: Mapping[str, Any], *, quick: bool) -> Scorecard:
-    from matsciml_core.testing.scorecard import run_checks, subject_of
-
-    subject = subject_of(spec, options, quick=quick)
+@contextmanager
+def _status(title: str) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal which step is being taken; yields what is told the name of each."""
     if not on_terminal():
-        return run_checks(subject)
+        yield lambda step: None
+        return
     from rich.console import Console
 
-    with Console(stderr=True).status(f"Checking {spec.kind} {spec.name}") as status:
-        return run_checks(
-            subject,
-            before_each=lambda one: status.update(f"Checking {spec.kind} {spec.name}: {one.name}"),
-        )
+    with Console(stderr=True).status(title) as status:
+        yield lambda step: status.update(f"{title}: {step}")
 
 
 def _show(scorecard: Scorecard) -> None:
-    rows = [
-        Row(
-            (
-                _MARKS[row.result],
-                row.check,
-                row.measured or "–",
-                row.tolerance or "–",
-                row.explanation,
-            ),
-            _STYLE_OF.get(row.result, ""),
-        )
-        for row in scorecard.rows
-    ]
+    rows = []
+    for row in scorecard.rows:
+        numbers = (row.measured or "–", row.tolerance or "–")
+        entries = (_MARKS[row.result], row.check, *numbers, row.explanation)
+        rows.append(Row(entries, _STYLE_OF.get(row.result, "")))
     write_table(rows, header=("", "check", "measured", "tolerance", "promise, or what is wrong"))
     for row in scorecard.rows:
+        # The table has what was measured; why it matters is said of what went wrong.
         if row.result in ("failed", "warning"):
             warn(f"{row.check}: {row.promise} See {row.reference}")
     print(f"{scorecard.kind} {scorecard.name}: {scorecard.summary()}")

@@ -57,17 +57,15 @@ def doctor(
 
 def _show(checks: Sequence[Check], failed: int) -> None:
     for area, members in groupby(checks, key=lambda check: check.area):
+        rows = []
+        for check in members:
+            style = "" if check.state == "ok" else STYLES[check.state]
+            rows.append(Row((check.state, check.name, check.detail), style))
+            if check.fix:
+                rows.append(Row(("", "", check.fix)))
         write_heading(area)
-        write_table([row for check in members for row in _rows(check)], indent=2)
+        write_table(rows, indent=2)
     if failed:
         write_heading(f"{failed} of {len(checks)} checks failed.")
     else:
         write_heading("Everything that is needed works.")
-
-
-def _rows(check: Check) -> list[Row]:
-    style = "" if check.state == "ok" else STYLES[check.state]
-    rows = [Row((check.state, check.name, check.detail), style)]
-    if check.fix:
-        rows.append(Row(("", "", check.fix)))
-    return rows

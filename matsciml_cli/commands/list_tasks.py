@@ -41,7 +41,7 @@ def list_tasks(
 
 
 def _as_row(row: TaskRow) -> Row:
-    cells = (
+    entries = (
         row.dataset,
         row.target,
         row.metric,
@@ -50,4 +50,4 @@ def _as_row(row: TaskRow) -> Row:
         " / ".join(each_size(row.here)) or "-",
         row.remark,
     )
-    return Row(cells, _STYLES.get(row.state, ""))
+    return Row(entries, _STYLES.get(row.state, ""))
