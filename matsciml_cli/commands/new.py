@@ -113,15 +113,23 @@ def new(
 ) -> None:
     """Write a plugin that works: a package with a tested example to replace by your own code."""
     plugin = describe(kind, name, author=author)
-    for spec, record in registry_of(context).components(kind.value):
+    for spec, owner in registry_of(context).components(kind.value):
         if spec.name == name:
             raise DuplicateNameError(
-                f"The name '{name}' is taken: {record.label} offers a {plugin.noun} called so; "
-                f"choose another name, or run 'pip uninstall {record.distribution}' first."
+                f"The name '{name}' is taken: {owner.label} offers a {plugin.noun} called so; "
+                f"choose another name, or run 'pip uninstall {owner.distribution}' first."
             )
     folder = output / plugin.distribution
     write(render(plugin), folder)
-    _show_next_steps(plugin, folder)
+    write_heading(f"Wrote the {plugin.noun} '{name}' to {folder}. What to do next:")
+    steps = {
+        f"cd {shlex.quote(str(folder))}": "",
+        'pip install -e ".[test]"': "once; changes of the code then take effect at once",
+        "python -m pytest tests": "test the code",
+        f"matsciml check {name}": f"test what every {plugin.noun} promises",
+        plugin.try_out: "use it",
+    }
+    write_table([Row(step) for step in steps.items()], indent=2)
 
 
 def describe(kind: Kind, name: str, *, author: str = "") -> Plugin:
@@ -130,7 +138,7 @@ def describe(kind: Kind, name: str, *, author: str = "") -> Plugin:
     Args:
         kind: What the plugin offers.
         name: Registry name of the component.
-        author: Who holds the copyright; empty: the plugin's authors, whoever they are.
+        author: Who holds the copyright; empty: the authors of the plugin, unnamed.
 
     Returns:
         The plugin.
@@ -139,9 +147,11 @@ def describe(kind: Kind, name: str, *, author: str = "") -> Plugin:
         ConfigError: The name cannot be that of a component, a package and a class at once.
     """
     if not _NAME.fullmatch(name):
+        candidate = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
+        example = f", for example '{candidate}'" if _NAME.fullmatch(candidate) else ""
         raise ConfigError(
             f"'{name}' cannot name a plugin; begin with a lower-case letter, go on with lower-case "
-            f"letters and digits, and put single '-' or '_' between them{_suggestion(name)}."
+            f"letters and digits, and put single '-' or '_' between them{example}."
         )
     variety = _VARIETIES[kind]
     distribution = f"matsciml-{variety.folder_word}-{name.replace('_', '-')}"
@@ -196,10 +206,10 @@ def render(plugin: Plugin) -> dict[str, str]:
     )
     files = {}
     for template in environment.list_templates(extensions=[_SUFFIX.removeprefix(".")]):
-        part, _, path = template.partition("/")
+        part, _, path = template.removesuffix(_SUFFIX).partition("/")
         if part in ("common", plugin.kind):
-            place = _place(path, plugin.module)
-            files[place] = environment.get_template(template).render(asdict(plugin))
+            file = _RENAMED.get(path, path).replace("MODULE", plugin.module)
+            files[file] = environment.get_template(template).render(asdict(plugin))
     return dict(sorted(files.items()))
 
 
@@ -219,40 +229,14 @@ def write(files: Mapping[str, str], folder: Path) -> None:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text, encoding="utf-8", newline="\n")
     except FileExistsError as error:
-        raise ConfigError(_in_the_way(folder)) from error
+        sentence = f"'{folder}' cannot be created, because a file is in the way; use another"
+        if folder.exists():
+            sentence = (
+                f"'{folder}' exists already and is left as it is; choose another name, remove it "
+                "first, or use another"
+            )
+        raise ConfigError(f"{sentence} --output.") from error
     except OSError as error:
         raise ConfigError(
             f"'{folder}' cannot be written: {error.strerror}; name another folder with --output."
         ) from error
-
-
-def _place(template: str, module: str) -> str:
-    """Return the path of the file that a template becomes."""
-    head, slash, file = template.removesuffix(_SUFFIX).replace("MODULE", module).rpartition("/")
-    return f"{head}{slash}{_RENAMED.get(file, file)}"
-
-
-def _suggestion(name: str) -> str:
-    candidate = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
-    return f", for example '{candidate}'" if _NAME.fullmatch(candidate) else ""
-
-
-def _in_the_way(folder: Path) -> str:
-    if folder.exists():
-        return (
-            f"'{folder}' exists already and is left as it is; choose another name, name another "
-            "folder with --output, or remove it first."
-        )
-    return f"'{folder}' cannot be created, because a file is in the way; use another --output."
-
-
-def _show_next_steps(plugin: Plugin, folder: Path) -> None:
-    write_heading(f"Wrote the {plugin.noun} '{plugin.name}' to {folder}. What to do next:")
-    steps = {
-        f"cd {shlex.quote(str(folder))}": "",
-        'pip install -e ".[test]"': "once; changes of the code then take effect at once",
-        "python -m pytest tests": "test the code",
-        f"matsciml check {plugin.name}": f"test what every {plugin.noun} promises",
-        plugin.try_out: "use it",
-    }
-    write_table([Row((command, remark)) for command, remark in steps.items()], indent=2)
