@@ -326,7 +326,7 @@ def leaks(
     `sizes`, `overlaps` (structures of the row's subset that also occur in the column's) and
     `examples`.
     """
-    from matsciml_cli._splits import report_leaks
+    from matsciml_cli._leaks import report_leaks
 
     registry = registry_of(context)
     report_leaks(
