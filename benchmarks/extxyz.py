@@ -189,7 +189,7 @@ def convert(packed: bytes, frames: int, count: int, folder: Path) -> None:
     from matsciml_core.data.ingestion.conversion import ParallelSource, ingest
     from matsciml_core.interfaces.dataset import Provenance
     from matsciml_data_ocp import s2ef
-    from matsciml_data_ocp.plugin import S2EF
+    from matsciml_data_ocp.declaration import S2EF
 
     def pairs() -> Iterator[s2ef.Pair]:
         for first in range(0, count, frames):

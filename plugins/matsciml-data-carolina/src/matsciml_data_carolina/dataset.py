@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from matsciml_core.data.fetch.fetched_dataset import FetchedDataset
-from matsciml_data_carolina.plugin import SPEC
+from matsciml_data_carolina.declaration import SPEC
 
 
 class Carolina(FetchedDataset):

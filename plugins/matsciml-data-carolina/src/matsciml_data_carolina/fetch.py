@@ -12,7 +12,7 @@ from matsciml_core.data.ingestion.conversion import Source
 from matsciml_core.errors import FetchError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_carolina.config import CarolinaFetchConfig
-from matsciml_data_carolina.plugin import SPEC
+from matsciml_data_carolina.declaration import SPEC
 from matsciml_data_carolina.site import SITE, harvest, read_record
 from matsciml_data_carolina.toolkit import crystal_of
 from matsciml_util_sources.archive import unpack

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 
-from matsciml_core import DatasetSpec, hookimpl, read_dataset_spec
-
-SPEC = read_dataset_spec(__file__)
+from matsciml_core import DatasetSpec, hookimpl
+from matsciml_data_carolina.declaration import SPEC
 
 
 @hookimpl

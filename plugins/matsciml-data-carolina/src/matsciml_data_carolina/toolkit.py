@@ -14,7 +14,7 @@ import numpy as np
 from matsciml_core.data import Rejection
 from matsciml_core.data.ingestion.conversion import Conversion, Item
 from matsciml_data_carolina.cif import make_crystal
-from matsciml_data_carolina.plugin import SPEC
+from matsciml_data_carolina.declaration import SPEC
 from matsciml_util_toolkit_lmdb.conversion import (
     record_source,
     reject_unusable,

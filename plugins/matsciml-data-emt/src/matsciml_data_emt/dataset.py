@@ -20,7 +20,7 @@ from matsciml_core.interfaces.split import make_split
 from matsciml_core.registry.folders import dataset_folder
 from matsciml_data_emt import __version__
 from matsciml_data_emt.config import EMTConfig
-from matsciml_data_emt.plugin import SPEC
+from matsciml_data_emt.declaration import SPEC
 
 
 class EMTAlloys(StoreDataset):

@@ -13,9 +13,9 @@ from matsciml_core.data.ingestion.conversion import ingest
 from matsciml_core.data.splits.algorithms import blocked_split
 from matsciml_core.data.store.crystal_store import INDEX_FILE
 from matsciml_core.registry.folders import dataset_folder
+from matsciml_data_lips.declaration import SPEC
 from matsciml_data_lips.inventory import FRACTIONS
 from matsciml_data_lips.mdsim import mdsim_split
-from matsciml_data_lips.plugin import SPEC
 from matsciml_data_lips.readers import read
 
 

@@ -15,7 +15,7 @@ from matsciml_core.data.fetch import Client, FetchRequest, RemoteFile, download
 from matsciml_core.data.ingestion.conversion import Item
 from matsciml_core.errors import FetchError
 from matsciml_core.interfaces.dataset import Provenance
-from matsciml_data_lips.plugin import SPEC
+from matsciml_data_lips.declaration import SPEC
 from matsciml_data_lips.readers import xyz_crystals
 from matsciml_util_sources.invenio import (
     MATERIALS_CLOUD,

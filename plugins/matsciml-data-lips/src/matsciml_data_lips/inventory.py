@@ -6,7 +6,7 @@ import json
 from itertools import pairwise
 
 from matsciml_core import Inventory
-from matsciml_data_lips.plugin import SPEC
+from matsciml_data_lips.declaration import SPEC
 
 FRACTIONS = (0.7, 0.2, 0.1)
 """Share of training, validation and test, as published."""

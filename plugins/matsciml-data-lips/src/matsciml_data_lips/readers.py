@@ -15,7 +15,7 @@ from matsciml_core.data.ingestion.conversion import Conversion, Item, Rejection,
 from matsciml_core.data.readers.extxyz import XYZFrame, read_extended_xyz
 from matsciml_core.errors import DataError, UnitError
 from matsciml_core.interfaces.dataset import Provenance
-from matsciml_data_lips.plugin import SPEC
+from matsciml_data_lips.declaration import SPEC
 from matsciml_util_toolkit_lmdb.conversion import padded_key, record_source, toolkit_conversion
 
 ENERGY_PER_ATOM = (-5.0, -3.5)

@@ -6,7 +6,7 @@ from matsciml_core import Split
 from matsciml_core.data.fetch.fetched_dataset import FetchedDataset
 from matsciml_core.data.splits.grouping import compositions
 from matsciml_core.data.store.store_dataset import COMPOSITION
-from matsciml_data_nomad.plugin import SPEC
+from matsciml_data_nomad.declaration import SPEC
 from matsciml_data_nomad.subsets import composition_split
 
 

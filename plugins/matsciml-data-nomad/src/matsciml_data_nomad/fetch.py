@@ -20,7 +20,7 @@ from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_nomad.archive import Calculation, read_entry
 from matsciml_data_nomad.config import NOMADFetchConfig
 from matsciml_data_nomad.crystals import Records, crystals, fit
-from matsciml_data_nomad.plugin import SPEC
+from matsciml_data_nomad.declaration import SPEC
 from matsciml_data_nomad.references import ReferenceEnergies
 from matsciml_util_sources.spool import Page, PageSpool
 

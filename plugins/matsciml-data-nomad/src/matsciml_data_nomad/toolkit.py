@@ -15,7 +15,7 @@ from matsciml_core.data import Rejection
 from matsciml_core.data.ingestion.conversion import Conversion, Item
 from matsciml_data_nomad.archive import Calculation, read_results
 from matsciml_data_nomad.crystals import crystals, fit
-from matsciml_data_nomad.plugin import SPEC
+from matsciml_data_nomad.declaration import SPEC
 from matsciml_util_toolkit_lmdb.conversion import padded_key, record_source, toolkit_conversion
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from matsciml_core import Split
 from matsciml_core.data.fetch.fetched_dataset import FetchedDataset
-from matsciml_data_ocp import plugin
+from matsciml_data_ocp import declaration
 from matsciml_data_ocp.splitting import bounds_of, published_split, split_by_system
 from matsciml_data_ocp.subsets import split_names
 
@@ -47,10 +47,10 @@ class _OCP(FetchedDataset):
 class S2EF(_OCP):
     """Adsorbates on surfaces in motion, with adsorption energies and forces."""
 
-    spec = plugin.S2EF
+    spec = declaration.S2EF
 
 
 class IS2RE(_OCP):
     """Adsorbates on surfaces before a relaxation, with the adsorption energy after it."""
 
-    spec = plugin.IS2RE
+    spec = declaration.IS2RE

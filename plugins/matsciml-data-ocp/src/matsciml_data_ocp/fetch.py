@@ -19,8 +19,8 @@ from matsciml_core.errors import FetchError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_ocp import is2re, s2ef
 from matsciml_data_ocp.config import OCPFetchConfig
+from matsciml_data_ocp.declaration import IS2RE, S2EF
 from matsciml_data_ocp.inventory import note_sizes
-from matsciml_data_ocp.plugin import IS2RE, S2EF
 from matsciml_data_ocp.splitting import count_default_split
 from matsciml_data_ocp.subsets import TRAIN, Published, SourceFile, find_files
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from matsciml_core import DatasetSpec, Inventory
-from matsciml_data_ocp.plugin import IS2RE, S2EF
+from matsciml_data_ocp.declaration import IS2RE, S2EF
 
 _SIZES = "split-sizes.json"
 """In a store: systems for training, validation and test of the default split."""

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable
 
-from matsciml_core import DatasetSpec, hookimpl, read_dataset_spec
-
-S2EF = read_dataset_spec(__file__, "oc20.toml", "s2ef.toml")
-IS2RE = read_dataset_spec(__file__, "oc20.toml", "is2re.toml")
+from matsciml_core import DatasetSpec, hookimpl
+from matsciml_data_ocp.declaration import IS2RE, S2EF
 
 
 @hookimpl

@@ -11,7 +11,7 @@ from matsciml_core import DatasetSpec, TargetInfo
 from matsciml_core.data.ingestion.conversion import Conversion, Item, ParallelSource, fingerprint_of
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_ocp import is2re, s2ef
-from matsciml_data_ocp.plugin import IS2RE, S2EF
+from matsciml_data_ocp.declaration import IS2RE, S2EF
 from matsciml_data_ocp.subsets import SUBSETS, TRAIN
 from matsciml_util_toolkit_lmdb.records import count_records, lmdb_files
 

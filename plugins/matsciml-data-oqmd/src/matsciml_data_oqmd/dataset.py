@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from matsciml_core.data.fetch.fetched_dataset import FetchedDataset
-from matsciml_data_oqmd.plugin import SPEC
+from matsciml_data_oqmd.declaration import SPEC
 
 
 class OQMD(FetchedDataset):

@@ -22,7 +22,7 @@ from matsciml_core.data.readers.structures import numbers_of_sites
 from matsciml_core.errors import FetchError, MatSciMLError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_oqmd.config import OQMDFetchConfig
-from matsciml_data_oqmd.plugin import SPEC
+from matsciml_data_oqmd.declaration import SPEC
 from matsciml_util_sources.spool import Page, PageSpool
 
 ADDRESS = "https://oqmd.org/optimade/v1/structures"

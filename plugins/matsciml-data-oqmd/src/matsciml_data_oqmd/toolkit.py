@@ -15,8 +15,8 @@ import numpy as np
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection
 from matsciml_core.data.ingestion.conversion import Conversion, Item
+from matsciml_data_oqmd.declaration import SPEC
 from matsciml_data_oqmd.fetch import OUTLIER, labels_of
-from matsciml_data_oqmd.plugin import SPEC
 from matsciml_util_toolkit_lmdb.conversion import (
     record_source,
     reject_unusable,

@@ -1,0 +1,5 @@
+"""What the dataset ``carolina`` declares, from ``dataset.toml``. Imports no torch."""
+
+from matsciml_core import read_dataset_spec
+
+SPEC = read_dataset_spec(__file__)
