@@ -20,8 +20,10 @@ def plain_embedding(encoder: MPNN, batch: CrystalBatch) -> tuple[torch.Tensor, t
     width = encoder.config.width
     sender, receiver = batch.edge_index
     lengths = batch.edge_vectors().norm(dim=1, keepdim=True)
-    spacing = encoder.config.cutoff / (encoder.config.gaussian_centres - 1)
-    curves = torch.exp(-((lengths - encoder.expansion.centres) ** 2) / (2 * spacing**2))
+    cutoff, count = encoder.config.cutoff, encoder.config.gaussian_centres
+    centres = torch.linspace(0.0, cutoff, count, dtype=lengths.dtype)
+    spacing = cutoff / (count - 1)
+    curves = torch.exp(-((lengths - centres) ** 2) / (2 * spacing**2))
     matrices = encoder.edge_matrix(curves).view(-1, width, width)
     hidden = encoder.element_embedding.weight[batch.atomic_numbers]
     for _ in range(encoder.config.steps):

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from matsciml_core import CrystalBatch, Embedding, Encoder, MessageGraph, Neighbourhood
+from matsciml_core.nn.radial import BesselBasis
 from matsciml_core.nn.segments import Segments, segment_mean, segment_sum
-from matsciml_model_cdvae.bases import BesselBasis, SphericalRadialBasis, legendre
+from matsciml_model_cdvae.bases import SphericalRadialBasis, legendre
 from matsciml_model_cdvae.config import DimeNetConfig
 from matsciml_model_cdvae.layers import Residual, SiLULinear, glorot_orthogonal_, residuals
 from matsciml_model_cdvae.triplets import Paths
@@ -68,9 +69,10 @@ class DimeNet(nn.Module):
         """Build the layers."""
         super().__init__()
         self.config = config
-        self.radial = BesselBasis(config.num_radial, config.cutoff, config.envelope_exponent)
+        power = config.envelope_exponent + 1  # the paper's p, of an envelope that is divided by x
+        self.radial = BesselBasis(config.cutoff, config.num_radial, power)
         self.spherical = SphericalRadialBasis(
-            config.num_spherical, config.num_radial, config.cutoff, config.envelope_exponent
+            config.num_spherical, config.num_radial, config.cutoff, power
         )
         self.embedding = _EdgeEmbedding(config)
         self.interactions = nn.ModuleList(_Interaction(config) for _ in range(config.num_blocks))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from matsciml_core import CrystalBatch, Embedding, Encoder, Neighbourhood
 from matsciml_core.convert import import_package, to_dgl
 from matsciml_core.errors import ShapeError
+from matsciml_core.nn.radial import gaussian_basis
 from matsciml_model_dgl.config import MPNNConfig
 
 ELEMENT_ROWS = 119
@@ -52,7 +52,6 @@ class MPNN(Encoder):
         self.neighbours = Neighbourhood(cutoff=config.cutoff, max_neighbours=config.max_neighbours)
         self.atom_width, self.crystal_width = width, 2 * width
         self.element_embedding = nn.Embedding(ELEMENT_ROWS, width)
-        self.expansion = GaussianExpansion(config.cutoff, config.gaussian_centres)
         self.edge_matrix = nn.Sequential(
             nn.Linear(config.gaussian_centres, config.edge_width),
             nn.SiLU(),
@@ -82,33 +81,11 @@ class MPNN(Encoder):
                 "matsciml_core.data.attach_neighbours(batch, encoder.neighbours) first."
             )
         graph = to_dgl(batch)
-        matrices = self.edge_matrix(self.expansion(graph.edata["edge_weight"]))
+        lengths = graph.edata["edge_weight"].to(self.element_embedding.weight.dtype)
+        basis = gaussian_basis(lengths / self.config.cutoff, self.config.gaussian_centres)
+        matrices = self.edge_matrix(basis)
         atoms: Tensor = self.element_embedding(graph.ndata["z"])  # (atoms, width)
         for _ in range(self.config.steps):
             messages = functional.silu(self.message(graph, atoms, matrices))
             atoms = self.update(messages, atoms)
         return Embedding(atoms=atoms, crystals=self.read_out(graph, atoms))
-
-
-class GaussianExpansion(nn.Module):
-    """Expand a length in Gaussians on even centres, as wide as the centres are apart."""
-
-    centres: Tensor
-
-    def __init__(self, cutoff: float, number: int) -> None:
-        """Place the centres from 0 to the cutoff, Å."""
-        super().__init__()
-        self.spacing = cutoff / (number - 1)
-        self.register_buffer("centres", torch.linspace(0.0, cutoff, number))
-
-    def forward(self, lengths: Tensor) -> Tensor:
-        """Expand lengths.
-
-        Args:
-            lengths: ``(edges,)``, Å.
-
-        Returns:
-            ``(edges, number)``, dimensionless.
-        """
-        apart = (lengths.to(self.centres.dtype).unsqueeze(1) - self.centres) / self.spacing
-        return torch.exp(-0.5 * apart.square())

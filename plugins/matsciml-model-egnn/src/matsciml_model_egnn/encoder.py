@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from matsciml_core import CrystalBatch, Embedding, Encoder, Neighbourhood
 from matsciml_core.nn.dense import DenseStack
+from matsciml_core.nn.envelopes import polynomial_envelope
 from matsciml_core.nn.message_graph import MessageGraph
 from matsciml_core.nn.segments import segment_mean, segment_sum
 from matsciml_model_egnn.config import EGNNConfig
-from matsciml_model_egnn.features import DistanceFeatures, envelope
+from matsciml_model_egnn.features import DistanceFeatures
 from matsciml_model_egnn.layer import EdgeGeometry, EGNNLayer
 from matsciml_model_egnn.layers import ACTIVATIONS, Senders
 
@@ -147,7 +148,7 @@ class EGNN(Encoder):
             vectors=vectors,
             distances=distances,
             features=self.distance(squared, distances),
-            scale=envelope(distances, config.cutoff) if config.envelope else None,
+            scale=polynomial_envelope(distances / config.cutoff, 6) if config.envelope else None,
             fused=fused,
         )
 

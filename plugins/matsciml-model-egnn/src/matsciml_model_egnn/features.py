@@ -1,4 +1,4 @@
-"""What a message sees of an edge's length, and the envelope that ends it smoothly."""
+"""What a message sees of an edge's length."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from matsciml_core.nn.radial import gaussian_basis
 from matsciml_model_egnn.config import EGNNConfig
 
 
@@ -44,29 +45,8 @@ class DistanceFeatures(nn.Module):
             return squared.unsqueeze(1)
         if self.kind == "scaled":
             return (squared / self.cutoff**2).unsqueeze(1)
-        places = torch.arange(self.width, dtype=distances.dtype, device=distances.device)
         if self.kind == "gaussian":
-            steps = (distances * ((self.width - 1) / self.cutoff)).unsqueeze(1) - places
-            return torch.exp(-0.5 * steps.square())
+            return gaussian_basis(distances / self.cutoff, self.width)
+        index = torch.arange(1, self.width + 1, dtype=distances.dtype, device=distances.device)
         phases = (distances * (math.pi / self.cutoff)).unsqueeze(1)  # (edges, 1)
-        return math.sqrt(2.0) * torch.sin(phases * (places + 1.0)) / phases
-
-
-def envelope(distances: Tensor, cutoff: float) -> Tensor:
-    """Return 1 − 28 x⁶ + 48 x⁷ − 21 x⁸ with x = r/cutoff, and zero beyond the cutoff.
-
-    Value, slope and curvature are zero at the cutoff.
-
-    Args:
-        distances: r, ``(edges,)``, Å.
-        cutoff: Å.
-
-    Returns:
-        ``(edges,)``, dimensionless.
-
-    References:
-        Gasteiger, Groß, Günnemann, ICLR (2020), arXiv:2003.03123, Eq. (8) with p = 6.
-    """
-    x = (distances / cutoff).clamp(max=1.0)
-    sixth = x.square() * x.square() * x.square()
-    return 1.0 + sixth * (x * (48.0 - 21.0 * x) - 28.0)
+        return math.sqrt(2.0) * torch.sin(phases * index) / phases

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from matsciml_core.nn.envelopes import polynomial_envelope
 from matsciml_model_gala.algebra import soft_length
 from matsciml_model_gala.products import Products
 
@@ -62,5 +63,4 @@ def log_envelope(vectors: Tensor, cutoff: float) -> Tensor:
         ``(...,)``, at least ln 10⁻³⁰.
     """
     x = soft_length(vectors.square().sum(-1), 0.0) / cutoff
-    c = 1 - x**3 * (10 - 15 * x + 6 * x**2)
-    return c.clamp(min=1e-30).log()
+    return polynomial_envelope(x, 3).clamp(min=1e-30).log()

@@ -10,11 +10,11 @@ from e3nn import o3
 from torch import Tensor, nn
 
 from matsciml_core import CrystalBatch, Encoder, MessageGraph, Neighbourhood, TensorEmbedding
+from matsciml_core.nn.radial import BesselBasis
 from matsciml_core.nn.segments import Segments, segment_mean
 from matsciml_model_nequip.config import NequIPConfig
 from matsciml_model_nequip.convolution import EdgeGeometry
 from matsciml_model_nequip.interaction import SCALAR, Interaction
-from matsciml_model_nequip.radial import RadialBasis
 
 VECTOR, MATRIX = o3.Irrep("1o"), o3.Irrep("2e")
 """Kinds of feature that are Cartesian vectors, and symmetric matrices without trace."""
@@ -67,7 +67,9 @@ class NequIP(Encoder):
         self.harmonics = o3.SphericalHarmonics(
             list(range(config.lmax + 1)), normalize=False, normalization="component"
         )
-        self.radial = RadialBasis(config.cutoff, config.num_radial, config.envelope_power)
+        self.radial = BesselBasis(
+            config.cutoff, config.num_radial, config.envelope_power, normalise=True
+        )
         irreps = [o3.Irreps([(config.num_features, SCALAR)])]
         self.layers = nn.ModuleList()
         for number in range(config.num_layers):
