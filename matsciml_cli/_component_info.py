@@ -11,7 +11,7 @@ from matsciml_cli._settings import Setting, Settings, read_settings
 from matsciml_cli.console import Row
 from matsciml_core.registry.manager import Component, Registry
 from matsciml_core.registry.published_tasks import each_size
-from matsciml_core.registry.specs import BenchmarkTask, Reference, Spec
+from matsciml_core.registry.specs import DatasetSpec, Spec
 from matsciml_core.registry.targets import TargetInfo
 
 _COMMON = tuple(field.name for field in fields(Spec))
@@ -23,19 +23,27 @@ def component_sections(component: Component, registry: Registry) -> Iterator[tup
     """Yield the sections about a component, each with its title; some may have no rows."""
     spec = component.spec
     settings = settings_of(spec)
-    targets: tuple[TargetInfo, ...] = getattr(spec, "targets", ())
-    splits: Mapping[str, str] = getattr(spec, "splits", {})
-    tasks: tuple[BenchmarkTask, ...] = getattr(spec, "tasks", ())
-    problems: tuple[str, ...] = getattr(spec, "known_problems", ())
     presets = settings.presets
     yield f"{spec.kind} {spec.name}", _overview(component, registry)
-    yield "labels", [_label_row(target) for target in targets]
-    yield "splits", [Row(item) for item in splits.items()]
-    yield "tasks of the benchmark", [_task_row(task) for task in tasks]
-    yield "known problems", [Row((problem,)) for problem in problems]
+    if isinstance(spec, DatasetSpec):
+        labels = []
+        for target in spec.targets:
+            per = "per atom" if target.per_atom else "per crystal"
+            labels.append(Row((target.name, target.unit, target.form, per, target.description)))
+        tasks = []
+        for task in spec.tasks:
+            metric = f"{task.metric} ({task.unit})" if task.unit else task.metric
+            sizes = f"published on {' / '.join(each_size(task.published_sizes))}"
+            tasks.append(Row((task.title, task.target, metric, sizes)))
+        yield "labels", labels
+        yield "splits", [Row(item) for item in spec.splits.items()]
+        yield "tasks of the benchmark", tasks
+        yield "known problems", [Row((problem,)) for problem in spec.known_problems]
     yield "presets", [Row((name, "default" if name == presets[0] else "")) for name in presets]
     yield "settings", [setting_row(setting) for setting in settings.fields]
-    yield "references", [Row((_citation(reference),)) for reference in spec.references]
+    dois = [f", doi:{reference.doi}" if reference.doi else "" for reference in spec.references]
+    cited = zip(spec.references, dois, strict=True)
+    yield "references", [Row((f"{reference.citation}{doi}",)) for reference, doi in cited]
 
 
 def component_data(component: Component, registry: Registry) -> dict[str, Any]:
@@ -113,20 +121,3 @@ def _text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_text, value))
     return str(value)
-
-
-def _label_row(target: TargetInfo) -> Row:
-    per = "per atom" if target.per_atom else "per crystal"
-    return Row((target.name, target.unit, target.form, per, target.description))
-
-
-def _task_row(task: BenchmarkTask) -> Row:
-    unit = f" ({task.unit})" if task.unit else ""
-    sizes = " / ".join(each_size(task.published_sizes))
-    return Row((task.title, task.target, f"{task.metric}{unit}", f"published on {sizes}"))
-
-
-def _citation(reference: Reference) -> str:
-    doi = f", doi:{reference.doi}" if reference.doi else ""
-    authors = reference.authors.replace(" and ", "; ")
-    return f"{authors}: {reference.title}. {reference.venue} ({reference.year}){doi}"

@@ -44,9 +44,33 @@ def listings(registry: Registry, kind: str | None = None) -> list[Listing]:
     Raises:
         UnknownNameError: There is no such kind.
     """
-    components = [_component(component, registry) for component in registry.components(kind)]
-    unused = [plugin for plugin in registry.plugins if plugin.state != "ok"]
-    return components + [_unused_plugin(plugin) for plugin in unused]
+    rows = []
+    for component in registry.components(kind):
+        spec, plugin = component
+        state, reason = state_of(component, registry)
+        row = Listing(
+            kind=spec.kind,
+            name=spec.name,
+            summary=spec.summary,
+            distribution=plugin.distribution,
+            version=plugin.version,
+            state=state,
+            reason=reason,
+        )
+        rows.append(row)
+    for plugin in registry.plugins:
+        if plugin.state != "ok":
+            row = Listing(
+                kind="plugin",
+                name=plugin.entry_point,
+                summary="",
+                distribution=plugin.distribution,
+                version=plugin.version,
+                state=plugin.state,
+                reason=plugin.reason,
+            )
+            rows.append(row)
+    return rows
 
 
 def available_listings(registry: Registry, kind: str | None = None) -> list[Listing]:
@@ -92,20 +116,6 @@ def state_of(component: Component, registry: Registry) -> tuple[str, str]:
     return "ok", ""
 
 
-def _component(component: Component, registry: Registry) -> Listing:
-    spec, plugin = component
-    state, reason = state_of(component, registry)
-    return Listing(
-        kind=spec.kind,
-        name=spec.name,
-        summary=spec.summary,
-        distribution=plugin.distribution,
-        version=plugin.version,
-        state=state,
-        reason=reason,
-    )
-
-
 def _available(item: KnownComponent, plugin: PluginRecord | None) -> Listing:
     """Return the row of what is not installed, or not in use for the reason of its plugin."""
     needs = f"needs {' and '.join(item.requires)}" if item.requires else ""
@@ -118,16 +128,4 @@ def _available(item: KnownComponent, plugin: PluginRecord | None) -> Listing:
         version=plugin.version if plugin else "",
         state=plugin.state if plugin else "available",
         reason=plugin.reason if plugin else conditions,
-    )
-
-
-def _unused_plugin(plugin: PluginRecord) -> Listing:
-    return Listing(
-        kind="plugin",
-        name=plugin.entry_point,
-        summary="",
-        distribution=plugin.distribution,
-        version=plugin.version,
-        state=plugin.state,
-        reason=plugin.reason,
     )

@@ -35,7 +35,20 @@ def run_settings() -> dict[str, tuple[Setting, ...]]:
     >>> [setting.name for setting in run_settings()["init"]]
     ['init.model', 'init.train', 'init.heads']
     """
-    return {section: _section(section, name) for section, name in _CLASSES.items()}
+    sections = {}
+    for section, class_name in _CLASSES.items():
+        settings = read_settings(f"{_MODULE}:{class_name}").fields
+        if section == WHOLE:
+            # The default of a section is its class, and its settings are listed on their own.
+            sections[section] = tuple(
+                replace(one, default="see its section") if one.name in _CLASSES else one
+                for one in settings
+            )
+        else:
+            sections[section] = tuple(
+                replace(setting, name=f"{section}.{setting.name}") for setting in settings
+            )
+    return sections
 
 
 def find_settings(name: str) -> SettingMatch | None:
@@ -61,13 +74,3 @@ def find_settings(name: str) -> SettingMatch | None:
         return None
     remark = f"There is no setting '{name}'; the closest is '{names[match].name}'."
     return SettingMatch(settings=(names[match],), remark=remark)
-
-
-def _section(section: str, class_name: str) -> tuple[Setting, ...]:
-    settings = read_settings(f"{_MODULE}:{class_name}").fields
-    if section != WHOLE:
-        return tuple(replace(one, name=f"{section}.{one.name}") for one in settings)
-    # The default of a section is its class, and its settings are listed on their own.
-    return tuple(
-        replace(one, default="see its section") if one.name in _CLASSES else one for one in settings
-    )

@@ -143,9 +143,8 @@ def _references(references: tuple[Reference, ...]) -> list[str]:
 
 def citation(one: Reference) -> str:
     """Return a publication as people cite it, in Markdown."""
-    authors = one.authors.replace(" and ", "; ")
     link = f" [doi:{one.doi}](https://doi.org/{one.doi})" if one.doi else ""
-    return f"{authors}: {one.title}. {one.venue} ({one.year}).{link}"
+    return f"{one.citation}.{link}"
 
 
 def _yes(value: bool) -> str:

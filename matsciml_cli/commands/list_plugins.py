@@ -69,21 +69,17 @@ def list_plugins(
     if as_json:
         write_json(_as_data(registry, rows))
         return
-    write_table(
-        [_as_row(row) for row in rows],
-        header=("kind", "name", "state", "distribution", "summary"),
-    )
+    lines = []
+    for row in rows:
+        owner = f"{row.distribution} {row.version}".rstrip()
+        remark = f"{row.summary} ({row.reason})" if row.reason else row.summary
+        style = "" if row.state == "ok" else STYLES[row.state]
+        lines.append(Row((row.kind, row.name, row.state, owner, remark.lstrip()), style))
+    write_table(lines, header=("kind", "name", "state", "distribution", "summary"))
     if not rows:
         warn("No plugin is installed; 'matsciml list-plugins --available' shows known ones.")
     elif any(row.state not in ("ok", "blocked", "available") for row in rows):
         warn("Not everything can be used; 'matsciml doctor' says how to fix it.")
-
-
-def _as_row(row: Listing) -> Row:
-    owner = f"{row.distribution} {row.version}".rstrip()
-    remark = " ".join(filter(None, (row.summary, f"({row.reason})" if row.reason else "")))
-    style = "" if row.state == "ok" else STYLES[row.state]
-    return Row((row.kind, row.name, row.state, owner, remark), style)
 
 
 def _as_data(registry: Registry, rows: Sequence[Listing]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import typer
 from matsciml_cli.console import Row, warn, write_json, write_table
 from matsciml_cli.options import Json
 from matsciml_cli.state import registry_of
-from matsciml_core.registry.published_tasks import SOURCE, TaskRow, each_size, task_rows
+from matsciml_core.registry.published_tasks import SOURCE, each_size, task_rows
 
 SCHEMA = 1
 """Grows when a key of the JSON output changes its meaning or goes away."""
@@ -32,22 +32,12 @@ def list_tasks(
         tasks = [asdict(row) for row in rows]
         write_json({"schema": SCHEMA, "source": SOURCE, "tasks": tasks})
         return
-    write_table(
-        [_as_row(row) for row in rows],
-        header=("dataset", "target", "metric", "unit", "published sizes", "sizes here", "data"),
-    )
+    lines = []
+    for row in rows:
+        published, here = " / ".join(each_size(row.published)), " / ".join(each_size(row.here))
+        facts = (row.dataset, row.target, row.metric, row.unit or "-")
+        lines.append(Row((*facts, published, here or "-", row.remark), _STYLES.get(row.state, "")))
+    header = ("dataset", "target", "metric", "unit", "published sizes", "sizes here", "data")
+    write_table(lines, header=header)
     ready = sum(row.state == "ok" for row in rows)
     warn(f"{ready} of {len(rows)} tasks can be trained with the data on this machine.")
-
-
-def _as_row(row: TaskRow) -> Row:
-    entries = (
-        row.dataset,
-        row.target,
-        row.metric,
-        row.unit or "-",
-        " / ".join(each_size(row.published)),
-        " / ".join(each_size(row.here)) or "-",
-        row.remark,
-    )
-    return Row(entries, _STYLES.get(row.state, ""))

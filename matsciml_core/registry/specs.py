@@ -37,6 +37,12 @@ class Reference:
     year: int
     doi: str = ""
 
+    @property
+    def citation(self) -> str:
+        """Authors, title, venue and year on one line, without the DOI."""
+        authors = self.authors.replace(" and ", "; ")
+        return f"{authors}: {self.title}. {self.venue} ({self.year})"
+
     def bibtex(self) -> str:
         """Return the reference as a BibTeX entry."""
         fields = {
