@@ -26,15 +26,15 @@ budgets:
   mini: {about: hardly anything, epochs: 2}
 rows:
   - {name: alone, title: Energy, datasets: [example], targets: [energy],
-     settings: {head: {name: example}}}
+     strategy: example, settings: {head: {name: example}}}
   - {name: wrong, title: A learning rate that cannot be, datasets: [example], targets: [energy],
-     settings: {head: {name: example}, training: {learning_rate: -1}}}
+     strategy: example, settings: {head: {name: example}, training: {learning_rate: -1}}}
 """
 ROWS = """
 encoders: {small: {name: example, width: 4}}
 rows:
   - {name: own, title: Own, datasets: [example], targets: [energy], encoders: [small],
-     settings: {head: {name: example}}, metrics: {energy: mae},
+     strategy: example, settings: {head: {name: example}}, metrics: {energy: mae},
      published: [{value: 0.5, encoder: small, unit: eV}]}
 """
 
