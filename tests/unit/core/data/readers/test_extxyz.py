@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matsciml_core.data.readers import extxyz
-from matsciml_core.data.readers.extxyz import XYZFrame, read_extended_xyz
+from matsciml_core.data.readers.extxyz import XYZFrame, read_extended_xyz, scan
 from matsciml_core.errors import DataError
 
 HEADER = 'Lattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3:tags:I:1 energy=-1.5'
@@ -38,7 +37,7 @@ def no_slow_way(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object) -> None:
         raise AssertionError("the lines were split at blanks")
 
-    monkeypatch.setattr(extxyz, "_split_lines", fail)
+    monkeypatch.setattr(scan, "split_lines", fail)
 
 
 def images(count: int, atoms: int = 7) -> list:
@@ -67,7 +66,7 @@ def images(count: int, atoms: int = 7) -> list:
 
 @pytest.mark.parametrize("block", [1 << 20, 700, 64])
 def test_it_agrees_with_ase(monkeypatch: pytest.MonkeyPatch, block: int, no_slow_way: None) -> None:
-    monkeypatch.setattr(extxyz, "BLOCK", block)
+    monkeypatch.setattr(scan, "BLOCK", block)
     text = io.StringIO()
     from ase.io import iread, write
 
@@ -210,8 +209,8 @@ def test_a_description_that_is_not_understood() -> None:
 
 
 def test_a_file_that_is_no_xyz_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extxyz, "LONGEST_FRAME", 1000)
-    monkeypatch.setattr(extxyz, "BLOCK", 100)
+    monkeypatch.setattr(scan, "LONGEST_FRAME", 1000)
+    monkeypatch.setattr(scan, "BLOCK", 100)
     with pytest.raises(DataError, match="Frame 0 is longer than"):
         read("99999999\ncomment\n" + "H 0 0 0\n" * 1000)
 
