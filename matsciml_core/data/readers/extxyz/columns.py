@@ -8,6 +8,7 @@ would give. Lines of any other form are split at blanks, which is slower, and sa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -15,50 +16,81 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.errors import DataError
 from matsciml_core.interfaces.elements import SYMBOLS
 
 SPECIES = "species"
+_PLAIN = b"species:S:1:pos:R:3"
+_WIDTH = re.compile(r"\d{1,3}")
+"""A width of more than 999 columns is an attempt to fill the memory."""
 _BLANK, _DOT, _MINUS, _ZERO, _NEWLINE = b" .-0\n"
 _ONES = 0x0101010101010101
 _ALL = 0xFFFFFFFFFFFFFFFF
-_MARGIN = bytes(8)
+_WORD = 8
+"""Characters that are read together."""
+_MARGIN = bytes(_WORD)
 _LARGEST = 15
 """Digits that a float64 holds exactly, so that one division rounds correctly."""
+
+
+class Malformed(ValueError):
+    """A frame cannot be read; the message is the end of a sentence that begins with the frame."""
 
 
 @cache
 def describe(properties: bytes) -> tuple[tuple[str, str, int], ...]:
     """Return name, type and width of each column.
 
+    Args:
+        properties: ``name:type:width`` of each column, joined by colons; empty: plain XYZ.
+
     Raises:
-        DataError: The description is not understood.
+        Malformed: The description is not understood.
     """
-    parts = properties.decode(errors="replace").split(":")
+    text = (properties or _PLAIN).decode(errors="replace")
+    parts = text.split(":")
     names, kinds, widths = parts[::3], parts[1::3], parts[2::3]
-    known = all(kind in "SRIL" for kind in kinds) and all(one.isdigit() for one in widths)
-    if len(parts) % 3 or not known:
-        raise DataError(f"'Properties={properties.decode(errors='replace')}' is not understood.")
+    legible = all(kind in "SRIL" for kind in kinds) and all(_WIDTH.fullmatch(w) for w in widths)
+    if len(parts) % 3 or not legible:
+        raise Malformed(f"cannot be read, because 'Properties={text}' is not understood.")
     return tuple((n, k, int(w)) for n, k, w in zip(names, kinds, widths, strict=True))
 
 
 def split_lines(
-    text: bytes, atoms: int, columns: Sequence[tuple[str, str, int]], number: int
+    text: bytes, atoms: int, columns: Sequence[tuple[str, str, int]], *, exact: bool
 ) -> dict[str, NDArray[Any]]:
-    """Return the columns of a frame by splitting it at blanks."""
+    """Return the columns of a frame by splitting each of its lines at blanks.
+
+    Args:
+        text: The lines of the atoms.
+        atoms: Their number.
+        columns: Name, type and width of each column.
+        exact: Whether a line with more entries than columns is malformed; else they are passed
+            over: plain XYZ files often have forces or charges there, and say nothing of them.
+
+    Raises:
+        Malformed: A line has fewer entries, or one that is not of its type.
+    """
     total = sum(width for _, _, width in columns)
+    values: dict[str, NDArray[Any]] = {}
+    start = 0
     try:
-        cells = np.array(text.split()).reshape(atoms, total)
-        found, first = {}, 0
+        # Line by line: entries of a line that is too long must not make up for those that the next
+        # one lacks.
+        most = None if exact else total
+        rows = [line.split()[:most] for line in text.split(b"\n")[:atoms]]
+        entries = np.array(rows).reshape(atoms, total)
         for name, kind, width in columns:
-            part = cells[:, first : first + width]
-            found[name] = _CONVERT[kind](part[:, 0] if width == 1 else part)
-            first += width
+            part = entries[:, start : start + width]
+            values[name] = _CONVERT[kind](part[:, 0] if width == 1 else part)
+            start += width
     except ValueError:
-        raise DataError(f"Frame {number} has an atom that is not as 'Properties' says.") from None
-    if SPECIES in found:
-        found[SPECIES] = np.array([_NUMBERS.get(bytes(one), 0) for one in found[SPECIES]], np.uint8)
-    return found
+        raise Malformed("has an atom that is not as 'Properties' says.") from None
+    if SPECIES in values and values[SPECIES].dtype.kind == "S":
+        species = values[SPECIES].tolist()
+        values[SPECIES] = np.array(
+            [_NUMBERS.get(name.capitalize(), 0) for name in species], np.uint8
+        )
+    return values
 
 
 _CONVERT: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
@@ -68,6 +100,8 @@ _CONVERT: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "L": lambda cells: np.isin(np.char.upper(cells.astype("S1")), (b"T", b"1")),
 }
 _NUMBERS = {symbol.encode(): number for number, symbol in enumerate(SYMBOLS, 1)}
+_NUMBERS |= {str(number).encode(): number for number in range(1, len(SYMBOLS) + 1)}
+"""Atomic numbers by symbol, and by themselves: some programs write them in place of symbols."""
 
 
 class _Table:
@@ -132,14 +166,19 @@ def _read_real(table: _Table, low: int, high: int, name: str) -> NDArray[np.floa
         return None
     dot = low + int(dots[0])
     decimals = high - dot - 1
-    if not 0 < decimals <= 8 or high - low > _LARGEST:
+    if not decimals or high - low > _LARGEST:
         return None
-    fraction = _digits(table.behind(dot + 1, decimals) ^ np.uint64(_ZERO * _ONES))
     whole = _signed(table, low, dot)
-    if whole is None or fraction is None:
+    if whole is None:
         return None
     magnitude, negative = whole
-    value: NDArray[np.float64] = (magnitude * 10**decimals + fraction).astype(np.float64)
+    for start in range(dot + 1, high, _WORD):
+        width = min(_WORD, high - start)
+        digits = _digits(table.behind(start, width) ^ np.uint64(_ZERO * _ONES))
+        if digits is None:
+            return None
+        magnitude = magnitude * 10**width + digits
+    value: NDArray[np.float64] = magnitude.astype(np.float64)
     value /= 10.0**decimals
     np.negative(value, out=value, where=negative)
     return value
@@ -219,9 +258,11 @@ def _read_text(table: _Table, low: int, high: int, name: str) -> NDArray[Any] | 
 def _symbol_table() -> NDArray[np.uint8]:
     """Return atomic numbers by the two characters of a symbol."""
     table = np.zeros(1 << 16, np.uint8)
-    for number, symbol in enumerate(SYMBOLS, 1):
-        first, second = symbol.ljust(2).encode()
-        table[first << 8 | second] = number
+    for name, number in _NUMBERS.items():
+        for spelling in {name, name.upper(), name.lower()}:
+            if len(spelling) <= 2:
+                first, second = spelling.ljust(2)
+                table[first << 8 | second] = number
     return table
 
 

@@ -1,28 +1,37 @@
 """Extended XYZ, fast: whole blocks of frames become arrays with a few calls of NumPy.
 
 The format: a line with the number of atoms; a line of ``key=value``, with ``Lattice`` and
-``Properties``; a line for each atom.
+``Properties``; a line for each atom. Programs that were killed and started again leave frames
+without their last atoms in the middle of a file; such a frame is recognised by the beginning of the
+next one within it, and costs no other.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data.readers.extxyz.columns import describe, read_table, split_lines
+from matsciml_core.data.readers.extxyz.columns import Malformed, describe, read_table, split_lines
+from matsciml_core.data.readers.extxyz.second_line import LATTICE, PBC, split_pairs
 from matsciml_core.errors import DataError
 
 BLOCK = 1 << 20
 """Bytes that are turned into numbers together: what a processor's cache holds."""
 LONGEST_FRAME = 1 << 28
 """Bytes; whatever claims to be longer would fill the memory."""
-_PAIR = re.compile(rb"""([^\s="]+)=(?:"([^"]*)"|'([^']*)'|(\S+))""")
+_MOST_DIGITS = 12
+"""Of a number of atoms; Python itself limits the digits of what it converts."""
+_SIGNS = (b"roperties", b"attice")
+"""What the second line of a frame has, and no line of an atom; the first letter may be small."""
+_VECTOR = b"VEC"
+"""Begins the lines behind the atoms in which ADF, and ASE for it, write the cell."""
+_WINDOW = 1000
+"""Bytes that three such lines do not exceed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +52,17 @@ class XYZFrame:
             DataError: There is none.
         """
         try:
-            return np.array(self.info["Lattice"].split(), dtype=np.float64).reshape(3, 3)
+            parts = self.info[LATTICE].replace(",", " ").split()
+            return np.array(parts, dtype=np.float64).reshape(3, 3)
         except (KeyError, ValueError):
             raise DataError("The frame has no 'Lattice' of nine numbers.") from None
 
     @property
     def pbc(self) -> tuple[bool, ...]:
         """Periodic directions; all where the frame does not say."""
-        given = self.info.get("pbc", "T T T").split()
-        return tuple(one[0] in "Tt1" for one in given)
+        words = self.info.get(PBC, "T T T").replace(",", " ").split()
+        flags = tuple(word[0] in "Tt1" for word in words)
+        return flags * 3 if len(flags) == 1 else flags
 
     def number(self, name: str) -> float:
         """Return a number of the second line.
@@ -66,18 +77,43 @@ class XYZFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class XYZFault:
+    """A frame that cannot be read."""
+
+    reason: str
+    """What is wrong, as the end of a sentence that begins with the frame; the same words for every
+    frame with the same fault."""
+    info: Mapping[str, str]
+    """What its second line says, where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Span:
     """Where a frame lies in a block of text."""
 
-    atoms: int
     comment: bytes
-    start: int
+    """Its second line."""
+    start: int = 0
     """First character of its first atom."""
-    stop: int
-    """Behind its last line."""
-    width: int
+    stop: int = 0
+    """Behind the line of its last atom."""
+    atoms: int = 0
+    width: int = 0
     """Characters of a line with its end; 0: lines differ."""
-    properties: bytes
+    vectors: bytes = b""
+    """Lines with cell vectors that follow the atoms."""
+    fault: str = ""
+    """What is wrong with the frame as a whole; empty: nothing so far."""
+
+    @property
+    def end(self) -> int:
+        """Behind the last line that belongs to it."""
+        return self.stop + len(self.vectors)
+
+    @property
+    def form(self) -> tuple[int, bytes, bool]:
+        """What frames have in common that can be read together."""
+        return self.width, properties_of(self.comment), bool(self.fault)
 
 
 class Readable(Protocol):
@@ -88,7 +124,7 @@ class Readable(Protocol):
 
 
 def read_extended_xyz(stream: Readable) -> Iterator[XYZFrame]:
-    """Yield the frames of a file, in order; memory stays flat.
+    """Yield the frames of a file, in order, up to the first that cannot be read.
 
     Args:
         stream: The file, opened for bytes; unpacked on the way where it was packed.
@@ -97,90 +133,196 @@ def read_extended_xyz(stream: Readable) -> Iterator[XYZFrame]:
         DataError: A frame is incomplete or not as it announces itself; the frames before it have
             been yielded.
     """
-    rest, number, last = b"", 0, False
+    for index, frame in enumerate(scan_extended_xyz(stream)):
+        if isinstance(frame, XYZFault):
+            raise DataError(f"Frame {index} {frame.reason}")
+        yield frame
+
+
+def scan_extended_xyz(stream: Readable) -> Iterator[XYZFrame | XYZFault]:
+    """Yield the frames of a file, in order, and a fault in place of each that cannot be read.
+
+    Memory stays flat. Lines that belong to no frame are one fault, up to the next frame.
+
+    Args:
+        stream: The file, opened for bytes; unpacked on the way where it was packed.
+    """
+    rest, lost, last = b"", False, False
     while not last:
-        block = stream.read(BLOCK)
+        # As much as is waiting already, so that a long frame is not searched block by block.
+        block = stream.read(max(BLOCK, len(rest)))
         last = not block
         text = rest + block
         if last and text and not text.endswith(b"\n"):
             text += b"\n"
-        spans, end, fault = _find_frames(text, number)
-        for frame in _read_frames(text, spans, number):
-            yield frame
-            number += 1
+        spans, end, lost = _find_frames(text, lost=lost, last=last)
+        yield from _read_frames(text, spans)
         rest = text[end:]
         if len(rest) > LONGEST_FRAME:
-            fault = f"Frame {number} is longer than {LONGEST_FRAME:,} bytes; this is no such file."
-        if fault or (last and rest.strip()):
-            raise DataError(fault or f"Frame {number} is incomplete: the file ends within it.")
+            if not lost:
+                yield XYZFault(f"is longer than {LONGEST_FRAME:,} bytes.", {})
+            rest, lost = b"", True
 
 
-def _find_frames(text: bytes, number: int) -> tuple[list[_Span], int, str]:
-    """Return the whole frames of a text, where they end, and what is wrong behind them."""
+def properties_of(comment: bytes) -> bytes:
+    """Return what a second line says of the columns; nothing where it is a plain comment.
+
+    Args:
+        comment: The line.
+    """
+    start = comment.find(b"Properties=")  # the spelling and spacing of nearly all files
+    if start >= 0:
+        return comment[start + len(b"Properties=") :].split(None, 1)[0].strip(b"\"'")
+    if b"roperties" in comment:
+        return split_pairs(comment).get("Properties", "").encode()
+    return b""
+
+
+def _find_frames(text: bytes, *, lost: bool, last: bool) -> tuple[list[_Span], int, bool]:
+    """Find the whole frames of a text, and those that are torn.
+
+    Args:
+        text: A part of the file, from the beginning of a frame on where nothing is ``lost``.
+        lost: Whether it begins within lines that belong to no frame, which were reported.
+        last: Whether the file ends with it.
+
+    Returns:
+        The frames; where the text begins that waits for more; and whether that is ``lost``.
+    """
     spans: list[_Span] = []
-    place = 0
-    while (end := text.find(b"\n", place)) >= 0:
-        count = text[place:end].strip()
-        if not count and not text[place:].strip():
-            break  # empty lines at the end of a file
-        if not count.isdigit() or not int(count):
-            fault = f"Frame {number + len(spans)} does not begin with its number of atoms."
-            return spans, place, fault
-        span = _find_frame(text, int(count), end + 1)
-        if span is None:
+    position = 0
+    while (end := text.find(b"\n", position)) >= 0:
+        count = text[position:end].strip()
+        if not count:
+            position = end + 1
+            continue
+        start = text.find(b"\n", end + 1) + 1
+        atoms = _count(count)
+        if not atoms:
+            if spans and spans[-1].end == position and any(s in text[position:end] for s in _SIGNS):
+                # The line is the second one of a frame: the number of its atoms stands behind the
+                # last atom of the frame before, which was cut, and its digits seem to belong there.
+                spans[-1] = replace(spans[-1], fault="is cut within its last atom.")
+            if not lost:
+                spans.append(_Span(b"", fault="does not begin with its number of atoms."))
+            position = _next_frame(text, end + 1, len(text))
+            lost = position < 0
+            if lost:  # the last two lines may be the beginning of a frame
+                tail = text.rfind(b"\n", 0, text.rfind(b"\n")) + 1
+                return spans, len(text) if last else tail, not last
+            continue
+        span = _span(text, atoms, end + 1, start) if start else None
+        lost = False
+        torn = _next_frame(text, start, span.stop if span else len(text)) if start else -1
+        if torn >= 0:
+            spans.append(_Span(text[end + 1 : start - 1], fault="ends before its last atom."))
+            position = torn
+            continue
+        # What follows decides: cell vectors belong to the frame, and a line that is no number of
+        # atoms may have cost it its last one. So the last frame of a block waits for the next one.
+        vectors = None if span is None else _vectors(text, span, last=last)
+        if span is None or vectors is None:
             break
-        spans.append(span)
-        place = span.stop
-    return spans, place, ""
+        spans.append(replace(span, vectors=vectors) if vectors else span)
+        position = spans[-1].end
+    if last and text[position:].strip():
+        comment = text[position:].partition(b"\n")[2].partition(b"\n")[0]
+        spans.append(_Span(comment, fault="is incomplete: the file ends within it."))
+        position = len(text)
+    return spans, position, False
 
 
-def _find_frame(text: bytes, atoms: int, place: int) -> _Span | None:
-    """Return the frame whose second line begins at a place; None where the text ends before it."""
-    start = text.find(b"\n", place) + 1
-    width = text.find(b"\n", start) + 1 - start if start else 0
+def _count(line: bytes) -> int:
+    """Return the number of atoms that a line states; 0 where it states none."""
+    return int(line) if line.isdigit() and len(line) <= _MOST_DIGITS else 0
+
+
+def _next_frame(text: bytes, low: int, high: int) -> int:
+    """Return where the first frame begins between two positions at the starts of lines; -1: none.
+
+    A frame begins with a line that is a number, before one that has a sign of a second line. The
+    signs are searched for as bytes, which costs next to nothing beside reading the numbers.
+    """
+    while low < high:
+        signs = [place for sign in _SIGNS if (place := text.find(sign, low, high)) >= 0]
+        if not signs:
+            return -1
+        comment = text.rfind(b"\n", low, min(signs)) + 1
+        begin = text.rfind(b"\n", low, comment - 1) + 1 or low
+        if comment and _count(text[begin : comment - 1].strip()):
+            return begin
+        low = text.find(b"\n", min(signs), high) + 1 or high
+    return -1
+
+
+def _span(text: bytes, atoms: int, second: int, start: int) -> _Span | None:
+    """Return the frame of a second line; None where the text ends before the frame does."""
+    width = text.find(b"\n", start) + 1 - start
+    comment = text[second : start - 1]
+    stop = start + atoms * width
     if width <= 0:
         return None
-    comment = text[place : start - 1]
-    properties = _properties(comment)
-    stop = start + atoms * width
-    if text[stop - 1 : stop] == b"\n" and text.count(b"\n", start, stop) == atoms:
-        return _Span(atoms, comment, start, stop, width, properties)
-    stop = start
-    for _ in range(atoms):
-        stop = text.find(b"\n", stop) + 1
-        if not stop:
-            return None
-    return _Span(atoms, comment, start, stop, 0, properties)
+    if text[stop - 1 : stop] != b"\n" or text.count(b"\n", start, stop) != atoms:
+        width, stop = 0, start
+        for _ in range(atoms):
+            stop = text.find(b"\n", stop) + 1
+            if not stop:
+                return None
+    return _Span(comment, start, stop, atoms, width)
 
 
-def _properties(comment: bytes) -> bytes:
-    first = comment.find(b"Properties=") + len(b"Properties=")
-    if first < len(b"Properties="):
-        return b"species:S:1:pos:R:3"
-    return comment[first:].split(None, 1)[0].strip(b"\"'")
+def _vectors(text: bytes, span: _Span, *, last: bool) -> bytes | None:
+    """Return the lines with cell vectors behind a frame; None where more text decides that."""
+    if _SIGNS[1] in span.comment:  # the cell is in the second line
+        return b"" if last or text.find(b"\n", span.stop) >= 0 else None
+    window = text[span.stop : span.stop + _WINDOW]
+    following = window.splitlines(keepends=True)[:3]
+    if not last and len(window) < _WINDOW and sum(b"\n" in line for line in following) < 3:
+        return None
+    others = [not line.lstrip().startswith(_VECTOR) for line in following]
+    return b"".join(following[: others.index(True) if True in others else 3])
 
 
-def _read_frames(text: bytes, spans: Sequence[_Span], number: int) -> Iterator[XYZFrame]:
+def _read_frames(text: bytes, spans: Sequence[_Span]) -> Iterator[XYZFrame | XYZFault]:
     """Yield frames; neighbours whose lines are of one form become arrays together."""
-    for (width, properties), group in groupby(spans, lambda span: (span.width, span.properties)):
+    for (width, properties, faulty), group in groupby(spans, lambda span: span.form):
         members = list(group)
-        columns = describe(properties)
+        if faulty:
+            yield from map(_fault, members)
+            continue
         lines = [text[span.start : span.stop] for span in members]
+        try:
+            columns = describe(properties)
+        except Malformed as error:
+            yield from (XYZFault(str(error), split_pairs(span.comment)) for span in members)
+            continue
         table = read_table(lines, width, columns) if width else None
         first = 0
-        for span in members:
-            if table is None:
-                found = split_lines(text[span.start : span.stop], span.atoms, columns, number)
-            else:
-                rows = slice(first, first + span.atoms)
-                found = {name: values[rows] for name, values in table.items()}
-            yield XYZFrame(_pairs(span.comment), found)
+        for span, text_of in zip(members, lines, strict=True):
+            try:
+                if table is None:
+                    values = split_lines(text_of, span.atoms, columns, exact=bool(properties))
+                else:
+                    rows = slice(first, first + span.atoms)
+                    values = {name: column[rows] for name, column in table.items()}
+                yield XYZFrame(_info(span), values)
+            except Malformed as error:
+                yield XYZFault(str(error), split_pairs(span.comment))
             first += span.atoms
-            number += 1
 
 
-def _pairs(comment: bytes) -> dict[str, str]:
+def _fault(span: _Span) -> XYZFault:
+    return XYZFault(span.fault, split_pairs(span.comment))
+
+
+def _info(span: _Span) -> dict[str, str]:
+    """Return the pairs of a frame; one with cell vectors behind its atoms has a free comment."""
+    if not span.vectors:
+        return split_pairs(span.comment)
+    rows = [line.split()[1:4] for line in span.vectors.decode(errors="replace").splitlines()]
+    cell = [*rows, *[["0", "0", "0"]] * (3 - len(rows))]
     return {
-        key.decode(): (quoted or single or plain).decode(errors="replace")
-        for key, quoted, single, plain in _PAIR.findall(comment)
+        "comment": span.comment.decode(errors="replace").strip(),
+        LATTICE: " ".join(number for row in cell for number in row),
+        PBC: " ".join("T" if index < len(rows) else "F" for index in range(3)),
     }

@@ -1,0 +1,136 @@
+"""The second line of a frame: ``key=value`` pairs, and what their values mean.
+
+The grammar is ASE's, which most files of the field were written by or for: values are bare, or
+within ``"…"``, ``'…'``, ``{…}`` or ``[…]``; blanks may stand round ``=``; a backslash takes the
+next character as it is; and a key without a value is true.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+
+LATTICE, PROPERTIES, PBC = "Lattice", "Properties", "pbc"
+_SPELLINGS = {name.lower(): name for name in (LATTICE, PROPERTIES)}
+"""GPUMD documents these two as independent of case; everyone else writes them like this."""
+_PLAIN = r"[^\s=\"'{}\[\]\\]+"
+_ENCLOSED = r""""([^"\\]*)"|'([^'\\]*)'|\{([^}\\]*)\}|\[([^\]\\]*)\]"""
+_PAIR = re.compile(rf"\s*({_PLAIN})(?:\s*=\s*(?:{_ENCLOSED}|({_PLAIN})))?(?=\s|$)")
+_CLOSING = {'"': '"', "'": "'", "{": "}", "[": "]"}
+_PART = re.compile(r"[^\s,]+")
+_MATRICES = frozenset({"stress", "virial"})
+_TRUTH = {"T": True, "true": True, "True": True, "TRUE": True} | {
+    "F": False,
+    "false": False,
+    "False": False,
+    "FALSE": False,
+}
+_JSON = "_JSON "
+
+
+def split_pairs(comment: bytes) -> dict[str, str]:
+    """Return the pairs of a second line, values as text without what encloses them.
+
+    Args:
+        comment: The line.
+
+    >>> split_pairs(b'Lattice="3 0 0 0 3 0 0 0 3" energy = -1.5 relaxed')
+    {'Lattice': '3 0 0 0 3 0 0 0 3', 'energy': '-1.5', 'relaxed': 'T'}
+    """
+    text = comment.decode(errors="replace").strip()
+    pairs: dict[str, str] = {}
+    position = 0
+    while position < len(text):
+        match = _PAIR.match(text, position)
+        if match is None:  # escapes, or quotes within a word: rare, and ten times as slow
+            pairs = _split_slowly(text)
+            break
+        value = next((part for part in match.groups()[1:] if part is not None), "T")
+        pairs[match[1]] = value
+        position = match.end()
+    return {_SPELLINGS.get(key.lower(), key): value for key, value in pairs.items()}
+
+
+def _split_slowly(text: str) -> dict[str, str]:
+    """Split a line character by character."""
+    entries: list[list[list[str]]] = [[[]]]  # pairs → parts between ``=`` → characters
+    closing, escaped = "", False
+    for letter in text:
+        parts = entries[-1]
+        if escaped:
+            parts[-1].append(letter)
+            escaped = False
+        elif letter == "\\":
+            escaped = True
+        elif closing:
+            if letter == closing:
+                closing = ""
+            else:
+                parts[-1].append(letter)
+        elif letter in _CLOSING:
+            closing = _CLOSING[letter]
+        elif letter.isspace():
+            if parts[-1]:
+                entries.append([[]])
+        elif letter == "=":
+            if parts == [[]] and len(entries) > 1:  # blanks before it: it belongs to the last key
+                del entries[-1]
+            entries[-1].append([])
+        else:
+            parts[-1].append(letter)
+    words = [["".join(part) for part in parts] for parts in entries if parts != [[]]]
+    return {parts[0]: "=".join(parts[1:]) if len(parts) > 1 else "T" for parts in words}
+
+
+def parse_value(key: str, text: str) -> Any:
+    """Return what the text of a value means: numbers, truth values, JSON, or the text itself.
+
+    ``stress`` and ``virial`` of nine numbers are 3 x 3. Their order is column by column, as ASE
+    writes and reads them; for a symmetric tensor any order is the same.
+
+    Args:
+        key: Its key.
+        text: The value as written.
+
+    >>> parse_value("energy", "-1.5"), parse_value("run", "a-7"), parse_value("relaxed", "T")
+    (-1.5, 'a-7', True)
+    """
+    parts = _PART.findall(text)
+    numbers = _numbers(parts)
+    if numbers is not None:
+        if len(parts) == 1:
+            return numbers[0].item()
+        return numbers.reshape(3, 3).T if key in _MATRICES and len(parts) == 9 else numbers
+    if text.startswith(_JSON):
+        try:
+            return _from_json(json.loads(text.removeprefix(_JSON)))
+        except ValueError:
+            return text
+    truths = [_TRUTH.get(part) for part in parts]
+    if not parts or None in truths:
+        return text
+    return truths[0] if len(parts) == 1 else truths
+
+
+def _numbers(parts: list[str]) -> Any:
+    """Return whole numbers, or else floating-point numbers; None where one is neither."""
+    if not parts:
+        return None
+    for kind in (np.int64, np.float64):
+        try:
+            return np.array(parts, dtype=kind)
+        except (ValueError, OverflowError):
+            continue
+    return None
+
+
+def _from_json(data: Any) -> Any:
+    """Return nested lists of numbers as an array, and anything else as it is."""
+    try:
+        array = np.array(data)
+    except ValueError:  # rows of different lengths
+        return data
+    return array if array.dtype.kind in "ifb" else data
