@@ -27,7 +27,7 @@ from _generation_page import page, plot
 from _generation_work import DATASET, Work
 
 from matsciml_core import Crystal, build_registry
-from matsciml_tool_generate.extxyz import write_extxyz
+from matsciml_core.data.readers.extxyz import write_frames
 from matsciml_tool_generate.reference import read_reference
 
 RESULTS = Path(__file__).parent / "results"
@@ -132,8 +132,8 @@ def write_baselines(work: Work) -> None:
     generator = np.random.default_rng(0)
     number = work.options.number
     chosen = generator.choice(len(crystals), min(number, len(crystals)), replace=False)
-    write_extxyz(real, [crystals[index] for index in chosen])
-    write_extxyz(marginal, without_model(crystals, number, generator))
+    write_frames(real, [crystals[index] for index in chosen])
+    write_frames(marginal, without_model(crystals, number, generator))
 
 
 def without_model(

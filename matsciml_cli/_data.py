@@ -1,4 +1,4 @@
-"""What the verbs of ``matsciml data`` do once their flags are read."""
+"""What the subcommands of ``matsciml data`` do once their flags are read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matsciml_cli.progress_bars import Speed, progress_bars
 from matsciml_core.data.fetch import FetchRequest, note_store, present_stores, store_key
 from matsciml_core.data.ingestion.conversion import Conversion, Manifest, read_manifest
 from matsciml_core.data.ingestion.pool import SERIAL, PoolConfig
-from matsciml_core.data.readers import ImportSettings, Naming, add_dataset, understand
+from matsciml_core.data.readers import add_dataset
 from matsciml_core.data.store.crystal_store import CrystalStore
 from matsciml_core.data.store.labelled import label_sizes
 from matsciml_core.data.store.store_dataset import StoreDataset
@@ -83,56 +83,43 @@ def _note_label_sizes(spec: DatasetSpec, store: Path) -> None:
     write_file(store / LABEL_SIZES, label_sizes(dataset))
 
 
-def import_dataset(
-    paths: Sequence[Path],
-    name: str,
-    *,
-    labels: tuple[str, ...],
-    per_atom: tuple[str, ...],
-    form: str | None,
-    fractional: bool = False,
-    id_column: str | None,
-    trajectory: str | None,
-    table: Path | None,
-    about: Mapping[str, str],
-    to: Path | None,
-    workers: int,
-    replace: bool,
-) -> None:
-    """Make a dataset of a user's files."""
-    settings = ImportSettings(
-        labels=labels,
-        per_atom=per_atom,
-        form=form,
-        fractional=fractional,
-        naming=Naming(column=id_column, trajectory=trajectory),
-        table=table,
-        workers=workers,
-        **about,
-    )
-    _add(name, understand(paths, settings), to=to, replace=replace)
+def parse_foreign(spec: DatasetSpec, path: Path, format: str) -> Conversion:
+    """Return what another toolkit wrote as something to ingest, as a dataset's plugin reads it.
 
-
-def convert_dataset(
-    spec: DatasetSpec,
-    path: Path,
-    form: str,
-    *,
-    name: str,
-    to: Path | None,
-    replace: bool,
-    pool: PoolConfig,
-) -> None:
-    """Make a dataset of what another toolkit wrote, as the dataset's plugin understands it."""
+    Raises:
+        ConfigError: The file does not exist, or the plugin does not read the format.
+    """
     if not path.exists():
         raise ConfigError(f"'{path}' does not exist; name the file to convert.")
-    if form not in spec.readers:
+    if format not in spec.readers:
         raise ConfigError(
-            f"The dataset '{spec.name}' cannot be converted from '{form}'."
-            f"{did_you_mean(form, spec.readers)} It reads: {', '.join(spec.readers) or 'nothing'}."
+            f"The dataset '{spec.name}' cannot be converted from '{format}'."
+            f"{did_you_mean(format, spec.readers)} "
+            f"It reads: {', '.join(spec.readers) or 'nothing'}."
         )
-    reader = spec.load_named(spec.readers[form])
-    _add(name, reader(path), to=to, replace=replace, pool=pool)
+    conversion: Conversion = spec.load_named(spec.readers[format])(path)
+    return conversion
+
+
+def store_conversion(
+    name: str,
+    conversion: Conversion,
+    *,
+    to: Path | None,
+    replace: bool,
+    pool: PoolConfig = SERIAL,
+) -> None:
+    """Make a dataset of files that were parsed, and show what became of them."""
+    with progress_bars() as report:
+        speed = Speed(report)
+        manifest = add_dataset(
+            name, conversion, to=to, replace_existing=replace, report=speed, pool=pool
+        )
+    store = to or dataset_folder(name) / "store"
+    _summarise(name, manifest, store)
+    _show_labels(_scan(StoreDataset(store))[2])  # where a wrong column or unit meets the eye
+    speed.show(pool)
+    print(f"Train: matsciml run --dataset {name}")
 
 
 def show_dataset(
@@ -190,21 +177,6 @@ def _settings(spec: DatasetSpec, model: Any, overrides: Sequence[str]) -> Any:
             f"The dataset '{spec.name}' has nothing to set here; leave '--set {overrides[0]}' away."
         )
     return None
-
-
-def _add(
-    name: str, conversion: Conversion, *, to: Path | None, replace: bool, pool: PoolConfig = SERIAL
-) -> None:
-    with progress_bars() as report:
-        speed = Speed(report)
-        manifest = add_dataset(
-            name, conversion, to=to, replace_existing=replace, report=speed, pool=pool
-        )
-    store = to or dataset_folder(name) / "store"
-    _summarise(name, manifest, store)
-    _show_labels(_scan(StoreDataset(store))[2])  # where a wrong column or unit meets the eye
-    speed.show(pool)
-    print(f"Train: matsciml run --dataset {name}")
 
 
 def _summarise(name: str, manifest: Manifest | None, store: Path) -> None:

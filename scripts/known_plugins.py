@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from matsciml_core.registry.known_plugins import INDEX, SCHEMA  # noqa: E402 - after the path
-from matsciml_core.registry.specs import CommandSpec, DatasetSpec, Spec  # noqa: E402
+from matsciml_core.registry.specs import CommandSpec, DatasetSpec, ReaderSpec, Spec  # noqa: E402
 
 COMMAND = "python scripts/known_plugins.py"
 EXAMPLES = {"dataset": "mp", "encoder": "megnet"}
@@ -74,6 +74,9 @@ def _component(spec: Spec) -> dict[str, Any]:
         item["group"] = spec.group
     if spec.requires:
         item |= {"requires": spec.requires, "requires_note": spec.requires_note}
+    if isinstance(spec, ReaderSpec):
+        patterns = ("suffixes", "file_names", "folder_files")
+        item |= {name: getattr(spec, name) for name in patterns if getattr(spec, name)}
     if isinstance(spec, DatasetSpec) and spec.tasks:
         item["tasks"] = [asdict(task) for task in spec.tasks]
     return item

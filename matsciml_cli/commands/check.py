@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """Grows when a key of the JSON output changes its meaning or goes away."""
-CHECKED = ("dataset", "encoder", "task-head", "strategy")
+CHECKED = ("dataset", "encoder", "task-head", "strategy", "reader")
 """The kinds of component that have checks."""
 _MARKS = {"passed": "✓", "failed": "✗", "warning": "!", "skipped": "–"}
 _STYLE_OF = {"failed": STYLES["failed"], "warning": STYLES["warning"], "skipped": STYLES["blocked"]}

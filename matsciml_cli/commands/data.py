@@ -10,7 +10,7 @@ import typer
 from matsciml_cli._completion import complete_names
 from matsciml_cli._light import LightCommand
 from matsciml_cli.console import Row, write_heading, write_json, write_table
-from matsciml_cli.options import Json
+from matsciml_cli.options import FileFormat, Json
 from matsciml_cli.state import registry_of
 from matsciml_core.errors import ConfigError
 from matsciml_core.registry.folders import data_folder
@@ -138,7 +138,7 @@ def fetch(
 def import_files(
     context: typer.Context,
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Files, or a folder of CIF or POSCAR.")
+        list[Path], typer.Argument(metavar="PATH...", help="Files, or folders of files.")
     ],
     name: Annotated[str, typer.Option(help="What the dataset shall be called.")],
     label: Annotated[
@@ -148,8 +148,10 @@ def import_files(
     per_atom: Annotated[
         list[str] | None, typer.Option(help="A label with one value per atom; forces are known.")
     ] = None,
-    form: Annotated[
-        str | None, typer.Option("--format", help="Format; default: by the file's name.")
+    format: FileFormat = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", help="A setting of the format as KEY=VALUE."),
     ] = None,
     fractional: Annotated[
         bool,
@@ -168,34 +170,40 @@ def import_files(
     release: Annotated[str, typer.Option(help="Version or date of the source.")] = "",
     licence: Annotated[str, typer.Option(help="Licence of the data.")] = "",
     to: _To = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that read CIF and POSCAR.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that read what takes long, such as CIF.")
+    ] = 1,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace an imported dataset of that name.")
     ] = False,
 ) -> None:
-    """Make a dataset of extended XYZ, CIF, POSCAR, CSV, JSON or ASE files.
+    """Make a dataset of extended XYZ, CIF, POSCAR, CSV, JSON, ASE's files and what plugins read.
 
     For example: matsciml data import mine.extxyz --name mine --label energy=eV
-    --label forces=eV/A; from then on, matsciml run --dataset mine finds it.
+    --label forces=eV/A; from then on, matsciml run --dataset mine finds it. matsciml list-plugins
+    --kind reader lists the formats of plugins.
     """
     _refuse_plugin_name(context, name)
-    from matsciml_cli._data import import_dataset
+    from matsciml_cli._data import store_conversion
+    from matsciml_core.data.readers import ImportRequest, Naming, parse_files
+    from matsciml_core.training.config import parse_overrides
 
-    import_dataset(
-        paths,
-        name,
+    request = ImportRequest(
+        paths=tuple(paths),
         labels=tuple(label or ()),
         per_atom=tuple(per_atom or ()),
-        form=form,
+        format=format,
+        options=parse_overrides(settings or ()),
         fractional=fractional,
-        id_column=id_column,
-        trajectory=trajectory,
+        naming=Naming(column=id_column, trajectory=trajectory),
         table=table,
-        about={"source": source, "release": release, "licence": licence},
-        to=to,
+        source=source,
+        release=release,
+        licence=licence,
         workers=workers,
-        replace=replace,
     )
+    conversion = parse_files(request, registry_of(context))
+    store_conversion(name, conversion, to=to, replace=replace)
 
 
 @data.command("convert", cls=LightCommand)
@@ -223,11 +231,12 @@ def convert(
     spec = registry_of(context).get("dataset", dataset)
     chosen = name or f"{dataset}-{form}"
     _refuse_plugin_name(context, chosen)
-    from matsciml_cli._data import convert_dataset
+    from matsciml_cli._data import parse_foreign, store_conversion
     from matsciml_core.data.ingestion.pool import PoolConfig
 
     pool = PoolConfig(launcher=launcher, workers=workers)
-    convert_dataset(spec, path, form, name=chosen, to=to, replace=replace, pool=pool)
+    conversion = parse_foreign(spec, path, form)
+    store_conversion(chosen, conversion, to=to, replace=replace, pool=pool)
 
 
 @data.command("info", cls=LightCommand)

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from matsciml_cli.console import warn
-from matsciml_cli.options import Device, ModelFolder, Precision
+from matsciml_cli.options import Device, FileFormat, ModelFolder, Precision
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
 from matsciml_core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from matsciml_core.model.predict_files import Tally
-    from matsciml_core.registry.manager import Registry
 
 _SHOWN = 10
 """Problems that are listed one by one; the rest are counted."""
@@ -36,9 +35,7 @@ def predict(
         str,
         typer.Option("--output", "-o", help="CSV or extended XYZ file; - for CSV on stdout."),
     ] = "predictions.csv",
-    form: Annotated[
-        str | None, typer.Option("--format", help="Format; default: by the file's name.")
-    ] = None,
+    format: FileFormat = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Most structures at a time.")] = 32,
     max_atoms: Annotated[int, typer.Option(min=1, help="Most atoms at a time.")] = 1024,
     device: Device = "auto",
@@ -54,59 +51,32 @@ def predict(
     probability too; the last column says where a prediction is a guess.
     """
     leave_room(os.environ)
-    tally = _predict(
-        registry_of(context),
-        run,
-        files,
-        output=output,
-        form=form,
-        batch_size=batch_size,
-        max_atoms=max_atoms,
-        device=device,
-        precision=precision,
-        strict=strict,
-    )
-    _summarise(tally, output)
-
-
-def _predict(
-    registry: Registry,
-    run: Path,
-    files: list[Path],
-    *,
-    output: str,
-    form: str | None,
-    batch_size: int,
-    max_atoms: int,
-    device: str,
-    precision: str | None,
-    strict: bool,
-) -> Tally:
     from matsciml_cli.progress_bars import progress_bars
-    from matsciml_core.data.readers.formats import READERS
-    from matsciml_core.model.predict_files import (
-        predict_files,
-        require_labels,
-    )
+    from matsciml_core.data.readers import get_reader
+    from matsciml_core.model.predict_files import predict_files, require_labels
     from matsciml_core.model.trained import load
     from matsciml_core.model.writers import writer_of
 
-    if form is not None and form not in READERS:
-        raise ConfigError(f"There is no format '{form}'; formats: {', '.join(READERS)}.")
+    registry = registry_of(context)
+    # What can be wrong with the command is said before the model is loaded, which takes seconds.
+    if format is not None:
+        get_reader(format, registry)
     kind = writer_of(output)
     model = load(run, device=device, precision=precision, registry=registry)
-    require_labels(model)  # before a file is opened
+    require_labels(model)
     with progress_bars() as report, _opened(output) as stream:
-        return predict_files(
+        tally = predict_files(
             model,
             files,
             kind(stream, model.targets),
-            form=form,
+            format=format,
+            registry=registry,
             batch_size=batch_size,
             max_atoms=max_atoms,
             strict=strict,
             report=report,
         )
+    _summarise(tally, output)
 
 
 @contextmanager

@@ -10,16 +10,16 @@ from typing import Any, TypeVar
 from matsciml_core.convert import from_ase, from_pymatgen
 from matsciml_core.data.ingestion.conversion import Rejection
 from matsciml_core.data.ingestion.geometry import check_geometry
-from matsciml_core.data.readers.formats import detect_format, read_frames
-from matsciml_core.data.readers.frames import Frame, Naming, to_crystals
+from matsciml_core.data.readers import Naming, read, to_crystals
 from matsciml_core.errors import DataError, MatSciMLError, ShapeError
 from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.registry.manager import Registry, build_registry
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class InputStructure:
     """A structure of a file, or why there is none."""
 
     path: Path
@@ -86,67 +86,64 @@ def in_batches(
         yield batch
 
 
-def read_structures(paths: Iterable[Path], form: str | None = None) -> Iterator[Record]:
+def read_structures(
+    paths: Iterable[Path], format: str | None = None, registry: Registry | None = None
+) -> Iterator[InputStructure]:
     """Read files one structure at a time; nothing that is wrong with one of them stops the rest.
 
     Args:
-        paths: Files, or folders of CIF or POSCAR files.
-        form: Format; None: by the files' names.
+        paths: Files, or folders of files.
+        format: Name of the reader; None: by the files' names and content.
+        registry: Where readers are looked up; None: all that are installed.
 
     Yields:
         A record for each structure, and one for what could not be read.
     """
+    registry = build_registry() if registry is None else registry
     for path in paths:
-        yield from _read(path, form)
+        count = 0
+        try:
+            for item in to_crystals(read(path, format, registry=registry), (), Naming()):
+                count += 1
+                yield _record(path, item)
+        except MatSciMLError as error:
+            yield InputStructure(path=path, id="", problem=str(error))
+        except Exception as error:  # whatever a broken file or plugin raises, the others are read
+            problem = f"It cannot be read ({type(error).__name__}: {error})."
+            yield InputStructure(path=path, id="", problem=problem)
+        else:
+            if not count:
+                yield InputStructure(path=path, id="", problem="There is no structure in it.")
 
 
-def read_one(path: Path, form: str | None = None) -> Crystal:
+def read_one(path: Path, format: str | None = None, registry: Registry | None = None) -> Crystal:
     """Read the one structure of a file.
+
+    Args:
+        path: The file.
+        format: Name of the reader; None: by the file's name and content.
+        registry: Where readers are looked up; None: all that are installed.
 
     Raises:
         DataError: There is none, several, or one that cannot be used.
     """
-    found: list[Record] = []
-    for record in read_structures([path], form):
-        found.append(record)
-        if len(found) > 1:
+    records: list[InputStructure] = []
+    for record in read_structures([path], format, registry):
+        records.append(record)
+        if len(records) > 1:
             raise DataError(f"'{path}' holds several structures; name a file with one.")
-    (record,) = found
-    if record.crystal is None:
-        raise DataError(f"'{path}' cannot be used: {record.problem}")
-    return record.crystal
+    (only,) = records
+    if only.crystal is None:
+        raise DataError(f"'{path}' cannot be used: {only.problem}")
+    return only.crystal
 
 
-def _read(path: Path, form: str | None) -> Iterator[Record]:
-    count = 0
-    try:
-        for item in to_crystals(_frames(path, form), (), Naming()):
-            count += 1
-            yield _record(path, item)
-    except Exception as error:  # whatever a broken file does to its reader, the others are read
-        yield Record(path=path, id="", problem=_problem(error))
-    else:
-        if not count:
-            yield Record(path=path, id="", problem="There is no structure in it.")
-
-
-def _frames(path: Path, form: str | None) -> Iterator[Frame | Rejection]:
-    return read_frames(path, form or detect_format(path))
-
-
-def _record(path: Path, item: Crystal | Rejection) -> Record:
+def _record(path: Path, item: Crystal | Rejection) -> InputStructure:
+    """Return what a reader made of a structure, checked as an import would check it."""
     if isinstance(item, Rejection):
-        return Record(path=path, id=item.id, problem=item.reason)
+        return InputStructure(path=path, id=item.id, problem=item.reason)
     try:
         check_geometry(item)
     except MatSciMLError as error:
-        return Record(path=path, id=item.id, problem=str(error))
-    return Record(path=path, id=item.id, crystal=item)
-
-
-def _problem(error: Exception) -> str:
-    if isinstance(error, MatSciMLError):
-        return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return f"It cannot be read ({error.strerror})."
-    return f"It cannot be read ({type(error).__name__}: {error})."
+        return InputStructure(path=path, id=item.id, problem=str(error))
+    return InputStructure(path=path, id=item.id, crystal=item)

@@ -9,10 +9,11 @@ from typing import Protocol
 
 from matsciml_core.errors import ConfigError, DataError, MatSciMLError
 from matsciml_core.interfaces.crystal import Crystal
-from matsciml_core.model.inputs import Record, in_batches, read_structures
+from matsciml_core.model.inputs import InputStructure, in_batches, read_structures
 from matsciml_core.model.prediction import Prediction
 from matsciml_core.model.trained import BATCH_SIZE, MAX_ATOMS, TrainedModel
 from matsciml_core.progress import Meter, Report, silent
+from matsciml_core.registry.manager import Registry
 
 _KEPT = 100
 """Problems whose words are kept."""
@@ -21,7 +22,7 @@ _KEPT = 100
 class Writer(Protocol):
     """Takes predictions as they come in."""
 
-    def write(self, record: Record, crystal: Crystal, prediction: Prediction) -> None:
+    def write(self, record: InputStructure, crystal: Crystal, prediction: Prediction) -> None:
         """Write what a model says of a structure."""
 
     def flush(self) -> None:
@@ -41,7 +42,7 @@ class Tally:
     problems: list[str] = field(default_factory=list)
     """What was wrong with the first structures that were skipped."""
 
-    def skip(self, record: Record, problem: str) -> None:
+    def skip(self, record: InputStructure, problem: str) -> None:
         """Count a structure that was left out."""
         self.skipped += 1
         if len(self.problems) < _KEPT:
@@ -60,7 +61,8 @@ def predict_files(
     paths: Iterable[Path],
     writer: Writer,
     *,
-    form: str | None = None,
+    format: str | None = None,
+    registry: Registry | None = None,
     batch_size: int = BATCH_SIZE,
     max_atoms: int = MAX_ATOMS,
     strict: bool = False,
@@ -70,9 +72,10 @@ def predict_files(
 
     Args:
         model: The model.
-        paths: Files, or folders of CIF or POSCAR files.
+        paths: Files, or folders of files.
         writer: Gets the predictions, in order.
-        form: Format of the files; None: by their names.
+        format: Name of the reader; None: by the files' names and content.
+        registry: Where readers are looked up; None: all that are installed.
         batch_size: Most structures at a time.
         max_atoms: Most atoms at a time.
         strict: Whether to stop at the first structure that cannot be used.
@@ -89,7 +92,7 @@ def predict_files(
     require_labels(model)  # once, and not for every structure
     tally = Tally()
     meter = Meter("structures", report, unit="structures")
-    usable = _usable(read_structures(paths, form), tally, strict=strict)
+    usable = _usable(read_structures(paths, format, registry), tally, strict=strict)
     for group in in_batches(usable, lambda pair: pair[1].num_atoms, batch_size, max_atoms):
         for record, crystal, prediction in _predict(model, group, tally, strict=strict):
             writer.write(record, crystal, prediction)
@@ -113,10 +116,10 @@ def require_labels(model: TrainedModel) -> None:
         )
 
 
-Usable = tuple[Record, Crystal]
+Usable = tuple[InputStructure, Crystal]
 
 
-def _usable(records: Iterable[Record], tally: Tally, *, strict: bool) -> Iterator[Usable]:
+def _usable(records: Iterable[InputStructure], tally: Tally, *, strict: bool) -> Iterator[Usable]:
     """Yield records that hold a structure, and count the others."""
     for record in records:
         if record.crystal is None:
@@ -127,7 +130,7 @@ def _usable(records: Iterable[Record], tally: Tally, *, strict: bool) -> Iterato
 
 def _predict(
     model: TrainedModel, group: list[Usable], tally: Tally, *, strict: bool
-) -> list[tuple[Record, Crystal, Prediction]]:
+) -> list[tuple[InputStructure, Crystal, Prediction]]:
     """Predict a group; where that fails one by one, so that a bad one spoils no others."""
     crystals = [crystal for _, crystal in group]
     try:
@@ -144,7 +147,7 @@ def _predict(
     return predicted
 
 
-def _refuse_guesses(predicted: Iterable[tuple[Record, Crystal, Prediction]]) -> None:
+def _refuse_guesses(predicted: Iterable[tuple[InputStructure, Crystal, Prediction]]) -> None:
     for record, _, prediction in predicted:
         if prediction.unseen_elements:
             raise DataError(
@@ -153,7 +156,7 @@ def _refuse_guesses(predicted: Iterable[tuple[Record, Crystal, Prediction]]) -> 
             )
 
 
-def _skip(tally: Tally, record: Record, problem: str, *, strict: bool) -> None:
+def _skip(tally: Tally, record: InputStructure, problem: str, *, strict: bool) -> None:
     if strict:
         name = f", '{record.id}'" if record.id else ""
         raise DataError(f"{record.path}{name}, cannot be used: {problem}")

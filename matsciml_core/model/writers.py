@@ -6,16 +6,17 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
-from matsciml_core.convert import to_ase
+from matsciml_core.data.readers.extxyz import write_frame
 from matsciml_core.errors import ConfigError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.elements import formula
-from matsciml_core.model.inputs import Record
+from matsciml_core.model.inputs import InputStructure
 from matsciml_core.model.prediction import Prediction
 from matsciml_core.registry.targets import TargetInfo
 
@@ -40,15 +41,15 @@ class CsvPredictions:
         self._writer = csv.writer(stream, lineterminator="\n")
         self._writer.writerow(header(targets))
 
-    def write(self, record: Record, crystal: Crystal, prediction: Prediction) -> None:
+    def write(self, record: InputStructure, crystal: Crystal, prediction: Prediction) -> None:
         """Write the line of a structure."""
         first = [record.path, record.id, formula(crystal.atomic_numbers), crystal.num_atoms]
-        cells: list[Any] = []
+        entries: list[Any] = []
         for name, info in self._targets.items():
-            cells.append(_cell(prediction.values[name]))
+            entries.append(_entry(prediction.values[name]))
             if info.is_class:
-                cells.append(_cell(prediction.probabilities[name].max(axis=-1)))
-        self._writer.writerow([*first, *cells, note(crystal, prediction)])
+                entries.append(_entry(prediction.probabilities[name].max(axis=-1)))
+        self._writer.writerow([*first, *entries, note(crystal, prediction)])
 
     def flush(self) -> None:
         """Hand what was written to the operating system."""
@@ -64,35 +65,25 @@ class XyzPredictions:
     """
 
     def __init__(self, stream: TextIO, targets: Mapping[str, TargetInfo]) -> None:
-        """Look for what ASE has names of its own for."""
+        """Choose the keys: those of ASE where there is one label of a kind that it knows."""
         self._stream = stream
         kinds = Counter(info.kind for info in targets.values())
-        self._names = {
+        self._keys = {
             name: info.kind if info.kind in _CALCULATED and kinds[info.kind] == 1 else name
             for name, info in targets.items()
         }
-        self._targets = {self._names[name]: info for name, info in targets.items()}
+        self._per_atom = {name for name, info in targets.items() if info.per_atom}
 
-    def write(self, record: Record, crystal: Crystal, prediction: Prediction) -> None:
-        """Write the frame of a structure."""
-        from ase.io.extxyz import write_extxyz  # noqa: PLC0415 - optional
-
-        labels = {}
+    def write(self, record: InputStructure, crystal: Crystal, prediction: Prediction) -> None:
+        """Write the frame of a structure; what is not finite is left out."""
+        values: dict[str, Any] = {}
+        columns: dict[str, Any] = {}
         for name, value in prediction.values.items():
             if np.isfinite(value).all():
-                own = self._names[name]
                 # The format holds columns: a matrix per atom becomes nine of them.
-                columns = self._targets[own].per_atom and value.ndim > 2
-                labels[own] = value.reshape(len(value), -1) if columns else value
-        labelled = Crystal(
-            id=record.id,
-            atomic_numbers=crystal.atomic_numbers,
-            positions=crystal.positions,
-            cell=crystal.cell,
-            pbc=crystal.pbc,
-            labels=labels,
-        )
-        write_extxyz(self._stream, [to_ase(labelled, self._targets)])
+                part = columns if name in self._per_atom else values
+                part[self._keys[name]] = value.reshape(len(value), -1) if part is columns else value
+        write_frame(self._stream, replace(crystal, id=record.id), values=values, columns=columns)
 
     def flush(self) -> None:
         """Hand what was written to the operating system."""
@@ -147,7 +138,7 @@ def note(crystal: Crystal, prediction: Prediction) -> str:
     return "; ".join(remarks)
 
 
-def _cell(value: Any) -> str:
+def _entry(value: Any) -> str:
     if isinstance(value, np.ndarray) and value.ndim:
         return "" if np.isnan(value).any() else json.dumps(value.tolist())
     number = value.item() if isinstance(value, np.generic | np.ndarray) else value

@@ -18,6 +18,8 @@ from matsciml_core.registry.specs import BenchmarkTask
 INDEX = Path(__file__).with_name("known_plugins.json")
 SCHEMA = 1
 """Grows when a key of the index changes its meaning or goes away."""
+_TEXTS = ("requires", "suffixes", "file_names", "folder_files")
+"""Keys of components that hold lists of text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,10 @@ class KnownComponent:
     """Where those cannot be met, as a clause for the end of a sentence."""
     tasks: tuple[BenchmarkTask, ...] = ()
     """Of a dataset: the rows of the published benchmark that it serves."""
+    suffixes: tuple[str, ...] = ()
+    """Of a reader, with the next two: by what its files are told, see ``ReaderSpec``."""
+    file_names: tuple[str, ...] = ()
+    folder_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +103,5 @@ def _component(fields: dict[str, Any], distribution: str) -> KnownComponent:
         BenchmarkTask(**{**task, "published_sizes": tuple(task["published_sizes"])})
         for task in fields.get("tasks", ())
     )
-    requires = tuple(fields.get("requires", ()))
-    return KnownComponent(
-        **{**fields, "requires": requires, "tasks": tasks}, distribution=distribution
-    )
+    texts = {name: tuple(fields[name]) for name in _TEXTS if name in fields}
+    return KnownComponent(**{**fields, **texts, "tasks": tasks}, distribution=distribution)

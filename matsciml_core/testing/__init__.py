@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 _HOME = {
     "checks": ("Broken", "Check", "Doubtful", "Measured", "NotApplicable", "Row"),
-    "contracts": ("DatasetContract", "EncoderContract", "StrategyContract", "TaskHeadContract"),
+    "contracts": (
+        "DatasetContract",
+        "EncoderContract",
+        "ReaderContract",
+        "StrategyContract",
+        "TaskHeadContract",
+    ),
+    "reader.sample": ("Sample", "frame_of"),
     "scorecard": ("CHECKS", "Scorecard", "reference_markdown", "run_checks", "subject_of"),
     "tolerances": ("Tolerance",),
 }
@@ -26,11 +33,14 @@ __all__ = [
     "EncoderContract",
     "Measured",
     "NotApplicable",
+    "ReaderContract",
     "Row",
+    "Sample",
     "Scorecard",
     "StrategyContract",
     "TaskHeadContract",
     "Tolerance",
+    "frame_of",
     "reference_markdown",
     "run_checks",
     "subject_of",
@@ -48,9 +58,11 @@ if TYPE_CHECKING:
     from matsciml_core.testing.contracts import (
         DatasetContract,
         EncoderContract,
+        ReaderContract,
         StrategyContract,
         TaskHeadContract,
     )
+    from matsciml_core.testing.reader.sample import Sample, frame_of
     from matsciml_core.testing.scorecard import (
         CHECKS,
         Scorecard,

@@ -34,7 +34,7 @@ from matsciml_core.testing.subject import Subject
 
 
 class Contract:
-    """What the four mixins share. Set ``spec_name``, or ``spec`` for one that is not installed."""
+    """What the mixins share. Set ``spec_name``, or ``spec`` for one that is not installed."""
 
     kind: ClassVar[str] = ""
     spec_name: ClassVar[str] = ""
@@ -146,3 +146,10 @@ class StrategyContract(Contract):
     """The checks of a strategy as tests."""
 
     kind = "strategy"
+
+
+@_with_tests
+class ReaderContract(Contract):
+    """The checks of a reader as tests."""
+
+    kind = "reader"

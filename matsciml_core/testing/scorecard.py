@@ -10,11 +10,12 @@ from typing import Any
 from matsciml_core.errors import ConfigError, MatSciMLError
 from matsciml_core.registry.messages import with_article
 from matsciml_core.registry.specs import Spec
-from matsciml_core.testing import dataset, encoder, head, strategy
+from matsciml_core.testing import dataset, encoder, head, reader, strategy
 from matsciml_core.testing.checks import Check, Result, Row
 from matsciml_core.testing.dataset.subject import DatasetSubject
 from matsciml_core.testing.encoder.subject import EncoderSubject
 from matsciml_core.testing.head.subject import TaskHeadSubject
+from matsciml_core.testing.reader.subject import ReaderSubject
 from matsciml_core.testing.strategy.subject import StrategySubject
 from matsciml_core.testing.subject import Subject
 
@@ -23,6 +24,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "encoder": encoder.CHECKS,
     "task-head": head.CHECKS,
     "strategy": strategy.CHECKS,
+    "reader": reader.CHECKS,
 }
 """The checks of each kind of component, in the order of the scorecard."""
 SUBJECTS: Mapping[str, type[Subject]] = {
@@ -30,6 +32,7 @@ SUBJECTS: Mapping[str, type[Subject]] = {
     "encoder": EncoderSubject,
     "task-head": TaskHeadSubject,
     "strategy": StrategySubject,
+    "reader": ReaderSubject,
 }
 
 
@@ -147,6 +150,7 @@ _TITLES = {
     "encoder": "Encoders",
     "task-head": "Task heads",
     "strategy": "Strategies",
+    "reader": "Readers",
 }
 _INTRODUCTION = """\
 # Conformance checks

@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from matsciml_cli.app import execute
-from matsciml_core.data.readers import formats
 from matsciml_core.errors import FetchError
 from matsciml_util_sources.archive import unpack
 
@@ -192,7 +191,8 @@ class TestData:
         assert execute(command) == 0
 
     def test_a_record_that_unpacks_to_gigabytes(self, data, refuse, monkeypatch):
-        monkeypatch.setattr(formats, "LARGEST_RECORD", 1 << 20)
+        reader = pytest.importorskip("matsciml_reader_ase.lmdb_database", exc_type=ImportError)
+        monkeypatch.setattr(reader, "LARGEST_RECORD", 1 << 20)
         path = data / "evil.aselmdb"
         with (
             lmdb.open(str(path), subdir=False, map_size=1 << 20) as environment,

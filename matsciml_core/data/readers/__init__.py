@@ -1,22 +1,74 @@
-"""Importing: the files that people have become datasets like any other."""
+"""From files to crystals: formats are plugins, extended XYZ and imported datasets are the core's.
 
-from matsciml_core.data.readers.formats import READERS
-from matsciml_core.data.readers.frames import Frame, Naming
-from matsciml_core.data.readers.imported import (
-    ImportedDataset,
-    ImportSettings,
-    add_dataset,
-    remove_dataset,
-    understand,
-)
+Public names are imported on first use: what tells a format by content is imported while a reader is
+chosen, and must not load torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "detection": ("find_reader", "get_reader", "readers_of"),
+    "frames": ("ID_KEYS", "Frame", "Naming", "Record", "name_of", "to_crystals"),
+    "import_request": ("ImportRequest", "parse_files"),
+    "imported": ("ImportedDataset", "add_dataset", "remove_dataset"),
+    "input_file": ("InputFile",),
+    "reader": ("Deferred", "Reader"),
+    "reading": ("read",),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
-    "READERS",
+    "ID_KEYS",
+    "Deferred",
     "Frame",
-    "ImportSettings",
+    "ImportRequest",
     "ImportedDataset",
+    "InputFile",
     "Naming",
+    "Reader",
+    "Record",
     "add_dataset",
+    "find_reader",
+    "get_reader",
+    "name_of",
+    "parse_files",
+    "read",
+    "readers_of",
     "remove_dataset",
-    "understand",
+    "to_crystals",
 ]
+
+if TYPE_CHECKING:
+    from matsciml_core.data.readers.detection import find_reader, get_reader, readers_of
+    from matsciml_core.data.readers.frames import (
+        ID_KEYS,
+        Frame,
+        Naming,
+        Record,
+        name_of,
+        to_crystals,
+    )
+    from matsciml_core.data.readers.import_request import ImportRequest, parse_files
+    from matsciml_core.data.readers.imported import (
+        ImportedDataset,
+        add_dataset,
+        remove_dataset,
+    )
+    from matsciml_core.data.readers.input_file import InputFile
+    from matsciml_core.data.readers.reader import Deferred, Reader
+    from matsciml_core.data.readers.reading import read
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from the module that defines it (PEP 562)."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'matsciml_core.data.readers' has no attribute '{name}'")
+    return getattr(import_module(f"matsciml_core.data.readers.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names without importing them."""
+    return __all__

@@ -33,6 +33,29 @@ class Frame:
     """Site properties of the atoms, see :class:`Crystal`."""
 
 
+Record = Frame | Rejection
+"""What becomes of a record of a file: a structure with all beside it, or why there is none."""
+ID_KEYS = ("material_id", "id", "mpid", "mp_id", "jid", "name")
+"""Keys whose value names a record where the user names none, the first one that is there."""
+
+
+def name_of(values: Mapping[str, Any], otherwise: str) -> str:
+    """Return what a record calls itself.
+
+    Args:
+        values: What the file says beside the structure.
+        otherwise: Its name where it has none of its own, unique within the file.
+
+    >>> name_of({"name": "rutile", "id": "mp-2657"}, "file-000000")
+    'mp-2657'
+    """
+    for key in ID_KEYS:
+        value = values.get(key)
+        if value is not None and str(value) != "":
+            return str(value)
+    return otherwise
+
+
 @dataclass(frozen=True, kw_only=True)
 class Naming:
     """How crystals get their ids."""
@@ -49,7 +72,7 @@ class Naming:
 
 
 def to_crystals(
-    frames: Iterable[Frame | Rejection],
+    frames: Iterable[Record],
     labels: Sequence[LabelColumn],
     naming: Naming,
     table: Mapping[str, Mapping[str, Any]] | None = None,
@@ -63,28 +86,24 @@ def to_crystals(
         table: Further values by id.
     """
     for frame in frames:
-        yield frame if isinstance(frame, Rejection) else _crystal(frame, labels, naming, table)
-
-
-def _crystal(
-    frame: Frame,
-    labels: Sequence[LabelColumn],
-    naming: Naming,
-    table: Mapping[str, Mapping[str, Any]] | None,
-) -> Item:
-    name = naming.name(frame)
-    values = {**frame.values, **(table or {}).get(name, {})}
-    atoms = len(np.asarray(frame.atomic_numbers))
-    try:
-        found = {label.info.name: label.read(values, atoms) for label in labels}
-        return Crystal(
-            id=name,
-            atomic_numbers=np.asarray(frame.atomic_numbers),
-            positions=np.asarray(frame.positions, dtype=np.float64),
-            cell=np.asarray(frame.cell, dtype=np.float64),
-            pbc=np.asarray(frame.pbc, dtype=bool),
-            labels={key: value for key, value in found.items() if value is not None},
-            site_properties=frame.site_properties,
-        )
-    except MatSciMLError as error:
-        return Rejection(name, reason_of(error))
+        if isinstance(frame, Rejection):
+            yield frame
+            continue
+        name = naming.name(frame)
+        values = {**frame.values, **(table or {}).get(name, {})}
+        try:
+            numbers = np.asarray(frame.atomic_numbers)
+            found = {label.info.name: label.read(values, len(numbers)) for label in labels}
+            yield Crystal(
+                id=name,
+                atomic_numbers=numbers,
+                positions=np.asarray(frame.positions, dtype=np.float64),
+                cell=np.asarray(frame.cell, dtype=np.float64),
+                pbc=np.asarray(frame.pbc, dtype=bool),
+                labels={key: value for key, value in found.items() if value is not None},
+                site_properties=frame.site_properties,
+            )
+        except MatSciMLError as error:
+            yield Rejection(name, reason_of(error))
+        except (TypeError, ValueError):
+            yield Rejection(name, "The positions, cell or elements are no arrays of numbers.")

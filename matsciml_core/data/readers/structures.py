@@ -65,6 +65,8 @@ def frame_from_text(text: str, form: str, name: str, values: dict[str, Any]) -> 
     """
     from pymatgen.core.structure import Structure  # noqa: PLC0415 - heavy
 
+    if not text.strip():
+        return Rejection(name, "There is no structure.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # rounding of coordinates and the like

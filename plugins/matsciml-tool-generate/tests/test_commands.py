@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from matsciml_core.data.readers.extxyz import write_frames
 from matsciml_core.testing.crystals import all_crystals, rutile, sodium_chloride
 from matsciml_tool_generate import sampling
-from matsciml_tool_generate.extxyz import write_extxyz
 
 FEW = ("--levels", "3", "--steps", "2", "--batch-size", "4")
 Cli = Callable[..., Any]
@@ -117,13 +117,13 @@ class TestEvaluate:
     @pytest.fixture(autouse=True)
     def _files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
-        write_extxyz(Path("new.extxyz"), [sodium_chloride(), rutile(), rutile()])
+        write_frames(Path("new.extxyz"), [sodium_chloride(), rutile(), rutile()])
         with Path("new.extxyz").open("a") as stream:
             stream.write(
                 '1\nLattice="nan 0 0 0 1 0 0 0 1" Properties=species:S:1:pos:R:3\nXx 0 0 0'
             )
-        write_extxyz(Path("test.extxyz"), all_crystals())
-        write_extxyz(Path("train.extxyz"), [rutile()])
+        write_frames(Path("test.extxyz"), all_crystals())
+        write_frames(Path("train.extxyz"), [rutile()])
 
     def test_table_files_and_page(self, cli: Cli) -> None:
         outcome = cli(
@@ -213,7 +213,7 @@ class TestEvaluate:
 
 class TestReconstruct:
     def test_table_and_file(self, cli: Cli, run: Path) -> None:
-        write_extxyz(Path("truth.extxyz"), [sodium_chloride(), rutile()])
+        write_frames(Path("truth.extxyz"), [sodium_chloride(), rutile()])
         arguments = ("reconstruct", str(run), "--dataset", "truth.extxyz", "--levels", "2")
         outcome = cli(*arguments, "--steps", "1", "--workers", "1", "--output", "back.extxyz")
         assert (outcome.code, outcome.err) == (0, "")
@@ -234,7 +234,7 @@ def test_predict_says_once_that_there_is_no_label(
     cli: Cli, write_run: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_extxyz(Path("some.extxyz"), all_crystals())
+    write_frames(Path("some.extxyz"), all_crystals())
     outcome = cli("predict", str(write_run(with_property=False)), "some.extxyz", "-o", "p.csv")
     assert outcome.code == 2
     assert outcome.err.count("predicts no label") == 1

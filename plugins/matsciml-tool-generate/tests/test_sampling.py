@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from matsciml_core import build_registry
 from matsciml_core.errors import ConfigError
 from matsciml_core.interfaces.generation import GuidanceConfig, SamplingConfig
 from matsciml_core.progress import Meter, Progress
@@ -34,7 +35,7 @@ Make = Callable[..., Any]
 
 
 def edges(path: Path) -> list[float]:
-    crystals = [one.crystal for one in read_file(path)]
+    crystals = [one.crystal for one in read_file(path, build_registry(only=[]))]
     return [(4 * one.volume) ** (1 / 3) for one in crystals if one is not None]
 
 
@@ -61,7 +62,7 @@ class TestGeneration:
         result = generate_crystals(make_model(), SETTINGS, output)
         assert result.written + sum(result.rejected.values()) == 10
         assert result.rejected == {"a coordinate became infinite or undefined while sampling": 1}
-        found = read_file(output)
+        found = read_file(output, build_registry(only=[]))
         assert len(found) == result.written
         assert len({one.name for one in found}) == len(found)
         assert read_rejected(output) == result.rejected

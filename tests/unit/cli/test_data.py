@@ -108,8 +108,8 @@ def file(tmp_path):
 
 @pytest.fixture
 def imported(cli, data, monkeypatch):
-    """The command line with the imported datasets, and with no plugin at all."""
-    build = partial(build_registry, only=[])
+    """The command line with the imported datasets, and with no plugin but a reader."""
+    build = partial(build_registry, only=["matsciml-reader-tables"])
     monkeypatch.setattr(state, "build_registry", build)
     monkeypatch.setattr(_completion, "build_registry", build)
     return cli

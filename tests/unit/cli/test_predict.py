@@ -38,7 +38,7 @@ Au1 Au 0 0 0 0.5
 
 
 @pytest.fixture
-def model(plugin_folder, write_model, tmp_path, monkeypatch):
+def model(plugin_folder, readers, write_model, tmp_path, monkeypatch):
     plugin_folder.add_examples()
     monkeypatch.chdir(tmp_path)
     gap = TargetInfo(name="gap", kind="scalar", unit="eV")
@@ -193,7 +193,7 @@ class TestWhatIsWrong:
         (tmp_path / "cut.extxyz").write_text(text[: int(len(text) * 0.8)])
         outcome = cli("predict", "model", "cut.extxyz", "-o", "-")
         assert len(rows(outcome.out)) == 2
-        assert "Structure 2 of 'cut.extxyz' cannot be read" in outcome.err
+        assert "Left out cut.extxyz, 'cut-000002': The frame is incomplete" in outcome.err
 
     def test_what_is_not_periodic_is_predicted_with_a_note(self, cli, model, tmp_path):
         atoms = to_ase(sodium_chloride())
@@ -213,7 +213,7 @@ class TestRequest:
                 "'nowhere' does not exist; name the folder of a finished run",
             ),
             (("model", "salt.cif", "-o", "p.parquet"), "one of the endings .csv, .extxyz, .xyz"),
-            (("model", "salt.cif", "--format", "pdb"), "There is no format 'pdb'"),
+            (("model", "salt.cif", "--format", "pdb"), "There is no reader 'pdb'"),
             (("model", "salt.cif", "--device", "gpu"), "device 'gpu' cannot be used"),
             (("model", "salt.cif", "--precision", "half"), "no precision 'half'"),
             (("model", "salt.cif", "-o", "salt.cif/p.csv"), "cannot be written"),

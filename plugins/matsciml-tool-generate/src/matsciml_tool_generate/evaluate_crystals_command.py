@@ -109,7 +109,11 @@ def evaluate_crystals(
         inputs = evaluation.EvaluationInputs(
             # A file without a crystal is an error, unless the sampler rejected all of them.
             generated=readers.read_file(
-                generated, workers=processes, report=report, may_be_empty=bool(rejected)
+                generated,
+                registry,
+                workers=processes,
+                report=report,
+                may_be_empty=bool(rejected),
             ),
             **references,
             rejected=rejected,

@@ -62,10 +62,10 @@ def reconstruct(
     """
     leave_room(os.environ)  # before torch is imported
     from matsciml_cli.progress_bars import progress_bars
+    from matsciml_core.data.readers.extxyz import write_frames
     from matsciml_core.model.trained import load
     from matsciml_tool_generate import reconstruction
     from matsciml_tool_generate.evaluation import EvaluationSettings
-    from matsciml_tool_generate.extxyz import write_extxyz
     from matsciml_tool_generate.reference import read_run_data
     from matsciml_tool_generate.sampling import generative_head
 
@@ -86,7 +86,7 @@ def reconstruct(
         decoded, score = reconstruction.reconstruct(model, truth, settings, report)
     reconstructed = [crystal for crystal in decoded if crystal is not None]
     if output is not None:
-        write_extxyz(output, reconstructed)
+        write_frames(output, reconstructed)
     # JSON has no NaN, which both are where nothing matched.
     rate, rms = (None if value != value else value for value in (score.match_rate, score.rms))
     result = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data.readers.formats import detect_format, read_frames
+from matsciml_core.data.readers import read
 from matsciml_core.errors import ConfigError, DataError, did_you_mean
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.split import Split
@@ -18,7 +18,6 @@ from matsciml_core.model.components import build_component
 from matsciml_core.progress import Meter, Report, silent
 from matsciml_core.training.config import build_config, normalise, read_config_file
 from matsciml_core.training.run_folder import CONFIG, find_run
-from matsciml_tool_generate.extxyz import read_extxyz
 from matsciml_tool_generate.structures import ParsedStructure
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ _FORMS = "a dataset with its subset (NAME:test), a run with a subset (runs/lates
 
 def read_file(
     path: Path,
+    registry: Registry,
     *,
     workers: int = 1,
     report: Report = silent,
@@ -39,9 +39,10 @@ def read_file(
     """Return the structures of a file or folder, broken records included.
 
     Args:
-        path: Extended XYZ, CSV with a column ``cif`` (CDVAE's files), or whatever else ``matsciml
-            data import`` reads; or a folder of CIF or POSCAR files.
-        workers: Processes that read CIF and POSCAR.
+        path: Extended XYZ, or what the installed readers read: CSV with a column ``cif`` (CDVAE's
+            files), a folder of CIF files, …
+        registry: Registry of the readers.
+        workers: Processes that read what takes long.
         report: Receives progress.
         label: Name of the file, for the progress.
         may_be_empty: Whether a file without a structure is not an error.
@@ -50,11 +51,10 @@ def read_file(
         ConfigError: Nothing is there, or the format cannot be told.
         DataError: The file is not of its format, or holds nothing.
     """
-    form = detect_format(path)
-    plain = path.suffix.lower() in (".xyz", ".extxyz")
+    records = read(path, registry=registry, workers=workers)
     meter = Meter(label or f"reading {path.name}", report, unit="crystals")
     structures = []
-    for record in read_extxyz(path) if plain else read_frames(path, form, workers):
+    for record in records:
         structures.append(ParsedStructure.from_record(record))
         meter.add()
     meter.finish()
@@ -90,7 +90,7 @@ def read_reference(
     path = Path(name)
     # A run is a folder too, but one with settings; its data are meant, not its files.
     if not subset and path.exists() and not (path / CONFIG).is_file():
-        structures = read_file(path, workers=workers, report=report)
+        structures = read_file(path, registry, workers=workers, report=report)
     else:
         structures = list(_read_subset(*_open(name, registry), subset, text))
     selected = [

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from matsciml_core.data.readers.extxyz import write_frame
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.files import write_json
 from matsciml_core.interfaces.generation import (
@@ -24,7 +25,6 @@ from matsciml_core.interfaces.generation import (
     SamplingState,
 )
 from matsciml_core.progress import Meter, Report, silent
-from matsciml_tool_generate.extxyz import write_crystal
 from matsciml_tool_generate.latent_properties import LatentObjective
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ class _Sampler:
                     rejected[str(result.rejected)] += 1
                     continue
                 crystal = replace(result.crystal, id=f"generated-{index:06d}")
-                write_crystal(stream, crystal, {"seed": str(self.settings.seed)})
+                write_frame(stream, crystal, values={"seed": self.settings.seed})
         part.replace(path)
         counts = {"written": len(generated) - rejected.total(), "rejected": dict(rejected)}
         write_json(self.folder / f"{batch:06d}.json", counts)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from matsciml_core.data.ingestion.conversion import Rejection
-from matsciml_core.data.readers.frames import Frame
+from matsciml_core.data.readers import Frame
 from matsciml_core.errors import DataError, ShapeError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.elements import symbol
@@ -152,6 +152,8 @@ def _finite_numbers(values: Mapping[str, Any]) -> dict[str, float]:
     """Return the values that are single finite numbers, or are written like one."""
     numbers = {}
     for name, value in values.items():
+        if np.ndim(value):  # NumPy would take an array with one number for a number
+            continue
         try:
             number = float(value)
         except (TypeError, ValueError):

@@ -153,7 +153,7 @@ class Dynamics:
             data = state["atoms"]
             atoms = Atoms(numbers=data["numbers"], positions=data["positions"], pbc=data["pbc"])
             atoms.cell[:] = data["cell"]
-            atoms.set_momenta(np.array(data["momenta"]))  # type: ignore[no-untyped-call]
+            atoms.set_momenta(np.array(data["momenta"]))
             config = DynamicsConfig.from_options(state["config"], where="dynamics")
             atoms.calc = ModelCalculator(model, stress=config.ensemble == "npt")
             dynamics = cls(atoms, config, path, model.identity)
@@ -264,7 +264,7 @@ class Dynamics:
         if self.config.ensemble == "npt":
             results["stress"] = self.atoms.get_stress()
         # Fixed results: writing must not ask the model once more.
-        atoms.calc = SinglePointCalculator(atoms, **results)  # type: ignore[no-untyped-call]
+        atoms.calc = SinglePointCalculator(atoms, **results)
         return atoms
 
 
@@ -337,6 +337,6 @@ def _integrator(atoms: Any, config: DynamicsConfig, random: np.random.Generator)
     with warnings.catch_warnings():
         # The mass of the barostat follows from its time scale, which is what is asked for.
         warnings.filterwarnings("ignore", "Using heuristic P_mass")
-        return LangevinBAOAB(  # type: ignore[no-untyped-call]
+        return LangevinBAOAB(
             atoms, timestep, temperature_K=config.temperature, rng=random, **settings
         )

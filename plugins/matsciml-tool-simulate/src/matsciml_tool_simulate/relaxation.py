@@ -117,6 +117,6 @@ def _variables(atoms: Any, cell: Cell, pressure: float) -> Any:
         )
     # The logarithm of the deformation is the variable: steps stay symmetric in stretching and
     # compressing, and no step turns the cell inside out.
-    return FrechetCellFilter(  # type: ignore[no-untyped-call]
+    return FrechetCellFilter(
         atoms, hydrostatic_strain=cell == "volume", scalar_pressure=pressure * units.GPa
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -91,17 +91,21 @@ def md(
         "seed": seed,
     }
     _check_request(context, file, resume)
+    from matsciml_core.convert import to_ase
+    from matsciml_core.model.inputs import read_one
     from matsciml_core.model.trained import load
     from matsciml_tool_simulate.calculator import ModelCalculator
     from matsciml_tool_simulate.dynamics import Dynamics, DynamicsConfig
 
-    model = load(run, device=device, precision=precision, registry=registry_of(context))
+    registry = registry_of(context)
+    model = load(run, device=device, precision=precision, registry=registry)
     if file is None:  # and therefore something to resume
         dynamics = Dynamics.resume(Path(str(resume)), model)
     else:
         path = output or Path(f"{file.stem}-md.extxyz")
         _check_trajectory(path, replace=replace)
-        atoms = _read_supercell(file, form, supercell)
+        repeats = _repeats(supercell)
+        atoms = to_ase(read_one(file, form, registry)).repeat(repeats)
         atoms.calc = ModelCalculator(model, stress=ensemble == "npt")
         config = DynamicsConfig.from_options(settings, where="md")
         dynamics = Dynamics.start(atoms, config, path, model.identity)
@@ -139,11 +143,8 @@ def _check_trajectory(path: Path, *, replace: bool) -> None:
         )
 
 
-def _read_supercell(file: Path, form: str | None, supercell: str) -> Any:
-    """Read a structure, and repeat it along each axis as ``2`` or ``2,2,1`` says."""
-    from matsciml_core.convert import to_ase
-    from matsciml_core.model.inputs import read_one
-
+def _repeats(supercell: str) -> list[int]:
+    """Return how often a cell is repeated along each axis, as ``2`` or ``2,2,1`` says."""
     texts = supercell.replace("x", ",").split(",")
     repeats = [int(text) for text in texts if text.strip().isdigit()]
     if len(repeats) != len(texts) or len(repeats) not in (1, 3) or min(repeats) < 1:
@@ -151,7 +152,7 @@ def _read_supercell(file: Path, form: str | None, supercell: str) -> Any:
             f"'--supercell {supercell}' is not understood; give one number or three, such as 2 or "
             "2,2,1."
         )
-    return to_ase(read_one(file, form)).repeat(repeats * 3 if len(repeats) == 1 else repeats)
+    return repeats * 3 if len(repeats) == 1 else repeats
 
 
 def _run(dynamics: Dynamics, steps: int, run: Path) -> None:

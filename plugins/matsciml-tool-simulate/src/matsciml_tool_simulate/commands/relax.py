@@ -67,8 +67,9 @@ def relax(
     from matsciml_tool_simulate.calculator import ModelCalculator
 
     relaxed = output or Path(f"{file.stem}-relaxed.extxyz")
-    model = load(run, device=device, precision=precision, registry=registry_of(context))
-    atoms = to_ase(read_one(file, form))
+    registry = registry_of(context)
+    model = load(run, device=device, precision=precision, registry=registry)
+    atoms = to_ase(read_one(file, form, registry))
     atoms.calc = ModelCalculator(model, stress=cell != "fixed")
     table = LiveTable(_COLUMNS)
 

@@ -6,18 +6,19 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from matsciml_core.data.ingestion.conversion import Conversion
 from matsciml_core.data.readers import (
     ImportedDataset,
-    ImportSettings,
+    ImportRequest,
     Naming,
     add_dataset,
+    parse_files,
     remove_dataset,
-    understand,
 )
 from matsciml_core.errors import ConfigError, DataError, RegistryError
 from matsciml_core.registry.imported import ImportedSpec
@@ -48,11 +49,17 @@ def file(tmp_path) -> Path:
     return path
 
 
-SETTINGS = ImportSettings(labels=("energy=eV",), licence="CC0-1.0", source="my cluster")
+SETTINGS = {"labels": ("energy=eV",), "licence": "CC0-1.0", "source": "my cluster"}
+
+
+def parse(*paths: Path, **settings: Any) -> Conversion:
+    """Parse files with the readers of tables and of extended XYZ."""
+    registry = build_registry(only=["matsciml-reader-tables"])
+    return parse_files(ImportRequest(paths=paths, **settings), registry)
 
 
 def test_the_registry_finds_it_and_opens_it(file, data):
-    manifest = add_dataset("mine", understand([file], SETTINGS))
+    manifest = add_dataset("mine", parse(file, **SETTINGS))
     assert manifest.accepted == 40
     registry = build_registry()
     spec = registry.get("dataset", "mine")
@@ -68,7 +75,7 @@ def test_the_registry_finds_it_and_opens_it(file, data):
 
 
 def test_listing_loads_neither_torch_nor_numpy(file, data):
-    add_dataset("mine", understand([file], SETTINGS))
+    add_dataset("mine", parse(file, **SETTINGS))
     code = (
         "import sys; from matsciml_core.registry.manager import build_registry\n"
         "registry = build_registry(only=[])\n"
@@ -86,16 +93,16 @@ def test_listing_loads_neither_torch_nor_numpy(file, data):
 
 
 def test_importing_again_does_nothing_and_other_data_need_consent(file):
-    add_dataset("mine", understand([file], SETTINGS))
-    add_dataset("mine", understand([file], SETTINGS))
+    add_dataset("mine", parse(file, **SETTINGS))
+    add_dataset("mine", parse(file, **SETTINGS))
     file.write_text(json.dumps([entry(1)]))
     with pytest.raises(DataError, match="--replace"):
-        add_dataset("mine", understand([file], SETTINGS))
-    assert add_dataset("mine", understand([file], SETTINGS), replace_existing=True).accepted == 1
+        add_dataset("mine", parse(file, **SETTINGS))
+    assert add_dataset("mine", parse(file, **SETTINGS), replace_existing=True).accepted == 1
 
 
 def test_the_store_may_lie_elsewhere(file, tmp_path, data):
-    add_dataset("mine", understand([file], SETTINGS), to=tmp_path / "big" / "disk")
+    add_dataset("mine", parse(file, **SETTINGS), to=tmp_path / "big" / "disk")
     assert (tmp_path / "big" / "disk" / "index.json").exists()
     assert len(build_registry().get("dataset", "mine").load()(None)) == 40
     remove_dataset("mine")
@@ -103,8 +110,8 @@ def test_the_store_may_lie_elsewhere(file, tmp_path, data):
 
 
 def test_a_damaged_dataset_is_shown_as_failed_and_harms_nothing(file, data):
-    add_dataset("mine", understand([file], SETTINGS))
-    add_dataset("other", understand([file], SETTINGS))
+    add_dataset("mine", parse(file, **SETTINGS))
+    add_dataset("other", parse(file, **SETTINGS))
     (data / "datasets" / "mine" / "store" / "index.json").write_text("{")
     registry = build_registry(only=[])
     assert [spec.name for spec in registry.specs("dataset")] == ["other"]
@@ -114,7 +121,7 @@ def test_a_damaged_dataset_is_shown_as_failed_and_harms_nothing(file, data):
 
 
 def test_an_unfinished_import_is_not_listed_and_goes_on(file, data):
-    conversion = understand([file], SETTINGS)
+    conversion = parse(file, **SETTINGS)
 
     def failing(start):
         for number, item in enumerate(conversion.source(start), start):
@@ -130,16 +137,16 @@ def test_an_unfinished_import_is_not_listed_and_goes_on(file, data):
 
 def test_a_misspelt_label_is_noticed_at_once(file):
     with pytest.raises(ConfigError, match=r"no value 'enrgy'. Did you mean 'energy'?"):
-        understand([file], ImportSettings(labels=("enrgy=eV",)))
+        parse(file, labels=("enrgy=eV",))
     with pytest.raises(ConfigError, match=r"at least one label.*have: energy, id, run"):
-        understand([file], ImportSettings(labels=()))
+        parse(file, labels=())
 
 
 def test_a_table_adds_labels(file, tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("id,gap\nm-0,1.5\nm-2,2500\n")
-    settings = ImportSettings(labels=("gap=meV", "energy=eV"), table=table)
-    add_dataset("mine", understand([file], settings))
+    settings = {"labels": ("gap=meV", "energy=eV"), "table": table}
+    add_dataset("mine", parse(file, **settings))
     dataset = build_registry().get("dataset", "mine").load()(None)
     assert dataset[0].labels["gap"] == pytest.approx(0.0015)
     assert "gap" not in dataset[1].labels
@@ -147,8 +154,8 @@ def test_a_table_adds_labels(file, tmp_path):
 
 
 def test_trajectories_become_part_of_the_ids(file):
-    settings = ImportSettings(labels=("energy=eV",), naming=Naming(trajectory="run"))
-    add_dataset("mine", understand([file], settings))
+    settings = {"labels": ("energy=eV",), "naming": Naming(trajectory="run")}
+    add_dataset("mine", parse(file, **settings))
     dataset = build_registry().get("dataset", "mine").load()(None)
     assert dataset.ids[:2] == ["0/m-0", "0/m-1"]
     assert dataset.ids[-1] == "3/m-39"
@@ -156,47 +163,45 @@ def test_trajectories_become_part_of_the_ids(file):
 
 def test_a_strange_name_is_refused(file):
     with pytest.raises(RegistryError, match="not a valid dataset name"):
-        add_dataset("../mine", understand([file], SETTINGS))
+        add_dataset("../mine", parse(file, **SETTINGS))
     with pytest.raises(RegistryError, match="not a valid dataset name"):
-        add_dataset("My Data", understand([file], SETTINGS))
+        add_dataset("My Data", parse(file, **SETTINGS))
 
 
 def test_a_label_that_is_declared_twice_is_refused(file):
     with pytest.raises(ConfigError, match="'energy' is declared twice"):
-        understand([file], ImportSettings(labels=("energy=eV", "energy=run:eV")))
+        parse(file, labels=("energy=eV", "energy=run:eV"))
 
 
 def test_structures_alone_want_a_table(tmp_path):
     file = tmp_path / "alone.json"
     file.write_text(json.dumps({"a": entry(1)["structure"]}))
     with pytest.raises(ConfigError, match=r"structures and nothing else.*--table"):
-        understand([file], ImportSettings(labels=("energy=eV",)))
+        parse(file, labels=("energy=eV",))
 
 
 def test_a_table_of_other_ids_is_refused(file, tmp_path):
     (tmp_path / "gaps.csv").write_text("id;gap\nx-1;0.5\n")
-    settings = ImportSettings(labels=("gap=eV",), table=tmp_path / "gaps.csv")
+    settings = {"labels": ("gap=eV",), "table": tmp_path / "gaps.csv"}
     with pytest.raises(ConfigError, match=r"ids look like 'x-1', those of .* like 'm-0'"):
-        understand([file], settings)
+        parse(file, **settings)
 
 
 def test_fractions_are_understood_where_a_person_says_so(tmp_path, data):
-    pytest.importorskip("ase", reason="needs ASE: pip install ase")
     file = tmp_path / "fractions.extxyz"
     lines = [f"{symbol} {x} {x} {x}" for symbol, x in (("Na", 0.0), ("Cl", 0.5))]
     header = 'Lattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3 energy=-1 pbc="T T T"'
     file.write_text("\n".join(["2", header, *lines]) + "\n")
-    plain = ImportSettings(labels=("energy=eV",))
     with pytest.raises(DataError, match=r"fractions-0+. for example, .*with --fractional"):
-        add_dataset("wrong", understand([file], plain))
-    add_dataset("right", understand([file], replace(plain, fractional=True)))
+        add_dataset("wrong", parse(file, labels=("energy=eV",)))
+    add_dataset("right", parse(file, labels=("energy=eV",), fractional=True))
     crystal = build_registry(only=[]).get("dataset", "right").load()(None)[0]
     assert crystal.positions.tolist() == [[0, 0, 0], [2, 2, 2]]
 
 
 def test_fractions_are_refused_where_the_format_says_what_it_has(file):
     with pytest.raises(ConfigError, match="'json' says itself"):
-        understand([file], ImportSettings(labels=("energy=eV",), fractional=True))
+        parse(file, labels=("energy=eV",), fractional=True)
 
 
 def test_what_is_fixed_stays_known(tmp_path, data):
@@ -210,7 +215,7 @@ def test_what_is_fixed_stays_known(tmp_path, data):
     slab.set_tags([0, 1, 2])
     slab.calc = SinglePointCalculator(slab, energy=-9.0)
     write(tmp_path / "slabs.extxyz", [slab])
-    add_dataset("slabs", understand([tmp_path / "slabs.extxyz"], SETTINGS))
+    add_dataset("slabs", parse(tmp_path / "slabs.extxyz", **SETTINGS))
     (crystal,) = ImportedDataset(str(data / "datasets" / "slabs")).__getitems__([0]).crystals()
     site_properties = {name: values.tolist() for name, values in crystal.site_properties.items()}
     assert site_properties == {"fixed": [1, 0, 0], "tags": [0, 1, 2]}
@@ -222,7 +227,7 @@ def test_large_crystals_can_be_left_out(tmp_path, data):
         del one["structure"]["sites"][1]
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(entries))
-    add_dataset("mine", understand([path], SETTINGS))
+    add_dataset("mine", parse(path, **SETTINGS))
     spec = build_registry().get("dataset", "mine")
     config = spec.load_config()
     small = spec.load()(config.from_options({"max_atoms": 1}, where="dataset"))

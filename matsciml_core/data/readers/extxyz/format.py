@@ -1,0 +1,122 @@
+"""Extended XYZ as a file format: what a frame says becomes a record, with ASE's meanings.
+
+The keys of the second line and the columns keep their names, except that ``charge`` is called
+``charges``, as in ASE. The values of energies, forces and stress are what the file has: also the
+forces on atoms that are held in place, which ASE's ``get_forces()`` sets to zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matsciml_core.data.ingestion.sources import Rejection
+from matsciml_core.data.readers.extxyz.columns import SPECIES
+from matsciml_core.data.readers.extxyz.scan import XYZFault, XYZFrame, scan_extended_xyz
+from matsciml_core.data.readers.extxyz.second_line import LATTICE, PBC, PROPERTIES, parse_value
+from matsciml_core.data.readers.frames import ID_KEYS, Frame, Record, name_of
+from matsciml_core.data.readers.input_file import InputFile
+from matsciml_core.data.readers.reader import Reader
+from matsciml_core.errors import DataError
+
+_NUMBERS = ("Z", "numbers", SPECIES, "symbols")
+"""Columns that say what the atoms are, the first one that is there."""
+_POSITIONS = ("pos", "positions")
+_RENAMED = {"charge": "charges"}
+_MOVE_MASK, _TAGS, _STRESS = "move_mask", "tags", "stress"
+_LARGEST_TAG = 255
+_VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
+"""Rows and columns of xx, yy, zz, yz, xz, xy."""
+
+
+class ExtendedXYZReader(Reader):
+    """Reads extended XYZ, and plain XYZ, frame by frame."""
+
+    def read(self, file: InputFile) -> Iterator[Record]:
+        """Yield the frames of a file; what is no frame, or is torn, as a rejection.
+
+        Args:
+            file: The file.
+
+        Raises:
+            DataError: There is no frame in it at all.
+        """
+        with file.open() as stream:
+            frames = enumerate(scan_extended_xyz(stream))
+            for index, frame in frames:
+                name = f"{file.stem}-{index:06d}"
+                if index == 0 and isinstance(frame, XYZFault) and not frame.info:
+                    following = next(frames, None)
+                    if following is None:
+                        raise DataError(f"'{file.path}' is no extended XYZ file: it {frame.reason}")
+                    yield _record(frame, name)
+                    frame, name = following[1], f"{file.stem}-{following[0]:06d}"
+                yield _record(frame, name)
+
+
+def _record(frame: XYZFrame | XYZFault, otherwise: str) -> Record:
+    name = name_of(frame.info, otherwise)
+    if isinstance(frame, XYZFault):
+        return Rejection(name, f"The frame {frame.reason}")
+    columns = dict(frame.columns)
+    found = {key: columns.pop(key) for key in (*_NUMBERS, *_POSITIONS) if key in columns}
+    numbers = next((found[key] for key in _NUMBERS if key in found), None)
+    positions = next((found[key] for key in _POSITIONS if key in found), None)
+    if numbers is None or numbers.dtype.kind not in "iu" or numbers.ndim != 1:
+        return Rejection(name, "The frame does not say what its atoms are.")
+    if positions is None or positions.shape != (len(numbers), 3):
+        return Rejection(name, "The frame has no three coordinates per atom.")
+    try:
+        cell = frame.cell if LATTICE in frame.info else np.zeros((3, 3))
+    except DataError as error:
+        return Rejection(name, str(error))
+    # As in ASE, a frame with a cell is a crystal, and one without a molecule, unless it says else.
+    periodic = frame.pbc if PBC in frame.info or LATTICE in frame.info else (False, False, False)
+    if len(periodic) != 3:
+        return Rejection(name, "The frame does not say of three directions whether it is periodic.")
+    site_properties = _site_properties(columns, len(numbers))
+    return Frame(
+        name=name,
+        atomic_numbers=numbers,
+        positions=positions,
+        cell=cell,
+        pbc=periodic,
+        values=_values(frame.info, columns),
+        site_properties=site_properties,
+    )
+
+
+def _values(info: Mapping[str, str], columns: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """Return everything that a frame says beside its structure."""
+    values: dict[str, Any] = {}
+    for key, column in columns.items():
+        text = column.dtype.kind == "S"
+        values[_RENAMED.get(key, key)] = (
+            np.char.decode(column, errors="replace") if text else column
+        )
+    for key, said in info.items():
+        if key not in (LATTICE, PROPERTIES, PBC):
+            # An id such as 007 is no number, though it looks like one.
+            values[key] = said if key in ID_KEYS else parse_value(key, said)
+    stress = values.get(_STRESS)
+    if isinstance(stress, np.ndarray) and stress.shape == (3, 3):
+        values[_STRESS] = stress[_VOIGT]
+    return values
+
+
+def _site_properties(columns: dict[str, NDArray[Any]], atoms: int) -> dict[str, NDArray[Any]]:
+    """Return tags and which atoms are held, and take the latter out of the columns."""
+    properties: dict[str, NDArray[Any]] = {}
+    tags = columns.get(_TAGS, np.zeros(0))
+    if tags.dtype.kind == "i" and tags.shape == (atoms,):
+        in_range = tags.min() >= 0 and tags.max() <= _LARGEST_TAG
+        properties |= {_TAGS: tags} if in_range and tags.any() else {}
+    free = columns.pop(_MOVE_MASK, None)
+    if free is not None:
+        # One flag for each atom, or for each of its directions: held is what cannot move at all.
+        movable = np.any(free.astype(bool).reshape(atoms, -1), axis=1)
+        properties["fixed"] = np.logical_not(movable).astype(np.uint8)
+    return properties

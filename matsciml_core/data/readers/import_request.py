@@ -1,0 +1,167 @@
+"""From files and what the user says about them to something that can be ingested."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from matsciml_core.data.ingestion.conversion import Conversion, fingerprint_of, from_iterable
+from matsciml_core.data.readers.detection import find_reader, readers_of
+from matsciml_core.data.readers.frames import Frame, Naming, Record, to_crystals
+from matsciml_core.data.readers.labels import LabelColumn, parse_label
+from matsciml_core.data.readers.reading import read
+from matsciml_core.data.readers.tables import read_table
+from matsciml_core.errors import ConfigError, did_you_mean
+from matsciml_core.interfaces.dataset import Provenance
+from matsciml_core.registry.manager import Registry
+from matsciml_core.registry.specs import ReaderSpec
+
+_PROBED = 64
+"""Records that are looked at before the import begins, for labels that are misspelt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportRequest:
+    """What the user says about files that are to become a dataset."""
+
+    paths: tuple[Path, ...]
+    """Files or folders."""
+    labels: tuple[str, ...]
+    """``NAME=UNIT`` or ``NAME=COLUMN:UNIT``."""
+    per_atom: tuple[str, ...] = ()
+    """Names of labels with one value per atom; of forces it is known."""
+    format: str | None = None
+    """Name of the reader; None: by the files' names and content."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the format."""
+    fractional: bool = False
+    """Whether positions are fractions of the lattice vectors, where the format says Cartesian."""
+    naming: Naming = field(default_factory=Naming)
+    table: Path | None = None
+    """CSV file with further values; its first column holds the ids."""
+    source: str = ""
+    """Where the data come from; empty: the files' names."""
+    release: str = ""
+    licence: str = ""
+    workers: int = 1
+    """Processes that read what takes long."""
+
+
+def parse_files(request: ImportRequest, registry: Registry) -> Conversion:
+    """Return files as something that can be ingested.
+
+    Args:
+        request: The files, and what was said about them.
+        registry: Where readers are looked up.
+
+    Raises:
+        ConfigError: A setting is wrong, a label does not occur, or no reader claims a file.
+        UnitError: A unit is unknown.
+        DataError: A file is broken.
+    """
+    labels = [
+        parse_label(text, per_atom=text.partition("=")[0].strip() in request.per_atom)
+        for text in request.labels
+    ]
+    specs = [find_reader(path, registry, request.format) for path in request.paths]
+    fixed = next((spec for spec in specs if not spec.cartesian), None)
+    if request.fractional and fixed is not None:
+        aware = ", ".join(spec.name for spec in readers_of(registry) if spec.cartesian)
+        raise ConfigError(
+            f"'{fixed.name}' says itself what its positions are; '--fractional' is for formats "
+            f"that hold Cartesian ones: {aware}."
+        )
+    table = None if request.table is None else read_table(request.table)
+
+    def records() -> Iterator[Record]:
+        files = zip(request.paths, specs, strict=True)
+        streams = (
+            read(
+                path,
+                spec.name,
+                registry=registry,
+                options=request.options,
+                workers=request.workers,
+            )
+            for path, spec in files
+        )
+        stream = chain.from_iterable(streams)
+        return map(_as_cartesian, stream) if request.fractional else stream
+
+    frames = [one for one in islice(records(), _PROBED) if isinstance(one, Frame)]
+    _check_labels(labels, frames, request, table, specs)
+    names = ", ".join(path.name for path in request.paths)
+    read_too = () if request.table is None else (request.table,)
+    formats = [spec.name for spec in specs]
+    said = (labels, request.naming, formats, dict(request.options), request.fractional)
+    return Conversion(
+        source=from_iterable(lambda: to_crystals(records(), labels, request.naming, table)),
+        targets=[label.info for label in labels],
+        provenance=Provenance(
+            source=request.source or names, release=request.release, licence=request.licence
+        ),
+        fingerprint=fingerprint_of((*request.paths, *read_too), *said),
+        summary=f"Imported from {names}.",
+        site_properties=sorted({key for frame in frames for key in frame.site_properties}),
+    )
+
+
+def _as_cartesian(record: Record) -> Record:
+    """Multiply the positions of a record by its cell."""
+    if not isinstance(record, Frame):
+        return record
+    cell = np.asarray(record.cell, dtype=np.float64)
+    return replace(record, positions=np.asarray(record.positions, dtype=np.float64) @ cell)
+
+
+def _check_labels(
+    labels: Sequence[LabelColumn],
+    frames: Sequence[Frame],
+    request: ImportRequest,
+    table: Mapping[str, Mapping[str, Any]] | None,
+    specs: Sequence[ReaderSpec],
+) -> None:
+    """Reject labels that none of the first records has, before hours were spent."""
+    names = [label.info.name for label in labels]
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise ConfigError(f"The label '{repeated}' is declared twice; give each another name.")
+    if not frames:
+        return  # what is wrong with the records is more than a label
+    keys = {key for frame in frames for key in frame.values}
+    keys |= {key for row in (table or {}).values() for key in row}
+    advice = _describe_keys(keys, request.paths[0], specs)
+    if not labels:
+        raise ConfigError(f"Declare at least one label, for example --label energy=eV. {advice}")
+    for label in labels:
+        if label.column not in keys:
+            raise ConfigError(
+                f"There is no value '{label.column}'.{did_you_mean(label.column, keys)} {advice}"
+            )
+    ids = [request.naming.name(frame) for frame in frames]
+    if table and not any(name in table for name in ids):
+        raise ConfigError(
+            f"The table has none of the first structures: its ids look like '{next(iter(table))}', "
+            f"those of '{request.paths[0]}' like '{ids[0]}'."
+        )
+
+
+def _describe_keys(keys: set[str], path: Path, specs: Sequence[ReaderSpec]) -> str:
+    """Return a sentence about what can be a label, with units where the format defines them."""
+    units = {info.name: info.unit for spec in specs for info in spec.quantities}
+    named = sorted(key for key in map(str, keys) if key)
+    shown = ", ".join(f"{key} ({units[key]})" if key in units else key for key in named)
+    if not shown:
+        return (
+            f"'{path}' holds structures and nothing else; give their labels in a CSV file, ids in "
+            "its first column, with --table."
+        )
+    return (
+        f"The first records of '{path}' have: {shown}. Write --label NAME=COLUMN:UNIT where a "
+        "label has another name."
+    )

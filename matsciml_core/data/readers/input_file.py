@@ -1,0 +1,78 @@
+"""What a reader is given: a file, unpacked on the way where it is compressed."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO, cast
+
+from matsciml_core.errors import DataError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+
+COMPRESSIONS: dict[str, Callable[[Path], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".zst": zstd.open,
+}
+"""Ending of a compressed file's name → what opens it for unpacked bytes."""
+
+
+class CompressedError(DataError):
+    """A file is compressed, and its format needs it unpacked."""
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file of some format, or a folder that a format treats as one file."""
+
+    path: Path
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the name says that the content is compressed."""
+        return self.path.suffix.lower() in COMPRESSIONS
+
+    @property
+    def name(self) -> str:
+        """The file's name, without the ending of a compression."""
+        return self.path.stem if self.is_compressed else self.path.name
+
+    @property
+    def stem(self) -> str:
+        """The name up to its first dot: what names that a reader makes up begin with."""
+        return self.path.name.split(".")[0]
+
+    def open(self) -> BinaryIO:
+        """Open the file for its unpacked bytes, which come as a stream."""
+        opener = COMPRESSIONS.get(self.path.suffix.lower())
+        return self.path.open("rb") if opener is None else cast("BinaryIO", opener(self.path))
+
+    def open_text(self) -> TextIO:
+        """Open the file for its text, in UTF-8; line ends are left as they are."""
+        # Spreadsheets put a byte order mark before the text, which "-sig" passes over.
+        return TextIOWrapper(self.open(), encoding="utf-8-sig", newline="")
+
+    def plain_path(self) -> Path:
+        """Return the path, for a library that opens files itself and jumps back and forth in them.
+
+        Raises:
+            CompressedError: The file is compressed.
+        """
+        if self.is_compressed:
+            raise CompressedError(
+                f"'{self.path}' is compressed, and its format is read here and there instead of "
+                "from beginning to end; unpack it first."
+            )
+        return self.path

@@ -1,0 +1,132 @@
+"""From a path to records: the only way of the core, the commands and the tools to files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from matsciml_core.data.ingestion.pool import PoolConfig
+from matsciml_core.data.ingestion.sources import Rejection, reason_of
+from matsciml_core.data.readers.detection import files_of, find_reader
+from matsciml_core.data.readers.frames import Record
+from matsciml_core.data.readers.input_file import InputFile
+from matsciml_core.data.readers.reader import Deferred, Reader
+from matsciml_core.errors import ConfigError, DataError, MatSciMLError
+from matsciml_core.registry.manager import Registry, build_registry
+from matsciml_core.registry.specs import ReaderSpec
+
+_PIECE = 32
+"""Deferred records that a process is given at a time; one takes some milliseconds."""
+
+
+def read(
+    path: str | Path,
+    format: str | None = None,
+    *,
+    registry: Registry | None = None,
+    options: Mapping[str, Any] | None = None,
+    workers: int = 1,
+) -> Iterator[Record]:
+    """Read a file, or the files of a folder, one record at a time.
+
+    Of a folder, a file that cannot be read at all is one rejection; a file that is named itself
+    raises.
+
+    Args:
+        path: The file or folder.
+        format: Name of the reader, as ``matsciml list-plugins --kind reader`` lists them; None: by
+            the file's name and content.
+        registry: Where readers are looked up; None: all that are installed.
+        options: Settings of the format, as plain data.
+        workers: Processes that read what takes long, CIF for example; 1: none but this one.
+
+    Returns:
+        The records, in the order of the files' names and within them of the file.
+
+    Raises:
+        ConfigError: Nothing is there, no reader claims it, several do, or a setting is wrong.
+        DataError: The file is broken; the records before the fault have been yielded.
+        UnknownNameError: There is no reader called ``format``.
+    """
+    where = Path(path)
+    spec = find_reader(where, build_registry() if registry is None else registry, format)
+    model = spec.load_config()
+    if model is None and options:
+        raise ConfigError(
+            f"The format '{spec.name}' has no settings; leave '{next(iter(options))}' out."
+        )
+    config = None if model is None else model.from_options(options or {}, where=spec.name)
+    return read_files(spec.load()(config), spec, where, workers)
+
+
+def read_files(reader: Reader, spec: ReaderSpec, path: Path, workers: int = 1) -> Iterator[Record]:
+    """Read a file, or the files of a folder, with a reader that was chosen.
+
+    Args:
+        reader: The reader.
+        spec: What it declares.
+        path: The file or folder.
+        workers: Processes that read what takes long.
+
+    Returns:
+        The records; see :func:`read`.
+
+    Raises:
+        ConfigError: The folder holds no file of the format.
+    """
+    files = files_of(path, spec)
+    in_folder = files != [path]
+    streams = (_read_file(reader, spec, file, reject=in_folder) for file in files)
+    return _finish(chain.from_iterable(streams), workers)
+
+
+def _read_file(
+    reader: Reader, spec: ReaderSpec, file: Path, *, reject: bool
+) -> Iterator[Record | Deferred]:
+    """Yield the records of a file; whatever its reader stumbles over becomes one sentence."""
+    try:
+        yield from reader.read(InputFile(file))
+    except Exception as error:
+        explained = _explain(error, file, spec.name)
+        if not reject:
+            raise explained from error
+        yield Rejection(file.name, reason_of(explained))
+
+
+def _explain(error: Exception, path: Path, format: str) -> MatSciMLError:
+    if isinstance(error, MatSciMLError):
+        return error
+    if isinstance(error, UnicodeDecodeError):
+        return DataError(f"'{path}' is not in UTF-8; save it in that encoding.")
+    return DataError(
+        f"'{path}' cannot be read as {format} ({type(error).__name__}: {error}); correct the file, "
+        "or name its --format."
+    )
+
+
+def _finish(items: Iterator[Record | Deferred], workers: int) -> Iterator[Record]:
+    """Call what was deferred, in this process or several, and keep the order."""
+    if workers <= 1:
+        yield from map(_call, items)
+        return
+    with PoolConfig(workers=workers).start() as executor:
+        for records in executor.map(partial(map, _call), _pieces(items)):
+            yield from records
+
+
+def _pieces(items: Iterable[Record | Deferred]) -> Iterator[list[Record | Deferred]]:
+    stream = iter(items)
+    while piece := list(islice(stream, _PIECE)):
+        yield piece
+
+
+def _call(item: Record | Deferred) -> Record:
+    if not isinstance(item, Deferred):
+        return item
+    try:
+        return item.work()
+    except Exception as error:  # whatever a broken record does to a library, the others are read
+        return Rejection(item.name, f"It cannot be read ({type(error).__name__}).")

@@ -1,0 +1,78 @@
+"""Databases of ASE in LMDB: rows of ASE's JSON, compressed by zlib, under decimal keys.
+
+They are read here as they are, because ASE needs another package to open them.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import lmdb
+from ase.db.row import AtomsRow
+from ase.io.jsonio import decode
+
+from matsciml_core.convert.ase import site_properties_of
+from matsciml_core.data.readers import Frame, InputFile, Reader, Record, name_of
+from matsciml_core.errors import DataError
+
+LARGEST_RECORD = 256 << 20
+"""Bytes of one record, unpacked; a million atoms with forces take half of it."""
+
+
+class LMDBReader(Reader):
+    """Reads the rows of a database in LMDB, with their ``data`` and key-value pairs."""
+
+    def read(self, file: InputFile) -> Iterator[Record]:
+        """Yield the rows of a database, by their ids.
+
+        Args:
+            file: The file.
+
+        Raises:
+            DataError: The file is cut off, or a row takes more room than any structure.
+        """
+        path = file.plain_path()
+        with lmdb.open(str(path), subdir=False, readonly=True, lock=False) as environment:
+            _check_size(environment, path)
+            with environment.begin() as transaction:
+                keys = [key for key in transaction.cursor().iternext(values=False) if key.isdigit()]
+            for key in sorted(keys, key=int):
+                with environment.begin() as transaction:
+                    text = _unpack(bytes(transaction.get(key) or b""), path).decode()
+                row = decode(text)
+                values = {**row.get("data", {}), **row.get("key_value_pairs", {}), **row}
+                yield Frame(
+                    name=name_of(values.get("data", {}), f"{path.stem}-{int(key):06d}"),
+                    atomic_numbers=row["numbers"],
+                    positions=row["positions"],
+                    cell=row["cell"],
+                    pbc=row["pbc"],
+                    values=values,
+                    site_properties=site_properties_of(AtomsRow(row).toatoms()),
+                )
+
+
+def _check_size(environment: lmdb.Environment, path: Path) -> None:
+    """Reject a file that is shorter than it says: reading behind its end would end the process."""
+    pages, size = environment.info()["last_pgno"] + 1, environment.stat()["psize"]
+    if path.stat().st_size < pages * size:
+        raise DataError(
+            f"'{path}' has {path.stat().st_size:,} bytes of {pages * size:,}; it was cut off, so "
+            "copy or fetch it again."
+        )
+
+
+def _unpack(data: bytes, path: Path) -> bytes:
+    """Unpack a row; a few bytes of a hostile file would fill the memory."""
+    unpacker = zlib.decompressobj()
+    content = unpacker.decompress(data, LARGEST_RECORD)
+    if unpacker.unconsumed_tail:
+        raise DataError(
+            f"A record of '{path}' takes more than {LARGEST_RECORD >> 20} MiB when it is unpacked, "
+            "which no structure does; the file is damaged, or made to fill the memory."
+        )
+    if not unpacker.eof:
+        raise zlib.error("the record is incomplete")
+    return content

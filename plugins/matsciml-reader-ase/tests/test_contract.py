@@ -1,0 +1,23 @@
+"""The promises that all readers make, one test for each line of the scorecard."""
+
+from __future__ import annotations
+
+from matsciml_core.testing import ReaderContract
+
+
+class TestTrajectories(ReaderContract):
+    """What ``matsciml check traj`` checks."""
+
+    spec_name = "traj"
+
+
+class TestDatabases(ReaderContract):
+    """What ``matsciml check ase-db`` checks."""
+
+    spec_name = "ase-db"
+
+
+class TestLMDB(ReaderContract):
+    """What ``matsciml check aselmdb`` checks."""
+
+    spec_name = "aselmdb"

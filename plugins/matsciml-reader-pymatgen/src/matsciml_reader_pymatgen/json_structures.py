@@ -1,0 +1,40 @@
+"""Structures as pymatgen writes them in JSON, read field by field.
+
+pymatgen's own decoder imports the classes that a file names; nothing in a file of somebody else may
+decide what is imported.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from matsciml_core.data.ingestion.sources import Rejection
+from matsciml_core.data.readers import InputFile, Reader, Record
+from matsciml_core.data.readers.structures import frame_from_structure
+from matsciml_core.errors import DataError
+
+
+class StructureReader(Reader):
+    """Reads one structure, or a list of structures; the file is held in memory."""
+
+    def read(self, file: InputFile) -> Iterator[Record]:
+        """Yield the structures of a file, with their properties.
+
+        Args:
+            file: The file.
+
+        Raises:
+            DataError: It is no JSON.
+        """
+        with file.open_text() as stream:
+            try:
+                data = json.load(stream)
+            except ValueError as error:
+                raise DataError(f"'{file.path}' is no valid JSON: {error}.") from error
+        for index, entry in enumerate(data if isinstance(data, list) else [data]):
+            name = f"{file.stem}-{index:06d}"
+            if isinstance(entry, dict):
+                yield frame_from_structure(entry, name, dict(entry.get("properties") or {}))
+            else:
+                yield Rejection(name, "The entry is no JSON object.")

@@ -1,0 +1,42 @@
+"""CSV with a column of structures, as CDVAE's data sets have it."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+
+from matsciml_core.data.readers import Deferred, InputFile, Reader, Record, name_of
+from matsciml_core.data.readers.tables import delimiter_of
+from matsciml_core.errors import DataError
+from matsciml_reader_tables.entries import STRUCTURES, record_from_text
+
+
+class CSVReader(Reader):
+    """Reads a table row by row."""
+
+    def read(self, file: InputFile) -> Iterator[Record | Deferred]:
+        """Yield a record per row.
+
+        Args:
+            file: The file.
+
+        Raises:
+            DataError: There is no column with structures.
+        """
+        csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a CIF is longer than the default allows
+        with file.open_text() as stream:
+            delimiter = delimiter_of(stream)
+        with file.open_text() as stream:
+            rows = csv.DictReader(stream, delimiter=delimiter)
+            names = [name for name in rows.fieldnames or () if name]
+            column = next((name for name in STRUCTURES if name in names), None)
+            if column is None:
+                raise DataError(
+                    f"'{file.path}' has no column with structures; name one of its columns cif, "
+                    f"poscar or structure. Columns: {', '.join(names)}."
+                )
+            for index, row in enumerate(rows):
+                text = row.pop(column) or ""
+                name = name_of(row, f"{file.stem}-{index:06d}")
+                yield record_from_text(text, column, name, dict(row))

@@ -1,0 +1,165 @@
+"""What is special about tables; the promises of all readers are tested next door."""
+
+from __future__ import annotations
+
+import csv
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from matsciml_core.convert import to_pymatgen
+from matsciml_core.data.ingestion.sources import Rejection
+from matsciml_core.data.readers import Frame, Naming, read, to_crystals
+from matsciml_core.data.readers.labels import parse_label
+from matsciml_core.errors import DataError
+from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.registry.manager import build_registry
+from matsciml_core.testing.crystals import sodium_chloride
+
+REGISTRY = build_registry(only=["matsciml-reader-tables"])
+STRUCTURE = to_pymatgen(sodium_chloride()).as_dict()
+ENERGY = {"a": -1.5, "b": 2.25}
+
+
+def crystals(path: Path, *labels: str, workers: int = 1) -> list[Crystal | Rejection]:
+    frames = read(path, registry=REGISTRY, workers=workers)
+    return list(to_crystals(frames, [parse_label(text) for text in labels], Naming()))
+
+
+def write_json(path: Path, data: Any) -> Path:
+    path.write_text(json.dumps(data))
+    return path
+
+
+def write_csv(path: Path, separator: str = ",", encoding: str = "utf-8", rows: int = 1) -> Path:
+    with path.open("w", newline="", encoding=encoding) as stream:
+        table = csv.writer(stream, delimiter=separator)
+        table.writerow(["material_id", "cif", "energy"])
+        for repeat in range(rows):
+            for name, energy in ENERGY.items():
+                text = to_pymatgen(sodium_chloride()).to(fmt="cif")
+                table.writerow([name if rows == 1 else f"{name}-{repeat}", text, energy])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("separator", "encoding"), [(",", "utf-8"), (";", "utf-8"), ("\t", "utf-8"), (";", "utf-8-sig")]
+)
+def test_tables_of_spreadsheets_are_read(tmp_path: Path, separator: str, encoding: str) -> None:
+    found = crystals(write_csv(tmp_path / "mine.csv", separator, encoding), "energy=eV")
+    assert {one.id: one.labels["energy"] for one in found if isinstance(one, Crystal)} == ENERGY
+
+
+@pytest.mark.slow
+def test_several_processes_give_the_same_in_the_same_order(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "mine.csv", rows=40)
+    alone, together = (crystals(path, "energy=eV", workers=workers) for workers in (1, 2))
+    assert [one.id for one in alone] == [one.id for one in together]
+    for one, other in zip(alone, together, strict=True):
+        assert isinstance(one, Crystal)
+        assert isinstance(other, Crystal)
+        assert np.array_equal(one.positions, other.positions)
+
+
+def test_what_cannot_be_read_is_rejected_and_the_rest_is_kept(tmp_path: Path) -> None:
+    disordered, unknown = json.loads(json.dumps([STRUCTURE, STRUCTURE]))
+    disordered["sites"][0]["species"] = [{"element": "Na", "occu": 0.5}]
+    unknown["sites"][0]["species"] = [{"element": "vacancy", "occu": 1}]
+    entries = [
+        {"id": "1", "structure": disordered, "energy": 1},
+        {"id": "2", "structure": unknown, "energy": 1},
+        {"id": "3", "energy": 1},
+        {"id": "4", "structure": {"sites": []}},
+        {"id": "5", "structure": STRUCTURE, "energy": "high"},
+        {"id": "6", "structure": STRUCTURE, "energy": 1},
+        "7",
+    ]
+    found = crystals(write_json(tmp_path / "mine.json", entries), "energy=eV")
+    assert [type(one) for one in found] == [Rejection] * 5 + [Crystal, Rejection]
+    assert [one.reason for one in found if isinstance(one, Rejection)] == [
+        "A site holds several species, or is only partly occupied.",
+        "A site holds no chemical element.",
+        "The entry has no structure.",
+        "The structure is no pymatgen dictionary.",
+        "The label '…' is no number.",
+        "The entry is no JSON object.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "names"),
+    [
+        ([STRUCTURE, STRUCTURE], ["x-000000", "x-000001"]),
+        ({"a": STRUCTURE, "b": STRUCTURE}, ["a", "b"]),
+        (STRUCTURE, ["x-000000"]),
+        ({"entries": [{"structure": STRUCTURE, "jid": "J-1"}]}, ["J-1"]),
+        ({"columns": ["cif"], "data": [[to_pymatgen(sodium_chloride()).to(fmt="cif")]]}, ["0"]),
+        ([{"poscar": to_pymatgen(sodium_chloride()).to(fmt="poscar")}], ["x-000000"]),
+        ([{"structure": json.dumps(STRUCTURE), "name": "n"}], ["n"]),
+    ],
+)
+def test_forms_of_json(tmp_path: Path, data: Any, names: list[str]) -> None:
+    found = crystals(write_json(tmp_path / "x.json", data))
+    assert [one.id for one in found] == names
+    for one in found:
+        assert isinstance(one, Crystal)
+        assert one.atomic_numbers.tolist() == [11, 17]
+        assert one.fractional[1] % 1 == pytest.approx([0.5] * 3, abs=1e-6)
+
+
+def test_a_line_that_is_broken_is_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    good = json.dumps({"structure": STRUCTURE})
+    path.write_text(f"{good}\n{good[:50]}\n{good}\n")
+    found = crystals(path)
+    assert [type(one) for one in found] == [Crystal, Rejection, Crystal]
+    assert found[1] == Rejection("x-000001", "The line is no valid JSON.")
+
+
+def test_values_beside_a_structure_come_with_it(tmp_path: Path) -> None:
+    entry = {"structure": STRUCTURE, "data": {"gap": 1.5, "tags": [1]}, "energy": -1, "id": "a"}
+    (frame,) = read(write_json(tmp_path / "x.json", [entry]), registry=REGISTRY)
+    assert isinstance(frame, Frame)
+    assert frame.values == {
+        "gap": 1.5, "tags": [1], "data": entry["data"], "energy": -1, "id": "a",
+    }  # fmt: skip
+
+
+def test_a_table_without_structures_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("id,energy\n1,2\n")
+    with pytest.raises(DataError, match=r"no column with structures.* Columns: id, energy"):
+        crystals(tmp_path / "x.csv")
+
+
+def test_a_table_in_another_encoding_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes("id,cif\ncafé,x\n".encode("latin-1"))
+    with pytest.raises(DataError, match="not in UTF-8"):
+        crystals(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("name", ["x.csv.gz", "x.json.gz", "x.jsonl.xz"])
+def test_a_file_that_is_something_else_is_explained(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"something else" * 400)
+    with pytest.raises(DataError, match=rf"{name}' cannot be read as"):
+        crystals(tmp_path / name)
+
+
+@pytest.mark.parametrize("text", ["7", '"text"', "[", ""])
+def test_json_without_records_is_explained(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(DataError, match=r"no valid JSON|neither a list nor a table"):
+        crystals(tmp_path / "x.json")
+
+
+def test_cdvae_table() -> None:
+    path = Path(__file__).parents[5] / "shared" / "data" / "cdvae" / "carbon_24_val.csv"
+    if not path.is_file():
+        pytest.skip(f"The file is not here: {path} does not exist.")
+    frames = list(islice(read(path, registry=REGISTRY), 5))
+    assert [type(one) for one in frames] == [Frame] * 5
+    assert frames[0].name == "C-148264-7891-51"  # type: ignore[union-attr]
+    assert float(frames[0].values["energy_per_atom"]) == -154.223695  # type: ignore[union-attr]
