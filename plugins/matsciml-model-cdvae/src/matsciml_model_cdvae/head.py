@@ -262,12 +262,12 @@ class CrystalGeneration(GenerativeHead):
 
         Args:
             latents: ``(crystals, latent_width)``, dimensionless.
-            sampling: Noise levels and steps.
-            composition: Ground truth about the crystals; None: it is predicted.
-            generator: Source of random numbers, on the CPU; None: a new one seeded from torch's.
-            progress: Called after every Langevin step.
-            checkpoint: Called with the state after every noise level.
-            state: A state to resume from; None: from the start.
+            sampling: This and the others as for :class:`GenerativeHead`.
+            composition: Likewise.
+            generator: Likewise.
+            progress: Likewise.
+            checkpoint: Likewise.
+            state: Likewise.
 
         Raises:
             ConfigError: The state does not belong to these latent vectors, or a species of the
