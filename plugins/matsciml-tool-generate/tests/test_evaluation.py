@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -24,8 +23,10 @@ from matsciml_tool_generate.evaluation import (
     evaluate_crystals,
 )
 from matsciml_tool_generate.metrics_table import published
-from matsciml_tool_generate.page import render, write_results
+from matsciml_tool_generate.page import evaluation_page, write_results
 from matsciml_tool_generate.structures import ParsedStructure
+from matsciml_util_pages.pages import render
+from matsciml_util_pages.testing.documents import Document
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ class TestNumbers:
         values = {one.key: one.value for one in found.metrics}
         assert values["validity"] == 0.0
         assert np.isnan(values["uniqueness"])
-        assert "nothing to plot" in render(found)
+        assert "nothing to plot" in render(evaluation_page(found))
 
 
 class TestPage:
@@ -134,7 +135,7 @@ class TestPage:
             write_results(evaluation, tmp_path / "file" / "new")
 
     def test_shows_what_was_asked_for(self, evaluation: Evaluation) -> None:
-        page = render(evaluation)
+        page = render(evaluation_page(evaluation))
         for words in ("NaCl", "P4_2/mnm (136)", "TiO2", "atoms are too close", "22.7\u00a0%"):
             assert words in page
         assert "CDVAE, mp_20, published" in page
@@ -142,23 +143,27 @@ class TestPage:
         assert "no atoms were predicted" in page
 
     def test_every_column_can_be_sorted(self, evaluation: Evaluation) -> None:
-        page = render(evaluation)
-        table = re.search(r'<table class="sortable">.*?</table>', page, re.DOTALL)
-        assert table is not None
-        root = ElementTree.fromstring(table[0])
-        rows = root.findall("tbody/tr")
-        assert len(rows) == len(evaluation.validities)
-        heads = root.findall("thead/tr/th")
-        for row in rows:
-            assert len(row) == len(heads)
-            assert all("data-key" in cell.attrib for cell in row)
-        volumes = [row[4].attrib["data-key"] for row in rows]
-        assert float(volumes[0]) == pytest.approx(5.6402**3 / 8)
-        assert "" in volumes
+        page = Document(render(evaluation_page(evaluation)))
+        (table,) = page.find("table", **{"class": "sheet"})
+        rows = page.rows(table.attributes["id"])
+        assert len(rows) == 1 + len(evaluation.validities)
+        assert {len(row) for row in rows} == {8}
+        orders = [
+            entry.attributes["data-order"]
+            for entry in page.find("td", within="list")
+            if "key-volume" in entry.attributes["class"]
+        ]
+        assert float(orders[0]) == pytest.approx(5.6402**3 / 8)
+        assert "" in orders
+
+    def test_list_is_filtered_by_validity(self, evaluation: Evaluation) -> None:
+        page = Document(render(evaluation_page(evaluation)))
+        choices = page.text("option", within="list")
+        assert {"valid", "atoms are too close", "the cell has no volume"} <= set(choices)
 
 
 def test_real_page_is_small_enough(evaluation: Evaluation) -> None:
-    assert len(render(evaluation)) < 400_000
+    assert len(render(evaluation_page(evaluation))) < 400_000
 
 
 def test_names_of_metrics_are_unique(evaluation: Evaluation) -> None:

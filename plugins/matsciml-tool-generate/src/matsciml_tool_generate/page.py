@@ -1,48 +1,64 @@
-"""The page of an evaluation: metrics, faults, distributions, pictures, list and method."""
+"""The page of an evaluation: metrics, faults, distributions, pictures, method and list."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
+
+from markupsafe import Markup
 
 from matsciml_core.data.symmetry.orbits import space_group_symbol
 from matsciml_core.errors import ConfigError
-from matsciml_core.files import write_json, write_whole
+from matsciml_core.files import write_json
 from matsciml_tool_generate import figures
 from matsciml_tool_generate.coverage import CUTOFFS
 from matsciml_tool_generate.evaluation import Evaluation
 from matsciml_tool_generate.metrics_table import SHARE, Metric, published
 from matsciml_tool_generate.structure_validity import SHORTEST_DISTANCE, SMALLEST_VOLUME
 from matsciml_tool_generate.validity import SYMPREC, Validity
-from matsciml_util_pages import numbers, page_shell
 from matsciml_util_pages.crystal_pictures import picture
 from matsciml_util_pages.numbers import ABSENT, count, percent, quantity
-from matsciml_util_pages.plots import Plot
-from matsciml_util_pages.views import Fact, facts
+from matsciml_util_pages.pages import Page, Section, write_page
+from matsciml_util_pages.plots import Figures
+from matsciml_util_pages.sheets import Column, Sheet, Value, number_value
+from matsciml_util_pages.views import Absent, Fact, Facts, Table, Tables, View, facts
 
 METRICS, PAGE = "metrics.json", "report.html"
-_PACKAGE = "matsciml_tool_generate"
 MAX_PICTURES = 60
 MAX_ROWS = 2000
 """Crystals in the list; the JSON has all."""
+_COLUMNS = (
+    Column(key="id", title="Crystal"),
+    Column(key="formula", title="Formula"),
+    Column(key="atoms", title="Atoms", numeric=True),
+    Column(key="space_group", title="Space group", numeric=True),
+    Column(key="volume", title="Volume", unit="Å³/atom", numeric=True),
+    Column(key="density", title="Density", unit="g/cm³", numeric=True),
+    Column(key="distance", title="Shortest distance", unit="Å", numeric=True),
+    Column(key="above_hull", title="Above hull", unit="eV/atom", numeric=True),
+    Column(key="validity", title="Validity", facet=True),
+)
 
 
 @dataclass(frozen=True)
-class Entry:
-    """An entry of the list: its text, and the key by which it is sorted."""
+class Picture:
+    """A picture of a crystal, and what stands below it."""
 
-    text: str
-    key: str
+    svg: Markup
+    formula: str
+    details: Sequence[str]
 
-    @classmethod
-    def of(cls, value: float | None, text: str | None = None) -> Entry:
-        """Return the entry of a number; None: it is not known, and is sorted last."""
-        if value is None:
-            return cls(ABSENT, "")
-        return cls(numbers.number(value) if text is None else text, repr(float(value)))
+
+@dataclass(frozen=True)
+class Pictures(View):
+    """Pictures side by side."""
+
+    template: ClassVar[str] = "matsciml_tool_generate/assets/pictures.html.j2"
+
+    pictures: Sequence[Picture]
 
 
 def write_results(evaluation: Evaluation, folder: Path) -> None:
@@ -58,7 +74,7 @@ def write_results(evaluation: Evaluation, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / METRICS, evaluation.as_data())
-        write_whole(folder / PAGE, render(evaluation).encode())
+        write_page(evaluation_page(evaluation), folder / PAGE)
     except OSError as error:
         raise ConfigError(
             f"The folder '{folder}' cannot be written ({error.strerror}); name another with "
@@ -66,43 +82,39 @@ def write_results(evaluation: Evaluation, folder: Path) -> None:
         ) from error
 
 
-def render(evaluation: Evaluation) -> str:
+def evaluation_page(evaluation: Evaluation) -> Page:
     """Return the page of an evaluation."""
-    sets = evaluation.settings.published_sets
-    context = {
-        "title": evaluation.names.get("generated", "generated crystals"),
-        "reference": evaluation.names.get("reference", "the reference"),
-        "sizes": {name: count(size) for name, size in evaluation.sizes.items()},
-        "published": [published()[name]["title"] for name in sets],
-        "metrics": [
-            {
-                "title": metric.title,
-                "value": metric_text(metric, metric.value),
-                "reference": metric_text(metric, metric.reference) or ABSENT,
-                "published": [
-                    metric_text(metric, metric.published.get(name)) or ABSENT for name in sets
+    sizes = {name: count(size) for name, size in evaluation.sizes.items()}
+    reference = evaluation.names.get("reference", "the reference")
+    pictures = list(islice(_pictures(evaluation), MAX_PICTURES))
+    return Page(
+        eyebrow="Generated crystals, evaluated by MatSciML",
+        title=evaluation.names.get("generated", "generated crystals"),
+        site="generated crystals",
+        lead=f"{sizes['generated']} generated crystals beside {sizes['reference']} of {reference}.",
+        sections=[
+            Section(anchor="metrics", title="Metrics", views=[_metrics(evaluation)]),
+            Section(anchor="faults", title="Faults", views=[_faults(evaluation)]),
+            Section(anchor="distributions", title="Distributions", views=[_figures(evaluation)]),
+            Section(
+                anchor="pictures",
+                title="Pictures",
+                lead="Valid crystals come first. Atoms on a face of the cell are shown on both "
+                "sides; colours are those of Jmol.",
+                views=[
+                    Pictures(pictures)
+                    if pictures
+                    else Absent("No generated crystal can be pictured.")
                 ],
-                "note": metric.note,
-            }
-            for metric in evaluation.metrics
+            ),
+            Section(anchor="method", title="Method", views=[Facts(_method(evaluation))]),
+            Section(
+                anchor="list",
+                title="List",
+                lead=f"At most {MAX_ROWS:,} crystals are listed; {METRICS} has all of them.",
+                views=[_list(evaluation)],
+            ),
         ],
-        "figures": _figures(evaluation),
-        "pictures": list(islice(_pictures(evaluation), MAX_PICTURES)),
-        "columns": list(_columns(evaluation)),
-        "rows": [
-            [*_columns(evaluation, index).values()]
-            for index in range(len(evaluation.validities[:MAX_ROWS]))
-        ],
-        "max_rows": MAX_ROWS,
-        "faults": [(name, count(size)) for name, size in evaluation.faults.items()],
-        "rejected": [(name, count(size)) for name, size in evaluation.rejected.items()],
-        "method": _method(evaluation),
-    }
-    return page_shell.fill_page(
-        f"{_PACKAGE}/assets/crystals.html.j2",
-        context,
-        styles=[page_shell.read_asset(_PACKAGE, "crystals.css")],
-        scripts=[page_shell.read_asset(_PACKAGE, "crystals.js")],
     )
 
 
@@ -115,57 +127,101 @@ def metric_text(metric: Metric, value: float | None) -> str:
     return percent(value) if value == value else quantity(value, "")  # NaN is not a share
 
 
-def _figures(evaluation: Evaluation) -> list[Plot]:
-    """Return the distributions of valid crystals and reference; none where either is empty."""
+def _metrics(evaluation: Evaluation) -> Table:
+    """Return the metrics, beside those of the reference itself and the published ones."""
+    sets = evaluation.settings.published_sets
+    rows = []
+    for metric in evaluation.metrics:
+        values = metric.value, metric.reference, *(metric.published.get(name) for name in sets)
+        rows.append([metric.title, *(metric_text(metric, value) or ABSENT for value in values)])
+    notes = [f"{metric.title}: {metric.note}." for metric in evaluation.metrics if metric.note]
+    titles = [f"{published()[name]['title']}, published" for name in sets]
+    return Table(
+        caption="Metrics",
+        columns=["Metric", "Generated", "Reference itself", *titles],
+        rows=rows,
+        strong=1,
+        note=" ".join(
+            [
+                "Published numbers are of 10,000 crystals of the authors' model and their test "
+                "set; they compare only as far as the data do.",
+                *(note[:1].upper() + note[1:] for note in notes),
+            ]
+        ),
+    )
+
+
+def _faults(evaluation: Evaluation) -> View:
+    """Return how many crystals are not valid, and how many were rejected, by reason."""
+    tables = [
+        Table(
+            caption=caption,
+            columns=["Reason", "Crystals"],
+            rows=[[reason, count(size)] for reason, size in reasons.items()],
+        )
+        for caption, reasons in (
+            ("Crystals that are not valid", evaluation.faults),
+            ("Rejected by the sampler", evaluation.rejected),
+        )
+        if reasons
+    ]
+    return Tables(tables) if tables else Absent("Every crystal is valid.")
+
+
+def _figures(evaluation: Evaluation) -> View:
+    """Return the distributions of valid crystals and reference."""
     samples = [evaluation.validities[index] for index in evaluation.valid], evaluation.reference
     densities = [[one.density for one in some if one.density is not None] for some in samples]
     if not all(densities):
-        return []
-    return [
-        figures.distribution("Density", "g/cm³", *densities),
-        figures.counts("Number of elements", *([one.elements for one in some] for some in samples)),
-        figures.counts("Atoms in the cell", *([one.atoms for one in some] for some in samples)),
-    ]
+        return Absent("No generated crystal is valid, so that there is nothing to plot.")
+    return Figures(
+        [
+            figures.distribution("Density", "g/cm³", *densities),
+            figures.counts("Number of elements", *([v.elements for v in some] for some in samples)),
+            figures.counts("Atoms in the cell", *([v.atoms for v in some] for some in samples)),
+        ]
+    )
 
 
-def _pictures(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+def _pictures(evaluation: Evaluation) -> Iterator[Picture]:
     """Yield pictures of the crystals, valid ones first."""
     invalid = set(range(len(evaluation.validities))) - set(evaluation.valid)
     for index in (*evaluation.valid, *sorted(invalid)):
         crystal, validity = evaluation.generated[index].crystal, evaluation.validities[index]
-        # Symmetry is searched in cells that one can make sense of, and a picture is of those.
+        # Cells in which no symmetry is searched are as good as empty, or full of atoms.
         if crystal is None or not validity.space_group:
             continue
         svg = picture(crystal)
         if svg is not None:
-            yield {
-                "svg": svg,
-                "formula": validity.formula,
-                "group": _space_group(validity),
-                "volume": quantity(validity.volume_per_atom, "Å³/atom"),
-                "fault": validity.reason,
-                "id": validity.name,
+            volume = quantity(validity.volume_per_atom, "Å³/atom")
+            details = [f"{_space_group(validity)}, {volume}", validity.reason]
+            yield Picture(svg, validity.formula, [text for text in details if text])
+
+
+def _list(evaluation: Evaluation) -> Sheet:
+    """Return the crystals, to be searched, sorted, and filtered by validity."""
+    rows = []
+    for index, one in enumerate(evaluation.validities[:MAX_ROWS]):
+        group = Value(_space_group(one), one.space_group) if one.space_group else number_value(None)
+        rows.append(
+            {
+                "id": Value(one.name),
+                "formula": Value(one.formula or ABSENT),
+                "atoms": Value(str(one.atoms), one.atoms),
+                "space_group": group,
+                "volume": number_value(one.volume_per_atom),
+                "density": number_value(one.density),
+                "distance": number_value(one.shortest_distance),
+                "above_hull": number_value(evaluation.above_hull(index)),
+                "validity": Value(one.reason or "valid", tone="bad" if one.reason else "good"),
             }
-
-
-def _columns(evaluation: Evaluation, index: int | None = None) -> dict[str, Entry]:
-    """Return the columns of the list with the entries of one crystal; None: of an empty one."""
-    one = Validity(name="") if index is None else evaluation.validities[index]
-    columns = {
-        "Crystal": Entry(one.name, one.name),
-        "Formula": Entry(one.formula or ABSENT, one.formula),
-        "Atoms": Entry.of(one.atoms, str(one.atoms)),
-        "Space group": Entry.of(one.space_group, _space_group(one)),
-        "Volume (Å³/atom)": Entry.of(one.volume_per_atom),
-        "Density (g/cm³)": Entry.of(one.density),
-        "Shortest distance (Å)": Entry.of(one.shortest_distance),
-    }
-    if evaluation.stability is not None:
-        above = None if index is None else evaluation.above_hull(index)
-        columns["Above hull (eV/atom)"] = Entry.of(above)
-    # A space sorts the valid crystals before all faults.
-    columns["Validity"] = Entry(one.reason or "valid", one.reason or " valid")
-    return columns
+        )
+    hidden = {"above_hull"} if evaluation.stability is None else set()
+    return Sheet(
+        caption="Generated crystals",
+        columns=[column for column in _COLUMNS if column.key not in hidden],
+        rows=rows,
+    )
 
 
 def _space_group(validity: Validity) -> str:
