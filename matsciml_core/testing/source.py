@@ -1,20 +1,22 @@
-"""What a dataset plugin's tests say about the stand-in for its source.
+"""Fake sources: servers on loopback from which a plugin's tests fetch instead of the real ones.
 
-A plugin keeps its stand-ins in ``tests/standin.py``, as ``SOURCES``: name of a dataset → a
-:class:`StandInSource`. Its own tests use them, and so does the test that takes every source
+A plugin keeps its fake sources in ``tests/fake_source.py``, as ``SOURCES``: name of a dataset → a
+:class:`FakeSource`. Its own tests use them, and so does the test that takes every source
 through the same sequence: fetch, kill, resume, load, fetch again.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 from matsciml_core.data.fetch.addresses import PREFIX, host_key
 from matsciml_core.testing.server import FaultServer
@@ -22,7 +24,7 @@ from matsciml_core.testing.server import FaultServer
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One crystal of a stand-in, computed by hand from what its files say."""
+    """One crystal of a fake source, computed by hand from what its files say."""
 
     id: str
     atomic_numbers: Sequence[int]
@@ -37,13 +39,13 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StandInSource:
+class FakeSource:
     """A source on loopback that speaks the protocol of the real one."""
 
-    standin: Callable[[], AbstractContextManager[FaultServer]]
-    """Starts it, with all its routes."""
+    serve: Callable[[], AbstractContextManager[FaultServer]]
+    """Starts the server, with all its routes."""
     mirrors: tuple[str, ...]
-    """Hosts that it stands in for."""
+    """Hosts whose place it takes."""
     sample: Sample
     arguments: tuple[str, ...] = ()
     """Of ``matsciml data fetch NAME``."""
@@ -55,16 +57,35 @@ class StandInSource:
     """Path → faults of :class:`FaultServer` that make a fetch last long enough to be killed."""
 
     def variables(self, server: FaultServer) -> dict[str, str]:
-        """Return the environment variables under which the source is the stand-in."""
+        """Return the environment variables under which the source is the fake.
+
+        Args:
+            server: The running server.
+        """
         mirrors = {f"{PREFIX}{host_key(host)}": server.url for host in self.mirrors}
         return {**mirrors, **self.environment}
+
+    @contextmanager
+    def installed(self, data: Path) -> Iterator[FaultServer]:
+        """Serve it, and let this process take it for the source within a block.
+
+        Args:
+            data: The folder of datasets; those of the machine are not seen.
+        """
+        with self.serve() as server:
+            variables = self.variables(server) | {
+                "MATSCIML_DATA": str(data),
+                "MATSCIML_CONFIG": str(data / "none.toml"),  # nor are rates and mirrors of its own
+            }
+            with patch.dict(os.environ, variables):
+                yield server
 
 
 def load_module(file: str | Path) -> ModuleType:
     """Import a file beside a test module; tests are no packages, so ``import`` can't.
 
     Args:
-        file: For example ``Path(__file__).with_name("standin.py")``.
+        file: For example ``Path(__file__).with_name("fake_source.py")``.
     """
     path = Path(file).resolve()
     name = f"_{path.stem}_of_{path.parent.parent.name.replace('-', '_')}"

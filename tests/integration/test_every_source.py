@@ -28,12 +28,12 @@ from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.split import Split
 from matsciml_core.testing.dataset.subject import first_difference
 from matsciml_core.testing.server import FaultServer
-from matsciml_core.testing.source import Sample, StandInSource, load_module
+from matsciml_core.testing.source import FakeSource, Sample, load_module
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
-SOURCES: dict[str, StandInSource] = {
+SOURCES: dict[str, FakeSource] = {
     name: source
-    for file in sorted(PLUGINS.glob("*/tests/standin.py"))
+    for file in sorted(PLUGINS.glob("*/tests/fake_source.py"))
     for name, source in load_module(file).SOURCES.items()
 }
 OFFERED = {spec.name: spec for spec in build_registry().specs("dataset")}
@@ -53,7 +53,7 @@ class World:
     """A source on loopback, and a machine with nothing on it."""
 
     name: str
-    source: StandInSource
+    source: FakeSource
     server: FaultServer
     variables: dict[str, str]
 
@@ -96,7 +96,7 @@ def world(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     source = SOURCES[name]
     config = tmp_path / "config.toml"
     config.write_text('[rates]\n"127.0.0.1" = 1000.0\n', encoding="utf-8")
-    with source.standin() as server:
+    with source.serve() as server:
         variables = source.variables(server) | {
             "MATSCIML_DATA": str(tmp_path / "data"),
             "MATSCIML_CONFIG": str(config),

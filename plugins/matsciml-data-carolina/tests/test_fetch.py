@@ -29,17 +29,14 @@ from matsciml_data_carolina.dataset import Carolina
 from matsciml_data_carolina.fetch import fetch
 
 (SPEC,) = plugin.matsciml_datasets()
-STANDIN = load_module(Path(__file__).with_name("standin.py"))
-SOURCE = STANDIN.SOURCES["carolina"]
-CIFS, PAGES, ROWS = STANDIN.CIFS, STANDIN.PAGES, STANDIN.ROWS
+FAKE = load_module(Path(__file__).with_name("fake_source.py"))
+SOURCE = FAKE.SOURCES["carolina"]
+CIFS, PAGES, ROWS = FAKE.CIFS, FAKE.PAGES, FAKE.ROWS
 
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultServer]:
-    monkeypatch.setenv("MATSCIML_DATA", str(tmp_path / "data"))
-    with SOURCE.standin() as running:
-        for name, value in SOURCE.variables(running).items():
-            monkeypatch.setenv(name, value)
+    with SOURCE.installed(tmp_path / "data") as running:
         monkeypatch.setenv("MATSCIML_MIRROR_ZENODO_ORG", running.url)
         yield running
 
@@ -55,11 +52,9 @@ def request_(server: FaultServer, tmp_path: Path) -> FetchRequest:
 
 @pytest.fixture(scope="module")
 def fetched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with what the stand-in serves."""
+    """A data folder with what the fake source serves."""
     folder = tmp_path_factory.mktemp("fetched")
-    with pytest.MonkeyPatch.context() as patch, SOURCE.standin() as server:
-        for name, value in {**SOURCE.variables(server), "MATSCIML_DATA": str(folder)}.items():
-            patch.setenv(name, value)
+    with SOURCE.installed(folder):
         options = CarolinaFetchConfig(from_site=True)
         (folder / "carolina").mkdir()
         request = FetchRequest(folder=folder / "carolina", options=options, limit=ROWS)
@@ -77,7 +72,7 @@ def asked_paths(server: FaultServer) -> Counter[str]:
 
 
 class TestContract(DatasetContract):
-    """Every check of the kit, on what the stand-in serves."""
+    """Every check of the kit, on what the fake source serves."""
 
     spec_name = "carolina"
     quick = True
@@ -107,7 +102,7 @@ def test_one_sample_is_right_and_what_is_unknown_is_missing(request_: FetchReque
     np.testing.assert_allclose(crystal.positions, sample.positions, atol=1e-9)
     np.testing.assert_allclose(crystal.cell, sample.cell, atol=1e-9)
     assert crystal.labels == sample.labels
-    for number in (STANDIN.DASH, STANDIN.NO_PAGE):
+    for number in (FAKE.DASH, FAKE.NO_PAGE):
         unknown = dataset[dataset.ids.index(f"carolina-{number}")]
         assert unknown.labels == {"space_group": 220}
     assert tuple(dataset.targets.values()) == SPEC.targets
@@ -214,9 +209,9 @@ CSCL = (1, 2, 4, 5)
 
 def toolkit_record(number: int) -> dict:
     """Return a record as the toolkit makes it of a file and a page of the site."""
-    edges = {f"_cell_length_{axis}": f"{STANDIN.length(number):.8f}" for axis in "abc"}
+    edges = {f"_cell_length_{axis}": f"{FAKE.length(number):.8f}" for axis in "abc"}
     angles = dict.fromkeys((f"_cell_angle_{name}" for name in ("alpha", "beta", "gamma")), "90.0")
-    first, second = STANDIN.symbols(number)
+    first, second = FAKE.symbols(number)
     numbers = {"Mg": 12, "K": 19, "Ti": 22, "Fe": 26, "F": 9}
     return {
         **edges,
@@ -225,7 +220,7 @@ def toolkit_record(number: int) -> dict:
         "_chemical_formula_sum": f"'{first}1 {second}1'",
         "atomic_numbers": [numbers[first], numbers[second]],
         "cart_coords": np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]),
-        "energy": float(STANDIN.energy(number)),
+        "energy": float(FAKE.energy(number)),
         "origin_file": f"{number}.cif",
     }
 

@@ -17,18 +17,18 @@ from matsciml_data_carolina.cif import parse, read_cif
 from matsciml_data_carolina.dataset import Carolina
 from matsciml_data_carolina.toolkit import crystal_of, read_toolkit
 
-STANDIN = load_module(Path(__file__).with_name("standin.py"))
+FAKE = load_module(Path(__file__).with_name("fake_source.py"))
 
 
 def test_values_and_loops_are_told_apart() -> None:
-    block = parse(STANDIN.cif(23))
+    block = parse(FAKE.cif(23))
     assert block.values["_chemical_formula_sum"] == "Ca1 Br1"
     assert block.columns["_atom_site_type_symbol"] == ["Ca", "Br"]
     assert block.columns["_symmetry_equiv_pos_as_xyz"] == ["x, y, z", "-x, -y, -z"]
 
 
 def test_uncertainties_are_left_out_and_the_cell_may_be_oblique() -> None:
-    text = STANDIN.cif(1).replace("3.51000000", "4.00(2)")
+    text = FAKE.cif(1).replace("3.51000000", "4.00(2)")
     text = text.replace("_cell_angle_gamma   90.00000000", "_cell_angle_gamma   120.0(1)")
     crystal = read_cif("a", text, None)
     assert isinstance(crystal, Crystal)
@@ -49,7 +49,7 @@ def test_uncertainties_are_left_out_and_the_cell_may_be_oblique() -> None:
     ],
 )
 def test_what_is_no_crystal_is_rejected(old: str, new: str, reason: str) -> None:
-    text = STANDIN.cif(1)
+    text = FAKE.cif(1)
     assert old in text
     found = read_cif("a", text.replace(old, new), -1.0)
     assert isinstance(found, Rejection)

@@ -21,20 +21,16 @@ from matsciml_data_lips.fetch import fetch
 from matsciml_data_lips.mdsim import mdsim_split
 
 (SPEC,) = plugin.matsciml_datasets()
-STANDIN = load_module(Path(__file__).with_name("standin.py"))
-SOURCE = STANDIN.SOURCES["lips"]
-CONTENT, FRAMES = STANDIN.CONTENT, STANDIN.FRAMES
+FAKE = load_module(Path(__file__).with_name("fake_source.py"))
+SOURCE = FAKE.SOURCES["lips"]
+CONTENT, FRAMES = FAKE.CONTENT, FAKE.FRAMES
 SEARCH = "/api/records"
 FILES = CONTENT.removesuffix("/lips.xyz/content")
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultServer]:
-    monkeypatch.setenv("MATSCIML_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("MATSCIML_CONFIG", str(tmp_path / "none.toml"))
-    with SOURCE.standin() as running:
-        for name, value in SOURCE.variables(running).items():
-            monkeypatch.setenv(name, value)
+def server(tmp_path: Path) -> Iterator[FaultServer]:
+    with SOURCE.installed(tmp_path / "data") as running:
         yield running
 
 

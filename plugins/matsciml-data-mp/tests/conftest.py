@@ -1,4 +1,4 @@
-"""The stand-ins, served on loopback to a client that does not wait for long."""
+"""The fake bucket and interface, and a client that does not wait for long."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from matsciml_core.data.fetch import Addresses, Client, FetchRequest, Retry
 from matsciml_core.testing.server import FaultServer
 from matsciml_core.testing.source import load_module
 
-STANDIN = load_module(Path(__file__).with_name("standin.py"))
+FAKE = load_module(Path(__file__).with_name("fake_source.py"))
 
 
 @pytest.fixture
 def materials():
     """What the bucket and the interface have; a test may change it."""
-    return STANDIN.StandIn()
+    return FAKE.FakeProject()
 
 
 @pytest.fixture
 def server(materials, tmp_path, monkeypatch):
-    """A machine with nothing on it, and the stand-ins."""
+    """A machine with nothing on it, and the fake sources."""
     with FaultServer() as running:
         materials.install(running)
-        for name, value in STANDIN.SOURCES["mp"].variables(running).items():
+        for name, value in FAKE.SOURCES["mp"].variables(running).items():
             monkeypatch.setenv(name, value)
         config = tmp_path / "config.toml"
         config.write_text('[rates]\n"127.0.0.1" = 1000.0\n', encoding="utf-8")
@@ -39,7 +39,7 @@ def ask(server, tmp_path):
     """Return a function that makes requests for the default release."""
     client = Client(Addresses.read(), retry=Retry(attempts=4), sleep=lambda seconds: None)
 
-    def make(release: str | None = STANDIN.RELEASE, **changes) -> FetchRequest:
+    def make(release: str | None = FAKE.RELEASE, **changes) -> FetchRequest:
         folder = tmp_path / "mp" / (release or "default")
         folder.mkdir(parents=True, exist_ok=True)
         return FetchRequest(folder=folder, release=release, client=client, **changes)

@@ -26,8 +26,8 @@ from matsciml_data_mp.declaration import declare
 from matsciml_data_mp.fetch import fetch
 from matsciml_data_mp.objects import count_records, read_objects
 
-STANDIN = load_module(Path(__file__).with_name("standin.py"))
-SUMMARY = f"/collections/{STANDIN.RELEASE}/summary"
+FAKE = load_module(Path(__file__).with_name("fake_source.py"))
+SUMMARY = f"/collections/{FAKE.RELEASE}/summary"
 OBJECT = f"{SUMMARY}/nelements=2/symmetry_number=62.jsonl.gz"
 KEY = OBJECT.removeprefix("/")
 
@@ -53,20 +53,20 @@ def test_every_record_is_a_crystal_or_counted(ask):
     store = fetch(ask())
     manifest = read_manifest(store)
     assert manifest is not None
-    assert counts(store) == STANDIN.REJECTED
-    assert manifest.accepted == STANDIN.ACCEPTED
-    assert manifest.records == len(STANDIN.records())
+    assert counts(store) == FAKE.REJECTED
+    assert manifest.accepted == FAKE.ACCEPTED
+    assert manifest.records == len(FAKE.records())
     withdrawn = manifest.rejected["The Materials Project has withdrawn it (deprecated)."]
     assert withdrawn["examples"] == ["mp-1"]
 
 
 def test_one_crystal_is_what_was_computed_by_hand(ask):
     (batch,) = CrystalStore(fetch(ask())).scan()
-    crystal = batch.crystals()[batch.ids.index(STANDIN.SAMPLE.id)]
-    assert crystal.atomic_numbers.tolist() == list(STANDIN.SAMPLE.atomic_numbers)
-    assert crystal.positions == pytest.approx(np.array(STANDIN.SAMPLE.positions))
-    assert crystal.cell == pytest.approx(np.array(STANDIN.SAMPLE.cell))
-    assert crystal.labels == pytest.approx(STANDIN.SAMPLE.labels)
+    crystal = batch.crystals()[batch.ids.index(FAKE.SAMPLE.id)]
+    assert crystal.atomic_numbers.tolist() == list(FAKE.SAMPLE.atomic_numbers)
+    assert crystal.positions == pytest.approx(np.array(FAKE.SAMPLE.positions))
+    assert crystal.cell == pytest.approx(np.array(FAKE.SAMPLE.cell))
+    assert crystal.labels == pytest.approx(FAKE.SAMPLE.labels)
 
 
 def test_what_is_unknown_is_missing_and_what_is_metal_has_no_gap(ask):
@@ -81,7 +81,7 @@ def test_what_is_unknown_is_missing_and_what_is_metal_has_no_gap(ask):
 def test_the_store_says_where_it_comes_from(ask):
     store = CrystalStore(fetch(ask()))
     assert "materialsproject.org" in store.provenance.source
-    assert store.provenance.release == STANDIN.RELEASE
+    assert store.provenance.release == FAKE.RELEASE
     assert store.provenance.licence == "CC-BY-4.0"
     assert store.provenance.references == declare("release").references
     assert tuple(store.targets.values()) == declare("release").targets
@@ -101,27 +101,27 @@ def test_the_layout_is_found_by_listing(ask, server):
 
 def test_objects_with_one_record_each_are_read(ask, materials):
     """So the bucket kept its releases at first."""
-    prefix = f"collections/{STANDIN.RELEASE}/summary/"
+    prefix = f"collections/{FAKE.RELEASE}/summary/"
     for key in [key for key in materials.objects if key.startswith(prefix)]:
         del materials.objects[key]
-    for one in STANDIN.records():
+    for one in FAKE.records():
         body = gzip.compress(json.dumps(one, indent=1).encode(), mtime=0)
         materials.objects[f"{prefix}{one['material_id']}.json.gz"] = body
     manifest = read_manifest(fetch(ask()))
     assert manifest is not None
-    assert manifest.records == len(STANDIN.records()) - 1  # of two with one id, one object
-    assert manifest.accepted == STANDIN.ACCEPTED
+    assert manifest.records == len(FAKE.records()) - 1  # of two with one id, one object
+    assert manifest.accepted == FAKE.ACCEPTED
 
 
 class TestTables:
     @pytest.fixture(autouse=True)
     def table(self, materials):
         pytest.importorskip("pyarrow", reason="the extra 'parquet' is not installed")
-        materials.objects.update(STANDIN.table_objects(STANDIN.TABLE_RELEASE))
+        materials.objects.update(FAKE.table_objects(FAKE.TABLE_RELEASE))
 
     def test_a_release_in_parquet_has_the_same_crystals(self, ask):
         (expected,) = CrystalStore(fetch(ask())).scan()
-        store = fetch(ask(STANDIN.TABLE_RELEASE))
+        store = fetch(ask(FAKE.TABLE_RELEASE))
         (found,) = CrystalStore(store).scan()
         known = {crystal.id: crystal for crystal in expected.crystals()}
         assert sorted(found.ids) == sorted(known)
@@ -131,11 +131,11 @@ class TestTables:
             if crystal.id != "mp-1001":  # of two with this id, here the other comes first
                 assert crystal.labels == pytest.approx(known[crystal.id].labels)
         unreadable = "A field holds something else than it should."
-        assert counts(store) == {r: n for r, n in STANDIN.REJECTED.items() if r != unreadable}
+        assert counts(store) == {r: n for r, n in FAKE.REJECTED.items() if r != unreadable}
 
     def test_reading_may_begin_anywhere(self, materials, tmp_path):
         path = tmp_path / "table.parquet"
-        path.write_bytes(next(iter(STANDIN.table_objects("x").values())))
+        path.write_bytes(next(iter(FAKE.table_objects("x").values())))
         everything = listed(read_objects([path, path]))
         assert count_records(path) * 2 == len(everything)
         for start in (0, 1, 15, 16, 40, len(everything) // 2, len(everything) - 1):
@@ -153,14 +153,14 @@ class TestTables:
         buffer = io.BytesIO()
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), buffer)
         materials.objects[key] = buffer.getvalue()
-        (batch,) = CrystalStore(fetch(ask(STANDIN.TABLE_RELEASE))).scan()
+        (batch,) = CrystalStore(fetch(ask(FAKE.TABLE_RELEASE))).scan()
         assert batch.positions[1].tolist() == [2.82, 2.82, 2.82]
         assert len(batch.ids) == 9
 
     def test_without_pyarrow_nothing_is_downloaded(self, ask, server, monkeypatch):
         monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
         with pytest.raises(Exception, match=r"pip install 'matsciml-data-mp\[parquet\]'"):
-            fetch(ask(STANDIN.TABLE_RELEASE))
+            fetch(ask(FAKE.TABLE_RELEASE))
         assert not any(one.endswith(".parquet") for one in asked_for(server))
 
 
@@ -222,13 +222,13 @@ class TestTrials:
         manifest = read_manifest(trial)
         assert manifest is not None
         assert manifest.records == 9
-        assert CrystalStore(trial).provenance.release == f"{STANDIN.RELEASE}, first 9 records"
+        assert CrystalStore(trial).provenance.release == f"{FAKE.RELEASE}, first 9 records"
         server.requests.clear()
         assert fetch(ask(limit=9)) == trial
         assert server.requests == []
         whole = fetch(ask())
         assert whole != trial
-        assert counts(whole) == STANDIN.REJECTED
+        assert counts(whole) == FAKE.REJECTED
 
     def test_a_trial_fetches_no_more_objects_than_it_needs(self, ask, server):
         fetch(ask(limit=2, options=MPFetchConfig(threads=1, min_sites=1)))
@@ -255,7 +255,7 @@ class TestFaults:
     )
     def test_the_release_arrives_through_them(self, ask, server, faults):
         server.faults = {OBJECT: list(faults), "/": ["503", "reset", "429:2"]}
-        assert counts(fetch(ask())) == STANDIN.REJECTED
+        assert counts(fetch(ask())) == FAKE.REJECTED
         assert not any(server.faults.values())
 
     @pytest.mark.parametrize("fault", ["html", "waf", "404", "403", "short:3", "long:5"])
@@ -264,7 +264,7 @@ class TestFaults:
         with pytest.raises(FetchError) as raised:
             fetch(ask())
         assert str(raised.value).count("\n") == 0
-        assert counts(fetch(ask())) == STANDIN.REJECTED
+        assert counts(fetch(ask())) == FAKE.REJECTED
 
     def test_a_web_page_instead_of_a_listing(self, ask, server):
         server.faults["/"] = ["html"]
@@ -285,8 +285,8 @@ class TestFaults:
         server.faults[last] = ["404"]
         with pytest.raises(FetchError):
             fetch(ask(options=MPFetchConfig(threads=1)))
-        changed = STANDIN.record(0, material_id="mp-4", nsites=2)
-        materials.objects[first.removeprefix("/")] = STANDIN.pack([changed])
+        changed = FAKE.record(0, material_id="mp-4", nsites=2)
+        materials.objects[first.removeprefix("/")] = FAKE.pack([changed])
         store = fetch(ask())
         assert asked_for(server).count(first) == 2
         assert "mp-4" in next(CrystalStore(store).scan()).ids
@@ -296,7 +296,7 @@ class TestFaults:
 
         def changing(asked):
             if asked.path == OBJECT:
-                materials.objects[KEY] = STANDIN.pack([STANDIN.record(1)])
+                materials.objects[KEY] = FAKE.pack([FAKE.record(1)])
             return inner(asked)
 
         server.handlers["/"] = changing
@@ -306,7 +306,7 @@ class TestFaults:
     def test_a_flipped_byte_of_an_object_is_noticed(self, ask, tmp_path):
         """Between the download and the reading, here by an interrupted first attempt."""
         path = tmp_path / "x.jsonl.gz"
-        content = bytearray(STANDIN.pack([STANDIN.record(1), STANDIN.record(2)]))
+        content = bytearray(FAKE.pack([FAKE.record(1), FAKE.record(2)]))
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
         with pytest.raises(FetchError, match="is damaged"):
@@ -315,7 +315,7 @@ class TestFaults:
     def test_a_flipped_byte_of_the_store_is_noticed(self, ask):
         store = fetch(ask())
         shard = store / "00000.lmdb"
-        wanted = np.array(STANDIN.SAMPLE.cell[1]).astype("<f8").tobytes()
+        wanted = np.array(FAKE.SAMPLE.cell[1]).astype("<f8").tobytes()
         # LMDB leaves copies of what it moved, so the first place may be one that is not read.
         content = shard.read_bytes().replace(wanted, bytes([wanted[0] ^ 1]) + wanted[1:])
         changed = shard.with_suffix(".changed")
@@ -325,9 +325,9 @@ class TestFaults:
             CrystalStore(store).verify()
 
     def test_a_line_that_is_no_json_is_counted(self, ask, materials):
-        key = f"collections/{STANDIN.RELEASE}/summary/nelements=9.jsonl.gz"
+        key = f"collections/{FAKE.RELEASE}/summary/nelements=9.jsonl.gz"
         materials.objects[key] = gzip.compress(b'{"cut off\n\n[1]\n', mtime=0)
-        assert counts(fetch(ask())) == {**STANDIN.REJECTED, "It is no JSON object.": 2}
+        assert counts(fetch(ask())) == {**FAKE.REJECTED, "It is no JSON object.": 2}
 
 
 def test_a_second_fetch_makes_no_request(ask, server):
@@ -353,7 +353,7 @@ def test_reading_may_begin_anywhere(tmp_path):
     paths = []
     for number in range(3):
         paths.append(tmp_path / f"{number}.jsonl.gz")
-        paths[-1].write_bytes(STANDIN.pack([STANDIN.record(3 * number + k) for k in range(number)]))
+        paths[-1].write_bytes(FAKE.pack([FAKE.record(3 * number + k) for k in range(number)]))
     everything = listed(read_objects(paths))
     assert [where for where, _ in everything][-1].endswith("/2.jsonl.gz:2")
     for start in range(len(everything) + 1):
@@ -395,7 +395,7 @@ def test_several_processes_make_the_same_store(ask, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_kills_at_random_moments_change_nothing(server, tmp_path):
     whole, folder = tmp_path / "whole", tmp_path / "killed"
-    command = [sys.executable, "-c", SCRIPT, str(whole), STANDIN.RELEASE]
+    command = [sys.executable, "-c", SCRIPT, str(whole), FAKE.RELEASE]
     whole.mkdir()
     folder.mkdir()
     subprocess.run(command, check=True)

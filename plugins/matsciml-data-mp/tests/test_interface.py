@@ -17,14 +17,14 @@ from matsciml_data_mp import interface
 from matsciml_data_mp.config import MPFetchConfig
 from matsciml_data_mp.fetch import fetch
 
-STANDIN = load_module(Path(__file__).with_name("standin.py"))
+FAKE = load_module(Path(__file__).with_name("fake_source.py"))
 PAGE = "/materials/summary/"
 GNOME = "It comes from GNoME under BY-NC; --set include_gnome=true takes it along."
 
 
 @pytest.fixture(autouse=True)
 def key(server, monkeypatch):
-    monkeypatch.setenv("MP_API_KEY", STANDIN.KEY)
+    monkeypatch.setenv("MP_API_KEY", FAKE.KEY)
     monkeypatch.setattr(interface, "PAGE", 20)
 
 
@@ -46,8 +46,8 @@ def pages(server) -> list[tuple[str, int]]:
 def test_all_pages_are_fetched_and_counted(ask, server):
     store = fetch(ask("api"))
     withdrawn = "The Materials Project has withdrawn it (deprecated)."
-    assert counts(store) == {r: n for r, n in STANDIN.REJECTED.items() if r != withdrawn}
-    assert CrystalStore(store).provenance.release == STANDIN.VERSION
+    assert counts(store) == {r: n for r, n in FAKE.REJECTED.items() if r != withdrawn}
+    assert CrystalStore(store).provenance.release == FAKE.VERSION
     assert pages(server) == [("false", 20 * k) for k in range(4)]
     assert server.requests[0].path == "/heartbeat"
 
@@ -56,7 +56,7 @@ def test_the_crystals_are_those_of_the_bucket(ask):
     (page,) = CrystalStore(fetch(ask("api"))).scan()
     (bucket,) = CrystalStore(fetch(ask())).scan()
     assert sorted(page.ids) == sorted(bucket.ids)
-    place, other = (one.ids.index(STANDIN.SAMPLE.id) for one in (page, bucket))
+    place, other = (one.ids.index(FAKE.SAMPLE.id) for one in (page, bucket))
     found, expected = page.crystals()[place], bucket.crystals()[other]
     assert (found.positions == expected.positions).all()
     assert found.labels == expected.labels
@@ -69,11 +69,11 @@ def test_withdrawn_ones_need_pages_of_their_own(ask, server):
 
 
 def test_batches_that_the_interface_names_are_left_out_too(ask, materials, server, monkeypatch):
-    plain = STANDIN.records()
+    plain = FAKE.records()
     plain[5]["builder_meta"] = {"batch_id": "more_nc"}
-    monkeypatch.setattr(STANDIN, "records", lambda: plain)
+    monkeypatch.setattr(FAKE, "records", lambda: plain)
     store = fetch(ask("api"))
-    assert counts(store)[GNOME] == STANDIN.REJECTED[GNOME] + 1
+    assert counts(store)[GNOME] == FAKE.REJECTED[GNOME] + 1
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_batches_that_the_interface_names_are_left_out_too(ask, materials, serve
 def test_pages_arrive_through_faults(ask, server, faults):
     server.faults = {PAGE: faults, "/heartbeat": ["503"]}
     store = fetch(ask("api"))
-    assert read_manifest(store).accepted == STANDIN.ACCEPTED
+    assert read_manifest(store).accepted == FAKE.ACCEPTED
     assert not any(server.faults.values())
 
 
@@ -138,7 +138,7 @@ def test_refusals_are_one_sentence_that_helps(ask, server, path, fault, words):
     with pytest.raises(FetchError, match=words) as raised:
         fetch(ask("api"))
     text = str(raised.value)
-    assert STANDIN.KEY not in text
+    assert FAKE.KEY not in text
     if fault != "422":
         assert text.endswith("fetch without a key: matsciml data fetch mp --release 2022-10-28.")
     assert text.count(". ") == 0
@@ -172,10 +172,10 @@ def test_the_key_is_in_no_file_and_no_message(ask, server, caplog):
     request = ask("api")
     fetch(request)
     assert any("again in" in one.message for one in caplog.records)
-    assert STANDIN.KEY not in caplog.text
+    assert FAKE.KEY not in caplog.text
     for file in request.folder.rglob("*"):
-        assert file.is_dir() or STANDIN.KEY.encode() not in file.read_bytes()
-    assert all(one.headers["x-api-key"] == STANDIN.KEY for one in server.requests)
+        assert file.is_dir() or FAKE.KEY.encode() not in file.read_bytes()
+    assert all(one.headers["x-api-key"] == FAKE.KEY for one in server.requests)
 
 
 @pytest.mark.parametrize(

@@ -27,15 +27,15 @@ from matsciml_data_mp.records import Rules, read_record
 from matsciml_data_mp.splits import family, paper_sizes_split
 from matsciml_data_mp.stores import canonical, fetched_releases
 
-STANDIN = load_module(Path(__file__).with_name("standin.py"))
-RELEASE = STANDIN.RELEASE
+FAKE = load_module(Path(__file__).with_name("fake_source.py"))
+RELEASE = FAKE.RELEASE
 
 
 @pytest.fixture(scope="module")
 def fetched(tmp_path_factory):
-    """A data folder with the records of the stand-in as a release."""
+    """A data folder with the records of the fake source as a release."""
     folder = tmp_path_factory.mktemp("fetched")
-    rows = from_iterable(lambda: (read_record(one, "", Rules()) for one in STANDIN.records()))
+    rows = from_iterable(lambda: (read_record(one, "", Rules()) for one in FAKE.records()))
     about = Provenance(
         source="the Materials Project",
         release=RELEASE,
@@ -60,7 +60,7 @@ def release() -> MaterialsProject:
 
 
 class TestContract(DatasetContract):
-    """Every check of the kit, on what the stand-in has."""
+    """Every check of the kit, on what the fake source has."""
 
     spec_name = "mp"
     options = {"release": RELEASE}
@@ -75,7 +75,7 @@ class TestChoosing:
     @pytest.mark.parametrize("name", [RELEASE, "2022.10.28", "v2022.10.28", " 2022-10-28 "])
     def test_a_release_is_found_by_its_name(self, name):
         dataset = MaterialsProject(MPConfig(release=name))
-        assert len(dataset) == STANDIN.ACCEPTED
+        assert len(dataset) == FAKE.ACCEPTED
         assert dataset.provenance.release == RELEASE
 
     def test_yaml_reads_its_name_as_a_date(self):
@@ -105,7 +105,7 @@ class TestChoosing:
     def test_the_last_of_two_is_served(self, fetched, tmp_path):
         (tmp_path / "other").symlink_to(fetched / "store", target_is_directory=True)
         note_store("mp", "api", tmp_path / "other")
-        assert len(MaterialsProject(MPConfig(release=RELEASE))) == STANDIN.ACCEPTED
+        assert len(MaterialsProject(MPConfig(release=RELEASE))) == FAKE.ACCEPTED
         assert canonical("API") == "api"
 
     def test_few_atoms_only(self):

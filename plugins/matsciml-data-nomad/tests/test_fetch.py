@@ -25,10 +25,10 @@ from matsciml_data_nomad.dataset import NOMAD
 from matsciml_data_nomad.fetch import fetch
 
 (SPEC,) = plugin.matsciml_datasets()
-STANDIN = load_module(Path(__file__).with_name("standin.py"))
-SOURCE = STANDIN.SOURCES["nomad"]
-PATH = STANDIN.PATH
-ENTRIES = len(STANDIN.entries())
+FAKE = load_module(Path(__file__).with_name("fake_source.py"))
+SOURCE = FAKE.SOURCES["nomad"]
+PATH = FAKE.PATH
+ENTRIES = len(FAKE.entries())
 PAGE = NOMADFetchConfig(page=20)
 SLACK = 1e-8
 """eV/atom: single steps of double precision at 763,000 eV/atom are 1e-10."""
@@ -36,11 +36,9 @@ SLACK = 1e-8
 
 @pytest.fixture(scope="module")
 def fetched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with what the stand-in serves."""
+    """A data folder with what the fake source serves."""
     folder = tmp_path_factory.mktemp("fetched")
-    with pytest.MonkeyPatch.context() as patch, SOURCE.standin() as server:
-        for name, value in {**SOURCE.variables(server), "MATSCIML_DATA": str(folder)}.items():
-            patch.setenv(name, value)
+    with SOURCE.installed(folder):
         (folder / "nomad").mkdir()
         note_store("nomad", "default", fetch(FetchRequest(folder=folder / "nomad", options=PAGE)))
     return folder
@@ -53,10 +51,8 @@ def _data(fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultServer]:
-    with SOURCE.standin() as running:
-        for name, value in SOURCE.variables(running).items():
-            monkeypatch.setenv(name, value)
+def server(fetched: Path) -> Iterator[FaultServer]:
+    with SOURCE.installed(fetched) as running:
         yield running
 
 
@@ -68,7 +64,7 @@ def request_(server: FaultServer, tmp_path: Path) -> FetchRequest:
 
 
 class TestContract(DatasetContract):
-    """Every check of the kit, on what the stand-in serves."""
+    """Every check of the kit, on what the fake source serves."""
 
     spec_name = "nomad"
     quick = True
@@ -155,7 +151,7 @@ def test_reference_energies_see_no_crystal_that_tests(
     for one in interface.entries:  # type: ignore[attr-defined]
         run = one.get("archive", {}).get("run")
         if f"nomad-{one['entry_id']}" in tested and run:
-            run[0]["calculation"][-1]["energy"]["total"]["value"] += 2.0 * STANDIN.EV
+            run[0]["calculation"][-1]["energy"]["total"]["value"] += 2.0 * FAKE.EV
     other = NOMAD(FetchedConfig(path=str(fetch(request_))))
     name = "formation_energy_per_atom"
     changed = {
@@ -216,7 +212,7 @@ def test_the_archive_is_asked_once_in_five_seconds(
 def test_a_server_that_counts_seconds_is_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with STANDIN.standin(spacing=0.2) as server:
+    with FAKE.serve(spacing=0.2) as server:
         monkeypatch.setenv("MATSCIML_MIRROR_NOMAD_LAB_EU", server.url)
         client = Client(Addresses.read(), sleep=lambda seconds: time.sleep(min(seconds, 0.25)))
         fetch(FetchRequest(folder=tmp_path, client=client, options=PAGE))

@@ -28,12 +28,12 @@ from matsciml_data_nomad.references import fit_references
 from matsciml_data_nomad.subsets import subset_of
 from matsciml_data_nomad.toolkit import read_record, read_toolkit
 
-STANDIN = load_module(Path(__file__).with_name("standin.py"))
+FAKE = load_module(Path(__file__).with_name("fake_source.py"))
 
 
 def changed(change: Callable[[dict[str, Any]], object]) -> Calculation | Rejection:
     """Read a sound entry after a change to it."""
-    entry = copy.deepcopy(STANDIN.uranium(3))
+    entry = copy.deepcopy(FAKE.uranium(3))
     change(entry["archive"])
     return read_entry(entry)
 

@@ -26,15 +26,15 @@ from matsciml_data_ocp.fetch import fetch_is2re
 from matsciml_data_ocp.inventory import is2re as take_inventory
 from matsciml_data_ocp.readers import read_is2re_lmdb, read_s2ef_lmdb
 
-standin = load_module(Path(__file__).with_name("standin.py"))
-PATH = f"{standin.FOLDER}/{standin.ARCHIVE}"
+fake = load_module(Path(__file__).with_name("fake_source.py"))
+PATH = f"{fake.FOLDER}/{fake.ARCHIVE}"
 SUBSETS = "10k+val_id+val_ood_ads"
 
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     monkeypatch.setenv("MATSCIML_DATA", str(tmp_path / "data"))
-    with standin.standin() as running:
+    with fake.serve() as running:
         yield running
 
 
@@ -43,7 +43,7 @@ def request_(server, tmp_path):
     addresses = Addresses(mirrors={"DL_FBAIPUBLICFILES_COM": server.url})
     client = Client(addresses, sleep=lambda seconds: None)
     (tmp_path / "is2re").mkdir()
-    options = OCPFetchConfig(sources=str(standin.TABLE))
+    options = OCPFetchConfig(sources=str(fake.TABLE))
     return FetchRequest(folder=tmp_path / "is2re", subset=SUBSETS, client=client, options=options)
 
 
@@ -55,7 +55,7 @@ def store(request_):
 
 
 class TestContract(DatasetContract):
-    """Every check of the kit, on what the stand-in serves."""
+    """Every check of the kit, on what the fake source serves."""
 
     spec_name = "is2re"
     quick = True
@@ -66,7 +66,7 @@ class TestContract(DatasetContract):
 
 
 def test_one_sample_is_as_computed_by_hand(store):
-    sample = standin.SAMPLE["is2re"]
+    sample = fake.SAMPLE["is2re"]
     dataset = IS2RE()
     crystal = dataset[dataset.ids.index(sample.id)]
     assert crystal.positions.tolist() == sample.positions
@@ -131,10 +131,10 @@ def test_a_limit_is_a_trial(request_):
 
 
 def test_an_archive_without_a_subset(request_, server):
-    entry = standin.is2re_archive({"10k/train": standin.SUBSETS["200K"]})
+    entry = fake.is2re_archive({"10k/train": fake.SUBSETS["200K"]})
     server.files[PATH] = entry
     table = Path(request_.options.sources).with_name("other.json")
-    standin.write_table(table, {**standin.FILES, standin.ARCHIVE: entry})
+    fake.write_table(table, {**fake.FILES, fake.ARCHIVE: entry})
     options = OCPFetchConfig(sources=str(table))
     with pytest.raises(DataError, match=r"no member 'is2re/all/val_id/data\.lmdb'"):
         fetch_is2re(replace(request_, options=options))
@@ -149,10 +149,10 @@ def test_a_disk_that_is_too_full(request_, monkeypatch):
 
 def records(tmp_path: Path, *changes: dict, kind=None) -> Path:
     """Write an LMDB of one system, once for each set of changes."""
-    with standin.old_pyg() as data:
-        graphs = [standin.graph(standin.by_hand(), data, **change) for change in changes]
+    with fake.old_pyg() as data:
+        graphs = [fake.graph(fake.by_hand(), data, **change) for change in changes]
         pickles = [pickle.dumps(one if kind is None else kind(one)) for one in graphs]
-    return standin.write_lmdb(tmp_path / "data.lmdb", pickles)
+    return fake.write_lmdb(tmp_path / "data.lmdb", pickles)
 
 
 def reasons(path: Path, read=is2re.read_relaxations) -> list[str]:
@@ -169,7 +169,7 @@ class TestRecords:
                 return os.system, (f"touch {marker}",)
 
         pickles = [pickle.dumps(Hostile())]
-        path = standin.write_lmdb(tmp_path / "data.lmdb", pickles)
+        path = fake.write_lmdb(tmp_path / "data.lmdb", pickles)
         with pytest.raises(DataError, match=r"Record 0 of 'data\.lmdb' is a pickle that asks for"):
             reasons(path)
         assert not marker.exists()

@@ -33,24 +33,20 @@ from matsciml_data_ocp.inventory import s2ef as take_inventory
 from matsciml_data_ocp.readers import read_shards
 from matsciml_data_ocp.splitting import count_default_split
 
-standin = load_module(Path(__file__).with_name("standin.py"))
+fake = load_module(Path(__file__).with_name("fake_source.py"))
 SPEC, _ = plugin.matsciml_datasets()
-TRAIN, VAL = (f"{standin.FOLDER}/{standin.archive_name(subset)}" for subset in ("200K", "val_id"))
+TRAIN, VAL = (f"{fake.FOLDER}/{fake.archive_name(subset)}" for subset in ("200K", "val_id"))
 SUBSETS = "200K+val_id+val_ood_ads"
 TRAIN_IDS = sorted(
     f"train/{system.name}/frame{step}"
-    for system in standin.SUBSETS["200K"]
-    for step in range(standin.FRAMES)
+    for system in fake.SUBSETS["200K"]
+    for step in range(fake.FRAMES)
 )
 
 
 @pytest.fixture
-def server(tmp_path, monkeypatch):
-    monkeypatch.setenv("MATSCIML_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("MATSCIML_CONFIG", str(tmp_path / "none.toml"))
-    with standin.standin() as running:
-        for name, value in standin.SOURCES["s2ef"].variables(running).items():
-            monkeypatch.setenv(name, value)
+def server(tmp_path):
+    with fake.SOURCES["s2ef"].installed(tmp_path / "data") as running:
         yield running
 
 
@@ -58,20 +54,20 @@ def server(tmp_path, monkeypatch):
 def request_(server, tmp_path):
     client = Client(Addresses.read(), retry=Retry(attempts=4), sleep=lambda seconds: None)
     (tmp_path / "s2ef").mkdir()
-    options = OCPFetchConfig(sources=str(standin.TABLE))
+    options = OCPFetchConfig(sources=str(fake.TABLE))
     return FetchRequest(folder=tmp_path / "s2ef", subset=SUBSETS, client=client, options=options)
 
 
 @pytest.fixture(scope="module")
 def fetched(tmp_path_factory):
-    """A data folder with what the stand-in serves."""
+    """A data folder with what the fake source serves."""
     data = tmp_path_factory.mktemp("fetched")
     folder = data / "datasets" / "s2ef" / SUBSETS
     folder.mkdir(parents=True)
-    with standin.standin() as server, pytest.MonkeyPatch.context() as patch:
+    with fake.serve() as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("MATSCIML_DATA", str(data))
         addresses = Addresses(mirrors={"DL_FBAIPUBLICFILES_COM": server.url})
-        options = OCPFetchConfig(sources=str(standin.TABLE))
+        options = OCPFetchConfig(sources=str(fake.TABLE))
         request = FetchRequest(
             folder=folder, subset=SUBSETS, client=Client(addresses), options=options
         )
@@ -94,7 +90,7 @@ def data(fetched, monkeypatch):
 
 
 class TestContract(DatasetContract):
-    """Every check of the kit, on what the stand-in serves."""
+    """Every check of the kit, on what the fake source serves."""
 
     spec_name = "s2ef"
     quick = True
@@ -152,7 +148,7 @@ class TestFetch:
     def test_validation_comes_with_training(self, request_):
         store = CrystalStore(fetch_s2ef(replace(request_, subset="200K")))
         assert len(store) == 48
-        assert store.provenance.release == "stand-in, 200K+val_id"
+        assert store.provenance.release == "fake source, 200K+val_id"
         assert store.provenance.licence == "CC-BY-4.0"
         assert store.provenance.references[0].doi == "10.1021/acscatal.0c04525"
 
@@ -186,7 +182,7 @@ class TestFetch:
         (train, val) = find_files("s2ef", "2M", None).files
         assert (train.subset, train.records) == ("train", 2_000_000)
         assert (val.subset, val.records) == ("val_id", 999_866)
-        assert train.url == f"https://{standin.HOST}{standin.FOLDER}/s2ef_train_2M.tar"
+        assert train.url == f"https://{fake.HOST}{fake.FOLDER}/s2ef_train_2M.tar"
         assert train.md5 == "953474cb93f0b08cdc523399f03f7c36"
         (*_, last) = find_files("is2re", "all+val_ood_both", None).files
         assert (last.subset, last.records) == ("val_ood_both", 24_987)
@@ -230,7 +226,7 @@ fetch_s2ef(FetchRequest(folder=Path(sys.argv[1]), subset=sys.argv[3], options=op
 def test_kills_at_random_moments_change_nothing(server, fetched, tmp_path):
     folder = tmp_path / "killed"
     folder.mkdir()
-    command = [sys.executable, "-c", SCRIPT, str(folder), str(standin.TABLE), SUBSETS]
+    command = [sys.executable, "-c", SCRIPT, str(folder), str(fake.TABLE), SUBSETS]
     server.faults[TRAIN] = ["drip:0.02", "drip:0.02"]
     server.faults[VAL] = ["drip:0.05", "503"]
     moments, kills = random.Random(7), 0
@@ -256,14 +252,14 @@ class TestCrystals:
         return S2EF()
 
     def test_one_sample_is_as_computed_by_hand(self, dataset):
-        sample = standin.SAMPLE["s2ef"]
+        sample = fake.SAMPLE["s2ef"]
         crystal = dataset[dataset.ids.index(sample.id)]
         assert crystal.positions == pytest.approx(np.array(sample.positions))
         assert crystal.cell.tolist() == sample.cell
         assert crystal.atomic_numbers.tolist() == sample.atomic_numbers
         assert crystal.labels["energy"] == -1.25
         assert crystal.labels["reference_energy"] == -180.25
-        assert crystal.labels["forces"][0].tolist() == list(standin.FORCE_ON_FIXED)
+        assert crystal.labels["forces"][0].tolist() == list(fake.FORCE_ON_FIXED)
         assert not crystal.labels["forces"][2:].any()
         assert crystal.site_properties["fixed"].tolist() == [1, 1, 0, 0, 0]
         assert crystal.site_properties["tags"].tolist() == [0, 0, 1, 1, 2]
@@ -271,7 +267,7 @@ class TestCrystals:
     def test_every_frame_is_what_the_files_say(self, dataset):
         for name in ("train/random1003/frame2", "val_id/random1101/frame3"):
             subset, system, step = name.split("/")
-            systems = standin.SUBSETS["200K" if subset == "train" else subset]
+            systems = fake.SUBSETS["200K" if subset == "train" else subset]
             source = next(one for one in systems if one.name == system)
             atoms = source.frame(int(step.removeprefix("frame")))
             crystal = dataset[dataset.ids.index(name)]
@@ -308,7 +304,7 @@ class TestCrystals:
     def test_largest_cells_can_be_left_out(self, data):
         dataset = S2EF(OCPConfig(max_atoms=5))
         assert set(dataset.atoms_per_crystal.tolist()) == {5}
-        assert len(dataset) == standin.FRAMES
+        assert len(dataset) == fake.FRAMES
 
     def test_what_is_here_is_known_without_opening_it(self, data, dataset):
         inventory = take_inventory()
@@ -375,7 +371,7 @@ class TestSplits:
         assert dataset.split_names == ("system",)
         sizes = [len(subset) for subset in dataset.split().subsets.values()]
         assert sum(sizes) == 28
-        assert min(sizes) == standin.FRAMES
+        assert min(sizes) == fake.FRAMES
         assert list(count_default_split(store)) == sizes
 
     def test_a_subset_that_cannot_be_divided(self, request_, monkeypatch):
@@ -390,7 +386,7 @@ class TestFaultyFiles:
     """What a pair of files may have wrong; nothing disappears."""
 
     def shard(self, frames: bytes | None = None, **changes):
-        (pair,) = standin.pairs_of(standin.SUBSETS["val_ood_ads"], 1)
+        (pair,) = fake.pairs_of(fake.SUBSETS["val_ood_ads"], 1)
         packed, _ = pair.files()
         shard = s2ef.Shard(
             subset="train",
@@ -490,12 +486,12 @@ class TestFaultyFiles:
 def test_files_that_are_here_already_are_converted(fetched, tmp_path, monkeypatch):
     monkeypatch.setenv("MATSCIML_DATA", str(tmp_path / "data"))
     archive = tmp_path / "s2ef_train_200K.tar"
-    archive.write_bytes(standin.FILES[archive.name])
+    archive.write_bytes(fake.FILES[archive.name])
     manifest = add_dataset("mine", read_shards(archive))
     assert manifest.accepted == 32
     folder = tmp_path / "s2ef_val_id"
     folder.mkdir()
-    for number, pair in enumerate(standin.pairs_of(standin.SUBSETS["val_id"])):
+    for number, pair in enumerate(fake.pairs_of(fake.SUBSETS["val_id"])):
         frames, systems = (lzma.decompress(file) for file in pair.files())
         (folder / f"{number}.extxyz").write_bytes(frames)
         (folder / f"{number}.txt").write_bytes(systems)

@@ -28,7 +28,7 @@ from matsciml_core.data.readers import add_dataset
 from matsciml_core.errors import DataError, FetchError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.testing import DatasetContract
-from matsciml_core.testing.server import Answer, FaultServer
+from matsciml_core.testing.server import Answer
 from matsciml_core.testing.source import load_module
 from matsciml_data_oqmd import plugin
 from matsciml_data_oqmd.config import OQMDFetchConfig
@@ -37,23 +37,20 @@ from matsciml_data_oqmd.fetch import fetch, read_entry
 from matsciml_data_oqmd.toolkit import crystal_of, read_toolkit
 
 (SPEC,) = plugin.matsciml_datasets()
-STANDIN = load_module(Path(__file__).with_name("standin.py"))
+FAKE = load_module(Path(__file__).with_name("fake_source.py"))
 SMALL_PAGES = OQMDFetchConfig(page=5)
-PATH, ROWS, CELL, row = STANDIN.PATH, STANDIN.ROWS, STANDIN.CELL, STANDIN.row
+PATH, ROWS, CELL, row = FAKE.PATH, FAKE.ROWS, FAKE.CELL, FAKE.row
 
 
 @pytest.fixture
 def interface():
-    return STANDIN.Interface()
+    return FAKE.Interface()
 
 
 @pytest.fixture
-def server(interface, tmp_path, monkeypatch):
-    monkeypatch.setenv("MATSCIML_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("MATSCIML_CONFIG", str(tmp_path / "none.toml"))
-    with FaultServer() as running:
-        running.handlers[PATH] = interface
-        monkeypatch.setenv("MATSCIML_MIRROR_OQMD_ORG", running.url)
+def server(interface, tmp_path):
+    with FAKE.SOURCES["oqmd"].installed(tmp_path / "data") as running:
+        running.handlers[PATH] = interface  # whose answers a test may change
         yield running
 
 
@@ -66,7 +63,7 @@ def request_(server, tmp_path):
 
 @pytest.fixture(scope="module")
 def fetched(tmp_path_factory):
-    """A data folder with what the stand-in serves."""
+    """A data folder with what the fake source serves."""
     folder = tmp_path_factory.mktemp("fetched")
     rows = from_iterable(lambda: map(read_entry, map(row, range(ROWS))))
     provenance = Provenance(source=SPEC.source, licence=SPEC.licence, references=SPEC.references)
@@ -84,7 +81,7 @@ def data(fetched, monkeypatch):
 
 
 class TestContract(DatasetContract):
-    """Every check of the kit, on what the stand-in serves."""
+    """Every check of the kit, on what the fake source serves."""
 
     spec_name = "oqmd"
     quick = True

@@ -1,4 +1,4 @@
-"""Stand-ins of the Materials Project: its bucket and its interface, with their habits.
+"""Fakes of the Materials Project: its bucket and its interface, with their habits.
 
 The two handlers are also the documentation of the protocols: what is asked, and what comes back.
 """
@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from matsciml_core.testing.server import Answer, Asked, FaultServer
-from matsciml_core.testing.source import Sample, StandInSource
+from matsciml_core.testing.source import FakeSource, Sample
 
 BUCKET_HOST = "materialsproject-build.s3.amazonaws.com"
 API_HOST = "api.materialsproject.org"
@@ -177,7 +177,7 @@ def records() -> list[dict[str, Any]]:
 
 
 @dataclass
-class StandIn:
+class FakeProject:
     """The bucket and the interface."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
@@ -314,16 +314,16 @@ def md5(body: bytes) -> str:
 
 
 @contextmanager
-def standin() -> Iterator[FaultServer]:
-    """Serve the stand-ins."""
+def serve() -> Iterator[FaultServer]:
+    """Serve bucket and interface."""
     with FaultServer() as server:
-        StandIn().install(server)
+        FakeProject().install(server)
         yield server
 
 
 SOURCES = {
-    "mp": StandInSource(
-        standin=standin,
+    "mp": FakeSource(
+        serve=serve,
         mirrors=(BUCKET_HOST, API_HOST),
         arguments=FETCH_ARGUMENTS,
         settings={"release": RELEASE},

@@ -1,4 +1,4 @@
-"""A stand-in for NOMAD's interface: archives in pages behind a cursor, asked for by POST."""
+"""A fake of NOMAD's interface: archives in pages behind a cursor, asked for by POST."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.testing.server import Answer, Asked, FaultServer
-from matsciml_core.testing.source import Sample, StandInSource
+from matsciml_core.testing.source import FakeSource, Sample
 
 PATH = "/prod/v1/api/v1/entries/archive/query"
 EV = 1.602176634e-19
@@ -172,7 +172,7 @@ class Interface:
 
 
 @contextmanager
-def standin(spacing: float = 0.0) -> Iterator[FaultServer]:
+def serve(spacing: float = 0.0) -> Iterator[FaultServer]:
     """Serve the interface."""
     with FaultServer() as server:
         server.handlers[PATH] = Interface(spacing)
@@ -180,8 +180,8 @@ def standin(spacing: float = 0.0) -> Iterator[FaultServer]:
 
 
 SOURCES = {
-    "nomad": StandInSource(
-        standin=standin,
+    "nomad": FakeSource(
+        serve=serve,
         mirrors=("nomad-lab.eu",),
         arguments=("--set", "page=20"),
         environment={"MATSCIML_CONFIG": str(Path(__file__).with_name("rates.toml"))},

@@ -1,4 +1,4 @@
-"""A stand-in for OQMD: the OPTIMADE interface in pages, with the habits of the real one."""
+"""A fake of OQMD: the OPTIMADE interface in pages, with the habits of the real one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from matsciml_core.testing.server import Answer, Asked, FaultServer
-from matsciml_core.testing.source import Sample, StandInSource
+from matsciml_core.testing.source import FakeSource, Sample
 
 PATH = "/optimade/v1/structures"
 ROWS = 25
@@ -65,7 +65,7 @@ class Interface:
 
 
 @contextmanager
-def standin() -> Iterator[FaultServer]:
+def serve() -> Iterator[FaultServer]:
     """Serve the interface."""
     with FaultServer() as server:
         server.handlers[PATH] = Interface()
@@ -73,8 +73,8 @@ def standin() -> Iterator[FaultServer]:
 
 
 SOURCES = {
-    "oqmd": StandInSource(
-        standin=standin,
+    "oqmd": FakeSource(
+        serve=serve,
         mirrors=("oqmd.org",),
         arguments=("--set", "page=5"),
         slow={PATH: ["ok", "slow:3"]},

@@ -1,4 +1,4 @@
-"""A stand-in for the files of Open Catalyst 2020, in the published formats, some systems each.
+"""A fake of the files of Open Catalyst 2020, in the published formats, some systems each.
 
 Slabs are made with ASE; energies are those of springs between atoms and where they would rest, so
 that forces are exact derivatives. Two habits of the real files are kept: total energies are
@@ -34,7 +34,7 @@ from ase.constraints import FixAtoms
 from ase.io import write
 
 from matsciml_core.testing.server import FaultServer
-from matsciml_core.testing.source import Sample, StandInSource
+from matsciml_core.testing.source import FakeSource, Sample
 
 HOST = "dl.fbaipublicfiles.com"
 FOLDER = "/opencatalystproject/data"
@@ -233,7 +233,7 @@ def is2re_archive(subsets: Mapping[str, Sequence[System]]) -> bytes:
 
 
 def tables(files: Mapping[str, bytes]) -> dict[str, Any]:
-    """Return the table of what the stand-in serves, see ``sources.json``."""
+    """Return the table of what the fake source serves, see ``sources.json``."""
 
     def entry(name: str, **more: Any) -> dict[str, Any]:
         digest = hashlib.md5(files[name], usedforsecurity=False).hexdigest()
@@ -241,7 +241,7 @@ def tables(files: Mapping[str, bytes]) -> dict[str, Any]:
 
     return {
         "address": f"https://{HOST}{FOLDER}",
-        "release": "stand-in",
+        "release": "fake source",
         "s2ef": {subset: entry(archive_name(subset)) for subset in SUBSETS},
         "is2re": {
             "10k": entry(ARCHIVE, member="is2re/10k/train/data.lmdb"),
@@ -280,7 +280,7 @@ def write_table(path: Path, files: Mapping[str, bytes] = FILES) -> Path:
 
 
 @contextmanager
-def standin(files: Mapping[str, bytes] = FILES) -> Iterator[FaultServer]:
+def serve(files: Mapping[str, bytes] = FILES) -> Iterator[FaultServer]:
     """Serve files as the real host does."""
     with FaultServer() as server:
         for name, content in files.items():
@@ -288,7 +288,7 @@ def standin(files: Mapping[str, bytes] = FILES) -> Iterator[FaultServer]:
         yield server
 
 
-_folder = tempfile.mkdtemp(prefix="ocp-standin-")
+_folder = tempfile.mkdtemp(prefix="ocp-fake-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 TABLE = write_table(Path(_folder) / "sources.json")
 FETCH_ARGUMENTS = {
@@ -314,8 +314,8 @@ SAMPLE = {
     ),
 }
 SOURCES = {
-    name: StandInSource(
-        standin=standin,
+    name: FakeSource(
+        serve=serve,
         mirrors=(HOST,),
         arguments=FETCH_ARGUMENTS[name],
         slow=slow,

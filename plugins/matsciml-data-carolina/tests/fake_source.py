@@ -1,4 +1,4 @@
-"""A stand-in for the Carolina Materials Database: CIF files, and pages for people."""
+"""A fake of the Carolina Materials Database: CIF files, and pages for people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from matsciml_core.testing.server import Answer, Asked, FaultServer
-from matsciml_core.testing.source import Sample, StandInSource
+from matsciml_core.testing.source import FakeSource, Sample
 
 CIFS, PAGES = "/static/export/cifs/", "/entry/"
 ROWS = 60
@@ -110,7 +110,7 @@ def serve_page(asked: Asked) -> Answer:
 
 
 @contextmanager
-def standin() -> Iterator[FaultServer]:
+def serve() -> Iterator[FaultServer]:
     """Run the site."""
     with FaultServer() as server:
         server.handlers[CIFS] = serve_cif
@@ -120,8 +120,8 @@ def standin() -> Iterator[FaultServer]:
 
 
 SOURCES = {
-    "carolina": StandInSource(
-        standin=standin,
+    "carolina": FakeSource(
+        serve=serve,
         mirrors=("www.carolinamatdb.org",),
         arguments=("--set", "from_site=true", "--limit", str(ROWS)),
         environment={"MATSCIML_CONFIG": str(Path(__file__).with_name("rates.toml"))},

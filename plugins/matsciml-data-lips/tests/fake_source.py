@@ -1,4 +1,4 @@
-"""A stand-in for the Materials Cloud Archive, which runs InvenioRDM."""
+"""A fake of the Materials Cloud Archive, which runs InvenioRDM."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from matsciml_core.testing.server import Answer, Asked, FaultServer
-from matsciml_core.testing.source import Sample, StandInSource
+from matsciml_core.testing.source import FakeSource, Sample
 
 DOI = "10.24435/materialscloud:s0-5n"
 RECORD = "abcde-12345"
@@ -83,7 +83,7 @@ def _json(data: object) -> Answer:
 
 
 @contextmanager
-def standin() -> Iterator[FaultServer]:
+def serve() -> Iterator[FaultServer]:
     """Run the archive."""
     archive = Archive()
     with FaultServer() as server:
@@ -98,8 +98,8 @@ def standin() -> Iterator[FaultServer]:
 
 
 SOURCES = {
-    "lips": StandInSource(
-        standin=standin,
+    "lips": FakeSource(
+        serve=serve,
         mirrors=("archive.materialscloud.org", "doi.org"),
         sample=Sample(
             id="lips-000003",
