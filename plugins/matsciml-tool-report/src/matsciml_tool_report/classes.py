@@ -34,6 +34,24 @@ class Confusion:
         """Number of labels of each class, ``(classes,)``."""
         return np.asarray(self.counts.sum(axis=1))
 
+    @property
+    def words(self) -> str:
+        """The share that is right, and which classes are taken for each other most often."""
+        total, right = int(self.counts.sum()), int(np.trace(self.counts))
+        text = (
+            f"{percent(right / total)} of {counted(total, 'crystal')} are on the diagonal"
+            f"{f', by {self.grouped}' if self.grouped else ''}; shades are shares of a row."
+        )
+        # Mistakes alone: the diagonal would always be the most frequent pair.
+        wrong = self.counts - np.diag(np.diagonal(self.counts))
+        if not wrong.any():
+            return text
+        row, column = divmod(int(wrong.argmax()), len(self.names))
+        return (
+            f"{text} Most often {self.names[row]} is taken for {self.names[column]} "
+            f"({int(wrong[row, column]):,} times)."
+        )
+
 
 def count_confusion(values: Predictions, num_classes: int | None) -> Confusion:
     """Count how often each class was taken for each.
@@ -45,6 +63,7 @@ def count_confusion(values: Predictions, num_classes: int | None) -> Confusion:
         values: Classes and predicted classes; at least one.
         num_classes: Number of classes of the label, where known.
     """
+    # The file holds numbers of one type for all labels; those of classes are whole.
     labels, predicted = values.labels.astype(np.int64), values.predictions.astype(np.int64)
     largest = int(max(labels.max(), predicted.max(), (num_classes or 1) - 1))
     if num_classes == SPACE_GROUPS:
@@ -63,6 +82,7 @@ def count_confusion(values: Predictions, num_classes: int | None) -> Confusion:
         names = [*(str(index) for index in frequent.tolist()), "others"]
         grouped = f"the {len(frequent)} most frequent classes"
     size = len(names)
+    # Each pair of label and prediction is a number in base ``size``, which one count goes over.
     pairs = group_of[labels] * size + group_of[predicted]
     counts = np.bincount(pairs, minlength=size**2).reshape(size, size).astype(np.int64)
     return Confusion(names=names, counts=counts, grouped=grouped)
@@ -75,6 +95,7 @@ def class_table(confusion: Confusion) -> Table:
         labels = int(confusion.support[index])
         predicted = int(confusion.counts[:, index].sum())
         right = int(confusion.counts[index, index])
+        # Most of 230 space groups do not occur among a few hundred crystals.
         if labels or predicted:
             recall = percent(right / labels) if labels else ABSENT
             precision = percent(right / predicted) if predicted else ABSENT

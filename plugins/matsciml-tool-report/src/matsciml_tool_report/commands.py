@@ -41,6 +41,7 @@ def report(
         folder, registry = compared[0].folder, registry_of(context)
         print(f"Report: {write_report(folder, registry, open_datasets(folder, registry))}")
         return
+    # The folder that holds all runs, however deep they lie.
     beside = Path(os.path.commonpath([run.folder.parent for run in compared]))
     page = output or beside / COMPARISON
     page.parent.mkdir(parents=True, exist_ok=True)

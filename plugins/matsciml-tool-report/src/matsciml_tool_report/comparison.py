@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import string
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count as counting
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +65,12 @@ def write_comparison(runs: Sequence[ComparedRun], path: Path, command: str = "")
 
 def comparison_page(runs: Sequence[ComparedRun], folder: Path, command: str = "") -> Page:
     """Return the page, with links relative to the folder that it is written to."""
-    letters = dict(zip((run.folder for run in runs), _letters(), strict=False))
+    alphabet = string.ascii_uppercase
+    letters = {
+        # A to Z, then A2 and so on.
+        run.folder: alphabet[index % 26] + (str(index // 26 + 1) if index > 25 else "")
+        for index, run in enumerate(runs)
+    }
     rows = [row for run in runs for row in _rows(run, letters[run.folder], folder)]
     differences = _differences(runs, letters)
     results = Section(
@@ -94,15 +98,9 @@ def comparison_page(runs: Sequence[ComparedRun], folder: Path, command: str = ""
     )
 
 
-def _letters() -> Iterator[str]:
-    """Yield A to Z, then A2 and so on."""
-    for turn in counting(1):
-        for letter in string.ascii_uppercase:
-            yield letter if turn == 1 else f"{letter}{turn}"
-
-
 def _rows(run: ComparedRun, letter: str, folder: Path) -> Iterator[dict[str, Value]]:
     """Yield a row for each target of a run; of a run without results, a row that says so."""
+    # A run that was interrupted is compared too: its curves show how far it had come.
     results = run.results
     parameters = results.number("parameters", "total") if results else None
     seconds = results.number("wall_seconds") if results else None
@@ -147,6 +145,7 @@ def _target_values(target: TargetResult) -> dict[str, Value]:
 
 def _notices(runs: Sequence[ComparedRun]) -> Iterator[str]:
     """Yield a sentence for each label whose runs were tested on different crystals."""
+    # Different splits make the usual mistake of comparisons, and are not seen in the numbers.
     splits: dict[str, set[str]] = {}
     for run in runs:
         for key, target in (run.results.targets if run.results else {}).items():
@@ -171,6 +170,7 @@ def _curves(runs: Sequence[ComparedRun], letters: Mapping[Path, str]) -> list[Pl
                 units[key] = metric_unit(metric, target.unit)
     figures = []
     for (key, metric), compared in members.items():
+        # The others are in the table; a legend of twenty lines would hide the curves.
         shown = compared[: len(_COLOURS)]
         epochs = max((run.files.epochs for run in shown), key=len)
         curves = []
@@ -190,6 +190,7 @@ def _curves(runs: Sequence[ComparedRun], letters: Mapping[Path, str]) -> list[Pl
             curves=curves,
         )
         figures.append(learning_curve(plot))
+    # Plots stand side by side; sentences, which take a whole line, follow.
     figures.sort(key=lambda figure: isinstance(figure, Absent))
     return figures or [Absent("No run has recorded a metric of the validation set.")]
 

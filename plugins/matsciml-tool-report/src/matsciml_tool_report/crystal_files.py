@@ -114,6 +114,7 @@ def read_crystals(folder: Path) -> CrystalFiles:
     contents: dict[str, Any] = {}
     problems: dict[str, str] = {}
     for name, reader in readers.items():
+        # Old runs have neither file, and the rest of the report does not need them.
         try:
             contents |= reader((folder / name).read_text(encoding="utf-8"))
         except FileNotFoundError:

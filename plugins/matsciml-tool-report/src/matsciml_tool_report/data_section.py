@@ -42,6 +42,7 @@ def _subsets(run: RunFiles, name: str) -> Table:
     sizes = run.entry("datasets", name, "split", "sizes")
     dropped = run.entry("datasets", name, "dropped")
     labels = " or ".join(words(label) for label in run.entry("datasets", name, "labels"))
+    # Sizes are of labelled crystals; those that were dropped have no share.
     used = sum(size for size in sizes.values() if isinstance(size, int))
     rows = []
     for subset in dict.fromkeys([*sizes, *dropped]):
@@ -61,6 +62,7 @@ def _labels(run: RunFiles, name: str) -> Table:
     rows = []
     for label in run.entry("datasets", name, "labels"):
         info = run.entry("datasets", name, "labels", label)
+        # Not read as a declaration: what this version does not know is shown all the same.
         unit, kind = str(info.get("unit") or ""), str(info.get("kind") or "")
         meaning = f"{kind[:1].upper()}{kind[1:]}. {info.get('description') or ''}"
         rows.append([label, "none" if unit in UNITLESS else unit, meaning])

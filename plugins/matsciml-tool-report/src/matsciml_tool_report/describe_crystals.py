@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,9 +80,16 @@ def describe(run: RunFiles, datasets: Mapping[str, Dataset]) -> None:
         run: What its folder holds, predictions included.
         datasets: The data of the run, by name.
     """
+    # Dictionaries as ordered sets: ids by dataset, in the order of the predictions.
     tested: dict[str, dict[str, None]] = {}
     for key, values in run.predictions.items():
         tested.setdefault(key.partition("/")[0], {}).update(dict.fromkeys(values.ids))
+    shown: dict[str, dict[str, None]] = {}
+    for target in read_targets(run):
+        predicted = run.predictions.get(target.key)
+        if predicted is not None and len(predicted.labels):
+            worst_ids = [value.id for value in worst_values(target.info, predicted)]
+            shown.setdefault(target.dataset, {}).update(dict.fromkeys(worst_ids))
     stream = io.StringIO()
     writer = csv.writer(stream)
     writer.writerow(COLUMNS)
@@ -95,26 +102,25 @@ def describe(run: RunFiles, datasets: Mapping[str, Dataset]) -> None:
         # In the order of the predictions, without those that the data no longer have.
         indices = {one: places[one] for one in ids if one in places}
         writer.writerows([name, *row] for row in _rows(dataset, indices))
-        shown = {one: indices[one] for one in _shown_ids(run, name) if one in indices}
-        worst += [{"dataset": name, **crystal} for crystal in _whole(dataset, shown)]
+        pictured = {one: indices[one] for one in shown.get(name, ()) if one in indices}
+        worst += [{"dataset": name, **crystal} for crystal in _whole(dataset, pictured)]
     write_whole(run.folder / TESTED_CRYSTALS, stream.getvalue().encode())
     write_whole(run.folder / WORST_CRYSTALS, f"{json.dumps(worst)}\n".encode())
-
-
-def _shown_ids(run: RunFiles, dataset: str) -> list[str]:
-    """Return the crystals of a dataset that the report shows, each once."""
-    ids: dict[str, None] = {}
-    for target in read_targets(run):
-        values = run.predictions.get(target.key)
-        if target.dataset == dataset and values is not None and len(values.labels):
-            ids |= dict.fromkeys(value.id for value in worst_values(target.info, values))
-    return list(ids)
 
 
 def _rows(dataset: Dataset, indices: Mapping[str, int]) -> Iterator[list[str | int]]:
     """Yield id, species, space group, and where that comes from, of each crystal."""
     label = space_group_label(dataset)
-    searched = {} if label else _search(dataset, list(indices.values()))
+    searched: dict[int, int | None] = {}
+    if label is None:
+        # An even sample of at most MOST_SEARCHED crystals, so that a report does not take minutes.
+        count = min(len(indices), MOST_SEARCHED)
+        steps = np.linspace(0, len(indices) - 1, count).round().astype(int)
+        sample = [list(indices.values())[step] for step in steps]
+        for block in _blocks(sample):
+            crystals = dataset.__getitems__(block).crystals()
+            for index, crystal in zip(block, crystals, strict=True):
+                searched[index] = find_space_group(crystal, SYMPREC)
     for block in _blocks(list(indices.items())):
         batch = dataset.__getitems__([index for _, index in block])
         groups = [-1] * len(block) if label is None else batch.targets[label].tolist()
@@ -131,17 +137,6 @@ def space_group_label(dataset: Dataset) -> str | None:
     """Return the label that states the space groups of a dataset, where it has one."""
     infos = dataset.targets.values()
     return next((info.name for info in infos if info.num_classes == SPACE_GROUPS), None)
-
-
-def _search(dataset: Dataset, indices: Sequence[int]) -> dict[int, int | None]:
-    """Search the space groups of at most ``MOST_SEARCHED`` crystals, an even sample of them."""
-    count = min(len(indices), MOST_SEARCHED)
-    sample = [indices[k] for k in np.linspace(0, len(indices) - 1, count).round().astype(int)]
-    return {
-        index: find_space_group(crystal, SYMPREC)
-        for block in _blocks(sample)
-        for index, crystal in zip(block, dataset.__getitems__(block).crystals(), strict=True)
-    }
 
 
 def _whole(dataset: Dataset, indices: Mapping[str, int]) -> Iterator[dict[str, Any]]:

@@ -87,10 +87,12 @@ def element_map(losses: Losses, table: CrystalTable) -> ElementMap | None:
             f"{values}{counted(group.crystals, 'crystal')}",
             few=group.crystals < FEW,
         )
+    inner = [f"to {number(bound)}" for bound in bounds[1:]]
+    texts = [f"under {number(bounds[0])}", *inner, f"over {number(bounds[-1])}"]
     return ElementMap(
         caption=f"{losses.title} by element",
         rows=_rows(boxes),
-        legend=_legend(bounds),
+        legend=[(_MIDDLE, number(0.0))] if not mean else list(enumerate(texts, start=1)),
         legend_title=with_unit(
             f"{losses.title} of the atoms" if losses.per_atom else losses.title, losses.unit
         ),
@@ -134,14 +136,6 @@ def _rows(boxes: Mapping[tuple[int, int], ElementBox]) -> list[tuple[str, list[E
     return rows
 
 
-def _legend(bounds: Sequence[float]) -> list[tuple[int, str]]:
-    if not bounds[-1]:
-        return [(_MIDDLE, number(0.0))]
-    inner = [f"to {number(bound)}" for bound in bounds[1:]]
-    texts = [f"under {number(bounds[0])}", *inner, f"over {number(bounds[-1])}"]
-    return list(enumerate(texts, start=1))
-
-
 def _note(groups: Mapping[int, Group], losses: Losses, mean: float) -> str:
     """Say whose errors the map shows, how to read it, and which elements are best and worst."""
     owner = (
@@ -150,6 +144,7 @@ def _note(groups: Mapping[int, Group], losses: Losses, mean: float) -> str:
         else "Errors are those of the crystals that contain the element."
     )
     noun = "crystal" if losses.independent else "value"
+    # The sentence about borders would puzzle where there is none.
     few = any(group.crystals < FEW for group in groups.values())
     text = (
         f"{owner} The middle colour is near the error of all {noun}s, "

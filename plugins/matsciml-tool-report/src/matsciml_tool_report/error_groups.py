@@ -101,6 +101,7 @@ def by_system(losses: Losses, table: CrystalTable) -> list[Group]:
     """
     first_groups = np.array(list(FIRST_SPACE_GROUPS.values()))
     space_groups = np.where(losses.crystals >= 0, table.space_groups[losses.crystals], -1)
+    # Space groups are numbered by crystal system, so that a system is a range of numbers.
     systems = np.searchsorted(first_groups, space_groups, side="right") - 1
     members: dict[str, NDArray[np.bool_]] = {
         name: (systems == index) & (space_groups > 0)

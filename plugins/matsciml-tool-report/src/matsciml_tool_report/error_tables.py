@@ -77,6 +77,7 @@ def worst_table(values: Predictions, unit: str) -> Table:
         values: At least one label and prediction.
         unit: Their unit.
     """
+    # Signed, because a table of errors that are all positive tells of a shift.
     rows = [
         [value.id, number(value.label), number(value.prediction), number(value.error, signed=True)]
         for value in largest_errors(values)

@@ -55,6 +55,7 @@ def headline(target: Target, values: Predictions | None, *, only: bool) -> Headl
     if target.baseline is not None:
         reference = target.baselines[target.baseline].get(target.metric)
         text = comparison(target.metric, value, target.baseline, reference, target.unit)
+    # Metrics count crystals, of which each has many forces; the predictions know the values.
     on = ""
     if values is not None:
         count = len(values.labels) + values.not_finite

@@ -27,7 +27,7 @@ def confusion_matrix(confusion: Confusion) -> Plot:
     """
     names, counts = confusion.names, confusion.counts
     shares = counts / np.maximum(confusion.support, 1)[:, None]
-    caption = _confusion_in_words(confusion)
+    caption = confusion.words
     with svg.plot_settings():
         figure, axes = svg.new_axes(square=True)
         axes.grid(visible=False)
@@ -49,23 +49,6 @@ def confusion_matrix(confusion: Confusion) -> Plot:
         axes.set_ylabel("Class")
         markup = svg.to_svg(figure, f"Confusion matrix. {caption}")
     return Plot("Confusion matrix", markup, caption)
-
-
-def _confusion_in_words(confusion: Confusion) -> str:
-    counts = confusion.counts
-    total, right = int(counts.sum()), int(np.trace(counts))
-    text = (
-        f"{percent(right / total)} of {counted(total, 'crystal')} are on the diagonal"
-        f"{f', by {confusion.grouped}' if confusion.grouped else ''}; shades are shares of a row."
-    )
-    wrong = counts - np.diag(np.diagonal(counts))
-    if not wrong.any():
-        return text
-    row, column = divmod(int(wrong.argmax()), len(confusion.names))
-    return (
-        f"{text} Most often {confusion.names[row]} is taken for {confusion.names[column]} "
-        f"({int(wrong[row, column]):,} times)."
-    )
 
 
 def conflict_map(angles: GradientAngles) -> Plot | Absent:

@@ -25,6 +25,7 @@ class ReportSectionSpec(Spec):
 
     title: str
     """Heading of the section, and its entry in the list of contents."""
+    # Behind what the reader came for, before what documents the run.
     order: int = 40
     """Where it stands among the sections, which ascend. Those of this plugin are metrics 10,
     learning 20, predictions 30, data 50, model 60, cost 70, provenance 80 and citation 90."""

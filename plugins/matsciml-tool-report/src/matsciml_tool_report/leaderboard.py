@@ -35,6 +35,42 @@ class RankedRuns(SeedResults):
     seeds: Sequence[ComparedRun]
     """The runs, with their names and settings."""
 
+    @property
+    def badness(self) -> float:
+        """A number by which the best comes first; runs without the metric come last."""
+        mean = self.value.mean
+        if mean is None:
+            return float("inf")
+        return -mean if metric_info(self.metric).larger_is_better else mean
+
+    def as_dict(self, rank: int, report: str) -> dict[str, Any]:
+        """Return the entry as plain data, for CSV and JSON.
+
+        Args:
+            rank: Its place, from 1.
+            report: Address of its report within the site; empty: there is none.
+        """
+        run = self.seeds[0]
+        dataset, _, label = self.key.partition("/")
+        return {
+            "dataset": dataset,
+            "label": label,
+            "split": self.split,
+            "place": rank,
+            "encoder": run.component("encoder"),
+            "strategy": run.component("strategy"),
+            "metric": self.metric,
+            "unit": self.unit,
+            "mean": self.value.mean,
+            "std": self.value.deviation,
+            "seeds": len(self.runs),
+            "skill": self.over_seeds("skill").mean,
+            "baseline": self.baseline[1] if self.baseline else None,
+            "parameters": self.cost("parameters", "total"),
+            "wall_seconds": self.cost("wall_seconds"),
+            "report": report,
+        }
+
 
 def write_site(runs: Sequence[ComparedRun], folder: Path, command: str = "") -> Path:
     """Write a site: ``index.html``, its numbers as CSV, JSON and Markdown, and the runs' reports.
@@ -50,6 +86,7 @@ def write_site(runs: Sequence[ComparedRun], folder: Path, command: str = "") -> 
     Raises:
         ConfigError: No run is finished.
     """
+    # An interrupted run may have been better had it finished, which a rank would deny.
     finished = [run for run in runs if run.results is not None and run.results.targets]
     if not finished:
         raise ConfigError("None of these runs is finished, so there is nothing to rank.")
@@ -69,13 +106,16 @@ def write_site(runs: Sequence[ComparedRun], folder: Path, command: str = "") -> 
         citations=list(dict.fromkeys(citations)),
     )
     records = [
-        _record(entry, rank, links) for group in groups for rank, entry in enumerate(group, start=1)
+        entry.as_dict(rank, links[entry.seeds[0].folder])
+        for group in groups
+        for rank, entry in enumerate(group, start=1)
     ]
     return write_page_files(page, records, folder, "index", {"schema": SCHEMA, "entries": records})
 
 
 def ranking(runs: Sequence[ComparedRun]) -> list[list[RankedRuns]]:
     """Group runs by label and split, the only ones that compare, the best of a group first."""
+    # Runs that differ in nothing but their seed, and make one entry, by what they have in common.
     members: dict[tuple[str, str, str], list[tuple[ComparedRun, TargetResult]]] = {}
     for run in runs:
         for key, target in (run.results.targets if run.results else {}).items():
@@ -92,14 +132,7 @@ def ranking(runs: Sequence[ComparedRun]) -> list[list[RankedRuns]]:
             results=[result for _, result in pairs],
         )
         groups.setdefault((key, split), []).append(entry)
-    return [sorted(group, key=_badness) for _, group in sorted(groups.items())]
-
-
-def _badness(entry: RankedRuns) -> float:
-    mean = entry.value.mean
-    if mean is None:
-        return float("inf")
-    return -mean if metric_info(entry.metric).larger_is_better else mean
+    return [sorted(group, key=lambda entry: entry.badness) for _, group in sorted(groups.items())]
 
 
 def _copy_reports(runs: Sequence[ComparedRun], folder: Path) -> dict[Path, str]:
@@ -124,6 +157,7 @@ def _copy_reports(runs: Sequence[ComparedRun], folder: Path) -> dict[Path, str]:
 
 
 def _section(index: int, group: Sequence[RankedRuns], links: Mapping[Path, str]) -> Section:
+    # The metric is the same for all of a group: they have the same label.
     best = group[0]
     dataset, _, label = best.key.partition("/")
     title = words(label)
@@ -182,28 +216,4 @@ def _row(entry: RankedRuns, rank: int, links: Mapping[Path, str]) -> dict[str, V
         "time": Value(duration(seconds), order=seconds),
         "seeds": Value(str(len(entry.runs)), order=len(entry.runs)),
         "started": Value(moment(run.files.summary.get("started", ""))),
-    }
-
-
-def _record(entry: RankedRuns, rank: int, links: Mapping[Path, str]) -> dict[str, Any]:
-    """Return an entry as plain data, for CSV and JSON."""
-    run = entry.seeds[0]
-    dataset, _, label = entry.key.partition("/")
-    return {
-        "dataset": dataset,
-        "label": label,
-        "split": entry.split,
-        "place": rank,
-        "encoder": run.component("encoder"),
-        "strategy": run.component("strategy"),
-        "metric": entry.metric,
-        "unit": entry.unit,
-        "mean": entry.value.mean,
-        "std": entry.value.deviation,
-        "seeds": len(entry.runs),
-        "skill": entry.over_seeds("skill").mean,
-        "baseline": entry.baseline[1] if entry.baseline else None,
-        "parameters": entry.cost("parameters", "total"),
-        "wall_seconds": entry.cost("wall_seconds"),
-        "report": links[run.folder],
     }

@@ -65,6 +65,19 @@ class CurvePlot:
         """What the figure shows."""
         return f"{self.title}, {self.subject}" if self.subject else self.title
 
+    def describe(self, curve: Curve) -> str:
+        """Return a curve in words: where it starts, where it ends, and its lowest value."""
+        epochs = np.flatnonzero(curve.measured)
+        start, end, least = epochs[0], epochs[-1], epochs[np.argmin(curve.values[epochs])]
+
+        def at(epoch: int, word: str) -> str:
+            value = quantity(float(curve.values[epoch]), self.unit)
+            return f"{value} {word} epoch {self.epochs[epoch]:.0f}"
+
+        name = f"{curve.name[:1].upper()}{curve.name[1:]}"
+        text = f"{name}: {at(start, 'after')}, {at(end, 'after')}"
+        return f"{text}." if least in (start, end) else f"{text}; lowest {at(least, 'in')}."
+
 
 def learning_curve(plot: CurvePlot) -> Plot | Absent:
     """Plot quantities against the epoch.
@@ -75,10 +88,11 @@ def learning_curve(plot: CurvePlot) -> Plot | Absent:
     Returns:
         The figure, or why there is none: a curve needs two epochs.
     """
+    # One point is no curve, and its axis would have no extent.
     curves = [curve for curve in plot.curves if curve.measured.sum() > 1]
     if not curves:
         return Absent(f"{plot.heading}: a curve needs at least two epochs with a value.")
-    words = " ".join(_in_words(curve, plot) for curve in curves)
+    words = " ".join(plot.describe(curve) for curve in curves)
     if plot.level is not None:
         value = quantity(plot.level.value, plot.unit)
         words += f" Dashed: {plot.level.name}, {value}."
@@ -111,6 +125,7 @@ def _plot(axes: Axes, plot: CurvePlot, curve: Curve) -> None:
         color=curve.colour,
         label=curve.name,
     )
+    # No ring where the best epoch has no value, or is not known.
     best = measured & (plot.epochs == plot.best_epoch)
     axes.plot(
         plot.epochs[best],
@@ -138,15 +153,3 @@ def _scale(axes: Axes, plot: CurvePlot, curves: Sequence[Curve]) -> None:
         if values.min() >= 0:
             # From zero on, so that half the error is half as high; 6 % leave room for the ring.
             axes.set_ylim(0, 1.06 * highest or 1.0)
-
-
-def _in_words(curve: Curve, plot: CurvePlot) -> str:
-    epochs = np.flatnonzero(curve.measured)
-    start, end, least = epochs[0], epochs[-1], epochs[np.argmin(curve.values[epochs])]
-
-    def at(epoch: int, word: str) -> str:
-        value = quantity(float(curve.values[epoch]), plot.unit)
-        return f"{value} {word} epoch {plot.epochs[epoch]:.0f}"
-
-    text = f"{curve.name[:1].upper()}{curve.name[1:]}: {at(start, 'after')}, {at(end, 'after')}"
-    return f"{text}." if least in (start, end) else f"{text}; lowest {at(least, 'in')}."

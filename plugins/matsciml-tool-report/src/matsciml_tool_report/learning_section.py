@@ -9,7 +9,7 @@ from matsciml_core.training.run_folder import METRICS
 from matsciml_tool_report.heat_maps import conflict_map
 from matsciml_tool_report.learning_curves import Curve, CurvePlot, Level, learning_curve
 from matsciml_tool_report.run_targets import Target, read_targets
-from matsciml_util_pages.metrics import describe_baseline, metric_info
+from matsciml_util_pages.metrics import metric_info
 from matsciml_util_pages.numbers import number
 from matsciml_util_pages.plots import Figures, Plot
 from matsciml_util_pages.run_files import RunFiles
@@ -29,6 +29,7 @@ def learning(run: RunFiles) -> list[View]:
             views.append(Lead(f"A ring marks epoch {run.best_epoch}, whose weights were tested."))
         curves += [_validation_curve(run, target) for target in read_targets(run)]
     views.append(Figures(curves))
+    # Recorded only where it was asked for, with --inspect-gradients.
     conflicts: list[Plot | Absent] = [conflict_map(angles) for angles in run.angles]
     if GRADIENTS in run.problems:
         conflicts = [Absent(run.problems[GRADIENTS])]
@@ -56,6 +57,7 @@ def _curves(run: RunFiles) -> list[Plot | Absent]:
         if column in run.history
     ]
     if len(run.epochs) < 2:
+        # What a curve would have started from is better than nothing.
         values = ", ".join(f"{loss.name} {number(float(loss.values[0]))}" for loss in losses)
         told = f" Loss after it: {values}." if losses else ""
         return [Absent(f"The run has one epoch, and a curve needs two.{told}")]
@@ -70,12 +72,14 @@ def _curves(run: RunFiles) -> list[Plot | Absent]:
 def _validation_curve(run: RunFiles, target: Target) -> Plot | Absent:
     if METRICS in run.problems:
         return Absent(run.problems[METRICS])
+    # Runs write the validation set's metrics under the names of the test set's.
     metric = target.metric or "mae"
     info = metric_info(metric)
     title = f"Validation {info.short}"
     values = run.history.get(f"validation/{target.key}/{metric}")
     if values is None:
         return Absent(f"{title}: {METRICS} has no column for it.")
+    level = target.validation_baseline(metric)
     plot = CurvePlot(
         title=title,
         subject=target.title if len(run.entry("metrics", "test")) > 1 else "",
@@ -83,20 +87,6 @@ def _validation_curve(run: RunFiles, target: Target) -> Plot | Absent:
         epochs=run.epochs,
         curves=[Curve("model", values)],
         best_epoch=run.best_epoch,
-        level=_baseline_level(target, metric),
+        level=None if level is None else Level(*level),
     )
     return learning_curve(plot)
-
-
-def _baseline_level(target: Target, metric: str) -> Level | None:
-    """Return what the baseline reaches on the validation set; None where it is not known."""
-    mae, skill = target.validation.get("mae"), target.validation.get("skill")
-    # The run records baselines on the test set only, but skill is 1 − MAE / MAE of predicting the
-    # mean on the same set, from which the baseline of the validation set follows.
-    if metric == "mae" and mae and isinstance(skill, float) and skill != 1.0:
-        return Level(describe_baseline(target.baseline or "mean"), mae / (1.0 - skill))
-    if target.baseline is None:
-        return None
-    value = target.baselines[target.baseline].get(metric)
-    name = f"{describe_baseline(target.baseline)} (test set)"
-    return Level(name, value) if isinstance(value, int | float) else None

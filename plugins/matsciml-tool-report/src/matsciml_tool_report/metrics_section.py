@@ -27,6 +27,7 @@ def metrics_table(target: Target) -> Table:
     rows, meanings = [], []
     for name in metric_names(target.metrics):
         info = metric_info(name)
+        # "F1 score (F1)" helps, "Accuracy (accuracy)" does not.
         short = "" if info.short.lower() == info.title.lower() else f" ({info.short})"
         unit = f", {info.unit(target.unit)}" if info.unit(target.unit) else ""
         values = [number(column.get(name)) for column in columns.values()]

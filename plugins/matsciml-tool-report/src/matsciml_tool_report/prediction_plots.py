@@ -69,6 +69,7 @@ def error_histogram(values: Predictions, summary: ErrorSummary, unit: str) -> Pl
         summary: Its errors.
         unit: Their unit.
     """
+    # The last 2 % would take most of the axis.
     reach = float(np.quantile(np.abs(values.errors), 0.98)) or 1.0
     # An odd number, so that the middle bin has zero in its middle.
     bins = min(_MOST_BINS, 2 * round(len(values.errors) ** 0.5) + 1)

@@ -35,20 +35,15 @@ def predictions(run: RunFiles) -> list[View]:
         if values is not None and len(values.labels):
             views += _target_views(target, values, crystals)
             compared = True
-        else:
-            views.append(_why_nothing_is_compared(run, target, values))
+        elif target.info.kind != "structure":  # whose metrics are no errors of numbers
+            reason = f"{PREDICTIONS} has no row for {target.key}."
+            if values is not None:
+                left_out = counted(values.not_finite, "prediction")
+                reason = f"None of the {left_out} is a finite number."
+            views.append(Figures([Absent(run.problems.get(PREDICTIONS, reason))]))
     if compared:
         views += [Absent(problem) for problem in crystals.problems.values()]
     return views
-
-
-def _why_nothing_is_compared(run: RunFiles, target: Target, values: Predictions | None) -> Figures:
-    if target.info.kind == "structure":  # whose metrics are no errors of numbers
-        return Figures([])
-    reason = f"{PREDICTIONS} has no row for {target.key}."
-    if values is not None:
-        reason = f"None of the {counted(values.not_finite, 'prediction')} is a finite number."
-    return Figures([Absent(run.problems.get(PREDICTIONS, reason))])
 
 
 def _target_views(target: Target, values: Predictions, crystals: CrystalFiles) -> list[View]:
@@ -63,6 +58,7 @@ def _target_views(target: Target, values: Predictions, crystals: CrystalFiles) -
         numbers = [Heading("Predictions in numbers"), Facts(class_facts(values))]
     else:
         summary = summarise(values)
+        # Told apart by group, the error of a constant shows which groups are hard for any model.
         baseline = mean_errors(values, target.constants, target.baselines)
         if target.info.kind != "structure":
             plots += [
@@ -81,6 +77,7 @@ def _target_views(target: Target, values: Predictions, crystals: CrystalFiles) -
         systems, elements = system_table(told_apart, table), element_map(told_apart, table)
         tables += [systems] if systems else []
         more += [elements] if elements else []
+    # Pictures show the same crystals, with the same numbers.
     if worst is None and not target.is_class:
         tables.append(worst_table(values, target.unit))
     more += [worst] if worst else []

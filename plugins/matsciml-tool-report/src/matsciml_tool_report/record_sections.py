@@ -90,6 +90,7 @@ def model(run: RunFiles) -> list[View]:
 
 def _constants(run: RunFiles) -> list[Table]:
     """Return the constants that each head fitted on the training set."""
+    # A head that fits nothing, such as one for classes, has no constants.
     tasks = [task for task in run.entry("heads") if run.entry("heads", task)]
     tables = []
     for task in tasks:
@@ -112,11 +113,20 @@ def _constants(run: RunFiles) -> list[Table]:
 def cost(run: RunFiles) -> list[View]:
     """Say what the run cost, and on what."""
     hardware = run.entry("hardware")
-    seconds = run.history.get("seconds", np.empty(0))
+    seconds, datasets = run.history.get("seconds", np.empty(0)), list(run.entry("datasets"))
+    speed = ABSENT
+    # Of several datasets an epoch does not visit every crystal once, so that nothing can be said.
+    if len(seconds) > 1 and len(datasets) == 1 and seconds[-1] > seconds[0]:
+        size = run.entry("datasets", datasets[0], "split", "sizes").get("train")
+        if isinstance(size, int):
+            # The first epoch warms caches, and compiles where something is compiled.
+            rate = size * (len(seconds) - 1) / float(seconds[-1] - seconds[0])
+            unit = "structures/s"
+            speed = f"{quantity(rate, unit)} (validation included, first epoch excluded)"
     entries = facts(
         ("Wall time", duration(run.summary.get("wall_seconds"))),
         ("Training, with validation", duration(float(seconds[-1]) if len(seconds) else None)),
-        ("Training speed", _training_speed(run)),
+        ("Training speed", speed),
         ("Device", hardware.get("device")),
         ("GPU", hardware.get("gpu") or ("none used" if hardware else None)),
         ("CPU", hardware.get("cpu")),
@@ -126,20 +136,6 @@ def cost(run: RunFiles) -> list[View]:
         ("Platform", hardware.get("platform")),
     )
     return card(entries, [])
-
-
-def _training_speed(run: RunFiles) -> str:
-    """Return crystals per second over all epochs but the first, which warms caches."""
-    seconds, datasets = run.history.get("seconds"), list(run.entry("datasets"))
-    # Of several datasets an epoch does not visit every crystal once, so that nothing can be said.
-    if seconds is None or len(seconds) < 2 or len(datasets) != 1:
-        return ABSENT
-    size = run.entry("datasets", datasets[0], "split", "sizes").get("train")
-    span = float(seconds[-1] - seconds[0])
-    if not isinstance(size, int) or not span > 0:
-        return ABSENT
-    speed = quantity(size * (len(seconds) - 1) / span, "structures/s")
-    return f"{speed} (validation included, first epoch excluded)"
 
 
 def provenance(run: RunFiles) -> list[View]:

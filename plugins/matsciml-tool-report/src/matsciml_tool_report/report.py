@@ -65,6 +65,7 @@ def report_page(run: RunFiles, registry: Registry) -> Page:
     started, seconds = run.summary.get("started"), run.summary.get("wall_seconds")
     when = [moment(started)] if started else []
     when += [f"took {duration(seconds)}"] if isinstance(seconds, int | float) else []
+    # Of the other files the sections say what is missing where they would have used it.
     notices = [run.problems[name] for name in (SUMMARY, CONFIG) if name in run.problems]
     status = run.summary.get("status", FINISHED)
     if status != FINISHED:

@@ -47,6 +47,7 @@ class ComparedRun:
     @property
     def recipe(self) -> str:
         """A hash of what the run was asked to do, but for its seed and where it was written."""
+        # Device and workers change the time that a run takes, and not what it computes.
         ignored = ("output", "training.seed", "training.device", "training.num_workers")
         recipe = {key: value for key, value in self.settings().items() if key not in ignored}
         return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
@@ -66,8 +67,17 @@ def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[ComparedRun]:
         ConfigError: A folder does not exist, or there is no run.
     """
     folders: dict[Path, None] = {}
-    for path in paths:
-        folders |= dict.fromkeys(_run_folders(follow_latest(Path(path))))
+    for name in paths:
+        path = follow_latest(Path(name))
+        if path.is_file():
+            continue
+        if not path.is_dir():
+            raise ConfigError(f"The folder '{path}' does not exist; name run folders.")
+        files = [file for name in (CONFIG, SUMMARY) for file in path.rglob(name)]
+        below = sorted({file.parent.resolve() for file in files})
+        # A run folder holds others only where something was evaluated within it.
+        chosen = [path.resolve()] if _is_run(path) else filter(_is_run, below)
+        folders |= dict.fromkeys(chosen)
     if not folders:
         raise ConfigError(
             "There is no run folder there; name some, for example runs/*, or make one with "
@@ -79,19 +89,9 @@ def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[ComparedRun]:
     ]
 
 
-def _run_folders(path: Path) -> list[Path]:
-    if path.is_file():
-        return []
-    if not path.is_dir():
-        raise ConfigError(f"The folder '{path}' does not exist; name run folders.")
-    if _is_run(path):
-        return [path.resolve()]
-    folders = {file.parent.resolve() for name in (CONFIG, SUMMARY) for file in path.rglob(name)}
-    return sorted(folder for folder in folders if _is_run(folder))
-
-
 def _is_run(folder: Path) -> bool:
     """Return whether a folder is that of a run; a configuration alone may be anything's."""
+    # Only runs write a summary of this name.
     if (folder / SUMMARY).is_file():
         return True
     return (folder / CONFIG).is_file() and (
@@ -104,12 +104,12 @@ def _flatten(value: Any, name: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _flatten(item, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list) and value and all(_is_component(item) for item in value):
+    elif (
+        value
+        and isinstance(value, list)
+        and all(isinstance(item, Mapping) and "name" in item for item in value)
+    ):
         for item in value:
             yield from _flatten(item, f"{name}.{item['name']}")
     else:
         yield name, json.dumps(value, ensure_ascii=False) if value != "" else ""
-
-
-def _is_component(item: Any) -> bool:
-    return isinstance(item, Mapping) and "name" in item

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from matsciml_core.registry.targets import TargetInfo
-from matsciml_util_pages.metrics import headline_baseline, headline_metric
+from matsciml_util_pages.metrics import describe_baseline, headline_baseline, headline_metric
 from matsciml_util_pages.numbers import words
 from matsciml_util_pages.run_files import RunFiles
 from matsciml_util_pages.run_json import read_label
@@ -62,6 +62,27 @@ class Target:
         """Name of the baseline to compare with."""
         return headline_baseline(self.info, self.baselines)
 
+    def validation_baseline(self, metric: str) -> tuple[str, float] | None:
+        """Return in words, and in the metric's unit, what the baseline reaches in validation.
+
+        Args:
+            metric: Name of the metric.
+
+        Returns:
+            The baseline and its value on the validation set, or on the test set where no other is
+            known; None where there is none.
+        """
+        mae, skill = self.validation.get("mae"), self.validation.get("skill")
+        # The run records baselines on the test set only, but skill is 1 − MAE / MAE of predicting
+        # the mean on the same set, from which the baseline of the validation set follows.
+        if metric == "mae" and mae and isinstance(skill, float) and skill != 1.0:
+            return describe_baseline(self.baseline or "mean"), mae / (1.0 - skill)
+        if self.baseline is None:
+            return None
+        value = self.baselines[self.baseline].get(metric)
+        name = f"{describe_baseline(self.baseline)} (test set)"
+        return (name, value) if isinstance(value, int | float) else None
+
 
 def read_targets(run: RunFiles) -> list[Target]:
     """Return the targets that ``run.json`` has test metrics for."""
@@ -71,6 +92,13 @@ def read_targets(run: RunFiles) -> list[Target]:
         info = read_label(label, run.entry("datasets", dataset, "labels", label))
         metrics = run.entry("metrics", "test", key)
         baselines = run.entry("baselines", key)
+        # One head may serve several labels of a dataset, joined by "+": energy+forces.
+        heads = [
+            head
+            for head in run.entry("heads")
+            if head.partition("/")[0] == dataset
+            and label in (head.partition("/")[2], *head.partition("/")[2].split("+"))
+        ]
         targets.append(
             Target(
                 key=key,
@@ -79,16 +107,7 @@ def read_targets(run: RunFiles) -> list[Target]:
                 metrics=metrics,
                 validation=run.entry("metrics", "validation", key),
                 baselines={name: run.entry("baselines", key, name) for name in baselines},
-                constants=_constants(run, dataset, label),
+                constants=run.entry("heads", heads[0]) if heads else {},
             )
         )
     return targets
-
-
-def _constants(run: RunFiles, dataset: str, label: str) -> dict[str, Any]:
-    """Return what the label's head fitted; one head may serve several labels, joined by ``+``."""
-    for key in run.entry("heads"):
-        owner, _, labels = key.partition("/")
-        if owner == dataset and label in (labels, *labels.split("+")):
-            return run.entry("heads", key)
-    return {}

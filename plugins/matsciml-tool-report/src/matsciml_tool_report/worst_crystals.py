@@ -57,6 +57,7 @@ def gallery(target: Target, values: Predictions, crystals: CrystalFiles) -> Gall
         crystals: What is known about the crystals.
     """
     worst = worst_values(target.info, values)
+    # A crystal may have left the data since, and the others are shown nevertheless.
     pictured = [crystals.worst.get((target.dataset, value.id)) for value in worst]
     if not any(pictured):
         return None
@@ -121,6 +122,7 @@ def class_name(value: float, num_classes: int | None) -> str:
     >>> class_name(224.0, 230), class_name(1.0, 2)
     ('Fm-3m', '1')
     """
+    # Other classes have no names in a run folder.
     if num_classes == SPACE_GROUPS and 0 <= value < SPACE_GROUPS:
         return space_group_symbol(int(value) + 1)
     return f"{value:.0f}"
@@ -138,6 +140,7 @@ def value_name(info: TargetInfo, index: int, crystal: Crystal | None) -> str:
     name = info.components[component] if info.shape else ""
     if not info.per_atom:
         return name
+    # The data may have changed since the run; a wrong element would be worse than none.
     if crystal is None or atom >= crystal.num_atoms:
         return ""
     text = f"atom {atom + 1} ({symbol(int(crystal.atomic_numbers[atom]))})"

@@ -41,6 +41,32 @@ class TargetResult:
     """SHA-256 of the split: numbers compare where it is the same."""
     training_crystals: int | None
 
+    @classmethod
+    def from_summary(cls, summary: Mapping[str, Any], key: str) -> Self:
+        """Return what ``run.json`` says about a label.
+
+        Args:
+            summary: Content of ``run.json``.
+            key: ``"<dataset>/<label>"``.
+        """
+        dataset, _, label = key.partition("/")
+        metrics = nested(summary, "metrics", "test", key)
+        info = read_label(label, nested(summary, "datasets", dataset, "labels", label))
+        baselines = nested(summary, "baselines", key)
+        split = nested(summary, "datasets", dataset, "split")
+        size = nested(split, "sizes").get("train")
+        return cls(
+            key=key,
+            info=info,
+            unit=str(metrics.get("unit") or info.unit),
+            metrics=_measured(metrics),
+            baselines={name: _measured(nested(baselines, name)) for name in baselines},
+            # That of the label's own head: one that serves several labels has one for all.
+            std=finite(nested(summary, "heads", key)).get("std"),
+            split=str(split.get("hash") or ""),
+            training_crystals=size if isinstance(size, int) else None,
+        )
+
     @property
     def dataset(self) -> str:
         """Name of the dataset."""
@@ -59,6 +85,7 @@ class TargetResult:
     @property
     def standardised_mse(self) -> float | None:
         """The mean square error in squared standard deviations of the training labels."""
+        # MSE / σ²: 1 is what a constant reaches, whatever the unit; the paper's tables use it.
         if self.std is None or "mse" not in self.metrics:
             return None
         return self.metrics["mse"] / self.std**2 if self.std > 0 else None
@@ -80,6 +107,7 @@ class FinishedRun:
     @property
     def citations(self) -> list[str]:
         """BibTeX of what the run used."""
+        # run.json may be of another version, or edited: nothing in it is taken for granted.
         listed = self.summary.get("citations")
         return [str(entry) for entry in listed] if isinstance(listed, list) else []
 
@@ -138,6 +166,7 @@ class SeedResults:
     @property
     def baseline(self) -> tuple[str, float] | None:
         """Name and value of the baseline to compare with; None where none is known."""
+        # Baselines are fitted on the training set, the same for all seeds: the first is enough.
         for result in self.results:
             name = result.baseline
             if name is not None and self.metric in result.baselines[name]:
@@ -158,7 +187,7 @@ def read_finished_run(run: Path) -> FinishedRun | None:
     if summary is None or not isinstance(summary.get("metrics"), dict):
         return None
     keys = nested(summary, "metrics", "test")
-    targets = {key: _target(summary, key) for key in keys}
+    targets = {key: TargetResult.from_summary(summary, key) for key in keys}
     # Metrics of crystals that were generated with the model belong to its structure.
     evaluation = nested(read_object(run / EVALUATION / EVALUATED) or {}, "metrics")
     generated = finite({name: nested(evaluation, name).get("value") for name in evaluation})
@@ -168,26 +197,6 @@ def read_finished_run(run: Path) -> FinishedRun | None:
         if target.info.kind == "structure"
     }
     return FinishedRun(folder=run, summary=summary, targets=targets)
-
-
-def _target(summary: Mapping[str, Any], key: str) -> TargetResult:
-    dataset, _, label = key.partition("/")
-    metrics = nested(summary, "metrics", "test", key)
-    info = read_label(label, nested(summary, "datasets", dataset, "labels", label))
-    baselines = nested(summary, "baselines", key)
-    split = nested(summary, "datasets", dataset, "split")
-    size = nested(split, "sizes").get("train")
-    return TargetResult(
-        key=key,
-        info=info,
-        unit=str(metrics.get("unit") or info.unit),
-        metrics=_measured(metrics),
-        baselines={name: _measured(nested(baselines, name)) for name in baselines},
-        # That of the label's own head: one that serves several labels has one for all.
-        std=finite(nested(summary, "heads", key)).get("std"),
-        split=str(split.get("hash") or ""),
-        training_crystals=size if isinstance(size, int) else None,
-    )
 
 
 def _measured(entry: Mapping[str, Any]) -> dict[str, float]:

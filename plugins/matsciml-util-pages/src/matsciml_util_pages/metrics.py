@@ -36,6 +36,7 @@ class MetricInfo:
 
     def unit(self, label_unit: str) -> str:
         """Return the metric's unit, for a label with this unit."""
+        # An error of an energy in eV is one in eV/atom once it is divided by the number of atoms.
         unit = f"{label_unit}/atom" if self.per_atom else label_unit
         return self.own_unit or numbers.power(unit, self.unit_power)
 
@@ -143,6 +144,7 @@ _BASELINES = {
 
 def metric_info(name: str) -> MetricInfo:
     """Return how a metric is written; one that is not known here keeps its name."""
+    # A head of another plugin may report whatever it likes, and its metrics are shown as well.
     plain = numbers.words(name)
     return _METRICS.get(name) or MetricInfo(title=plain[:1].upper() + plain[1:], short=plain)
 
@@ -176,6 +178,7 @@ def headline_metric(info: TargetInfo, metrics: Mapping[str, object]) -> str | No
     Returns:
         The name of the metric; of another kind of label its first one; None where there is none.
     """
+    # The field compares models by these two, and their meaning needs no explanation.
     usual = "accuracy" if info.is_class else "mae"
     names = metric_names(metrics)
     return usual if usual in names else next(iter(names), None)
@@ -191,6 +194,7 @@ def headline_baseline(info: TargetInfo, baselines: Mapping[str, object]) -> str 
     Returns:
         The mean, zero for forces, the majority class; else the first one; None where there is none.
     """
+    # Heads of forces have no mean: the forces on the atoms of a crystal add up to zero.
     usual = ("majority",) if info.is_class else ("mean", "zero")
     return next((name for name in (*usual, *baselines) if name in baselines), None)
 

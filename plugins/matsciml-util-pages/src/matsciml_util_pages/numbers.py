@@ -47,6 +47,7 @@ def quantity(value: object, unit: str, *, signed: bool = False) -> str:
     >>> quantity(0.5, "eV/atom").replace(chr(160), " "), quantity(0.5, "dimensionless")
     ('0.500 eV/atom', '0.500')
     """
+    # A unit behind a number that does not exist would look like a measurement.
     text = number(value, signed=signed)
     return text if unit in UNITLESS or text == ABSENT else f"{text}\u00a0{unit}"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from matsciml_core.files import write_json, write_whole
 from matsciml_util_pages.page_shell import fill, fill_page, read_asset
-from matsciml_util_pages.sheets import Sheet, Value, to_csv
+from matsciml_util_pages.sheets import Sheet, to_csv
 from matsciml_util_pages.views import Copyable, Details, Fact, View
 
 _OWN = "matsciml_util_pages"
@@ -79,6 +79,7 @@ class Page:
 
 def render(page: Page) -> str:
     """Return a page as HTML; it needs no network and nothing beside it."""
+    # A page without sheets needs neither their style nor their script.
     sheets = {"styles": ["sheets.css"], "scripts": ["sheets.js"]} if page.wide else {}
     return fill_page(
         f"{_OWN}/assets/page.html.j2",
@@ -123,6 +124,7 @@ def write_page_files(
     Returns:
         Path of the HTML page.
     """
+    # HTML comes last: where it is there, the files that it may name are there too.
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / f"{name}.md", to_markdown(page).encode())
     write_whole(folder / f"{name}.csv", to_csv(records).encode())
@@ -136,27 +138,10 @@ def to_markdown(page: Page) -> str:
     parts += [f"> {notice}" for notice in page.notices]
     parts.append("\n".join(f"- {fact.name}: {fact.value}" for fact in page.facts))
     for section in page.sections:
+        # Figures do not reach Markdown; their words stand on the page.
         if section.sheets:
             title = f"## {section.title}" if len(page.sections) > 1 else ""
-            tables = [_markdown_table(sheet, page) for sheet in section.sheets]
+            tables = [sheet.to_markdown(page.footnotes) for sheet in section.sheets]
             parts += [title, section.lead, *tables]
     parts += [f"[^{number}]: {text}" for number, text in enumerate(page.notes.values(), start=1)]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _markdown_table(sheet: Sheet, page: Page) -> str:
-    columns = [
-        column for column in sheet.columns if any(row[column.key].text for row in sheet.rows)
-    ]
-    head = [
-        f"{column.title} ({column.unit})" if column.unit else column.title for column in columns
-    ]
-    rule = ["---:" if column.numeric else "---" for column in columns]
-
-    def entry(value: Value) -> str:
-        marks = "".join(f"[^{number}]" for number in page.footnotes(value.notes))
-        text = f"{value.text} {value.below}".strip()
-        return text.replace("|", "\\|").replace("\n", " ") + marks
-
-    rows = [[entry(row[column.key]) for column in columns] for row in sheet.rows]
-    return "\n".join(f"| {' | '.join(entries)} |" for entries in [head, rule, *rows])

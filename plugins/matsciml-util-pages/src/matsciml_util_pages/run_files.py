@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,14 +117,18 @@ def read_run(folder: str | Path) -> RunFiles:
             "one, for example runs/latest."
         )
     problems: dict[str, str] = {}
-    readers = {
-        CONFIG: _read_config,
-        SUMMARY: _read_summary,
+    readers: dict[str, Callable[[str], dict[str, Any]]] = {
+        CONFIG: lambda text: {
+            "config_text": text,
+            "config": _mapping(yaml.safe_load(text), "a mapping of settings"),
+        },
+        SUMMARY: lambda text: {"summary": _mapping(json.loads(text), "a mapping")},
         METRICS: _read_history,
         PREDICTIONS: _read_predictions,
     }
     contents: dict[str, Any] = {}
     for name, reader in readers.items():
+        # Runs are interrupted, and files edited: each is read for itself, and its fault named.
         try:
             contents |= reader((folder / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -140,18 +144,10 @@ def read_run(folder: str | Path) -> RunFiles:
     return RunFiles(folder=folder, angles=angles, problems=problems, **contents)
 
 
-def _read_config(text: str) -> dict[str, Any]:
-    data = yaml.safe_load(text)
+def _mapping(data: Any, name: str) -> dict[str, Any]:
     if not isinstance(data, dict):
-        raise ValueError("it is not a mapping of settings")
-    return {"config_text": text, "config": data}
-
-
-def _read_summary(text: str) -> dict[str, Any]:
-    data = json.loads(text)
-    if not isinstance(data, dict):
-        raise ValueError("it is not a mapping")
-    return {"summary": data}
+        raise ValueError(f"it is not {name}")
+    return data
 
 
 def _read_history(text: str) -> dict[str, Any]:
@@ -171,21 +167,20 @@ def _read_predictions(text: str) -> dict[str, Any]:
     rows: dict[str, list[tuple[str, int, float, float, float]]] = {}
     for row in csv.DictReader(io.StringIO(text)):
         probability = float(row.get("probability") or "nan")  # only classes have one
-        numbers = float(row["label"]), float(row["prediction"]), probability
-        value = (row["id"], int(row.get("index") or 0), *numbers)
+        pair = float(row["label"]), float(row["prediction"])
+        value = (row["id"], int(row.get("index") or 0), *pair, probability)
         rows.setdefault(f"{row['dataset']}/{row['target']}", []).append(value)
-    return {"predictions": {key: _collect(values) for key, values in rows.items()}}
-
-
-def _collect(rows: list[tuple[str, int, float, float, float]]) -> Predictions:
-    """Return the values of one target: id, index, label, prediction and probability of each."""
-    values = np.array([row[2:] for row in rows], dtype=np.float64)
-    finite = np.isfinite(values[:, 0]) & np.isfinite(values[:, 1])
-    return Predictions(
-        ids=tuple(row[0] for row, usable in zip(rows, finite, strict=True) if usable),
-        labels=values[finite, 0],
-        predictions=values[finite, 1],
-        not_finite=int((~finite).sum()),
-        indices=np.array([row[1] for row in rows], dtype=np.int64)[finite],
-        probabilities=values[finite, 2] if np.isfinite(values[:, 2]).any() else None,
-    )
+    predictions = {}
+    for key, values in rows.items():
+        numbers = np.array([value[2:] for value in values], dtype=np.float64)
+        # A model that diverged still has a report: what can be compared is, the rest is counted.
+        finite = np.isfinite(numbers[:, 0]) & np.isfinite(numbers[:, 1])
+        predictions[key] = Predictions(
+            ids=tuple(value[0] for value, usable in zip(values, finite, strict=True) if usable),
+            labels=numbers[finite, 0],
+            predictions=numbers[finite, 1],
+            not_finite=int((~finite).sum()),
+            indices=np.array([value[1] for value in values], dtype=np.int64)[finite],
+            probabilities=numbers[finite, 2] if np.isfinite(numbers[:, 2]).any() else None,
+        )
+    return {"predictions": predictions}

@@ -35,6 +35,7 @@ def read_label(name: str, data: Mapping[str, Any]) -> TargetInfo:
     >>> read_label("gap", {"kind": "damaged"}).kind
     'scalar'
     """
+    # A run of another version may have kinds and units that this one does not know.
     try:
         return TargetInfo.from_data({**data, "name": name})
     except MatSciMLError:

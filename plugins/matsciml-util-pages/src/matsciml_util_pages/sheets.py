@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from matsciml_util_pages.finished_runs import Spread
-from matsciml_util_pages.numbers import number
+from matsciml_util_pages.numbers import number, with_unit
 from matsciml_util_pages.views import View
 
 
@@ -66,6 +66,7 @@ class Sheet(View):
 
     def facets(self) -> list[tuple[Column, list[str]]]:
         """Return the columns to filter by, with their values; none that has one value only."""
+        # A choice among one value would be no choice.
         facets = []
         for column in self.columns:
             if column.facet:
@@ -73,6 +74,29 @@ class Sheet(View):
                 if len(values) > 1:
                     facets.append((column, values))
         return facets
+
+    def to_markdown(self, footnotes: Callable[[Sequence[str]], list[int]]) -> str:
+        """Return the sheet as a table in Markdown, without columns that are empty.
+
+        Args:
+            footnotes: Numbers of the page's footnotes by their names.
+        """
+        columns = [
+            column for column in self.columns if any(row[column.key].text for row in self.rows)
+        ]
+
+        def entry(value: Value) -> str:
+            marks = "".join(f"[^{number}]" for number in footnotes(value.notes))
+            text = f"{value.text} {value.below}".strip()
+            # A bar or a line break would end the entry.
+            return text.replace("|", "\\|").replace("\n", " ") + marks
+
+        lines = [
+            [with_unit(column.title, column.unit) for column in columns],
+            ["---:" if column.numeric else "---" for column in columns],
+            *([entry(row[column.key]) for column in columns] for row in self.rows),
+        ]
+        return "\n".join(f"| {' | '.join(entries)} |" for entries in lines)
 
 
 def number_value(value: float | None) -> Value:

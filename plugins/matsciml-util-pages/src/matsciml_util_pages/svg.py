@@ -141,7 +141,16 @@ def _clean(root: ElementTree.Element, prefix: str) -> None:
             name.rpartition("}")[2]: _attribute(name.rpartition("}")[2], value, prefix)
             for name, value in element.attrib.items()
         }
-    _drop_unused_ids(root)
+    # Matplotlib names every group; ids that nothing refers to only make the page larger.
+    used = {
+        name
+        for element in root.iter()
+        for value in element.attrib.values()
+        for name in re.findall(r"#([\w.-]+)", value)
+    }
+    for element in root.iter():
+        if element.attrib.get("id") not in used:
+            element.attrib.pop("id", None)
 
 
 def _attribute(name: str, value: str, prefix: str) -> str:
@@ -153,25 +162,12 @@ def _attribute(name: str, value: str, prefix: str) -> str:
     if name in _COORDINATES:
         return re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match.group()):.2f}", value)
     if name == "style":
-        value = re.sub(r"#[0-9a-f]{6}", _variable, value)
-        # Size is matplotlib's business, the family the page's.
+        # Colours that stand for no variable stay as they are.
+        value = re.sub(
+            r"#[0-9a-f]{6}",
+            lambda match: f"var({_VARIABLES[match[0]]})" if match[0] in _VARIABLES else match[0],
+            value,
+        )
+        # The size is chosen here, the family by the page.
         value = re.sub(r"font: (?:\d+ )?([\d.]+px)[^;]*", r"font-size: \1", value)
     return value
-
-
-def _variable(match: re.Match[str]) -> str:
-    name = _VARIABLES.get(match.group())
-    return f"var({name})" if name else match.group()
-
-
-def _drop_unused_ids(root: ElementTree.Element) -> None:
-    """Remove the ids that nothing refers to; matplotlib names every group."""
-    used = {
-        name
-        for element in root.iter()
-        for value in element.attrib.values()
-        for name in re.findall(r"#([\w.-]+)", value)
-    }
-    for element in root.iter():
-        if element.attrib.get("id") not in used:
-            element.attrib.pop("id", None)

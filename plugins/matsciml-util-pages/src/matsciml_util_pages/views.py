@@ -135,6 +135,7 @@ def facts(*entries: tuple[str, object] | Fact) -> list[Fact]:
     >>> facts(("Seed", 7), ("GPU", None), ("Time", "—"))
     [Fact(name='Seed', value='7', code=False)]
     """
+    # Values come from JSON, where a missing number is null.
     made = [
         entry
         if isinstance(entry, Fact)

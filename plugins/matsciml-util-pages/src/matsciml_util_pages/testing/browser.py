@@ -85,21 +85,21 @@ class Browser:
         self._rest = b""
         self._session: str | None = None
         self.events: list[dict[str, Any]] = []
-        (tab,) = [target for target in self._targets() if target["type"] == "page"]
+        for _ in range(200):  # it answers before it has opened its tab
+            targets = self.ask("Target.getTargets")["targetInfos"]
+            tabs = [target for target in targets if target["type"] == "page"]
+            if tabs:
+                break
+            time.sleep(0.05)
+        else:
+            raise RuntimeError("the browser opens no tab")
+        (tab,) = tabs
         attached = self.ask("Target.attachToTarget", targetId=tab["targetId"], flatten=True)
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.ask(f"{domain}.enable")
         # Without a window a page never has the focus, and its elements would not learn of theirs.
         self.ask("Emulation.setFocusEmulationEnabled", enabled=True)
-
-    def _targets(self) -> list[dict[str, Any]]:
-        for _ in range(100):
-            targets = self.ask("Target.getTargets")["targetInfos"]
-            if any(target["type"] == "page" for target in targets):
-                return list(targets)
-            time.sleep(0.1)
-        raise RuntimeError("the browser opens no tab")
 
     def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send a command, and return its result."""
@@ -135,6 +135,7 @@ class Browser:
         self.ask("Emulation.setEmulatedMedia", features=[scheme])
         self.events.clear()
         self.ask("Page.navigate", url=path.resolve().as_uri())
+        # Scripts at the end of the body have run when the event comes.
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self._receive())
 

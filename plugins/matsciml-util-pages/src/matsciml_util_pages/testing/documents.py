@@ -45,6 +45,7 @@ class Document(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Open an element."""
+        # Browsers repair such mistakes silently, each in its own way, so that tests must find them.
         names = [name for name, _ in attrs]
         if len(names) != len(set(names)):
             raise AssertionError(f"<{tag}> has an attribute twice")
@@ -66,6 +67,7 @@ class Document(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         """Give text to all elements around it."""
+        # So the text of a section has that of everything in it.
         element = self.current
         while element is not None:
             element.text += data
@@ -73,6 +75,7 @@ class Document(HTMLParser):
 
     def find(self, tag: str, within: str = "", **attributes: str) -> list[Element]:
         """Return elements by tag, enclosing id and attributes (``class_`` for ``class``)."""
+        # ``class`` is a word of Python, and cannot be the name of an argument.
         wanted = {name.rstrip("_"): value for name, value in attributes.items()}
         return [
             element
