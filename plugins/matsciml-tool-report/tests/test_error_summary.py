@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matsciml_tool_report.error_summary import largest_errors, mean_errors, summarise
+from matsciml_tool_report.error_summary import by_component, largest_errors, mean_errors, summarise
 from matsciml_util_pages.run_files import Predictions
 
 
@@ -44,3 +44,14 @@ def test_mean_errors_only_from_a_constant_that_is_the_mean() -> None:
     assert mean_errors(values, {"mean": 0.7}, baselines) is None
     assert mean_errors(values, {}, baselines) is None
     assert mean_errors(values, {"mean": 0.5}, {}) is None
+
+
+def test_errors_by_component():
+    labels = np.array([1.0, 2.0, 0.0, -1.0, 0.0, 0.0])
+    predicted = np.array([1.5, 2.0, 1.0, -2.5, 0.0, -1.0])
+    values = Predictions(("a",) * 3 + ("b",) * 3, labels, predicted, 0, indices=np.arange(6))
+    x, y, z = by_component(values, ("x", "y", "z"))
+    assert (x.mae, x.bias, x.label) == (1.0, -0.5, 1.0)
+    assert x.rmse == pytest.approx(((0.25 + 2.25) / 2) ** 0.5)
+    assert (y.mae, z.mae, z.bias) == (0.0, 1.0, 0.0)
+    assert by_component(predictions([0.5]), ("x",)) == []

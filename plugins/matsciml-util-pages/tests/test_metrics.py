@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from matsciml_util_pages.metrics import comparison, metric_info
+from matsciml_core.registry.targets import TargetInfo
+from matsciml_util_pages.metrics import (
+    comparison,
+    describe_baseline,
+    headline_baseline,
+    metric_info,
+)
 
 UNIT = "eV/atom"
+FORCES = TargetInfo(name="forces", kind="forces", unit="eV/Å")
+GROUP = TargetInfo(name="group", kind="multiclass", unit="class", num_classes=7)
 
 
 @pytest.mark.parametrize(
@@ -27,3 +35,12 @@ def test_comparison(name: str, value: object, reference: object, text: str) -> N
 def test_metric_units_follow_the_label() -> None:
     assert metric_info("mse").quantity(0.25, "eV") == "0.250\u00a0eV²"
     assert metric_info("r2").quantity(0.25, "eV") == "0.250"
+
+
+def test_metrics_and_baselines_have_names():
+    assert metric_info("mae_per_atom").quantity(0.5, "eV") == "0.500\u00a0eV/atom"
+    assert metric_info("mae").quantity(0.5, "eV/Å") == "0.500\u00a0eV/Å"
+    assert metric_info("top5_accuracy").short == "top-5 accuracy"
+    assert describe_baseline("symmetry_finder") == "asking a symmetry finder"
+    assert headline_baseline(FORCES, {"composition": 1, "zero": 1}) == "zero"
+    assert headline_baseline(GROUP, {"symmetry_finder": 1, "majority": 1}) == "majority"

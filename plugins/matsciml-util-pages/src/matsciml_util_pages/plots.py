@@ -51,8 +51,16 @@ def few_ticks(axis: Axis, most: int, *, whole: bool = False) -> None:
 
 
 def plain_log(axis: Axis) -> None:
-    """Label a logarithmic axis without mathematical markup, which the SVG would not carry."""
-    axis.set_major_locator(LogLocator(10, subs=(1.0, 3.0), numticks=12))
+    """Label a logarithmic axis without mathematical markup, which the SVG would not carry.
+
+    Args:
+        axis: The axis; everything on it has been plotted.
+    """
+    low, high = axis.get_view_interval()
+    # Two labels a decade, 1 and 3, would run into each other on an axis of many decades; of more
+    # than a dozen the locator gives none.
+    subs = (1.0, 3.0) if high < 1e6 * low else (1.0,)
+    axis.set_major_locator(LogLocator(10, subs=subs, numticks=12))
     axis.set_major_formatter(
         lambda value, _: f"{value:,.6g}" if 1e-4 <= value < 1e5 else number(value)
     )
