@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matsciml_core.errors import ConfigError, DataError, UnitError
-from matsciml_core.registry.targets import TargetInfo, TargetKind
+from matsciml_core.registry.targets import Grid, TargetInfo, TargetKind
 from matsciml_core.registry.units import UNITS, canonical_unit
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NAME = re.compile(r"([a-z][a-z0-9_]*)(?:\[([^\]]*)\])?")
+_GRID = re.compile(r"([^:\s]+):([^:\s]+):(\d+)\s*(.*)")
 _CLASSES = re.compile(r"class(?:\((\d+)\))?")
 _HARTREE = 27.211386245981
 """eV; CODATA 2022."""
@@ -98,7 +99,10 @@ def parse_label(text: str, *, per_atom: bool = False) -> LabelColumn:
     """Return the label that ``NAME=UNIT`` or ``NAME=COLUMN:UNIT`` declares.
 
     ``class`` is a label of two classes, ``class(7)`` one of seven. ``energy`` in eV is a total
-    energy and ``forces`` in eV/Å are its forces, so that a model can learn them together.
+    energy and ``forces`` in eV/Å are its forces, so that a model can learn them together. A shape
+    may follow the name: ``dipole[3]`` is a vector, ``dielectric[3,3]`` a matrix,
+    ``dos[-6:6:200 eV]`` has a number at each of 200 points from −6 to 6 eV, and
+    ``moments[atoms,3]`` a vector per atom. ``symmetric`` and ``extensive`` stand behind the axes.
 
     Args:
         text: The declaration.
@@ -111,16 +115,56 @@ def parse_label(text: str, *, per_atom: bool = False) -> LabelColumn:
     >>> parse_label("gap=band_gap:meV").factor
     0.001
     """
-    name, equals, rest = text.partition("=")
+    left, equals, rest = text.partition("=")
     column, colon, unit = rest.rpartition(":")
-    if not equals or not _NAME.fullmatch(name.strip()) or (colon and not column.strip()):
+    match = _NAME.fullmatch(left.strip())
+    if not equals or match is None or (colon and not column.strip()):
         raise ConfigError(
             f"'--label {text}' is not understood; write NAME=UNIT, for example energy=eV, or "
             "NAME=COLUMN:UNIT; names have lower-case letters, digits and '_'."
         )
-    name, column, unit = name.strip(), column.strip() or name.strip(), unit.strip()
-    info, factor = _describe(name, unit, per_atom)
-    return LabelColumn(info=info, column=column, factor=factor)
+    name, unit = match[1], unit.strip()
+    if match[2] is None:
+        info, factor = _describe(name, unit, per_atom)
+    else:
+        unit, factor = _canonical(name, unit)
+        shape = {"per_atom": per_atom, **_shape(text, match[2])}
+        info = TargetInfo(**{"kind": "scalar", **shape, "name": name, "unit": unit})
+    return LabelColumn(info=info, column=column.strip() or name, factor=factor)
+
+
+def _shape(text: str, axes: str) -> dict[str, Any]:
+    """Return the fields of a declaration that follow from the shape behind a name.
+
+    Args:
+        text: The declaration, for error messages.
+        axes: What stands between the brackets.
+
+    Raises:
+        ConfigError: It is no shape.
+        UnitError: The unit of a grid is unknown.
+    """
+    entries = [entry.strip() for entry in axes.split(",")]
+    fields: dict[str, Any] = {}
+    if entries[0] == "atoms":
+        fields["per_atom"], entries = True, entries[1:]
+    while entries and entries[-1] in ("symmetric", "extensive"):
+        fields[entries.pop()] = True
+    grid = _GRID.fullmatch(entries[0]) if len(entries) == 1 else None
+    try:
+        if grid is not None:
+            start, stop, points, unit = grid.groups()
+            axis = Grid(points=int(points), start=float(start), stop=float(stop), unit=unit)
+            return {"kind": "grid", "grid": axis, **fields}
+        if any(entry != "3" for entry in entries):
+            raise ValueError
+    except ValueError:
+        raise ConfigError(
+            f"'--label {text}' has a shape that is not understood; write NAME[3] for a vector, "
+            "NAME[3,3] for a matrix, NAME[-6:6:200 eV] for 200 points of an axis, and 'atoms' in "
+            "front, as in NAME[atoms,3], for a value per atom."
+        ) from None
+    return {"kind": "tensor", "rank": len(entries), **fields} if entries else fields
 
 
 def _describe(name: str, unit: str, per_atom: bool) -> tuple[TargetInfo, float]:

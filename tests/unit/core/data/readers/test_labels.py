@@ -7,6 +7,7 @@ import pytest
 
 from matsciml_core.data.readers.labels import parse_label
 from matsciml_core.errors import ConfigError, DataError, UnitError
+from matsciml_core.registry.targets import Grid, TargetInfo
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,50 @@ def test_declarations_are_understood(text, kind, unit, column, per_atom):
     label = parse_label(text)
     assert (label.info.kind, label.info.unit) == (kind, unit)
     assert (label.column, label.info.per_atom) == (column, per_atom)
+
+
+GRID = Grid(points=200, start=-6.0, stop=6.0, unit="eV")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("dipole[3]=e*A", {"kind": "tensor", "rank": 1, "unit": "e·Å"}),
+        ("dielectric[3,3]=1", {"kind": "tensor", "rank": 2, "unit": "dimensionless"}),
+        (
+            "dielectric[3, 3, symmetric]=eps:1",
+            {"kind": "tensor", "rank": 2, "unit": "dimensionless", "symmetric": True},
+        ),
+        ("piezo[3,3,3]=C/m^2", {"kind": "tensor", "rank": 3, "unit": "C/m²"}),
+        ("moments[atoms,3]=muB", {"kind": "tensor", "rank": 1, "unit": "μB", "per_atom": True}),
+        ("charge[atoms]=e", {"kind": "scalar", "unit": "e", "per_atom": True}),
+        ("magnetisation[extensive]=muB", {"kind": "scalar", "unit": "μB", "extensive": True}),
+        (
+            "dos[-6:6:200 eV,extensive]=1/eV",
+            {"kind": "grid", "grid": GRID, "unit": "1/eV", "extensive": True},
+        ),
+    ],
+)
+def test_a_shape_may_follow_the_name(text, expected):
+    info = parse_label(text).info
+    assert info == TargetInfo(name=info.name, **expected)
+    assert text.startswith(f"{info.name}[")
+
+
+@pytest.mark.parametrize("shape", ["", "2", "3,4", "x", "atoms,x", "a:b:c", "-6:6:200 eV,3", "3;3"])
+def test_other_shapes_are_explained(shape):
+    with pytest.raises(ConfigError, match=r"write NAME\[3\] for a vector"):
+        parse_label(f"x[{shape}]=1")
+
+
+def test_values_come_in_their_shape():
+    values = {"dielectric": list(range(9)), "moments": np.arange(6.0), "dos": np.arange(4)}
+    matrix = parse_label("dielectric[3,3]=1").read(values, 2)
+    np.testing.assert_array_equal(matrix, np.arange(9).reshape(3, 3))
+    assert parse_label("moments[atoms,3]=muB").read(values, 2).shape == (2, 3)
+    assert parse_label("dos[0:3:4 eV]=1/eV").read(values, 2).shape == (4,)
+    with pytest.raises(DataError, match="'dos' has a wrong number of values"):
+        parse_label("dos[0:3:5 eV]=1/eV").read(values, 2)
 
 
 @pytest.mark.parametrize("text", ["energy", "=eV", "Energy=eV", "a b=eV", "energy=:eV"])
