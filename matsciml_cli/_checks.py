@@ -196,11 +196,11 @@ def incomplete_components(registry: Registry) -> Iterator[Check]:
 def folders(registry: Registry) -> Iterator[Check]:
     """Check that folders can be written to, or made, without making them."""
     del registry
-    places = {
+    checked = {
         "runs": (Path.cwd() / "runs", "Work in a folder that you may write to"),
         "data": (data_folder(), f"Set {DATA_VARIABLE} to a folder that you may write to"),
     }
-    for name, (folder, fix) in places.items():
+    for name, (folder, fix) in checked.items():
         existing = next(path for path in (folder, *folder.parents) if path.exists())
         if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
             yield Check(area="folders", name=name, detail=f"{folder} can be written")

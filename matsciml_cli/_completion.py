@@ -22,9 +22,9 @@ def complete_names(kind: str | None = None) -> Callable[[str], list[tuple[str, s
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
         # A broken plugin must not fill the line that the user is typing with a traceback.
-        offers = build_registry(strict=False).components(kind)
-        found = {spec.name: spec.summary for spec, _ in offers if spec.name.startswith(incomplete)}
-        return list(found.items())
+        specs = [component.spec for component in build_registry(strict=False).components(kind)]
+        names = {spec.name: spec.summary for spec in specs if spec.name.startswith(incomplete)}
+        return list(names.items())
 
     return complete
 

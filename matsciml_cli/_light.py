@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 
 
 class _Conversion:
-    """Stands in for the object with which typer converts the values of one parameter."""
+    """Converts the values of one parameter in place of the object that typer makes for that."""
 
     def __init__(self, parameter: Any) -> None:
         self._build = parameter.get_runtime_param

@@ -36,7 +36,7 @@ class Row:
     """One line of a table."""
 
     entries: tuple[str, ...]
-    """What stands in each column; the last column holds prose."""
+    """Text of each column; the last column holds prose."""
     style: str = ""
     """A rich style for the whole line; ignored where there is no terminal."""
 

@@ -16,7 +16,7 @@ from matsciml_core.progress import Report, silent
 
 @contextmanager
 def progress_bars() -> Iterator[Report]:
-    """Draw progress on stderr, where that is a terminal."""
+    """Show progress on stderr, where that is a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield silent
@@ -74,7 +74,7 @@ class Speed:
 
 
 def describe_progress(event: Event) -> str:
-    """Return amount, rate and remaining time for people.
+    """Return amount, rate and remaining time as text.
 
     >>> describe_progress(Event(label="", done=5_000_000, total=10_000_000, unit="bytes",
     ...                         rate=1e6, remaining=5.0))

@@ -1,4 +1,4 @@
-"""What the verbs of one command line share: the registry, built once, when it is first needed."""
+"""What the commands of one command line share: the registry, built when it is first needed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def registry_of(context: typer.Context, *, strict: bool | None = None) -> Regist
     """Return the registry of this command line.
 
     Args:
-        context: The context that typer hands to every verb that asks for one.
+        context: The context that typer hands to every command that asks for one.
         strict: As for :func:`matsciml_core.build_registry`; heeded where the registry is built,
             that is, at the first call.
 

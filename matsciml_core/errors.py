@@ -39,7 +39,7 @@ class SplitError(DataError):
 
 
 class TrainingError(MatSciMLError):
-    """Training cannot go on; what was trained before is kept."""
+    """Training cannot go on; what was trained before is saved."""
 
 
 class UnitError(DataError):

@@ -198,17 +198,17 @@ def _documented_tensors(function: Function) -> Iterator[tuple[str, str]]:
 
 def _twins(sources: Sequence[SourceFile]) -> tuple[str, ...]:
     """Return the pairs of files that share a run of lines which differ only in names and values."""
-    places: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    users: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for source in sources:
         shapes = [shape for shape in _shapes(source).values() if not _TRIVIAL.fullmatch(shape)]
         for start in range(len(shapes) - RUN + 1):
             run = tuple(shapes[start : start + RUN])
             # Lists of names and of keyword arguments look alike without repeating anything.
             if sum(len(shape.split()) for shape in run) >= FEWEST_TOKENS:
-                places[run].add(source.path)
+                users[run].add(source.path)
     pairs = {
         (first, second)
-        for paths in places.values()
+        for paths in users.values()
         if len(paths) <= COMMON
         for first in paths
         for second in paths

@@ -30,10 +30,10 @@ def read_imports(sources: Iterable[SourceFile]) -> list[Import]:
     """
     files = {source.module: source for source in sources}
     return sorted(
-        found
+        item
         for source in files.values()
         for node in _executed(source.tree)
-        for found in _resolve(node, source, files)
+        for item in _resolve(node, source, files)
     )
 
 
@@ -113,11 +113,11 @@ def _executed(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
 def _resolve(
     node: ast.Import | ast.ImportFrom, source: SourceFile, files: Mapping[str, SourceFile]
 ) -> Iterator[Import]:
-    def found(imported: str, name: str = "") -> Import:
+    def an_import(imported: str, name: str = "") -> Import:
         return Import(source.path, node.lineno, source.module, imported, name)
 
     if isinstance(node, ast.Import):
-        yield from (found(alias.name) for alias in node.names if alias.name in files)
+        yield from (an_import(alias.name) for alias in node.names if alias.name in files)
         return
     base = node.module or ""
     if node.level:
@@ -127,6 +127,6 @@ def _resolve(
     for alias in node.names:
         module = f"{base}.{alias.name}"
         if module in files:
-            yield found(module)
+            yield an_import(module)
         elif base in files and base != source.module:
-            yield found(base, alias.name)
+            yield an_import(base, alias.name)

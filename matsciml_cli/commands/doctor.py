@@ -39,7 +39,7 @@ def doctor(
     registry = registry_of(context, strict=False)
     if report:
         if as_json:
-            raise ConfigError("'--report' writes text for people; leave '--json' away.")
+            raise ConfigError("'--report' writes text; leave '--json' away.")
         from matsciml_cli._bug_report import bug_report
 
         print(bug_report(registry, import_torch=import_torch))

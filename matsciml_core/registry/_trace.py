@@ -20,8 +20,8 @@ def trace(manager: pluggy.PluginManager) -> None:
 def _before(name: str, implementations: Sequence[Any], arguments: Mapping[str, Any]) -> None:
     if implementations:
         plugins = ", ".join(one.plugin_name for one in implementations)
-        given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-        print(f"matsciml: {name}({given}) -> {plugins}", file=sys.stderr)
+        values = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+        print(f"matsciml: {name}({values}) -> {plugins}", file=sys.stderr)
 
 
 def _after(

@@ -17,7 +17,7 @@ _NAME = "matsciml"
 def data_folder(environment: Mapping[str, str] | None = None) -> Path:
     """Return the folder of everything that was fetched, imported or converted.
 
-    ``MATSCIML_DATA`` wins; otherwise the platform's place for data of applications:
+    ``MATSCIML_DATA`` wins; otherwise the platform's folder for data of applications:
     ``$XDG_DATA_HOME`` or ``~/.local/share`` on Linux, ``~/Library/Application Support`` on macOS,
     ``%LOCALAPPDATA%`` on Windows. The folder need not exist.
 
@@ -34,7 +34,7 @@ def data_folder(environment: Mapping[str, str] | None = None) -> Path:
 def config_file(environment: Mapping[str, str] | None = None) -> Path:
     """Return the path of the user's configuration file, ``config.toml``; it need not exist.
 
-    ``MATSCIML_CONFIG`` wins; otherwise it lies in the platform's place for settings.
+    ``MATSCIML_CONFIG`` wins; otherwise it lies in the platform's folder for settings.
 
     Args:
         environment: Environment variables; None: those of this process.

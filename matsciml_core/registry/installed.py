@@ -33,7 +33,7 @@ class InstalledVersions:
     """The versions that are installed, each looked up once."""
 
     def __init__(self, path: Sequence[str] | None = None) -> None:
-        """Search ``path``, where given, before ``sys.path``."""
+        """Search ``path``, if there is one, before ``sys.path``."""
         self._path = [*(path or ()), *sys.path]
         # The core that runs is the one that counts: the metadata of an editable install keep
         # the version of the day it was installed.
@@ -63,7 +63,7 @@ class InstalledVersions:
         return data if isinstance(data, dict) else {}
 
     def requires(self, name: str) -> tuple[str, ...] | None:
-        """Return what a distribution requires, or None where its metadata are not found."""
+        """Return what a distribution requires, or None where it has no metadata."""
         metadata = self.metadata(name)
         headers = {} if metadata is None else read_headers(metadata)
         return tuple(headers.get("Requires-Dist", ())) if headers else None

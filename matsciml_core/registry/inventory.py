@@ -12,7 +12,7 @@ LABEL_SIZES = "label-sizes.json"
 
 
 def inventory_of(spec: DatasetSpec) -> Inventory | None:
-    """Say what of a dataset is on this machine; None: nothing, or nobody can tell.
+    """Return what of a dataset is on this machine; None: nothing, or that is not known.
 
     A dataset that takes its own inventory is asked; of another that can be fetched, what
     ``matsciml data fetch`` noted is read.
@@ -36,9 +36,9 @@ def _fetched(name: str) -> Inventory | None:
     except FileNotFoundError:
         return None
     stores = [(folder / path).resolve() for path in listed.values()]
-    found = [store for store in reversed(stores) if (store / LABEL_SIZES).is_file()]
-    if not found:
+    labelled = [store for store in reversed(stores) if (store / LABEL_SIZES).is_file()]
+    if not labelled:
         return None
-    sizes = json.loads((found[0] / LABEL_SIZES).read_text(encoding="utf-8"))
+    sizes = json.loads((labelled[0] / LABEL_SIZES).read_text(encoding="utf-8"))
     by_label = {label: (row[0], row[1], row[2]) for label, row in sizes.items()}
-    return Inventory(where=str(found[0]), sizes=by_label)
+    return Inventory(where=str(labelled[0]), sizes=by_label)

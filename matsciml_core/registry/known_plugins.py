@@ -1,8 +1,8 @@
 """The index of known plugins: what the plugins of this repository offer, installed or not.
 
 It is data, ``known_plugins.json``, made from the plugins themselves. Advice to install something
-names distributions of this index and no others: a name made of what a user typed may belong to
-anybody.
+names distributions of this index and no others: on a package index anyone may register a name that
+is made of what a user typed.
 """
 
 from __future__ import annotations

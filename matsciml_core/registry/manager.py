@@ -66,14 +66,14 @@ def build_registry(
     """Load the installed plugins, one by one, and return what they offer.
 
     A plugin that fails is quarantined: it is listed with the reason and a fix, and everything
-    else works. Nothing is kept between calls but Python's own cache of imported modules.
+    else works. Nothing lasts between calls but Python's own cache of imported modules.
 
     Args:
         strict: Raise at the first plugin that fails; None: as ``MATSCIML_STRICT`` says.
-        only: Load only these plugins, given by the name of the entry point or of the
+        only: Load only these plugins, by the name of the entry point or of the
             distribution; None: as ``MATSCIML_PLUGINS`` says (comma-separated; set but empty:
             none), and all where it is not set.
-        path: Folders to search for plugins; None: ``sys.path``. Plugins found must be importable.
+        path: Folders to search for plugins; None: ``sys.path``. Their plugins must be importable.
 
     Returns:
         The registry; with the datasets that the user imported, unless ``path`` is given.
@@ -109,7 +109,7 @@ class Registry:
         manager: pluggy.PluginManager,
         installed: InstalledVersions,
     ) -> None:
-        """Keep what :func:`build_registry` found."""
+        """Take the plugins that :func:`build_registry` loaded."""
         self._plugins = tuple(plugins)
         self._manager = manager
         self._installed = installed
@@ -122,7 +122,7 @@ class Registry:
 
     @property
     def plugins(self) -> tuple[PluginRecord, ...]:
-        """Every plugin found, working or not, sorted by the name of its entry point."""
+        """Every installed plugin, working or not, sorted by the name of its entry point."""
         return self._plugins
 
     @property

@@ -37,7 +37,7 @@ def unknown_sentence(
     """Say that a name is unknown, what exists, what is closest, and what to install or fix.
 
     Only distributions of the index are proposed for installation. A name made of what was typed
-    could be anybody's package.
+    could be the package of a stranger.
 
     Args:
         name: What the user asked for.

@@ -64,15 +64,29 @@ def task_rows(registry: Registry) -> list[TaskRow]:
     declared += [(spec.name, spec.tasks) for spec in installed]
     tasks = {(name, task.target): task for name, rows in declared for task in rows}
     ordered = sorted(tasks.items(), key=lambda item: item[1].row or math.inf)
+    # Taken once for each dataset: some read files for it.
     inventories = {
         spec.name: _inventory(registry, spec.name)
         for spec in installed
         if any(name == spec.name for name, _ in tasks)
     }
-    return [
-        _row(name, task, inventories[name] if name in inventories else _Absent(plugins[name]))
-        for (name, _), task in ordered
-    ]
+    listed = []
+    for (name, _), task in ordered:
+        data = inventories[name] if name in inventories else _Absent(plugins[name])
+        state, remark, here = _state(name, task, data)
+        row = TaskRow(
+            dataset=name,
+            target=task.target,
+            title=task.title,
+            metric=task.metric,
+            unit=task.unit,
+            published=task.published_sizes,
+            here=here,
+            state=state,
+            remark=remark,
+        )
+        listed.append(row)
+    return listed
 
 
 def _inventory(registry: Registry, name: str) -> Inventory | str | None:
@@ -87,33 +101,18 @@ def _inventory(registry: Registry, name: str) -> Inventory | str | None:
         return f"what is on this machine cannot be read ({error})"
 
 
-def _row(name: str, task: BenchmarkTask, found: Inventory | _Absent | str | None) -> TaskRow:
-    state, remark, here = _state(name, task, found)
-    return TaskRow(
-        dataset=name,
-        target=task.target,
-        title=task.title,
-        metric=task.metric,
-        unit=task.unit,
-        published=task.published_sizes,
-        here=here,
-        state=state,
-        remark=remark,
-    )
-
-
 def _state(
-    name: str, task: BenchmarkTask, found: Inventory | _Absent | str | None
+    name: str, task: BenchmarkTask, data: Inventory | _Absent | str | None
 ) -> tuple[str, str, tuple[int, int, int] | None]:
-    if isinstance(found, _Absent):
-        return "not installed", f"plugin not installed: pip install {found.distribution}", None
-    if isinstance(found, str):
-        return "failed", found, None
-    if found is None:
+    if isinstance(data, _Absent):
+        return "not installed", f"plugin not installed: pip install {data.distribution}", None
+    if isinstance(data, str):
+        return "failed", data, None
+    if data is None:
         return "no data", f"no data on this machine, see matsciml info {name}", None
-    if task.target not in found.sizes:
-        return "no label", f"the data in {found.where} has no such label", None
-    return "ok", f"in {found.where}", found.sizes[task.target]
+    if task.target not in data.sizes:
+        return "no label", f"the data in {data.where} has no such label", None
+    return "ok", f"in {data.where}", data.sizes[task.target]
 
 
 def each_size(sizes: Sizes | None) -> Iterator[str]:

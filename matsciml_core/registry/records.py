@@ -13,7 +13,7 @@ PluginState = Literal["ok", "failed", "blocked"]
 
 @dataclass(frozen=True, kw_only=True)
 class PluginRecord:
-    """One plugin, as the registry found it."""
+    """One installed plugin and its state."""
 
     entry_point: str
     """Name of the entry point."""
@@ -41,7 +41,7 @@ class PluginRecord:
 
     @property
     def label(self) -> str:
-        """Distribution and version, for people."""
+        """Distribution and version as text."""
         return f"{self.distribution} {self.version}".rstrip()
 
     def sentence(self) -> str:

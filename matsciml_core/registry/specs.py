@@ -151,7 +151,7 @@ class Inventory:
     """What of a dataset is on this machine, as far as can be told without reading it."""
 
     where: str
-    """Where the data lies, for people."""
+    """Where the data lies, as text."""
     sizes: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
     """Labelled crystals for training, validation and test of the default split, by label; a label
     that the data lacks is absent."""
@@ -174,7 +174,7 @@ class DatasetSpec(Spec):
     source: str = ""
     """Where the data comes from, with its release."""
     extent: str = ""
-    """How much there is at the source, for people: records, bytes to fetch, time it takes."""
+    """How much there is at the source, as text: records, bytes to fetch, time it takes."""
     splits: Mapping[str, str] = field(default_factory=dict)
     """The splits on offer, the default one first: name → one sentence that says how it is made."""
     known_problems: tuple[str, ...] = ()
@@ -209,15 +209,15 @@ class DatasetSpec(Spec):
         return None if self.fetch_config is None else self.load_named(self.fetch_config)
 
     def take_inventory(self) -> Inventory | None:
-        """Say what of the dataset is on this machine; None: nothing, or nobody can tell.
+        """Return what of the dataset is on this machine; None: nothing, or that is not known.
 
         Raises:
             PluginLoadError: The function cannot be imported.
         """
         if self.inventory is None:
             return None
-        found: Inventory | None = self.load_named(self.inventory)()
-        return found
+        inventory: Inventory | None = self.load_named(self.inventory)()
+        return inventory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,7 +235,7 @@ class EncoderCapabilities:
     differentiable: bool = True
     """Whether gradients with respect to positions exist (needed for forces)."""
     asymmetric_unit: bool = False
-    """Whether it passes messages on a ``MessageGraph``, so that it may be given the edges into
+    """Whether it passes messages on a ``MessageGraph``, so that it can work with the edges into
     symmetry-distinct atoms only."""
     tensors: bool = False
     """Whether the embedding holds vectors and matrices that turn with the crystal, which heads for
@@ -359,7 +359,7 @@ class RunInfo:
     config: Mapping[str, Any]
     """The fully expanded configuration, as plain data."""
     datasets: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """The opened datasets by name, so that nobody has to open them a second time."""
+    """The opened datasets by name, so that no plugin opens them a second time."""
     registry: Any = field(default=None, repr=False)
     """The registry in which the run's components were looked up; None where there is none."""
 

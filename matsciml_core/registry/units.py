@@ -74,7 +74,7 @@ def canonical_unit(unit: str, *, label: str) -> str:
     """Return the canonical spelling of a unit.
 
     Args:
-        unit: A unit as written by a person, for example ``"eV/A"``.
+        unit: A unit in any usual spelling, for example ``"eV/A"``.
         label: Name of the label, for the error message.
 
     Returns:
