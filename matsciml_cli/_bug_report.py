@@ -58,8 +58,8 @@ def bug_report(registry: Registry, *, import_torch: bool = False) -> str:
 def without_personal_paths(text: str, *, home: Path | None = None) -> str:
     """Write ``~`` for the user's home folder, and ``<env>`` for the environment's.
 
-    >>> without_personal_paths("/home/ada/x, /home/adam, /opt/home/ada", home=Path("/home/ada"))
-    '~/x, /home/adam, /opt/home/ada'
+    >>> without_personal_paths("/h/ada/x, /h/adam, /opt/h/ada", home=Path("/h/ada"))
+    '~/x, /h/adam, /opt/h/ada'
     """
     folders = {sys.prefix: "<env>", str(home or Path.home()): "~"}
     for folder, word in folders.items():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 
 from matsciml_core.registry.known_plugins import known_components
 from matsciml_core.registry.manager import build_registry
+from matsciml_core.registry.targets import TargetKind
 from matsciml_tool_report.hooks import ReportSectionSpec
 
 WORDS = {"single", "additive", "regression", *(one.name for one in known_components("command"))}
@@ -45,7 +47,8 @@ def names(plugins) -> set[str]:
     # Sections of a report are called like their headings: data, model, cost. Readers are called
     # like their formats: csv, json, cif.
     worldly = (ReportSectionSpec.kind, "reader")
-    return {spec.name for spec, _ in registry.components() if spec.kind not in worldly}
+    names = {spec.name for spec, _ in registry.components() if spec.kind not in worldly}
+    return names - set(get_args(TargetKind))  # a head may be called like the labels it trains
 
 
 def test_there_are_sources(sources):
@@ -166,6 +169,18 @@ def test_the_core_names_no_plugin(trees, names):
         for text in strings(tree)
         for name in names
         if is_named(name, text)
+    }
+    assert not found
+
+
+def test_the_core_names_no_distribution_of_a_plugin(trees, plugins):
+    names = {name for plugin in plugins for name in (plugin.name, plugin.module)}
+    found = {
+        f"{path}: {text!r}"
+        for path, tree in trees.items()
+        if path.startswith(("matsciml_core/", "matsciml_cli/"))
+        for text in strings(tree)
+        if names & set(re.findall(r"[\w-]+", text))
     }
     assert not found
 

@@ -274,11 +274,11 @@ class TestRequirements:
         ("source", "expected"),
         [
             (
-                {"url": "file:///home/ada/one", "dir_info": {"editable": True}},
+                {"url": "file:///h/ada/one", "dir_info": {"editable": True}},
                 "matsciml-data-one==1.0  # editable: installed from a folder of sources",
             ),
             (
-                {"url": "file:///home/ada/one", "dir_info": {}},
+                {"url": "file:///h/ada/one", "dir_info": {}},
                 "matsciml-data-one==1.0  # installed from a folder or file of this machine",
             ),
             (
