@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "reference" / "run-folder.md"
+_DATASET = ("source", "release", "licence", "content_hash", "split", "dropped", "labels")
+"""Keys of a dataset in ``run.json``, which the page lists below those of the run."""
 
 
 def check_run_folder(folder: str | Path) -> None:
@@ -22,21 +24,18 @@ def check_run_folder(folder: str | Path) -> None:
     """
     root = Path(folder)
     run = json.loads((root / "run.json").read_text(encoding="utf-8"))
-    _compare("file", _files(root), _documented("Files"))
-    _compare("column", _columns(root), _documented("`metrics.csv`"))
-    _compare("key", run, [name for name in _documented("`run.json`") if name not in _DATASET])
+    _compare("file", _files(root), documented("Files"))
+    _compare("column", _columns(root), documented("`metrics.csv`"))
+    _compare("key", run, [name for name in documented("`run.json`") if name not in _DATASET])
     for data in run["datasets"].values():
         _compare("key of a dataset", data, _DATASET)
 
 
-_DATASET = ("source", "release", "licence", "content_hash", "split", "dropped", "labels")
-
-
-def _documented(heading: str) -> list[str]:
+def documented(heading: str) -> list[str]:
     """Return the names in the first column of the tables below a heading."""
     section = PAGE.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].split("\n## ")[0]
-    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
-    return [name for cell in cells for name in re.findall("`([^`]+)`", cell)]
+    entries = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return [name for entry in entries for name in re.findall("`([^`]+)`", entry)]
 
 
 def _files(root: Path) -> Iterator[str]:
@@ -51,10 +50,13 @@ def _columns(root: Path) -> list[str]:
         return next(csv.reader(stream))
 
 
-def _compare(what: str, found: Iterable[str], documented: Iterable[str]) -> None:
-    patterns = {name: re.compile(re.sub("<[^>]+>", "[^/]+", name)) for name in documented}
-    names = set(found)
-    unknown = [name for name in names if not any(one.fullmatch(name) for one in patterns.values())]
+def _compare(what: str, real: Iterable[str], on_page: Iterable[str]) -> None:
+    # A placeholder such as <dataset> stands for one name, without a slash.
+    patterns = {name: re.compile(re.sub("<[^>]+>", "[^/]+", name)) for name in on_page}
+    names = set(real)
+    unknown = [
+        name for name in names if not any(pattern.fullmatch(name) for pattern in patterns.values())
+    ]
     absent = [name for name, pattern in patterns.items() if not any(map(pattern.fullmatch, names))]
     if unknown or absent:
         raise RuntimeError(

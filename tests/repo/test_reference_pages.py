@@ -212,9 +212,9 @@ def test_a_plugins_readme_is_part_of_its_reference(plugin):
 
 
 def test_the_run_folder_page_lists_what_the_program_writes():
-    from run_folder_reference import _documented
+    from run_folder_reference import documented
 
     constants = (ROOT / "matsciml_core/training/run_folder.py").read_text("utf-8")
     names = re.findall(r'^[A-Z_]+ = "([\w-]+\.(?:yaml|csv|json|html))"', constants, re.MULTILINE)
     assert len(names) >= 4
-    assert set(names) <= set(_documented("Files"))
+    assert set(names) <= set(documented("Files"))
