@@ -1,4 +1,4 @@
-"""Functions of distances and angles that the networks read: radial bases, Legendre polynomials."""
+"""Bases of distances and angles: spherical Bessel, Gaussian and Legendre functions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ def legendre(degrees: int, cosines: Tensor) -> Tensor:
     """Return Y_l0 = √((2l + 1)/4π) P_l(cos θ) for l = 0 … degrees − 1.
 
     Args:
-        degrees: How many.
-        cosines: ``(...)``, dimensionless.
+        degrees: Number of l.
+        cosines: Of any shape, ``(..., n)``, dimensionless.
 
     Returns:
-        ``(degrees, ...)``.
+        ``(degrees, ..., n)``.
+
+    References:
+        NIST Digital Library of Mathematical Functions, 18.9.1 with table 18.9.1 (recursion).
     """
+    # By recursion and not through angles, whose gradient is infinite for two parallel edges.
     before, here = torch.zeros_like(cosines), torch.ones_like(cosines)
     values = []
     for degree in range(degrees):
@@ -51,23 +55,23 @@ class SphericalRadialBasis(nn.Module):
         super().__init__()
         self.degrees, self.cutoff, self.power = degrees, cutoff, power
         zeros = torch.from_numpy(bessel_zeros(degrees, count))
-        above = spherical_bessel(degrees + 1, _shifted(zeros))[1:]
+        # Row l + 1 is evaluated at the zeros of degree l; row 0 is not used.
+        above = spherical_bessel(degrees + 1, torch.cat((torch.ones_like(zeros[:1]), zeros)))[1:]
         self.register_buffer("zeros", zeros, persistent=False)
         self.register_buffer("norms", math.sqrt(2.0) / above.abs(), persistent=False)
 
     def forward(self, distances: Tensor) -> Tensor:
-        """Return ``(edges, degrees, count)`` for distances ``(edges,)`` in Å."""
+        """Return the basis functions, ``(edges, degrees, count)``.
+
+        Args:
+            distances: ``(edges,)``, Å.
+        """
         x = distances / self.cutoff
         zeros, norms = self.zeros.to(x.dtype), self.norms.to(x.dtype)
         values = spherical_bessel(self.degrees, zeros.unsqueeze(1) * x.view(1, -1, 1))
         scaled = values * norms.unsqueeze(1)  # (degrees, edges, count)
         envelope = polynomial_envelope(x, self.power) / x
         return scaled.transpose(0, 1) * envelope.view(-1, 1, 1)
-
-
-def _shifted(zeros: Tensor) -> Tensor:
-    """Return the zeros of degree l in row l + 1, where j_{l+1} is evaluated; row 0 is not used."""
-    return torch.cat((torch.ones_like(zeros[:1]), zeros))
 
 
 class GaussianBasis(nn.Module):
@@ -86,6 +90,10 @@ class GaussianBasis(nn.Module):
         self.count, self.radius = count, radius
 
     def forward(self, distances: Tensor) -> Tensor:
-        """Return ``(edges, count)`` for distances ``(edges,)`` in Å."""
+        """Return the basis functions, ``(edges, count)``.
+
+        Args:
+            distances: ``(edges,)``, Å.
+        """
         x = distances / self.radius
         return polynomial_envelope(x, 5).unsqueeze(1) * gaussian_basis(x, self.count)

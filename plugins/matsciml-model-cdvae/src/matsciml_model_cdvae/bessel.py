@@ -21,7 +21,7 @@ def spherical_bessel(degrees: int, z: Tensor) -> Tensor:
     l = 6 and z = 0.5 nothing is left in float32. There the power series is summed instead.
 
     Args:
-        degrees: How many.
+        degrees: Number of l.
         z: ``(degrees, ...)``, at least 0, dimensionless; a row for each degree.
 
     Returns:
@@ -30,13 +30,13 @@ def spherical_bessel(degrees: int, z: Tensor) -> Tensor:
     References:
         NIST Digital Library of Mathematical Functions, 10.51.1 (recursion) and 10.53.1 (series).
     """
-    return torch.stack([_single(degree, row) for degree, row in enumerate(z.unbind(0))])
-
-
-def _single(degree: int, z: Tensor) -> Tensor:
-    far = z > degree + 1
-    upward = _upward(degree, torch.where(far, z, float(degree + 2)))
-    return torch.where(far, upward, _series(degree, torch.where(far, 1.0, z)))
+    values = []
+    for degree, row in enumerate(z.unbind(0)):
+        far = row > degree + 1
+        # Each branch gets a harmless number where the other holds, or its gradient would be NaN.
+        upward = _upward(degree, torch.where(far, row, float(degree + 2)))
+        values.append(torch.where(far, upward, _series(degree, torch.where(far, 1.0, row))))
+    return torch.stack(values)
 
 
 def _upward(degree: int, z: Tensor) -> Tensor:
@@ -62,24 +62,24 @@ def bessel_zeros(degrees: int, count: int) -> NDArray[np.float64]:
     The zeros of j_l separate those of j_{l+1}, which are therefore found by bisection.
 
     Args:
-        degrees: How many degrees.
-        count: How many zeros of each.
+        degrees: Number of l.
+        count: Number of zeros of each.
 
     Returns:
         ``(degrees, count)``, exact to rounding.
     """
-    known: NDArray[np.float64] = np.arange(1.0, count + degrees) * np.pi  # of j_0
-    found = [known[:count]]
+    zeros: NDArray[np.float64] = np.arange(1.0, count + degrees) * np.pi  # of j_0
+    rows = [zeros[:count]]
     for degree in range(1, degrees):
-        low, high = known[:-1].copy(), known[1:].copy()
+        low, high = zeros[:-1].copy(), zeros[1:].copy()
         sign = np.sign(_numeric(degree, low))
-        for _ in range(60):
+        for _ in range(60):  # halves an interval of about π to less than its rounding
             middle = 0.5 * (low + high)
             same = np.sign(_numeric(degree, middle)) == sign
             low[same], high[~same] = middle[same], middle[~same]
-        known = 0.5 * (low + high)
-        found.append(known[:count])
-    return np.array(found)
+        zeros = 0.5 * (low + high)
+        rows.append(zeros[:count])
+    return np.array(rows)
 
 
 def _numeric(degree: int, z: NDArray[np.float64]) -> NDArray[np.float64]:
