@@ -1,4 +1,4 @@
-"""The head: sizes, losses, training, and what it refuses."""
+"""The head: sizes, losses, training, and what it rejects."""
 
 from dataclasses import replace
 
@@ -138,7 +138,7 @@ def test_only_structures_are_trained(structure):
             CrystalGeneration(targets, 4, 4)
 
 
-def test_crystals_that_cannot_be_generated_are_refused(batch, structure):
+def test_crystals_that_cannot_be_generated_are_rejected(batch, structure):
     _, head = _model(structure, max_atoms=3)
     with pytest.raises(DataError, match=r"dataset.max_atoms=3"):
         head.fit([batch])

@@ -73,7 +73,7 @@ def test_an_interrupted_sampling_goes_on_as_if_it_had_not_been(head, tmp_path):
     assert steps == [(number, 12) for number in range(7, 13)]
 
 
-def test_a_state_of_something_else_is_refused(head, tmp_path):
+def test_a_state_of_other_settings_is_rejected(head, tmp_path):
     latents, states = _latents(head), []
     _decode(head, latents, checkpoint=states.append)
     with pytest.raises(ConfigError, match="latents"):
@@ -98,7 +98,7 @@ def test_a_known_composition_stays(head, batch):
             assert crystal.atomic_numbers.tolist() == numbers.tolist()
 
 
-def test_a_known_element_that_the_decoder_has_not_is_refused(head):
+def test_an_element_that_the_decoder_lacks_is_rejected(head):
     known = Composition(atoms_per_crystal=torch.tensor([1]), atomic_numbers=torch.tensor([101]))
     with pytest.raises(ConfigError, match="the element 101"):
         _decode(head, _latents(head, 1), composition=known)

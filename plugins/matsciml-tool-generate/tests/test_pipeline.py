@@ -1,4 +1,4 @@
-"""From training to judgement: the commands of the generative pipeline, one after the other."""
+"""From training to evaluation: the commands of the generative pipeline, one after the other."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def matsciml(*arguments: str, folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run that learnt to make crystals, and their formation energies."""
+    """A folder with a run that learnt to generate crystals, and their formation energies."""
     folder = tmp_path_factory.mktemp("generation")
     matsciml(
         *("run", "--dataset", "mp", "--encoder", "cdvae", "--strategy", "additive"),
@@ -54,7 +54,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_draw_and_judge(trained: Path) -> None:
+def test_generate_and_evaluate(trained: Path) -> None:
     matsciml("generate", "runs/latest", "--number", "5", *FEW, folder=trained)
     summary = json.loads((trained / "generated.extxyz.json").read_text())
     assert summary["written"] + sum(summary["rejected"].values()) == 5
@@ -72,7 +72,7 @@ def test_draw_and_judge(trained: Path) -> None:
     assert (trained / "generated-evaluation" / "report.html").is_file()
 
 
-def test_guided_drawing(trained: Path) -> None:
+def test_guided_generation(trained: Path) -> None:
     matsciml(
         *("generate", "runs/latest", "--number", "3", *FEW, "--output", "guided.extxyz"),
         *("--guide", "formation_energy_per_atom=-2", "--guide-steps", "20"),

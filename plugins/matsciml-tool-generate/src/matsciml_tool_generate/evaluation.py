@@ -258,8 +258,8 @@ def _coverage(
     if not settings.fingerprints:
         return None
     return coverage(
-        [one.fingerprint for one in generated if one.fingerprint is not None],
-        [one.fingerprint for one in reference if one.fingerprint is not None],
+        [validity.fingerprint for validity in generated if validity.fingerprint is not None],
+        [validity.fingerprint for validity in reference if validity.fingerprint is not None],
         CUTOFFS[settings.cutoffs],
         inputs.sizes["generated"],  # crystals without a fingerprint are covered by none
     )

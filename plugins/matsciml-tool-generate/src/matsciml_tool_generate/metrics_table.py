@@ -119,8 +119,8 @@ def _distances(measured: Measurements) -> Iterator[Metric]:
         ("elements_distance", "distance of numbers of elements", "elements", ""),
     ):
         samples = (
-            [value for one in some if (value := getattr(one, attribute)) is not None]
-            for some in (valid, measured.reference)
+            [value for item in sample if (value := getattr(item, attribute)) is not None]
+            for sample in (valid, measured.reference)
         )
         yield Metric(
             key=key,
@@ -137,7 +137,7 @@ def _distances(measured: Measurements) -> Iterator[Metric]:
             key="energy_distance",
             title="distance of energies",
             value=wasserstein_distance(
-                [energy for one, energy in pairs if one.valid and energy is not None],
+                [energy for validity, energy in pairs if validity.valid and energy is not None],
                 [energy for energy in reference if energy is not None],
             ),
             unit="eV/atom",

@@ -171,7 +171,7 @@ def _faults(evaluation: Evaluation) -> View:
 def _figures(evaluation: Evaluation) -> View:
     """Return the distributions of valid crystals and reference."""
     samples = [evaluation.validities[index] for index in evaluation.valid], evaluation.reference
-    densities = [[one.density for one in some if one.density is not None] for some in samples]
+    densities = [[v.density for v in some if v.density is not None] for some in samples]
     if not all(densities):
         return Absent("No generated crystal is valid, so that there is nothing to plot.")
     return Figures(
@@ -201,19 +201,19 @@ def _pictures(evaluation: Evaluation) -> Iterator[Picture]:
 def _list(evaluation: Evaluation) -> Sheet:
     """Return the crystals, to be searched, sorted, and filtered by validity."""
     rows = []
-    for index, one in enumerate(evaluation.validities[:MAX_ROWS]):
-        group = Value(_space_group(one), one.space_group) if one.space_group else number_value(None)
+    for index, validity in enumerate(evaluation.validities[:MAX_ROWS]):
+        group, fault = validity.space_group, validity.reason
         rows.append(
             {
-                "id": Value(one.name),
-                "formula": Value(one.formula or ABSENT),
-                "atoms": Value(str(one.atoms), one.atoms),
-                "space_group": group,
-                "volume": number_value(one.volume_per_atom),
-                "density": number_value(one.density),
-                "distance": number_value(one.shortest_distance),
+                "id": Value(validity.name),
+                "formula": Value(validity.formula or ABSENT),
+                "atoms": Value(str(validity.atoms), validity.atoms),
+                "space_group": Value(_space_group(validity), group, tone="" if group else "quiet"),
+                "volume": number_value(validity.volume_per_atom),
+                "density": number_value(validity.density),
+                "distance": number_value(validity.shortest_distance),
                 "above_hull": number_value(evaluation.above_hull(index)),
-                "validity": Value(one.reason or "valid", tone="bad" if one.reason else "good"),
+                "validity": Value(fault or "valid", tone="bad" if fault else "good"),
             }
         )
     hidden = {"above_hull"} if evaluation.stability is None else set()

@@ -95,7 +95,7 @@ def reconstruct(
         "reconstructed": len(reconstructed),
         "match_rate": rate,
         "rms": rms,
-        "distances": dict(zip((one.id for one in truth), score.distances, strict=True)),
+        "distances": dict(zip((crystal.id for crystal in truth), score.distances, strict=True)),
     }
     if as_json:
         write_json(result)

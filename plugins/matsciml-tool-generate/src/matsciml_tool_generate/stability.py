@@ -183,8 +183,8 @@ def stability(
     distances = [distance for distance in above if distance is not None]
     total = len(crystals) if number is None else number
     stable, on_hull = (
-        sum(one <= most + _ROUNDING for one in distances) / total if total else float("nan")
-        for most in (cutoff, 0.0)
+        sum(value <= limit + _ROUNDING for value in distances) / total if total else float("nan")
+        for limit in (cutoff, 0.0)
     )
     return Stability(
         stable=stable,
