@@ -34,6 +34,7 @@ class Kind(StrEnum):
     ENCODER = "encoder"
     TASK_HEAD = "task-head"
     STRATEGY = "strategy"
+    READER = "reader"
 
 
 @dataclass(frozen=True)
@@ -43,31 +44,40 @@ class _Variety:
     folder_word: str
     """``matsciml-<folder_word>-<name>`` is the distribution."""
     noun: str
-    flags: str
-    """Arguments of ``matsciml run`` that use the new component: ``{name}`` is its name,
-    ``{dataset}`` and ``{encoder}`` are the components that the index names as examples."""
+    try_out: str
+    """Arguments of ``matsciml`` that use the new component: ``{name}`` is its name, ``{module}``
+    its package, ``{dataset}`` and ``{encoder}`` are what the index names as examples."""
     purpose: str
-    """What that run does, as the end of a sentence."""
+    """What that command does, as the end of a sentence."""
 
 
 _VARIETIES = {
     Kind.DATASET: _Variety(
-        "data", "dataset", "--dataset {name} --encoder {encoder}", "trains a model on the dataset"
+        "data",
+        "dataset",
+        "run --dataset {name} --encoder {encoder}",
+        "trains a model on the dataset",
     ),
     Kind.ENCODER: _Variety(
-        "model", "encoder", "--dataset {dataset} --encoder {name}", "trains the encoder"
+        "model", "encoder", "run --dataset {dataset} --encoder {name}", "trains the encoder"
     ),
     Kind.TASK_HEAD: _Variety(
         "head",
         "task head",
-        "--dataset {dataset} --encoder {encoder} --set head.name={name}",
+        "run --dataset {dataset} --encoder {encoder} --set head.name={name}",
         "trains a model that ends in the head",
     ),
     Kind.STRATEGY: _Variety(
         "strategy",
         "strategy",
-        "--dataset {dataset} --encoder {encoder} --strategy {name}",
+        "run --dataset {dataset} --encoder {encoder} --strategy {name}",
         "trains a model by the strategy",
+    ),
+    Kind.READER: _Variety(
+        "reader",
+        "reader",
+        "data import src/{module}/example.txt --format {name} --name example --label energy=eV",
+        "makes a dataset of a file of the format",
     ),
 }
 
@@ -156,18 +166,19 @@ def describe(kind: Kind, name: str, *, author: str = "") -> Plugin:
     variety = _VARIETIES[kind]
     distribution = f"matsciml-{variety.folder_word}-{name.replace('_', '-')}"
     author = " ".join(author.split()) or f"The authors of {distribution}"
+    module = distribution.replace("-", "_")
     return Plugin(
         kind=kind.value,
         noun=variety.noun,
         name=name,
         distribution=distribution,
-        module=distribution.replace("-", "_"),
+        module=module,
         prefix="".join(word.capitalize() for word in re.split("[-_]", name)),
         author=author,
         author_toml=json.dumps(author, ensure_ascii=False),
         year=datetime.datetime.now(tz=datetime.UTC).year,
         requirement=f"matsciml{compatible_releases(__version__)}",
-        try_out=f"matsciml run {variety.flags.format(name=name, **examples())}",
+        try_out="matsciml " + variety.try_out.format(name=name, module=module, **examples()),
         purpose=variety.purpose,
     )
 

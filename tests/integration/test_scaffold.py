@@ -27,6 +27,7 @@ MODULES = {
     "encoder": "matsciml_model_mine",
     "task-head": "matsciml_head_mine",
     "strategy": "matsciml_strategy_mine",
+    "reader": "matsciml_reader_mine",
 }
 
 
@@ -175,14 +176,14 @@ class TestAllKinds:
             assert found[kind, "mine"]["distribution"] == module.replace("_", "-")
 
     @pytest.mark.slow  # the same checks are among the packages' own tests
-    @pytest.mark.parametrize("kind", ["encoder", "task-head", "strategy"])
+    @pytest.mark.parametrize("kind", ["encoder", "task-head", "strategy", "reader"])
     def test_keep_their_promises(self, together: Environment, kind: str) -> None:
         card = json.loads(together.matsciml("check", "mine", "--kind", kind, "--json"))
         results = {row["check"]: row["result"] for row in card["checks"]}
         assert card["passed"]
         assert set(results.values()) <= {"passed", "skipped"}, results
 
-    @pytest.mark.parametrize("kind", ["encoder", "task-head", "strategy"])
+    @pytest.mark.parametrize("kind", ["encoder", "task-head", "strategy", "reader"])
     def test_pass_their_own_tests(
         self, together: Environment, sources: dict[str, Path], kind: str
     ) -> None:

@@ -35,7 +35,7 @@ def structures(subject: ReaderSubject) -> str:
             if difference:
                 raise Broken(f"'{expected.name}' of '{sample.path.name}' {difference}.")
         count += len(frames)
-    return f"{count} records"
+    return f"records: {count}"
 
 
 @check("reader")
@@ -56,7 +56,7 @@ def values(subject: ReaderSubject) -> str:
             count += len(expected.values) + len(expected.site_properties)
     if not count:
         raise NotApplicable("The samples hold structures and nothing else.")
-    return f"{count} values"
+    return f"values: {count}"
 
 
 @check("reader")

@@ -82,7 +82,7 @@ def torn(subject: ReaderSubject) -> str:
             part = subject.copy(path, "torn", content[: int(len(content) * cut)])
             _check_part(_until_error(subject, part), sample, f"'{path.name}' cut at {cut:.0%}")
             tested += 1
-    return f"{tested} files"
+    return f"files: {tested}"
 
 
 @check("reader")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shlex
@@ -143,6 +144,63 @@ def test_an_import_says_what_it_did_and_how_to_go_on(imported, file, data):
     assert listed["folder"] == str(data)
     assert [(one["name"], one["size"]) for one in listed["datasets"]] == [("mine", 30)]
     assert "mine" in imported("list-plugins").out
+
+
+READER = """
+    from matsciml_core import ReaderSpec, hookimpl
+
+    @hookimpl
+    def matsciml_readers():
+        yield ReaderSpec(
+            name="pairs",
+            summary="Pairs of atoms.",
+            class_path="{package}.reader:PairsReader",
+            config="{package}.reader:PairsConfig",
+            suffixes=(".pairs",),
+        )
+"""
+PAIRS = """
+    from matsciml_core import Config
+    from matsciml_core.data.readers import Frame, Reader
+
+    class PairsConfig(Config):
+        edge: float = 4.0
+
+    class PairsReader(Reader):
+        def read(self, file):
+            edge = self.config.edge
+            with file.open_text() as stream:
+                for index, line in enumerate(stream):
+                    yield Frame(
+                        name=f"{file.stem}-{index}",
+                        atomic_numbers=[11, 17],
+                        positions=[[0, 0, 0], [edge / 2] * 3],
+                        cell=[[edge, 0, 0], [0, edge, 0], [0, 0, edge]],
+                        values={"energy": float(line)},
+                    )
+"""
+
+
+def test_a_format_of_a_third_party_takes_two_files(cli, data, plugin_folder, tmp_path):
+    """A record and a class; the commands and the core know nothing of it."""
+    package = plugin_folder.add("matsciml-reader-pairs", READER, modules={"reader": PAIRS})
+    written = {path.name for path in (plugin_folder.path / package).glob("*.py")}
+    assert written == {"__init__.py", "plugin.py", "reader.py"}
+    (tmp_path / "a.pairs.gz").write_bytes(gzip.compress(b"-1.5\n-2.5\n"))
+    command = ["data", "import", str(tmp_path / "a.pairs.gz"), "--name", "mine"]
+    done = cli(*command, "--label", "energy=eV", "--set", "edge=5")
+    assert done.code == 0, done.err
+    assert "mine: 2 crystals of 2 records, 62.5 to 62.5" in done.out
+    assert "pairs" in cli("list-plugins", "--kind", "reader").out
+    assert "has no settings" not in done.err
+    wrong = cli(*command, "--label", "energy=eV", "--set", "edg=5", "--replace")
+    assert "Did you mean 'edge'" in wrong.error
+
+
+def test_a_format_that_nothing_reads_is_answered_from_the_index(cli, data, tmp_path):
+    (tmp_path / "a.cif").write_text("data_a\n")
+    done = cli("data", "import", str(tmp_path / "a.cif"), "--name", "mine", "--label", "gap=eV")
+    assert "pip install matsciml-reader-pymatgen" in done.error
 
 
 def test_what_was_rejected_is_shown(imported, tmp_path):

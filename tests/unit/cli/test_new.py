@@ -26,12 +26,14 @@ HOOKS = {
     Kind.ENCODER: "matsciml_encoders",
     Kind.TASK_HEAD: "matsciml_task_heads",
     Kind.STRATEGY: "matsciml_strategies",
+    Kind.READER: "matsciml_readers",
 }
 FOLDERS = {
     Kind.DATASET: "matsciml-data-mine",
     Kind.ENCODER: "matsciml-model-mine",
     Kind.TASK_HEAD: "matsciml-head-mine",
     Kind.STRATEGY: "matsciml-strategy-mine",
+    Kind.READER: "matsciml-reader-mine",
 }
 
 
@@ -152,7 +154,7 @@ def test_writes_a_folder_and_says_what_to_do_next(
         'pip install -e ".[test]"',
         "python -m pytest tests",
         "matsciml check mine",
-        "matsciml run --",
+        "matsciml data import" if kind is Kind.READER else "matsciml run --",
     ):
         assert f"  {step}" in output
 
@@ -166,6 +168,8 @@ def test_the_last_step_uses_the_new_component(capsys: pytest.CaptureFixture[str]
     assert "--set head.name=mine" in capsys.readouterr().out
     execute(["new", "strategy", "mine"])
     assert "--strategy mine" in capsys.readouterr().out
+    execute(["new", "reader", "mine"])
+    assert "example.txt --format mine" in capsys.readouterr().out
 
 
 def test_output_names_the_parent_folder_and_creates_it(
