@@ -16,7 +16,6 @@ from matsciml_core.errors import (
     RegistryError,
     UnknownNameError,
 )
-from matsciml_core.registry.environment import flag, names
 from matsciml_core.registry.manager import Registry, build_registry
 from matsciml_core.registry.specs import DatasetSpec
 
@@ -147,39 +146,6 @@ class TestGet:
         )
 
 
-class TestQuarantinedNames:
-    @pytest.mark.parametrize("distribution", ["matsciml-data-mine", "something-else-mine"])
-    def test_name_of_the_entry_point(self, plugin_folder: Any, distribution: str) -> None:
-        plugin_folder.add(distribution, "1 / 0", version="0.2")
-        with pytest.raises(UnknownNameError) as caught:
-            build(plugin_folder).get("dataset", "mine")
-        message = str(caught.value)
-        assert f"installed but not in use: The plugin 'mine' of {distribution} 0.2" in message
-        assert "ZeroDivisionError" in message
-        assert "pip install matsciml-data-mine" not in message
-
-    def test_name_of_the_distribution(self, plugin_folder: Any) -> None:
-        plugin_folder.add("matsciml-strategy-multidata", "1 / 0", entry_point="other")
-        with pytest.raises(UnknownNameError, match="installed but not in use"):
-            build(plugin_folder).get("strategy", "multi-data")
-
-    def test_distribution_for_another_kind_is_not_blamed(self, plugin_folder: Any) -> None:
-        plugin_folder.add("matsciml-model-mine", "1 / 0")
-        with pytest.raises(UnknownNameError) as caught:
-            build(plugin_folder).get("dataset", "mine")
-        assert "matsciml-model-mine" not in str(caught.value)
-
-    def test_without_a_kind_every_plugin_of_that_name_is_named(self, plugin_folder: Any) -> None:
-        plugin_folder.add("matsciml-model-mine", "1 / 0")
-        assert "of matsciml-model-mine 0.1.0" in str(build(plugin_folder).unknown("mine"))
-
-    def test_blocked_plugins_say_who_blocked_them(self, plugin_folder: Any) -> None:
-        plugin_folder.add("matsciml-data-mine", offering(("dataset", "mine")))
-        with pytest.raises(UnknownNameError) as caught:
-            build(plugin_folder, only=[]).get("dataset", "mine")
-        assert "MATSCIML_PLUGINS does not name it" in str(caught.value)
-
-
 class TestDuplicates:
     @pytest.fixture
     def registry(self, plugin_folder: Any) -> Registry:
@@ -208,7 +174,7 @@ class TestDuplicates:
         assert registry.get("dataset", "y").name == "y"
         assert registry.get("encoder", "y").name == "y"
 
-    def test_restricting_to_one_distribution_mends_it(self, plugin_folder: Any) -> None:
+    def test_restricting_to_one_distribution_fixes_it(self, plugin_folder: Any) -> None:
         for name in ("one", "two"):
             source = offering(("dataset", "x"))
             plugin_folder.add(f"matsciml-data-{name}", source, entry_point="same")
@@ -315,63 +281,6 @@ class TestLifecycle:
         registry.specs("dataset")
         registry.find("x")
         assert capsys.readouterr().err.count("called") == 1
-
-
-class TestTrace:
-    def test_prints_calls_and_results(
-        self,
-        plugin_folder: Any,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        plugin_folder.add("p-mine", offering(("dataset", "x")))
-        monkeypatch.setenv("MATSCIML_TRACE", "1")
-        registry = build(plugin_folder)
-        registry.hook.matsciml_before_fit(run="R")
-        error = capsys.readouterr().err
-        assert "matsciml: matsciml_datasets() -> mine" in error
-        assert "matsciml: matsciml_datasets returned" in error
-        assert "matsciml_before_fit" not in error  # nobody implements it
-
-    def test_prints_what_a_hook_raises(
-        self,
-        plugin_folder: Any,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        plugin_folder.add(
-            "p-mine",
-            "from matsciml_core import hookimpl\n"
-            "@hookimpl\ndef matsciml_before_fit(run):\n    raise ValueError(run)\n",
-        )
-        monkeypatch.setenv("MATSCIML_TRACE", "yes")
-        registry = build(plugin_folder)
-        with pytest.raises(ValueError, match="R"):
-            registry.hook.matsciml_before_fit(run="R")
-        assert "matsciml: matsciml_before_fit raised ValueError('R')" in capsys.readouterr().err
-
-    def test_is_silent_otherwise(
-        self, plugin_folder: Any, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        plugin_folder.add("p-mine", offering(("dataset", "x")))
-        build(plugin_folder)
-        assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [("1", True), ("yes", True), ("0", False), ("", False), ("False", False), (" off ", False)],
-)
-def test_flag(monkeypatch: pytest.MonkeyPatch, value: str, expected: bool) -> None:
-    monkeypatch.setenv("SOME_FLAG", value)
-    assert flag("SOME_FLAG") is expected
-
-
-def test_names_tell_unset_from_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SOME_NAMES", raising=False)
-    assert names("SOME_NAMES") is None
-    monkeypatch.setenv("SOME_NAMES", "")
-    assert names("SOME_NAMES") == ()
 
 
 def test_the_core_re_exports_the_registry_without_building_one() -> None:

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from packaging.specifiers import SpecifierSet
 
-import matsciml_core
-from matsciml_core.registry.installed import CORE, InstalledVersions
+from matsciml_core.registry.installed import InstalledVersions
 from matsciml_core.registry.requirements import applicable, unmet
 
 
@@ -94,38 +93,6 @@ def test_bounds_on_both_sides_tell_too_old_from_too_new(installed: InstalledVers
 def test_all_problems_are_reported_in_order(installed: InstalledVersions) -> None:
     found = unmet(["missing-b", "one", "missing-a"], installed)
     assert [problem.requirement for problem in found] == ["missing-b", "missing-a"]
-
-
-def test_the_core_that_runs_is_the_one_that_counts(plugin_folder: Any) -> None:
-    plugin_folder.add_metadata(CORE, None, version="99.0")
-    assert InstalledVersions(plugin_folder.search).version(CORE) == matsciml_core.__version__
-
-
-def test_installed_packages_are_found_without_a_path() -> None:
-    assert InstalledVersions().version("pytest") == pytest.__version__
-
-
-def test_left_overs_without_metadata_are_not_installed(plugin_folder: Any) -> None:
-    (plugin_folder.path / "leftover-1.0.dist-info").mkdir()
-    assert InstalledVersions(plugin_folder.search).version("leftover") is None
-
-
-def test_egg_info_counts_as_installed(plugin_folder: Any) -> None:
-    plugin_folder.write("old_style.egg-info/PKG-INFO", "Name: old-style\nVersion: 4.2\n")
-    assert InstalledVersions(plugin_folder.search).version("old-style") == "4.2"
-
-
-def test_requires_reads_the_metadata(plugin_folder: Any) -> None:
-    plugin_folder.add_metadata("dist", None, requires=["a>1", "b; extra=='x'"])
-    versions = InstalledVersions(plugin_folder.search)
-    assert versions.requires("dist") == ("a>1", "b; extra=='x'")
-    assert versions.requires("no-such-dist") is None
-
-
-def test_each_version_is_looked_up_once(installed: InstalledVersions, plugin_folder: Any) -> None:
-    assert installed.version("one") == "1.4.2"
-    (plugin_folder.path / "one-1.4.2.dist-info" / "METADATA").unlink()
-    assert installed.version("one") == "1.4.2"
 
 
 VERSIONS = ("1.4", "1.4.0", "1.5.2", "2.0", "2.13.0+cpu", "2.0rc1", "1!1.4", "1.4.post1")
