@@ -269,5 +269,5 @@ def test_an_encoder_without_vectors_and_matrices_is_told_apart(data, tmp_path, m
     command = ["run", "--dataset", "shapes", "--encoder", "megnet", "--target", "dielectric"]
     assert execute([*command, "--output", str(tmp_path)]) == 2
     message = " ".join(capsys.readouterr().err.split())
-    assert "The head 'tensor' predicts dielectric, which turns with the crystal" in message
+    assert "'tensor-regression' predicts dielectric, which turns with the crystal" in message
     assert "choose an encoder with vectors and matrices (nequip)" in message

@@ -6,9 +6,9 @@ from matsciml_core.testing import TaskHeadContract
 
 
 class TestNorm(TaskHeadContract):
-    spec_name = "tensor"
+    spec_name = "tensor-regression"
 
 
 class TestMSE(TaskHeadContract):
-    spec_name = "tensor"
+    spec_name = "tensor-regression"
     options = MappingProxyType({"loss": "mse", "products": 0, "hidden": [16, 8]})

@@ -82,8 +82,8 @@ class TensorRegressionHead(TensorHead):
         if len(self.targets) != 1:
             names = ", ".join(info.name for info in self.targets)
             raise ConfigError(
-                f"The head 'tensor' predicts one target, not {names}; name one, or train several "
-                "tasks."
+                f"The head 'tensor-regression' predicts one target, not {names}; name one, or "
+                "train several tasks."
             )
         self.target = self.targets[0]
         if not vector_width and (self.target.rank == 1 or not matrix_width):

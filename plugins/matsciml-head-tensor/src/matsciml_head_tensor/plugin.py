@@ -7,9 +7,9 @@ from matsciml_core import TaskHeadSpec, hookimpl
 
 @hookimpl
 def matsciml_task_heads() -> Iterable[TaskHeadSpec]:
-    """Offer ``tensor``."""
+    """Offer ``tensor-regression``."""
     yield TaskHeadSpec(
-        name="tensor",
+        name="tensor-regression",
         summary="A vector or matrix per crystal or atom, which turns with the crystal.",
         class_path="matsciml_head_tensor.head:TensorRegressionHead",
         config="matsciml_head_tensor.config:TensorConfig",

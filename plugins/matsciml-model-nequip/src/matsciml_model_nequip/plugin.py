@@ -18,7 +18,6 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
         licence="MIT",
         capabilities=EncoderCapabilities(
             symmetry="E(3)",
-            neighbours="radius",
             supercell=True,
             smooth_cutoff=True,
             tensors=True,
