@@ -7,6 +7,7 @@ from ase.build import bulk
 from ase.io import read, write
 
 from matsciml_cli.app import execute
+from matsciml_core import build_registry
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def run(folder, tmp_path, monkeypatch, capsys):
     alloy = bulk("Cu", cubic=True, a=3.7)
     alloy.symbols[0] = "Au"
     alloy.rattle(0.1, seed=3)
-    write("alloy.cif", alloy)
+    write("alloy.extxyz", alloy)
     write("two.extxyz", [alloy, alloy])
     foreign = alloy.copy()
     foreign.symbols[1] = "Xe"
@@ -24,7 +25,7 @@ def run(folder, tmp_path, monkeypatch, capsys):
     slab = alloy.copy()
     slab.pbc = (True, True, False)
     write("slab.extxyz", slab)
-    (tmp_path / "empty.cif").write_text("")
+    (tmp_path / "empty.extxyz").write_text("")
 
     def command(name, *arguments):
         capsys.readouterr()
@@ -37,7 +38,7 @@ def run(folder, tmp_path, monkeypatch, capsys):
 
 class TestRelax:
     def test_writes_what_is_lower(self, run):
-        code, out, err = run("relax", "alloy.cif", "--fmax", "0.002", "--steps", "300")
+        code, out, err = run("relax", "alloy.extxyz", "--fmax", "0.002", "--steps", "300")
         assert code == 0, err
         assert "Converged after" in out
         relaxed = read("alloy-relaxed.extxyz")
@@ -46,32 +47,43 @@ class TestRelax:
 
     def test_writes_the_format_of_the_ending(self, run):
         code, _, err = run(
-            "relax", "alloy.cif", "--steps", "1", "--fmax", "1e-5", "-o", "sub/relaxed.cif"
+            "relax", "alloy.extxyz", "--steps", "1", "--fmax", "1e-5", "-o", "sub/relaxed.cif"
         )
         assert code == 1, err
         assert len(read("sub/relaxed.cif")) == 4
 
     def test_says_so_and_fails_where_it_does_not_converge(self, run):
-        code, out, _ = run("relax", "alloy.cif", "--steps", "2", "--fmax", "1e-5")
+        code, out, _ = run("relax", "alloy.extxyz", "--steps", "2", "--fmax", "1e-5")
         assert code == 1
         assert "Not converged after 2 steps" in out
 
     def test_relaxes_the_cell(self, run):
-        code, out, _ = run("relax", "alloy.cif", "--cell", "volume", "--steps", "3")
+        code, out, _ = run("relax", "alloy.extxyz", "--cell", "volume", "--steps", "3")
         assert code == 1
         assert read("alloy-relaxed.extxyz").get_volume() != pytest.approx(3.7**3, rel=1e-6)
         assert out.splitlines()[1].split()[-1] != ""
 
+    def test_reads_what_an_installed_reader_reads(self, run):
+        if not any(".cif" in spec.suffixes for spec in build_registry().specs("reader")):
+            pytest.skip("no reader of CIF is installed: pip install matsciml-reader-pymatgen")
+        write("alloy.cif", read("alloy.extxyz"))
+        code, _, err = run("relax", "alloy.cif", "--steps", "1", "--fmax", "1e-5")
+        assert code == 1, err
+        assert len(read("alloy-relaxed.extxyz")) == 4
+
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            (("nowhere.cif",), "'nowhere.cif' cannot be used: 'nowhere.cif' does not exist"),
-            (("empty.cif",), "'empty.cif' cannot be used: There is no structure."),
+            (
+                ("nowhere.extxyz",),
+                "'nowhere.extxyz' cannot be used: 'nowhere.extxyz' does not exist",
+            ),
+            (("empty.extxyz",), "'empty.extxyz' cannot be used: There is no structure in it."),
             (("two.extxyz",), "holds several structures"),
             (("foreign.extxyz",), "never seen Xe"),
             (("slab.extxyz", "--cell", "full"), "periodic in all directions"),
-            (("alloy.cif", "-o", "out.unknown", "--steps", "1"), "cannot be written to"),
-            (("alloy.cif", "--cell", "wide"), "'wide' is not one of 'fixed', 'volume', 'full'"),
+            (("alloy.extxyz", "-o", "out.unknown", "--steps", "1"), "cannot be written to"),
+            (("alloy.extxyz", "--cell", "wide"), "'wide' is not one of 'fixed', 'volume', 'full'"),
         ],
     )
     def test_what_cannot_be_done_is_one_sentence(self, run, arguments, words):
@@ -84,7 +96,7 @@ class TestRelax:
 
 class TestDynamics:
     def test_writes_a_trajectory_and_the_drift(self, run):
-        code, out, err = run("md", "alloy.cif", "--steps", "20", "--supercell", "1,1,2")
+        code, out, err = run("md", "alloy.extxyz", "--steps", "20", "--supercell", "1,1,2")
         assert code == 0, err
         frames = read("alloy-md.extxyz", index=":")
         assert [frame.info["step"] for frame in frames] == [0, 10, 20]
@@ -93,39 +105,39 @@ class TestDynamics:
 
     def test_continues_as_if_it_had_never_stopped(self, run):
         options = ("--ensemble", "nvt", "--every", "5", "--timestep", "2")
-        assert run("md", "alloy.cif", "--steps", "20", *options, "-o", "whole.extxyz")[0] == 0
-        assert run("md", "alloy.cif", "--steps", "8", *options, "-o", "part.extxyz")[0] == 0
+        assert run("md", "alloy.extxyz", "--steps", "20", *options, "-o", "whole.extxyz")[0] == 0
+        assert run("md", "alloy.extxyz", "--steps", "8", *options, "-o", "part.extxyz")[0] == 0
         code, _, err = run("md", "--resume", "part.extxyz", "--steps", "12")
         assert code == 0, err
         with open("whole.extxyz", "rb") as whole, open("part.extxyz", "rb") as part:
             assert whole.read() == part.read()
 
     def test_at_constant_pressure_changes_the_volume(self, run):
-        code, _, err = run("md", "alloy.cif", "--ensemble", "npt", "--steps", "20")
+        code, _, err = run("md", "alloy.extxyz", "--ensemble", "npt", "--steps", "20")
         assert code == 0, err
         volumes = {round(frame.get_volume(), 6) for frame in read("alloy-md.extxyz", index=":")}
         assert len(volumes) == 3
 
     def test_does_not_overwrite_a_trajectory_unasked(self, run):
-        assert run("md", "alloy.cif", "--steps", "10")[0] == 0
-        code, _, err = run("md", "alloy.cif", "--steps", "10")
+        assert run("md", "alloy.extxyz", "--steps", "10")[0] == 0
+        code, _, err = run("md", "alloy.extxyz", "--steps", "10")
         assert code == 2
         assert "exists; continue it with --resume alloy-md.extxyz, give --replace" in err
-        assert run("md", "alloy.cif", "--steps", "10", "--replace")[0] == 0
+        assert run("md", "alloy.extxyz", "--steps", "10", "--replace")[0] == 0
 
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
             ((), "Name a FILE to start from, or a trajectory to --resume"),
-            (("alloy.cif", "--resume", "x.extxyz"), "one of them"),
+            (("alloy.extxyz", "--resume", "x.extxyz"), "one of them"),
             (("--resume", "x.extxyz"), "There is no trajectory 'x.extxyz' to continue"),
             (("--resume", "x.extxyz", "--seed", "1"), "as it was begun; leave --seed away"),
-            (("empty.cif",), "There is no structure."),
+            (("empty.extxyz",), "There is no structure in it."),
             (("foreign.extxyz",), "never seen Xe"),
             (("slab.extxyz", "--ensemble", "npt"), "Constant pressure needs a crystal"),
-            (("alloy.cif", "-o", "md.traj"), "A trajectory is extended XYZ"),
-            (("alloy.cif", "--supercell", "2,2"), "'--supercell 2,2' is not understood"),
-            (("alloy.cif", "-o", "alloy.cif/md.extxyz"), "cannot be written"),
+            (("alloy.extxyz", "-o", "md.traj"), "A trajectory is extended XYZ"),
+            (("alloy.extxyz", "--supercell", "2,2"), "'--supercell 2,2' is not understood"),
+            (("alloy.extxyz", "-o", "alloy.extxyz/md.extxyz"), "cannot be written"),
         ],
     )
     def test_what_cannot_be_done_is_one_sentence(self, run, arguments, words):
@@ -137,7 +149,7 @@ class TestDynamics:
 
     def test_too_long_a_step_is_stopped_with_advice(self, run):
         code, _, err = run(
-            "md", "alloy.cif", "--timestep", "500", "--temperature", "90000", "--every", "1"
+            "md", "alloy.extxyz", "--timestep", "500", "--temperature", "90000", "--every", "1"
         )
         assert code == 2
         assert "blown up" in err or "no finite energy" in err or "too large or too dense" in err
