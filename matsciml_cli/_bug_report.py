@@ -81,7 +81,7 @@ def plugins(registry: Registry) -> Iterator[str]:
     """Yield the plugins with their states, then everything with which doctor finds fault."""
     for plugin in registry.plugins:
         origin = _origin(registry.installed, plugin.distribution)
-        yield f"{plugin.label}{origin}: {plugin.state}"
+        yield f"{plugin.label}{origin}: {plugin.state}, {1000 * plugin.seconds:.0f} ms"
     for check in all_checks(registry):
         if check.state != "ok":
             yield f"{check.state}: {check.name}: {check.detail}"
@@ -89,6 +89,7 @@ def plugins(registry: Registry) -> Iterator[str]:
 
 def slow_imports() -> Iterator[str]:
     """Build the registry in a fresh process, and yield the imports that take longest."""
+    # This process has imported everything already, so that nothing could be measured in it.
     code = "import matsciml_cli.app, matsciml_core; matsciml_core.build_registry(strict=False)"
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", code],

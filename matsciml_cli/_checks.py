@@ -72,6 +72,7 @@ def packages(registry: Registry) -> Iterator[Check]:
         detail = "is run from its sources without being installed"
         fix = "Run: pip install -e . in the folder of the sources"
         yield Check(area="packages", name=CORE, state="failed", detail=detail, fix=fix)
+    # The metadata of the installation that runs, so that no list of versions is kept here.
     for name, line in applicable(sorted(lines or (), key=str.lower)):
         problems = unmet([line], installed)
         version = installed.version(name) or "not installed"
@@ -120,6 +121,7 @@ def plugins(registry: Registry) -> Iterator[Check]:
             state = "failed" if plugin.state == "failed" else "warning"
             detail, fix = plugin.reason, plugin.fix
         elif plugin.heavy_imports:
+            # Every command imports every plugin module, so that one of them slows down all.
             state = "warning"
             imports = ", ".join(plugin.heavy_imports)
             detail = f"{plugin.module} imports {imports}, which slows every command"
@@ -164,6 +166,7 @@ def duplicates(registry: Registry) -> Iterator[Check]:
 
 def hidden_commands(registry: Registry) -> Iterator[Check]:
     """Check that no plugin offers a command that the core has."""
+    # A plugin must not be able to take the place of doctor, which finds out about plugins.
     builtin = {spec.name for spec in COMMANDS}
     for spec, plugin in registry.components("command"):
         if spec.name in builtin:
@@ -180,6 +183,7 @@ def incomplete_components(registry: Registry) -> Iterator[Check]:
     """Check what single components require beyond their distribution."""
     for spec, plugin in registry.components():
         missing = registry.missing(spec)
+        # A warning only: the other components of the plugin work.
         if missing:
             requirements = " ".join(f"'{problem.requirement}'" for problem in missing)
             reasons = " and ".join(problem.reason for problem in missing)
@@ -201,6 +205,7 @@ def folders(registry: Registry) -> Iterator[Check]:
         "data": (data_folder(), f"Set {DATA_VARIABLE} to a folder that you may write to"),
     }
     for name, (folder, fix) in checked.items():
+        # A folder that does not exist is made in the nearest one above it that does.
         existing = next(path for path in (folder, *folder.parents) if path.exists())
         if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
             yield Check(area="folders", name=name, detail=f"{folder} can be written")

@@ -75,6 +75,7 @@ def _split_of(name: str, chosen: Sequence[str], datasets: Sequence[str]) -> str 
             f"'--split {unknown[0]}=…' names none of the datasets that are compared."
             f"{did_you_mean(unknown[0], datasets)} They are {', '.join(datasets)}."
         )
+    # Of options that are repeated the last one counts, as everywhere.
     return next(iter((*reversed(own), *reversed(shared))), None)
 
 

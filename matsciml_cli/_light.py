@@ -26,6 +26,7 @@ class _Conversion:
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
         """Return what typer's own conversion returns, without it in the two plain cases."""
+        # Several values are a list, in which each must be converted.
         several = getattr(param, "multiple", False) or param.nargs != 1
         if value is None and not several:
             return None
@@ -35,6 +36,7 @@ class _Conversion:
 
 
 def _lighten(parameter: Any) -> Any:
+    # Releases of typer that have no such method import no pydantic here either.
     current = getattr(parameter, "get_runtime_param", None)
     if current is not None and not isinstance(current, _Conversion):
         parameter.get_runtime_param = _Conversion(parameter)

@@ -59,6 +59,7 @@ def listings(registry: Registry, kind: str | None = None) -> list[Listing]:
         )
         rows.append(row)
     for plugin in registry.plugins:
+        # They come last, and whatever kind is asked for: their components are not known.
         if plugin.state != "ok":
             row = Listing(
                 kind="plugin",
@@ -103,6 +104,7 @@ def available_listings(registry: Registry, kind: str | None = None) -> list[List
 def state_of(component: Component, registry: Registry) -> tuple[str, str]:
     """Return the state of a component, and what is wrong with it."""
     spec, plugin = component
+    # By identity of the plugin: two distributions of one name may be on the path.
     rivals = [
         other.plugin.label
         for other in registry.find(spec.name)

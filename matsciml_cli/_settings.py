@@ -69,6 +69,7 @@ def read_settings(class_path: str) -> Settings:
                     presets = tuple(names) or presets
             elif isinstance(statement, ast.AnnAssign) and name and not name.startswith("_"):
                 fields[name] = _setting(name, statement, after, constants)
+    # Only now: a class variable of a subclass hides a field of the same name.
     settings = tuple(field for field in fields.values() if "ClassVar" not in field.type)
     return Settings(fields=settings, presets=presets)
 

@@ -75,6 +75,7 @@ def write_table(rows: Sequence[Row], *, header: Sequence[str] = (), indent: int 
     if on_terminal():
         _write_rich_table(rows, header, indent)
         return
+    # Spaces rather than tabs, so that columns line up wherever the text is pasted.
     lines = [row.entries for row in rows]
     if header:
         lines.insert(0, tuple(header))

@@ -17,7 +17,7 @@ from matsciml_core.progress import Report, silent
 @contextmanager
 def progress_bars() -> Iterator[Report]:
     """Show progress on stderr, where that is a terminal."""
-    console = Console(stderr=True)
+    console = Console(stderr=True)  # stdout may hold a table that is piped on
     if not console.is_terminal:
         yield silent
         return
@@ -43,6 +43,7 @@ def _remarks(console: Console) -> Iterator[None]:
     """Show what the fetch layer has to say, such as why it waits, above the bars."""
     handler = logging.Handler()
     handler.emit = lambda record: console.print(record.getMessage(), style="dim")  # type: ignore[method-assign]
+    # Without a handler of ours Python would drop what is below a warning.
     logger = logging.getLogger("matsciml.fetch")
     level = logger.level
     logger.addHandler(handler)
@@ -63,6 +64,7 @@ class Speed:
 
     def __call__(self, event: Event) -> None:
         """Take note of one event, and pass it on."""
+        # Bytes per second of a download say nothing about how fast structures are converted.
         if event.finished and event.unit == "crystals" and event.rate:
             self._rate = event.rate
         self._report(event)

@@ -21,6 +21,7 @@ def registry_of(context: typer.Context, *, strict: bool | None = None) -> Regist
     Raises:
         PluginLoadError: A plugin failed, and ``strict`` or ``MATSCIML_STRICT`` holds.
     """
+    # The root's, so that subcommands of a group share it; a second one would take as long again.
     root = context.find_root()
     if not isinstance(root.obj, Registry):
         root.obj = build_registry(strict=strict)

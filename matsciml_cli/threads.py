@@ -32,5 +32,6 @@ def leave_room(environment: MutableMapping[str, str]) -> None:
     busy = os.getloadavg()[0]
     if busy < _IDLE:
         return
+    # The load counts processes that run or wait: each holds about one core.
     environment["OMP_NUM_THREADS"] = str(max(1, available_cores() - round(busy)))
     environment["GOMP_SPINCOUNT"] = _SHORT_SPIN

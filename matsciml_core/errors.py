@@ -70,6 +70,7 @@ def closest(name: str, names: Iterable[str], *, similarity: float = 0.5) -> str 
         names: What to choose from.
         similarity: The least that counts as similar, between 0 and 1.
     """
+    # Ratcliff and Obershelp's similarity, which forgives transposed and missing letters.
     matches = difflib.get_close_matches(name, list(names), n=1, cutoff=similarity)
     return matches[0] if matches else None
 

@@ -4,6 +4,7 @@ from matsciml_core.registry.specs import CommandSpec
 
 _PACKAGE = "matsciml_cli.commands"
 
+# The summaries stand here, because --help must not import the modules for their docstrings.
 COMMANDS = (
     CommandSpec(
         name="run",

@@ -87,6 +87,7 @@ def _find(registry: Registry, name: str, kind: str | None) -> Spec:
     """Return the record of the component that the user means."""
     if kind is not None:
         return registry.get(kind, name)
+    # Commands and callbacks have no checks, so that they do not count where a name is ambiguous.
     existing = {component.spec.kind for component in registry.find(name)}
     kinds = [kind for kind in CHECKED if kind in existing]
     if not kinds:

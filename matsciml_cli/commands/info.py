@@ -52,6 +52,7 @@ def info(
     component, the JSON has `schema`, `settings` and `remark`.
     """
     registry = registry_of(context)
+    # All of that name, duplicates included: info is how one finds out which is which.
     components = [item for item in registry.components(kind) if item.spec.name == name]
     if not components and kind is None and _show_run_settings(name, as_json):
         return

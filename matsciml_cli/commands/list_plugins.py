@@ -54,6 +54,7 @@ def list_plugins(
     and `reason`; a plugin has `entry_point`, `distribution`, `version`, `module`, `state`,
     `reason`, `fix` and `components` (pairs of `kind` and `name`).
     """
+    # None leaves the decision to MATSCIML_STRICT.
     registry = registry_of(context, strict=strict or None)
     if requirements:
         if available or as_json or kind is not None:
@@ -76,6 +77,7 @@ def list_plugins(
         style = "" if row.state == "ok" else STYLES[row.state]
         lines.append(Row((row.kind, row.name, row.state, owner, remark.lstrip()), style))
     write_table(lines, header=("kind", "name", "state", "distribution", "summary"))
+    # On stderr, where a program that reads the table does not see it.
     if not rows:
         warn("No plugin is installed; 'matsciml list-plugins --available' shows known ones.")
     elif any(row.state not in ("ok", "blocked", "available") for row in rows):

@@ -39,5 +39,6 @@ def list_tasks(
         lines.append(Row((*facts, published, here or "-", row.remark), _STYLES.get(row.state, "")))
     header = ("dataset", "target", "metric", "unit", "published sizes", "sizes here", "data")
     write_table(lines, header=header)
+    # A remark, not a row: programs read the rows.
     ready = sum(row.state == "ok" for row in rows)
     warn(f"{ready} of {len(rows)} tasks can be trained with the data on this machine.")

@@ -156,6 +156,7 @@ def describe(kind: Kind, name: str, *, author: str = "") -> Plugin:
     Raises:
         ConfigError: The name cannot be that of a component, a package and a class at once.
     """
+    # A name must do as a registry name, as part of a package name, and as that of a class.
     if not _NAME.fullmatch(name):
         candidate = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
         example = f", for example '{candidate}'" if _NAME.fullmatch(candidate) else ""
@@ -235,7 +236,7 @@ def write(files: Mapping[str, str], folder: Path) -> None:
         ConfigError: The folder exists, or cannot be created.
     """
     try:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True)  # fails where it exists: nothing is ever overwritten
         for path, text in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text, encoding="utf-8", newline="\n")

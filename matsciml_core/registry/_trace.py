@@ -13,11 +13,13 @@ from matsciml_core.registry.environment import flag
 
 def trace(manager: pluggy.PluginManager) -> None:
     """Make a manager print its hook calls, if ``MATSCIML_TRACE`` is set."""
+    # Hooked in only where it is asked for: monitoring wraps every call.
     if flag("MATSCIML_TRACE"):
         manager.add_hookcall_monitoring(_before, _after)
 
 
 def _before(name: str, implementations: Sequence[Any], arguments: Mapping[str, Any]) -> None:
+    # Calls that no plugin answers would drown the others.
     if implementations:
         plugins = ", ".join(one.plugin_name for one in implementations)
         values = ", ".join(f"{key}={value!r}" for key, value in arguments.items())

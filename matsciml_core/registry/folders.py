@@ -25,6 +25,7 @@ def data_folder(environment: Mapping[str, str] | None = None) -> Path:
         environment: Environment variables; None: those of this process.
     """
     variables = os.environ if environment is None else environment
+    # Set but empty means the default, as the XDG specification has it for its own variables.
     chosen = variables.get(DATA_VARIABLE, "").strip()
     if chosen:
         return Path(chosen).expanduser().absolute()

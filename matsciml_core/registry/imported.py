@@ -70,6 +70,7 @@ def _record(folder: Path) -> PluginRecord:
     record = PluginRecord(
         entry_point=folder.name, distribution=OWNER, version="", module="", state="ok"
     )
+    # One damaged folder must not hide the others, as with plugins.
     try:
         return replace(record, specs=(_spec(folder),))
     except (MatSciMLError, KeyError, TypeError) as error:

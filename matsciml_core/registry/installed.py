@@ -75,7 +75,9 @@ class InstalledVersions:
             return stem(metadata)[1]
         # Importing importlib.metadata takes longer than all the rest of a light command, so it is
         # asked only where the listing of folders does not tell.
-        if metadata is not None or any(map(_is_archive, self._path)):
+        # It does not tell what an egg or a zip file on the path holds.
+        archives = (path for path in self._path if path.endswith(".egg") or os.path.isfile(path))
+        if metadata is not None or any(archives):
             return find_version(key, self._path)
         return None
 
@@ -86,8 +88,3 @@ class InstalledVersions:
             for metadata in metadata_folders(folder):
                 folders.setdefault(canonical_name(stem(metadata)[0]), metadata)
         return folders
-
-
-def _is_archive(path: str) -> bool:
-    """Whether an entry of the import path keeps its metadata elsewhere than in folders."""
-    return path.endswith(".egg") or os.path.isfile(path)

@@ -25,17 +25,13 @@ def inventory_of(spec: DatasetSpec) -> Inventory | None:
     """
     if spec.inventory is not None or spec.fetch is None:
         return spec.take_inventory()
-    return _fetched(spec.name)
-
-
-def _fetched(name: str) -> Inventory | None:
-    """Return what was noted at fetching; None: nothing was fetched, or it is gone."""
-    folder = dataset_folder(name)
+    folder = dataset_folder(spec.name)
     try:
         listed = json.loads((folder / "fetched.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     stores = [(folder / path).resolve() for path in listed.values()]
+    # The latest fetch counts; one that was stopped early, or deleted since, has no such file.
     labelled = [store for store in reversed(stores) if (store / LABEL_SIZES).is_file()]
     if not labelled:
         return None

@@ -58,7 +58,14 @@ class KnownPlugin:
 @cache
 def known_plugins() -> tuple[KnownPlugin, ...]:
     """Return the plugins of the index, sorted by the name of their distribution."""
-    return tuple(_plugin(item) for item in _index()["plugins"])
+    plugins = []
+    for item in _index()["plugins"]:
+        name = item["distribution"]
+        components = tuple(_component(fields, name) for fields in item["components"])
+        plugins.append(
+            KnownPlugin(distribution=name, summary=item["summary"], components=components)
+        )
+    return tuple(plugins)
 
 
 def examples() -> dict[str, str]:
@@ -89,16 +96,8 @@ def _index() -> dict[str, Any]:
     return data
 
 
-def _plugin(item: dict[str, Any]) -> KnownPlugin:
-    name = item["distribution"]
-    return KnownPlugin(
-        distribution=name,
-        summary=item["summary"],
-        components=tuple(_component(fields, name) for fields in item["components"]),
-    )
-
-
 def _component(fields: dict[str, Any], distribution: str) -> KnownComponent:
+    # JSON has lists where the records have tuples.
     tasks = tuple(
         BenchmarkTask(**{**task, "published_sizes": tuple(task["published_sizes"])})
         for task in fields.get("tasks", ())

@@ -86,7 +86,15 @@ def build_registry(
     installed = InstalledVersions(path)
     manager = new_plugin_manager()
     entries = scan(path)
-    chosen = [entry for entry in entries if only is None or _is_named(entry, only)]
+    chosen = list(entries)
+    if only is not None:
+        # Entry points as they are written, because two may differ in case alone.
+        names = set(map(canonical_name, only))
+        chosen = [
+            entry
+            for entry in entries
+            if entry.name in only or canonical_name(entry.distribution) in names
+        ]
     records = load_plugins(chosen, manager=manager, installed=installed)
     if strict:
         for record in records:
@@ -321,11 +329,6 @@ class Registry:
             index=known_components(kind),
         )
         return UnknownNameError(sentence)
-
-
-def _is_named(entry: EntryPoint, names: Sequence[str]) -> bool:
-    distribution = canonical_name(entry.distribution)
-    return any(name == entry.name or canonical_name(name) == distribution for name in names)
 
 
 def _blocked(entry: EntryPoint) -> PluginRecord:

@@ -54,6 +54,7 @@ def unknown_sentence(
     match = closest(name, [*installed, *available])
     if match == name:  # of the index, since it is not installed
         match = None
+    # What exists comes first: most unknown names are misspelt ones.
     what = "nothing called" if kind is None else f"no {kind}"
     group = "Installed" if kind is None else f"Installed {plural(kind)}"
     parts = [f"There is {what} '{name}'."]
@@ -73,7 +74,10 @@ def unknown_sentence(
         parts.append("It may belong to a plugin that is installed but not in use:")
         parts += [record.sentence() for record in unused]
     elif name in available:
-        parts.append(_offer(available[name]))
+        note = available[name].requires_note
+        condition = f"; {note}" if note else ""
+        parts.append(f"{available[name].distribution} offers it{condition}.")
+        parts.append(f"To install it: {install_command(available[name])}")
     elif match in available:
         parts.append(f"To install it: {install_command(available[match])}")
     else:
@@ -124,17 +128,13 @@ def plural(kind: str) -> str:
     return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
 
 
-def _offer(component: KnownComponent) -> str:
-    note = f"; {component.requires_note}" if component.requires_note else ""
-    return f"{component.distribution} offers it{note}. To install it: {install_command(component)}"
-
-
 def _may_offer(record: PluginRecord, name: str, kind: str | None) -> bool:
     """Whether a plugin might offer a name, as far as the names of the plugin itself tell."""
     others = tuple(prefix for other, prefix in _PREFIXES.items() if kind not in (None, other))
     if record.distribution.startswith(others):
         return False  # by its own name it offers something else
     prefixes = _PREFIXES.values() if kind is None else [_PREFIXES.get(kind, "matsciml-")]
+    # Spellings differ: "multi-data" is offered by matsciml-strategy-multidata.
     candidates = {_letters(name), *(_letters(prefix + name) for prefix in prefixes)}
     return not candidates.isdisjoint({_letters(record.entry_point), _letters(record.distribution)})
 

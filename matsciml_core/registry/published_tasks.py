@@ -104,6 +104,7 @@ def _inventory(registry: Registry, name: str) -> Inventory | str | None:
 def _state(
     name: str, task: BenchmarkTask, data: Inventory | _Absent | str | None
 ) -> tuple[str, str, tuple[int, int, int] | None]:
+    # The distribution is one of the index, never a name that was typed.
     if isinstance(data, _Absent):
         return "not installed", f"plugin not installed: pip install {data.distribution}", None
     if isinstance(data, str):

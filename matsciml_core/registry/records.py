@@ -48,5 +48,6 @@ class PluginRecord:
         """Say what is wrong and how to fix it; empty where nothing is."""
         if self.state == "ok":
             return ""
+        # A reason may end in a question, such as "Did you mean …?".
         stop = "" if self.reason.endswith("?") else "."
         return f"The plugin '{self.entry_point}' of {self.label} {self.reason}{stop} {self.fix}"

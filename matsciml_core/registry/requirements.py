@@ -93,6 +93,7 @@ def _is_plainly_met(line: str, installed: InstalledVersions) -> bool:
     release = None if version is None else _RELEASE.fullmatch(version)
     if plain is None or release is None:
         return False
+    # Requirements of one operator each, of releases alone: tuples compare as PEP 440 says.
     bounds = re.findall(r"(>=|<|!=)\s*([\d.]+)", plain[2] or "")
     return all(_COMPARE[operator](_parts(release[1]), _parts(bound)) for operator, bound in bounds)
 
@@ -103,6 +104,7 @@ def _parts(release: str) -> _Release:
 
 
 def _check(line: str, installed: InstalledVersions) -> Unmet | None:
+    # What is missing needs no comparison, and so no parser.
     readable = _READABLE.fullmatch(line)
     if readable is not None and installed.version(readable[1]) is None:
         return _absent("".join(line.split()))
@@ -145,6 +147,7 @@ def _lower_bounds(specifier: SpecifierSet) -> SpecifierSet:
     """Keep what must be reached: ``>=1,<2`` → ``>=1``, ``==1.4`` and ``~=1.4`` → ``>=1.4``."""
     from packaging.specifiers import SpecifierSet
 
+    # What is newer than allowed tells of an old plugin, what is older of an old package.
     bounds = []
     for part in specifier:
         if part.operator in (">", ">="):

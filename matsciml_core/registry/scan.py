@@ -78,7 +78,7 @@ def scan(path: Sequence[str] | None = None) -> tuple[EntryPoint, ...]:
             if distribution not in distributions:
                 distributions.add(distribution)
                 entries.extend(_read(metadata))
-        if os.path.isfile(folder):
+        if os.path.isfile(folder):  # zipped packages, as zipapp and some clusters use them
             entries.extend(_read_archive(folder))
     return tuple(sorted(entries, key=lambda entry: (entry.name, entry.distribution, entry.module)))
 
@@ -89,7 +89,7 @@ def _read(metadata: str) -> Iterator[EntryPoint]:
         with open(file, "rb") as stream:
             text = stream.read()
     except OSError:
-        return
+        return  # most distributions have no entry points at all
     # Most distributions have entry points of other groups; parsing them all would cost a tenth
     # of the start-up time.
     if GROUP.encode() not in text:

@@ -52,6 +52,7 @@ class Reference:
             "year": str(self.year),
             "doi": self.doi,
         }
+        # Braces around the title keep BibTeX from lowering the capitals of elements and acronyms.
         body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items() if value)
         return f"@article{{{self.key},\n{body}\n}}"
 
@@ -80,6 +81,7 @@ class Spec:
 
     def __post_init__(self) -> None:
         """Check the name and the two import strings."""
+        # Names are typed in a shell and become keys of files, so that blanks and capitals are out.
         if not _NAME.fullmatch(self.name):
             raise RegistryError(
                 f"'{self.name}' is not a valid {self.kind} name; use lower-case letters, digits, "
@@ -119,6 +121,7 @@ class Spec:
             PluginLoadError: The module cannot be imported or has nothing of that name.
         """
         module, _, name = path.partition(":")
+        # The one place where a component's own code is first run, and what is wrong is explained.
         try:
             return getattr(import_module(module), name)
         except Exception as error:  # whatever a plugin's module raises
