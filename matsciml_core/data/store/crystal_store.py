@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matsciml_core.data.store.record_layout import RecordLayout
+from matsciml_core.data.store.shards import put_all, shard_entry, shard_name
 from matsciml_core.errors import DataError
 from matsciml_core.files import write_json
 from matsciml_core.interfaces.batch import CrystalBatch
@@ -232,7 +233,7 @@ class CrystalStoreWriter:
         self._flush()
         self._close_shard()
         meta = self._meta()
-        shards = [_shard_entry(self.folder, *found) for found in enumerate(self._counts)]
+        shards = [shard_entry(self.folder, *found) for found in enumerate(self._counts)]
         version = meta["schema_version"]
         index = {"format": FORMAT, "version": version, "shards": shards, "meta": meta}
         write_json(self.folder / INDEX_FILE, index)
@@ -247,7 +248,7 @@ class CrystalStoreWriter:
         if self._environment is None:
             self._counts.append(0)
             self._environment = _open_for_writing(self.folder / "shard.part")
-        _put_all(self._environment, self._pending)
+        put_all(self._environment, self._pending)
         self._counts[-1] += len(self._pending)
         self._pending.clear()
 
@@ -257,8 +258,8 @@ class CrystalStoreWriter:
             return
         meta = {"shard": len(self._counts) - 1, **self._meta()}
         meta.pop("content_hash")  # known only once the last shard is written
-        _put_all(self._environment, [(META_KEY, json.dumps(meta).encode())])
-        final = self.folder / _shard_name(len(self._counts) - 1)
+        put_all(self._environment, [(META_KEY, json.dumps(meta).encode())])
+        final = self.folder / shard_name(len(self._counts) - 1)
         final.unlink(missing_ok=True)
         self._environment.copy(str(final), compact=True)
         self._environment.close()
@@ -292,31 +293,9 @@ def remove_store(folder: str | os.PathLike[str]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _shard_name(number: int) -> str:
-    return f"{number:05d}.lmdb"
-
-
-def _shard_entry(folder: Path, number: int, count: int) -> dict[str, Any]:
-    """Return what the index says of a shard."""
-    name = _shard_name(number)
-    return {"file": name, "count": count, "bytes": (folder / name).stat().st_size}
-
-
 def _open_for_writing(path: Path) -> lmdb.Environment:
     path.unlink(missing_ok=True)
     return lmdb.open(str(path), subdir=False, map_size=1 << 26, lock=False, sync=False)
-
-
-def _put_all(environment: lmdb.Environment, items: Sequence[tuple[bytes, bytes]]) -> None:
-    """Write items in one transaction, doubling the map until they fit."""
-    while True:
-        try:
-            with environment.begin(write=True) as transaction:
-                for key, value in items:
-                    transaction.put(key, value)
-            return
-        except lmdb.MapFullError:
-            environment.set_mapsize(2 * environment.info()["map_size"])
 
 
 _OPEN: dict[str, tuple[tuple[int, int], lmdb.Environment]] = {}

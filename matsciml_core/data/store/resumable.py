@@ -32,12 +32,10 @@ from matsciml_core.data.store.crystal_store import (
     INDEX_FILE,
     META_KEY,
     VERSION,
-    _put_all,
-    _shard_entry,
-    _shard_name,
     describe_content,
 )
 from matsciml_core.data.store.record_layout import RecordLayout
+from matsciml_core.data.store.shards import put_all, shard_entry, shard_name
 from matsciml_core.errors import DataError
 from matsciml_core.files import read_object, write_json
 from matsciml_core.interfaces.crystal import Crystal
@@ -196,7 +194,7 @@ class ResumableWriter:
         index = {
             "format": FORMAT,
             "version": self._meta()["schema_version"],
-            "shards": [_shard_entry(self.folder, *found) for found in enumerate(self._counts)],
+            "shards": [shard_entry(self.folder, *found) for found in enumerate(self._counts)],
             "meta": self._meta() | {"content_hash": content_hash},
         }
         write_json(self.folder / INDEX_FILE, index)
@@ -220,7 +218,7 @@ class ResumableWriter:
         self._counts = journal["shards"]
         self.tally = Tally(**journal["tally"])
         for number in range(len(self._counts)):
-            self._learn(self.folder / _shard_name(number))
+            self._learn(self.folder / shard_name(number))
         self._recover_open_shard(journal["closing"])
         self._noted = self.tally.position
 
@@ -250,12 +248,12 @@ class ResumableWriter:
                 self._digest.update(record)
                 keys.append((_id_key(_id_of(record)), b""))
                 if len(keys) == TRANSACTION:
-                    _put_all(self._ids, keys)
+                    put_all(self._ids, keys)
                     keys.clear()
         finally:
             if environment is None:
                 opened.close()
-        _put_all(self._ids, keys)
+        put_all(self._ids, keys)
 
     def _is_known(self, key: bytes) -> bool:
         if key in self._pending_ids:
@@ -270,8 +268,8 @@ class ResumableWriter:
         if self._shard is None:
             self._shard = _open(self.folder / _OPEN_SHARD)
         tally = json.dumps(asdict(self.tally)).encode()
-        _put_all(self._shard, [*self._pending, (_TALLY_KEY, tally)])
-        _put_all(self._ids, [(key, b"") for key in self._pending_ids])
+        put_all(self._shard, [*self._pending, (_TALLY_KEY, tally)])
+        put_all(self._ids, [(key, b"") for key in self._pending_ids])
         self._pending.clear()
         self._pending_ids.clear()
         self._noted = self.tally.position
@@ -285,8 +283,8 @@ class ResumableWriter:
         self._write_journal(closing=asdict(self.tally))
         with shard.begin(write=True) as transaction:
             transaction.delete(_TALLY_KEY)  # from here on, the journal has it
-        _put_all(shard, [(META_KEY, json.dumps({"shard": number, **self._meta()}).encode())])
-        final = self.folder / _shard_name(number)
+        put_all(shard, [(META_KEY, json.dumps({"shard": number, **self._meta()}).encode())])
+        final = self.folder / shard_name(number)
         part = final.with_name(f"{final.name}.part")
         _remove(part)
         shard.copy(str(part), compact=True)
