@@ -26,7 +26,14 @@ def refuse_asymmetric_unit(batch: CrystalBatch) -> None:
 
 
 def starts(lengths: Tensor) -> Tensor:
-    """Return where each segment begins, and where the last one ends, ``(segments + 1,)``."""
+    """Return where each segment begins, and where the last one ends.
+
+    Args:
+        lengths: ``(segments,)`` int64, dimensionless.
+
+    Returns:
+        ``(segments + 1,)`` int64.
+    """
     return functional.pad(lengths.cumsum(0), (1, 0))
 
 
@@ -55,8 +62,8 @@ def sorted_edges(edge_index: Tensor, cell_shift: Tensor, num_atoms: int) -> dict
     """Return edges as a batch keeps them: sorted by receiver, and counted.
 
     Args:
-        edge_index: ``(2, edges)``, sender then receiver, in any order.
-        cell_shift: ``(edges, 3)``.
+        edge_index: Sender, then receiver, in any order, ``(2, edges)`` int64, dimensionless.
+        cell_shift: ``(edges, 3)``, in lattice vectors (dimensionless).
         num_atoms: Number of atoms.
 
     Returns:

@@ -163,8 +163,9 @@ class CrystalBatch:
         """
 
         def move(tensor: Tensor) -> Tensor:
-            kind = dtype if tensor.is_floating_point() else None
-            return tensor.to(device=device, dtype=kind, non_blocking=non_blocking)
+            # Indices and classes stay whole numbers.
+            new = dtype if tensor.is_floating_point() else None
+            return tensor.to(device=device, dtype=new, non_blocking=non_blocking)
 
         return self._map(move)
 
@@ -206,6 +207,7 @@ class CrystalBatch:
         for name, tensor in self.targets.items():
             info = self.target_info[name]
             value = (tensor[first:last] if info.per_atom else tensor[k]).numpy(force=True)
+            # A label per atom that some atoms have is a label of the crystal.
             missing = (value < 0).all() if info.is_class else np.isnan(value).all()
             if not missing:
                 labels[name] = value if value.ndim else value.item()
@@ -230,6 +232,5 @@ class CrystalBatch:
             name: function(value) for name, value in self.site_properties.items()
         }
         if self.asymmetric_unit is not None:
-            unit = self.asymmetric_unit
-            changes["asymmetric_unit"] = unit.map(function)
+            changes["asymmetric_unit"] = self.asymmetric_unit.map(function)
         return replace(self, **changes)

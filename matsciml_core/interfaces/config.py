@@ -14,7 +14,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Config(BaseModel):
-    """Settings of a component: typed, immutable, unknown keys refused.
+    """Settings of a component: typed, immutable, unknown keys rejected.
 
     A subclass lists its fields with a default and a docstring each; the documentation, the
     command line's help and the JSON schema are made from them.

@@ -47,7 +47,7 @@ class Crystal:
         numbers = np.asarray(self.atomic_numbers)
         positions = np.asarray(self.positions, dtype=np.float64)
         cell = np.asarray(self.cell, dtype=np.float64)
-        pbc = np.broadcast_to(np.asarray(self.pbc, dtype=bool), (3,))
+        pbc = np.broadcast_to(np.asarray(self.pbc, dtype=bool), (3,))  # True stands for all three
         self._check(numbers, positions, cell, pbc)
         site_properties = {
             name: np.asarray(values) for name, values in self.site_properties.items()
@@ -76,7 +76,7 @@ class Crystal:
         cell: NDArray[np.float64],
         pbc: NDArray[np.bool_],
     ) -> None:
-        """Refuse what is no crystal."""
+        """Reject arrays that do not describe a crystal."""
         if numbers.ndim != 1 or positions.shape != (len(numbers), 3) or cell.shape != (3, 3):
             raise ShapeError(
                 f"Crystal '{self.id}' has atomic_numbers {numbers.shape}, positions "
@@ -89,6 +89,8 @@ class Crystal:
             )
         if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
             raise GeometryError(f"Crystal '{self.id}' has a coordinate that is not finite.")
+        # 10⁻⁶ Å³ is far below the volume of any atom and far above the rounding of a flat cell. A
+        # molecule, which is not periodic, may have a cell of zeros.
         if abs(np.linalg.det(cell)) < 1e-6 and pbc.any():
             raise GeometryError(
                 f"Crystal '{self.id}' has a cell without volume; give three independent lattice "
@@ -109,7 +111,7 @@ class Crystal:
 
         Args:
             id: Unique within its dataset.
-            atomic_numbers: ``(atoms,)``.
+            atomic_numbers: ``(atoms,)``, dimensionless.
             fractional: Coordinates in units of the lattice vectors, ``(atoms, 3)``,
                 dimensionless.
             cell: Lattice vectors as rows, ``(3, 3)``, Å.

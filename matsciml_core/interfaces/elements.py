@@ -21,7 +21,7 @@ _BY_ELECTRONEGATIVITY = (
     "Sb Te Mo As P H Ru Pd Os Ir At Rn Rh Pt Pb W Au C Se S Xe I Br Kr N Cl O F"
 )
 """From the least to the most electronegative by Pauling's scale, unknown ones first."""
-_PLACES = {symbol: place for place, symbol in enumerate(_BY_ELECTRONEGATIVITY.split())}
+_RANKS = {symbol: rank for rank, symbol in enumerate(_BY_ELECTRONEGATIVITY.split())}
 
 
 def symbol(number: int) -> str:
@@ -47,5 +47,5 @@ def formula(numbers: Iterable[int], *, reduced: bool = False) -> str:
     """
     counts = Counter(symbol(int(number)) for number in numbers)
     divisor = gcd(*counts.values()) if reduced and counts else 1
-    parts = ((name, counts[name] // divisor) for name in sorted(counts, key=_PLACES.__getitem__))
+    parts = ((name, counts[name] // divisor) for name in sorted(counts, key=_RANKS.__getitem__))
     return "".join(f"{name}{count if count > 1 else ''}" for name, count in parts)

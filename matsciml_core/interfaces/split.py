@@ -61,11 +61,11 @@ class Split:
         Raises:
             SplitError: The dataset does not hold exactly the ids of the split.
         """
-        place = {name: index for index, name in enumerate(ids)}
+        index_of = {name: index for index, name in enumerate(ids)}
         listed = [name for subset in self.subsets.values() for name in subset]
         if hash_ids(ids) != self.ids_hash:
-            missing = [name for name in listed if name not in place]
-            extra = len(place) - (len(listed) - len(missing))
+            missing = [name for name in listed if name not in index_of]
+            extra = len(index_of) - (len(listed) - len(missing))
             example = f", for example '{missing[0]}'" if missing else ""
             raise SplitError(
                 f"The split ({self.algorithm}, {len(listed)} ids) was made for other data: "
@@ -73,7 +73,7 @@ class Split:
                 "the dataset's are not in it; make a new split, or use the data it was made for."
             )
         return {
-            subset: np.sort(np.fromiter((place[name] for name in names), np.int64, len(names)))
+            subset: np.sort(np.fromiter((index_of[name] for name in names), np.int64, len(names)))
             for subset, names in self.subsets.items()
         }
 
@@ -108,8 +108,8 @@ class Split:
         Args:
             subset: The subset.
             most: How many to keep, at least 1.
-            seed: Seed of the draw, which goes over the sorted ids. A smaller number keeps some of
-                the same crystals.
+            seed: Seed of the sample, which is taken from the sorted ids. A smaller number keeps
+                some of the same crystals.
 
         Returns:
             The split; this one where the subset has no more.
@@ -195,7 +195,7 @@ def hash_ids(ids: Sequence[str]) -> str:
 
 
 def check_unique(ids: Sequence[str]) -> None:
-    """Refuse ids that occur twice.
+    """Reject ids that occur twice.
 
     Raises:
         SplitError: One does.

@@ -22,7 +22,7 @@ class Orbits:
     """
 
     representative: NDArray[np.integer[Any]]
-    """Place of the representative within the crystal, ``(atoms,)``; its own for itself."""
+    """Index of the representative within the crystal, ``(atoms,)``; its own for itself."""
     rotation: NDArray[np.int8]
     """The operation's matrix W in lattice coordinates, ``(atoms, 3, 3)``: a displacement f
     (fractional, as a column) of the representative is the displacement W f of this atom."""
@@ -42,7 +42,7 @@ class Orbits:
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
-        """Put the orbits of several crystals side by side; places count on through all of them."""
+        """Put the orbits of several crystals side by side; indices count on through all of them."""
         counts = np.array([len(part.representative) for part in parts])
         first = (counts.cumsum() - counts).repeat(counts)
         return cls(
@@ -91,8 +91,8 @@ class AsymmetricUnit:
         """Return the asymmetric unit of some crystals, without edges.
 
         Args:
-            atoms: Whether each atom belongs to one of them, ``(atoms,)`` bool.
-            crystals: Their numbers, ascending.
+            atoms: Whether each atom belongs to one of them, ``(atoms,)`` bool, dimensionless.
+            crystals: Indices of the crystals, ascending, ``(selected,)`` int64, dimensionless.
         """
         nodes = atoms[self.atoms]
         return replace(
@@ -115,17 +115,17 @@ class AsymmetricUnit:
         Args:
             orbits: Of all crystals of the batch, side by side.
             cell: Lattice vectors as rows, ``(crystals, 3, 3)``, Å.
-            crystal_index: The crystal of each atom, ``(atoms,)``.
-            atoms_per_crystal: ``(crystals,)``.
+            crystal_index: The crystal of each atom, ``(atoms,)`` int64, dimensionless.
+            atoms_per_crystal: ``(crystals,)`` int64, dimensionless.
         """
         rows = torch.from_numpy(orbits.representative.astype(np.int64))
-        places = torch.arange(len(rows))
-        first = rows == places
-        atoms = places[first]
-        distinct = (torch.cumsum(first, 0) - 1)[rows]
+        index = torch.arange(len(rows))
+        is_representative = rows == index
+        atoms = index[is_representative]
+        distinct = (torch.cumsum(is_representative, 0) - 1)[rows]
         crystals = atoms_per_crystal.shape[0]
-        chosen = atoms.numpy()
-        site = orbits.site_sum[chosen] / orbits.site_order[chosen, None, None]
+        # The mean over a group of its matrices projects onto what all of them leave as it is.
+        site = orbits.site_sum[atoms.numpy()] / orbits.site_order[atoms.numpy(), None, None]
         return cls(
             atoms=atoms,
             distinct=distinct,
@@ -138,6 +138,7 @@ class AsymmetricUnit:
 
 def _cartesian(matrix: NDArray[Any], cell: Tensor, crystal_index: Tensor) -> Tensor:
     """Return L⁻¹ Wᵀ L of each atom: rows r = f L and f' = f Wᵀ give r' = r L⁻¹ Wᵀ L."""
+    # In double precision: whole numbers turned into rotations must be orthogonal to rounding.
     lattice = cell.to(torch.float64)
     inverse = torch.linalg.inv(lattice)
     middle = torch.from_numpy(matrix.astype(np.float64)).transpose(1, 2)

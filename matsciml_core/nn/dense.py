@@ -76,7 +76,14 @@ class DenseStack(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``(..., input_width)`` to ``(..., last width)``."""
+        """Apply the layers.
+
+        Args:
+            x: ``(..., input_width)``, dimensionless.
+
+        Returns:
+            ``(..., last width)``, dimensionless.
+        """
         return self.after_first(self.layers[0](x))
 
     def after_first(self, x: Tensor) -> Tensor:

@@ -80,7 +80,8 @@ class CrystalStore:
         """Return several crystals as one float64 batch without edges, in the order asked for.
 
         Args:
-            indices: Indices of crystals, at least one, each in [0, len).
+            indices: Indices of crystals, at least one, each in [0, len), ``(crystals,)``,
+                dimensionless.
 
         Returns:
             The batch.

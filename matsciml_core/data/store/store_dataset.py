@@ -66,7 +66,8 @@ class StoreDataset(Dataset):
         crystals that are not served.
 
         Args:
-            indices: Places in the store, in the order in which to serve them.
+            indices: Indices in the store, in the order in which to serve them, ``(crystals,)``,
+                dimensionless.
 
         Raises:
             DataError: No crystal is left.
