@@ -98,11 +98,11 @@ def describe(run: RunFiles, datasets: Mapping[str, Dataset]) -> None:
         if name not in datasets:
             continue
         dataset = datasets[name]
-        places = {one: index for index, one in enumerate(dataset.ids) if one in ids}
+        index_of = {id_: index for index, id_ in enumerate(dataset.ids) if id_ in ids}
         # In the order of the predictions, without those that the data no longer have.
-        indices = {one: places[one] for one in ids if one in places}
+        indices = {id_: index_of[id_] for id_ in ids if id_ in index_of}
         writer.writerows([name, *row] for row in _rows(dataset, indices))
-        pictured = {one: indices[one] for one in shown.get(name, ()) if one in indices}
+        pictured = {id_: indices[id_] for id_ in shown.get(name, ()) if id_ in indices}
         worst += [{"dataset": name, **crystal} for crystal in _whole(dataset, pictured)]
     write_whole(run.folder / TESTED_CRYSTALS, stream.getvalue().encode())
     write_whole(run.folder / WORST_CRYSTALS, f"{json.dumps(worst)}\n".encode())

@@ -68,7 +68,7 @@ def gallery(target: Target, values: Predictions, crystals: CrystalFiles) -> Gall
     many = "The crystal" if len(worst) == 1 else f"The {len(worst)} crystals"
     return Gallery(
         title=f"{many} of the test set {what}",
-        cards=[_card(target, value, known) for value, known in zip(worst, pictured, strict=True)],
+        cards=[_card(target, *pair) for pair in zip(worst, pictured, strict=True)],
         note="The cell is drawn with the atoms in it; those on its faces are drawn on both sides."
         + note,
     )

@@ -76,13 +76,13 @@ class Document(HTMLParser):
     def find(self, tag: str, within: str = "", **attributes: str) -> list[Element]:
         """Return elements by tag, enclosing id and attributes (``class_`` for ``class``)."""
         # ``class`` is a word of Python, and cannot be the name of an argument.
-        wanted = {name.rstrip("_"): value for name, value in attributes.items()}
+        expected = {name.rstrip("_"): value for name, value in attributes.items()}
         return [
             element
             for element in self.elements
             if element.tag == tag
             and (not within or element.inside(within))
-            and wanted.items() <= element.attributes.items()
+            and expected.items() <= element.attributes.items()
         ]
 
     def text(self, tag: str, within: str = "", **attributes: str) -> list[str]:
