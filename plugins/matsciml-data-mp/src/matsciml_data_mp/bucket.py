@@ -40,12 +40,20 @@ class Plan:
     """Whether all of them were fetched, so that the bucket need not be asked again."""
 
     def save(self, folder: Path) -> None:
-        """Write it to ``plan.json``."""
+        """Write it to ``plan.json``.
+
+        Args:
+            folder: That of the release.
+        """
         write_json(folder / _PLAN, asdict(self))
 
     @classmethod
     def load(cls, folder: Path) -> Plan | None:
-        """Read it; None where there is none."""
+        """Read it; None where there is none.
+
+        Args:
+            folder: That of the release.
+        """
         data = read_object(folder / _PLAN)
         if data is None:
             return None
@@ -53,8 +61,12 @@ class Plan:
         return cls(data["release"], data["prefix"], objects, data["complete"])
 
     def paths(self, folder: Path) -> list[Path]:
-        """Return where the objects lie."""
-        return [folder / key_below(one.key, self.prefix) for one in self.objects]
+        """Return where the objects lie.
+
+        Args:
+            folder: That of the objects.
+        """
+        return [folder / key_below(item.key, self.prefix) for item in self.objects]
 
 
 def fetch_objects(request: FetchRequest, release: str, threads: int) -> tuple[Plan, list[Path]]:
@@ -80,12 +92,17 @@ def fetch_objects(request: FetchRequest, release: str, threads: int) -> tuple[Pl
     folder.mkdir(parents=True, exist_ok=True)
     request.client.pace(HOST, RATE)
     bucket = Bucket(request.client, f"https://{HOST}")
-    plan = _plan_here(request.folder, release)
+    plan = Plan.load(request.folder)
+    if plan is not None and plan.release != release:
+        raise FetchError(
+            f"'{request.folder}' holds the release '{plan.release}' of the Materials Project; name "
+            "another folder with --to."
+        )
     if plan is None or not plan.complete:
-        plan = _fresh_plan(bucket, release, request.folder, plan)
-    require_reader([one.key for one in plan.objects])
+        plan = _renew_plan(bucket, release, request.folder, plan)
+    require_reader([item.key for item in plan.objects])  # now, rather than after gigabytes
     if request.limit is not None:
-        return _enough(bucket, plan, folder, threads, request)
+        return _fetch_trial(bucket, plan, folder, threads, request)
     _download(bucket, plan, folder, threads, request)
     replace(plan, complete=True).save(request.folder)
     return plan, plan.paths(folder)
@@ -94,15 +111,20 @@ def fetch_objects(request: FetchRequest, release: str, threads: int) -> tuple[Pl
 def list_release(bucket: Bucket, release: str) -> Plan:
     """Find out what objects a release has.
 
+    Args:
+        bucket: The bucket.
+        release: Name of the release.
+
     Raises:
         FetchError: There is no such release, or nothing in it can be read.
     """
     prefix = _prefix(bucket, release)
-    listed = [one for one in bucket.objects(prefix) if _holds_records(one)]
+    listed = [item for item in bucket.objects(prefix) if _holds_records(item)]
+    # A release may be there in two formats, of which one is enough.
     for form in FORMATS:
-        objects = tuple(one for one in listed if one.key.endswith(form))
+        objects = [item for item in listed if item.key.endswith(form)]
         if objects:
-            return Plan(release, prefix, tuple(sorted(objects, key=lambda one: one.key)))
+            return Plan(release, prefix, tuple(sorted(objects, key=lambda item: item.key)))
     raise FetchError(
         f"The release '{release}' has no summary that can be read in '{prefix}'; the Materials "
         "Project has changed its bucket."
@@ -111,45 +133,34 @@ def list_release(bucket: Bucket, release: str) -> Plan:
 
 def _prefix(bucket: Bucket, release: str) -> str:
     """Return what the keys of a release's summary begin with."""
-    wanted = canonical(release)
+    name = canonical(release)
     folders = bucket.folders(_ROOT)
-    known = {name: f"{_ROOT}{name}/{_COLLECTION}/" for name in folders if name[:1].isdigit()}
-    if wanted not in known and _COLLECTION in folders:
-        for name in bucket.folders(f"{_ROOT}{_COLLECTION}/"):
-            if name.startswith(_VERSION):
-                known[name.removeprefix(_VERSION)] = f"{_ROOT}{_COLLECTION}/{name}/"
-    if wanted in known:
-        return known[wanted]
-    shown = ", ".join(sorted(known)) or "none, so the Materials Project has changed its bucket"
+    prefixes = {date: f"{_ROOT}{date}/{_COLLECTION}/" for date in folders if date[:1].isdigit()}
+    if name not in prefixes and _COLLECTION in folders:  # the other layout
+        for folder in bucket.folders(f"{_ROOT}{_COLLECTION}/"):
+            if folder.startswith(_VERSION):
+                prefixes[folder.removeprefix(_VERSION)] = f"{_ROOT}{_COLLECTION}/{folder}/"
+    if name in prefixes:
+        return prefixes[name]
+    shown = ", ".join(sorted(prefixes)) or "none, so the Materials Project has changed its bucket"
     raise FetchError(
-        f"The Materials Project has no release '{release}'.{did_you_mean(wanted, known)} "
+        f"The Materials Project has no release '{release}'.{did_you_mean(name, prefixes)} "
         f"Releases: {shown}."
     )
 
 
-def _holds_records(one: S3Object) -> bool:
+def _holds_records(item: S3Object) -> bool:
     """Return whether an object is more than a marker, a list of contents or a journal."""
-    name = one.key.rpartition("/")[2]
-    return one.size > 0 and not name.startswith(("manifest", "_")) and "/_" not in one.key
+    name = item.key.rpartition("/")[2]
+    return item.size > 0 and not name.startswith(("manifest", "_")) and "/_" not in item.key
 
 
-def _plan_here(folder: Path, release: str) -> Plan | None:
-    """Return what an earlier call found out, if it was about the same release."""
-    plan = Plan.load(folder)
-    if plan is not None and plan.release != release:
-        raise FetchError(
-            f"'{folder}' holds the release '{plan.release}' of the Materials Project; name another "
-            "folder with --to."
-        )
-    return plan
-
-
-def _fresh_plan(bucket: Bucket, release: str, folder: Path, old: Plan | None) -> Plan:
+def _renew_plan(bucket: Bucket, release: str, folder: Path, old: Plan | None) -> Plan:
     """List the release anew, and remove what was fetched of objects that have changed."""
     plan = list_release(bucket, release)
-    before = {} if old is None else {one.key: one for one in old.objects}
-    for one, path in zip(plan.objects, plan.paths(folder / "raw"), strict=True):
-        if before.get(one.key, one) != one:
+    before = {} if old is None else {item.key: item for item in old.objects}
+    for item, path in zip(plan.objects, plan.paths(folder / "raw"), strict=True):
+        if before.get(item.key, item) != item:  # another size or checksum under the same key
             path.unlink(missing_ok=True)
     plan.save(folder)
     return plan
@@ -158,26 +169,26 @@ def _fresh_plan(bucket: Bucket, release: str, folder: Path, old: Plan | None) ->
 def _download(
     bucket: Bucket, plan: Plan, folder: Path, threads: int, request: FetchRequest
 ) -> None:
+    """Fetch the objects of a plan that are not there yet."""
     files: list[tuple[RemoteFile, Path]] = [
-        (bucket.remote_file(one), path.parent)
-        for one, path in zip(plan.objects, plan.paths(folder), strict=True)
+        (bucket.remote_file(item), path.parent)
+        for item, path in zip(plan.objects, plan.paths(folder), strict=True)
     ]
     download_all(
         request.client, files, label="Materials Project", threads=threads, report=request.report
     )
 
 
-def _enough(
+def _fetch_trial(
     bucket: Bucket, plan: Plan, folder: Path, threads: int, request: FetchRequest
 ) -> tuple[Plan, list[Path]]:
-    """Fetch objects until they hold as many records as the trial wants."""
-    wanted, taken = request.limit or 0, 0
-    for first in range(0, len(plan.objects), threads):
-        part = replace(plan, objects=plan.objects[first : first + threads])
-        _download(bucket, part, folder, threads, request)
-        taken = min(first + threads, len(plan.objects))
-        wanted -= sum(map(count_records, part.paths(folder)))
-        if wanted <= 0:
-            break
-    chosen = replace(plan, objects=plan.objects[:taken])
-    return chosen, chosen.paths(folder)
+    """Fetch objects until they hold as many records as the trial needs."""
+    missing, end = request.limit or 0, 0
+    # How many records an object has, only the object says.
+    while missing > 0 and end < len(plan.objects):
+        batch = replace(plan, objects=plan.objects[end : end + threads])
+        _download(bucket, batch, folder, threads, request)
+        end += len(batch.objects)
+        missing -= sum(map(count_records, batch.paths(folder)))
+    trial = replace(plan, objects=plan.objects[:end])
+    return trial, trial.paths(folder)

@@ -84,6 +84,7 @@ def fetch(request: FetchRequest) -> Path:
 
 
 def _from_bucket(request: FetchRequest, release: str, options: MPFetchConfig) -> Raw:
+    """Fetch the objects of a release."""
     plan, paths = fetch_objects(request, release, options.threads)
     return Raw(
         read=partial(read_objects, paths),
@@ -93,6 +94,7 @@ def _from_bucket(request: FetchRequest, release: str, options: MPFetchConfig) ->
 
 
 def _from_interface(request: FetchRequest, release: str, options: MPFetchConfig) -> Raw:
+    """Fetch the pages of the present database."""
     database = Database(request, deprecated=options.include_deprecated)
     database.harvest()
     return Raw(

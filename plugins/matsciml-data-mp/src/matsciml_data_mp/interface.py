@@ -86,9 +86,13 @@ class Database:
         )
 
     def read(self, start: int) -> Iterator[Piece]:
-        """Yield the records from the ``start``-th on."""
+        """Yield the records, some at a time.
+
+        Args:
+            start: Index of the first record to yield.
+        """
         numbered = enumerate(self.spool.records(start), start + 1)
-        return in_pieces((f"record {number}", record) for number, record in numbered)
+        return in_pieces((f"record {index}", record) for index, record in numbered)
 
     def _page(self, cursor: list[Any], version: str) -> Page:
         """Fetch one page.
@@ -112,18 +116,16 @@ class Database:
             raise FetchError(
                 "The Materials Project's answer is no page of records; its interface has changed."
             ) from None
-        following = self._following(withdrawn, skip + len(records), total, bool(records))
+        end, limit = skip + len(records), self._request.limit
+        following: list[Any] | None = [withdrawn, end]
+        if not records or (limit is not None and self.spool.count + self._size >= limit):
+            following = None
+        elif end >= total:  # withdrawn materials are another query, which comes second
+            following = [True, 0] if self._deprecated and not withdrawn else None
         return Page(records=records, next=following, total=total, snapshot=version)
 
-    def _following(self, withdrawn: bool, end: int, total: int, more: bool) -> list[Any] | None:
-        limit = self._request.limit
-        if not more or (limit is not None and self.spool.count + self._size >= limit):
-            return None
-        if end < total:
-            return [withdrawn, end]
-        return [True, 0] if self._deprecated and not withdrawn else None
-
     def _get(self, path: str, parameters: dict[str, Any]) -> Any:
+        """Ask the interface; the key goes into a header, which no log and no error shows."""
         secrets = {"X-API-KEY": self._key}
         try:
             return self._request.client.get_json(f"{ADDRESS}/{path}", parameters, secrets=secrets)

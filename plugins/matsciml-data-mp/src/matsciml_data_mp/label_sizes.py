@@ -23,23 +23,18 @@ def write_label_sizes(store: Path) -> None:
     file = store / SIZES_NAME
     if file.exists():
         return
-    ids, groups, known = _read(CrystalStore(store))
-    subsets = paper_sizes_split(ids, groups).indices(ids)
-    sizes = {
-        label: [int(mask[indices].sum()) for indices in subsets.values()]
-        for label, mask in known.items()
-    }
-    write_json(file, {label: counts for label, counts in sizes.items() if any(counts)})
-
-
-def _read(store: CrystalStore) -> tuple[list[str], list[int], dict[str, NDArray[np.bool_]]]:
-    """Return ids, space groups, and which crystals have each label."""
+    crystals = CrystalStore(store)
     ids: list[str] = []
     groups: list[int] = []
-    masks: dict[str, list[NDArray[np.bool_]]] = {label: [] for label in store.targets}
-    for batch in store.scan():
+    masks: dict[str, list[NDArray[np.bool_]]] = {label: [] for label in crystals.targets}
+    for batch in crystals.scan():  # once for all labels: a release has 150,000 crystals
         ids += batch.ids
         groups += batch.targets["space_group"].tolist()
-        for label, info in store.targets.items():
+        for label, info in crystals.targets.items():
             masks[label].append(label_mask(batch.targets[label], info).numpy())
-    return ids, groups, {label: np.concatenate(pieces) for label, pieces in masks.items()}
+    subsets = paper_sizes_split(ids, groups).indices(ids)
+    sizes = {
+        label: [int(np.concatenate(pieces)[indices].sum()) for indices in subsets.values()]
+        for label, pieces in masks.items()
+    }
+    write_json(file, {label: counts for label, counts in sizes.items() if any(counts)})

@@ -1,6 +1,6 @@
 """Reading the objects of a release, a few hundred records at a time.
 
-This process takes the files apart, which is quick; the pieces are decoded by whoever converts.
+This process takes the files apart, which is quick; the processes that convert decode the pieces.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from matsciml_data_mp.records import FIELDS, Rules, read_record
 
 LINES, SINGLE, TABLE = ".jsonl.gz", ".json.gz", ".parquet"
 FORMATS = (LINES, SINGLE, TABLE)
-"""Endings of objects that hold records; where a release has several, the first one is read."""
+"""Endings of objects that hold records, the one to read first where a release has several."""
 PIECE = 256
 """Records that are decoded together."""
 
 
-Numbered = tuple[str, Any]
+Located = tuple[str, Any]
 """Where a record comes from, and the record, or the JSON of it."""
 
 
@@ -35,49 +35,67 @@ class Piece:
     """Some records that follow each other."""
 
     content: Any
-    """A list of :data:`Numbered`, or rows of a table."""
+    """A list of :data:`Located`, or rows of a table."""
     where: str = ""
     """What the table is called."""
-    first: int = 0
-    """Number of the first row in the table, from 0."""
+    start: int = 0
+    """Index in the table of the piece's first row."""
 
-    def records(self) -> Iterator[Numbered]:
+    def records(self) -> Iterator[Located]:
         """Yield where each record comes from, and the record; None for one that is no JSON."""
         if hasattr(self.content, "to_pylist"):
-            for number, row in enumerate(self.content.to_pylist(), self.first + 1):
-                yield f"{self.where}:{number}", row
+            for row_number, row in enumerate(self.content.to_pylist(), self.start + 1):
+                yield f"{self.where}:{row_number}", row
             return
-        for where, found in self.content:
-            yield where, _decoded(found) if isinstance(found, bytes) else found
+        for where, record in self.content:
+            if isinstance(record, bytes):
+                try:
+                    record = json.loads(record)
+                except ValueError:
+                    record = None
+            yield where, record
 
     def __len__(self) -> int:
         """Return the number of records."""
         return len(self.content)
 
-    def cut(self, number: int) -> Piece:
-        """Return the first records alone."""
-        return replace(self, content=self.content[:number])
+    def cut(self, count: int) -> Piece:
+        """Return a piece with the first records alone.
+
+        Args:
+            count: How many.
+        """
+        return replace(self, content=self.content[:count])
 
 
 def read_piece(piece: Piece, rules: Rules) -> Iterator[Item]:
-    """Yield the records of a piece as crystals, or why they are none."""
+    """Yield the records of a piece as crystals, or why they can't be.
+
+    Args:
+        piece: The records.
+        rules: What to leave out.
+    """
     for where, record in piece.records():
         yield read_record(record, where, rules)
 
 
-def in_pieces(records: Iterable[Numbered]) -> Iterator[Piece]:
-    """Put records together that follow each other."""
+def in_pieces(records: Iterable[Located]) -> Iterator[Piece]:
+    """Put records together that follow each other.
+
+    Args:
+        records: The records.
+    """
     rest = iter(records)
     while content := list(islice(rest, PIECE)):
         yield Piece(content)
 
 
 def up_to(pieces: Iterable[Piece], left: int | None) -> Iterator[tuple[Piece, int]]:
-    """Yield pieces until they hold as many records as wanted, the form that is ingested.
+    """Yield pieces up to a number of records, each with an offset of 0, the form to ingest.
 
     Args:
         pieces: The pieces.
-        left: Records that are wanted; None: all.
+        left: Most records; None: all.
     """
     for piece in pieces:
         if left is None:
@@ -90,11 +108,11 @@ def up_to(pieces: Iterable[Piece], left: int | None) -> Iterator[tuple[Piece, in
 
 
 def read_objects(paths: Sequence[Path], start: int = 0) -> Iterator[Piece]:
-    """Yield the records of objects, in their order, from the ``start``-th on.
+    """Yield the records of objects, in their order.
 
     Args:
         paths: The files.
-        start: Records to leave out; they are not decoded.
+        start: Index of the first record to yield; those before it are not decoded.
 
     Raises:
         FetchError: A file is damaged.
@@ -105,11 +123,20 @@ def read_objects(paths: Sequence[Path], start: int = 0) -> Iterator[Piece]:
             yield from _table(path, start)
             start = max(0, start - count_records(path))
     else:
-        yield from in_pieces(islice(_numbered(paths), start, None))
+        located = (
+            (f"{path.parent.name}/{path.name}:{line}", text)
+            for path in paths
+            for line, text in enumerate(_texts(path), 1)
+        )
+        yield from in_pieces(islice(located, start, None))
 
 
 def count_records(path: Path) -> int:
-    """Return the number of records in an object."""
+    """Return the number of records in an object.
+
+    Args:
+        path: The file.
+    """
     if path.name.endswith(TABLE):
         return int(_open_table(path).metadata.num_rows)
     return sum(1 for _ in _texts(path))
@@ -118,25 +145,14 @@ def count_records(path: Path) -> int:
 def require_reader(names: Sequence[str]) -> None:
     """Fail now rather than after the download where a package is missing.
 
+    Args:
+        names: Keys of the objects.
+
     Raises:
         MissingPackageError: A name is that of a table, and pyarrow is not installed.
     """
     if any(name.endswith(TABLE) for name in names):
         _pyarrow()
-
-
-def _decoded(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
-
-
-def _numbered(paths: Sequence[Path]) -> Iterator[Numbered]:
-    for path in paths:
-        where = f"{path.parent.name}/{path.name}"
-        for number, text in enumerate(_texts(path), 1):
-            yield f"{where}:{number}", text
 
 
 def _texts(path: Path) -> Iterator[bytes]:
@@ -152,20 +168,22 @@ def _texts(path: Path) -> Iterator[bytes]:
 
 
 def _table(path: Path, start: int) -> Iterator[Piece]:
+    """Yield the rows of a table from an index on; groups of rows before it are not read."""
     file = _open_table(path)
     columns = [name for name in FIELDS if name in file.schema_arrow.names]
-    place = 0
+    index = 0
     try:
         for group in range(file.num_row_groups):
             rows = file.metadata.row_group(group).num_rows
-            if start >= place + rows:
-                place += rows
+            if start >= index + rows:
+                index += rows
                 continue
+            # Group by group: memory stays flat, whatever the size of the table.
             for batch in file.iter_batches(PIECE, row_groups=[group], columns=columns):
-                skipped = min(max(0, start - place), batch.num_rows)
+                skipped = min(max(0, start - index), batch.num_rows)
                 if skipped < batch.num_rows:
-                    yield Piece(batch.slice(skipped), path.name, place + skipped)
-                place += batch.num_rows
+                    yield Piece(batch.slice(skipped), path.name, index + skipped)
+                index += batch.num_rows
     except (OSError, _pyarrow().lib.ArrowException) as error:
         raise _damaged(path) from error
 

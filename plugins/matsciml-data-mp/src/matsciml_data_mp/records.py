@@ -43,7 +43,7 @@ _NUMBERS = {
     "fermi_energy": "efermi",
     "total_magnetization": "total_magnetization",
 }
-"""Label → name at the source; the units are the same."""
+"""Label → name at the source; the units are the same, so nothing is converted."""
 _CLASSES = ("is_stable", "is_metal", "is_magnetic")
 
 
@@ -58,7 +58,12 @@ class Rules:
     """Batches under another licence."""
 
     def objection(self, record: Mapping[str, Any]) -> str | None:
-        """Return why a record is left out; None where it is not."""
+        """Return why a record is left out; None where it is not.
+
+        Args:
+            record: By the Materials Project's names.
+        """
+        # Either mark is enough: what may be under another licence is left out.
         origin = record.get("builder_meta") or {}
         foreign = origin.get("license") == "BY-NC" or origin.get("batch_id") in self.controlled
         if foreign and not self.include_gnome:
@@ -97,10 +102,11 @@ def read_record(record: Any, where: str, rules: Rules) -> Item:
 
 
 def _crystal(name: str, record: Mapping[str, Any], rules: Rules) -> Item:
+    """Return the structure of a record with its labels."""
     structure = record.get("structure")
     if structure is None:
         return Rejection(name, "It has no structure.")
-    if isinstance(structure, str):
+    if isinstance(structure, str):  # as tables keep it
         structure = json.loads(structure)
     frame = frame_from_structure(structure, name, {})
     if isinstance(frame, Rejection):
@@ -122,12 +128,16 @@ def _crystal(name: str, record: Mapping[str, Any], rules: Rules) -> Item:
 def labels_of(record: Mapping[str, Any]) -> dict[str, float]:
     """Return the labels that a record has; what is unknown is missing, never zero.
 
+    Args:
+        record: By the Materials Project's names.
+
     Raises:
         ValueError: A label is no number.
     """
-    found = {label: record.get(field) for label, field in _NUMBERS.items()}
-    found |= {label: record.get(label) for label in _CLASSES}
-    number = (record.get("symmetry") or {}).get("number")
-    found["space_group"] = number - 1 if number is not None and 1 <= number <= 230 else None
-    labels = {label: float(value) for label, value in found.items() if value is not None}
+    values = {label: record.get(field) for label, field in _NUMBERS.items()}
+    values |= {label: record.get(label) for label in _CLASSES}
+    group = (record.get("symmetry") or {}).get("number")
+    # A class counts from 0, a space group from 1.
+    values["space_group"] = group - 1 if group is not None and 1 <= group <= 230 else None
+    labels = {label: float(value) for label, value in values.items() if value is not None}
     return {label: value for label, value in labels.items() if not math.isnan(value)}

@@ -37,19 +37,22 @@ def find_release(release: str) -> Path:
     Raises:
         DataError: It is not on this machine.
     """
-    here = fetched_releases()
-    for key, store in reversed(here.items()):
+    fetched = fetched_releases()
+    for key, store in reversed(fetched.items()):  # of two fetches of one release, the later
         if canonical(release) in (canonical(key), canonical(_release_of(store))):
             return store
     raise DataError(
         f"The release '{release}' of the Materials Project is not on this machine (here are: "
-        f"{', '.join((MINI, *here))}); to fetch it, run: "
+        f"{', '.join((MINI, *fetched))}); to fetch it, run: "
         f"matsciml data fetch mp --release {canonical(release)}."
     )
 
 
 def canonical(release: str) -> str:
     """Return the name of a release as the bucket writes it.
+
+    Args:
+        release: As the interface, the bucket or a person writes it.
 
     >>> canonical("v2022.10.28"), canonical("2024-11-14-post1"), canonical("api")
     ('2022-10-28', '2024-11-14-post1', 'api')
