@@ -65,16 +65,10 @@ class CDVAEEncoder(DimeNetEncoder):
         self.crystal_width = config.latent_width
 
     def forward(self, batch: CrystalBatch) -> LatentEmbedding:
-        """Embed a batch.
+        """Embed a batch as :class:`DimeNetEncoder` does, with the latent distribution.
 
         Args:
-            batch: Crystals with edges within :attr:`neighbours`.
-
-        Returns:
-            The embedding, in the dtype of the parameters.
-
-        Raises:
-            ShapeError: The batch carries no edges.
+            batch: Crystals with edges.
         """
         atoms, crystals = self.embed(batch)
         # In full precision, as the embedding: a rounded latent vector is another crystal's.

@@ -194,6 +194,7 @@ def evaluate_crystals(
         DataError: The reference has no energies where a hull is asked for.
     """
     settings.check()
+    # The reference too: its own validity is the bound of what a generator can reach.
     generated, reference = (
         validate_all(
             structures,

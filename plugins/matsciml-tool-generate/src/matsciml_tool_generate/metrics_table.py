@@ -113,6 +113,7 @@ def _shares(measured: Measurements) -> Iterator[Metric]:
 
 def _distances(measured: Measurements) -> Iterator[Metric]:
     """Yield Wasserstein distances, of valid generated crystals to all of the reference."""
+    # One collapsed cell has a density of thousands of g/cm³, and would be the whole distance.
     valid = [validity for validity in measured.generated if validity.valid]
     for key, title, attribute, unit in (
         ("density_distance", "distance of densities", "density", "g/cm³"),

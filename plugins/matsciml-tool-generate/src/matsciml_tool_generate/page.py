@@ -108,6 +108,7 @@ def evaluation_page(evaluation: Evaluation) -> Page:
                 ],
             ),
             Section(anchor="method", title="Method", views=[Facts(_method(evaluation))]),
+            # The list comes last, since it may have thousands of rows.
             Section(
                 anchor="list",
                 title="List",
@@ -134,6 +135,7 @@ def _metrics(evaluation: Evaluation) -> Table:
     for metric in evaluation.metrics:
         values = metric.value, metric.reference, *(metric.published.get(name) for name in sets)
         rows.append([metric.title, *(metric_text(metric, value) or ABSENT for value in values)])
+    # Below the table: a column of sentences would push the published numbers out of sight.
     notes = [f"{metric.title}: {metric.note}." for metric in evaluation.metrics if metric.note]
     titles = [f"{published()[name]['title']}, published" for name in sets]
     return Table(
@@ -172,7 +174,7 @@ def _figures(evaluation: Evaluation) -> View:
     """Return the distributions of valid crystals and reference."""
     samples = [evaluation.validities[index] for index in evaluation.valid], evaluation.reference
     densities = [[v.density for v in some if v.density is not None] for some in samples]
-    if not all(densities):
+    if not all(densities):  # a histogram needs a value of each set
         return Absent("No generated crystal is valid, so that there is nothing to plot.")
     return Figures(
         [

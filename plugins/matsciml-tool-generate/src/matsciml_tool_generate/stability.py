@@ -245,6 +245,7 @@ class _Hull:
         from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram  # noqa: PLC0415 - heavy
         from pymatgen.core.composition import Composition  # noqa: PLC0415 - heavy
 
+        # A hull of all elements of the reference would have dozens of dimensions.
         inside = [e for e in self._entries if set(e.composition.elements) <= elements]
         if self._elements_at_zero:
             inside += [PDEntry(Composition({element: 1}), 0.0) for element in elements]
