@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from matsciml_core.data import attach_neighbours
-from matsciml_core.data.neighbours.neighbour_list import TIE_TOLERANCE, _pairs, find_edges
+from matsciml_core.data.neighbours import _pairs
+from matsciml_core.data.neighbours.neighbour_list import TIE_TOLERANCE, find_edges
 from matsciml_core.errors import GeometryError
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
