@@ -36,6 +36,7 @@ _WASTE = 100.0
 """Where so many are looked at for each pair expected, the shape of the cell is to blame. In a cell
 with right angles it is 50 at the most."""
 _ROUNDING = 1e-9
+"""By which vesin's count of boxes may fall below ours, since it may round otherwise."""
 _MOST_BOXES = 1e5
 """vesin divides a cell into boxes as wide as the cutoff, and into wider ones beyond this number."""
 _BOXES_TO_CHECK = 0.98 * _MOST_BOXES
@@ -71,8 +72,8 @@ def find_pairs(
     Args:
         positions: Cartesian, ``(atoms, 3)``, Å, unwrapped or not.
         cells: Lattice vectors as rows, ``(crystals, 3, 3)``, Å.
-        pbc: Periodic directions, ``(crystals, 3)``.
-        atoms_per_crystal: ``(crystals,)``.
+        pbc: Periodic directions, ``(crystals, 3)``, dimensionless.
+        atoms_per_crystal: Number of atoms of each, ``(crystals,)``, dimensionless.
         cutoff: Distance below which atoms are a pair, Å.
         lengths: Whether to return distances.
         ids: What the crystals are called in errors; empty: by their numbers.
@@ -86,9 +87,14 @@ def find_pairs(
     """
     bounds = [0, *np.cumsum(atoms_per_crystal).tolist()]
     points = np.ascontiguousarray(positions, dtype=np.float64)
-    _require_finite(points, cells)
+    if not (np.isfinite(points).all() and np.isfinite(cells).all()):
+        raise GeometryError(
+            "The batch has a position or a lattice vector that is not finite; neighbours can only "
+            "be found for finite coordinates."
+        )
     boxes = _closed_boxes(points, cells, pbc, bounds, cutoff)
     _check(points, boxes, atoms_per_crystal, cutoff, ids)
+    # Crystals of mp have 54 neighbours within 6 Å on average: most batches allocate once.
     buffer = _Buffer(capacity=64 * len(points), lengths=lengths)
     library = _library()
     if library is None:
@@ -113,21 +119,14 @@ def _closed_boxes(
     boxes = np.ascontiguousarray(cells, dtype=np.float64)
     if pbc.all():
         return boxes
-    boxes = boxes.copy()
+    boxes = boxes.copy()  # ascontiguousarray may have returned the caller's own array
     for k in np.flatnonzero(~pbc.all(axis=1)).tolist():
         closed = boxes[k][pbc[k]]  # (periodic directions, 3)
+        # Right singular vectors beyond the rank are perpendicular to all periodic directions.
         normals = np.linalg.svd(closed)[2][len(closed) :] if len(closed) else np.eye(3)
         extents = np.ptp(points[bounds[k] : bounds[k + 1]] @ normals.T, axis=0)
         boxes[k][~pbc[k]] = normals * (extents + 2.0 * cutoff)[:, None]
     return boxes
-
-
-def _require_finite(points: NDArray[np.float64], cells: NDArray[np.float64]) -> None:
-    if not (np.isfinite(points).all() and np.isfinite(cells).all()):
-        raise GeometryError(
-            "The batch has a position or a lattice vector that is not finite; neighbours can only "
-            "be found for finite coordinates."
-        )
 
 
 def _check(
@@ -137,7 +136,7 @@ def _check(
     cutoff: float,
     ids: Sequence[str],
 ) -> None:
-    """Refuse what would end the process inside the compiled search, or fill the memory."""
+    """Reject what would end the process inside the compiled search, or fill the memory."""
     longest = np.linalg.norm(boxes, axis=2).max(axis=1)
     if longest.max() > LARGEST_BOX:
         raise GeometryError(
@@ -146,6 +145,8 @@ def _check(
             "positions in Å?"
         )
     volumes = np.abs(np.linalg.det(boxes))
+    # Each of N atoms has N / V · 4/3 π r³ neighbours on average. Kept as a product with V (Å³), so
+    # that a cell without volume is caught here and divides nothing by zero.
     expected = 4.0 / 3.0 * np.pi * cutoff**3 * counts.astype(np.float64) ** 2  # Å³ pairs
     dense = expected > MOST_PAIRS * volumes
     if dense.any():
@@ -154,6 +155,7 @@ def _check(
             f"than {MOST_PAIRS:g} edges within {cutoff:g} Å. Are its lattice vectors independent "
             "rows, in Å?"
         )
+    # Lattice planes cost cross products for every crystal; nearly none needs them.
     suspects = np.flatnonzero(_may_be_flat(longest, volumes, counts, cutoff))
     if not len(suspects):
         return
@@ -169,11 +171,11 @@ def _check(
         )
 
 
-def _called(number: np.intp, crystals: int, ids: Sequence[str]) -> str:
+def _called(index: np.intp, crystals: int, ids: Sequence[str]) -> str:
     """Return what a crystal of a batch is called at the beginning of a sentence."""
     if ids:
-        return f"Crystal '{ids[int(number)]}'"
-    return "The crystal" if crystals == 1 else f"Crystal {number} of the batch"
+        return f"Crystal '{ids[int(index)]}'"
+    return "The crystal" if crystals == 1 else f"Crystal {index} of the batch"
 
 
 def _may_be_flat(
@@ -182,7 +184,7 @@ def _may_be_flat(
     counts: NDArray[np.int64],
     cutoff: float,
 ) -> NDArray[np.bool_]:
-    """Return True for every cell that :func:`_are_flat` refuses, and few others, at little cost.
+    """Return True for every cell that :func:`_are_flat` rejects, and few others, at little cost.
 
     Lattice planes are at least V/l² apart, with l the longest lattice vector, so that the numbers
     of boxes and of pairs to look at have bounds that need neither planes nor angles.
@@ -207,7 +209,7 @@ def _are_flat(
     expected: NDArray[np.float64],
     cutoff: float,
 ) -> NDArray[np.bool_]:
-    """Say which cells vesin would search for ever, or would divide into no boxes at all.
+    """Mark the cells that vesin would search for ever, or would divide into no boxes at all.
 
     It divides a cell into boxes at least as wide as the cutoff and looks, from each of them, at all
     those within reach. Where lattice planes are close together, very many are. Where a cell is wide
@@ -221,23 +223,20 @@ def _are_flat(
         cutoff: Å.
     """
     boxes = np.maximum(np.floor(heights / cutoff), 1.0)  # (crystals, 3)
-    number = boxes.prod(axis=1)
-    reach = np.ceil(cutoff * boxes / heights)
-    trials = number * (2.0 * reach + 1.0).prod(axis=1) * (1.0 + (counts / number) ** 2)
+    total = boxes.prod(axis=1)
+    reach = np.ceil(cutoff * boxes / heights)  # boxes looked at on either side
+    # An empty pair of boxes costs a visit, too, hence the 1 beside the pairs of atoms in it.
+    trials = total * (2.0 * reach + 1.0).prod(axis=1) * (1.0 + (counts / total) ** 2)
     flat: NDArray[np.bool_] = trials > np.maximum(MOST_TRIALS, _WASTE * expected)
-    for k in np.flatnonzero(number > _BOXES_TO_CHECK).tolist():
-        flat[k] |= _fewest_boxes(*boxes[k].tolist()) < 1.0 + _ROUNDING
+    for k in np.flatnonzero(total > _BOXES_TO_CHECK).tolist():
+        # vesin's bound keeps the ratios of the three numbers and rounds each of them down, one
+        # after the other: where one is below 1, no box is left.
+        x, y, z = boxes[k].tolist()
+        third = math.cbrt(_MOST_BOXES / ((x / y) * (y / z) ** 2))
+        second = y / z * math.floor(third)
+        fewest = min(third, second, x / y * math.floor(second))
+        flat[k] |= fewest < 1.0 + _ROUNDING
     return flat
-
-
-def _fewest_boxes(x: float, y: float, z: float) -> float:
-    """Return how many boxes vesin's bound on their number leaves, in the direction of the fewest.
-
-    It rounds down what is returned here: below 1, nothing is left.
-    """
-    third = math.cbrt(_MOST_BOXES / ((x / y) * (y / z) ** 2))
-    second = y / z * math.floor(third)
-    return min(third, second, x / y * math.floor(second))
 
 
 class _Buffer:
@@ -249,16 +248,16 @@ class _Buffer:
         self._allocate(max(capacity, 64))
 
     def extend(self, count: int) -> int:
-        """Make room for pairs and return the place of the first."""
-        first, self.used = self.used, self.used + count
+        """Make room for pairs and return the row of the first."""
+        start, self.used = self.used, self.used + count
         if self.used > len(self.atoms):
             atoms, shifts, lengths = self.atoms, self.shifts, self.lengths
             self._allocate(max(self.used, 2 * len(self.atoms)))
-            self.atoms[:first] = atoms[:first]
-            self.shifts[:first] = shifts[:first]
+            self.atoms[:start] = atoms[:start]
+            self.shifts[:start] = shifts[:start]
             if self.with_lengths:
-                self.lengths[:first] = lengths[:first]
-        return first
+                self.lengths[:start] = lengths[:start]
+        return start
 
     def result(self, counts: list[int]) -> Pairs:
         """Return what was collected."""
@@ -273,6 +272,7 @@ class _Buffer:
         self.atoms = np.empty((capacity, 2), dtype=np.int64)
         self.shifts = np.empty((capacity, 3), dtype=np.int32)
         self.lengths = np.empty(capacity if self.with_lengths else 0, dtype=np.float64)
+        # Looked up once: an array's ``ctypes`` builds objects at each access.
         self.addresses = tuple(
             array.ctypes.data for array in (self.atoms, self.shifts, self.lengths)
         )
@@ -290,12 +290,15 @@ def _search_with_wrapper(
     quantities = "PSd" if buffer.with_lengths else "PS"
     counts = []
     for box, (first, last) in zip(boxes, pairwise(bounds), strict=True):
-        found = search.compute(points[first:last], box, True, quantities, copy=False)
-        counts.append(len(found[0]))
+        # Without a copy the arrays are vesin's own, which the next search overwrites.
+        pairs, shifts, *lengths = search.compute(
+            points[first:last], box, True, quantities, copy=False
+        )
+        counts.append(len(pairs))
         start = buffer.extend(counts[-1])
-        buffer.atoms[start : buffer.used], buffer.shifts[start : buffer.used] = found[:2]
+        buffer.atoms[start : buffer.used], buffer.shifts[start : buffer.used] = pairs, shifts
         if buffer.with_lengths:
-            buffer.lengths[start : buffer.used] = found[2]
+            (buffer.lengths[start : buffer.used],) = lengths
     return counts
 
 
@@ -313,30 +316,26 @@ def _search_with_library(
     options.return_shifts, options.return_distances = True, buffer.with_lengths
     device = _c_api.VesinDevice(_c_api.VesinCPU, 0)
     periodic, message = (ctypes.c_bool * 3)(True, True, True), ctypes.c_char_p()
-    found = _c_api.VesinNeighborList()
+    pairs = _c_api.VesinNeighborList()
     point, box = points.ctypes.data, boxes.ctypes.data
     counts = []
     try:
         for first, last in pairwise(bounds):
             size = last - first
-            if call(point, size, box, periodic, device, options, found, message):
+            if call(point, size, box, periodic, device, options, pairs, message):
                 raise RuntimeError(f"vesin: {(message.value or b'').decode()}")
-            counts.append(found.length)
-            _copy(found, buffer)
+            counts.append(pairs.length)
+            start = buffer.extend(pairs.length)
+            atoms, shifts, lengths = buffer.addresses  # after extend, which may move the arrays
+            # Bytes of a pair: two size_t, three int32, one double.
+            ctypes.memmove(atoms + 16 * start, pairs.pairs, 16 * pairs.length)
+            ctypes.memmove(shifts + 12 * start, pairs.shifts, 12 * pairs.length)
+            if buffer.with_lengths:
+                ctypes.memmove(lengths + 8 * start, pairs.distances, 8 * pairs.length)
             point, box = point + size * points.strides[0], box + boxes.strides[0]
     finally:
-        free(found)
+        free(pairs)
     return counts
-
-
-def _copy(found: Any, buffer: _Buffer) -> None:
-    count = found.length
-    first = buffer.extend(count)
-    atoms, shifts, lengths = buffer.addresses
-    ctypes.memmove(atoms + 16 * first, found.pairs, 16 * count)
-    ctypes.memmove(shifts + 12 * first, found.shifts, 12 * count)
-    if buffer.with_lengths:
-        ctypes.memmove(lengths + 8 * first, found.distances, 8 * count)
 
 
 _Library = tuple[Callable[..., int], Callable[..., None]]
@@ -345,16 +344,16 @@ _Library = tuple[Callable[..., int], Callable[..., None]]
 
 @cache
 def _library() -> _Library | None:
-    """Return vesin's C functions; None where they are not the ones known here."""
+    """Return vesin's C functions; None where this module does not support them."""
     if _c_lib is None:
         return None
     library = _c_lib.get_library()
-    if not _known(_c_api, library):
+    if not _is_supported(_c_api, library):
         return None
     # A function object of our own, so that the wrapper's keeps its argument types.
     search = library["vesin_neighbors"]
     search.argtypes = [
-        ctypes.c_void_p,
+        ctypes.c_void_p,  # addresses as plain integers: making typed pointers takes longer
         ctypes.c_size_t,
         ctypes.c_void_p,
         ctypes.c_void_p,
@@ -377,7 +376,7 @@ _FIELDS = {
 """Fields of the structures that the direct call relies on (vesin 0.6)."""
 
 
-def _known(types: Any, library: Any) -> bool:
+def _is_supported(types: Any, library: Any) -> bool:
     """Return whether structures and function are the ones that this module was written for."""
     try:
         fields = {
@@ -396,5 +395,6 @@ def _known(types: Any, library: Any) -> bool:
         ]
     except AttributeError:
         return False
+    # Indices are copied as they are into arrays of int64.
     wide = ctypes.sizeof(ctypes.c_size_t) == ctypes.sizeof(ctypes.c_int64)
     return fields == _FIELDS and arguments == expected and wide

@@ -21,6 +21,7 @@ SAME_LENGTH = 1e-5
 the rounding of coordinates in files, and far less than any two different shells differ by."""
 SAME_VECTOR = 1e-4
 """The same for the directions of edges, by a sum of fifteen numbers."""
+# Square roots of different primes are linearly independent over the rational numbers.
 _PRIMES = np.array([2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47])
 
 
@@ -49,19 +50,19 @@ class NeighbourCache:
         """Start empty."""
         self.limit = limit
         self.size = 0
-        self._kept: dict[int, EdgeList] = {}
+        self._edges: dict[int, EdgeList] = {}
 
     def __contains__(self, index: int) -> bool:
         """Return whether the edges of a crystal are kept."""
-        return index in self._kept
+        return index in self._edges
 
     def __getitem__(self, index: int) -> EdgeList:
         """Return the edges of one crystal, in the types in which they are kept."""
-        return self._kept[index]
+        return self._edges[index]
 
     def put(self, index: int, edges: EdgeList) -> None:
         """Keep the edges of one crystal, numbered from its own first atom."""
-        if index in self._kept:
+        if index in self._edges:
             return
         small = EdgeList(
             edges.ends.astype(_smallest(edges.ends)),
@@ -72,7 +73,7 @@ class NeighbourCache:
         )
         nbytes = sum(array.nbytes for array in small if array is not None)
         if self.size + nbytes <= self.limit:
-            self._kept[index] = small
+            self._edges[index] = small
             self.size += nbytes
 
 
@@ -97,31 +98,28 @@ class EdgeSource:
 
         Args:
             batch: Crystals without edges, on the CPU.
-            indices: The numbers under which the cache knows them.
+            indices: The keys of the crystals in the cache.
         """
         if self.cache is None:
             return self._search(batch)
         missing = [k for k, index in enumerate(indices) if index not in self.cache]
-        fresh = dict(zip(missing, self._search_each(batch, missing), strict=True))
-        for k, edges in fresh.items():
-            self.cache.put(indices[k], edges)
+        fresh: dict[int, EdgeList] = {}
+        if missing:
+            part = batch if len(missing) == batch.num_crystals else _select(batch, missing)
+            ends, shifts, multiplicity = self._search(part)
+            bounds = np.concatenate(([0], np.cumsum(part.atoms_per_crystal.numpy())))
+            # Edges are sorted by receiver, so those of a crystal are contiguous.
+            cuts = pairwise(np.searchsorted(ends[1], bounds).tolist())
+            for k, (start, end), atom in zip(missing, cuts, bounds.tolist(), strict=False):
+                fresh[k] = EdgeList(
+                    ends[:, start:end] - atom,  # the crystal comes back in another batch
+                    shifts[start:end],
+                    None if multiplicity is None else multiplicity[start:end],
+                )
+                self.cache.put(indices[k], fresh[k])
         parts = [fresh[k] if k in fresh else self.cache[index] for k, index in enumerate(indices)]
         counts = batch.atoms_per_crystal.numpy()
         return join_edges(parts, counts.cumsum() - counts)
-
-    def _search_each(self, batch: CrystalBatch, chosen: Sequence[int]) -> list[EdgeList]:
-        """Return the edges of some crystals of a batch, numbered from their own first atoms."""
-        if not chosen:
-            return []
-        if len(chosen) < batch.num_crystals:
-            batch = _select(batch, chosen)
-        edges = self._search(batch)
-        bounds = np.concatenate(([0], np.cumsum(batch.atoms_per_crystal.numpy())))
-        cuts = pairwise(np.searchsorted(edges.ends[1], bounds).tolist())
-        return [
-            _slice(edges, first, last, atom)
-            for (first, last), atom in zip(cuts, bounds.tolist(), strict=False)
-        ]
 
     def _search(self, batch: CrystalBatch) -> EdgeList:
         positions = batch.positions.to(torch.float64).numpy()
@@ -137,19 +135,21 @@ class EdgeSource:
         unit = batch.asymmetric_unit
         if unit is None:
             return EdgeList(index, shifts)
-        kept = enter_distinct(torch.from_numpy(index[1]), unit).numpy()
-        index, shifts = index[:, kept], shifts[kept]
+        # The other atoms share the embedding of the one that represents them: no edge is needed.
+        distinct = enter_distinct(torch.from_numpy(index[1]), unit).numpy()
+        index, shifts = index[:, distinct], shifts[distinct]
         if self.neighbourhood.uses == "edges":
             return EdgeList(index, shifts)
         sender, receiver = index
         offset = np.einsum("ei,eij->ej", shifts, cells[batch.crystal_index.numpy()[receiver]])
         vectors = positions[receiver] - positions[sender] - offset
+        # Features come from the representative of the sender, so edges from its images are alike.
         represented = unit.atoms[unit.distinct].numpy()
         groups = group_equal(receiver, represented[sender], np.linalg.norm(vectors, axis=1))
         if self.neighbourhood.uses == "vectors":
             groups = _split_by_symmetry(groups, vectors, sender, receiver, unit)
         _, first, multiplicity = np.unique(groups, return_index=True, return_counts=True)
-        order = np.argsort(first)
+        order = np.argsort(first)  # as they were found, which is by receiver
         return EdgeList(index[:, first[order]], shifts[first[order]], multiplicity[order])
 
 
@@ -158,6 +158,7 @@ def attach(batch: CrystalBatch, edges: EdgeList) -> CrystalBatch:
     connected = with_edges(batch, edges.ends.astype(np.int64, copy=False), edges.shifts)
     if edges.multiplicity is None or batch.asymmetric_unit is None:
         return connected
+    # Multiplicities weight messages, so they have the dtype of what is summed.
     counts = torch.from_numpy(edges.multiplicity).to(batch.positions.dtype)
     return replace(
         connected, asymmetric_unit=replace(batch.asymmetric_unit, edge_multiplicity=counts)
@@ -165,10 +166,10 @@ def attach(batch: CrystalBatch, edges: EdgeList) -> CrystalBatch:
 
 
 def enter_distinct(receiver: torch.Tensor, unit: AsymmetricUnit) -> torch.Tensor:
-    """Say of each edge, given by the atom it enters, whether that is a distinct one, ``(edges,)``.
+    """Mark the edges that enter a symmetry-distinct atom, ``(edges,)``.
 
     Args:
-        receiver: Atoms of the batch, ``(edges,)``.
+        receiver: Atom that each edge enters, ``(edges,)``, dimensionless.
         unit: Of the batch.
     """
     return unit.atoms[unit.distinct[receiver]] == receiver
@@ -180,13 +181,15 @@ def group_equal(
     """Group edges that connect the same two atoms at the same distance.
 
     Args:
-        receiver: Atom that each edge enters, ``(edges,)``.
-        sender: Atom that represents the one each edge comes from, ``(edges,)``.
+        receiver: Atom that each edge enters, ``(edges,)``, dimensionless.
+        sender: Representative of the atom that each edge leaves, ``(edges,)``, dimensionless.
         lengths: ``(edges,)``, Å.
 
     Returns:
         The number of each edge's group, ``(edges,)``.
     """
+    # Sorted by length last: equal ones are next to each other, and each is compared with the one
+    # before it, so no bound between bins can separate two lengths that differ by rounding.
     order = np.lexsort((lengths, sender, receiver))
     different = np.diff(receiver[order]) != 0
     different |= np.diff(sender[order]) != 0
@@ -245,12 +248,14 @@ def join_edges(parts: Sequence[EdgeList], first_atoms: NDArray[np.int64]) -> Edg
 
     Args:
         parts: Edges of each crystal, numbered from its own first atom.
-        first_atoms: Number of each crystal's first atom in the batch, ``(crystals,)``.
+        first_atoms: Index of each crystal's first atom in the batch, ``(crystals,)``,
+            dimensionless.
 
     Returns:
         The edges of the batch; int64, the others in the smallest type that holds them.
     """
     counts = [part.shifts.shape[0] for part in parts]
+    # Cached indices may be int8: they are widened before the atoms before them are added.
     index = np.concatenate([part.ends for part in parts], axis=1, dtype=np.int64)
     index += first_atoms.repeat(counts)
     multiplicities = [part.multiplicity for part in parts if part.multiplicity is not None]
@@ -261,17 +266,12 @@ def join_edges(parts: Sequence[EdgeList], first_atoms: NDArray[np.int64]) -> Edg
     )
 
 
-def _slice(edges: EdgeList, first: int, last: int, atom: int) -> EdgeList:
-    multiplicity = None if edges.multiplicity is None else edges.multiplicity[first:last]
-    return EdgeList(edges.ends[:, first:last] - atom, edges.shifts[first:last], multiplicity)
-
-
 def _select(batch: CrystalBatch, chosen: Sequence[int]) -> CrystalBatch:
     """Return the geometry and symmetry of some crystals of a batch, in ascending order."""
     crystals = torch.tensor(chosen)
-    wanted = torch.zeros(batch.num_crystals, dtype=torch.bool)
-    wanted[crystals] = True
-    atoms = wanted[batch.crystal_index]
+    selected = torch.zeros(batch.num_crystals, dtype=torch.bool)
+    selected[crystals] = True
+    atoms = selected[batch.crystal_index]
     counts = batch.atoms_per_crystal[crystals]
     unit = batch.asymmetric_unit
     return CrystalBatch(

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from matsciml_core.data.neighbours._pairs import Pairs, find_pairs
+from matsciml_core.data.neighbours._pairs import find_pairs
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Neighbourhood
 
@@ -25,7 +25,7 @@ def attach_neighbours(batch: CrystalBatch, neighbourhood: Neighbourhood) -> Crys
     """Connect each atom to the periodic images of all atoms within a cutoff.
 
     Pairs are selected in float64 whatever the dtype of the batch, so a pair near the cutoff is
-    judged alike in every precision the positions allow. An atom is connected to its own images
+    selected alike in every precision the positions allow. An atom is connected to its own images
     but not to itself. Compiled search by vesin, linear in atoms; directions that are not periodic
     have no images, whatever the cell says about them.
 
@@ -59,8 +59,8 @@ def with_edges(
 
     Args:
         batch: The crystals.
-        edges: Sender and receiver atom, ``(2, edges)``, sorted by receiver.
-        shifts: Image of the sender atom in lattice vectors, ``(edges, 3)``.
+        edges: Sender and receiver atom, ``(2, edges)``, dimensionless, sorted by receiver.
+        shifts: Image of the sender atom, ``(edges, 3)``, in lattice vectors, dimensionless.
 
     Returns:
         A batch that shares the other tensors.
@@ -86,8 +86,8 @@ def find_edges(
     Args:
         positions: Cartesian, ``(atoms, 3)``, Å, unwrapped or not.
         cells: Lattice vectors as rows, ``(crystals, 3, 3)``, Å.
-        pbc: Periodic directions, ``(crystals, 3)``.
-        atoms_per_crystal: ``(crystals,)``.
+        pbc: Periodic directions, ``(crystals, 3)``, dimensionless.
+        atoms_per_crystal: Number of atoms of each, ``(crystals,)``, dimensionless.
         neighbourhood: Cutoff and cap.
         ids: What the crystals are called in errors; empty: by their numbers.
 
@@ -104,7 +104,12 @@ def find_edges(
     pairs = find_pairs(
         positions, cells, pbc, atoms_per_crystal, cutoff, lengths=cap is not None, ids=ids
     )
-    edges = _edges(pairs, atoms_per_crystal)
+    first_atoms = np.cumsum(atoms_per_crystal) - atoms_per_crystal
+    offset = first_atoms.repeat(pairs.per_crystal)
+    edges = np.empty((2, len(offset)), dtype=np.int64)
+    # vesin's pair (i, j, S) has i at home and j in image S: i is our receiver, j our sender.
+    np.add(pairs.atoms[:, 1], offset, out=edges[0])
+    np.add(pairs.atoms[:, 0], offset, out=edges[1])
     if cap is None:
         return edges, pairs.shifts.copy()  # not the larger buffer behind it
     if cap < 1:
@@ -113,29 +118,17 @@ def find_edges(
     return edges[:, keep], pairs.shifts[keep]
 
 
-def _edges(pairs: Pairs, atoms_per_crystal: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return sender and receiver, numbered through the batch, ``(2, edges)``.
-
-    vesin's pair (i, j, S) has i at home and j in image S: i is our receiver, j our sender.
-    """
-    first_atoms = np.cumsum(atoms_per_crystal) - atoms_per_crystal
-    offset = first_atoms.repeat(pairs.per_crystal)
-    edges = np.empty((2, len(offset)), dtype=np.int64)
-    np.add(pairs.atoms[:, 1], offset, out=edges[0])
-    np.add(pairs.atoms[:, 0], offset, out=edges[1])
-    return edges
-
-
 def _shortest(
     receiver: NDArray[np.int64], lengths: NDArray[np.float64], atoms: int, cap: int, cutoff: float
 ) -> NDArray[np.bool_]:
     """Mark the ``cap`` shortest edges into each atom, with all that tie with the last of them."""
     counts = np.bincount(receiver, minlength=atoms)
     full = np.flatnonzero(counts > cap)
-    # One sort for all atoms: by atom, then by length as a fraction of one.
+    # One sort for all atoms: by atom, then by length as a fraction below one half. A million atoms
+    # leave 3e-9 Å of the length's precision, far less than the tolerance for ties.
     ranked = np.sort(receiver + lengths / (2.0 * cutoff))
     last = (np.cumsum(counts) - counts)[full] + cap - 1
     limit = np.full(atoms, np.inf)
     limit[full] = (ranked[last] - full) * (2.0 * cutoff) + TIE_TOLERANCE
-    kept: NDArray[np.bool_] = lengths <= limit[receiver]
-    return kept
+    shortest: NDArray[np.bool_] = lengths <= limit[receiver]
+    return shortest

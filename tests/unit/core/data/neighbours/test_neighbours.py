@@ -654,8 +654,8 @@ class TestBothWays:
         with pytest.raises(RuntimeError, match="cutoff"):
             _pairs.find_pairs(*arrays, -1.0)
 
-    def test_the_interface_is_known(self, library: Any) -> None:
-        assert _pairs._known(_pairs._c_api, _pairs._c_lib.get_library())
+    def test_the_interface_is_supported(self, library: Any) -> None:
+        assert _pairs._is_supported(_pairs._c_api, _pairs._c_lib.get_library())
 
     @pytest.mark.parametrize("name", ["VesinDevice", "VesinOptions", "VesinNeighborList"])
     def test_another_structure_is_not_trusted(self, library: Any, name: str) -> None:
@@ -672,14 +672,14 @@ class TestBothWays:
         ]
         setattr(types, name, changed)
         function = SimpleNamespace(argtypes=arguments)
-        assert not _pairs._known(types, SimpleNamespace(vesin_neighbors=function))
+        assert not _pairs._is_supported(types, SimpleNamespace(vesin_neighbors=function))
 
     def test_another_signature_is_not_trusted(self, library: Any) -> None:
         known = _pairs._c_lib.get_library().vesin_neighbors.argtypes
         function = SimpleNamespace(argtypes=[*known, ctypes.c_int])
-        assert not _pairs._known(_pairs._c_api, SimpleNamespace(vesin_neighbors=function))
-        assert not _pairs._known(_pairs._c_api, SimpleNamespace())
-        assert not _pairs._known(SimpleNamespace(), _pairs._c_lib.get_library())
+        assert not _pairs._is_supported(_pairs._c_api, SimpleNamespace(vesin_neighbors=function))
+        assert not _pairs._is_supported(_pairs._c_api, SimpleNamespace())
+        assert not _pairs._is_supported(SimpleNamespace(), _pairs._c_lib.get_library())
 
     def test_the_class_keeps_its_argument_types(self, library: Any) -> None:
         """Both ways share one loaded library, and may take turns."""
