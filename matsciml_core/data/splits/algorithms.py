@@ -43,6 +43,7 @@ def stratified_split(
     members = _members(ids, strata)
     generator = np.random.Generator(np.random.PCG64(seed))
     subsets: dict[str, list[str]] = {subset: [] for subset in SUBSETS}
+    # Sorted strata and sorted ids: the split depends on the seed, not on the order of the data.
     for stratum in sorted(members):
         names = members[stratum]
         shuffled = [names[k] for k in generator.permutation(len(names))]
@@ -93,9 +94,9 @@ def grouped_split(
         goal = shares * (filled.sum() + len(group))
         # A subset that is to stay empty is never behind.
         behind = np.where(shares > 0, goal - filled, -np.inf)
-        chosen = int(np.argmax(behind))
-        filled[chosen] += len(group)
-        subsets[SUBSETS[chosen]].extend(group)
+        subset = int(np.argmax(behind))
+        filled[subset] += len(group)
+        subsets[SUBSETS[subset]].extend(group)
     return make_split(f"grouped by {by}", seed, subsets)
 
 
@@ -122,8 +123,9 @@ def blocked_split(
     """
     check_unique(ids)
     members: dict[str, list[str]] = {}
-    for name, one in zip(ids, ("" for _ in ids) if series is None else series, strict=True):
-        members.setdefault(one, []).append(name)
+    labels = [""] * len(ids) if series is None else series
+    for name, label in zip(ids, labels, strict=True):
+        members.setdefault(label, []).append(name)  # in the order given, which is that of time
     subsets: dict[str, list[str]] = {subset: [] for subset in SUBSETS}
     for names in members.values():
         for subset, block in cut_into_subsets(names, fractions).items():

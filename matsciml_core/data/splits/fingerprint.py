@@ -37,11 +37,14 @@ def fingerprints(batch: CrystalBatch) -> NDArray[np.float32]:
         batch: Crystals on the CPU, without edges.
 
     Raises:
-        GeometryError: A crystal is none.
+        GeometryError: A crystal cannot be searched for neighbours.
     """
     counts = batch.atoms_per_crystal.numpy()
     owner = batch.crystal_index.numpy()
-    unit = np.cbrt(np.where(batch.pbc.numpy().all(axis=1), _volumes(batch), _VOLUME))
+    volumes = np.abs(np.linalg.det(batch.cell.numpy())) / counts  # Å³ per atom
+    # All lengths are divided by this one (Å): crystals of any density have about as many
+    # neighbours, and the lattice constant is left out of the comparison.
+    unit = np.cbrt(np.where(batch.pbc.numpy().all(axis=1), volumes, _VOLUME))
     positions = batch.positions.numpy() / unit[owner, None]
     cells = batch.cell.numpy() / unit[:, None, None]
     edges, shifts = find_edges(
@@ -66,19 +69,15 @@ def composition_keys(batch: CrystalBatch) -> NDArray[np.uint64]:
     Equal compositions have equal numbers; different ones differ but for a chance of about 2⁻⁶⁰.
     """
     owner, numbers = batch.crystal_index.numpy(), batch.atomic_numbers.numpy()
+    # 128 is above every atomic number, so crystal and element make one integer to count.
     pairs, counts = np.unique(owner * 128 + numbers, return_counts=True)
     crystal, element = np.divmod(pairs, 128)
     starts = np.flatnonzero(np.diff(crystal, prepend=-1))
+    # Sums of uint64 wrap around, which is as good as any other hash.
     divisor = np.gcd.reduceat(counts, starts)
     reduced = (counts // divisor[crystal]).astype(np.uint64)
     keys: NDArray[np.uint64] = np.add.reduceat(reduced * _WEIGHTS[element], starts)
     return keys
-
-
-def _volumes(batch: CrystalBatch) -> NDArray[np.float64]:
-    """Return the volume per atom of each crystal, Å³, ``(crystals,)``."""
-    volumes = np.abs(np.linalg.det(batch.cell.numpy())) / batch.atoms_per_crystal.numpy()
-    return np.asarray(volumes, dtype=np.float64)
 
 
 def _centred_species(
@@ -88,6 +87,7 @@ def _centred_species(
     mean = np.bincount(owner, numbers) / counts
     centred = numbers - mean[owner]
     spread = np.sqrt(np.bincount(owner, centred**2) / counts)
+    # An element has no variance: its numbers are zero, and are not to be divided by zero.
     scaled: NDArray[np.float64] = centred / np.maximum(spread, 1e-9)[owner]
     return scaled
 
@@ -97,15 +97,15 @@ def _nearest(
 ) -> NDArray[np.float64]:
     """Return each atom's shortest distances, ascending, ``(atoms, nearest)``.
 
-    Where there are fewer neighbours within reach, the reach stands in, so that a neighbour that
-    crosses it changes nothing at once.
+    Where there are fewer neighbours within reach, the reach takes their place, so that a neighbour
+    that crosses it changes nothing at once.
     """
     order = np.lexsort((lengths, receiver))
     counts = np.bincount(receiver, minlength=atoms)
     rank = np.arange(len(receiver)) - np.repeat(np.cumsum(counts) - counts, counts)
     table = np.full((atoms, _NEAREST), _REACH)
-    kept = rank < _NEAREST
-    table[receiver[order][kept], rank[kept]] = lengths[order][kept]
+    near = rank < _NEAREST
+    table[receiver[order][near], rank[near]] = lengths[order][near]
     return table
 
 
@@ -122,6 +122,7 @@ def _sums(
     columns = []
     for power in _POWERS:
         fading = weights * (1.0 - lengths / _REACH) ** power
+        # The integral of 4 π r² (1 − r / R)^p up to R, at one atom per unit of volume.
         mean = 8.0 * np.pi * _REACH**3 / ((power + 1) * (power + 2) * (power + 3))
         columns.append(np.bincount(receiver, fading, minlength=atoms) / mean)
     return np.stack(columns, axis=1)

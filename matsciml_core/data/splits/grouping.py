@@ -33,10 +33,13 @@ def prototypes(dataset: Dataset) -> list[str]:
     Crystals of one prototype have the same; crystals that have the same may still differ, which
     makes a split only stricter.
     """
-    return [
-        f"{space_group(crystal)} {_anonymous(crystal.atomic_numbers)}"
-        for crystal in each_crystal(dataset)
-    ]
+    names = []
+    for crystal in each_crystal(dataset):
+        counts = _reduced(crystal.atomic_numbers)[1]
+        # Without the elements: NaCl and MgO are one prototype.
+        anonymous = ":".join(map(str, sorted(counts.tolist())))
+        names.append(f"{space_group(crystal)} {anonymous}")
+    return names
 
 
 def trajectories(ids: Sequence[str]) -> list[str]:
@@ -50,13 +53,17 @@ def trajectories(ids: Sequence[str]) -> list[str]:
 
 def each_crystal(dataset: Dataset) -> Iterator[Crystal]:
     """Yield the crystals of a dataset in order, read in blocks."""
-    for first in range(0, len(dataset), _CHUNK):
-        block = range(first, min(first + _CHUNK, len(dataset)))
+    # One record at a time is slow, and all at once may not fit in memory.
+    for start in range(0, len(dataset), _CHUNK):
+        block = range(start, min(start + _CHUNK, len(dataset)))
         yield from dataset.__getitems__(block).crystals()
 
 
 def reduced_composition(numbers: NDArray[np.uint8]) -> str:
     """Return atomic numbers and their smallest whole proportions, ascending.
+
+    Args:
+        numbers: Atomic numbers, ``(atoms,)``, dimensionless.
 
     >>> reduced_composition(np.array([17, 11, 17, 11]))
     '11:1 17:1'
@@ -73,7 +80,3 @@ def space_group(crystal: Crystal) -> int:
 def _reduced(numbers: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     elements, counts = np.unique(numbers, return_counts=True)
     return elements, counts // np.gcd.reduce(counts)
-
-
-def _anonymous(numbers: NDArray[np.uint8]) -> str:
-    return ":".join(map(str, sorted(_reduced(numbers)[1].tolist())))

@@ -80,8 +80,8 @@ def find_leaks(
 
     Args:
         datasets: Datasets by name.
-        subsets: For each dataset, names and indices of the subsets to tell apart; None: the
-            datasets.
+        subsets: For each dataset, names and indices of the subsets to tell apart, ``(crystals,)``,
+            dimensionless; None: the datasets.
         confirm: Whether StructureMatcher has the last word; without it, candidates count.
         space_groups: Whether structures of different space groups are different; without it,
             StructureMatcher alone decides.
@@ -122,8 +122,8 @@ def cluster(
     compared only with the first structure of every group whose first number is near.
 
     Args:
-        keys: Compositions, ``(structures,)``.
-        prints: Fingerprints, ``(structures, WIDTH)``.
+        keys: Compositions, ``(structures,)``, dimensionless.
+        prints: Fingerprints, ``(structures, WIDTH)``, dimensionless.
         same: Has the last word on a pair.
         tolerance: Largest difference of two fingerprints.
         meter: Told of every structure.
@@ -136,7 +136,7 @@ def cluster(
     bounds = np.flatnonzero(np.diff(keys[order])) + 1
     starts = np.concatenate([[0], bounds])
     ends = np.concatenate([bounds, [len(keys)]])
-    several = ends - starts > 1
+    several = ends - starts > 1  # a composition that occurs once has nothing to be compared with
     meter = Meter("comparison", silent, unit="crystals") if meter is None else meter
     meter.add(int(np.count_nonzero(~several)))
     for start, end in zip(starts[several].tolist(), ends[several].tolist(), strict=True):
@@ -152,18 +152,19 @@ def count_overlaps(
     """Count structures of each subset that also occur in each other subset.
 
     Args:
-        groups: Group of each structure, ``(structures,)``.
-        owner: Subset of each structure, ``(structures,)``; −1: none.
+        groups: Group of each structure, ``(structures,)``, dimensionless.
+        owner: Subset of each structure, ``(structures,)``, dimensionless; −1: none.
         subsets: Number of subsets.
 
     Returns:
         See ``LeakReport.overlaps``.
     """
     used = owner >= 0
-    _, number = np.unique(groups[used], return_inverse=True)
-    counts = np.zeros((int(number.max(initial=-1)) + 1, subsets), dtype=np.int64)
-    np.add.at(counts, (number, owner[used]), 1)
+    _, group = np.unique(groups[used], return_inverse=True)
+    counts = np.zeros((int(group.max(initial=-1)) + 1, subsets), dtype=np.int64)
+    np.add.at(counts, (group, owner[used]), 1)
     counts = counts[counts.sum(axis=1) > 1]
+    # Not symmetric: the row's structures are counted, however often the column has them.
     table: NDArray[np.int64] = counts.T @ (counts > 0).astype(np.int64)
     np.fill_diagonal(table, (counts * (counts > 1)).sum(axis=0))
     return table
@@ -179,26 +180,21 @@ def _cluster_bucket(
     """Group structures of one composition, given in the order of their first numbers."""
     leaders: list[int] = []
     table = np.empty((len(members), WIDTH), dtype=np.float32)
-    first = 0
+    start = 0
     for member in members.tolist():
         own = prints[member]
-        while first < len(leaders) and table[first, 0] < own[0] - tolerance:
-            first += 1  # leaders come in ascending order: this one is too far for all that follow
-        for place in _nearest(table[first : len(leaders)], own, tolerance):
-            if same(leaders[first + place], member):
-                groups[member] = groups[leaders[first + place]]
+        while start < len(leaders) and table[start, 0] < own[0] - tolerance:
+            start += 1  # leaders come in ascending order: this one is too far for all that follow
+        distance = np.abs(table[start : len(leaders)] - own).max(axis=1, initial=0.0)
+        near = np.flatnonzero(distance < tolerance)
+        # The nearest first, as the likeliest to be the same; a stable sort makes ties reproducible.
+        for row in near[np.argsort(distance[near], kind="stable")[:MOST_CONFIRMED]].tolist():
+            if same(leaders[start + row], member):
+                groups[member] = groups[leaders[start + row]]
                 break
         else:
             table[len(leaders)] = own
             leaders.append(member)
-
-
-def _nearest(table: NDArray[np.float32], own: NDArray[np.float32], tolerance: float) -> list[int]:
-    """Return the rows of a table that are nearest to a fingerprint, the nearest one first."""
-    distance = np.abs(table - own).max(axis=1, initial=0.0)
-    near = np.flatnonzero(distance < tolerance)
-    chosen: list[int] = near[np.argsort(distance[near], kind="stable")[:MOST_CONFIRMED]].tolist()
-    return chosen
 
 
 class Judge:
@@ -211,34 +207,32 @@ class Judge:
     """
 
     def __init__(self, lookup: Lookup, *, space_groups: bool = True, confirm: bool = True) -> None:
-        """Start with nothing known."""
+        """Start with no space group searched."""
         self._lookup, self._space_groups, self._confirm = lookup, space_groups, confirm
-        self._found = np.full(len(lookup), _UNKNOWN, dtype=np.uint8)
+        self._numbers = np.full(len(lookup), _UNKNOWN, dtype=np.uint8)  # one byte per structure
         self.asked = self.told_apart = self.confirmed = 0
 
     def __call__(self, one: int, other: int) -> bool:
         """Compare two structures, given by their numbers."""
         self.asked += 1
-        if self._space_groups and self._are_told_apart(one, other):
-            self.told_apart += 1
-            return False
+        if self._space_groups:
+            pair = {self._space_group(one), self._space_group(other)}
+            # A search that fails says nothing about the structure: StructureMatcher decides.
+            if len(pair) > 1 and _NONE not in pair:
+                self.told_apart += 1
+                return False
         agreed = not self._confirm or self._lookup.same(one, other)
         self.confirmed += agreed
         return agreed
 
-    def _are_told_apart(self, one: int, other: int) -> bool:
-        found = {self._space_group(one), self._space_group(other)}
-        return len(found) > 1 and _NONE not in found
-
-    def _space_group(self, number: int) -> int:
-        if self._found[number] == _UNKNOWN:
-            found = find_space_group(self._lookup.crystal(number), SYMPREC)
-            self._found[number] = found or _NONE
-        return int(self._found[number])
+    def _space_group(self, index: int) -> int:
+        if self._numbers[index] == _UNKNOWN:
+            self._numbers[index] = find_space_group(self._lookup.crystal(index), SYMPREC) or _NONE
+        return int(self._numbers[index])
 
 
 class Lookup:
-    """Finds structures by their number, counted through all datasets.
+    """Finds structures by their index, counted through all datasets.
 
     Args:
         datasets: Datasets by name.
@@ -248,16 +242,17 @@ class Lookup:
         """Note where each dataset begins."""
         self._datasets = list(datasets.values())
         self._bounds = np.cumsum([0, *(len(dataset) for dataset in self._datasets)])
+        # An attribute, so that the cache goes with the object and does not keep it alive.
         self.structure = lru_cache(maxsize=4096)(self._structure)
 
     def __len__(self) -> int:
         """Return the number of structures."""
         return int(self._bounds[-1])
 
-    def crystal(self, number: int) -> Crystal:
+    def crystal(self, index: int) -> Crystal:
         """Return a crystal."""
-        which = int(np.searchsorted(self._bounds, number, side="right")) - 1
-        return self._datasets[which][number - int(self._bounds[which])]
+        dataset = int(np.searchsorted(self._bounds, index, side="right")) - 1
+        return self._datasets[dataset][index - int(self._bounds[dataset])]
 
     def same(self, one: int, other: int) -> bool:
         """Ask StructureMatcher; what has no lattice it can't compare, and the key decides."""
@@ -266,8 +261,8 @@ class Lookup:
             pair = self.structure(one), self.structure(other)
             return None in pair or bool(_matcher().fit(*pair))
 
-    def _structure(self, number: int) -> Any:
-        crystal = self.crystal(number)
+    def _structure(self, index: int) -> Any:
+        crystal = self.crystal(index)
         return to_pymatgen(crystal) if crystal.volume > 0 else None
 
 
@@ -285,8 +280,8 @@ def describe(
     keys, prints = [np.empty(0, np.uint64)], [np.empty((0, WIDTH), np.float32)]
     for name, dataset in datasets.items():
         meter = Meter(f"fingerprints of {name}", report, unit="crystals", total=len(dataset))
-        for first in range(0, len(dataset), _CHUNK):
-            block = range(first, min(first + _CHUNK, len(dataset)))
+        for start in range(0, len(dataset), _CHUNK):
+            block = range(start, min(start + _CHUNK, len(dataset)))
             batch = dataset.__getitems__(block)
             keys.append(composition_keys(batch))
             prints.append(fingerprints(batch))
@@ -318,8 +313,9 @@ def _examples(
     """Yield pairs of the same structure, those from different subsets first."""
     joined = np.flatnonzero((groups != np.arange(len(groups))) & (owner >= 0))
     joined = joined[owner[groups[joined]] >= 0]
+    # False sorts first: a leak matters more than a structure that a subset has twice.
     within = owner[groups[joined]] == owner[joined]
-    for number in joined[np.argsort(within, kind="stable")][:_EXAMPLES].tolist():
-        pair = (int(groups[number]), number)
+    for index in joined[np.argsort(within, kind="stable")][:_EXAMPLES].tolist():
+        pair = (int(groups[index]), index)
         one, other = (f"{names[owner[k]]}:{lookup.crystal(k).id}" for k in pair)
         yield one, other

@@ -1,4 +1,4 @@
-"""Splits that somebody else made: lists of ids in files."""
+"""Published splits: lists of ids in files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 def listed_split(ids: Sequence[str], lists: Mapping[str, Sequence[str]], *, source: str) -> Split:
-    """Split as somebody else did, by lists of ids.
+    """Split by published lists of ids.
 
     Ids of the dataset that no list names go into a subset ``unused``; ids that the dataset does not
     have are left out and kept in ``Split.missing``.
@@ -45,7 +45,7 @@ def listed_split(ids: Sequence[str], lists: Mapping[str, Sequence[str]], *, sour
     Raises:
         SplitError: A subset is unknown, the dataset has none of its ids, or an id is listed twice.
     """
-    known, used = set(ids), set[str]()
+    own, used = set(ids), set[str]()
     subsets: dict[str, list[str]] = {subset: [] for subset in SUBSETS}
     missing: dict[str, tuple[str, ...]] = {}
     for name, listed in lists.items():
@@ -54,18 +54,19 @@ def listed_split(ids: Sequence[str], lists: Mapping[str, Sequence[str]], *, sour
             raise SplitError(f"'{source}' has a subset '{name}'; subsets are {', '.join(SUBSETS)}.")
         if subset == UNUSED:
             continue
-        _check_listed(name, listed, used, source)
-        kept = [one for one in listed if one in known]
-        absent = tuple(sorted(set(listed) - known))
-        if absent and not kept:
+        _check_unique(name, listed, used, source)
+        present = [id for id in listed if id in own]
+        absent = tuple(sorted(set(listed) - own))
+        # Some ids may have been withdrawn since; that all are missing is another dataset.
+        if absent and not present:
             raise SplitError(
                 f"The dataset has none of the {len(listed):,} ids in the subset '{name}' of "
                 f"'{source}', for example '{absent[0]}'; its own look like '{ids[0]}'."
             )
-        subsets[subset] += kept
+        subsets[subset] += present
         if absent:
             missing[subset] = (*missing.get(subset, ()), *absent)
-    rest = [one for one in ids if one not in used]
+    rest = [id for id in ids if id not in used]
     split = make_split(f"listed in {source}", None, subsets | ({UNUSED: rest} if rest else {}))
     return replace(split, missing=missing)
 
@@ -86,29 +87,31 @@ def read_lists(paths: Sequence[str | os.PathLike[str]]) -> dict[str, list[str]]:
     Raises:
         SplitError: A file is something else, or two of them name the same subset.
     """
-    found: dict[str, list[str]] = {}
-    for path in _files([Path(path) for path in paths]):
-        for subset, listed in _read(path).items():
-            if subset in found:
-                raise SplitError(f"'{path}' has the subset '{subset}', as another file does.")
-            found[subset] = listed
-    return found
-
-
-def _files(paths: Sequence[Path]) -> list[Path]:
     files = [
         file
-        for path in paths
+        for path in map(Path, paths)
         for file in (sorted(path.glob("[!.]*.*")) if path.is_dir() else [path])
     ]
     if not files:
-        raise SplitError(f"'{paths[0]}' holds no files; name files with lists of ids.")
-    return files
+        raise SplitError(f"'{Path(paths[0])}' holds no files; name files with lists of ids.")
+    lists: dict[str, list[str]] = {}
+    for file in files:
+        for subset, listed in _read(file).items():
+            if subset in lists:
+                raise SplitError(f"'{file}' has the subset '{subset}', as another file does.")
+            lists[subset] = listed
+    return lists
 
 
 def _read(path: Path) -> dict[str, list[str]]:
     """Return the lists in one file by subset."""
-    data = _parse(path, _text(path))
+    try:
+        content = path.read_bytes()
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise SplitError(f"'{path}' cannot be read: {reason}.") from error
+    data = _parse(path, text)
     if isinstance(data, dict) and data.get("format") == FORMAT:
         data = Split.load(path).subsets
     if isinstance(data, list):
@@ -122,7 +125,7 @@ def _read(path: Path) -> dict[str, list[str]]:
 
 
 def _is_list(listed: Any) -> bool:
-    return isinstance(listed, list | tuple) and all(isinstance(one, str | int) for one in listed)
+    return isinstance(listed, list | tuple) and all(isinstance(id, str | int) for id in listed)
 
 
 def _parse(path: Path, text: str) -> Any:
@@ -138,17 +141,9 @@ def _parse(path: Path, text: str) -> Any:
     return [line for line in lines if line]
 
 
-def _text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-        return (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise SplitError(f"'{path}' cannot be read: {reason}.") from error
-
-
 def _subset_of(path: Path) -> str:
     """Return the subset that a file's name tells."""
+    # Whole words only: "train" is not in "constrained.txt".
     words = re.split(r"[^a-z]+", path.name.lower())
     subsets = {_SUBSET_NAMES[word] for word in words if word in _SUBSET_NAMES}
     if len(subsets) != 1:
@@ -159,9 +154,9 @@ def _subset_of(path: Path) -> str:
     return subsets.pop()
 
 
-def _check_listed(name: str, listed: Sequence[str], used: set[str], source: str) -> None:
-    """Refuse an id that is listed twice, and note the others."""
-    for one in listed:
-        if one in used:
-            raise SplitError(f"'{source}' lists '{one}' twice, the second time in '{name}'.")
-        used.add(one)
+def _check_unique(name: str, listed: Sequence[str], used: set[str], source: str) -> None:
+    """Reject an id that is listed twice, and note the others."""
+    for id in listed:
+        if id in used:
+            raise SplitError(f"'{source}' lists '{id}' twice, the second time in '{name}'.")
+        used.add(id)
