@@ -36,7 +36,7 @@ class Addresses:
     mirrors: Mapping[str, str] = field(default_factory=dict)
     """Host, as :func:`host_key` writes it → base address of its mirror."""
     rates: Mapping[str, float] = field(default_factory=dict)
-    """Host → most requests per second, by the user's own wish."""
+    """Host → most requests per second, as the user's configuration says."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None, file: Path | None = None) -> Self:

@@ -32,7 +32,7 @@ _REPEAT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECT = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 10
 _DEFAULT_RATE = 10.0
-"""Requests per second to a host for which nobody named a rate."""
+"""Requests per second to a host without a rate of its own."""
 READ_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError)
 """What reading a body may raise when the connection breaks."""
 _BLOCK = 1 << 16
@@ -61,7 +61,7 @@ class Client:
     """Sends requests that change nothing at the source, so that each may be repeated.
 
     It may be shared between threads. Rates are those of the host that is really asked, which is
-    the mirror's where there is one; the user's configuration wins over the plugin's wish.
+    the mirror's where there is one; the user's configuration wins over the plugin's rate.
 
     Args:
         addresses: Mirrors and rates; None: environment and configuration file.
@@ -166,6 +166,7 @@ class Client:
             try:
                 return attempt()
             except TransientError as error:
+                # An attempt that brought bytes is progress: patience begins anew.
                 failed = 1 if error.gained else failed + 1
                 self._wait(error, failed, url)
 
@@ -195,9 +196,10 @@ class Client:
         response = self._follow(url, dict(headers or {}), dict(secrets or {}), content)
         try:
             if response.status_code not in accept:
-                raise _refusal(response, url)
+                raise _status_error(response, url)
             yield response
         finally:
+            # With its body unread a connection goes back to no pool until it is closed.
             response.close()
 
     def _follow(
@@ -207,6 +209,8 @@ class Client:
         secrets: dict[str, str],
         content: bytes | None,
     ) -> requests.Response:
+        # Redirects are followed here and not by requests, which knows neither mirrors nor rates and
+        # takes a header such as X-API-KEY along to any host.
         address = self.addresses.resolve(url)
         for _ in range(_MOST_REDIRECTS):
             response = self._send(address, {**headers, **secrets}, content)
@@ -227,12 +231,13 @@ class Client:
         host = parts.hostname or ""
         if parts.scheme not in ("http", "https"):
             raise FetchError(f"'{safe_url(address)}' is no http address; the source is wrong.")
-        self._bucket(host).take()
+        self._bucket(host).take()  # not under the lock: other hosts need not wait for this one
         try:
             return self._session().request(
                 "GET" if content is None else "POST",
                 address,
                 data=content,
+                # Lengths and ranges are those of the file, not of what a server makes of it.
                 headers={"Accept-Encoding": "identity", **headers},
                 stream=True,
                 allow_redirects=False,
@@ -240,12 +245,12 @@ class Client:
             )
         except requests.RequestException as error:
             # The library's own message may quote the whole address, and the proxy's password.
-            raise _connection_fault(error, host) from None
+            raise _connection_error(error, host) from None
 
     def _body(
         self, url: str, secrets: Mapping[str, str] | None, content: bytes | None = None
     ) -> bytes:
-        headers = {"Accept-Encoding": "gzip"}
+        headers = {"Accept-Encoding": "gzip"}  # read whole, so nothing is continued within it
         if content is not None:
             headers["Content-Type"] = "application/json"
         with self.open(url, secrets=secrets, headers=headers, content=content) as response:
@@ -286,13 +291,10 @@ class Client:
         if session is None:
             session = requests.Session()
             session.headers["User-Agent"] = f"matsciml/{__version__}"
-            session.auth = _as_it_is  # or requests would send what a .netrc file has for the host
+            # Leaves requests as they are; without it, what a .netrc file has for the host is sent.
+            session.auth = lambda request: request
             self._local.session = session
         return session
-
-
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 def _origin(url: str) -> tuple[str, str]:
@@ -315,7 +317,7 @@ def looks_like_html(start: bytes) -> bool:
     return head.startswith((b"<!doctype html", b"<html", b"<head", b"<script"))
 
 
-def _refusal(response: requests.Response, url: str) -> FetchError:
+def _status_error(response: requests.Response, url: str) -> FetchError:
     """Return the error for a status that is no answer."""
     status, shown = response.status_code, safe_url(url)
     if status in _REPEAT:
@@ -338,7 +340,8 @@ def _refusal(response: requests.Response, url: str) -> FetchError:
     return RefusedError(f"The server of '{shown}' answered with status {status}: {reason}.", status)
 
 
-def _connection_fault(error: requests.RequestException, host: str) -> FetchError:
+def _connection_error(error: requests.RequestException, host: str) -> FetchError:
+    # urllib3 wraps the certificate's error in others; only its text reaches this place.
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return FetchError(
             f"The certificate of '{host}' cannot be verified; behind a proxy with a certificate of "

@@ -6,8 +6,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +30,7 @@ _BLOCK = 1 << 16
 _RESERVE = 64 << 20
 """Bytes that a download leaves free on the disk."""
 _CHECKSUM = re.compile(r"(md5|sha1|sha256|sha512):[0-9a-f]{32,128}")
+# "bytes 100-999/1000", or "*" where the server does not know the length.
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _COMPRESSED = (".gz", ".tgz", ".xz", ".bz2", ".zip", ".zst")
 
@@ -42,7 +42,7 @@ class _Digest(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteFile:
-    """A file at a source, and what is known about it beforehand."""
+    """A file at a source, and what its source declares about it."""
 
     url: str
     name: str
@@ -108,9 +108,15 @@ def download(
     """
     target = Path(folder) / file.name
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(target):
-        if not _is_whole(target, file):
-            _Download(client, file, target, report, dict(secrets or {})).run()
+    try:
+        # The system gives up the lock of a process that was killed at once.
+        with FileLock(f"{target}.lock", timeout=0):
+            if not _is_whole(target, file):
+                _Download(client, file, target, report, dict(secrets or {})).run()
+    except Timeout:
+        raise FetchError(
+            f"Another process is fetching '{target}'; wait until it has finished."
+        ) from None
     return target
 
 
@@ -136,27 +142,32 @@ class _Download:
         self._recall()
         for last in (False, True):
             self.client.persist(self._attempt, self.file.url)
-            found = self.digest.hexdigest()
+            digest = self.digest.hexdigest()
             expected = self.file.checksum.partition(":")[2]
-            if not expected or found == expected:
+            if not expected or digest == expected:
                 break
             self._discard()
             if last:
                 raise FetchError(
-                    f"'{self.file.name}' from '{safe_url(self.file.url)}' has the checksum {found} "
-                    f"instead of {expected}; the source has changed, or a proxy alters it."
+                    f"'{self.file.name}' from '{safe_url(self.file.url)}' has the checksum "
+                    f"{digest} instead of {expected}; the source has changed, or a proxy alters it."
                 )
-        self._seal(found)
+        os.replace(self.part, self.target)
+        self.sidecar.unlink(missing_ok=True)
+        method = self.file.checksum.partition(":")[0] or "sha256"
+        write_json(_record_path(self.target), _record(self.target, f"{method}:{digest}"))
+        self.meter.finish()
 
     def _recall(self) -> None:
         """Take up what an earlier process left behind."""
-        known = _read_validators(self.sidecar)
-        resumable = known is not None and known.url == self.file.url
-        if resumable and known is not None and not known.condition and not self.file.checksum:
+        earlier = _read_validators(self.sidecar)
+        resumable = earlier is not None and earlier.url == self.file.url
+        if resumable and earlier is not None and not earlier.condition and not self.file.checksum:
             resumable = False  # nothing would tell whether the rest belongs to the same version
         if not resumable or not self.part.exists():
             self._discard()
             return
+        # A digest's state cannot be kept on disk: the bytes that are there are read once more.
         with self.part.open("rb") as stream:
             while block := stream.read(_BLOCK):
                 self.digest.update(block)
@@ -174,12 +185,13 @@ class _Download:
     def _attempt(self) -> None:
         """Send one request for what is missing, and append what comes."""
         have = self.part.stat().st_size if self.part.exists() else 0
-        known = _read_validators(self.sidecar)
+        earlier = _read_validators(self.sidecar)
         headers = {}
         if have:
             headers["Range"] = f"bytes={have}-"
-            if known is not None and known.condition:
-                headers["If-Range"] = known.condition
+            if earlier is not None and earlier.condition:
+                # Of another version the server sends the whole file, with status 200.
+                headers["If-Range"] = earlier.condition
         with self.client.open(
             self.file.url, headers=headers, secrets=self.secrets, accept=(200, 206, 416)
         ) as response:
@@ -202,10 +214,13 @@ class _Download:
         else:
             if have:
                 self._discard()  # the server sends the whole file: another version, or no ranges
-            have, total = 0, None if self._packed(response) else _content_length(response)
-            self._check_type(response)
-            if not self._packed(response):  # what is unpacked on the way cannot be continued
-                write_json(self.sidecar, asdict(_validators(response, self.file.url, total)))
+            packed, length = self._packed(response), response.headers.get("Content-Length", "")
+            have, total = 0, int(length) if length.isdigit() and not packed else None
+            kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            if kind == "text/html":
+                self._reject_web_page()
+            if not packed:  # what is unpacked on the way cannot be continued
+                self._write_validators(response, total)
         if total == 0 and self.file.size != 0:
             raise TransientError("the answer was empty")
         if total is not None and self.file.size not in (None, total):
@@ -220,35 +235,51 @@ class _Download:
 
     def _check_range(self, response: requests.Response, have: int) -> int | None:
         match = _RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
-        known = _read_validators(self.sidecar)
+        earlier = _read_validators(self.sidecar)
         if match is None or int(match[1]) != have:
             self._discard()
             raise TransientError("the server sent another range than it was asked for")
         total = None if match[3] == "*" else int(match[3])
         fresh = response.headers.get("ETag", "")
-        changed = known is not None and (
-            (known.etag and fresh and fresh != known.etag)
-            or (known.size is not None and total is not None and total != known.size)
+        # Not every server honours If-Range: what it sends is compared once more.
+        changed = earlier is not None and (
+            (earlier.etag and fresh and fresh != earlier.etag)
+            or (earlier.size is not None and total is not None and total != earlier.size)
         )
         if changed:
             self._discard()
             raise TransientError("the source has changed meanwhile")
         return total
 
-    def _check_type(self, response: requests.Response) -> None:
-        kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if kind == "text/html" and not self.file.name.endswith((".html", ".htm")):
-            raise _web_page(self.file)
+    def _write_validators(self, response: requests.Response, total: int | None) -> None:
+        headers = response.headers
+        validators = _Validators(
+            url=self.file.url,
+            etag=headers.get("ETag", ""),
+            modified=headers.get("Last-Modified", ""),
+            size=total,
+        )
+        write_json(self.sidecar, asdict(validators))
+
+    def _reject_web_page(self) -> None:
+        """Raise an error unless a web page is what was asked for."""
+        if not self.file.name.endswith((".html", ".htm")):
+            raise FetchError(
+                f"'{safe_url(self.file.url)}' answered with a web page instead of "
+                f"'{self.file.name}'; the source has moved, or a proxy wants you to log in."
+            )
 
     def _append(self, response: requests.Response) -> None:
         unpack = self._packed(response)
         blocks = response.raw.stream(_BLOCK, decode_content=unpack)
         gained = False
+        # Unbuffered: what was written is in the file's length when the process is killed.
         with self.part.open("ab", buffering=0) as stream:
             try:
                 for block in blocks:
-                    if not stream.tell():
-                        self._check_start(block)
+                    # A portal's login page may come under the content type of data.
+                    if not stream.tell() and looks_like_html(block):
+                        self._reject_web_page()
                     stream.write(block)
                     self.digest.update(block)
                     self.meter.add(len(block))
@@ -273,10 +304,6 @@ class _Download:
         encoding = response.headers.get("Content-Encoding", "identity").lower()
         return encoding != "identity" and not self.file.name.endswith(_COMPRESSED)
 
-    def _check_start(self, block: bytes) -> None:
-        if looks_like_html(block) and not self.file.name.endswith((".html", ".htm")):
-            raise _web_page(self.file)
-
     def _check_length(self) -> None:
         size = self.part.stat().st_size
         if not size and self.file.size != 0:
@@ -287,14 +314,6 @@ class _Download:
         if expected is not None and size > expected:
             self._discard()
             raise TransientError(f"{size} bytes came instead of {expected}")
-
-    def _seal(self, found: str) -> None:
-        """Give the file its name, and note what was checked."""
-        os.replace(self.part, self.target)
-        self.sidecar.unlink(missing_ok=True)
-        method = self.file.checksum.partition(":")[0] or "sha256"
-        write_json(_record_path(self.target), _record(self.target, f"{method}:{found}"))
-        self.meter.finish()
 
 
 def verify(path: Path) -> None:
@@ -318,6 +337,7 @@ def _is_whole(path: Path, file: RemoteFile) -> bool:
     if not path.exists() or record is None:
         return False
     expected = file.checksum or record["checksum"]
+    # Hashing gigabytes at every call takes minutes; size and time of change tell nearly as much.
     if record == _record(path, expected):
         return True
     if _hash_file(path, expected) == expected:
@@ -336,24 +356,15 @@ def _record_path(path: Path) -> Path:
 
 
 def _new_digest(checksum: str) -> _Digest:
+    # Sources still publish MD5, against damage and not against attacks; FIPS systems allow it so.
     return hashlib.new(checksum.partition(":")[0] or "sha256", usedforsecurity=False)
 
 
 def _hash_file(path: Path, checksum: str) -> str:
     method = checksum.partition(":")[0]
     with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, lambda: hashlib.new(method, usedforsecurity=False))
-    return f"{method}:{found.hexdigest()}"
-
-
-def _validators(response: requests.Response, url: str, total: int | None) -> _Validators:
-    headers = response.headers
-    return _Validators(
-        url=url,
-        etag=headers.get("ETag", ""),
-        modified=headers.get("Last-Modified", ""),
-        size=total,
-    )
+        digest = hashlib.file_digest(stream, lambda: hashlib.new(method, usedforsecurity=False))
+    return f"{method}:{digest.hexdigest()}"
 
 
 def _read_validators(path: Path) -> _Validators | None:
@@ -364,18 +375,6 @@ def _read_validators(path: Path) -> _Validators | None:
         return None
 
 
-def _content_length(response: requests.Response) -> int | None:
-    text = response.headers.get("Content-Length", "")
-    return int(text) if text.isdigit() else None
-
-
-def _web_page(file: RemoteFile) -> FetchError:
-    return FetchError(
-        f"'{safe_url(file.url)}' answered with a web page instead of '{file.name}'; the source has "
-        "moved, or a proxy wants you to log in."
-    )
-
-
 def _check_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed + _RESERVE > free:
@@ -383,16 +382,3 @@ def _check_space(folder: Path, needed: int) -> None:
             f"'{folder}' has {free / 1e9:.1f} GB free, but {needed / 1e9:.1f} GB are still to "
             "come; free some space, or choose another folder with --to."
         )
-
-
-@contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    """Keep other processes away; the lock of a process that was killed is free at once."""
-    lock = FileLock(f"{target}.lock", timeout=0)
-    try:
-        with lock:
-            yield
-    except Timeout:
-        raise FetchError(
-            f"Another process is fetching '{target}'; wait until it has finished."
-        ) from None
