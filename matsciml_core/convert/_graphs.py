@@ -13,7 +13,7 @@ from matsciml_core.interfaces.batch import CrystalBatch
 
 
 def refuse_asymmetric_unit(batch: CrystalBatch) -> None:
-    """Refuse a batch whose edges describe symmetry-distinct atoms only.
+    """Reject a batch whose edges describe symmetry-distinct atoms only.
 
     Raises:
         ShapeError: It has an asymmetric unit, so that most of its atoms have no edges.
@@ -47,6 +47,7 @@ def edge_features(batch: CrystalBatch) -> dict[str, Tensor]:
     sender, receiver = batch.edge_index.unbind(0)
     cell = batch.cell.index_select(0, batch.crystal_index.index_select(0, receiver))
     shift = batch.cell_shift
+    # x_receiver − x_sender − S · L, as encoders have it: what is handed over agrees with them.
     offset = torch.bmm(shift.to(cell.dtype).unsqueeze(1), cell).squeeze(1)  # (edges, 3)
     home = batch.positions.index_select(0, receiver) - batch.positions.index_select(0, sender)
     vectors = home - offset
@@ -71,6 +72,7 @@ def sorted_edges(edge_index: Tensor, cell_shift: Tensor, num_atoms: int) -> dict
     """
     order = torch.argsort(edge_index[1], stable=True)
     index = edge_index[:, order]
+    # Not bincount, which waits for a GPU to say how long its result is.
     counts = torch.zeros(num_atoms, dtype=torch.int64, device=index.device)
     return {
         "edge_index": index,

@@ -65,8 +65,8 @@ def as_label(value: Any) -> Any | None:
 
 def as_atom_label(values: Sequence[Any]) -> Any | None:
     """Return one row per atom, NaN where an atom has None, or None where these are no numbers."""
-    known = [value for value in values if value is not None]
-    if not known:
+    present = [value for value in values if value is not None]
+    if not present:
         return None
-    blank = np.full(np.shape(known[0]), np.nan)
+    blank = np.full(np.shape(present[0]), np.nan)
     return as_label([blank if value is None else value for value in values])

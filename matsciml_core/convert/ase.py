@@ -65,6 +65,7 @@ def to_ase(crystal: Crystal, targets: Mapping[str, TargetInfo] = MappingProxyTyp
         atoms.set_constraint(held)
     if calculated:
         singlepoint = import_package("ase.calculators.singlepoint")
+        # Last: the calculator remembers the atoms, and its results hold for exactly those.
         atoms.calc = singlepoint.SinglePointCalculator(atoms, **_to_results(calculated))
     return atoms
 
@@ -89,31 +90,40 @@ def from_ase(atoms: Any, *, id: str | None = None) -> Crystal:
     if not isinstance(atoms, import_package("ase").Atoms):
         raise ShapeError(f"from_ase takes ASE Atoms, and was given a {type(atoms).__name__}.")
     name = str(atoms.info.get("id") or atoms.get_chemical_formula()) if id is None else id
-    _refuse_disorder(atoms, name)
-    found = {key: as_label(value) for key, value in atoms.info.items() if key != "id"}
-    found |= {k: as_label(rows) for k, rows in atoms.arrays.items() if k not in _ASE_ARRAYS}
+    # ASE's reader of CIF files keeps one species per site and puts the others into info.
+    occupancy = atoms.info.get("occupancy")
+    sites = occupancy.values() if isinstance(occupancy, Mapping) else ()
+    if any(len(site) != 1 or min(site.values()) < 1 - 1e-6 for site in sites):
+        raise GeometryError(
+            f"Crystal '{name}' has sites that several species share, or that are partly occupied; "
+            "choose one species for each site, and delete atoms.info['occupancy']."
+        )
+    labels = {key: as_label(value) for key, value in atoms.info.items() if key != "id"}
+    labels |= {k: as_label(rows) for k, rows in atoms.arrays.items() if k not in _ASE_ARRAYS}
     return Crystal(
         id=name,
         atomic_numbers=atoms.numbers,
-        positions=atoms.positions.copy(),
+        positions=atoms.positions.copy(),  # ASE's dynamics moves atoms in place
         cell=np.array(atoms.cell),
         pbc=atoms.pbc.copy(),
-        labels={k: v for k, v in found.items() if v is not None} | _results_of(atoms),
+        # What was calculated for these atoms wins over a note of the same name.
+        labels={k: v for k, v in labels.items() if v is not None} | _results_of(atoms),
         site_properties=site_properties_of(atoms),
     )
 
 
 def site_properties_of(atoms: Any) -> dict[str, Any]:
-    """Return the tags, and which atoms are fixed; nothing where nobody set them."""
+    """Return the tags, and which atoms are fixed; nothing where neither is set."""
     site_properties: dict[str, Any] = {}
     tags = atoms.get_tags()
     if tags.any() and tags.min() >= 0 and tags.max() <= _MOST:
         site_properties[_TAGS] = tags
-    holds = [one for one in atoms.constraints if type(one).__name__ == "FixAtoms"]
-    if holds:
+    # By name: the class is ASE's, which need not be imported for this.
+    constraints = [held for held in atoms.constraints if type(held).__name__ == "FixAtoms"]
+    if constraints:
         fixed = np.zeros(len(atoms), dtype=np.uint8)
-        for hold in holds:
-            fixed[hold.index] = 1
+        for constraint in constraints:
+            fixed[constraint.index] = 1
         site_properties[_FIXED] = fixed
     return site_properties
 
@@ -122,6 +132,7 @@ def _to_results(labels: Mapping[str, Any]) -> dict[str, Any]:
     """Bring labels into the forms that ASE's calculators return; units and signs are ASE's."""
     results = {name: np.asarray(value, dtype=np.float64) for name, value in labels.items()}
     if "stress" in results:
+        # Voigt's order xx, yy, zz, yz, xz, xy; the mean of both off-diagonal entries is taken.
         stress = import_package("ase.stress")
         results["stress"] = stress.full_3x3_to_voigt_6_stress(results["stress"])
     return {name: value if value.ndim else value.item() for name, value in results.items()}
@@ -140,14 +151,3 @@ def _results_of(atoms: Any) -> dict[str, Any]:
         stress = import_package("ase.stress")
         labels["stress"] = stress.voigt_6_to_full_3x3_stress(labels["stress"])
     return labels
-
-
-def _refuse_disorder(atoms: Any, name: str) -> None:
-    """Look at the occupancies that ASE's reader of CIF files keeps beside the atoms."""
-    occupancy = atoms.info.get("occupancy")
-    sites = occupancy.values() if isinstance(occupancy, Mapping) else ()
-    if any(len(site) != 1 or min(site.values()) < 1 - 1e-6 for site in sites):
-        raise GeometryError(
-            f"Crystal '{name}' has sites that several species share, or that are partly occupied; "
-            "choose one species for each site, and delete atoms.info['occupancy']."
-        )

@@ -39,6 +39,7 @@ def to_dgl(batch: CrystalBatch) -> Any:
         index = torch.zeros(2, 0, dtype=torch.int64, device=batch.positions.device)
     graph = _empty_graph(index, batch.num_atoms)
     graph.set_batch_num_nodes(batch.atoms_per_crystal)
+    # DGL takes a new graph for a single one until both numbers are set.
     per_crystal = torch.zeros_like(batch.atoms_per_crystal)
     if batch.edges_per_atom is not None:
         per_crystal = per_crystal.index_add(0, batch.crystal_index, batch.edges_per_atom)
@@ -107,5 +108,5 @@ def _moved(value: Any, device: torch.device) -> Any:
     if isinstance(value, Tensor):
         return value.to(device)
     if isinstance(value, Mapping):
-        return {name: _moved(one, device) for name, one in value.items()}
+        return {name: _moved(entry, device) for name, entry in value.items()}
     return value

@@ -30,14 +30,16 @@ def cell_from_parameters(lengths: Sequence[float], angles: Sequence[float]) -> N
     [[2.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 4.0]]
     """
     a, b, c = lengths
+    # In floating point cos(90°) is 6e-17, which would tilt every orthogonal cell.
     cos_alpha, cos_beta, cos_gamma = (
         0.0 if angle == 90.0 else float(np.cos(np.deg2rad(angle))) for angle in angles
     )
     sin_gamma = np.sqrt(1.0 - cos_gamma**2)
     y = (cos_alpha - cos_beta * cos_gamma) / sin_gamma if sin_gamma > 0.0 else np.inf
     z_squared = 1.0 - cos_beta**2 - y**2
-    sound = all(one > 0.0 for one in lengths) and all(0.0 < one < 180.0 for one in angles)
-    if not (sound and z_squared > 0.0):
+    possible = all(x > 0.0 for x in lengths) and all(0.0 < angle < 180.0 for angle in angles)
+    # c's unit vector is (cos β, y, z): no z is left where the three angles do not close.
+    if not (possible and z_squared > 0.0):
         raise GeometryError(
             f"No cell has the lengths {a:g}, {b:g}, {c:g} Å and the angles {angles[0]:g}, "
             f"{angles[1]:g}, {angles[2]:g}°; check the lattice parameters."

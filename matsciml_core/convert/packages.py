@@ -37,7 +37,7 @@ def import_package(module: str) -> Any:
         os.environ.setdefault("DGLBACKEND", "pytorch")
     install = f"pip install '{_INSTALL[package]}'"
     try:
-        # What the package itself uses of others is not the user's to mend.
+        # What the package itself uses of others is not the user's to fix.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             return import_module(module)

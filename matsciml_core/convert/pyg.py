@@ -44,6 +44,7 @@ def data_class() -> Any:
         def __cat_dim__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
             return 0 if _is_label(self, key) else super().__cat_dim__(key, value, *args, **kwargs)
 
+    # Pickle looks a class up by these two names, see __getattr__.
     CrystalData.__module__ = __name__
     CrystalData.__qualname__ = "CrystalData"
     return CrystalData
@@ -83,7 +84,7 @@ def to_pyg(batch: CrystalBatch) -> Any:
         **_whole(batch),
         **edges,
     )
-    _let_it_be_taken_apart(graph, batch, ends, tuple(edges))
+    _note_slices(graph, batch, ends, tuple(edges))
     return graph
 
 
@@ -108,8 +109,14 @@ def from_pyg(graph: Any, targets: Sequence[TargetInfo] = ()) -> CrystalBatch:
     ends = _get(graph, "ptr")
     counts = torch.bincount(index, minlength=1) if ends is None else ends.diff()
     cell, pbc = _lattice(graph, positions, len(counts))
-    infos = {info.name: info for info in targets or _own_targets(graph)}
+    declared = _get(graph, "target_info", ())
+    if isinstance(declared, list):  # in a batch, once for each of its crystals
+        declared = declared[0]
+    infos = {info.name: info for info in targets or tuple(declared)}
+    # A single graph has one id, a batch a list of them.
+    ids = _get(graph, "id", [])
     edges = {}
+    # Without the image of the sender an edge of a periodic crystal has no vector.
     if _get(graph, "edge_index") is not None and _get(graph, "cell_shift") is not None:
         edges = sorted_edges(graph.edge_index, graph.cell_shift, len(positions))
     return CrystalBatch(
@@ -124,7 +131,7 @@ def from_pyg(graph: Any, targets: Sequence[TargetInfo] = ()) -> CrystalBatch:
         target_info=infos,
         site_properties=dict(_get(graph, "site_properties", {})),
         dataset_index=_get(graph, "dataset"),
-        ids=_as_list(_get(graph, "id", [])),
+        ids=[ids] if isinstance(ids, str) else list(ids),
     )
 
 
@@ -149,22 +156,20 @@ def _whole(batch: CrystalBatch) -> dict[str, Any]:
     return values
 
 
-def _let_it_be_taken_apart(
-    graph: Any, batch: CrystalBatch, ends: Tensor, edge_names: Sequence[str]
-) -> None:
+def _note_slices(graph: Any, batch: CrystalBatch, ends: Tensor, edge_names: Sequence[str]) -> None:
     """Note where each crystal begins in each tensor, as ``Batch.from_data_list`` does.
 
     That function wants the crystals one by one, which takes five times as long.
     """
-    places = torch.arange(batch.num_crystals + 1)
-    slices: dict[str, Any] = dict.fromkeys(_ATOMS, ends) | dict.fromkeys(_CRYSTALS, places)
-    slices |= dict.fromkeys(_LISTS, places)
+    rows = torch.arange(batch.num_crystals + 1)
+    slices: dict[str, Any] = dict.fromkeys(_ATOMS, ends) | dict.fromkeys(_CRYSTALS, rows)
+    slices |= dict.fromkeys(_LISTS, rows)
     if batch.edges_per_atom is not None:
         slices |= dict.fromkeys(edge_names, starts(batch.edges_per_atom)[ends])
     increments: dict[str, Any] = dict.fromkeys(slices)
-    increments["edge_index"] = ends[:-1]
+    increments["edge_index"] = ends[:-1]  # atoms before the crystal, taken off its indices
     infos = batch.target_info
-    slices["y"] = {name: ends if infos[name].per_atom else places for name in batch.targets}
+    slices["y"] = {name: ends if infos[name].per_atom else rows for name in batch.targets}
     increments["y"] = dict.fromkeys(batch.targets)
     slices["site_properties"], increments["site_properties"] = (
         dict.fromkeys(batch.site_properties, ends),
@@ -177,13 +182,7 @@ def _let_it_be_taken_apart(
 
 def _is_label(graph: Any, key: str) -> bool:
     dicts = (_get(graph, "y"), _get(graph, "site_properties"))
-    return any(isinstance(one, Mapping) and key in one for one in dicts)
-
-
-def _own_targets(graph: Any) -> tuple[TargetInfo, ...]:
-    """Return what the graph says about its labels: once in a single graph, a list in a batch."""
-    found = _get(graph, "target_info", ())
-    return tuple(found[0] if isinstance(found, list) else found)
+    return any(isinstance(values, Mapping) and key in values for values in dicts)
 
 
 def _labels(values: Any, infos: Mapping[str, TargetInfo]) -> dict[str, Tensor]:
@@ -232,7 +231,3 @@ def _need(graph: Any, name: str) -> Tensor:
 def _get(graph: Any, name: str, default: Any = None) -> Any:
     value = getattr(graph, name, None)
     return default if value is None else value
-
-
-def _as_list(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)

@@ -30,7 +30,7 @@ def to_pymatgen(crystal: Crystal, targets: Mapping[str, TargetInfo] = MappingPro
         GeometryError: The crystal has no lattice.
     """
     core = import_package("pymatgen.core")
-    if crystal.volume < 1e-6:
+    if crystal.volume < 1e-6:  # Å³; pymatgen inverts the lattice
         raise GeometryError(
             f"Crystal '{crystal.id}' has no lattice, which a pymatgen Structure needs; use to_ase."
         )
@@ -73,13 +73,13 @@ def from_pymatgen(structure: Any, *, id: str | None = None) -> Crystal:
             "choose one species for each site first, for example with pymatgen's "
             "OrderDisorderedStructureTransformation."
         )
-    found = {key: as_label(value) for key, value in properties.items()}
-    found |= {key: as_atom_label(rows) for key, rows in structure.site_properties.items()}
+    labels = {key: as_label(value) for key, value in properties.items()}
+    labels |= {key: as_atom_label(rows) for key, rows in structure.site_properties.items()}
     return Crystal(
         id=name,
         atomic_numbers=np.array(structure.atomic_numbers),
         positions=structure.cart_coords,
         cell=structure.lattice.matrix,
         pbc=np.array(structure.pbc),
-        labels={key: value for key, value in found.items() if value is not None},
+        labels={key: value for key, value in labels.items() if value is not None},
     )

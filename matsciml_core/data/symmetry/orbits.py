@@ -40,7 +40,7 @@ class OrbitSource:
         """Start with nothing remembered."""
         self.dataset = dataset
         self.symprec = symprec
-        self._found: dict[int, Orbits] = {}
+        self._orbits: dict[int, Orbits] = {}
 
     def unit(self, batch: CrystalBatch, indices: Sequence[int]) -> AsymmetricUnit:
         """Return the asymmetric unit of a batch of whole crystals.
@@ -51,16 +51,13 @@ class OrbitSource:
         """
         orbits = self.dataset.orbits(indices, self.symprec)
         if orbits is None:
-            orbits = self._search(batch, indices)
+            missing = [index for index in indices if index not in self._orbits]
+            if missing:
+                crystals = dict(zip(indices, batch.crystals(), strict=True))
+                for index in missing:
+                    self._orbits[index] = orbits_of(crystals[index], self.symprec)
+            orbits = [self._orbits[index] for index in indices]
         return _unit(batch, orbits)
-
-    def _search(self, batch: CrystalBatch, indices: Sequence[int]) -> list[Orbits]:
-        missing = [index for index in indices if index not in self._found]
-        if missing:
-            crystals = dict(zip(indices, batch.crystals(), strict=True))
-            for index in missing:
-                self._found[index] = orbits_of(crystals[index], self.symprec)
-        return [self._found[index] for index in indices]
 
 
 def attach_asymmetric_unit(batch: CrystalBatch, symprec: float = SYMPREC) -> CrystalBatch:
@@ -76,8 +73,8 @@ def attach_asymmetric_unit(batch: CrystalBatch, symprec: float = SYMPREC) -> Cry
     unit = _unit(batch, [orbits_of(crystal, symprec) for crystal in batch.crystals()])
     if batch.edge_index is None or batch.cell_shift is None:
         return replace(batch, asymmetric_unit=unit)
-    kept = enter_distinct(batch.edge_index[1], unit)
-    edges, shifts = batch.edge_index[:, kept].numpy(), batch.cell_shift[kept].numpy()
+    distinct = enter_distinct(batch.edge_index[1], unit)
+    edges, shifts = batch.edge_index[:, distinct].numpy(), batch.cell_shift[distinct].numpy()
     return with_edges(replace(batch, asymmetric_unit=unit), edges, shifts)
 
 
@@ -137,10 +134,10 @@ def find_orbits(
     never wrong.
 
     Args:
-        atomic_numbers: ``(atoms,)``.
+        atomic_numbers: One per atom, ``(atoms,)``, dimensionless.
         positions: Cartesian, ``(atoms, 3)``, Å.
         cell: Lattice vectors as rows, ``(3, 3)``, Å.
-        pbc: Periodic directions, ``(3,)``.
+        pbc: Periodic directions, ``(3,)``, dimensionless.
         symprec: Tolerance, Å.
 
     Returns:
@@ -149,6 +146,7 @@ def find_orbits(
     count = len(atomic_numbers)
     if not pbc.all():
         return Orbits.trivial(count)
+    # x = f · L with lattice vectors as rows, hence the transposes.
     fractional = np.linalg.solve(cell.T, positions.T).T.astype(np.float64, copy=False)
     operations = _operations(cell, fractional, atomic_numbers, symprec)
     if operations is None:
@@ -165,10 +163,10 @@ def _operations(
     """Return the operations f → W f + w of the space group, or None where the search fails."""
     described = moyopy.Cell(cell.tolist(), fractional.tolist(), atomic_numbers.tolist())
     try:
-        found = moyopy.MoyoDataset(described, symprec=symprec).operations
+        operations = moyopy.MoyoDataset(described, symprec=symprec).operations
     except ValueError:  # distorted beyond what the tolerance can tell apart
         return None
-    return np.array(found.rotations, dtype=np.int8), np.array(found.translations)
+    return np.array(operations.rotations, dtype=np.int8), np.array(operations.translations)
 
 
 def _match(
@@ -181,7 +179,7 @@ def _match(
 ) -> Orbits:
     """Assign each atom to the first atom that some operation maps onto it."""
     count = len(atomic_numbers)
-    found = Orbits(
+    orbits = Orbits(
         np.arange(count),
         np.tile(np.eye(3, dtype=np.int8), (count, 1, 1)),
         np.tile(np.eye(3, dtype=np.int16), (count, 1, 1)),
@@ -194,17 +192,18 @@ def _match(
         others = np.flatnonzero(free & (atomic_numbers == atomic_numbers[atom]))
         images = rotations @ fractional[atom] + translations  # (operations, 3)
         offset = images[:, None] - fractional[None, others]
-        offset -= np.rint(offset)
+        offset -= np.rint(offset)  # to the nearest image: operations hold up to lattice vectors
         miss = np.linalg.norm(offset @ cell, axis=2)  # (operations, others), Å
         # The atom itself comes first among the others; operations that keep it are its site's.
-        kept = miss[:, 0] < tolerance
-        found.site_sum[atom] = rotations[kept].sum(axis=0)
-        found.site_order[atom] = kept.sum()
+        # Sum and order keep the mean over the site's operations in whole numbers.
+        of_site = miss[:, 0] < tolerance
+        orbits.site_sum[atom] = rotations[of_site].sum(axis=0)
+        orbits.site_order[atom] = of_site.sum()
         best = miss.argmin(axis=0)
         near = miss[best, np.arange(len(others))] < tolerance
         near[0] = False
-        found.representative[others[near]] = atom
-        found.rotation[others[near]] = rotations[best[near]]
+        orbits.representative[others[near]] = atom
+        orbits.rotation[others[near]] = rotations[best[near]]
         free[others[near]] = False
         free[atom] = False
-    return found
+    return orbits

@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,9 @@ class StoredOrbits:
         path = folder / entry["file"]
         crystals, atoms = entry["crystals"], entry["atoms"]
         try:
-            if path.stat().st_size != _length(crystals, atoms):
+            per_atom = sum(kind.itemsize * math.prod(shape) for kind, shape in _FIELDS.values())
+            # Checked beforehand: a map of a file that is too short ends the process when read.
+            if path.stat().st_size != (crystals + 1) * _OFFSET.itemsize + atoms * per_atom:
                 raise DataError(
                     f"'{path}' is incomplete; fetch or build the store again, or remove the "
                     f"entry 'symmetry' from its {INDEX_FILE}."
@@ -92,32 +94,23 @@ def write_symmetry(folder: str | os.PathLike[str], symprec: float = SYMPREC) -> 
         Atoms per symmetry-distinct atom, over the whole store.
     """
     folder = Path(folder)
-    found = list(_all_orbits(CrystalStore(folder), symprec))
-    offsets = np.cumsum([0, *(len(one.representative) for one in found)], dtype=_OFFSET)
+    batches = CrystalStore(folder).scan()
+    orbits = [orbits_of(crystal, symprec) for batch in batches for crystal in batch.crystals()]
+    offsets = np.cumsum([0, *(len(crystal.representative) for crystal in orbits)], dtype=_OFFSET)
     data = offsets.tobytes() + b"".join(
-        np.concatenate([getattr(one, name) for one in found]).astype(kind).tobytes()
+        np.concatenate([getattr(crystal, name) for crystal in orbits]).astype(kind).tobytes()
         for name, (kind, _) in _FIELDS.items()
     )
+    # The file before the index that names it: a crash between them leaves a whole store.
     write_whole(folder / SYMMETRY_FILE, data)
     entry = {
         "file": SYMMETRY_FILE,
         "symprec": symprec,
-        "crystals": len(found),
+        "crystals": len(orbits),
         "atoms": int(offsets[-1]),
         "content_hash": hashlib.sha256(data).hexdigest(),
     }
     index = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8")) | {"symmetry": entry}
     write_json(folder / INDEX_FILE, index)
-    distinct = sum(len(np.unique(one.representative)) for one in found)
+    distinct = sum(len(np.unique(crystal.representative)) for crystal in orbits)
     return float(offsets[-1]) / max(distinct, 1)
-
-
-def _all_orbits(store: CrystalStore, symprec: float) -> Iterator[Orbits]:
-    for batch in store.scan():
-        for crystal in batch.crystals():
-            yield orbits_of(crystal, symprec)
-
-
-def _length(crystals: int, atoms: int) -> int:
-    per_atom = sum(kind.itemsize * math.prod(shape) for kind, shape in _FIELDS.values())
-    return (crystals + 1) * _OFFSET.itemsize + atoms * per_atom
