@@ -116,6 +116,32 @@ def test_a_trained_head_turns_with_its_features(info, sign):
     assert not torch.allclose(predicted[0], predicted[1], atol=1e-2)
 
 
+def test_autocast_leaves_the_components_in_full_precision():
+    batch = labelled(BORN)
+    part = head(BORN).float()
+    for parameter in part.parameters():
+        torch.nn.init.normal_(parameter)
+    before = embedding_of(batch)
+    single = TensorEmbedding(
+        atoms=before.atoms.float(),
+        crystals=before.crystals.float(),
+        vectors=before.vectors.float(),
+        matrices=before.matrices.float(),
+    )
+    matrix = random_rotation(np.random.default_rng(1))
+    turned = TensorEmbedding(
+        atoms=single.atoms,
+        crystals=single.crystals,
+        vectors=torch.from_numpy(turn(single.vectors, matrix, 1)).float(),
+        matrices=torch.from_numpy(turn(single.matrices, matrix, 2)).float(),
+    )
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        values, after = (part(one, batch)["born"].detach() for one in (single, turned))
+    assert values.dtype == torch.float32
+    expected = torch.from_numpy(turn(values, matrix, 2)).float()
+    torch.testing.assert_close(after, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_only_a_symmetric_label_has_a_symmetric_prediction():
     batch = labelled(BORN)
     plain, symmetric = (head(info) for info in (BORN, DIELECTRIC))

@@ -148,11 +148,13 @@ class TensorRegressionHead(TensorHead):
     def forward(self, embedding: Embedding, batch: CrystalBatch) -> dict[str, Tensor]:
         """Predict (T − μ 1)/σ, ``(crystals, *shape)`` or ``(atoms, *shape)``."""
         tensors = self.tensors_of(embedding)
-        weights = self.layers(tensors.atoms)  # (atoms, weights)
-        if self.target.rank == 1:
-            values = torch.einsum("ac,acx->ax", weights, tensors.vectors)
-        else:
-            values = self._matrices(weights, tensors)
+        weights = self.layers(tensors.atoms).to(tensors.vectors.dtype)  # (atoms, weights)
+        # Autocast would round components to bfloat16, differently in every orientation.
+        with torch.autocast(weights.device.type, enabled=False):
+            if self.target.rank == 1:
+                values = torch.einsum("ac,acx->ax", weights, tensors.vectors)
+            else:
+                values = self._matrices(weights, tensors)
         if not self.target.per_atom:
             sums = values.new_zeros(batch.num_crystals, *self.target.shape)
             sums = sums.index_add(0, batch.crystal_index, values)

@@ -103,11 +103,13 @@ class NequIP(Encoder):
         # √5 gives each of the five matrices the Frobenius norm one.
         basis = (math.sqrt(5) * basis).to(features.dtype)
         tensors = self._of_kind(features, MATRIX)  # (atoms, matrices, 5)
+        with self._full_precision():
+            matrices = torch.einsum("acm,ijm->acij", tensors, basis)
         return TensorEmbedding(
             atoms=scalars,
             crystals=segment_mean(scalars, _atoms(batch)),
             vectors=self._of_kind(features, VECTOR),
-            matrices=torch.einsum("acm,ijm->acij", tensors, basis),
+            matrices=matrices,
         )
 
     def irreps_features(self, batch: CrystalBatch) -> IrrepsFeatures:
