@@ -1,6 +1,8 @@
 """Records of repositories that run InvenioRDM: Zenodo, the Materials Cloud Archive, and others.
 
-Three routes are used, the same at all of them::
+Three routes are used, the same at all of them:
+
+.. code-block:: text
 
     /api/records?q=pids.doi.identifier:"10.…"   the record that has a DOI
     /api/records/<id>/files                      its files with sizes and checksums

@@ -33,13 +33,12 @@ _MOST_NESTED = 100
 class InertObject:
     """What is left of an object of a foreign library: its name, arguments and state, no methods.
 
-    Attributes:
-        name: Module and name of its class.
-        arguments: What it was made with.
-        state: What was put into it afterwards; empty where there was nothing.
+    ``arguments`` is what it was made with, ``state`` what was put into it afterwards; empty where
+    there was nothing.
     """
 
     name: ClassVar[str] = ""
+    """Module and name of its class."""
 
     def __new__(cls, *arguments: Any, **options: Any) -> InertObject:
         """Keep the arguments."""
