@@ -46,7 +46,7 @@ def read_cif(name: str, text: str, energy: float | None) -> Item:
     try:
         symbols = block.columns["_atom_site_type_symbol"]
         axes = [block.columns[f"_atom_site_fract_{axis}"] for axis in "xyz"]
-        occupancy = block.columns.get("_atom_site_occupancy", ["1"])
+        occupancy = block.columns.get("_atom_site_occupancy", ["1"])  # CIF's default is 1
         if any(_number(value) != 1.0 for value in occupancy):
             return Rejection(name, "A site is only partly occupied.")
         numbers = [atomic_number(symbol) or 0 for symbol in symbols]
@@ -78,6 +78,7 @@ def make_crystal(
         # No symmetry operation is applied, so the list must be the whole cell.
         if Counter(numbers) != _formula(values["_chemical_formula_sum"]):
             return Rejection(name, "The atoms listed are not those of the formula.")
+        # The number on record; that it is the structure's own is not checked for each crystal.
         group = int(values["_symmetry_Int_Tables_number"])
         if not 1 <= group <= 230:
             return Rejection(name, "The number of the space group is none.")
@@ -115,6 +116,7 @@ def parse(text: str) -> Block:
             if in_header and len(tokens) == 1:
                 header.append(tokens[0])
                 continue
+            # A name with a value ends the loop before it.
             in_loop = in_header = False
             block.values[tokens[0]] = " ".join(tokens[1:]).strip("'\"")
         elif in_loop:

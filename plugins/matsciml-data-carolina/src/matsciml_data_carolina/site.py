@@ -150,7 +150,7 @@ def _asked_rate(client: Client) -> float:
             f"'{SITE}' does not want to be read by programs any more; fetch from Zenodo, that is, "
             "without --set from_site=true."
         )
-    delay = rules.crawl_delay(_AGENT)
+    delay = rules.crawl_delay(_AGENT)  # seconds between two requests, or None
     return float("inf") if not delay else 1.0 / float(delay)
 
 

@@ -38,6 +38,8 @@ def mdsim_split(ids: Sequence[str]) -> Split:
     if len(ids) <= train + validation:
         train, validation = (round(share * len(ids)) for share in _SHARES)
         shown = f", its shares of {len(ids)} frames"
+    # scikit-learn permutes all indices and takes the test set from the front; the second call does
+    # the same with what is left, from the same seed.
     test, rest = np.split(_permutation(len(ids)), [len(ids) - train - validation])
     rest = rest[_permutation(len(rest))]
     subsets = {"train": rest[validation:], "validation": rest[:validation], "test": test}
@@ -46,4 +48,5 @@ def mdsim_split(ids: Sequence[str]) -> Split:
 
 
 def _permutation(count: int) -> NDArray[np.int64]:
+    # The legacy generator: its stream is frozen, and it is the one that scikit-learn uses.
     return np.random.RandomState(SEED).permutation(count)

@@ -106,7 +106,7 @@ def _crystal(name: str, record: Mapping[str, Any], rules: Rules) -> Item:
     structure = record.get("structure")
     if structure is None:
         return Rejection(name, "It has no structure.")
-    if isinstance(structure, str):  # as tables keep it
+    if isinstance(structure, str):  # JSON within the record
         structure = json.loads(structure)
     frame = frame_from_structure(structure, name, {})
     if isinstance(frame, Rejection):

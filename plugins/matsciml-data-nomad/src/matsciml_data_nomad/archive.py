@@ -158,7 +158,7 @@ def band_gap(channels: Sequence[Mapping[str, Any]]) -> float | None:
         channels: Sections ``band_gap``, in J.
     """
     values = [electronvolts(channel.get("value")) for channel in channels]
-    if len(values) == 1 or any(value == 0.0 for value in values):
+    if len(values) == 1 or any(value == 0.0 for value in values):  # 0: that channel is metallic
         return min((value for value in values if value is not None), default=None)
     occupied = [electronvolts(channel.get("energy_highest_occupied")) for channel in channels]
     free = [electronvolts(channel.get("energy_lowest_unoccupied")) for channel in channels]

@@ -204,6 +204,7 @@ class _NormalEquations:
 
     def __init__(self, fit: Fit) -> None:
         self._fit = fit
+        # Wide at first, while the reference energies are still far off; see fit_references.
         self._bound = max(OUTLIER, 3.0 * fit.error)
         self._gram = np.zeros((_ELEMENTS, _ELEMENTS))
         self._moment = np.zeros(_ELEMENTS)
@@ -211,6 +212,12 @@ class _NormalEquations:
         self._count = self._left_out = 0
 
     def add(self, fractions: NDArray[np.float64], residual: float) -> None:
+        """Add a crystal, unless it is an outlier.
+
+        Args:
+            fractions: Share of each element, by atomic number, ``(119,)``, dimensionless.
+            residual: Its energy beyond the present reference energies, eV/atom.
+        """
         if abs(residual) > self._bound:
             self._left_out += 1
             return

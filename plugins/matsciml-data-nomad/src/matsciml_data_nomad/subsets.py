@@ -23,10 +23,11 @@ def subset_of(composition: str) -> str:
     'train'
     """
     digest = hashlib.sha256(composition.encode()).digest()
-    place = int.from_bytes(digest[:8], "big") / 2.0**64
-    if place < FRACTIONS[0]:
+    # Uniform in [0, 1), and the same on every machine, which Python's own hash is not.
+    share = int.from_bytes(digest[:8], "big") / 2.0**64
+    if share < FRACTIONS[0]:
         return SUBSETS[0]
-    return SUBSETS[1] if place < FRACTIONS[0] + FRACTIONS[1] else SUBSETS[2]
+    return SUBSETS[1] if share < FRACTIONS[0] + FRACTIONS[1] else SUBSETS[2]
 
 
 def composition_split(ids: Sequence[str], compositions: Sequence[str]) -> Split:

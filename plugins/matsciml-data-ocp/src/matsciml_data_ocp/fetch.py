@@ -105,6 +105,7 @@ def _ingest(
     spec: DatasetSpec,
     label: str,
 ) -> Path:
+    """Make a store of subsets, one after the other."""
     store = request.folder / "store"
     limits = [_limit(request, file) for file in published.files]
     totals = zip(published.files, limits, strict=True)
@@ -114,6 +115,7 @@ def _ingest(
         targets=spec.targets,
         provenance=Provenance.from_spec(spec, published.release),
         site_properties=s2ef.SITE_PROPERTIES,
+        # Other subsets, or a larger trial, make another store.
         fingerprint=hashlib.sha256(repr((published, limits)).encode()).hexdigest(),
         label=label,
         total=sum(file.records if most is None else most for file, most in totals),
@@ -125,6 +127,7 @@ def _ingest(
 
 
 def _pairs(request: FetchRequest, file: SourceFile) -> Iterator[s2ef.Pair]:
+    """Yield the pairs of an archive, which is fetched when the first one is asked for."""
     yield from s2ef.pairs_of_archive(_download(request, file))
 
 

@@ -119,12 +119,16 @@ def read_shard(shard: Shard) -> Iterator[Item]:
 def pairs_of_archive(path: Path) -> Iterator[Pair]:
     """Yield the pairs of files in a tar archive, which is not unpacked.
 
+    Args:
+        path: The archive.
+
     Raises:
         DataError: It is damaged, or a file lacks its partner.
     """
     try:
         with tarfile.open(path, "r:") as archive:
-            members = {one.name: one for one in archive if one.isfile()}
+            # The index of the archive first: pairs need not lie side by side in it.
+            members = {member.name: member for member in archive if member.isfile()}
             for name, frames, systems in _paired(members, path):
                 listed = _unpack_list(_content(archive, systems), systems.name)
                 yield name, partial(_content, archive, frames), listed
@@ -137,11 +141,14 @@ def pairs_of_archive(path: Path) -> Iterator[Pair]:
 def pairs_of_folder(path: Path) -> Iterator[Pair]:
     """Yield the pairs of files in a folder.
 
+    Args:
+        path: The folder.
+
     Raises:
         DataError: A file lacks its partner.
     """
-    found = {str(file): file for file in path.rglob("*") if file.is_file()}
-    for name, frames, systems in _paired(found, path):
+    files = {str(file): file for file in path.rglob("*") if file.is_file()}
+    for name, frames, systems in _paired(files, path):
         yield name, frames.read_bytes, _unpack_list(systems.read_bytes(), systems.name)
 
 
@@ -155,11 +162,12 @@ def crystal_of(name: str, frame: XYZFrame, reference: float) -> Item:
     """
     columns = frame.columns
     energy = frame.number("energy") - reference
-    if not abs(energy) <= LARGEST_ENERGY:
+    if not abs(energy) <= LARGEST_ENERGY:  # NaN fails every comparison
         return Rejection(name, f"The adsorption energy is beyond {LARGEST_ENERGY:g} eV.")
-    # One flag for each atom, or one for each of its directions.
+    # One flag for each atom, or one for each of its directions: free where it can move at all.
     flags = columns["move_mask"].reshape(len(columns["pos"]), -1)
     free = np.asarray(flags.any(axis=1), dtype=np.bool_)
+    # Fixed atoms feel what holds them in place, which may be anything.
     if np.abs(columns["forces"][free]).max(initial=0.0) > LARGEST_FORCE:
         return Rejection(name, f"A force on a free atom is beyond {LARGEST_FORCE:g} eV/Å.")
     return Crystal(
@@ -178,12 +186,13 @@ def crystal_of(name: str, frame: XYZFrame, reference: float) -> Item:
 
 
 def _item(subset: str, line: str, frame: XYZFrame | None) -> Item:
+    """Return the frame that belongs to a line of the list."""
     fields = line.split(",")
     try:
-        system, number, reference = fields[0], fields[1], float(fields[2])
+        system, step, reference = fields[0], fields[1], float(fields[2])
     except (IndexError, ValueError):
         return Rejection(f"{subset}/{line}", "The list does not name system, frame and energy.")
-    name = f"{subset}/{system}/{number}"
+    name = f"{subset}/{system}/{step}"
     if frame is None:
         return Rejection(name, MISSING)
     try:
@@ -233,7 +242,7 @@ class _Unpacker:
 
 
 def _unpack_list(data: bytes, name: str) -> bytes:
-    """Return a list of systems; one that would fill the memory is refused."""
+    """Return a list of systems; one that would fill the memory is an error."""
     if not name.endswith(".xz"):
         return data
     unpack = lzma.LZMADecompressor()
@@ -251,24 +260,26 @@ def _unpack_list(data: bytes, name: str) -> bytes:
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """Read a member of an archive; nothing is written, wherever its path leads."""
     stream = archive.extractfile(member)
     return b"" if stream is None else stream.read()
 
 
 def _paired(files: Mapping[str, _File], where: Path) -> Iterator[tuple[str, _File, _File]]:
     """Yield name, frames and list of each pair, by folder and number."""
-    found: dict[tuple[str, int], dict[str, tuple[str, _File]]] = {}
+    pairs: dict[tuple[str, int], dict[str, tuple[str, _File]]] = {}
     for name, file in files.items():
         match = _MEMBER.fullmatch(name)
         if match is not None:
             key = (match[1] or "", int(match[2]))
-            found.setdefault(key, {})[match[3]] = (name, file)
-    for (folder, number), pair in sorted(found.items(), key=lambda item: item[0]):
+            pairs.setdefault(key, {})[match[3]] = (name, file)
+    # By number, not by name: ids and resuming need one order, in which 2 comes before 10.
+    for (folder, index), pair in sorted(pairs.items(), key=lambda item: item[0]):
         if len(pair) < 2:
             raise DataError(
-                f"'{where}' has only one of '{folder}{number}.extxyz' and '{folder}{number}.txt', "
+                f"'{where}' has only one of '{folder}{index}.extxyz' and '{folder}{index}.txt', "
                 "and needs both; fetch it again."
             )
         yield pair["extxyz"][0], pair["extxyz"][1], pair["txt"][1]
-    if not found:
+    if not pairs:
         raise DataError(f"'{where}' holds no files 'N.extxyz.xz' and 'N.txt.xz'; it is no S2EF.")

@@ -54,7 +54,7 @@ def published_split(ids: Ids, test: str) -> Split:
     for name in ids:
         by_subset.setdefault(subset_of(name), []).append(name)
     train, validation = by_subset.pop(TRAIN, []), by_subset.pop(VALIDATION, [])
-    if test == VALIDATION:
+    if test == VALIDATION:  # the one subset of known labels like those trained on
         validation, tested = halve(validation)
     else:
         tested = by_subset.pop(test, [])
@@ -99,7 +99,7 @@ def count_default_split(folder: Path) -> tuple[int, int, int]:
     store = CrystalStore(folder)
     bounds = bounds_of(store)
     try:
-        if split_names(bounds)[0] != VALIDATION:
+        if split_names(bounds)[0] != VALIDATION:  # no published split: all ids are divided
             ids = [name for batch in store.scan() for name in batch.ids]
             train, validation, test = map(len, split_by_system(ids, 0).subsets.values())
             return train, validation, test

@@ -82,6 +82,7 @@ class ModelCard:
             "datasets": list(self.run["datasets"]),
             # Hubs compare licences as lower-case identifiers.
             **({"license": self.licence.lower()} if self.licence else {}),
+            # The form in which hubs of models list results.
             "model-index": [{"name": self.name, "results": results}],
         }
         return f"---\n{yaml.safe_dump(entries, sort_keys=False, allow_unicode=True)}---"

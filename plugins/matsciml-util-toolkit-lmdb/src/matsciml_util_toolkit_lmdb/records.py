@@ -23,6 +23,7 @@ def lmdb_files(path: Path) -> list[Path]:
     """
     if path.is_file():
         return [path]
+    # ``data.mdb`` is what LMDB itself calls a file in a folder of its own.
     files = sorted(path.glob("*.lmdb")) or sorted(path.glob("data.mdb"))
     if not files:
         raise DataError(
@@ -48,6 +49,7 @@ def read_records(
         DataError: A file is damaged, or a record asks for more than plain data.
     """
     for file in files:
+        # Keys are numbers from 0 in each file, so that files are told apart by their names.
         prefix = f"{file.stem}/" if len(files) > 1 else ""
         skipped = min(start, count_records([file])) if start else 0
         start -= skipped
@@ -70,12 +72,16 @@ def raw_records(file: Path, *, start: int = 0) -> Iterator[tuple[str, bytes]]:
         DataError: The file is damaged.
     """
     with _open(file) as environment, environment.begin() as transaction:
+        # LMDB sorts bytes, in which "10" comes before "2".
         for key in sorted(_keys(transaction), key=int)[start:]:
             yield str(int(key)), bytes(transaction.get(key, b""))
 
 
 def count_records(files: Sequence[Path]) -> int:
     """Return the number of records of LMDB files.
+
+    Args:
+        files: See :func:`lmdb_files`.
 
     Raises:
         DataError: A file is damaged.
@@ -89,13 +95,14 @@ def count_records(files: Sequence[Path]) -> int:
 
 def _keys(transaction: lmdb.Transaction) -> Iterator[bytes]:
     """Yield the keys of records; beside them some toolkits keep ``length`` and the like."""
-    for found in transaction.cursor().iternext(keys=True, values=False):
-        key = bytes(found)
+    for view in transaction.cursor().iternext(keys=True, values=False):
+        key = bytes(view)
         if key.isdigit():
             yield key
 
 
 def _open(file: Path) -> lmdb.Environment:
+    """Open a file read-only and without a lock file, which a folder of others may not allow."""
     try:
         return lmdb.open(
             str(file), subdir=False, readonly=True, lock=False, readahead=False, max_dbs=0

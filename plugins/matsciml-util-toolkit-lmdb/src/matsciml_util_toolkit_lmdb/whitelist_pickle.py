@@ -3,7 +3,7 @@
 A pickle is a program: reading it calls whatever functions it names. Here it gets none of them.
 The few names that plain arrays and tensors are made of are answered by functions of this module,
 which build NumPy arrays themselves and check every size; objects of named libraries can be
-rebuilt as inert records; every other name is refused.
+rebuilt as inert records; every other name is an error.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from matsciml_core.errors import DataError
 
 _KINDS = "biufcSU"
 """NumPy's kinds of plain values: booleans, integers, floats, complex numbers, and strings."""
-_REFUSED_OPCODES = {"EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "INST", "OBJ"}
-"""Roundabout ways to name an object; plain data needs none of them."""
+_FORBIDDEN_OPCODES = {"EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "INST", "OBJ"}
+"""Further ways to name an object, which plain data needs not."""
 _MOST_NESTED = 100
+"""Deepest nesting of containers: a pickle may hold a list that contains itself."""
 
 
 class InertObject:
@@ -42,10 +43,10 @@ class InertObject:
 
     def __new__(cls, *arguments: Any, **options: Any) -> InertObject:
         """Keep the arguments."""
-        made = super().__new__(cls)
-        made.arguments = arguments
-        made.state = dict(options)
-        return made
+        instance = super().__new__(cls)
+        instance.arguments = arguments
+        instance.state = dict(options)
+        return instance
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Everything was kept before."""
@@ -80,7 +81,7 @@ def load_plain(data: bytes, *, inert: Sequence[str] = (), where: str = "A record
     try:
         _check_opcodes(data)
         return _plain(_Unpickler(data, inert).load(), 0)
-    except _RefusedError as error:
+    except _ForbiddenError as error:
         raise DataError(
             f"{where} is a pickle that asks for {error}, which is no plain data; nothing of it was "
             "run. If you trust where it comes from, ask its makers for a format without code."
@@ -90,7 +91,7 @@ def load_plain(data: bytes, *, inert: Sequence[str] = (), where: str = "A record
         raise DataError(f"{where} is a damaged pickle, or none: {detail}.") from error
 
 
-class _RefusedError(Exception):
+class _ForbiddenError(Exception):
     """The pickle names something that is not allowed."""
 
 
@@ -105,28 +106,31 @@ class _Unpickler(pickle.Unpickler):
         """Return what stands for a name.
 
         Raises:
-            _RefusedError: Nothing does.
+            _ForbiddenError: Nothing does.
         """
+        # NumPy 2 moved its internals, and Python 2 called the builtins otherwise.
         module = module.replace("numpy._core.", "numpy.core.").replace("__builtin__", "builtins")
-        found = _ALLOWED.get((module, name))
-        if found is not None:
-            return found
+        allowed = _ALLOWED.get((module, name))
+        if allowed is not None:
+            return allowed
         if module.partition(".")[0] in self._inert:
             return type(name, (InertObject,), {"name": f"{module}.{name}"})
-        raise _RefusedError(f"'{module}.{name}'")
+        raise _ForbiddenError(f"'{module}.{name}'")
 
     def persistent_load(self, pid: Any) -> Any:
-        """Refuse what lies outside the pickle."""
-        raise _RefusedError(f"the external object {pid!r}")
+        """Reject what lies outside the pickle."""
+        raise _ForbiddenError(f"the external object {pid!r}")
 
 
 def _check_opcodes(data: bytes) -> None:
-    """Refuse what could fill the memory, or name objects in roundabout ways, before it is read."""
+    """Reject what could fill the memory, or name objects otherwise, before anything is read."""
     for opcode, argument, _ in pickletools.genops(data):
-        if opcode.name in _REFUSED_OPCODES:
-            raise _RefusedError(f"an object by the instruction {opcode.name}")
+        if opcode.name in _FORBIDDEN_OPCODES:
+            raise _ForbiddenError(f"an object by the instruction {opcode.name}")
+        # The unpickler makes room for every index up to this one, which a few bytes can set to
+        # four billion; an honest pickle has no more of them than bytes.
         if opcode.name == "LONG_BINPUT" and int(argument or 0) > len(data):
-            raise _RefusedError(f"place {argument} of its memory")
+            raise _ForbiddenError(f"entry {argument} of its memory")
 
 
 class _Shell:
@@ -139,14 +143,15 @@ class _DType(_Shell):
     """A NumPy data type."""
 
     def __init__(self, code: str, *_: Any) -> None:
+        # ``np.dtype`` of a text runs nothing; of objects or records it could hold Python objects.
         self.value = np.dtype(str(code))
         if self.value.kind not in _KINDS:
-            raise _RefusedError(f"an array of {code!r}")
+            raise _ForbiddenError(f"an array of {code!r}")
 
     def __setstate__(self, state: Sequence[Any]) -> None:
-        order, nested, names, fields = state[1:5]
+        order, nested, names, fields = state[1:5]  # state[0] is the version
         if nested is not None or names is not None or fields is not None:
-            raise _RefusedError("an array of records")
+            raise _ForbiddenError("an array of records")
         self.value = self.value.newbyteorder(order)
 
 
@@ -170,24 +175,28 @@ _ARRAY_CLASS = object()
 
 
 def _reconstruct(kind: Any, shape: Any, code: Any) -> _ArrayShell:
+    """Return an array without content, whatever shape is asked for; its state has the real one."""
     if kind is not _ARRAY_CLASS:
-        raise _RefusedError("an array of a class of its own")
+        raise _ForbiddenError("an array of a class of its own")
     return _ArrayShell()
 
 
 def _frombuffer(content: Any, dtype: _DType, shape: Any, order: str) -> NDArray[Any]:
+    """Return an array of its bytes, as NumPy's function of that name does."""
     if not isinstance(dtype, _DType):
-        raise _RefusedError("an array without a plain data type")
-    flat = np.frombuffer(_as_bytes(content), dtype=dtype.value)
+        raise _ForbiddenError("an array without a plain data type")
+    flat = np.frombuffer(_as_bytes(content), dtype=dtype.value)  # whole items, or an error
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
     return np.array(flat.reshape(sizes, order="F" if order == "F" else "C"))
 
 
 def _scalar(dtype: _DType, content: Any) -> Any:
+    """Return a single NumPy value."""
     return _frombuffer(content, dtype, (), "C")[()]
 
 
 def _encode(text: str, encoding: str) -> bytes:
+    """Return bytes, which old protocols write as text with an encoding."""
     return text.encode("latin1" if encoding in ("latin1", "latin-1") else "utf-8")
 
 
@@ -197,10 +206,11 @@ def _no_bytes() -> bytes:
 
 
 def _as_bytes(content: Any) -> bytes:
+    """Return the content of an array; a list would be one of Python objects."""
     if isinstance(content, str):
         return content.encode("latin1")
     if not isinstance(content, bytes | bytearray | memoryview | pickle.PickleBuffer):
-        raise _RefusedError("an array of objects")
+        raise _ForbiddenError("an array of objects")
     return bytes(content)
 
 
@@ -208,6 +218,7 @@ def _load_storage(content: bytes) -> _Storage:
     """Read the values of a tensor, which are a file of their own inside the pickle."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*TypedStorage is deprecated")
+        # torch has its own restricted unpickler, behind this flag.
         storage = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         values = torch.empty(0, dtype=storage.dtype)
         values = values.set_(storage)
@@ -217,11 +228,12 @@ def _load_storage(content: bytes) -> _Storage:
 def _rebuild_tensor(
     storage: _Storage, offset: int, size: Sequence[int], stride: Sequence[int], *_: Any
 ) -> NDArray[Any]:
-    """Return a copy of a tensor; one that would reach beyond its values is refused."""
+    """Return a copy of a tensor; one that would reach beyond its values is an error."""
     values = storage.value
-    sizes, strides = [int(one) for one in size], [int(one) for one in stride]
+    sizes, strides = list(map(int, size)), list(map(int, stride))
     total = math.prod(sizes)
     last = offset + sum((n - 1) * step for n, step in zip(sizes, strides, strict=True))
+    # A stride of 0 repeats values: without a bound a few bytes would become terabytes.
     if offset < 0 or min([*sizes, *strides, 0]) < 0 or total > len(values):
         raise ValueError("a tensor has an impossible shape")
     if total and last >= len(values):
@@ -236,7 +248,7 @@ def _rebuild_tensor(
 def _reconstructor(kind: Any, base: Any, state: Any) -> Any:
     """Make an object of a class without a constructor; only inert ones are classes here."""
     if not (isinstance(kind, type) and issubclass(kind, InertObject)):
-        raise _RefusedError("an object of an unknown class")
+        raise _ForbiddenError("an object of an unknown class")
     return kind()
 
 
@@ -269,9 +281,9 @@ def _plain(value: Any, depth: int) -> Any:
     if isinstance(value, _Shell):
         return value.value
     if isinstance(value, dict):
-        return {_plain(key, depth + 1): _plain(one, depth + 1) for key, one in value.items()}
+        return {_plain(key, depth + 1): _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return type(value)(_plain(one, depth + 1) for one in value)
+        return type(value)(_plain(item, depth + 1) for item in value)
     if isinstance(value, InertObject):
         value.arguments = _plain(value.arguments, depth + 1)
         value.state = _plain(value.state, depth + 1)
