@@ -122,7 +122,7 @@ def nearest_distances(
     """
     from scipy.spatial.distance import cdist  # noqa: PLC0415 - heavy
 
-    # All distances at once, as in CDVAE's program: 10,000 crystals each need 800 MB per matrix.
+    # All distances at once: two sets of 10,000 crystals need 800 MB per matrix.
     rows, columns = _stack(generated), _stack(reference)
     structure, composition = (cdist(*pair) for pair in zip(rows, columns, strict=True))
     recalled, precise = (

@@ -190,7 +190,7 @@ def validate(
         shortest_distance=distance,
         structure_valid=valid,
     )
-    # Symmetry of atoms on top of each other means nothing, but shows that a generator collapsed.
+    # Only where the search ends in a moment; collapsed crystals are left without a group.
     if searchable and (valid or crystal.num_atoms <= _MAX_OVERLAPPING):
         validity = replace(validity, space_group=_space_group(crystal))
     if options.fingerprints and cached is None:
