@@ -44,23 +44,12 @@ def unpack(archive: Path, folder: Path, rename: Callable[[str], str | None]) -> 
     note = read_object(folder / _NOTE) or {}
     if note.get("origin") == origin and note["files"] == _sizes(folder, note["files"]):
         return sorted(folder / name for name in note["files"])
-    found = _unpack(archive, folder, rename)
-    names = [path.name for path in found]
-    write_json(folder / _NOTE, {"origin": origin, "files": _sizes(folder, names)})
-    return sorted(found)
-
-
-def _sizes(folder: Path, names: Iterable[str]) -> dict[str, int]:
-    paths = {name: folder / name for name in names}
-    return {name: path.stat().st_size for name, path in paths.items() if path.exists()}
-
-
-def _unpack(archive: Path, folder: Path, rename: Callable[[str], str | None]) -> list[Path]:
-    found: list[Path] = []
+    files: list[Path] = []
     try:
         for name, size, stream in _members(archive, rename):
+            # Only the last part of the name, whatever the archive says: nothing leaves the folder.
             target = folder / Path(name).name
-            found.append(target)
+            files.append(target)
             with stream:
                 if not target.exists() or target.stat().st_size != size:
                     _write(stream, target, size)
@@ -68,7 +57,15 @@ def _unpack(archive: Path, folder: Path, rename: Callable[[str], str | None]) ->
         raise FetchError(
             f"'{archive}' cannot be unpacked ({error}); remove it and fetch it again."
         ) from error
-    return found
+    # The note comes last: after a crash there is none, and the archive is looked through again.
+    names = [path.name for path in files]
+    write_json(folder / _NOTE, {"origin": origin, "files": _sizes(folder, names)})
+    return sorted(files)
+
+
+def _sizes(folder: Path, names: Iterable[str]) -> dict[str, int]:
+    paths = {name: folder / name for name in names}
+    return {name: path.stat().st_size for name, path in paths.items() if path.exists()}
 
 
 def _members(
@@ -83,6 +80,7 @@ def _members(
                     yield name, info.file_size, opened.open(info)
         return
     with tarfile.open(archive) as opened:
+        # In the order of the file: a compressed tar cannot go back but by starting anew.
         for member in opened:
             name = rename(member.name) if member.isreg() else None
             content = None if name is None else opened.extractfile(member)
@@ -103,6 +101,7 @@ def _write(stream: IO[bytes], target: Path, size: int) -> None:
     with part.open("wb") as file:
         while block := stream.read(_BLOCK):
             written += len(block)
+            # A member that unpacks to more than it declares could fill the disk.
             if written > size:
                 raise ValueError(f"'{target.name}' is larger than declared")
             file.write(block)

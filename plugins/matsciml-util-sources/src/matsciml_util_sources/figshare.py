@@ -31,8 +31,8 @@ def file_address(number: int | str) -> str:
     'https://api.figshare.com/v2/file/download/40344436'
     """
     text = str(number)
-    found = _FILE.fullmatch(text)
-    digits = text if found is None else found[2]
+    match = _FILE.fullmatch(text)
+    digits = text if match is None else match[2]
     if not digits.isdigit():
         raise FetchError(f"'{text}' is no file at figshare; give the file's number.")
     return f"{FIGSHARE}/file/download/{digits}"

@@ -46,6 +46,7 @@ def find_record(client: Client, host: str, doi: str) -> str:
     answer = client.get_json(f"{host}/api/records", query)
     try:
         for hit in answer["hits"]["hits"]:
+            # The search may match words of the DOI; DOIs themselves do not depend on case.
             if hit["pids"]["doi"]["identifier"].lower() == doi.lower():
                 return str(hit["id"])
     except (KeyError, TypeError, AttributeError):
@@ -81,13 +82,13 @@ def remembered_file(note: Path, find: Callable[[], RemoteFile]) -> RemoteFile:
         note: JSON file that keeps the answer.
         find: Asks the source.
     """
-    known = read_object(note)
-    if known is not None:
-        return RemoteFile(**known)
-    found = find()
+    noted = read_object(note)
+    if noted is not None:
+        return RemoteFile(**noted)
+    file = find()
     note.parent.mkdir(parents=True, exist_ok=True)
-    write_json(note, asdict(found))
-    return found
+    write_json(note, asdict(file))
+    return file
 
 
 def _remote_file(entry: Mapping[str, Any], address: str) -> RemoteFile:
@@ -97,16 +98,17 @@ def _remote_file(entry: Mapping[str, Any], address: str) -> RemoteFile:
         url=f"{address}/{quote(name)}/content",
         name=name.rpartition("/")[2],
         size=entry.get("size"),
+        # As "md5:…", the form that a download compares with.
         checksum=entry.get("checksum") or "",
     )
 
 
 def _follow_doi(client: Client, doi: str) -> str:
     with client.open(f"{DOI_RESOLVER}/{quote(doi)}") as response:
-        found = _PAGE.search(urlsplit(response.url).path)
-    if found is None:
+        match = _PAGE.search(urlsplit(response.url).path)
+    if match is None:
         raise FetchError(f"The DOI '{doi}' does not lead to a record; the source has moved.")
-    return found[1]
+    return match[1]
 
 
 def _changed(host: str) -> FetchError:

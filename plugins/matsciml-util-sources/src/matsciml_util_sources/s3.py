@@ -1,4 +1,4 @@
-"""Buckets of S3 that anybody may read: what lies in them, without a key and without a library.
+"""Public buckets of S3: what lies in them, without a key and without a library.
 
 Objects are listed by ``ListObjectsV2``, a thousand per answer, and fetched like any other file::
 
@@ -64,7 +64,15 @@ class Bucket:
         """
         for answer in self._answers({"prefix": prefix}):
             for entry in answer.iterfind("{*}Contents"):
-                yield self._object(entry)
+                size, key = entry.findtext("{*}Size", ""), entry.findtext("{*}Key", "")
+                if not key or not size.isdigit():
+                    raise FetchError(
+                        f"The listing of '{self.address}' describes an object without name or "
+                        "size; the source has changed."
+                    )
+                # S3 puts the ETag between quotation marks, as HTTP's header has it.
+                etag = entry.findtext("{*}ETag", "").strip('"')
+                yield S3Object(key=key, size=int(size), etag=etag)
 
     def folders(self, prefix: str) -> list[str]:
         """Return what follows a prefix up to the next slash, for all keys that have one.
@@ -75,12 +83,12 @@ class Bucket:
         Raises:
             FetchError: See :meth:`objects`.
         """
-        found = [
+        prefixes = [
             entry.findtext("{*}Prefix", "")
             for answer in self._answers({"prefix": prefix, "delimiter": "/"})
             for entry in answer.iterfind("{*}CommonPrefixes")
         ]
-        return [name.removeprefix(prefix).rstrip("/") for name in found]
+        return [name.removeprefix(prefix).rstrip("/") for name in prefixes]
 
     def remote_file(self, found: S3Object) -> RemoteFile:
         """Return an object as a file to download, named like the last part of its key.
@@ -105,6 +113,7 @@ class Bucket:
             token = answer.findtext("{*}NextContinuationToken", "")
             if answer.findtext("{*}IsTruncated", "") != "true":
                 return
+            # A token that comes twice would list the same objects for ever.
             if not token or token in seen:
                 raise FetchError(
                     f"The listing of '{self.address}' does not end; run the same command again."
@@ -128,16 +137,6 @@ class Bucket:
             "or a proxy wants you to log in."
         )
 
-    def _object(self, entry: ElementTree.Element) -> S3Object:
-        size = entry.findtext("{*}Size", "")
-        key = entry.findtext("{*}Key", "")
-        if not key or not size.isdigit():
-            raise FetchError(
-                f"The listing of '{self.address}' describes an object without name or size; the "
-                "source has changed."
-            )
-        return S3Object(key=key, size=int(size), etag=entry.findtext("{*}ETag", "").strip('"'))
-
 
 def key_below(key: str, prefix: str) -> PurePosixPath:
     """Return where an object belongs in a folder that stands for a prefix.
@@ -156,6 +155,7 @@ def key_below(key: str, prefix: str) -> PurePosixPath:
     'b/c.gz'
     """
     parts = key.removeprefix(prefix).split("/")
+    # Backslash and colon: on Windows they lead to other folders and drives.
     odd = any(part in ("", ".", "..") or "\\" in part or ":" in part for part in parts)
     if odd or not key.startswith(prefix):
         raise FetchError(f"The object '{key}' cannot be a file in a folder; the source is wrong.")

@@ -59,7 +59,15 @@ class PageSpool:
         """Open the spool, and drop what a crash left unfinished."""
         self.folder = Path(folder)
         (self.folder / "pages").mkdir(parents=True, exist_ok=True)
-        self._check_query(dict(query))
+        path = self.folder / "query.json"
+        if not path.exists():
+            write_json(path, dict(query))
+        # By way of JSON, which turns tuples into lists.
+        elif json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(dict(query))):
+            raise FetchError(
+                f"'{self.folder}' holds the pages of another query; remove it, or name another "
+                "folder with --to."
+            )
         self._journal = self.folder / "journal.jsonl"
         self._entries = _read_journal(self._journal)
 
@@ -105,11 +113,11 @@ class PageSpool:
         Raises:
             FetchError: A page is missing or damaged.
         """
-        for number, entry in enumerate(self._entries):
+        for index, entry in enumerate(self._entries):
             if start >= entry["records"]:
-                start -= entry["records"]
+                start -= entry["records"]  # the journal counts: the page need not be unpacked
                 continue
-            yield from self._read(number)[start:]
+            yield from self._read(index)[start:]
             start = 0
 
     def _append(self, page: Page) -> None:
@@ -122,18 +130,20 @@ class PageSpool:
             "snapshot": page.snapshot,
         }
         self._check_advance(entry)
+        # mtime=0: the same records make the same file, whenever they are fetched.
         write_whole(self._path(len(self._entries)), gzip.compress(body, 6, mtime=0))
         with self._journal.open("ab") as stream:
             stream.write(json.dumps(entry).encode() + b"\n")
+            # Only an entry that is on the disk lets the next process go on behind it.
             stream.flush()
             os.fsync(stream.fileno())
         self._entries.append(entry)
 
     def _check_advance(self, entry: Mapping[str, Any]) -> None:
-        """Refuse a page that shows that the harvest would never end, or mix two databases."""
-        known = {earlier["sha256"] for earlier in self._entries if earlier["records"]}
+        """Reject a page that shows that the harvest would never end, or mix two databases."""
+        hashes = {earlier["sha256"] for earlier in self._entries if earlier["records"]}
         cursors = [earlier["next"] for earlier in self._entries]
-        if entry["sha256"] in known or (entry["next"] is not None and entry["next"] in cursors):
+        if entry["sha256"] in hashes or (entry["next"] is not None and entry["next"] in cursors):
             raise FetchError(
                 f"The interface sends a page again that it has sent before ({len(cursors)} pages "
                 f"are in '{self.folder}'); try again later, or ask for smaller pages."
@@ -144,13 +154,13 @@ class PageSpool:
                 f"'{entry['snapshot']}' between two pages; remove '{self.folder}' to begin anew."
             )
 
-    def _read(self, number: int) -> list[Any]:
-        path = self._path(number)
+    def _read(self, index: int) -> list[Any]:
+        path = self._path(index)
         try:
             body = gzip.decompress(path.read_bytes())
         except (OSError, EOFError, ValueError) as error:
             raise self._damaged(path) from error
-        if hashlib.sha256(body).hexdigest() != self._entries[number]["sha256"]:
+        if hashlib.sha256(body).hexdigest() != self._entries[index]["sha256"]:
             raise self._damaged(path)
         return [json.loads(line) for line in body.splitlines()]
 
@@ -159,19 +169,8 @@ class PageSpool:
             f"The page '{path}' is missing or damaged; remove '{self.folder}' and fetch again."
         )
 
-    def _path(self, number: int) -> Path:
-        return self.folder / "pages" / f"{number:06d}.jsonl.gz"
-
-    def _check_query(self, query: dict[str, Any]) -> None:
-        path = self.folder / "query.json"
-        if not path.exists():
-            write_json(path, query)
-            return
-        if json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(query)):
-            raise FetchError(
-                f"'{self.folder}' holds the pages of another query; remove it, or name another "
-                "folder with --to."
-            )
+    def _path(self, index: int) -> Path:
+        return self.folder / "pages" / f"{index:06d}.jsonl.gz"
 
 
 def _read_journal(path: Path) -> list[dict[str, Any]]:
