@@ -1,4 +1,4 @@
-"""Loaders: from a dataset and an encoder's wishes to a stream of ready batches."""
+"""Loaders: from a dataset and an encoder's neighbourhood to a stream of ready batches."""
 
 from __future__ import annotations
 
@@ -68,8 +68,9 @@ class BatchSource(TorchDataset[CrystalBatch]):
         if self.orbits is not None:
             batch = replace(batch, asymmetric_unit=self.orbits.unit(batch, indices))
         edges = None if self.edges is None else self.edges.find(batch, indices)
-        number = torch.full((batch.num_crystals,), self.dataset_index, dtype=torch.int64)
-        batch = replace(batch, targets=self._present(batch), dataset_index=number)
+        dataset = torch.full((batch.num_crystals,), self.dataset_index, dtype=torch.int64)
+        batch = replace(batch, targets=self._present(batch), dataset_index=dataset)
+        # After symmetry and edges, which are found in the precision of the data.
         batch = batch.to(dtype=self.dtype)
         return batch if edges is None else attach(batch, edges)
 
@@ -80,7 +81,7 @@ class BatchSource(TorchDataset[CrystalBatch]):
         return replace(batch, targets=self._present(batch))
 
     def _present(self, batch: CrystalBatch) -> dict[str, torch.Tensor]:
-        """Return the wanted labels that at least one crystal of the batch has."""
+        """Return the requested labels that at least one crystal of the batch has."""
         return {
             name: batch.targets[name]
             for name in self.labels
@@ -89,7 +90,7 @@ class BatchSource(TorchDataset[CrystalBatch]):
 
 
 class BatchSampler(Sampler[list[int]]):
-    """Draws batches bounded by crystals and, if asked, by atoms.
+    """Samples batches bounded by crystals and, if asked, by atoms.
 
     The order depends on the seed and the epoch alone. With a bound on atoms a batch is closed
     before it would exceed either bound, so memory stays flat however the sizes vary; a crystal
@@ -98,7 +99,7 @@ class BatchSampler(Sampler[list[int]]):
     Args:
         count: Number of crystals.
         batch_size: Most crystals in a batch.
-        shuffle: Whether to draw in random order.
+        shuffle: Whether to sample in random order.
         seed: Seed of the order.
         max_atoms: Most atoms in a batch; None: any number.
         atoms_per_crystal: ``(crystals,)``; needed with ``max_atoms``.
@@ -131,7 +132,7 @@ class BatchSampler(Sampler[list[int]]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order is drawn next."""
+        """Choose the epoch whose order is sampled next."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -203,8 +204,8 @@ class CrystalLoader(DataLoader[CrystalBatch | None]):
             collate_fn=_unchanged,
             pin_memory=pin_memory,
             persistent_workers=num_workers > 0,
-            # A seed is drawn for each pass; drawn from everybody's numbers it would shift those of
-            # a run that is resumed within an epoch.
+            # A seed is sampled for each pass; from torch's global generator it would shift the
+            # random numbers of a run that is resumed within an epoch.
             generator=torch.Generator(),
         )
         self._served = 0

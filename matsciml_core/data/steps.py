@@ -102,21 +102,23 @@ class StepLoader:
         sizes = {name: len(loader) for name, loader in self.loaders.items()}
         cycled = self.mode == "max_size_cycle"
         return [
-            tuple(name for name, size in sizes.items() if cycled or number < size)
-            for number in range(len(self))
+            tuple(name for name, size in sizes.items() if cycled or step < size)
+            for step in range(len(self))
         ]
 
     def _sampled(self) -> Sequence[Step]:
         """Return the datasets in random order, each as often as is its share."""
         names = list(self.loaders)
-        wanted = np.array([self._shares[name] for name in names])
-        counts = _apportion(wanted / wanted.sum(), len(self))
+        shares = np.array([self._shares[name] for name in names])
+        counts = _apportion(shares / shares.sum(), len(self))
+        # The 1 keeps this order apart from that of a dataset's crystals, which has seed and epoch.
         generator = np.random.Generator(np.random.PCG64([self.seed, self.epoch, 1]))
         order = generator.permutation(np.repeat(np.arange(len(names)), counts))
-        return [(names[place],) for place in order.tolist()]
+        return [(names[index],) for index in order.tolist()]
 
     def _stream(self, name: str, taken: int) -> Iterator[CrystalBatch | None]:
         """Yield the batches of a dataset without end, after the first ones."""
+        # Passes that lie behind are counted off, not loaded: a resumed run starts at once.
         loader, order = self.loaders[name], self.epoch
         while taken >= len(loader):
             taken -= len(loader)
@@ -147,6 +149,7 @@ def _choose_order(loader: CrystalLoader, order: int) -> None:
 def _apportion(shares: NDArray[np.float64], total: int) -> NDArray[np.int64]:
     """Return whole numbers in proportion to shares that sum to a total, by largest remainders."""
     exact = shares * total
+    # Shares such as 1/3 times 3 may be a little less than 1.
     counts = np.floor(exact + 1e-9).astype(np.int64)
     order = np.argsort(counts - exact, kind="stable")
     counts[order[: total - counts.sum()]] += 1

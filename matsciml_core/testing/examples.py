@@ -226,19 +226,36 @@ class ExampleStrategy(Strategy):
     """Minimises the sum of the losses."""
 
     def combine(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """Return the sum."""
+        """Return the sum.
+
+        Args:
+            losses: Loss of each task, ``()``, dimensionless.
+        """
         return torch.stack(list(losses.values())).sum()
 
 
 def mean_over_atoms(atoms: Tensor, batch: CrystalBatch) -> Tensor:
-    """Return the mean of ``(atoms, width)`` over the atoms of each crystal."""
+    """Return the mean over the atoms of each crystal, ``(crystals, width)``.
+
+    Args:
+        atoms: Features, ``(atoms, width)``, dimensionless.
+        batch: The crystals.
+    """
     total = atoms.new_zeros(batch.num_crystals, atoms.shape[-1])
     total = total.index_add(0, batch.crystal_index, atoms)
     return total / batch.atoms_per_crystal[:, None].to(total)
 
 
 def masked_mean_square(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean square of the labelled errors; zero, with a graph, where there are none."""
+    """Return the mean square of the labelled errors; zero, with a graph, where there are none.
+
+    Args:
+        prediction: Normalised values, ``(crystals,)``, dimensionless.
+        target: Normalised labels, ``(crystals,)``, dimensionless; anything where one is missing.
+        mask: Which labels there are, ``(crystals,)``, dimensionless.
+    """
+    # Inside as well as outside: a NaN that is only multiplied by zero, or selected away after the
+    # subtraction, comes back in the gradient.
     error = torch.where(mask, prediction - torch.where(mask, target, 0.0), 0.0)
     return error.square().sum() / mask.sum().clamp_min(1)
 

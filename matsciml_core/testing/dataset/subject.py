@@ -116,6 +116,11 @@ def first_difference(found: CrystalBatch, expected: CrystalBatch) -> str | None:
 
 
 def same_values(found: Tensor, expected: Tensor) -> bool:
-    """Return whether type, shape and every value agree, NaN counting as equal to NaN."""
+    """Return whether type, shape and every value agree, NaN counting as equal to NaN.
+
+    Args:
+        found: The field of a batch, any shape, in its unit.
+        expected: The same of another batch, same shape and unit.
+    """
     same_form = found.dtype == expected.dtype and found.shape == expected.shape
     return same_form and torch.allclose(found, expected, rtol=0.0, atol=0.0, equal_nan=True)

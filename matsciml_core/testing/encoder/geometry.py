@@ -223,6 +223,7 @@ def _embed_elements(subject: EncoderSubject) -> tuple[torch.Tensor, list[int]]:
     """Return the embeddings of one-atom crystals of all elements, and those refused."""
     spacing = min(3.0, 0.9 * subject.reach)
     samples = [crystals.simple_cubic(spacing, number) for number in range(1, MOST_ELEMENTS + 1)]
+    # In one batch, which is much faster; one by one only to find out which elements fail.
     try:
         together = subject.embed(samples)
     except Exception:
@@ -252,6 +253,7 @@ def _embed_one_by_one(
 
 def _quiet_spacing(subject: EncoderSubject) -> float:
     """Return a lattice constant whose number of neighbours stays when it grows by 0.7 %."""
+    # An edge that appears or disappears is a jump, which is another check's to find.
     start = min(3.0, 0.9 * subject.reach)
     spacings = [start * (1 - 0.01 * step) for step in range(30)]
     for spacing in spacings:

@@ -115,7 +115,9 @@ def _error(subject: EncoderSubject, batch: CrystalBatch, move: Motion) -> float:
     """Return the error of the directional derivative, relative to the norm of the gradient."""
     encoder = subject.encoder
     exact = _autograd(encoder, batch, move)
+    # Long steps err by the third derivative and short ones by rounding: the best of several counts.
     errors = [abs(_central(encoder, batch, move, step) - exact) for step in _STEPS[subject.dtype]]
+    # Not by the derivative itself, which is near zero in directions that matter little.
     scale = max(_gradient_norm(encoder, batch), 1e-30)
     return min(errors) / scale if min(errors) else 0.0
 
@@ -155,6 +157,7 @@ def _displacement(direction: Tensor) -> Motion:
 
 def _strain(strain: Tensor) -> Motion:
     def move(batch: CrystalBatch, amount: Tensor) -> CrystalBatch:
+        # Rows are deformed from the right, atoms with their cell: fractional coordinates stay.
         deformation = torch.eye(3).to(strain) + amount * strain
         return replace(
             batch, positions=batch.positions @ deformation, cell=batch.cell @ deformation

@@ -158,6 +158,10 @@ def run_encoder(encoder: Encoder, batch: CrystalBatch) -> Embedding:
 def difference(found: Tensor, expected: Tensor) -> float:
     """Return the largest absolute difference, relative to the largest expected value.
 
+    Args:
+        found: Features, any shape, dimensionless.
+        expected: What they should be, same shape, dimensionless.
+
     Raises:
         Broken: The shapes differ.
     """
@@ -165,6 +169,7 @@ def difference(found: Tensor, expected: Tensor) -> float:
         raise Broken(f"The shape {tuple(found.shape)} should be {tuple(expected.shape)}.")
     if not found.numel():
         return 0.0
+    # By the largest value and not entry by entry: entries near zero are all rounding.
     scale = expected.detach().abs().max().clamp_min(1e-30)
     return float(((found.detach() - expected.detach()).abs().max() / scale).item())
 

@@ -30,16 +30,16 @@ def conservative(subject: TaskHeadSubject) -> Measured:
     between energy and forces comes from a normalisation that was undone in one of them only, and
     a wrong sign of the stress turns tension into pressure.
     """
-    worst, found = Worst(), False
+    worst, applicable = Worst(), False
     for bench in subject.benches():
         names: dict[str, str] = {info.kind: info.name for info in bench.head.targets}
         if "energy" in names and "forces" in names:
             worst.add(_forces_error(bench, names), "of the forces")
-            found = True
+            applicable = True
         if "energy" in names and "stress" in names:
             worst.add(_stress_error(bench, names), "of the stress")
-            found = True
-    if not found:
+            applicable = True
+    if not applicable:
         raise NotApplicable("The head predicts no energy with its forces or stress.")
     return worst.found
 
@@ -53,12 +53,14 @@ def _forces_error(bench: Bench, names: dict[str, str]) -> float:
 
     work = (bench.physical()[names["forces"]].to(direction) * direction).sum(1)
     sums = direction.new_zeros(batch.num_crystals).index_add(0, batch.crystal_index, work)
+    # F = −dE/dx: along the displacement the energy (eV) changes by −F · dx.
     return _error(bench, names["energy"], move, -sums)
 
 
 def _stress_error(bench: Bench, names: dict[str, str]) -> float:
     batch = bench.batch
     strain = _random(batch.num_crystals, 3, 3).to(batch.cell)
+    # Symmetric: the antisymmetric part is a rotation, along which the stress says nothing.
     strain = 0.5 * (strain + strain.transpose(1, 2))
 
     def move(batch: CrystalBatch, step: float) -> CrystalBatch:
@@ -69,6 +71,7 @@ def _stress_error(bench: Bench, names: dict[str, str]) -> float:
         )
 
     volume = torch.linalg.det(batch.cell.detach()).abs()
+    # The stress is dE/dε per volume (Å³), positive in tension.
     stress = bench.physical()[names["stress"]].to(strain)
     return _error(bench, names["energy"], move, volume * (stress * strain).sum((1, 2)))
 
@@ -77,14 +80,12 @@ def _error(bench: Bench, energy: str, move: Motion, expected: Tensor) -> float:
     scale = float(expected.abs().max().clamp_min(1e-30))
     errors = []
     for step in _STEPS:
-        ahead, behind = (_energy(bench, energy, move(bench.batch, s)) for s in (step, -step))
+        ahead, behind = (
+            Bench(head=bench.head, batch=move(bench.batch, s), embed=bench.embed).physical()[energy]
+            for s in (step, -step)
+        )
         errors.append(float(((ahead - behind) / (2 * step) - expected).abs().max()) / scale)
     return min(errors)
-
-
-def _energy(bench: Bench, name: str, batch: CrystalBatch) -> Tensor:
-    moved = Bench(head=bench.head, batch=batch, embed=bench.embed)
-    return moved.physical()[name]
 
 
 def _random(*shape: int) -> Tensor:

@@ -125,7 +125,11 @@ def mean_over_labelled(subject: TaskHeadSubject) -> Measured:
     for bench in subject.benches():
         prediction, target = bench.predict(), bench.head.transform(bench.batch)
         mask = bench.head.mask(bench.batch)
-        rows = {name: _labelled_rows(one) for name, one in mask.items()}
+        # Of a label with several values, rows in which all of them are there.
+        rows = {
+            name: values.flatten(1).all(dim=1) if values.ndim > 1 else values
+            for name, values in mask.items()
+        }
         only = [{n: values[n][rows[n]] for n in rows} for values in (prediction, target, mask)]
         alone, within = bench.head.loss(*only), bench.head.loss(prediction, target, mask)
         worst.add(_relative(within.detach(), alone.detach()), f"for {bench.names}")
@@ -221,6 +225,7 @@ def batch_untouched(subject: TaskHeadSubject) -> None:
 def _need_refusal(
     subject: TaskHeadSubject, group: tuple[TargetInfo, ...], number: int, allowed: tuple[str, ...]
 ) -> None:
+    # One of two: whatever the head allows, the other one is wrong.
     other = next(unit for unit in ("K", "GPa") if unit not in allowed)
     wrong = (*group[:number], replace(group[number], unit=other), *group[number + 1 :])
     try:
@@ -256,10 +261,6 @@ def _loss_and_gradient(bench: Bench, target: Values) -> Tensor:
 def _relative(found: Tensor, expected: Tensor) -> float:
     scale = expected.abs().max().clamp_min(1e-30)
     return float((found - expected).abs().max() / scale)
-
-
-def _labelled_rows(mask: Tensor) -> Tensor:
-    return mask.flatten(1).all(dim=1) if mask.ndim > 1 else mask
 
 
 def _emptied(bench: Bench) -> dict[str, Tensor]:
