@@ -19,6 +19,7 @@ import torch
 
 from matsciml_core.data import CrystalStore
 from matsciml_core.data.fetch import Addresses, Client, FetchRequest, Retry, note_store
+from matsciml_core.data.fetch.fetched_config import FetchedConfig
 from matsciml_core.data.ingestion.conversion import read_manifest
 from matsciml_core.data.ingestion.pool import PoolConfig
 from matsciml_core.data.readers import add_dataset
@@ -26,7 +27,7 @@ from matsciml_core.errors import ConfigError, DataError, FetchError, SplitError
 from matsciml_core.testing import DatasetContract
 from matsciml_core.testing.source import load_module
 from matsciml_data_ocp import plugin, s2ef
-from matsciml_data_ocp.config import OCPConfig, OCPFetchConfig
+from matsciml_data_ocp.config import OCPFetchConfig
 from matsciml_data_ocp.dataset import S2EF
 from matsciml_data_ocp.fetch import fetch_s2ef
 from matsciml_data_ocp.inventory import s2ef as take_inventory
@@ -302,7 +303,7 @@ class TestCrystals:
         )
 
     def test_largest_cells_can_be_left_out(self, data):
-        dataset = S2EF(OCPConfig(max_atoms=5))
+        dataset = S2EF(FetchedConfig(max_atoms=5))
         assert set(dataset.atoms_per_crystal.tolist()) == {5}
         assert len(dataset) == fake.FRAMES
 
@@ -367,7 +368,7 @@ class TestSplits:
 
     def test_a_store_without_a_subset_to_train_on(self, request_):
         store = fetch_s2ef(replace(request_, subset="val_id+val_ood_ads"))
-        dataset = S2EF(OCPConfig(path=str(store)))
+        dataset = S2EF(FetchedConfig(path=str(store)))
         assert dataset.split_names == ("system",)
         sizes = [len(subset) for subset in dataset.split().subsets.values()]
         assert sum(sizes) == 28
@@ -379,7 +380,7 @@ class TestSplits:
         store = fetch_s2ef(replace(request_, subset="200K", limit=3))
         assert count_default_split(store) == (3, 1, 0)
         with pytest.raises(SplitError, match="only 1 groups by system"):
-            S2EF(OCPConfig(path=str(store))).split()
+            S2EF(FetchedConfig(path=str(store))).split()
 
 
 class TestFaultyFiles:

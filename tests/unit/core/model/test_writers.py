@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from matsciml_core import Crystal, Grid, Prediction, TargetInfo
-from matsciml_core.model.inputs import Record
+from matsciml_core.model.inputs import InputStructure
 from matsciml_core.model.writers import CsvPredictions, XyzPredictions
 
 TARGETS = {
@@ -49,7 +49,9 @@ def written(kind: type[CsvPredictions] | type[XyzPredictions]) -> io.StringIO:
     stream = io.StringIO()
     units = {name: info.unit for name, info in TARGETS.items()}
     prediction = Prediction(id="water", values=VALUES, units=units)
-    kind(stream, TARGETS).write(Record(path=Path("water.cif"), id="water"), WATER, prediction)
+    kind(stream, TARGETS).write(
+        InputStructure(path=Path("water.cif"), id="water"), WATER, prediction
+    )
     stream.seek(0)
     return stream
 

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from matsciml_core.data import StoreDataset
+from matsciml_core.data.store import crystal_store as store_module
 from matsciml_core.data.store.crystal_store import CrystalStore, CrystalStoreWriter, remove_store
-from matsciml_core.data.store.crystal_store import crystal_store as store_module
 from matsciml_core.data.store.record_layout import RecordLayout
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.batch import CrystalBatch
