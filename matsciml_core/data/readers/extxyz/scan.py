@@ -28,6 +28,7 @@ _MOST_DIGITS = 12
 """Of a number of atoms; Python itself limits the digits of what it converts."""
 _SIGNS = (b"roperties", b"attice")
 """What the second line of a frame has, and no line of an atom; the first letter may be small."""
+_TORN = "ends before its last atom."
 _VECTOR = b"VEC"
 """Begins the lines behind the atoms in which ADF, and ASE for it, write the cell."""
 _WINDOW = 1000
@@ -199,10 +200,10 @@ def _find_frames(text: bytes, *, lost: bool, last: bool) -> tuple[list[_Span], i
         start = text.find(b"\n", end + 1) + 1
         atoms = _count(count)
         if not atoms:
-            if spans and spans[-1].end == position and any(s in text[position:end] for s in _SIGNS):
-                # The line is the second one of a frame: the number of its atoms stands behind the
-                # last atom of the frame before, which was cut, and its digits seem to belong there.
-                spans[-1] = replace(spans[-1], fault="is cut within its last atom.")
+            torn = _blame_last(spans, text, position, end)
+            if torn >= 0:
+                position = torn
+                continue
             if not lost:
                 spans.append(_Span(b"", fault="does not begin with its number of atoms."))
             position = _next_frame(text, end + 1, len(text))
@@ -211,17 +212,19 @@ def _find_frames(text: bytes, *, lost: bool, last: bool) -> tuple[list[_Span], i
                 tail = text.rfind(b"\n", 0, text.rfind(b"\n")) + 1
                 return spans, len(text) if last else tail, not last
             continue
-        span = _span(text, atoms, end + 1, start) if start else None
         lost = False
-        torn = _next_frame(text, start, span.stop if span else len(text)) if start else -1
-        if torn >= 0:
-            spans.append(_Span(text[end + 1 : start - 1], fault="ends before its last atom."))
+        span = _span(text, atoms, end + 1, start) if start else None
+        if span is None:
+            torn = _next_frame(text, start, len(text)) if start else -1
+            if torn < 0:
+                break
+            spans.append(_Span(text[end + 1 : start - 1], fault=_TORN))
             position = torn
             continue
         # What follows decides: cell vectors belong to the frame, and a line that is no number of
         # atoms may have cost it its last one. So the last frame of a block waits for the next one.
-        vectors = None if span is None else _vectors(text, span, last=last)
-        if span is None or vectors is None:
+        vectors = _vectors(text, span, last=last)
+        if vectors is None:
             break
         spans.append(replace(span, vectors=vectors) if vectors else span)
         position = spans[-1].end
@@ -230,6 +233,30 @@ def _find_frames(text: bytes, *, lost: bool, last: bool) -> tuple[list[_Span], i
         spans.append(_Span(comment, fault="is incomplete: the file ends within it."))
         position = len(text)
     return spans, position, False
+
+
+def _blame_last(spans: list[_Span], text: bytes, position: int, end: int) -> int:
+    """Mark the last frame as torn where the line behind it, no number of atoms, betrays that.
+
+    Args:
+        spans: The frames so far.
+        text: The text that they lie in.
+        position: Where the line begins.
+        end: Where it ends.
+
+    Returns:
+        Where the frame begins that the torn one reached into; -1: there is none.
+    """
+    if not spans or spans[-1].end != position:
+        return -1
+    torn = _next_frame(text, spans[-1].start, position)
+    if torn >= 0:
+        spans[-1] = replace(spans[-1], fault=_TORN)
+    elif any(sign in text[position:end] for sign in _SIGNS):
+        # The line is the second one of a frame: the number of its atoms stands behind the last atom
+        # of the frame before, which was cut, and its digits seem to belong there.
+        spans[-1] = replace(spans[-1], fault="is cut within its last atom.")
+    return torn
 
 
 def _count(line: bytes) -> int:
@@ -307,8 +334,21 @@ def _read_frames(text: bytes, spans: Sequence[_Span]) -> Iterator[XYZFrame | XYZ
                     values = {name: column[rows] for name, column in table.items()}
                 yield XYZFrame(_info(span), values)
             except Malformed as error:
-                yield XYZFault(str(error), split_pairs(span.comment))
+                yield from _read_within(text, span, str(error))
             first += span.atoms
+
+
+def _read_within(text: bytes, span: _Span, fault: str) -> Iterator[XYZFrame | XYZFault]:
+    """Yield the fault of a frame, and the frames that begin among the lines of its atoms.
+
+    One that was torn takes as many lines of the following ones for its atoms as it lacks.
+    """
+    torn = _next_frame(text, span.start, span.stop)
+    yield XYZFault(fault if torn < 0 else _TORN, split_pairs(span.comment))
+    if torn >= 0:
+        rest = text[torn : span.end]
+        spans, _, _ = _find_frames(rest, lost=False, last=True)
+        yield from _read_frames(rest, spans)
 
 
 def _fault(span: _Span) -> XYZFault:

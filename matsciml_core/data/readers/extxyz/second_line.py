@@ -29,6 +29,8 @@ _TRUTH = {"T": True, "true": True, "True": True, "TRUE": True} | {
     "FALSE": False,
 }
 _JSON = "_JSON "
+_LARGEST = 2**63
+"""Whole numbers from here on do not fit into 64 bits."""
 
 
 def split_pairs(comment: bytes) -> dict[str, str]:
@@ -43,15 +45,17 @@ def split_pairs(comment: bytes) -> dict[str, str]:
     text = comment.decode(errors="replace").strip()
     pairs: dict[str, str] = {}
     position = 0
-    while position < len(text):
-        match = _PAIR.match(text, position)
-        if match is None:  # escapes, or quotes within a word: rare, and ten times as slow
-            pairs = _split_slowly(text)
+    for match in _PAIR.finditer(text):
+        if match.start() != position:
             break
-        value = next((part for part in match.groups()[1:] if part is not None), "T")
-        pairs[match[1]] = value
+        key, value = match[1], match[match.lastindex or 1]
+        pairs[key] = "T" if match.lastindex == 1 else value
         position = match.end()
-    return {_SPELLINGS.get(key.lower(), key): value for key, value in pairs.items()}
+    if position < len(text):  # escapes, or quotes within a word: rare, and ten times as slow
+        pairs = _split_slowly(text)
+    if LATTICE not in pairs or PROPERTIES not in pairs:
+        pairs = {_SPELLINGS.get(key.lower(), key): value for key, value in pairs.items()}
+    return pairs
 
 
 def _split_slowly(text: str) -> dict[str, str]:
@@ -99,11 +103,9 @@ def parse_value(key: str, text: str) -> Any:
     (-1.5, 'a-7', True)
     """
     parts = _PART.findall(text)
-    numbers = _numbers(parts)
-    if numbers is not None:
-        if len(parts) == 1:
-            return numbers[0].item()
-        return numbers.reshape(3, 3).T if key in _MATRICES and len(parts) == 9 else numbers
+    number = _number(parts[0]) if len(parts) == 1 else _numbers(parts)
+    if number is not None:
+        return number.reshape(3, 3).T if key in _MATRICES and len(parts) == 9 else number
     if text.startswith(_JSON):
         try:
             return _from_json(json.loads(text.removeprefix(_JSON)))
@@ -113,6 +115,20 @@ def parse_value(key: str, text: str) -> Any:
     if not parts or None in truths:
         return text
     return truths[0] if len(parts) == 1 else truths
+
+
+def _number(text: str) -> Any:
+    """Return a whole number, or else a floating-point number; None where it is neither."""
+    try:
+        whole = int(text)
+    except ValueError:
+        whole = _LARGEST
+    if -_LARGEST <= whole < _LARGEST:  # larger ones are no numbers of atoms or the like
+        return whole
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _numbers(parts: list[str]) -> Any:
