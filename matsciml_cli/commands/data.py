@@ -183,7 +183,7 @@ def import_files(
     --label forces=eV/A; from then on, matsciml run --dataset mine finds it. matsciml list-plugins
     --kind reader lists the formats of plugins.
     """
-    _refuse_plugin_name(context, name)
+    _reject_plugin_name(context, name)
     from matsciml_cli._data import store_conversion
     from matsciml_core.data.readers import ImportRequest, Naming, parse_files
     from matsciml_core.training.config import parse_overrides
@@ -230,7 +230,7 @@ def convert(
     """Convert what another toolkit wrote into a dataset, its known faults fixed."""
     spec = registry_of(context).get("dataset", dataset)
     chosen = name or f"{dataset}-{form}"
-    _refuse_plugin_name(context, chosen)
+    _reject_plugin_name(context, chosen)
     from matsciml_cli._data import parse_foreign, store_conversion
     from matsciml_core.data.ingestion.pool import PoolConfig
 
@@ -348,7 +348,7 @@ def leaks(
     )
 
 
-def _refuse_plugin_name(context: typer.Context, name: str) -> None:
+def _reject_plugin_name(context: typer.Context, name: str) -> None:
     for spec, record in registry_of(context).find(name):
         if spec.kind == "dataset" and record.distribution != OWNER:
             raise ConfigError(

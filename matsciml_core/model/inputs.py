@@ -33,7 +33,7 @@ class InputStructure:
 
 
 def as_crystal(structure: Any) -> Crystal:
-    """Return a structure of any of the kinds that people have as a crystal.
+    """Return a structure of any of the kinds that users have as a crystal.
 
     Args:
         structure: A ``Crystal``, a pymatgen ``Structure`` or ASE ``Atoms``.

@@ -104,60 +104,60 @@ def predict_files(
 
 
 def require_labels(model: TrainedModel) -> None:
-    """Refuse a model that only makes crystals.
+    """Reject a model that only makes crystals.
 
     Raises:
         ConfigError: It predicts no label.
     """
     if not model.targets:
         raise ConfigError(
-            f"The model in '{model.folder}' makes crystals and predicts no label; draw some with "
-            f"'matsciml generate {model.folder}', or name another run."
+            f"The model in '{model.folder}' generates crystals and predicts no label; sample some "
+            f"with 'matsciml generate {model.folder}', or name another run."
         )
 
 
 Usable = tuple[InputStructure, Crystal]
 
 
-def _usable(records: Iterable[InputStructure], tally: Tally, *, strict: bool) -> Iterator[Usable]:
-    """Yield records that hold a structure, and count the others."""
-    for record in records:
-        if record.crystal is None:
-            _skip(tally, record, record.problem, strict=strict)
+def _usable(
+    structures: Iterable[InputStructure], tally: Tally, *, strict: bool
+) -> Iterator[Usable]:
+    """Yield what holds a crystal, and count the rest."""
+    for structure in structures:
+        if structure.crystal is None:
+            _skip(tally, structure, structure.problem, strict=strict)
         else:
-            yield record, record.crystal
+            yield structure, structure.crystal
 
 
 def _predict(
     model: TrainedModel, group: list[Usable], tally: Tally, *, strict: bool
 ) -> list[tuple[InputStructure, Crystal, Prediction]]:
     """Predict a group; where that fails one by one, so that a bad one spoils no others."""
-    crystals = [crystal for _, crystal in group]
     try:
-        found = model.predict_crystals(crystals)
+        predictions = model.predict_crystals([crystal for _, crystal in group])
     except MatSciMLError as error:
-        if len(group) > 1:
-            return [one for pair in group for one in _predict(model, [pair], tally, strict=strict)]
-        _skip(tally, group[0][0], str(error), strict=strict)
-        return []
-    pairs = zip(group, found, strict=True)
-    predicted = [(record, crystal, prediction) for (record, crystal), prediction in pairs]
-    if strict:
-        _refuse_guesses(predicted)
-    return predicted
-
-
-def _refuse_guesses(predicted: Iterable[tuple[InputStructure, Crystal, Prediction]]) -> None:
-    for record, _, prediction in predicted:
-        if prediction.unseen_elements:
+        if len(group) == 1:
+            _skip(tally, group[0][0], str(error), strict=strict)
+            return []
+        return [
+            predicted
+            for usable in group
+            for predicted in _predict(model, [usable], tally, strict=strict)
+        ]
+    for (structure, _), prediction in zip(group, predictions, strict=True):
+        if strict and prediction.unseen_elements:
+            unseen = ", ".join(prediction.unseen_elements)
             raise DataError(
-                f"{record.path}, '{record.id}', has {', '.join(prediction.unseen_elements)}, which "
-                "the model has never seen; leave it out, or leave --strict away."
+                f"{structure.path}, '{structure.id}', has {unseen}, which the model has never "
+                "seen; leave it out, or leave --strict away."
             )
+    pairs = zip(group, predictions, strict=True)
+    return [(structure, crystal, prediction) for (structure, crystal), prediction in pairs]
 
 
-def _skip(tally: Tally, record: InputStructure, problem: str, *, strict: bool) -> None:
+def _skip(tally: Tally, structure: InputStructure, problem: str, *, strict: bool) -> None:
     if strict:
-        name = f", '{record.id}'" if record.id else ""
-        raise DataError(f"{record.path}{name}, cannot be used: {problem}")
-    tally.skip(record, problem)
+        name = f", '{structure.id}'" if structure.id else ""
+        raise DataError(f"{structure.path}{name}, cannot be used: {problem}")
+    tally.skip(structure, problem)

@@ -51,32 +51,21 @@ def prepare(items: Iterable[Item], layout: RecordLayout) -> Iterator[Prepared]:
     stream = iter(items)
     while chunk := list(islice(stream, CHUNK)):
         suspects = _suspects([item for item in chunk if isinstance(item, Crystal)])
-        place = 0
+        marked = iter(suspects)
         for item in chunk:
-            if isinstance(item, Rejection):
-                yield item
-            else:
-                yield _encoded(item, layout, suspects[place])
-                place += 1
+            yield item if isinstance(item, Rejection) else _encoded(item, layout, next(marked))
 
 
 def _encoded(crystal: Crystal, layout: RecordLayout, suspect: bool) -> Prepared:
     try:
         if suspect:
             check_geometry(crystal)
-        infinite = _infinite_label(crystal) if suspect else None
-        if infinite is not None:
-            return Rejection(crystal.id, f"The label '{infinite}' is infinite.")
+            for name, value in crystal.labels.items():
+                if value is not None and np.isinf(np.asarray(value, dtype=np.float64)).any():
+                    return Rejection(crystal.id, f"The label '{name}' is infinite.")
         return Encoded.of(crystal, layout)
     except MatSciMLError as error:
         return Rejection(crystal.id, reason_of(error))
-
-
-def _infinite_label(crystal: Crystal) -> str | None:
-    for name, value in crystal.labels.items():
-        if value is not None and np.isinf(np.asarray(value, dtype=np.float64)).any():
-            return name
-    return None
 
 
 def _suspects(crystals: Sequence[Crystal]) -> list[bool]:
@@ -101,8 +90,8 @@ def _suspects(crystals: Sequence[Crystal]) -> list[bool]:
     offsets = np.einsum("ei,eij->ej", shifts, cells[owner])
     lengths = np.linalg.norm(positions[receiver] - positions[sender] - offsets, axis=1)
     marked[owner[lengths < SHORTEST_DISTANCE]] = True
-    found: list[bool] = marked.tolist()
-    return found
+    flags: list[bool] = marked.tolist()
+    return flags
 
 
 def _have_infinite_labels(crystals: Sequence[Crystal]) -> NDArray[np.bool_]:

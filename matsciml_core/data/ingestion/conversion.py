@@ -119,7 +119,7 @@ def ingest(
         total: Number of records where known, for the progress.
         report: Receives progress.
         pool: Which processes read the pieces of a source that has pieces. The store is the
-            same, byte for byte, whoever they are.
+            same, byte for byte, however many they are.
         shard_size: Crystals per shard.
 
     Returns:
@@ -129,32 +129,44 @@ def ingest(
         DataError: No record could be used; the folder holds the store of another source, or other
             LMDB files; or another process is writing it.
     """
-    place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(place / ".lock", timeout=0):
-            done = read_manifest(place)
-            if (place / INDEX_FILE).exists():
-                return _same(done, fingerprint, place)
+        with FileLock(path / ".lock", timeout=0):
+            if (path / INDEX_FILE).exists():
+                done = read_manifest(path)
+                if done is None or done.fingerprint != fingerprint:
+                    raise DataError(
+                        f"'{path}' holds the store of another source already; remove it, or name "
+                        "another."
+                    )
+                tidy(path)  # in case the process was killed when all else was done
+                return done
             layout = RecordLayout(tuple(targets), tuple(site_properties))
             with ResumableWriter(
-                place, layout, provenance, fingerprint=fingerprint, shard_size=shard_size
+                path, layout, provenance, fingerprint=fingerprint, shard_size=shard_size
             ) as writer:
-                meter = Meter(
-                    label, report, unit="crystals", total=total, done=writer.tally.position
-                )
-                _write(writer, source, layout, meter, pool)
-                return _finish(writer, place, fingerprint)
+                start = writer.tally.position
+                meter = Meter(label, report, unit="crystals", total=total, done=start)
+                if isinstance(source, ParallelSource):
+                    with pool.start() as executor:
+                        work = partial(prepare_piece, source.read, layout)
+                        for records in executor.map(work, source.pieces(start)):
+                            _store(writer, records, meter)
+                else:
+                    _store(writer, prepare(source(start), layout), meter)
+                meter.finish()
+                return _finish(writer, path, fingerprint)
     except Timeout:
         raise DataError(
-            f"Another process is writing '{place}'; wait until it has finished."
+            f"Another process is writing '{path}'; wait until it has finished."
         ) from None
 
 
 def read_manifest(folder: str | Path) -> Manifest | None:
     """Return the manifest of a finished store; None where there is none."""
-    place = Path(folder)
-    data = read_object(place / MANIFEST) if (place / INDEX_FILE).exists() else None
+    path = Path(folder)
+    data = read_object(path / MANIFEST) if (path / INDEX_FILE).exists() else None
     return None if data is None else Manifest(**data)
 
 
@@ -180,77 +192,45 @@ def fingerprint_of(paths: Iterable[Path], *details: object) -> str:
     return hashlib.sha256(repr((stats, details)).encode()).hexdigest()
 
 
-def _write(
-    writer: ResumableWriter,
-    source: Source | ParallelSource,
-    layout: RecordLayout,
-    meter: Meter,
-    pool: PoolConfig,
-) -> None:
-    start = writer.tally.position
-    if isinstance(source, ParallelSource):
-        with pool.start() as executor:
-            work = partial(prepare_piece, source.read, layout)
-            for records in executor.map(work, source.pieces(start)):
-                _store_all(writer, records, meter)
-    else:
-        _store_all(writer, prepare(source(start), layout), meter)
-    meter.finish()
-
-
-def _store_all(writer: ResumableWriter, records: Iterable[Prepared], meter: Meter) -> None:
+def _store(writer: ResumableWriter, records: Iterable[Prepared], meter: Meter) -> None:
+    """Write records, and count those that are rejected, here for an id that came before."""
     stream = iter(records)
     while chunk := list(islice(stream, CHUNK)):
         for record in chunk:
-            _store(writer, record)
+            if isinstance(record, Rejection):
+                writer.tally.reject(record.id, record.reason)
+            else:
+                try:
+                    writer.add(record)
+                except DataError as error:
+                    writer.tally.reject(record.id, reason_of(error))
             writer.step()
         meter.add(len(chunk))
 
 
-def _store(writer: ResumableWriter, record: Prepared) -> None:
-    if isinstance(record, Rejection):
-        writer.tally.reject(record.id, record.reason)
-        return
-    try:
-        writer.add(record)
-    except DataError as error:
-        writer.tally.reject(record.id, reason_of(error))
-
-
 def _finish(writer: ResumableWriter, folder: Path, fingerprint: str) -> Manifest:
+    """Close the store and write its manifest; one without a crystal stays unfinished."""
     content_hash = writer.finish()
     tally = writer.tally
+    rejected = dict(sorted(tally.rejected.items(), key=lambda item: -item[1]["count"]))
+    if not tally.accepted and not rejected:
+        raise DataError("The source is empty; there is nothing to make a store of.")
+    if not tally.accepted:
+        reason, entry = next(iter(rejected.items()))
+        raise DataError(
+            f"None of the {tally.position:,} records can be used. {entry['count']:,} of them, "
+            f"'{entry['examples'][0]}' for example, for this reason: {reason}"
+        )
     manifest = Manifest(
         records=tally.position,
         accepted=tally.accepted,
-        rejected=dict(sorted(tally.rejected.items(), key=lambda item: -item[1]["count"])),
+        rejected=rejected,
         atoms=tally.atoms,
         volume_per_atom=tally.volume_per_atom,
         fingerprint=fingerprint,
         content_hash=content_hash,
     )
-    if not tally.accepted:
-        raise DataError(_why_nothing(manifest))
     write_json(folder / MANIFEST, asdict(manifest))
+    # The index comes last: it is what makes the folder a store, whenever the process is killed.
     writer.publish(content_hash)
     return manifest
-
-
-def _same(done: Manifest | None, fingerprint: str, folder: Path) -> Manifest:
-    if done is None or done.fingerprint != fingerprint:
-        raise DataError(
-            f"'{folder}' holds the store of another source already; remove it, or name another."
-        )
-    tidy(folder)  # in case the process was killed when all else was done
-    return done
-
-
-def _why_nothing(manifest: Manifest) -> str:
-    """Return what is wrong with a source of which no record can be used."""
-    if not manifest.rejected:
-        return "The source is empty; there is nothing to make a store of."
-    reason, entry = next(iter(manifest.rejected.items()))
-    return (
-        f"None of the {manifest.records:,} records can be used. {entry['count']:,} of them, "
-        f"'{entry['examples'][0]}' for example, for this reason: {reason}"
-    )

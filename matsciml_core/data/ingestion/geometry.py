@@ -53,7 +53,7 @@ def measure_geometry(crystal: Crystal) -> Geometry:
 
 
 def check_geometry(crystal: Crystal) -> None:
-    """Refuse a crystal whose geometry cannot be right.
+    """Reject a crystal whose geometry cannot be right.
 
     Args:
         crystal: What a reader is about to store or serve.

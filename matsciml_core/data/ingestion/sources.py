@@ -50,5 +50,5 @@ def reason_of(error: Exception) -> str:
     >>> reason_of(ValueError("Crystal 'a-1' has atoms 0.32 Å apart."))
     "Crystal '…' has atoms … Å apart."
     """
-    first = str(error).split("\n", 1)[0]
-    return _VARIABLE.sub(lambda found: "'…'" if found[0].startswith("'") else "…", first)
+    line = str(error).split("\n", 1)[0]
+    return _VARIABLE.sub(lambda match: "'…'" if match[0].startswith("'") else "…", line)

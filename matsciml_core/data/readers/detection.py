@@ -114,7 +114,11 @@ def claimants(path: Path, specs: Sequence[ReaderSpec]) -> list[ReaderSpec]:
         return whole or [spec for spec in specs if _matching_files(path, spec)]
     file = InputFile(path)
     candidates = _by_name(file.name.lower(), specs) or [spec for spec in specs if spec.detect]
-    head = _head(file) if any(spec.detect is not None for spec in candidates) else b""
+    head = b""
+    if any(spec.detect is not None for spec in candidates):
+        # Whatever a damaged archive raises while it is unpacked: its reader will tell.
+        with suppress(Exception), file.open() as stream:
+            head = stream.read(HEAD)
     by_content = [spec for spec in candidates if _finds(spec, path, head)]
     return by_content or [spec for spec in candidates if spec.detect is None]
 
@@ -166,22 +170,16 @@ def _finds(spec: ReaderSpec, path: Path, head: bytes) -> bool:
 
 
 def _matching_files(folder: Path, spec: ReaderSpec | KnownComponent) -> list[Path]:
-    depths = {text.count("/") for text in spec.folder_files}
-    return sorted(
-        path
-        for depth in depths
-        for path in folder.glob("/".join(["*"] * (depth + 1)))
-        if path.is_file() and _is_file_of(path, folder, spec)
-    )
-
-
-def _is_file_of(path: Path, folder: Path, spec: ReaderSpec | KnownComponent) -> bool:
-    parent = path.parent.relative_to(folder)
-    name = (parent / InputFile(path).name).as_posix().lower()
-    return any(
-        text.count("/") == name.count("/") and _pattern(text).match(name)
-        for text in spec.folder_files
-    )
+    """Return the files of a format in a folder, sorted; patterns say how deep they lie."""
+    files = set()
+    for text in spec.folder_files:
+        # Depth by depth, because a star in a pattern would match a slash, too.
+        depth = text.count("/")
+        for path in folder.glob("/".join(["*"] * (depth + 1))):
+            name = path.parent.relative_to(folder) / InputFile(path).name
+            if _pattern(text).match(name.as_posix().lower()) and path.is_file():
+                files.add(path)
+    return sorted(files)
 
 
 @cache
@@ -189,28 +187,22 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(translate(text.lower()))
 
 
-def _head(file: InputFile) -> bytes:
-    """Return the first unpacked bytes of a file; none where they cannot be unpacked."""
-    with suppress(Exception), file.open() as stream:  # whatever a damaged archive raises
-        return stream.read(HEAD)
-    return b""
-
-
 def _unknown(path: Path, specs: Sequence[ReaderSpec]) -> str:
     """Return the sentence for a path that no installed reader claims."""
     installed = [spec.name for spec in specs]
-    missing = [one for one in known_components("reader") if one.name not in installed]
+    missing = [other for other in known_components("reader") if other.name not in installed]
     if path.is_dir():
-        offered = sorted({one.distribution for one in missing if _matching_files(path, one)})
+        offered = sorted({other.distribution for other in missing if _matching_files(path, other)})
         opening = f"The folder '{path}' holds no files of a format that is read by the folder"
         by_folder = ", ".join(spec.name for spec in specs if spec.folder_files) or "none installed"
         deeper = (folder for folder in sorted(path.rglob("*")) if folder.is_dir())
-        hit = next((one for one in deeper if any(_matching_files(one, s) for s in specs)), None)
-        advice = "name the file" if hit is None else f"but '{hit}' does, name that"
+        matching = (inner for inner in deeper if any(_matching_files(inner, s) for s in specs))
+        inner = next(matching, None)
+        advice = "name the file" if inner is None else f"but '{inner}' does, name that"
         opening, advice = f"{opening} ({by_folder})", f"{advice}."
     else:
         claims = _by_name(InputFile(path).name.lower(), missing)
-        offered = sorted({one.distribution for one in claims})
+        offered = sorted({other.distribution for other in claims})
         opening = f"The format of '{path.name}' cannot be told from its name or content"
         advice = f"give --format with one of {', '.join(installed)}."
     if offered:

@@ -93,14 +93,14 @@ def to_crystals(
         values = {**frame.values, **(table or {}).get(name, {})}
         try:
             numbers = np.asarray(frame.atomic_numbers)
-            found = {label.info.name: label.read(values, len(numbers)) for label in labels}
+            read = {label.info.name: label.read(values, len(numbers)) for label in labels}
             yield Crystal(
                 id=name,
                 atomic_numbers=numbers,
                 positions=np.asarray(frame.positions, dtype=np.float64),
                 cell=np.asarray(frame.cell, dtype=np.float64),
                 pbc=np.asarray(frame.pbc, dtype=bool),
-                labels={key: value for key, value in found.items() if value is not None},
+                labels={key: value for key, value in read.items() if value is not None},
                 site_properties=frame.site_properties,
             )
         except MatSciMLError as error:

@@ -93,7 +93,7 @@ def parse_files(request: ImportRequest, registry: Registry) -> Conversion:
         stream = chain.from_iterable(streams)
         return map(_as_cartesian, stream) if request.fractional else stream
 
-    frames = [one for one in islice(records(), _PROBED) if isinstance(one, Frame)]
+    frames = [frame for frame in islice(records(), _PROBED) if isinstance(frame, Frame)]
     _check_labels(labels, frames, request, table, specs)
     names = ", ".join(path.name for path in request.paths)
     read_too = () if request.table is None else (request.table,)

@@ -30,8 +30,8 @@ class ImportedDataset(StoreDataset):
 
     def __init__(self, folder: str, config: ImportedConfig | None = None) -> None:
         """Open the store and select the crystals."""
-        place = Path(folder)
-        super().__init__(store_of(place), config, place / "splits")
+        path = Path(folder)
+        super().__init__(store_of(path), config, path / "splits")
         self.keep_up_to(None if config is None else config.max_atoms)
 
 

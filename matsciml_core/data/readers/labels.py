@@ -1,4 +1,4 @@
-"""Labels as a person declares them on the command line: ``energy=eV``, ``gap=band_gap:eV``."""
+"""Labels as users declare them on the command line: ``energy=eV``, ``gap=band_gap:eV``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CONVERTED: dict[str, tuple[str, float]] = {
     "kj/mol": ("eV", 0.010364269656262),
     "kcal/mol": ("eV", 0.043364104241800),
 }
-"""Units that are converted where a person declares them: canonical unit and factor."""
+"""Units that are converted where users declare them: canonical unit and factor."""
 _CONVERTED_SHOWN = "meV, meV/atom, meV/Å, Ha, Ry, Ha/bohr, kJ/mol, kcal/mol"
 _MISSING = frozenset({"", "na", "n/a", "nan", "none", "null"})
 _TRUE, _FALSE = frozenset({"true", "t", "yes"}), frozenset({"false", "f", "no"})
@@ -183,11 +183,11 @@ def _describe(name: str, unit: str, per_atom: bool) -> tuple[TargetInfo, float]:
 
 def _canonical(name: str, unit: str) -> tuple[str, float]:
     """Return the unit in which a label is kept, and what its values are multiplied by."""
-    known, factor = CONVERTED.get(unit.lower(), (unit, 1.0))
+    converted, factor = CONVERTED.get(unit.lower(), (unit, 1.0))
     try:
-        return canonical_unit(known, label=name), factor
+        return canonical_unit(converted, label=name), factor
     except UnitError:
-        units = [one for one in UNITS if one != "class"]
+        units = [other for other in UNITS if other != "class"]
         raise UnitError(
             f"'--label {name}={unit}' has a unit that is not known; use one of {', '.join(units)}, "
             f"one that is converted ({_CONVERTED_SHOWN}), or class, class(7), … for classes."
@@ -195,16 +195,16 @@ def _canonical(name: str, unit: str) -> tuple[str, float]:
 
 
 def _check_kind(name: str, unit: str, kind: TargetKind) -> None:
-    """Refuse a unit that contradicts the name, which is a slip of the pen nearly always."""
+    """Reject a unit that contradicts the name, which is nearly always a slip of the pen."""
     if name.startswith("force") and kind != "forces":
         raise UnitError(
             f"'--label {name}={unit}' cannot be forces, which are in eV/A (or meV/A, Ha/bohr); "
-            "mend the unit, or give the label another name."
+            "correct the unit, or give the label another name."
         )
     if name in _ENERGIES and unit not in ("eV", "eV/atom"):
         raise UnitError(
             f"'--label {name}={unit}' cannot be an energy, which is in eV or eV/atom (or meV, Ha, "
-            "Ry, kJ/mol, kcal/mol); mend the unit, or give the label another name."
+            "Ry, kJ/mol, kcal/mol); correct the unit, or give the label another name."
         )
 
 

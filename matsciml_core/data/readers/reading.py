@@ -89,22 +89,20 @@ def _read_file(
     """Yield the records of a file; whatever its reader stumbles over becomes one sentence."""
     try:
         yield from reader.read(InputFile(file))
-    except Exception as error:
-        explained = _explain(error, file, spec.name)
+    except Exception as error:  # libraries raise anything at files that are not theirs
+        explained: MatSciMLError
+        if isinstance(error, MatSciMLError):
+            explained = error
+        elif isinstance(error, UnicodeDecodeError):
+            explained = DataError(f"'{file}' is not in UTF-8; save it in that encoding.")
+        else:
+            explained = DataError(
+                f"'{file}' cannot be read as {spec.name} ({type(error).__name__}: {error}); "
+                "correct the file, or name its --format."
+            )
         if not reject:
             raise explained from error
         yield Rejection(file.name, reason_of(explained))
-
-
-def _explain(error: Exception, path: Path, format: str) -> MatSciMLError:
-    if isinstance(error, MatSciMLError):
-        return error
-    if isinstance(error, UnicodeDecodeError):
-        return DataError(f"'{path}' is not in UTF-8; save it in that encoding.")
-    return DataError(
-        f"'{path}' cannot be read as {format} ({type(error).__name__}: {error}); correct the file, "
-        "or name its --format."
-    )
 
 
 def _finish(items: Iterator[Record | Deferred], workers: int) -> Iterator[Record]:

@@ -37,9 +37,9 @@ def frame_from_structure(
         return Rejection(name, "The structure is no pymatgen dictionary.")
     if any(len(site) != 1 or site[0].get("occu", 1) != 1 for site in species):
         return Rejection(name, _DISORDERED)
-    found = [atomic_number(site[0].get("element", "")) for site in species]
-    numbers = [number for number in found if number is not None]
-    if len(numbers) < len(found):
+    elements = map(atomic_number, (site[0].get("element", "") for site in species))
+    numbers = [number for number in elements if number is not None]
+    if len(numbers) < len(species):
         return Rejection(name, "A site holds no chemical element.")
     return Frame(
         name=name,
@@ -117,4 +117,4 @@ def atomic_number(symbol: str) -> int | None:
     return _NUMBERS.get(letters)
 
 
-_NUMBERS = {one: number for number, one in enumerate(SYMBOLS, 1)} | {"D": 1, "T": 1}
+_NUMBERS = {symbol: number for number, symbol in enumerate(SYMBOLS, 1)} | {"D": 1, "T": 1}

@@ -33,7 +33,7 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
 
 
 def delimiter_of(stream: TextIO) -> str:
-    """Return what separates columns, judged by the first line; spreadsheets differ by country.
+    """Return what separates columns in the first line; spreadsheets differ by country.
 
     Args:
         stream: The table; read from its beginning afterwards.

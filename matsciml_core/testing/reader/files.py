@@ -54,12 +54,12 @@ def compressed(subject: ReaderSubject) -> str:
             path.with_name(f"{path.name}.gz"), "packed", gzip.compress(path.read_bytes())
         )
         try:
-            found = subject.frames(packed)
+            frames = subject.frames(packed)
         except CompressedError:
             raise NotApplicable("The format is not read from beginning to end.") from None
-        if len(found) != len(sample.frames) or any(
-            structure_difference(one, other, sample)
-            for one, other in zip(found, sample.frames, strict=True)
+        if len(frames) != len(sample.frames) or any(
+            structure_difference(frame, expected, sample)
+            for frame, expected in zip(frames, sample.frames, strict=True)
         ):
             raise Broken(f"'{path.name}' gives other records when it is compressed.")
     return ""
@@ -188,8 +188,8 @@ def _until_error(subject: ReaderSubject, path: Path) -> tuple[list[object], str]
 def _check_part(outcome: tuple[list[object], str], sample: Sample, where: str) -> None:
     records, error = outcome
     frames = [record for record in records if isinstance(record, Frame)]
-    for found, expected in zip(frames, sample.frames, strict=False):
-        difference = structure_difference(found, expected, sample)
+    for frame, expected in zip(frames, sample.frames, strict=False):
+        difference = structure_difference(frame, expected, sample)
         if difference:
             raise Broken(f"{where} gives a record that {difference}.")
     if len(frames) == len(records) < len(sample.frames) and not error:

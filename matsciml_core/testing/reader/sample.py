@@ -52,28 +52,28 @@ def frame_of(crystal: Crystal, values: Mapping[str, Any] | None = None, **change
     return Frame(**{**fields, **changes})
 
 
-def structure_difference(found: Frame, expected: Frame, sample: Sample) -> str:
+def structure_difference(frame: Frame, expected: Frame, sample: Sample) -> str:
     """Return in what two structures differ, as the end of a sentence; empty: in nothing.
 
     Positions are compared up to lattice vectors, since formats differ in whether they wrap.
 
     Args:
-        found: What the reader made of a file.
+        frame: What the reader made of a file.
         expected: What the file holds.
         sample: The file.
     """
-    numbers = np.asarray(found.atomic_numbers)
+    numbers = np.asarray(frame.atomic_numbers)
     if numbers.tolist() != np.asarray(expected.atomic_numbers).tolist():
         return f"has the atomic numbers {numbers.tolist()}"
-    if np.asarray(found.pbc).tolist() != np.asarray(expected.pbc).tolist():
-        return f"is periodic in the directions {np.asarray(found.pbc).tolist()}"
-    cells = [np.asarray(frame.cell, dtype=np.float64) for frame in (found, expected)]
+    if np.asarray(frame.pbc).tolist() != np.asarray(expected.pbc).tolist():
+        return f"is periodic in the directions {np.asarray(frame.pbc).tolist()}"
+    cells = [np.asarray(either.cell, dtype=np.float64) for either in (frame, expected)]
     # Products of lattice vectors do not depend on how the cell is turned in space.
     compared = cells if sample.same_orientation else [cell @ cell.T for cell in cells]
     scale = 1.0 if sample.same_orientation else 2 * max(float(np.linalg.norm(cells[1])), 1.0)
     if np.abs(compared[0] - compared[1]).max() > sample.precision * scale:
         return f"has the lattice vectors {np.round(cells[0], 6).tolist()}"
-    positions = [np.asarray(frame.positions, dtype=np.float64) for frame in (found, expected)]
+    positions = [np.asarray(either.positions, dtype=np.float64) for either in (frame, expected)]
     if np.any(cells[1]):
         inverse = [np.linalg.pinv(cell) for cell in cells]
         steps = positions[0] @ inverse[0] - positions[1] @ inverse[1]
@@ -86,17 +86,17 @@ def structure_difference(found: Frame, expected: Frame, sample: Sample) -> str:
     return ""
 
 
-def value_difference(found: Frame, expected: Frame) -> str:
+def value_difference(frame: Frame, expected: Frame) -> str:
     """Return which value of a record is missing or different, as the end of a sentence.
 
     Args:
-        found: What the reader made of a file.
+        frame: What the reader made of a file.
         expected: What the file holds.
     """
     for key, value in expected.values.items():
-        if key not in found.values:
+        if key not in frame.values:
             return f"lacks '{key}'"
-        mine, theirs = np.asarray(found.values[key]), np.asarray(value)
+        mine, theirs = np.asarray(frame.values[key]), np.asarray(value)
         if theirs.dtype.kind in "iuf":
             try:
                 same = mine.shape == theirs.shape and np.allclose(
@@ -109,6 +109,6 @@ def value_difference(found: Frame, expected: Frame) -> str:
         if not same:
             return f"has another '{key}' than the file"
     for key, numbers in expected.site_properties.items():
-        if np.asarray(found.site_properties.get(key)).tolist() != np.asarray(numbers).tolist():
+        if np.asarray(frame.site_properties.get(key)).tolist() != np.asarray(numbers).tolist():
             return f"has another site property '{key}' than the file"
     return ""

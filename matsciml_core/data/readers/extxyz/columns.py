@@ -122,8 +122,9 @@ class _Table:
 
     def before(self, end: int, width: int) -> NDArray[np.uint64]:
         """Return the ``width`` characters before a place, blanks before them, as words."""
-        kept = np.uint64(_ALL << 8 * (8 - width) & _ALL)
-        return (self._words(end - 8) & kept) | (np.uint64(_BLANK * _ONES) & ~kept)
+        # The first character is in the lowest byte, so what comes before the field is masked there.
+        mask = np.uint64(_ALL << 8 * (8 - width) & _ALL)
+        return (self._words(end - 8) & mask) | (np.uint64(_BLANK * _ONES) & ~mask)
 
     def behind(self, start: int, width: int) -> NDArray[np.uint64]:
         """Return the ``width`` characters from a place on, zeros before them, as words."""
@@ -148,15 +149,16 @@ def read_table(
     fields = table.fields()
     if len(fields) != sum(count for _, _, count in columns):
         return None
-    found, first = {}, 0
+    values, start = {}, 0
     for name, kind, count in columns:
-        parts = [_READ[kind](table, low, high, name) for low, high in fields[first : first + count]]
-        kept = [part for part in parts if part is not None]
-        if len(kept) < count:
+        limits = fields[start : start + count]
+        parts = [_READ[kind](table, low, high, name) for low, high in limits]
+        numbers = [part for part in parts if part is not None]
+        if len(numbers) < count:  # a field of another form: all lines are split at blanks
             return None
-        found[name] = kept[0] if count == 1 else np.stack(kept, axis=1)
-        first += count
-    return found
+        values[name] = numbers[0] if count == 1 else np.stack(numbers, axis=1)
+        start += count
+    return values
 
 
 def _read_real(table: _Table, low: int, high: int, name: str) -> NDArray[np.float64] | None:

@@ -62,9 +62,9 @@ def _record(frame: XYZFrame | XYZFault, otherwise: str) -> Record:
     if isinstance(frame, XYZFault):
         return Rejection(name, f"The frame {frame.reason}")
     columns = dict(frame.columns)
-    found = {key: columns.pop(key) for key in (*_NUMBERS, *_POSITIONS) if key in columns}
-    numbers = next((found[key] for key in _NUMBERS if key in found), None)
-    positions = next((found[key] for key in _POSITIONS if key in found), None)
+    structure = {key: columns.pop(key) for key in (*_NUMBERS, *_POSITIONS) if key in columns}
+    numbers = next((structure[key] for key in _NUMBERS if key in structure), None)
+    positions = next((structure[key] for key in _POSITIONS if key in structure), None)
     if numbers is None or numbers.dtype.kind not in "iu" or numbers.ndim != 1:
         return Rejection(name, "The frame does not say what its atoms are.")
     if positions is None or positions.shape != (len(numbers), 3):

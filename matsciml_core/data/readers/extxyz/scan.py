@@ -271,7 +271,7 @@ def _next_frame(text: bytes, low: int, high: int) -> int:
     signs are searched for as bytes, which costs next to nothing beside reading the numbers.
     """
     while low < high:
-        signs = [place for sign in _SIGNS if (place := text.find(sign, low, high)) >= 0]
+        signs = [start for sign in _SIGNS if (start := text.find(sign, low, high)) >= 0]
         if not signs:
             return -1
         comment = text.rfind(b"\n", low, min(signs)) + 1
@@ -315,7 +315,7 @@ def _read_frames(text: bytes, spans: Sequence[_Span]) -> Iterator[XYZFrame | XYZ
     for (width, properties, faulty), group in groupby(spans, lambda span: span.form):
         members = list(group)
         if faulty:
-            yield from map(_fault, members)
+            yield from (XYZFault(span.fault, split_pairs(span.comment)) for span in members)
             continue
         lines = [text[span.start : span.stop] for span in members]
         try:
@@ -349,10 +349,6 @@ def _read_within(text: bytes, span: _Span, fault: str) -> Iterator[XYZFrame | XY
         rest = text[torn : span.end]
         spans, _, _ = _find_frames(rest, lost=False, last=True)
         yield from _read_frames(rest, spans)
-
-
-def _fault(span: _Span) -> XYZFault:
-    return XYZFault(span.fault, split_pairs(span.comment))
 
 
 def _info(span: _Span) -> dict[str, str]:

@@ -107,10 +107,13 @@ def parse_value(key: str, text: str) -> Any:
     if number is not None:
         return number.reshape(3, 3).T if key in _MATRICES and len(parts) == 9 else number
     if text.startswith(_JSON):
+        data = None
         try:
-            return _from_json(json.loads(text.removeprefix(_JSON)))
-        except ValueError:
-            return text
+            data = json.loads(text.removeprefix(_JSON))
+            array = np.array(data)
+        except ValueError:  # no JSON, or rows of different lengths
+            return text if data is None else data
+        return array if array.dtype.kind in "ifb" else data
     truths = [_TRUTH.get(part) for part in parts]
     if not parts or None in truths:
         return text
@@ -141,12 +144,3 @@ def _numbers(parts: list[str]) -> Any:
         except (ValueError, OverflowError):
             continue
     return None
-
-
-def _from_json(data: Any) -> Any:
-    """Return nested lists of numbers as an array, and anything else as it is."""
-    try:
-        array = np.array(data)
-    except ValueError:  # rows of different lengths
-        return data
-    return array if array.dtype.kind in "ifb" else data

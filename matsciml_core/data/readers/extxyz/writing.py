@@ -17,6 +17,7 @@ from matsciml_core.interfaces.elements import symbol
 
 _SPECIAL = re.compile(r"[\s=\"'{}\[\]\\,]")
 """Characters for which a value has to be enclosed."""
+_TEXT = ("S", "")
 _COLUMNS = {"f": ("R", "16.10f"), "i": ("I", "8d"), "u": ("I", "8d"), "b": ("L", "")}
 """Kind of array → type of its column, and format of its numbers: ten decimals keep positions and
 forces beyond the noise of any calculation, in lines of one width, which are read fast."""
@@ -46,7 +47,10 @@ def write_frame(
     pairs = {
         **({"Lattice": crystal.cell.ravel()} if crystal.cell.any() else {}),
         "Properties": "species:S:1:pos:R:3"
-        + "".join(f":{key}:{_kind(rows)}:{rows.shape[1]}" for key, rows in table.items()),
+        + "".join(
+            f":{key}:{_COLUMNS.get(rows.dtype.kind, _TEXT)[0]}:{rows.shape[1]}"
+            for key, rows in table.items()
+        ),
         "pbc": crystal.pbc,
         "id": crystal.id,
         **(values or {}),
@@ -86,13 +90,9 @@ def _as_column(key: str, rows: ArrayLike, atoms: int) -> NDArray[Any]:
     return array.reshape(atoms, -1)
 
 
-def _kind(rows: NDArray[Any]) -> str:
-    return _COLUMNS.get(rows.dtype.kind, ("S", ""))[0]
-
-
 def _texts(rows: NDArray[Any]) -> list[str]:
     """Return the entries of each row as text."""
-    kind, form = _COLUMNS.get(rows.dtype.kind, ("S", ""))
+    kind, form = _COLUMNS.get(rows.dtype.kind, _TEXT)
     if kind == "L":
         return ["".join(" T" if flag else " F" for flag in row) for row in rows.tolist()]
     return ["".join(f" {entry:{form}}" for entry in row) for row in rows.tolist()]

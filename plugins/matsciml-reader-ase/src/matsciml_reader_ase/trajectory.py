@@ -31,7 +31,7 @@ class TrajectoryReader(Reader):
         index = 0
         try:
             # The format is named, lest ASE guess another one, and run that one's reader, from what
-            # stands in a file of somebody else.
+            # stands in a file from elsewhere.
             images: Any = iread(str(path), index=":", format="traj")
             with closing(images):
                 for atoms in images:

@@ -1,6 +1,6 @@
 """Structures as pymatgen writes them in JSON, read field by field.
 
-pymatgen's own decoder imports the classes that a file names; nothing in a file of somebody else may
+pymatgen's own decoder imports the classes that a file names; nothing in a file from elsewhere may
 decide what is imported.
 """
 

@@ -92,15 +92,15 @@ def poscar_samples(folder: Path) -> list[Sample]:
 def json_samples(folder: Path) -> list[Sample]:
     """Write files of JSON by pymatgen: one structure, and a list with properties."""
     crystals = (sodium_chloride(), triclinic())
-    one = folder / "one.json"
-    to_pymatgen(crystals[0]).to(str(one))
+    single = folder / "one.json"
+    to_pymatgen(crystals[0]).to(str(single))
     several = folder / "several.json"
     structures = [to_pymatgen(crystal) for crystal in crystals]
     for index, structure in enumerate(structures):
         structure.properties = {"gap": 0.5 + index}
     several.write_text(json.dumps([structure.as_dict() for structure in structures]))
     return [
-        Sample(path=one, frames=[frame_of(crystals[0], name="one-000000")]),
+        Sample(path=single, frames=[frame_of(crystals[0], name="one-000000")]),
         Sample(
             path=several,
             frames=[

@@ -1,4 +1,4 @@
-"""Tables in the forms that people have, with what they hold, for ``matsciml check``."""
+"""Tables in the forms that are in use, with what they hold, for ``matsciml check``."""
 
 from __future__ import annotations
 
