@@ -177,7 +177,7 @@ def test_pages_of_another_form_are_noticed(server: FaultServer, request_: FetchR
 
 
 @pytest.mark.parametrize("changes", [{"release": "2"}, {"subset": "a"}])
-def test_a_release_or_a_subset_of_the_site_is_refused(
+def test_a_release_or_a_subset_of_the_site_is_rejected(
     request_: FetchRequest, changes: dict[str, str]
 ) -> None:
     with pytest.raises(FetchError, match="leave --"):
@@ -274,14 +274,14 @@ class TestZenodo:
         assert len(opened(fetch(replace(plain, limit=2)))) == 2
         assert server.requests == []
 
-    def test_a_record_without_such_a_file_is_refused(
+    def test_a_record_without_such_a_file_is_rejected(
         self, server: FaultServer, request_: FetchRequest
     ) -> None:
         self.offer(server, {"oqmd.zip": b"x"})
         with pytest.raises(FetchError, match=r"0 files that could be .* \(oqmd\.zip\)"):
             fetch(replace(request_, options=None))
 
-    def test_an_archive_without_lmdb_is_refused(
+    def test_an_archive_without_lmdb_is_rejected(
         self, server: FaultServer, request_: FetchRequest
     ) -> None:
         buffer = io.BytesIO()

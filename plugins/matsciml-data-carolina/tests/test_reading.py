@@ -56,7 +56,7 @@ def test_what_is_no_crystal_is_rejected(old: str, new: str, reason: str) -> None
     assert reason in found.reason
 
 
-def test_coordinates_that_are_no_fractions_are_refused() -> None:
+def test_coordinates_that_are_no_fractions_are_rejected() -> None:
     record = {"origin_file": "3.cif", "cart_coords": [[2.0, 0, 0]], "atomic_numbers": [11]}
     found = crystal_of("0", record)
     assert isinstance(found, Rejection)
@@ -64,7 +64,7 @@ def test_coordinates_that_are_no_fractions_are_refused() -> None:
     assert crystal_of("0", {}) == Rejection("0", "The record is incomplete.")
 
 
-def test_real_toolkit_files_are_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_toolkit_files_are_corrected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = Path(__file__).parents[4] / "shared" / "data" / "toolkit-lmdb" / "carolina_db.lmdb"
     if not file.exists():
         pytest.skip("needs ../shared/data/toolkit-lmdb, which is not part of the repository")

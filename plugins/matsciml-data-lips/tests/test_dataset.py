@@ -1,4 +1,4 @@
-"""LiPS from local files: both formats, units, splits, and what is refused."""
+"""LiPS from local files: both formats, units, splits, and what is rejected."""
 
 from __future__ import annotations
 

@@ -100,14 +100,14 @@ def test_a_limit_takes_the_first_frames_and_leaves_the_whole_alone(
     assert sum(asked.path == CONTENT for asked in server.requests) == 1
 
 
-def test_another_checksum_is_refused(server: FaultServer, request_: FetchRequest) -> None:
+def test_another_checksum_is_rejected(server: FaultServer, request_: FetchRequest) -> None:
     content = server.files[CONTENT]
     server.files[CONTENT] = content.replace(b"Li", b"Na", 1)
     with pytest.raises(FetchError, match=r"'lips\.xyz' .* has the checksum"):
         fetch(request_)
 
 
-def test_a_record_without_the_file_is_refused(server: FaultServer, request_: FetchRequest) -> None:
+def test_a_record_without_the_file_is_rejected(server: FaultServer, request_: FetchRequest) -> None:
     listed = {"entries": [{"key": "other.xyz", "size": 3, "checksum": ""}]}
     server.handlers[FILES] = lambda asked: Answer(json.dumps(listed).encode())
     with pytest.raises(FetchError, match=r"no file 'lips\.xyz' but other\.xyz"):
@@ -115,7 +115,7 @@ def test_a_record_without_the_file_is_refused(server: FaultServer, request_: Fet
 
 
 @pytest.mark.parametrize("changes", [{"release": "2022"}, {"subset": "20k"}])
-def test_a_release_or_a_subset_is_refused(request_: FetchRequest, changes: dict[str, str]) -> None:
+def test_a_release_or_a_subset_is_rejected(request_: FetchRequest, changes: dict[str, str]) -> None:
     with pytest.raises(FetchError, match="one release, as a whole"):
         fetch(FetchRequest(folder=request_.folder, client=request_.client, **changes))
 

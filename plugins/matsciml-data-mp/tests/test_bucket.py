@@ -200,13 +200,13 @@ class TestOptions:
         store = fetch(ask(options=MPFetchConfig(threads=1)))
         assert fetch(ask(options=MPFetchConfig(threads=16))) == store
 
-    def test_subsets_and_unknown_releases_are_refused(self, ask):
+    def test_subsets_and_unknown_releases_are_rejected(self, ask):
         with pytest.raises(FetchError, match="comes as a whole"):
             fetch(ask(subset="2M"))
         with pytest.raises(FetchError, match=r"no release '2022-10-27'.*mean '2022-10-28'.*2023"):
             fetch(ask("2022-10-27"))
 
-    def test_a_release_without_readable_records_is_refused(self, ask, materials):
+    def test_a_release_without_readable_records_is_rejected(self, ask, materials):
         materials.objects["collections/2021-01-01/summary/README.txt"] = b"moved"
         with pytest.raises(FetchError, match="no summary that can be read"):
             fetch(ask("2021-01-01"))

@@ -1,4 +1,4 @@
-"""The build script: what it refuses, what it leaves out, and that its result is what ships."""
+"""The build script: what it rejects, what it leaves out, and that its result is what ships."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ class TestReading:
     def test_only_the_four_tables_are_read_from_the_archive(
         self, tables: ModuleType, tmp_path: Path
     ) -> None:
-        """A link in the place of a table, or a table of absurd size, is refused."""
+        """A link in the place of a table, or a table of absurd size, is rejected."""
         path = tmp_path / "evil.tar.gz"
         with tarfile.open(path, "w:gz") as archive:
             link = tarfile.TarInfo(tables.TABLES[0].member)
@@ -218,7 +218,7 @@ class TestReading:
             tables.read_tables(path)
         assert list(tmp_path.iterdir()) == [path]
 
-    def test_another_archive_is_refused(self, script: ModuleType, tmp_path: Path) -> None:
+    def test_another_archive_is_rejected(self, script: ModuleType, tmp_path: Path) -> None:
         path = tmp_path / "matminer-0.3.2.tar.gz"
         path.write_bytes(b"something else")
         with pytest.raises(SystemExit, match="SHA-256 differs"):

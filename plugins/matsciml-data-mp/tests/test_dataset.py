@@ -88,7 +88,7 @@ class TestMaxAtoms:
         assert [len(ids) for ids in dataset.split().indices(dataset.ids).values()] == sizes
         assert len(dataset) == sum(sizes)
 
-    def test_indices_outside_the_subset_are_refused(self, small: MaterialsProject) -> None:
+    def test_indices_outside_the_subset_are_rejected(self, small: MaterialsProject) -> None:
         for index in (-1, len(small), 6316):
             with pytest.raises(IndexError):
                 small[index]

@@ -187,7 +187,7 @@ def test_the_key_is_in_no_file_and_no_message(ask, server, caplog):
         (PAGE, b'{"data": 3, "meta": {"total_doc": 1}}', "no page of records"),
     ],
 )
-def test_an_answer_of_another_kind_is_refused(ask, server, path, body, words):
+def test_an_answer_of_another_kind_is_rejected(ask, server, path, body, words):
     server.handlers[path] = lambda asked: Answer(body)
     with pytest.raises(FetchError, match=words):
         fetch(ask("api"))

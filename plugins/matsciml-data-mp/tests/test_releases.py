@@ -82,7 +82,7 @@ class TestChoosing:
         config = MPConfig.from_options({"release": datetime.date(2022, 10, 28)}, where="dataset")
         assert config.release == RELEASE
 
-    def test_a_release_that_is_no_name_is_refused(self):
+    def test_a_release_that_is_no_name_is_rejected(self):
         with pytest.raises(ConfigError, match=r"'dataset\.release' is 2022"):
             MPConfig.from_options({"release": 2022}, where="dataset")
 
@@ -215,7 +215,7 @@ class TestFetchConfig:
         )
 
     @pytest.mark.parametrize("change", [{"threads": 0}, {"min_sites": 0}, {"gnome": True}])
-    def test_what_makes_no_sense_is_refused(self, change):
+    def test_what_makes_no_sense_is_rejected(self, change):
         with pytest.raises(ConfigError):
             MPFetchConfig.from_options(change, where="mp")
 

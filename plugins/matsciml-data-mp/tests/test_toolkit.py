@@ -91,7 +91,7 @@ def write(path: Path, *records: object) -> Path:
     return path
 
 
-def test_another_file_is_refused(tmp_path):
+def test_another_file_is_rejected(tmp_path):
     with pytest.raises(DataError, match="no crystals of the Materials Project"):
         read_toolkit(write(tmp_path / "x.lmdb", {"pos": [1.0]}, {"pos": [2.0]}))
 

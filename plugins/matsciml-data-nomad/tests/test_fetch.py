@@ -250,7 +250,7 @@ def test_a_database_that_changes_meanwhile_is_noticed(
         fetch(request_)
 
 
-def test_an_answer_of_another_kind_is_refused(server: FaultServer, request_: FetchRequest) -> None:
+def test_an_answer_of_another_kind_is_rejected(server: FaultServer, request_: FetchRequest) -> None:
     server.handlers[PATH] = lambda asked: Answer(b'{"detail": "moved"}')
     with pytest.raises(FetchError, match="no page of entries"):
         fetch(request_)

@@ -121,7 +121,7 @@ class TestFetch:
         assert server.requests == []
         assert {file.name: file.read_bytes() for file in store.iterdir()} == before
 
-    def test_a_file_that_is_not_the_published_one_is_refused(self, server, request_):
+    def test_a_file_that_is_not_the_published_one_is_rejected(self, server, request_):
         server.files[TRAIN] = server.files[VAL]
         with pytest.raises(FetchError, match=r"s2ef_train_200K\.tar.* has the checksum"):
             fetch_s2ef(request_)
@@ -165,7 +165,7 @@ class TestFetch:
         with pytest.raises(FetchError, match=message):
             fetch_s2ef(replace(request_, subset=subset))
 
-    def test_two_subsets_to_train_on_or_a_release_are_refused(self, request_):
+    def test_two_subsets_to_train_on_or_a_release_are_rejected(self, request_):
         with pytest.raises(FetchError, match="name one"):
             fetch_s2ef(replace(request_, subset="200K+2M", options=None))
         with pytest.raises(FetchError, match="one release of s2ef"):
@@ -436,7 +436,7 @@ class TestFaultyFiles:
         with pytest.raises(DataError, match=r"0\.extxyz\.xz' is damaged"):
             list(s2ef.read_shard(self.shard(bytes(frames))))
 
-    def test_more_frames_than_lines_are_refused(self):
+    def test_more_frames_than_lines_are_rejected(self):
         shard = self.shard()
         with pytest.raises(DataError, match="more frames than its list has lines"):
             list(s2ef.read_shard(replace(shard, systems=shard.systems[:-1])))

@@ -1,4 +1,4 @@
-"""OQMD is fetched through faults and kills, converted with its faults mended, and opened."""
+"""OQMD is fetched through faults and kills, converted with its faults corrected, and opened."""
 
 from __future__ import annotations
 
@@ -135,13 +135,13 @@ def test_a_database_that_changes_meanwhile_is_noticed(server, interface, request
         fetch(request_)
 
 
-def test_a_release_or_a_subset_is_refused(request_):
+def test_a_release_or_a_subset_is_rejected(request_):
     for changes in ({"release": "1.6"}, {"subset": "2M"}):
         with pytest.raises(FetchError, match="newest release only"):
             fetch(replace(request_, **changes))
 
 
-def test_an_answer_of_another_kind_is_refused(server, request_):
+def test_an_answer_of_another_kind_is_rejected(server, request_):
     server.handlers[PATH] = lambda asked: Answer(b'{"errors": []}')
     with pytest.raises(FetchError, match="no page of structures"):
         fetch(request_)
@@ -226,14 +226,14 @@ def test_a_structure_without_a_list_of_species_is_read():
     assert crystal.atomic_numbers.tolist() == [26, 8]
 
 
-def test_coordinates_that_are_no_fractions_are_refused():
+def test_coordinates_that_are_no_fractions_are_rejected():
     record = {"entry_id": 1, "cart_coords": [[0, 0, 0], [2.0, 0, 0]], "atomic_numbers": [1, 1]}
     rejected = crystal_of("0", {**record, "cell": CELL, "delta_e": -1.0})
     assert isinstance(rejected, Rejection)
     assert "not the fractions" in rejected.reason
 
 
-def test_real_toolkit_files_are_mended(tmp_path, monkeypatch):
+def test_real_toolkit_files_are_corrected(tmp_path, monkeypatch):
     file = Path(__file__).parents[4] / "shared" / "data" / "toolkit-lmdb" / "oqmd.lmdb"
     if not file.exists():
         pytest.skip("needs ../shared/data/toolkit-lmdb, which is not part of the repository")

@@ -1,4 +1,4 @@
-"""Other toolkits' pickles: plain data comes out, everything else is refused and nothing is run."""
+"""Other toolkits' pickles: plain data comes out, everything else is an error and nothing is run."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_no_function_is_called(tmp_path: Path, function):
     assert not marker.exists()
 
 
-def test_a_hostile_part_of_harmless_data_is_refused_too(tmp_path: Path):
+def test_a_hostile_part_of_harmless_data_is_rejected_too(tmp_path: Path):
     marker = tmp_path / "was-run"
     data = [np.zeros(3), {"deep": [Reduces(os.system, f"touch {marker}")]}]
     with pytest.raises(DataError, match=r"'posix\.system'|'nt\.system'"):
@@ -111,7 +111,7 @@ def test_a_hostile_part_of_harmless_data_is_refused_too(tmp_path: Path):
     assert not marker.exists()
 
 
-def test_arrays_of_objects_are_refused(tmp_path: Path):
+def test_arrays_of_objects_are_rejected(tmp_path: Path):
     marker = tmp_path / "was-run"
     array = np.array([Reduces(os.system, f"touch {marker}")], dtype=object)
     with pytest.raises(DataError):
@@ -119,7 +119,7 @@ def test_arrays_of_objects_are_refused(tmp_path: Path):
     assert not marker.exists()
 
 
-def test_a_pickle_inside_a_tensor_is_refused(tmp_path: Path):
+def test_a_pickle_inside_a_tensor_is_rejected(tmp_path: Path):
     marker = tmp_path / "was-run"
     inside = pickle.dumps(Reduces(os.system, f"touch {marker}"))
     hostile = b"\x80\x02ctorch.storage\n_load_from_bytes\n(B" + struct.pack("<I", len(inside))
@@ -128,7 +128,7 @@ def test_a_pickle_inside_a_tensor_is_refused(tmp_path: Path):
     assert not marker.exists()
 
 
-def test_objects_of_libraries_are_refused_unless_named():
+def test_objects_of_libraries_are_rejected_unless_named():
     data = pickle.dumps(Library(3))
     module = Library.__module__.partition(".")[0]
     with pytest.raises(DataError, match="Library"):
@@ -176,7 +176,7 @@ def tensor_pickle(offset, size, stride):
         (9, (1,), (1,)),
     ],
 )
-def test_tensors_that_reach_beyond_their_values_are_refused(offset, size, stride):
+def test_tensors_that_reach_beyond_their_values_are_rejected(offset, size, stride):
     with pytest.raises(DataError, match=r"impossible shape|beyond its values"):
         load_plain(tensor_pickle(offset, size, stride))
 

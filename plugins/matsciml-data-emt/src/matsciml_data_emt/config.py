@@ -27,7 +27,7 @@ class EMTConfig(Config):
     timestep: PositiveFloat = 4.0
     """Time step, fs."""
     temperatures: tuple[PositiveFloat, PositiveFloat] = (300.0, 1200.0)
-    """Range from which each trajectory's temperature is drawn, K."""
+    """Range from which each trajectory's temperature is sampled, K."""
     largest_strain: float = Field(default=0.03, ge=0.0, lt=0.2)
     """Each trajectory's cell is strained at random by up to this, dimensionless."""
     seed: int = Field(default=0, ge=0)

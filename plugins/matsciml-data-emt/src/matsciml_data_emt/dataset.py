@@ -65,7 +65,11 @@ class EMTAlloys(StoreDataset):
         # Trajectories are shuffled rather than grouped: all are equally long, so that each subset
         # gets at least one, and exact shares.
         shuffled = stratified_split(trajectories, [""] * len(trajectories), by="nothing", seed=seed)
-        subset_of = {one: subset for subset, names in shuffled.subsets.items() for one in names}
+        subset_of = {
+            trajectory: subset
+            for subset, members in shuffled.subsets.items()
+            for trajectory in members
+        }
         subsets: dict[str, list[str]] = {subset: [] for subset in shuffled.subsets}
         for crystal in sorted(self.ids):
             subsets[subset_of[crystal.partition("-")[0]]].append(crystal)

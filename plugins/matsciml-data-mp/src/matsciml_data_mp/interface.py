@@ -66,7 +66,7 @@ class Database:
         """Fetch the pages that are missing; where none is, no request is made.
 
         Raises:
-            FetchError: There is no key, it is refused, or the database changed between two pages.
+            FetchError: There is no key, it is rejected, or the database changed between two pages.
         """
         if self.spool.complete:
             return

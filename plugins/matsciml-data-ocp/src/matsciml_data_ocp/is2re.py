@@ -1,7 +1,7 @@
 """Systems of IS2RE: from the published LMDBs of pickled graphs to crystals.
 
 The pickles hold objects of PyTorch Geometric 1. They are taken for the plain arrays in them, and
-whatever else they ask for is refused.
+whatever else they ask for is an error.
 """
 
 from __future__ import annotations
