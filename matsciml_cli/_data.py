@@ -146,7 +146,13 @@ def show_dataset(
     }
     write_table([Row((key, value)) for key, value in lines.items() if value], indent=2)
     _show_labels(facts["labels"])
-    _show_fetched(facts["fetched"])
+    if facts["fetched"]:
+        write_heading("fetched, on this machine")
+        rows = [
+            Row((store["key"], f"{store['crystals']:,} crystals", store["release"], store["store"]))
+            for store in facts["fetched"]
+        ]
+        write_table(rows, indent=2)
     if facts["manifest"] is not None:
         _show_rejected(Manifest(**facts["manifest"]))
 
@@ -169,6 +175,7 @@ def _settings(spec: DatasetSpec, model: Any, overrides: Sequence[str]) -> Any:
     """Return settings given as ``KEY=VALUE``; None where there is nothing to set."""
     values = parse_overrides(overrides)
     section = values.pop("dataset", {})
+    # "dataset.max_atoms=20" is how a run spells it, "max_atoms=20" is shorter: both are taken.
     values = {**section, **values} if isinstance(section, Mapping) else values
     if model is not None:
         return model.from_options(values, where=spec.name)
@@ -201,36 +208,13 @@ def _show_rejected(manifest: Manifest) -> None:
     write_table(rows, indent=2)
 
 
-def _show_fetched(stores: Sequence[Mapping[str, Any]]) -> None:
-    if not stores:
-        return
-    write_heading("fetched, on this machine")
-    rows = [
-        Row((one["key"], f"{one['crystals']:,} crystals", one["release"], one["store"]))
-        for one in stores
-    ]
-    write_table(rows, indent=2)
-
-
-def _fetched(spec: DatasetSpec) -> list[dict[str, Any]]:
-    """Return the stores that were fetched and are still there."""
-    opened = {key: CrystalStore(store) for key, store in present_stores(spec.name).items()}
-    return [
-        {
-            "key": key,
-            "release": store.provenance.release,
-            "crystals": len(store),
-            "store": str(store.folder),
-        }
-        for key, store in opened.items()
-    ]
-
-
 def _facts(spec: DatasetSpec, dataset: Dataset) -> dict[str, Any]:
     atoms, volumes, labels = _scan(dataset)
     provenance = dataset.provenance
     stored = isinstance(dataset, StoreDataset)
     manifest = read_manifest(dataset.store.folder) if isinstance(dataset, StoreDataset) else None
+    # Only stores that are still there: what was fetched may have been removed by hand.
+    fetched = {key: CrystalStore(path) for key, path in present_stores(spec.name).items()}
     return {
         "name": spec.name,
         "crystals": len(dataset),
@@ -240,11 +224,22 @@ def _facts(spec: DatasetSpec, dataset: Dataset) -> dict[str, Any]:
         "source": provenance.source,
         "release": provenance.release,
         "licence": provenance.licence,
-        "references": [f"doi:{one.doi}" if one.doi else one.key for one in provenance.references],
+        "references": [
+            f"doi:{reference.doi}" if reference.doi else reference.key
+            for reference in provenance.references
+        ],
         "content_hash": provenance.content_hash if stored else "",
         "splits": list(dataset.split_names),
         "manifest": None if manifest is None else asdict(manifest),
-        "fetched": _fetched(spec),
+        "fetched": [
+            {
+                "key": key,
+                "release": store.provenance.release,
+                "crystals": len(store),
+                "store": str(store.folder),
+            }
+            for key, store in fetched.items()
+        ],
     }
 
 
@@ -252,7 +247,7 @@ def _scan(dataset: Dataset) -> tuple[int, list[float], list[dict[str, Any]]]:
     """Return the number of atoms, the extremes of volume per atom, and what the labels are."""
     atoms, volumes = 0, [np.inf, -np.inf]
     ranges = {name: _Range(info) for name, info in dataset.targets.items()}
-    for first in range(0, len(dataset), _CHUNK):
+    for first in range(0, len(dataset), _CHUNK):  # in chunks, so that memory stays flat
         batch = dataset.__getitems__(range(first, min(first + _CHUNK, len(dataset))))
         atoms += batch.num_atoms
         volume = np.abs(np.linalg.det(batch.cell.numpy())) / batch.atoms_per_crystal.numpy()
@@ -276,6 +271,7 @@ class _Range:
 
     def add(self, values: Any) -> None:
         """Take in a batch, without what is missing."""
+        # A missing class is -1, and a missing number NaN.
         present = values[values >= 0] if self._is_class else values[~np.isnan(values)]
         if present.size:
             self._count += present.size
@@ -292,12 +288,14 @@ class _Range:
 
 
 def _show_labels(labels: Sequence[Mapping[str, Any]]) -> None:
+    """Print the range of each label: a wrong unit or column is noticed there, if anywhere."""
     write_heading("labels")
-    write_table([_label_row(label) for label in labels], indent=2)
-
-
-def _label_row(label: Mapping[str, Any]) -> Row:
-    if not label["count"]:
-        return Row((label["name"], label["unit"], "0 values", ""))
-    span = f"{label['min'] + 0.0:.5g} to {label['max'] + 0.0:.5g}, mean {label['mean']:.5g}"
-    return Row((label["name"], label["unit"], f"{label['count']:,} values", span))
+    rows = []
+    for label in labels:
+        span = ""
+        if label["count"]:
+            # Adding zero turns the "-0" of a label whose largest value is -0.0 into "0".
+            low, high = label["min"] + 0.0, label["max"] + 0.0
+            span = f"{low:.5g} to {high:.5g}, mean {label['mean']:.5g}"
+        rows.append(Row((label["name"], label["unit"], f"{label['count']:,} values", span)))
+    write_table(rows, indent=2)

@@ -65,36 +65,32 @@ def list_datasets(context: typer.Context, as_json: Json = False) -> None:
     `name`, `summary`, `size`, `labels`, `licence`, `source`, `distribution` and `fetchable`.
     """
     offers = registry_of(context).components("dataset")
-    rows = [_listed(spec, record.label) for spec, record in offers if isinstance(spec, DatasetSpec)]
+    datasets = [(spec, record) for spec, record in offers if isinstance(spec, DatasetSpec)]
     if as_json:
-        write_json({"schema": SCHEMA, "folder": str(data_folder()), "datasets": rows})
+        data = [
+            {
+                "name": spec.name,
+                "summary": spec.summary,
+                "size": spec.size,
+                "labels": [target.name for target in spec.targets],
+                "licence": spec.licence,
+                "source": spec.source,
+                "distribution": record.label,
+                "fetchable": spec.fetch is not None,
+            }
+            for spec, record in datasets
+        ]
+        write_json({"schema": SCHEMA, "folder": str(data_folder()), "datasets": data})
         return
-    write_table(
-        [_row(row) for row in rows], header=("name", "crystals", "labels", "from", "summary")
-    )
+    rows = []
+    for spec, record in datasets:
+        labels = [target.name for target in spec.targets]
+        # Some datasets have thirty: two tell what it is about, and "info" lists them all.
+        shown = ", ".join(labels[:2]) + (f" + {len(labels) - 2}" if len(labels) > 2 else "")
+        size = "" if spec.size is None else f"{spec.size:,}"
+        rows.append(Row((spec.name, size, shown, record.label, spec.summary)))
+    write_table(rows, header=("name", "crystals", "labels", "from", "summary"))
     write_heading(f"Data folder: {data_folder()}")
-
-
-def _listed(spec: DatasetSpec, owner: str) -> dict[str, object]:
-    return {
-        "name": spec.name,
-        "summary": spec.summary,
-        "size": spec.size,
-        "labels": [target.name for target in spec.targets],
-        "licence": spec.licence,
-        "source": spec.source,
-        "distribution": owner,
-        "fetchable": spec.fetch is not None,
-    }
-
-
-def _row(row: dict[str, object]) -> Row:
-    labels = row["labels"] if isinstance(row["labels"], list) else []
-    size = "" if row["size"] is None else f"{row['size']:,}"
-    more = f" + {len(labels) - 2}" if len(labels) > 2 else ""
-    shown = ", ".join(labels[:2]) + more
-    owner = OWNER if row["distribution"] == OWNER else str(row["distribution"])
-    return Row((str(row["name"]), size, shown, owner, str(row["summary"])))
 
 
 @data.command("fetch", cls=LightCommand)

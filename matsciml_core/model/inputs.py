@@ -44,6 +44,7 @@ def as_crystal(structure: Any) -> Crystal:
     """
     if isinstance(structure, Crystal):
         return structure
+    # By what they have, so that neither package is imported for objects of the other.
     if hasattr(structure, "lattice") and hasattr(structure, "sites"):
         return from_pymatgen(structure)
     if hasattr(structure, "get_positions") and hasattr(structure, "pbc"):
@@ -77,6 +78,7 @@ def in_batches(
     total = 0
     for item in items:
         size = atoms(item)
+        # A single item that is too large still gets a batch, and may or may not fit the memory.
         if batch and (len(batch) >= batch_size or total + size > max_atoms):
             yield batch
             batch, total = [], 0

@@ -89,15 +89,22 @@ def predict_files(
         DataError: A structure cannot be used, or has an element that the model does not know,
             and ``strict`` holds.
     """
-    require_labels(model)  # once, and not for every structure
+    require_labels(model)  # before files are opened, and once instead of for every structure
     tally = Tally()
     meter = Meter("structures", report, unit="structures")
-    usable = _usable(read_structures(paths, format, registry), tally, strict=strict)
-    for group in in_batches(usable, lambda pair: pair[1].num_atoms, batch_size, max_atoms):
+
+    def usable() -> Iterator[Usable]:
+        for structure in read_structures(paths, format, registry):
+            if structure.crystal is None:
+                _skip(tally, structure, structure.problem, strict=strict)
+            else:
+                yield structure, structure.crystal
+
+    for group in in_batches(usable(), lambda pair: pair[1].num_atoms, batch_size, max_atoms):
         for record, crystal, prediction in _predict(model, group, tally, strict=strict):
             writer.write(record, crystal, prediction)
             tally.count(prediction)
-        writer.flush()
+        writer.flush()  # what was predicted so far survives a kill
         meter.add(len(group))
     meter.finish()
     return tally
@@ -117,17 +124,6 @@ def require_labels(model: TrainedModel) -> None:
 
 
 Usable = tuple[InputStructure, Crystal]
-
-
-def _usable(
-    structures: Iterable[InputStructure], tally: Tally, *, strict: bool
-) -> Iterator[Usable]:
-    """Yield what holds a crystal, and count the rest."""
-    for structure in structures:
-        if structure.crystal is None:
-            _skip(tally, structure, structure.problem, strict=strict)
-        else:
-            yield structure, structure.crystal
 
 
 def _predict(

@@ -67,6 +67,7 @@ class XyzPredictions:
     def __init__(self, stream: TextIO, targets: Mapping[str, TargetInfo]) -> None:
         """Choose the keys: those of ASE where there is one label of a kind that it knows."""
         self._stream = stream
+        # With two energies neither may take ASE's key: readers would mistake one for the other.
         kinds = Counter(info.kind for info in targets.values())
         self._keys = {
             name: info.kind if info.kind in _CALCULATED and kinds[info.kind] == 1 else name

@@ -7,7 +7,6 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matsciml_core.data.ingestion.geometry import SHORTEST_DISTANCE, VOLUME_PER_ATOM, check_geometry
 from matsciml_core.data.ingestion.sources import Item, Rejection, reason_of
@@ -78,12 +77,21 @@ def _suspects(crystals: Sequence[Crystal]) -> list[bool]:
     low, high = VOLUME_PER_ATOM
     positions = np.concatenate([crystal.positions for crystal in crystals])
     in_unit_cube = (np.abs(positions - 0.5) < 0.501).all(axis=1)  # as fractions are
-    marked = (volumes < low) | (volumes > high) | _have_infinite_labels(crystals)
+    values = [
+        np.asarray(value, dtype=np.float64).ravel()
+        for crystal in crystals
+        for value in crystal.labels.values()
+        if value is not None
+    ]
+    # One infinite label makes all crystals suspects: it is so rare that finding whose it is costs
+    # less afterwards than keeping count here.
+    infinite = bool(values) and bool(np.isinf(np.concatenate(values)).any())
+    marked = (volumes < low) | (volumes > high) | infinite
     marked |= np.logical_and.reduceat(in_unit_cube, counts.cumsum() - counts)
     pbc = np.stack([crystal.pbc for crystal in crystals])
     try:
         edges, shifts = find_edges(positions, cells, pbc, counts, Neighbourhood(cutoff=_SEARCH))
-    except MatSciMLError:
+    except MatSciMLError:  # one of them cannot be searched; each is looked at on its own
         return [True] * len(crystals)
     sender, receiver = edges
     owner = np.repeat(np.arange(len(crystals)), counts)[receiver]
@@ -92,15 +100,3 @@ def _suspects(crystals: Sequence[Crystal]) -> list[bool]:
     marked[owner[lengths < SHORTEST_DISTANCE]] = True
     flags: list[bool] = marked.tolist()
     return flags
-
-
-def _have_infinite_labels(crystals: Sequence[Crystal]) -> NDArray[np.bool_]:
-    """Return whether a label is infinite, ``(crystals,)``; True for all where one value is."""
-    values = [
-        np.asarray(value, dtype=np.float64).ravel()
-        for crystal in crystals
-        for value in crystal.labels.values()
-        if value is not None
-    ]
-    some = bool(values) and bool(np.isinf(np.concatenate(values)).any())
-    return np.full(len(crystals), some)

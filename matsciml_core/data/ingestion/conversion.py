@@ -132,6 +132,7 @@ def ingest(
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     try:
+        # Two processes would take up each other's unfinished shard.
         with FileLock(path / ".lock", timeout=0):
             if (path / INDEX_FILE).exists():
                 done = read_manifest(path)
@@ -188,6 +189,7 @@ def fingerprint_of(paths: Iterable[Path], *details: object) -> str:
         for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
         if file.is_file()
     ]
+    # Not their content: reading terabytes again to learn that nothing has changed takes hours.
     stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(repr((stats, details)).encode()).hexdigest()
 

@@ -64,12 +64,14 @@ def check_geometry(crystal: Crystal) -> None:
     """
     geometry = measure_geometry(crystal)
     low, high = VOLUME_PER_ATOM
+    # Slabs, wires and molecules have any amount of vacuum in their cells.
     if not low <= geometry.volume_per_atom <= high and crystal.pbc.all():
         raise GeometryError(
             f"Crystal '{crystal.id}' has {geometry.volume_per_atom:.3g} Å³ per atom; crystals have "
             f"{low:g} to {high:g}. Is the cell in Å?"
         )
     fractional = looks_fractional(crystal)
+    # Hydrogen has bonds as short as those of fractions that were taken for Å.
     strict = fractional and _HYDROGEN not in crystal.atomic_numbers
     limit = SHORTEST_FRACTIONAL if strict else SHORTEST_DISTANCE
     if geometry.shortest_distance < limit:
@@ -90,5 +92,6 @@ def looks_fractional(crystal: Crystal) -> bool:
 
     True where several atoms all lie in a unit cube although the cell is much larger.
     """
+    # The cube has to be much smaller than the cell, 8 Å³: a real atom takes more than 1 Å³.
     inside = crystal.positions.max() < 1 + 1e-6 and crystal.positions.min() > -1e-6
     return bool(inside) and crystal.num_atoms > 1 and crystal.volume > 8.0

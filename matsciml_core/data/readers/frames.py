@@ -50,6 +50,7 @@ def name_of(values: Mapping[str, Any], otherwise: str) -> str:
     'mp-2657'
     """
     for key in ID_KEYS:
+        # By its text, because a value may be an array, which has no truth of its own.
         value = values.get(key)
         if value is not None and str(value) != "":
             return str(value)
@@ -90,6 +91,7 @@ def to_crystals(
             yield frame
             continue
         name = naming.name(frame)
+        # The table wins: who gives one beside the file knows better than the file.
         values = {**frame.values, **(table or {}).get(name, {})}
         try:
             numbers = np.asarray(frame.atomic_numbers)
@@ -105,5 +107,5 @@ def to_crystals(
             )
         except MatSciMLError as error:
             yield Rejection(name, reason_of(error))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError):  # NumPy's, for nested lists of different lengths or words
             yield Rejection(name, "The positions, cell or elements are no arrays of numbers.")

@@ -68,6 +68,7 @@ def parse_files(request: ImportRequest, registry: Registry) -> Conversion:
         parse_label(text, per_atom=text.partition("=")[0].strip() in request.per_atom)
         for text in request.labels
     ]
+    # Before anything is read: files of different formats may stand beside each other.
     specs = [find_reader(path, registry, request.format) for path in request.paths]
     fixed = next((spec for spec in specs if not spec.cartesian), None)
     if request.fractional and fixed is not None:
@@ -78,7 +79,7 @@ def parse_files(request: ImportRequest, registry: Registry) -> Conversion:
         )
     table = None if request.table is None else read_table(request.table)
 
-    def records() -> Iterator[Record]:
+    def records() -> Iterator[Record]:  # from the beginning, every time that it is called
         files = zip(request.paths, specs, strict=True)
         streams = (
             read(
@@ -98,6 +99,7 @@ def parse_files(request: ImportRequest, registry: Registry) -> Conversion:
     names = ", ".join(path.name for path in request.paths)
     read_too = () if request.table is None else (request.table,)
     formats = [spec.name for spec in specs]
+    # What makes another store of the same files: an unfinished one is then begun anew.
     said = (labels, request.naming, formats, dict(request.options), request.fractional)
     return Conversion(
         source=from_iterable(lambda: to_crystals(records(), labels, request.naming, table)),
@@ -143,6 +145,7 @@ def _check_labels(
             raise ConfigError(
                 f"There is no value '{label.column}'.{did_you_mean(label.column, keys)} {advice}"
             )
+    # A table whose ids are of another kind would leave every label missing without a word.
     ids = [request.naming.name(frame) for frame in frames]
     if table and not any(name in table for name in ids):
         raise ConfigError(

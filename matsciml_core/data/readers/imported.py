@@ -63,6 +63,7 @@ def add_dataset(
     """
     DatasetSpec(name=name, summary="", class_path="a:b")  # checks the name
     folder = dataset_folder(name)
+    # Absolute, because the record of the dataset is read from any working directory.
     store = folder / "store" if to is None else to.absolute()
     if replace_existing:
         remove_dataset(name)

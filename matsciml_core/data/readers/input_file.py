@@ -56,6 +56,7 @@ class InputFile:
 
     def open(self) -> BinaryIO:
         """Open the file for its unpacked bytes, which come as a stream."""
+        # As a stream: a file that unpacks to terabytes costs no more memory than a small one.
         opener = COMPRESSIONS.get(self.path.suffix.lower())
         return self.path.open("rb") if opener is None else cast("BinaryIO", opener(self.path))
 

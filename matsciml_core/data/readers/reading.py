@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -77,6 +77,8 @@ def read_files(reader: Reader, spec: ReaderSpec, path: Path, workers: int = 1) -
     Raises:
         ConfigError: The folder holds no file of the format.
     """
+    # One bad file among thousands should be counted like a bad record, and one that was named by
+    # itself should stop the command.
     files = files_of(path, spec)
     in_folder = files != [path]
     streams = (_read_file(reader, spec, file, reject=in_folder) for file in files)
@@ -111,14 +113,10 @@ def _finish(items: Iterator[Record | Deferred], workers: int) -> Iterator[Record
         yield from map(_call, items)
         return
     with PoolConfig(workers=workers).start() as executor:
-        for records in executor.map(partial(map, _call), _pieces(items)):
+        # Cut into pieces by asking the stream for the next few until it has none.
+        pieces = iter(lambda: list(islice(items, _PIECE)), [])
+        for records in executor.map(partial(map, _call), pieces):
             yield from records
-
-
-def _pieces(items: Iterable[Record | Deferred]) -> Iterator[list[Record | Deferred]]:
-    stream = iter(items)
-    while piece := list(islice(stream, _PIECE)):
-        yield piece
 
 
 def _call(item: Record | Deferred) -> Record:

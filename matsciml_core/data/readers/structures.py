@@ -41,6 +41,7 @@ def frame_from_structure(
     numbers = [number for number in elements if number is not None]
     if len(numbers) < len(species):
         return Rejection(name, "A site holds no chemical element.")
+    # "abc" and not "xyz": some files hold the latter from before the lattice was changed.
     return Frame(
         name=name,
         atomic_numbers=numbers,

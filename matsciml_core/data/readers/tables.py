@@ -40,4 +40,5 @@ def delimiter_of(stream: TextIO) -> str:
     """
     first = stream.readline()
     stream.seek(0)
+    # Where a comma separates decimals, spreadsheets separate columns by semicolons.
     return max(",;\t", key=first.count)

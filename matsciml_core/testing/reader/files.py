@@ -93,6 +93,7 @@ def something_else(subject: ReaderSubject) -> str:
 
     Why: names lie. A traceback says nothing to users, and a record out of noise is worse.
     """
+    # Seeded: a file that passes today must pass tomorrow.
     noise = np.random.default_rng(0).integers(0, 256, 4096, dtype=np.uint8).tobytes()
     for _, path in subject.files:
         for content in (noise, b"something else\n" * 100, b""):
@@ -143,6 +144,7 @@ def streaming(subject: ReaderSubject) -> str:
     """
     if not subject.declared.streams:
         raise NotApplicable("The format is declared as one that does not stream.")
+    # Two files instead of one limit: what a library takes for itself is in both.
     writers = [sample for sample in subject.samples if sample.write_many is not None]
     if not writers:
         raise NotApplicable("No sample can be written with many records.")
@@ -188,6 +190,7 @@ def _until_error(subject: ReaderSubject, path: Path) -> tuple[list[object], str]
 def _check_part(outcome: tuple[list[object], str], sample: Sample, where: str) -> None:
     records, error = outcome
     frames = [record for record in records if isinstance(record, Frame)]
+    # Not strict: the part may hold fewer records, and has to say so below.
     for frame, expected in zip(frames, sample.frames, strict=False):
         difference = structure_difference(frame, expected, sample)
         if difference:

@@ -75,6 +75,7 @@ def structure_difference(frame: Frame, expected: Frame, sample: Sample) -> str:
         return f"has the lattice vectors {np.round(cells[0], 6).tolist()}"
     positions = [np.asarray(either.positions, dtype=np.float64) for either in (frame, expected)]
     if np.any(cells[1]):
+        # A pseudo-inverse, because a slab may have a lattice vector of length zero.
         inverse = [np.linalg.pinv(cell) for cell in cells]
         steps = positions[0] @ inverse[0] - positions[1] @ inverse[1]
         inside = np.abs(steps - np.round(steps) * np.asarray(expected.pbc)) @ np.abs(cells[1])
@@ -97,6 +98,7 @@ def value_difference(frame: Frame, expected: Frame) -> str:
         if key not in frame.values:
             return f"lacks '{key}'"
         mine, theirs = np.asarray(frame.values[key]), np.asarray(value)
+        # Numbers may be text, as in a CSV file: a label is read from either.
         if theirs.dtype.kind in "iuf":
             try:
                 same = mine.shape == theirs.shape and np.allclose(

@@ -45,6 +45,7 @@ class ReaderSubject(Subject):
     @cached_property
     def folder(self) -> Path:
         """A folder of this test, which is removed when the subject is."""
+        # Removed with the subject, which tests keep for as long as the test class.
         folder = Path(mkdtemp(prefix="matsciml-reader-"))
         finalize(self, rmtree, folder, ignore_errors=True)
         return folder

@@ -15,5 +15,6 @@ def is_extended_xyz(path: Path, head: bytes) -> bool:
         path: The file; an ending that is that of plain XYZ files is enough.
         head: Its first bytes.
     """
+    # Plain XYZ has no sign of its own: two lines and then anything.
     suffixes = {suffix.lower() for suffix in path.suffixes}
     return not suffixes.isdisjoint({".xyz", ".extxyz"}) or bool(_BEGINNING.match(head))

@@ -65,6 +65,7 @@ def _record(frame: XYZFrame | XYZFault, otherwise: str) -> Record:
     structure = {key: columns.pop(key) for key in (*_NUMBERS, *_POSITIONS) if key in columns}
     numbers = next((structure[key] for key in _NUMBERS if key in structure), None)
     positions = next((structure[key] for key in _POSITIONS if key in structure), None)
+    # An unknown symbol is number 0, which the crystal that is made of the frame rejects.
     if numbers is None or numbers.dtype.kind not in "iu" or numbers.ndim != 1:
         return Rejection(name, "The frame does not say what its atoms are.")
     if positions is None or positions.shape != (len(numbers), 3):
@@ -102,6 +103,7 @@ def _values(info: Mapping[str, str], columns: Mapping[str, NDArray[Any]]) -> dic
             # An id such as 007 is no number, though it looks like one.
             values[key] = said if key in ID_KEYS else parse_value(key, said)
     stress = values.get(_STRESS)
+    # Six numbers, as ASE has them, so that a label declared as stress is symmetric by its form.
     if isinstance(stress, np.ndarray) and stress.shape == (3, 3):
         values[_STRESS] = stress[_VOIGT]
     return values
@@ -110,6 +112,7 @@ def _values(info: Mapping[str, str], columns: Mapping[str, NDArray[Any]]) -> dic
 def _site_properties(columns: dict[str, NDArray[Any]], atoms: int) -> dict[str, NDArray[Any]]:
     """Return tags and which atoms are held, and take the latter out of the columns."""
     properties: dict[str, NDArray[Any]] = {}
+    # Tags stay a value, too: they may be a label per atom.
     tags = columns.get(_TAGS, np.zeros(0))
     if tags.dtype.kind == "i" and tags.shape == (atoms,):
         in_range = tags.min() >= 0 and tags.max() <= _LARGEST_TAG

@@ -46,7 +46,7 @@ def split_pairs(comment: bytes) -> dict[str, str]:
     pairs: dict[str, str] = {}
     position = 0
     for match in _PAIR.finditer(text):
-        if match.start() != position:
+        if match.start() != position:  # something between them is no pair
             break
         key, value = match[1], match[match.lastindex or 1]
         pairs[key] = "T" if match.lastindex == 1 else value
@@ -138,6 +138,7 @@ def _numbers(parts: list[str]) -> Any:
     """Return whole numbers, or else floating-point numbers; None where one is neither."""
     if not parts:
         return None
+    # Whole numbers first, so that a column of counts stays one of integers.
     for kind in (np.int64, np.float64):
         try:
             return np.array(parts, dtype=kind)

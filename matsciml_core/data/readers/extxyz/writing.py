@@ -73,6 +73,7 @@ def write_frames(path: Path, crystals: Iterable[Crystal]) -> None:
         path: The file.
         crystals: The crystals; their labels and site properties are not written.
     """
+    # Renamed at the end, so that a file of this name is whole, whenever it is seen.
     part = path.with_name(f"{path.name}.part")
     with part.open("w", encoding="utf-8") as stream:
         for crystal in crystals:
@@ -105,10 +106,11 @@ def _value(key: str, value: Any) -> str:
     if isinstance(value, str):
         return _enclosed(value)
     array = np.asarray(value)
+    # Truth values before numbers: NumPy would write them as words that readers take for text.
     if array.dtype.kind == "b" and array.ndim == 1:
         return _enclosed(" ".join("T" if flag else "F" for flag in array.tolist()))
     if array.dtype.kind in "iuf" and (array.ndim < 2 or key in ("stress", "virial")):
-        # ASE takes these two column by column.
+        # ASE takes these two column by column. Python's shortest form of a number is exact.
         return _enclosed(" ".join(map(repr, np.ravel(array, order="F").tolist())))
     return _enclosed(f"_JSON {json.dumps(array.tolist())}")
 

@@ -38,7 +38,10 @@ class LMDBReader(Reader):
             _check_size(environment, path)
             with environment.begin() as transaction:
                 keys = [key for key in transaction.cursor().iternext(values=False) if key.isdigit()]
+            # LMDB sorts keys as text, in which 10 comes before 2. Keys that are no numbers hold
+            # what ASE keeps about the database.
             for key in sorted(keys, key=int):
+                # A transaction for each row: a long one would keep the file's old pages alive.
                 with environment.begin() as transaction:
                     text = _unpack(bytes(transaction.get(key) or b""), path).decode()
                 row = decode(text)

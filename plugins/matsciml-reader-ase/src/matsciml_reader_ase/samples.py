@@ -17,7 +17,6 @@ from ase.db.row import AtomsRow
 from ase.io import Trajectory
 from ase.io.jsonio import encode
 
-from matsciml_core.data.readers import Frame
 from matsciml_core.testing import Sample, frame_of
 from matsciml_core.testing.crystals import sodium_chloride, triclinic
 
@@ -47,18 +46,17 @@ def aselmdb_samples(folder: Path) -> list[Sample]:
 
 
 def _sample(path: Path, write_many: Any) -> Sample:
-    return Sample(path=path, frames=list(_frames()), write_many=write_many)
-
-
-def _frames() -> Iterable[Frame]:
+    frames = []
     for index, crystal in enumerate(_CRYSTALS):
         energy, forces, stress = _results(index, crystal.num_atoms)
-        yield frame_of(
+        frame = frame_of(
             crystal,
             {"energy": energy, "forces": forces, "stress": stress},
             name=f"crystal-{index}",
             site_properties={"fixed": [1] + [0] * (crystal.num_atoms - 1)},
         )
+        frames.append(frame)
+    return Sample(path=path, frames=frames, write_many=write_many)
 
 
 def _images(count: int) -> Iterable[Atoms]:

@@ -25,6 +25,7 @@ class CSVReader(Reader):
             DataError: There is no column with structures.
         """
         csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a CIF is longer than the default allows
+        # Opened twice, because a compressed stream does not go back to its beginning cheaply.
         with file.open_text() as stream:
             delimiter = delimiter_of(stream)
         with file.open_text() as stream:

@@ -26,6 +26,7 @@ def record_from_entry(entry: Any, otherwise: str) -> Record | Deferred:
         return Rejection(otherwise, "The entry is no JSON object.")
     if "lattice" in entry:
         return frame_from_structure(entry, otherwise, dict(entry.get("properties") or {}))
+    # Records of some databases keep their labels one level down, under "data".
     column = next((key for key in STRUCTURES if key in entry), "")
     inner = entry.get("data")
     values = dict(inner) if isinstance(inner, dict) else {}
@@ -51,6 +52,7 @@ def record_from_text(
     """
     if not text.strip():
         return Rejection(name, "There is no structure.")
+    # Parsing takes milliseconds, so it may go to other processes; JSON takes microseconds.
     if column in _TEXTS:
         return Deferred(name, partial(frame_from_text, text, column, name, values))
     try:

@@ -56,6 +56,7 @@ class JSONLinesReader(Reader):
 
 def _entries(data: Any, path: Path) -> Iterator[tuple[str, Any]]:
     """Yield name (or nothing) and entry of the forms that JSON with structures has."""
+    # From the most to the least specific: a mapping of names is what nothing else explains.
     if isinstance(data, list):
         yield from (("", entry) for entry in data)
     elif isinstance(data, dict) and {"columns", "data"} <= data.keys():  # pandas, as in matbench

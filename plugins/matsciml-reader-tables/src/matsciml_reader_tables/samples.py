@@ -10,7 +10,6 @@ from typing import Any
 
 from matsciml_core.convert import to_pymatgen
 from matsciml_core.data.readers import Frame
-from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.testing import Sample, frame_of
 from matsciml_core.testing.crystals import sodium_chloride, triclinic
 
@@ -78,13 +77,8 @@ def _frames() -> list[Frame]:
 
 def _records(count: int) -> Iterator[dict[str, Any]]:
     for index in range(count):
-        structure = _structure(_CRYSTALS[index % len(_CRYSTALS)])
+        structure = to_pymatgen(_CRYSTALS[index % len(_CRYSTALS)]).as_dict()
         yield {"id": f"c-{index}", "structure": structure, "energy": _energy(index)}
-
-
-def _structure(crystal: Crystal) -> dict[str, Any]:
-    structure: dict[str, Any] = to_pymatgen(crystal).as_dict()
-    return structure
 
 
 def _energy(index: int) -> float:
