@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -29,11 +29,31 @@ def canonical_name(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
+def metadata_by_name(path: Iterable[str]) -> dict[str, str]:
+    """Return the metadata folders on a path by the canonical names of their distributions.
+
+    The first one of a name hides those that follow, as it does for imports.
+    """
+    folders: dict[str, str] = {}
+    for folder in path:
+        for metadata in metadata_folders(folder):
+            folders.setdefault(canonical_name(stem(metadata)[0]), metadata)
+    return folders
+
+
 class InstalledVersions:
     """The versions that are installed, each looked up once."""
 
-    def __init__(self, path: Sequence[str] | None = None) -> None:
-        """Search ``path``, if there is one, before ``sys.path``."""
+    def __init__(
+        self, path: Sequence[str] | None = None, *, folders: Mapping[str, str] | None = None
+    ) -> None:
+        """Search ``path``, if there is one, before ``sys.path``.
+
+        Args:
+            path: Folders that come before those of ``sys.path``.
+            folders: What :func:`metadata_by_name` returns for all of these, where it is at hand.
+        """
+        self._listed = folders
         self._path = [*(path or ()), *sys.path]
         # The core that runs is the one that counts: the metadata of an editable install keep
         # the version of the day it was installed.
@@ -83,8 +103,4 @@ class InstalledVersions:
 
     @cached_property
     def _folders(self) -> dict[str, str]:
-        folders: dict[str, str] = {}
-        for folder in self._path:
-            for metadata in metadata_folders(folder):
-                folders.setdefault(canonical_name(stem(metadata)[0]), metadata)
-        return folders
+        return metadata_by_name(self._path) if self._listed is None else dict(self._listed)

@@ -9,6 +9,7 @@ any program that uses the core as a library::
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple, overload
@@ -27,7 +28,11 @@ from matsciml_core.registry._hookspecs import collecting_hooks, new_plugin_manag
 from matsciml_core.registry._loading import load_plugins, new_record
 from matsciml_core.registry.folders import data_folder
 from matsciml_core.registry.imported import imported_records
-from matsciml_core.registry.installed import InstalledVersions, canonical_name
+from matsciml_core.registry.installed import (
+    InstalledVersions,
+    canonical_name,
+    metadata_by_name,
+)
 from matsciml_core.registry.messages import (
     duplicate_sentence,
     missing_sentence,
@@ -83,9 +88,11 @@ def build_registry(
     """
     strict = environment.flag("MATSCIML_STRICT") if strict is None else strict
     only = environment.names("MATSCIML_PLUGINS") if only is None else only
-    installed = InstalledVersions(path)
+    # One listing serves both; with a path of their own they look at different folders.
+    folders = metadata_by_name(sys.path) if path is None else None
+    installed = InstalledVersions(path, folders=folders)
     manager = new_plugin_manager()
-    entries = scan(path)
+    entries = scan(path, folders=folders)
     chosen = list(entries)
     if only is not None:
         # Entry points as they are written, because two may differ in case alone.

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from matsciml_core.errors import DuplicateNameError, MatSciMLError
 from matsciml_core.registry.inventory import inventory_of
-from matsciml_core.registry.known_plugins import known_components
 from matsciml_core.registry.manager import Registry
 from matsciml_core.registry.specs import BenchmarkTask, Inventory
 
@@ -49,6 +48,8 @@ class _Absent:
 
 def published_plugins() -> dict[str, str]:
     """Return the distribution that offers each dataset of the index of known plugins."""
+    from matsciml_core.registry.known_plugins import known_components  # needs json
+
     return {dataset.name: dataset.distribution for dataset in known_components("dataset")}
 
 
@@ -58,6 +59,8 @@ def task_rows(registry: Registry) -> list[TaskRow]:
     The index of known plugins speaks for datasets that are not installed; what an installed one
     declares about its own rows wins.
     """
+    from matsciml_core.registry.known_plugins import known_components
+
     plugins = published_plugins()
     installed = registry.specs("dataset")
     declared = [(item.name, item.tasks) for item in known_components("dataset")]
