@@ -46,8 +46,10 @@ def import_package(module: str) -> Any:
             raise MissingPackageError(
                 f"This needs {package}, which is not installed; run: {install}"
             ) from error
+        # Distributions are not always called like their modules, so that none is named here.
         raise MissingPackageError(
-            f"This needs {package}, which needs {error.name}; run: pip install '{error.name}'"
+            f"This needs {package}, which needs the module '{error.name}'; install the package "
+            "that provides it."
         ) from error
     except (ImportError, OSError) as error:  # OSError: a shared library that does not load
         cause = " ".join(str(error).split())
