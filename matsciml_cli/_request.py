@@ -1,4 +1,4 @@
-"""What ``matsciml run`` is asked to do: flags, ``--set`` and file become plain data.
+"""The request of ``matsciml run``: flags, ``--set`` and file become plain data.
 
 Nothing here imports torch, so that a misspelt name or setting is answered at once.
 """
@@ -13,16 +13,16 @@ from matsciml_core.errors import ConfigError
 from matsciml_core.model.location import adopt_encoder
 from matsciml_core.registry.manager import Registry
 from matsciml_core.training.config import (
-    ComponentConfig,
     build_config,
     merge,
-    normalise,
+    override,
     parse_overrides,
     read_config_file,
+    require_objects,
 )
 
 _FIXED = ("datasets", "encoder", "targets", "strategy", "init", "output")
-"""What a run that is resumed keeps."""
+"""Sections that a resumed run keeps."""
 
 
 def read(flags: Mapping[str, Any], file: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
@@ -39,17 +39,12 @@ def read(flags: Mapping[str, Any], file: Path | None, overrides: Sequence[str]) 
     Raises:
         ConfigError: The file or a pair cannot be read.
     """
-    data = normalise(read_config_file(file)) if file is not None else {}
+    data = read_config_file(file) if file is not None else {}
     named = {key: value for key, value in flags.items() if value not in (None, [], {})}
-    for section in ("encoder", "strategy"):
-        _name(data, section, named.pop(section, None))
-    _name_datasets(data, named.pop("datasets", None))
-    changes = parse_overrides(overrides)
-    dataset = changes.pop("dataset", None)
-    merge(data, changes)
-    if dataset is not None:
-        data["dataset"] = dataset
-        data = normalise(data)
+    # Flags that name components come first, so that --set can set what they name.
+    components = [key for key in named if key in ("datasets", "encoder", "strategy")]
+    names = {key: named.pop(key) for key in components}
+    data = override(override(data, names), parse_overrides(overrides))
     return adopt_encoder(merge(data, named))
 
 
@@ -81,7 +76,7 @@ def read_changes(
 
 
 def look_up(raw: Mapping[str, Any], registry: Registry) -> None:
-    """Refuse unknown names and settings, which a run would refuse too, but seconds later.
+    """Check names and settings without importing torch, which takes seconds.
 
     Args:
         raw: What :func:`read` returned.
@@ -92,28 +87,15 @@ def look_up(raw: Mapping[str, Any], registry: Registry) -> None:
         RegistryError: A component does not exist or cannot be used.
     """
     config = build_config(raw)
-    for dataset in config.datasets:
-        _check(registry, "dataset", dataset, f"datasets.{dataset.name}")
-    _check(registry, "encoder", config.encoder, "encoder")
-    if config.strategy is not None:
-        _check(registry, "strategy", config.strategy, "strategy")
+    require_objects(config, registry)
+    components = [
+        *(("dataset", item, f"datasets.{item.name}") for item in config.datasets),
+        ("encoder", config.encoder, "encoder"),
+        *([("strategy", config.strategy, "strategy")] if config.strategy is not None else []),
+    ]
+    for kind, component, where in components:
+        model = registry.get(kind, component.name).load_config()
+        if model is not None:
+            model.from_options(component.options, where=where)
     if "name" in config.head:
         registry.get("task-head", config.head["name"])
-
-
-def _check(registry: Registry, kind: str, component: ComponentConfig, where: str) -> None:
-    model = registry.get(kind, component.name).load_config()
-    if model is not None:
-        model.from_options(component.options, where=where)
-
-
-def _name(data: dict[str, Any], section: str, name: str | None) -> None:
-    """Let a flag name a component; settings in the file hold only for the one named there."""
-    if name is not None and data.get(section, {}).get("name") != name:
-        data[section] = {"name": name}
-
-
-def _name_datasets(data: dict[str, Any], names: Sequence[str] | None) -> None:
-    if names:
-        known = {item.get("name"): item for item in data.get("datasets", [])}
-        data["datasets"] = [known.get(name, {"name": name}) for name in names]

@@ -1,98 +1,53 @@
-"""What ``matsciml run`` does once its request is read: run, and print what came out."""
+"""What ``matsciml run`` prints: results of a run, or how to go on with it."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import typer
 from rich.console import Console
 from rich.table import Table
 
 from matsciml_cli.console import warn
-from matsciml_cli.failures import INTERRUPTED
-from matsciml_core import RunResult
-from matsciml_core.model.latest import LATEST
-from matsciml_core.registry.manager import Registry
-from matsciml_core.training import assemble, run, run_folder
+from matsciml_core.training import run_folder
+from matsciml_core.training.fitting import RunInterrupted
+from matsciml_core.training.result import TrainingResult
 
 _MOST_COLUMNS = 8
 """Metrics that fit side by side; more get a row each."""
 
 
-def start(raw: Mapping[str, Any], registry: Registry) -> None:
-    """Run, and print the result.
-
-    Args:
-        raw: The configuration as plain data.
-        registry: Where components are looked up.
-
-    Raises:
-        MatSciMLError: Something the user can fix is wrong.
-        typer.Exit: The user pressed Ctrl-C.
-    """
-    config = assemble.resolve(raw, registry)
-    result = _interruptible(lambda: run.start(config, registry))
-    show(Console(), result, run_folder.find_run(Path(config.output) / LATEST))
-
-
-def resume(path: Path, registry: Registry, changes: Mapping[str, Any]) -> None:
-    """Continue a run, and print the result.
-
-    Args:
-        path: The run folder, or a link to it.
-        registry: Where components are looked up.
-        changes: Settings of the section ``training`` to change.
-
-    Raises:
-        MatSciMLError: Something the user can fix is wrong.
-        typer.Exit: The user pressed Ctrl-C.
-    """
-    result = _interruptible(lambda: run.resume(path, registry, changes))
-    show(Console(), result, run_folder.find_run(path))
-
-
-def _interruptible(work: Callable[[], RunResult]) -> RunResult:
-    try:
-        return work()
-    except run.RunInterrupted as stop:
-        print(f"\n{interruption(stop.folder)}")
-        raise typer.Exit(INTERRUPTED) from stop
-
-
-def interruption(folder: Path) -> str:
+def explain_interruption(stop: RunInterrupted) -> str:
     """Return what an interrupted run has left behind, and how to go on.
 
     Args:
-        folder: The run folder.
+        stop: The interruption.
 
     Returns:
         Lines of text; the last is a command to type.
     """
-    checkpoint = folder / run_folder.CHECKPOINTS / run_folder.LAST_CHECKPOINT
-    if not checkpoint.is_file():
-        config = shlex.quote(str(folder / run_folder.CONFIG))
+    if not stop.resumable:
         return (
             "Interrupted before anything was saved. Start again with:\n"
-            f"  matsciml run --config {config}"
+            f"  matsciml run --config {shlex.quote(str(stop.folder / run_folder.CONFIG))}"
         )
-    epochs = len(run_folder.read_metrics(folder))
+    epochs = len(run_folder.read_metrics(stop.folder))
     finished = f"{epochs} finished {'epoch' if epochs == 1 else 'epochs'}"
     return (
-        f"Interrupted. {folder} holds a checkpoint and the metrics of {finished}; the model and "
-        "the report are written when the run ends. Resume with:\n"
-        f"  matsciml run --resume {shlex.quote(str(folder))}"
+        f"Interrupted. {stop.folder} holds a checkpoint and the metrics of {finished}; the model "
+        f"and the report are written when the run ends. Resume with:\n"
+        f"  matsciml run --resume {shlex.quote(str(stop.folder))}"
     )
 
 
-def show(console: Console, result: RunResult, folder: Path) -> None:
-    """Print test metrics beside the baselines, and where the report lies."""
+def show(result: TrainingResult) -> None:
+    """Print test metrics beside the baselines, and where everything lies."""
+    console = Console()
     for key, metrics in result.metrics.items():
         title = f"{key}, test set ({metrics['count']} values)"
         console.print(_table(title, {"model": metrics, **result.baselines[key]}))
-    console.print(f"Run folder: {folder}", soft_wrap=True)
+    console.print(f"Run folder: {result.folder}", soft_wrap=True)
     for note in result.notes:
         console.print(note, soft_wrap=True, markup=False)
     for problem in result.problems:

@@ -27,6 +27,7 @@ RECORDS = {
         "ReaderSpec",
         "CommandSpec",
         "CallbackSpec",
+        "LoggerSpec",
     ),
     "Records within records": ("TargetInfo", "Grid", "Reference", "BenchmarkTask", "Inventory"),
     "What lifecycle hooks receive": ("RunInfo", "RunResult"),

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from matsciml_cli._completion import complete_names
+from matsciml_cli.failures import INTERRUPTED
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
-
-if TYPE_CHECKING:
-    from matsciml_core.registry.manager import Registry
 
 _INSPECTED = 10
 """Steps between two looks at the gradients with ``--inspect-gradients``."""
@@ -98,35 +95,20 @@ def run(
     }
     leave_room(os.environ)
     registry = registry_of(context)
+    from matsciml_cli import _request
+
     if resume is None:
-        _start(registry, flags, config, overrides or [])
+        request: dict[str, Any] = {"config": _request.read(flags, config, overrides or [])}
+        _request.look_up(request["config"], registry)
     else:
-        _continue(registry, resume, flags, config, overrides or [])
+        request = {"resume": resume, **_request.read_changes(flags, config, overrides or [])}
+    # Imported last, because they import torch: whatever is misspelt has been answered by now.
+    from matsciml_cli._run import explain_interruption, show
+    from matsciml_core import RunInterrupted, train
 
-
-def _start(
-    registry: Registry, flags: Mapping[str, Any], config: Path | None, overrides: list[str]
-) -> None:
-    """Start a run; torch is imported last, so that whatever is misspelt is answered at once."""
-    from matsciml_cli import _request
-
-    raw = _request.read(flags, config, overrides)
-    _request.look_up(raw, registry)
-    from matsciml_cli._run import start
-
-    start(raw, registry)
-
-
-def _continue(
-    registry: Registry,
-    folder: Path,
-    flags: Mapping[str, Any],
-    config: Path | None,
-    overrides: list[str],
-) -> None:
-    from matsciml_cli import _request
-
-    changes = _request.read_changes(flags, config, overrides)
-    from matsciml_cli._run import resume
-
-    resume(folder, registry, changes)
+    try:
+        result = train(**request, registry=registry)
+    except RunInterrupted as stop:
+        print(f"\n{explain_interruption(stop)}")
+        raise typer.Exit(INTERRUPTED) from stop
+    show(result)

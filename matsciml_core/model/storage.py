@@ -30,6 +30,7 @@ from matsciml_core.model.location import (
     VERSION,
     read_description,
 )
+from matsciml_core.model.objects import require_object
 from matsciml_core.registry.targets import TargetInfo
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def save_model(
     encoder: Encoder,
     tasks: Sequence[Task],
     extra: Mapping[str, Any] | None = None,
+    encoder_settings: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a trained model to a folder.
 
@@ -61,6 +63,7 @@ def save_model(
         encoder: The trained encoder.
         tasks: The tasks with their trained heads.
         extra: More to say in the JSON, for example licence and citations.
+        encoder_settings: What to say of the encoder instead of its settings; None: those.
     """
     tensors = _prefixed("encoder", encoder)
     for number, task in enumerate(tasks):
@@ -68,7 +71,10 @@ def save_model(
     description = {
         "format": FORMAT,
         "version": VERSION,
-        "encoder": {"name": encoder_name, "config": _settings(encoder.config)},
+        "encoder": {
+            "name": encoder_name,
+            "config": _settings(encoder.config) if encoder_settings is None else encoder_settings,
+        },
         "heads": [_describe(task) for task in tasks],
         **(extra or {}),
     }
@@ -81,12 +87,14 @@ def load_model(folder: str | os.PathLike[str], registry: Registry) -> LoadedMode
     """Rebuild a trained model; nothing in the files can execute code.
 
     Raises:
+        ConfigError: The encoder was an object, which cannot be built by its name.
         DataError: A file is missing, damaged, or does not fit the components.
         RegistryError: A component's plugin is not installed.
     """
     path = Path(folder)
     description = read_description(path / DESCRIPTION)
     entry = description["encoder"]
+    require_object("encoder", entry["name"], entry["config"], registry)
     encoder: Encoder = build_component(
         registry.get("encoder", entry["name"]), entry["config"], "encoder"
     )

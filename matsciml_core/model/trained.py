@@ -26,6 +26,7 @@ from matsciml_core.model.devices import find_device, find_precision
 from matsciml_core.model.evaluate import predict_tasks
 from matsciml_core.model.inputs import as_crystal, in_batches, is_structure
 from matsciml_core.model.location import TENSORS, find_model
+from matsciml_core.model.objects import ObjectEncoderSpec, objects_record, record_object
 from matsciml_core.model.prediction import Prediction, name_labels, take_apart
 from matsciml_core.model.storage import load_model
 from matsciml_core.registry.manager import build_registry
@@ -239,6 +240,7 @@ def load(
     *,
     device: str = "auto",
     precision: str | None = None,
+    encoder: Encoder | None = None,
     registry: Registry | None = None,
 ) -> TrainedModel:
     """Load a trained model; nothing in its files can execute code.
@@ -248,18 +250,24 @@ def load(
             wrote.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, …
         precision: ``float32`` or ``float64``; None: the one it was trained in.
+        encoder: The encoder to load the weights into, for a model whose encoder was an object of
+            a class that no plugin offers; None: it is built by its name.
         registry: Where encoder and heads are looked up; None: among the installed plugins.
 
     Returns:
         The model, ready to predict.
 
     Raises:
-        ConfigError: There is no trained model, or no such device.
+        ConfigError: There is no trained model, no such device, or its encoder was an object.
         DataError: A file is damaged.
         RegistryError: The plugin of the encoder or of a head is not installed.
     """
     folder = find_model(path)
-    loaded = load_model(folder, registry or build_registry(strict=False))
+    registry = registry or build_registry(strict=False)
+    if encoder is not None:
+        spec, _ = record_object(encoder, ObjectEncoderSpec, registry)
+        registry = registry.including(objects_record((spec,)))
+    loaded = load_model(folder, registry)
     model = TrainedModel(loaded.encoder, loaded.tasks, loaded.description, folder)
     return model.to(device, precision)
 

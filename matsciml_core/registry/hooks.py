@@ -16,6 +16,7 @@ from matsciml_core.registry.specs import (
     CommandSpec,
     DatasetSpec,
     EncoderSpec,
+    LoggerSpec,
     ReaderSpec,
     RunInfo,
     RunResult,
@@ -165,6 +166,27 @@ class MatSciMLSpecs:
                     name="energy",
                     summary="Meter the energy a run uses.",
                     class_path="matsciml_energy.callback:EnergyMeter",
+                )
+
+        .. versionadded:: 0.1
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def matsciml_loggers(self) -> Iterable[LoggerSpec]:
+        """Offer Lightning loggers, which record a run's metrics besides ``metrics.csv``.
+
+        Called once per process. A logger is built when a run starts, with the run folder; one
+        whose record says ``default=False`` only where ``training.loggers`` names it::
+
+            @hookimpl
+            def matsciml_loggers():
+                yield LoggerSpec(
+                    name="mine",
+                    summary="Metrics in my lab's database.",
+                    class_path="matsciml_lab.logger:make_logger",
+                    requires=("labdb",),
+                    default=False,
                 )
 
         .. versionadded:: 0.1

@@ -22,6 +22,8 @@ FORMAT = "matsciml-dataset"
 VERSION = 1
 OWNER = "imported"
 """Stands where a plugin's distribution is shown."""
+STRUCTURES = "structures"
+"""The dataset that is a store anywhere, named by its folder, which the core itself has."""
 _CLASS = "matsciml_core.data.readers.imported:ImportedDataset"
 _CONFIG = "matsciml_core.data.readers.imported_config:ImportedConfig"
 
@@ -40,6 +42,21 @@ class ImportedSpec(DatasetSpec):
             PluginLoadError: The class cannot be imported.
         """
         return partial(super().load(), self.folder)
+
+
+def structures_spec() -> DatasetSpec:
+    """Return the record of the dataset :data:`STRUCTURES`.
+
+    Runs on structures that a program handed over are recorded with it, so that they are resumed,
+    repeated and compared like those on any other dataset.
+    """
+    return DatasetSpec(
+        name=STRUCTURES,
+        summary="Crystals in a store of your own, by its folder.",
+        class_path="matsciml_core.data.store.structures:StructuresDataset",
+        config="matsciml_core.data.store.structures_config:StructuresConfig",
+        splits={"random": "80/10/10 of the crystals."},
+    )
 
 
 def imported_records(data: Path) -> list[PluginRecord]:

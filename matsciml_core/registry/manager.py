@@ -27,7 +27,7 @@ from matsciml_core.registry import environment
 from matsciml_core.registry._hookspecs import collecting_hooks, new_plugin_manager
 from matsciml_core.registry._loading import load_plugins, new_record
 from matsciml_core.registry.folders import data_folder
-from matsciml_core.registry.imported import imported_records
+from matsciml_core.registry.imported import STRUCTURES, imported_records, structures_spec
 from matsciml_core.registry.installed import (
     InstalledVersions,
     canonical_name,
@@ -46,6 +46,7 @@ from matsciml_core.registry.specs import (
     CommandSpec,
     DatasetSpec,
     EncoderSpec,
+    LoggerSpec,
     ReaderSpec,
     RunInfo,
     RunResult,
@@ -188,6 +189,8 @@ class Registry:
     @overload
     def specs(self, kind: Literal["command"]) -> list[CommandSpec]: ...
     @overload
+    def specs(self, kind: Literal["logger"]) -> list[LoggerSpec]: ...
+    @overload
     def specs(self, kind: Literal["callback"]) -> list[CallbackSpec]: ...
     @overload
     def specs(self, kind: str) -> list[Spec]: ...
@@ -219,6 +222,8 @@ class Registry:
     @overload
     def get(self, kind: Literal["command"], name: str) -> CommandSpec: ...
     @overload
+    def get(self, kind: Literal["logger"], name: str) -> LoggerSpec: ...
+    @overload
     def get(self, kind: Literal["callback"], name: str) -> CallbackSpec: ...
     @overload
     def get(self, kind: str, name: str) -> Spec: ...
@@ -240,6 +245,9 @@ class Registry:
             PluginLoadError: Something that the component requires is not installed.
         """
         matches = [component for component in self.components(kind) if component.spec.name == name]
+        if not matches and (kind, name) == (DatasetSpec.kind, STRUCTURES):
+            # Not on offer: without the folder of a run that wrote it, there is nothing to open.
+            return structures_spec()
         if not matches:
             raise self.unknown(name, kind)
         if len(matches) > 1:
@@ -280,6 +288,19 @@ class Registry:
     def find(self, name: str) -> list[Component]:
         """Return the components of that name, of whatever kind."""
         return [component for component in self.components() if component.spec.name == name]
+
+    def including(self, record: PluginRecord) -> Registry:
+        """Return a registry that offers further components, which replace those of their names.
+
+        Args:
+            record: What is offered, for example the objects that a program handed over.
+        """
+        names = {(spec.kind, spec.name) for spec in record.specs}
+        others = [
+            replace(one, specs=tuple(s for s in one.specs if (s.kind, s.name) not in names))
+            for one in self._plugins
+        ]
+        return Registry([*others, record], manager=self._manager, installed=self._installed)
 
     def record_of(self, spec: Spec) -> PluginRecord:
         """Return the plugin that offers a record.

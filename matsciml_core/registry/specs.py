@@ -347,6 +347,16 @@ class CommandSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LoggerSpec(Spec):
+    """A Lightning logger; ``class_path`` is called with the run folder, a ``Path``, to build it."""
+
+    kind: ClassVar[str] = "logger"
+
+    default: bool = True
+    """Whether it logs runs that name no loggers; one that sends metrics elsewhere should not."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CallbackSpec(Spec):
     """A Lightning callback for every run; ``class_path`` names its class."""
 

@@ -28,6 +28,7 @@ from matsciml_core.training.config import (
     build_config,
     check_choice,
     normalise,
+    require_objects,
 )
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def resolve(raw: Mapping[str, Any], registry: Registry, *, adopt: bool = True) -
     """
     data = adopt_encoder(normalise(raw)) if adopt else normalise(raw)
     config = build_config(data)
+    require_objects(config, registry)
     encoder_spec = registry.get("encoder", config.encoder.name)
     training = {**encoder_spec.training, **dict(data.get("training", {}))}
     datasets = [

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.interfaces.config import Config, validate
+from matsciml_core.model.objects import require_object
 from matsciml_core.registry.setting_names import suggest_setting
+
+if TYPE_CHECKING:
+    from matsciml_core.registry.manager import Registry
 
 
 class ComponentConfig(BaseModel):
@@ -87,6 +91,9 @@ class TrainingConfig(Config):
     is the same mathematics with fewer edges; they are tested on whole crystals."""
     symprec: PositiveFloat = 1e-3
     """How far, Å, an atom may be from where symmetry puts it to count as equivalent."""
+    loggers: tuple[str, ...] | None = None
+    """Loggers of metrics besides ``metrics.csv``; empty: those that plugins switch on by default;
+    ``[]``: none."""
     cache_neighbours: bool = True
     """Whether to keep neighbour lists in memory, up to 2 GiB, rather than search every epoch."""
 
@@ -227,12 +234,49 @@ def normalise(raw: Mapping[str, Any]) -> dict[str, Any]:
     if single is not None:
         datasets = _with_single(datasets, single)
     data["datasets"] = datasets
-    if "target" in data:
-        data["targets"] = _listed(data.pop("target"))
+    for key in ("target", "targets"):
+        if data.get(key) is not None:
+            data["targets"] = _listed(data.pop(key))
     for section in ("encoder", "strategy"):
         if data.get(section) is not None:
             data[section] = _component(data[section], section)
     return {key: value for key, value in data.items() if value is not None}
+
+
+def override(data: Mapping[str, Any], sections: Mapping[str, Any]) -> dict[str, Any]:
+    """Let sections that are given one by one win over a configuration.
+
+    A component that is named anew loses the settings of the one before; settings without a name
+    are joined with those that are there.
+
+    Args:
+        data: A configuration as plain data, in any spelling.
+        sections: Sections of it, in any spelling; None where a section is not given.
+
+    Returns:
+        The configuration in the spelling of :class:`RunConfig`.
+
+    Raises:
+        ConfigError: Settings of a dataset are given without a name, and there are several datasets;
+            or a section and a plain value meet.
+    """
+    result = normalise(data)
+    given = {key: value for key, value in sections.items() if value is not None}
+    single, several = given.pop("dataset", None), _listed(given.pop("datasets", None))
+    if several:
+        present = {item.get("name"): item for item in result["datasets"]}
+        items = [_component(item, "dataset") for item in several]
+        result["datasets"] = [{**present.get(item.get("name"), {}), **item} for item in items]
+    if single is not None:
+        result["datasets"] = _with_single(result["datasets"], single)
+    for section in ("encoder", "strategy"):
+        if section in given:
+            component, old = _component(given.pop(section), section), result.get(section, {})
+            renamed = component.get("name", old.get("name")) != old.get("name")
+            result[section] = component if renamed else merge({**old}, component)
+    rest = normalise(given)
+    del rest["datasets"]
+    return merge(result, rest)
 
 
 def build_config(raw: Mapping[str, Any]) -> RunConfig:
@@ -256,6 +300,21 @@ def build_config(raw: Mapping[str, Any]) -> RunConfig:
     data["split"] = validate(SplitConfig, data.get("split", {}), where="split")
     data["init"] = validate(InitConfig, data.get("init", {}), where="init")
     return validate(RunConfig, data, where="")
+
+
+def require_objects(config: RunConfig, registry: Registry) -> None:
+    """Reject a configuration of a run with objects that have not been handed over again.
+
+    Args:
+        config: The configuration.
+        registry: With the objects that were handed over.
+
+    Raises:
+        ConfigError: A component cannot be built by its name.
+    """
+    require_object("encoder", config.encoder.name, config.encoder.options, registry)
+    for item in config.datasets:
+        require_object("dataset", item.name, item.options, registry)
 
 
 def dump_config(config: RunConfig) -> dict[str, Any]:
@@ -359,7 +418,10 @@ def _with_single(datasets: list[dict[str, Any]], single: Any) -> list[dict[str, 
             f"'dataset' settings are ambiguous with several datasets ({names}); give them in the "
             "'datasets' list of a configuration file."
         )
-    return [{**(datasets[0] if datasets else {}), **section}]
+    old = datasets[0] if datasets else {}
+    if section.get("name", old.get("name")) != old.get("name"):
+        return [section]
+    return [{**old, **section}]
 
 
 def check_choice(value: str, choices: Sequence[str], *, what: str) -> None:

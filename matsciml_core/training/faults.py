@@ -7,7 +7,6 @@ import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -47,33 +46,6 @@ def explained(run: Run) -> Iterator[None]:
         if _NO_MEMORY.search(str(error)):
             raise TrainingError(_out_of_memory(run)) from error
         raise
-
-
-def read_checkpoint(file: Path) -> None:
-    """Check that a checkpoint can be read.
-
-    Args:
-        file: The checkpoint.
-
-    Raises:
-        TrainingError: It is damaged.
-    """
-    if _is_sound(file):
-        return
-    best = file.with_name(run_folder.BEST_CHECKPOINT)
-    config = shlex.quote(str(file.parent.parent / run_folder.CONFIG))
-    again = f"start again with: matsciml run --config {config}"
-    if best != file and best.is_file() and _is_sound(best):
-        again = f"go on from the best one by copying '{best}' over it, or {again}"
-    raise TrainingError(f"The checkpoint '{file}' is damaged; {again}")
-
-
-def _is_sound(file: Path) -> bool:
-    try:
-        torch.load(file, map_location="cpu", weights_only=True)
-    except Exception:  # torch documents none for damaged files, and raises half a dozen kinds
-        return False
-    return True
 
 
 def _out_of_memory(run: Run) -> str:

@@ -10,20 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytorch_lightning as pl
-import torch
-from pytorch_lightning.callbacks import (
-    Callback,
-    EMAWeightAveraging,
-    ModelCheckpoint,
-    RichProgressBar,
-)
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, RichProgressBar
+from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
 from matsciml_core.data.steps import StepLoader
-from matsciml_core.errors import ConfigError
 from matsciml_core.training import distributed, run_folder
 from matsciml_core.training.callbacks import EpochLines, GradientAnglesFile, MetricsFile
+from matsciml_core.training.checkpoint import checkpoint_callbacks, restore_best
 from matsciml_core.training.guards import InterruptGuard, SkippedSteps, TimedCheckpoints
 from matsciml_core.training.module import TrainingModule
 from matsciml_core.training.prepare import Run
@@ -31,7 +25,6 @@ from matsciml_core.training.prepare import Run
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
 
-MONITOR = "validation/loss"
 _ADVICE = (
     "does not have many workers",  # batches are cheap; workers pay off later, see docs
     "log_every_n_steps",
@@ -43,44 +36,56 @@ _PRECISIONS = {"float32": "32-true", "float64": "32-true", "bfloat16": "bf16-mix
 its own way would rebuild each batch field by field, which records that cannot change refuse."""
 
 
-class RunInterrupted(Exception):
-    """The user stopped the run; a checkpoint was left behind."""
+class RunInterrupted(KeyboardInterrupt):
+    """The user stopped the run with Ctrl-C; a checkpoint was left behind, if there was time.
+
+    It is a ``KeyboardInterrupt``, so that a program that trains one model after the other and
+    catches the errors of each stops, too.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Remember where to resume."""
-        super().__init__(
-            f"Interrupted. The checkpoint is kept; resume with: matsciml run --resume {folder}"
-        )
+        """Say how to go on."""
+        epochs = len(run_folder.read_metrics(folder))
         self.folder = folder
+        self.resumable = (folder / run_folder.CHECKPOINTS / run_folder.LAST_CHECKPOINT).is_file()
+        super().__init__(
+            f"The run was interrupted after {epochs} epochs; go on with "
+            f"matsciml_core.train(resume='{folder}') or: matsciml run --resume {folder}"
+            if self.resumable
+            else f"The run in '{folder}' was interrupted before anything was saved; start it again."
+        )
 
 
-def fit(run: Run, registry: Registry, metrics_file: MetricsFile, checkpoint: Path | None) -> int:
+def fit(run: Run, registry: Registry, checkpoint: Path | None, *, quiet: bool = False) -> int:
     """Train, and leave the best weights in the run's encoder and heads.
+
+    A resumed run that was trained to its end gets its best weights only.
 
     Args:
         run: What to train.
-        registry: Where plugins offer callbacks.
-        metrics_file: Writes the metrics of each epoch.
+        registry: Where plugins offer callbacks and loggers.
         checkpoint: Where to resume from; None: from the start.
+        quiet: Whether to show no progress.
 
     Returns:
         The epoch that the best weights are from, counted from 1.
 
     Raises:
-        ConfigError: A resumed run had finished all its epochs.
+        TrainingError: A checkpoint is damaged.
         RunInterrupted: The user pressed Ctrl-C.
     """
     training = run.config.training
     loader = _training_loader(run)
     steps = training.epochs * -(-len(loader) // training.accumulate_batches)
     module = TrainingModule(run.encoder, run.tasks, run.strategy, training, steps)
-    best = _best_checkpoint(run.folder)
+    if checkpoint is not None and len(run_folder.read_metrics(run.folder)) >= training.epochs:
+        return restore_best(module, run.folder)
     guard = InterruptGuard(run.folder)
     # The guard comes last: it may stop the run, and then the others have had their turn.
-    callbacks = [metrics_file, best, *_more_callbacks(run, registry), guard]
+    callbacks = [*_callbacks(run, registry, quiet=quiet), guard]
     try:
         with _without_advice(), distributed.process_group(run.folder):
-            _trainer(run, callbacks).fit(
+            _trainer(run, callbacks, build_loggers(run, registry)).fit(
                 module,
                 loader,
                 StepLoader(run.loader("validation"), "max_size"),
@@ -93,8 +98,28 @@ def fit(run: Run, registry: Registry, metrics_file: MetricsFile, checkpoint: Pat
             raise RunInterrupted(run.folder) from stop
         raise
     if distributed.rank() > 0:
-        raise SystemExit(0)  # the first process tests and reports
-    return _restore_best(module, best, metrics_file)
+        raise SystemExit(0)  # rank 0 alone tests and reports
+    return restore_best(module, run.folder)
+
+
+def build_loggers(run: Run, registry: Registry) -> list[Logger]:
+    """Build the loggers that a run asks for, or those that are on by default.
+
+    Args:
+        run: The run.
+        registry: Where plugins offer loggers.
+
+    Raises:
+        RegistryError: One was asked for that is not installed, or that lacks a requirement.
+    """
+    names = run.config.training.loggers
+    if names is None:
+        # What was not asked for must not stop a run: a logger without its package is left out.
+        present = (spec for spec in registry.specs("logger") if not registry.missing(spec))
+        specs = [spec for spec in present if spec.default]
+    else:
+        specs = [registry.get("logger", name) for name in names]
+    return [spec.load()(run.folder) for spec in specs]
 
 
 def _training_loader(run: Run) -> StepLoader:
@@ -108,42 +133,12 @@ def _training_loader(run: Run) -> StepLoader:
     )
 
 
-def _restore_best(module: TrainingModule, best: ModelCheckpoint, metrics_file: MetricsFile) -> int:
-    if not metrics_file.rows:
-        raise ConfigError(
-            "The run has finished its epochs already, so there is nothing to resume; ask for more "
-            "with --epochs."
-        )
-    checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
-    module.load_state_dict(checkpoint["state_dict"])
-    return int(checkpoint["epoch"]) + 1
-
-
-def _best_checkpoint(folder: Path) -> ModelCheckpoint:
-    return ModelCheckpoint(
-        folder / run_folder.CHECKPOINTS,
-        filename="best",
-        monitor=MONITOR,
-        enable_version_counter=False,
-    )
-
-
-def _last_checkpoint(folder: Path) -> ModelCheckpoint:
-    """Return what saves every epoch; ``save_last`` of the other would save improvements only."""
-    return ModelCheckpoint(
-        folder / run_folder.CHECKPOINTS,
-        filename="last",
-        every_n_epochs=1,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-
-
-def _more_callbacks(run: Run, registry: Registry) -> list[Callback]:
-    """Return what keeps checkpoints, the plugins' callbacks, and what shows progress."""
+def _callbacks(run: Run, registry: Registry, *, quiet: bool) -> list[Callback]:
+    """Return what writes files, the plugins' callbacks, and what shows progress."""
     training = run.config.training
     callbacks: list[Callback] = [
-        _last_checkpoint(run.folder),
+        MetricsFile(run.folder),
+        *checkpoint_callbacks(run.folder),
         TimedCheckpoints(run.folder, training.checkpoint_minutes),
         SkippedSteps(run.folder, training.learning_rate),
     ]
@@ -152,10 +147,12 @@ def _more_callbacks(run: Run, registry: Registry) -> list[Callback]:
         callbacks.append(EMAWeightAveraging(decay=training.average_decay))
     if training.inspect_gradients and len(run.tasks) > 1:
         callbacks.append(GradientAnglesFile(run.folder))
-    return [*callbacks, RichProgressBar() if _is_terminal() else EpochLines()]
+    if not quiet:
+        callbacks.append(RichProgressBar() if Console().is_terminal else EpochLines())
+    return callbacks
 
 
-def _trainer(run: Run, callbacks: list[Callback]) -> pl.Trainer:
+def _trainer(run: Run, callbacks: list[Callback], loggers: list[Logger]) -> pl.Trainer:
     training = run.config.training
     return pl.Trainer(
         accelerator=run.device.type,
@@ -164,20 +161,16 @@ def _trainer(run: Run, callbacks: list[Callback]) -> pl.Trainer:
         precision=_PRECISIONS[training.precision],  # type: ignore[arg-type]
         max_epochs=training.epochs,
         callbacks=callbacks,
-        logger=TensorBoardLogger(run.folder, name="tensorboard", version=""),
+        logger=loggers or False,
         default_root_dir=run.folder,
         enable_model_summary=False,
-        enable_progress_bar=_is_terminal(),
+        enable_progress_bar=any(isinstance(one, RichProgressBar) for one in callbacks),
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         # What inference mode makes can never be differentiated, as forces need it.
         inference_mode=not any(task.head.needs_position_gradient for task in run.tasks),
         log_every_n_steps=10,
     )
-
-
-def _is_terminal() -> bool:
-    return Console().is_terminal
 
 
 @contextmanager

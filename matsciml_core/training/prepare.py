@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +18,14 @@ from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Strategy, Task
 from matsciml_core.model.components import build_component
 from matsciml_core.model.devices import find_device
+from matsciml_core.model.objects import ObjectDatasetSpec, ObjectEncoderSpec, class_path_of
 from matsciml_core.training import assemble, distributed, run_folder
 from matsciml_core.training.config import RunConfig
 from matsciml_core.training.initial import freeze, initialise
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
+    from matsciml_core.registry.specs import EncoderSpec
 
 _DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
 
@@ -38,6 +43,8 @@ class Run:
     device: torch.device
     symprec: float | None
     """Tolerance, Å, of the symmetry used in training and validation; None: whole crystals."""
+    objects: Mapping[str, Mapping[str, str]]
+    """Of components that were handed over as objects what can be said of them, by name."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -87,53 +94,96 @@ class Run:
         )
 
 
-def prepare(config: RunConfig, registry: Registry, folder: Path | None = None) -> Run:
+def prepare(
+    config: RunConfig, registry: Registry, folder: Path | None = None, *, resumed: bool = False
+) -> Run:
     """Build data, model and strategy; a new run folder is made last, when all else is sound.
 
     Args:
         config: A resolved configuration.
         registry: Where components are looked up.
-        folder: The folder of a run that is resumed; None: a new one, or that of the first of the
-            processes that share the run.
+        folder: The run folder; None: a new one, or that of rank 0.
+        resumed: Whether weights come from a checkpoint.
 
     Returns:
         The prepared run.
 
     Raises:
-        MatSciMLError: Something the user can mend is wrong.
+        MatSciMLError: Something the user can fix is wrong.
     """
     device = _device(config.training.device, config.training.devices)
     datasets = assemble.prepare_datasets(config, registry)
     pl.seed_everything(config.training.seed, workers=True, verbose=False)
     spec = registry.get("encoder", config.encoder.name)
     encoder: Encoder = build_component(spec, config.encoder.options, "encoder")
+    _check_precision(encoder, config.training.precision)
+    objects = _describe_objects(spec, encoder, datasets, registry)
     tasks = assemble.build_tasks(config, registry, datasets, encoder)
     strategy = assemble.build_strategy(config, registry, tasks)
     if config.training.precision == "float64":
         for module in (encoder, strategy, *(task.head for task in tasks)):
             module.to(torch.float64)
     freeze(config, encoder, strategy)
-    if folder is None:  # a run that is resumed takes all weights from its checkpoint
+    if not resumed:
         initialise(config, encoder, tasks)
     return Run(
         config=config,
         folder=folder
         or distributed.folder_of_rank_zero()
-        or run_folder.create_run_folder(config.output, _name_parts(config, datasets)),
+        or run_folder.create_run_folder(
+            config.output,
+            [
+                "+".join(prepared.name for prepared in datasets),
+                config.encoder.name,
+                "+".join(dict.fromkeys(label for one in datasets for label in one.labels)),
+            ],
+        ),
         datasets=datasets,
         encoder=encoder,
         tasks=tasks,
         strategy=strategy,
         device=device,
         symprec=assemble.usable_symprec(config, spec, encoder, tasks),
+        objects=objects,
     )
 
 
-def _name_parts(config: RunConfig, datasets: list[assemble.PreparedDataset]) -> list[str]:
-    """Return what names the run folder: datasets, encoder, and the labels that are trained."""
-    labels = dict.fromkeys(label for prepared in datasets for label in prepared.labels)
-    names = [prepared.name for prepared in datasets]
-    return ["+".join(names), config.encoder.name, "+".join(labels)]
+def _check_precision(encoder: Encoder, precision: str) -> None:
+    """Reject an encoder that was handed over with weights of another type than the run's."""
+    dtype = _DTYPES[precision]
+    for name, weights in encoder.named_parameters():
+        # Encoders are in float32 at first, and are brought into float64 later where asked for.
+        if weights.is_floating_point() and weights.dtype not in (torch.float32, dtype):
+            raise ConfigError(
+                f"The encoder's weights '{name}' are in {weights.dtype}, and the run computes in "
+                f"{dtype}; add precision='float64', or convert the encoder with encoder.float()."
+            )
+
+
+def _describe_objects(
+    spec: EncoderSpec,
+    encoder: Encoder,
+    datasets: list[assemble.PreparedDataset],
+    registry: Registry,
+) -> dict[str, dict[str, str]]:
+    """Return the classes of components that were handed over, and a hash of an encoder's weights.
+
+    What a dataset holds is told by the hashes of its content and ids, which every run records.
+    """
+    objects = {
+        one.name: {"class_path": class_path_of(one.dataset)}
+        for one in datasets
+        if isinstance(registry.get("dataset", one.name), ObjectDatasetSpec)
+    }
+    if isinstance(spec, ObjectEncoderSpec):
+        digest = hashlib.sha256()
+        for tensor in encoder.state_dict().values():
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        objects[spec.name] = {
+            "class_path": class_path_of(encoder),
+            "initial_weights": digest.hexdigest(),
+        }
+    return objects
 
 
 def _device(name: str, count: int) -> torch.device:
@@ -143,6 +193,12 @@ def _device(name: str, count: int) -> torch.device:
         raise ConfigError(
             f"'training.devices' is {count}, but 'training.device' names one of them, '{name}'; "
             f"use {device.type}."
+        )
+    if count > 1 and hasattr(sys, "ps1"):
+        # The other ranks run this program's command line again, and a notebook has none.
+        raise ConfigError(
+            f"'training.devices' is {count}, which a notebook or prompt cannot start; run a "
+            "script, or matsciml run."
         )
     if device.type == "cuda" and count > torch.cuda.device_count():
         raise ConfigError(

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib import metadata
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from torch import Tensor
 from matsciml_core.errors import ConfigError
 from matsciml_core.files import read_object, write_json
 from matsciml_core.model.evaluate import Scores
-from matsciml_core.model.latest import follow_latest, link_latest
+from matsciml_core.model.latest import follow_latest
 
 CONFIG = "config.yaml"
 METRICS = "metrics.csv"
@@ -45,7 +46,7 @@ _PACKAGES = (
 
 
 def create_run_folder(output: str | os.PathLike[str], parts: Sequence[str]) -> Path:
-    """Create a new run folder and point ``latest`` at it.
+    """Create a new run folder.
 
     Args:
         output: Parent folder.
@@ -60,14 +61,18 @@ def create_run_folder(output: str | os.PathLike[str], parts: Sequence[str]) -> P
     stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     name = "-".join([stamp, *parts]).replace("/", "_")
     parent = Path(output)
-    try:
-        folder = _fresh(parent / name)
-        link_latest(folder)
-    except OSError as error:
-        raise ConfigError(
-            f"The output folder '{parent}' cannot be written ({error.strerror}); name another "
-            "with --output."
-        ) from error
+    for number in count(1):  # runs may start within one second
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise ConfigError(
+                f"The output folder '{parent}' cannot be written ({error.strerror}); name another "
+                "with --output."
+            ) from error
+        break
     return folder
 
 
@@ -181,20 +186,8 @@ def hardware(device: torch.device) -> dict[str, Any]:
 
 
 def command_line() -> str:
-    """Return the command that started this process, as a person would type it."""
+    """Return the command that started this process, as a user would type it."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def _fresh(folder: Path) -> Path:
-    """Create the folder, with a number behind its name where it exists."""
-    candidate, number = folder, 1
-    while True:
-        try:
-            candidate.mkdir(parents=True)
-            return candidate
-        except FileExistsError:
-            number += 1
-            candidate = folder.with_name(f"{folder.name}-{number}")
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,8 @@ from matsciml_core.interfaces.elements import symbol
 from matsciml_core.interfaces.strategy import Task
 from matsciml_core.interfaces.structure import targets_of
 from matsciml_core.model.evaluate import MODEL, Scores
+from matsciml_core.model.objects import OBJECT
+from matsciml_core.model.storage import save_model
 from matsciml_core.registry.specs import Reference, RunResult, Spec
 from matsciml_core.training import run_folder
 from matsciml_core.training.assemble import PreparedDataset
@@ -34,7 +36,6 @@ class Course:
 
     started: datetime
     wall_seconds: float
-    training_seconds: float
     best_epoch: int
     """The epoch that the tested weights are from, counted from 1."""
 
@@ -67,6 +68,7 @@ def summarise(
     """
     init = describe_init(run)
     inherited = [] if init is None else init.pop("citations", [])
+    training_seconds = float(run_folder.read_metrics(run.folder)[-1]["seconds"])
     heads = {task.key: _count(task.head) for task in run.tasks}
     encoder = _count(run.encoder)
     return {
@@ -74,7 +76,7 @@ def summarise(
         "command": run_folder.command_line(),
         "started": course.started.isoformat(timespec="seconds"),
         "wall_seconds": round(course.wall_seconds, 1),
-        "training_seconds": round(course.training_seconds, 1),
+        "training_seconds": round(training_seconds, 1),
         "seed": run.config.training.seed,
         "epochs": run.config.training.epochs,
         "best_epoch": course.best_epoch,
@@ -84,12 +86,31 @@ def summarise(
         "parameters": {"encoder": encoder, "heads": heads, "total": encoder + sum(heads.values())},
         "elements": elements(run),
         "init": init,
+        "objects": dict(run.objects),
         "datasets": {prepared.name: _describe(prepared) for prepared in run.datasets},
         "heads": {task.key: _constants(task) for task in run.tasks},
         "metrics": {"test": dict(result.metrics), "validation": dict(validation.metrics)},
         "baselines": dict(result.baselines),
         "citations": list(dict.fromkeys([*citations(run, registry), *inherited])),
     }
+
+
+def save_run_model(run: Run, registry: Registry) -> None:
+    """Write the trained model of a run into its folder.
+
+    Args:
+        run: The run, trained.
+        registry: Where its components are from.
+    """
+    options = run.config.encoder.options
+    save_model(
+        run.folder,
+        run.config.encoder.name,
+        run.encoder,
+        run.tasks,
+        {"citations": citations(run, registry), "elements": elements(run)},
+        options if OBJECT in options else None,
+    )
 
 
 def elements(run: Run) -> list[str]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-import matsciml_core.training.run  # noqa: F401 - so that no life has to import it
+import matsciml_core.training.train  # noqa: F401 - so that no life has to import it
 from matsciml_cli.app import execute
 from matsciml_core.training.run_folder import (
     CHECKPOINTS,

@@ -8,7 +8,7 @@ import torch
 
 from matsciml_cli.app import execute
 from matsciml_core.data.loader import BatchSource
-from matsciml_core.training import run as training_run
+from matsciml_core.training import run_folder
 from matsciml_core.training.run_folder import finished_epochs
 
 RUN = [
@@ -64,9 +64,7 @@ class TestSkippedSteps:
 
 
 def test_a_full_disk(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(
-        training_run.run_folder, "write_summary", fail(OSError(errno.ENOSPC, "No space left"))
-    )
+    monkeypatch.setattr(run_folder, "write_summary", fail(OSError(errno.ENOSPC, "No space left")))
     assert run(tmp_path) == 2
     said = one_sentence(capsys)
     assert "is full; free some space, and go on with: matsciml run --resume" in said

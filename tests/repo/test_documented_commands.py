@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from matsciml_cli import app, commands
+from matsciml_core.errors import ConfigError
 from matsciml_core.registry.manager import Registry, build_registry
 
 ROOT = Path(__file__).parents[2]
@@ -137,10 +138,13 @@ def runs() -> Iterator[Command]:
 
 @pytest.mark.parametrize("command", list(runs()), ids=str)
 def test_a_documented_run_has_settings_that_exist(command, monkeypatch, capsys, tmp_path):
-    from matsciml_cli import _run
-
     started = []
-    monkeypatch.setattr(_run, "start", lambda config, registry: started.append(config))
+
+    def train(config, *, registry):
+        started.append(config)
+        raise ConfigError("It is not trained here.")
+
+    monkeypatch.setattr("matsciml_core.training.train.train", train)
     monkeypatch.chdir(tmp_path)
     app.execute(command.words[1:])
     message = capsys.readouterr().err

@@ -21,7 +21,7 @@ KINDS = {
 OTHERS = ("tool", "util")
 """The same of distributions that offer commands, and of libraries that others require."""
 LONGEST_PLUGIN_MODULE = 40
-SHOWN = (*KINDS.values(), "command")
+SHOWN = (*KINDS.values(), "command", "logger")
 """Kinds whose names users type, so that the table of the README has them."""
 LIGHT = {"__future__", "collections", "importlib", "pathlib", "typing"}
 """What modules may import that every command imports."""
@@ -168,7 +168,8 @@ def test_there_is_a_contract_test(component):
 def test_every_command_is_tested(tool):
     tests = text_of_tests(tool)
     names = command_names(tool)
-    assert names, "a tool offers commands"
+    loggers = build_registry(only=[tool.name]).specs("logger")
+    assert names or loggers, "a tool offers commands, or a logger"
     for name in names:
         assert re.search(rf"[(\[]\s*\"{name}\"", tests), f"no test runs '{name}'"
 

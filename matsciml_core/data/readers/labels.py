@@ -125,7 +125,7 @@ def parse_label(text: str, *, per_atom: bool = False) -> LabelColumn:
         )
     name, unit = match[1], unit.strip()
     if match[2] is None:
-        info, factor = _describe(name, unit, per_atom)
+        info, factor = describe_label(name, unit, per_atom=per_atom)
     else:
         unit, factor = _canonical(name, unit)
         shape = {"per_atom": per_atom, **_shape(text, match[2])}
@@ -167,7 +167,17 @@ def _shape(text: str, axes: str) -> dict[str, Any]:
     return {"kind": "tensor", "rank": len(entries), **fields} if entries else fields
 
 
-def _describe(name: str, unit: str, per_atom: bool) -> tuple[TargetInfo, float]:
+def describe_label(name: str, unit: str, *, per_atom: bool = False) -> tuple[TargetInfo, float]:
+    """Return the declaration of a label, and what its values are multiplied by to have that unit.
+
+    Args:
+        name: Of the label; with the unit it decides whether it is an energy, forces or a stress.
+        unit: As users write it: a canonical one, one that is converted, or ``class(7)``.
+        per_atom: Whether there is one value per atom; of forces it is known.
+
+    Raises:
+        UnitError: The unit is unknown, or contradicts the name.
+    """
     classes = _CLASSES.fullmatch(unit)
     if classes is not None:
         count = int(classes[1] or 2)
@@ -189,7 +199,7 @@ def _canonical(name: str, unit: str) -> tuple[str, float]:
     except UnitError:
         units = [other for other in UNITS if other != "class"]
         raise UnitError(
-            f"'--label {name}={unit}' has a unit that is not known; use one of {', '.join(units)}, "
+            f"'{name}={unit}' has a unit that is not known; use one of {', '.join(units)}, "
             f"one that is converted ({_CONVERTED_SHOWN}), or class, class(7), … for classes."
         ) from None
 
@@ -198,12 +208,12 @@ def _check_kind(name: str, unit: str, kind: TargetKind) -> None:
     """Reject a unit that contradicts the name, which is nearly always a slip of the pen."""
     if name.startswith("force") and kind != "forces":
         raise UnitError(
-            f"'--label {name}={unit}' cannot be forces, which are in eV/A (or meV/A, Ha/bohr); "
+            f"'{name}={unit}' cannot be forces, which are in eV/A (or meV/A, Ha/bohr); "
             "correct the unit, or give the label another name."
         )
     if name in _ENERGIES and unit not in ("eV", "eV/atom"):
         raise UnitError(
-            f"'--label {name}={unit}' cannot be an energy, which is in eV or eV/atom (or meV, Ha, "
+            f"'{name}={unit}' cannot be an energy, which is in eV or eV/atom (or meV, Ha, "
             "Ry, kJ/mol, kcal/mol); correct the unit, or give the label another name."
         )
 

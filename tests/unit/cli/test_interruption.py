@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from matsciml_cli._run import interruption
+from matsciml_cli._run import explain_interruption
+from matsciml_core import RunInterrupted
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_without_a_checkpoint_it_says_how_to_start_again(folder: Path) -> None:
-    first, command = interruption(folder).splitlines()
+    first, command = explain_interruption(RunInterrupted(folder)).splitlines()
     assert "before anything was saved" in first
     assert command == f"  matsciml run --config '{folder}/config.yaml'"
 
@@ -34,7 +35,7 @@ def test_with_a_checkpoint_it_says_what_is_there(folder: Path, lines: str, words
     (folder / "checkpoints" / "last.ckpt").touch()
     if lines:
         (folder / "metrics.csv").write_text(lines)
-    first, command = interruption(folder).splitlines()
+    first, command = explain_interruption(RunInterrupted(folder)).splitlines()
     assert words in first
     assert str(folder) in first
     assert command == f"  matsciml run --resume '{folder}'"

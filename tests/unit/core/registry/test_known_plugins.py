@@ -11,7 +11,7 @@ from matsciml_core.errors import UnknownNameError
 from matsciml_core.registry.known_plugins import known_components, known_plugins
 from matsciml_core.registry.manager import build_registry
 
-KINDS = ("dataset", "encoder", "task-head", "strategy", "reader", "command", "callback")
+KINDS = ("dataset", "encoder", "task-head", "strategy", "reader", "command", "callback", "logger")
 NAMES = (
     "mace", "requests", "numpy", "matsciml-model-evil", "evil", "data/mine", "./folder",
     "two words", "a;b", "", "-r", "$(x)", "x/", "mp", "egnn", "egnm", "single", "benchmrk",

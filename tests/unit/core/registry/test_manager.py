@@ -27,6 +27,7 @@ HOOKS = {
     "reader": ("matsciml_readers", "ReaderSpec", ""),
     "command": ("matsciml_commands", "CommandSpec", ""),
     "callback": ("matsciml_callbacks", "CallbackSpec", ""),
+    "logger": ("matsciml_loggers", "LoggerSpec", ""),
 }
 
 

@@ -1,0 +1,219 @@
+"""Training from Python and from the command line: one function for both."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from matsciml_core.errors import ConfigError
+from matsciml_core.interfaces.dataset import Dataset
+from matsciml_core.interfaces.encoder import Encoder
+from matsciml_core.model.evaluate import evaluate
+from matsciml_core.model.latest import link_latest
+from matsciml_core.registry.imported import STRUCTURES
+from matsciml_core.registry.manager import build_registry
+from matsciml_core.registry.specs import RunInfo, RunResult
+from matsciml_core.training import assemble, distributed, run_folder
+from matsciml_core.training.checkpoint import check_sound
+from matsciml_core.training.config import (
+    RunConfig,
+    build_config,
+    dump_config,
+    merge,
+    read_config_file,
+    write_config,
+)
+from matsciml_core.training.faults import explained
+from matsciml_core.training.fitting import RunInterrupted, fit
+from matsciml_core.training.prepare import Run, prepare
+from matsciml_core.training.request import Labels, Request, read_request
+from matsciml_core.training.result import TrainingResult
+from matsciml_core.training.structures import Unit
+from matsciml_core.training.summary import Course, result_of, save_run_model, summarise
+
+if TYPE_CHECKING:
+    from matsciml_core.registry.manager import Registry
+
+
+def train(
+    config: RunConfig | Mapping[str, Any] | str | os.PathLike[str] | None = None,
+    *,
+    dataset: Any = None,
+    encoder: Any = None,
+    targets: str | Sequence[str] | None = None,
+    labels: Mapping[str, Sequence[Any]] | None = None,
+    units: Mapping[str, Unit] | None = None,
+    head: Mapping[str, Any] | None = None,
+    strategy: str | Mapping[str, Any] | None = None,
+    split: Mapping[str, Any] | None = None,
+    init: Mapping[str, Any] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    quiet: bool = False,
+    registry: Registry | None = None,
+    **training: Any,
+) -> TrainingResult:
+    """Train an encoder on a dataset, test it, and leave a run folder behind.
+
+    The arguments are the sections of a run's configuration, and win over ``config``::
+
+        matsciml_core.train(dataset="mp", encoder="megnet", targets="band_gap", epochs=5)
+        matsciml_core.train(
+            dataset=structures,  # pymatgen Structures, ASE Atoms or Crystals
+            labels={"band_gap": [1.1, 0.0, …]},
+            units={"band_gap": "eV"},
+            encoder={"name": "egnn", "cutoff": 5.0},
+        )
+
+    Args:
+        config: A configuration: :class:`RunConfig`, plain data, or a YAML file.
+        dataset: A name; settings with a ``name``; a :class:`Dataset`; a list of these; or a list
+            of structures, which are written as a store into the run folder.
+        encoder: A name; settings with a ``name``; or an :class:`Encoder`, which is trained in
+            place.
+        targets: Labels to learn; None: the first one of each dataset, and all of ``labels``.
+        labels: Labels of structures: a value for each, None where it is missing; forces and other
+            arrays as ``(atoms, 3)`` and so on. None: what the structures carry themselves.
+        units: Unit of each label, ``class`` or ``class(7)`` for classes, or a
+            :class:`TargetInfo` for a label with a shape of its own.
+        head: Settings of the task heads.
+        strategy: How several tasks are trained together, a name or settings with one.
+        split: How crystals are split, for example ``{"name": "composition", "seed": 1}``.
+        init: The trained model to start from, for example ``{"model": "runs/latest"}``.
+        output: Parent of the run folder; None: ``runs``.
+        resume: A run folder, to go on with that run from its last checkpoint; beside it, settings
+            of the training may be given, and the objects that the run was started with.
+        quiet: Whether to show no progress.
+        registry: Where names are looked up; None: among the installed plugins.
+        **training: Settings of the training, such as ``epochs``, ``batch_size``,
+            ``learning_rate``, ``seed`` and ``device``; ``matsciml info training`` lists them.
+
+    Returns:
+        Folder, test metrics, baselines, history, and the model.
+
+    Raises:
+        MatSciMLError: Something the user can fix is wrong.
+        RunInterrupted: The user pressed Ctrl-C; ``resume`` goes on.
+    """
+    sections = {
+        "dataset": dataset,
+        "encoder": encoder,
+        "targets": targets,
+        "head": head,
+        "strategy": strategy,
+        "split": split,
+        "init": init,
+        "output": None if output is None else os.fspath(output),
+        "training": training or None,
+    }
+    registry = build_registry(strict=False) if registry is None else registry
+    request = read_request(config, sections, Labels(values=labels, units=units), registry)
+    run, checkpoint = (
+        (_open(request), None) if resume is None else _reopen(Path(resume), request, sections)
+    )
+    with explained(run):
+        info = _record(run, request.registry)
+        started, clock = datetime.now().astimezone(), time.perf_counter()
+        best_epoch = fit(run, request.registry, checkpoint, quiet=quiet)
+        try:
+            test = evaluate(run.encoder, run.tasks, run.loader("test"), run.device)
+            validation = evaluate(run.encoder, run.tasks, run.loader("validation"), run.device)
+            measured = result_of(test)
+            course = Course(
+                started=started, wall_seconds=time.perf_counter() - clock, best_epoch=best_epoch
+            )
+            save_run_model(run, request.registry)
+            run_folder.write_predictions(run.folder, test)
+            # Last, because it says that the run is finished.
+            summary = summarise(run, request.registry, course, measured, result_of(validation))
+            run_folder.write_summary(run.folder, summary)
+        except KeyboardInterrupt as stop:
+            raise RunInterrupted(run.folder) from stop
+    result = request.registry.after_fit(info, measured)
+    return TrainingResult(
+        folder=run.folder.resolve(),
+        run=run,
+        **{one.name: getattr(result, one.name) for one in fields(RunResult)},
+    )
+
+
+def _open(request: Request) -> Run:
+    """Prepare a new run; structures are written into its folder first, where it reads them."""
+    if request.structures is None:
+        return prepare(assemble.resolve(request.data, request.registry), request.registry)
+    store: dict[str, Any] = {"name": STRUCTURES}
+    draft = build_config({**request.data, "datasets": [store]})
+    made = distributed.folder_of_rank_zero()
+    folder = made or run_folder.create_run_folder(
+        draft.output, [STRUCTURES, draft.encoder.name, "+".join(draft.targets)]
+    )
+    store["folder"] = str((folder / STRUCTURES).resolve())
+    try:
+        if made is None:
+            request.structures.write(folder / STRUCTURES)
+        config = assemble.resolve({**request.data, "datasets": [store]}, request.registry)
+        return prepare(config, request.registry, folder)
+    except BaseException:
+        if made is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _reopen(path: Path, request: Request, sections: Mapping[str, Any]) -> tuple[Run, Path]:
+    """Prepare a run that was interrupted, in its own folder; return it with its last checkpoint."""
+    fixed = [key for key, value in sections.items() if value is not None and not _is_object(value)]
+    if fixed not in ([], ["training"]):
+        raise ConfigError(
+            "A resumed run goes on as it was configured; only settings of the training, and the "
+            "objects that it was started with, may be given with 'resume'."
+        )
+    folder = run_folder.find_run(path)
+    checkpoint = folder / run_folder.CHECKPOINTS / run_folder.LAST_CHECKPOINT
+    if not checkpoint.is_file():
+        raise ConfigError(
+            f"'{folder}' has no checkpoint yet, so there is nothing to resume; start again with "
+            f"matsciml run --config {shlex.quote(str(folder / run_folder.CONFIG))}"
+        )
+    check_sound(checkpoint)
+    data = merge(
+        read_config_file(folder / run_folder.CONFIG), {"training": sections["training"] or {}}
+    )
+    for dataset in data["datasets"]:
+        if dataset["name"] == STRUCTURES and (folder / STRUCTURES).is_dir():
+            dataset["folder"] = str(folder / STRUCTURES)  # the run folder may have been moved
+    config = assemble.resolve(data, request.registry, adopt=False)
+    if run_folder.finished_epochs(folder) >= config.training.epochs:
+        raise ConfigError(
+            f"The run has finished its {config.training.epochs} epochs already, so there is "
+            "nothing to resume; ask for more with --epochs."
+        )
+    return prepare(config, request.registry, folder, resumed=True), checkpoint
+
+
+def _is_object(value: Any) -> bool:
+    items = value if isinstance(value, list | tuple) else [value]
+    return all(isinstance(item, Dataset | Encoder) for item in items)
+
+
+def _record(run: Run, registry: Registry) -> RunInfo:
+    """Write down what is about to be trained, and tell the plugins."""
+    info = RunInfo(
+        folder=str(run.folder),
+        config=dump_config(run.config),
+        datasets={prepared.name: prepared.dataset for prepared in run.datasets},
+        registry=registry,
+    )
+    if distributed.rank() == 0:
+        write_config(run.config, run.folder / run_folder.CONFIG)
+        for prepared in run.datasets:
+            prepared.used.save(run.folder / f"split-{prepared.name}.json")
+        link_latest(run.folder)
+        registry.hook.matsciml_before_fit(run=info)
+    return info
