@@ -17,8 +17,9 @@ LATTICE, PROPERTIES, PBC = "Lattice", "Properties", "pbc"
 _SPELLINGS = {name.lower(): name for name in (LATTICE, PROPERTIES)}
 """GPUMD documents these two as independent of case; everyone else writes them like this."""
 _PLAIN = r"[^\s=\"'{}\[\]\\]+"
-_ENCLOSED = r""""([^"\\]*)"|'([^'\\]*)'|\{([^}\\]*)\}|\[([^\]\\]*)\]"""
+_ENCLOSED = r""""([^"\\]+)"|'([^'\\]+)'|\{([^}\\]+)\}|\[([^\]\\]+)\]"""
 _PAIR = re.compile(rf"\s*({_PLAIN})(?:\s*=\s*(?:{_ENCLOSED}|({_PLAIN})))?(?=\s|$)")
+_PAIRS = re.compile(rf"(?:{_PAIR.pattern})*+")
 _CLOSING = {'"': '"', "'": "'", "{": "}", "[": "]"}
 _PART = re.compile(r"[^\s,]+")
 _MATRICES = frozenset({"stress", "virial"})
@@ -43,15 +44,13 @@ def split_pairs(comment: bytes) -> dict[str, str]:
     {'Lattice': '3 0 0 0 3 0 0 0 3', 'energy': '-1.5', 'relaxed': 'T'}
     """
     text = comment.decode(errors="replace").strip()
-    pairs: dict[str, str] = {}
-    position = 0
-    for match in _PAIR.finditer(text):
-        if match.start() != position:  # something between them is no pair
-            break
-        key, value = match[1], match[match.lastindex or 1]
-        pairs[key] = "T" if match.lastindex == 1 else value
-        position = match.end()
-    if position < len(text):  # escapes, or quotes within a word: rare, and ten times as slow
+    if _PAIRS.fullmatch(text):
+        # Of the five groups of a value at most one is not empty; a key alone has none.
+        pairs = {
+            key: double or single or braces or brackets or plain or "T"
+            for key, double, single, braces, brackets, plain in _PAIR.findall(text)
+        }
+    else:  # escapes, quotes within a word or around nothing: rare, and ten times as slow
         pairs = _split_slowly(text)
     if LATTICE not in pairs or PROPERTIES not in pairs:
         pairs = {_SPELLINGS.get(key.lower(), key): value for key, value in pairs.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 from typing import Any
 
@@ -313,3 +314,10 @@ def test_a_molecule_has_no_cell(tmp_path: Path) -> None:
 )
 def test_it_is_told_by_its_content(name: str, head: bytes, expected: bool) -> None:
     assert is_extended_xyz(Path(name), head) is expected
+
+
+def test_a_second_line_that_is_made_to_take_long_does_not() -> None:
+    for line in ("a = b " * 20_000 + '"', "a" * 200_000 + '"', "a " * 50_000 + "= ="):
+        start = time.perf_counter()
+        second_line.split_pairs(line.encode())
+        assert time.perf_counter() - start < 5
