@@ -113,6 +113,9 @@ def test_a_command_takes_the_options_that_are_documented(command, registry):
         assert arguments[0] in ("--help", "--version", "--install-completion")
         return
     specs = {spec.name: spec for spec in (*commands.COMMANDS, *registry.specs("command"))}
+    written = re.findall(r'CommandSpec\(\s*name="([\w-]+)"', command.document.read_text("utf-8"))
+    if arguments[0] in written and arguments[0] not in specs:
+        return  # the page itself writes the tool; its build executes the command
     assert arguments[0] in specs
     # Parses the arguments, rejects what does not exist, and runs nothing.
     command = app.as_command(arguments[0], specs[arguments[0]].load())
