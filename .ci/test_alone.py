@@ -23,6 +23,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PLUGINS = ROOT / "plugins"
@@ -120,8 +121,7 @@ def check_plugin(name: str, base: Path, folder: Path, *, keep: bool = False) -> 
         (site_packages(environment) / "base.pth").write_text(
             f"import site; site.addsitedir({str(below)!r})\n"
         )
-        needed = dict.fromkeys(needed_plugins(name))
-        pip(environment, *(word for each in needed for word in ("--editable", str(PLUGINS / each))))
+        pip(environment, *(word for path in needed_plugins(name) for word in ("--editable", path)))
         passed, summary = run_tests(name, environment)
     except subprocess.CalledProcessError as error:
         passed, summary = False, f"could not be installed: {last_line(error.output)}"
@@ -130,14 +130,30 @@ def check_plugin(name: str, base: Path, folder: Path, *, keep: bool = False) -> 
     return Outcome(name, passed, summary, time.monotonic() - start)
 
 
-def needed_plugins(name: str) -> Iterator[str]:
-    """Yield the libraries of this repository that a plugin requires, and the plugin itself."""
-    project = tomllib.loads((PLUGINS / name / "pyproject.toml").read_text(encoding="utf-8"))
-    for requirement in project["project"].get("dependencies", ()):
+def needed_plugins(name: str) -> list[str]:
+    """Return the paths of a plugin and of the libraries of this repository that it requires.
+
+    A plugin whose tests need more than the plugin does says so in an extra called ``test``.
+    """
+    extra = "[test]" if "test" in project_of(name).get("optional-dependencies", ()) else ""
+    libraries = dict.fromkeys(required_libraries(name))
+    return [*(str(PLUGINS / library) for library in libraries), f"{PLUGINS / name}{extra}"]
+
+
+def required_libraries(name: str) -> Iterator[str]:
+    """Yield the libraries of this repository that a plugin requires, also those of its own."""
+    for requirement in project_of(name).get("dependencies", ()):
         library = re.match(r"[\w.-]+", requirement)
         if library and (PLUGINS / library[0]).is_dir():
-            yield from needed_plugins(library[0])
-    yield name
+            yield from required_libraries(library[0])
+            yield library[0]
+
+
+def project_of(name: str) -> dict[str, Any]:
+    """Return what a plugin's ``pyproject.toml`` says of the project."""
+    text = (PLUGINS / name / "pyproject.toml").read_text(encoding="utf-8")
+    project: dict[str, Any] = tomllib.loads(text)["project"]
+    return project
 
 
 def run_tests(name: str, environment: Path) -> tuple[bool, str]:

@@ -96,5 +96,9 @@ def load_module(file: str | Path) -> ModuleType:
         raise ImportError(f"'{path}' is no Python file.")
     module = module_from_spec(spec)
     sys.modules[name] = module  # before it runs: its dataclasses look themselves up
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]  # or the next call would return half a module
+        raise
     return module

@@ -46,9 +46,17 @@ def test_an_unknown_name_is_an_error(alone):
         alone.find_plugin("data-theirs")
 
 
-def test_libraries_of_the_repository_come_with_a_plugin(alone):
-    needed = list(alone.needed_plugins("matsciml-data-mine"))
-    assert needed == ["matsciml-util-files", "matsciml-data-mine"]
+def test_libraries_of_the_repository_come_with_a_plugin(alone, tmp_path):
+    paths = alone.needed_plugins("matsciml-data-mine")
+    assert paths == [str(tmp_path / "matsciml-util-files"), str(tmp_path / "matsciml-data-mine")]
+
+
+def test_what_its_tests_need_comes_with_a_plugin(alone, tmp_path):
+    project = tmp_path / "matsciml-util-files" / "pyproject.toml"
+    text = project.read_text() + '[project.optional-dependencies]\ntest = ["ase>=3.23"]\n'
+    project.write_text(text)
+    assert alone.needed_plugins("matsciml-util-files") == [f"{project.parent}[test]"]
+    assert alone.needed_plugins("matsciml-data-mine")[0] == str(project.parent)
 
 
 def test_nothing_of_this_process_can_be_imported(alone, monkeypatch):

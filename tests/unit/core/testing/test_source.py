@@ -6,6 +6,8 @@ import os
 import sys
 from contextlib import contextmanager
 
+import pytest
+
 from matsciml_core.testing.server import FaultServer
 from matsciml_core.testing.source import FakeSource, Sample, load_module
 
@@ -61,3 +63,11 @@ def test_a_module_is_loaded_once_and_may_have_dataclasses(tmp_path):
         assert module.__name__ == "_fake_source_of_matsciml_data_mine"
     finally:
         del sys.modules[module.__name__]
+
+
+def test_a_module_that_fails_fails_every_time(tmp_path):
+    file = tmp_path / "fake_source.py"
+    file.write_text("import no_such_package\n")
+    for _ in range(2):
+        with pytest.raises(ModuleNotFoundError):
+            load_module(file)
