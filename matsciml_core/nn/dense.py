@@ -90,7 +90,8 @@ class DenseStack(nn.Module):
         """Apply everything that follows the first dense layer.
 
         Args:
-            x: The first layer's result, ``(..., first width)``, which may be overwritten.
+            x: The first layer's result, ``(..., first width)``, dimensionless; it may be
+                overwritten.
 
         Returns:
             ``(..., last width)``.

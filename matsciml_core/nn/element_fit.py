@@ -72,7 +72,7 @@ class ElementFit:
             batch: The crystals.
             values: y, ``(crystals, *shape)``, in any unit; of an extensive label its value per
                 atom.
-            mask: Where a value exists, ``(crystals,)`` bool.
+            mask: Where a value exists, ``(crystals,)`` bool, dimensionless.
         """
         pairs = batch.crystal_index * ELEMENTS + batch.atomic_numbers
         counts = torch.bincount(pairs, minlength=batch.num_crystals * ELEMENTS)

@@ -13,7 +13,7 @@ def polynomial_envelope(fraction: Tensor, power: int) -> Tensor:
     pair of atoms crosses the cutoff. The larger p, the later f falls.
 
     Args:
-        fraction: x, distance by cutoff, any shape, dimensionless.
+        fraction: x, distance by cutoff, ``(edges, ...)``, dimensionless.
         power: p, at least 1.
 
     Returns:
@@ -36,7 +36,7 @@ def whole_power(x: Tensor, exponent: int) -> Tensor:
     """Return xⁿ by repeated squaring, at a few times the speed of ``torch.pow`` on a CPU.
 
     Args:
-        x: Any shape, in any unit.
+        x: ``(edges, ...)``, in any unit.
         exponent: n, at least 1.
 
     Returns:

@@ -21,8 +21,9 @@ def masked_mean(losses: Tensor, mask: Tensor) -> Tensor:
     """Return the mean of the losses of labels that exist.
 
     Args:
-        losses: Any shape, finite also where no label exists: 0 x NaN would be NaN in the gradient.
-        mask: True where a label exists, of the same shape.
+        losses: ``(labels, ...)``, dimensionless, finite also where no label exists: 0 x NaN would
+            be NaN in the gradient.
+        mask: True where a label exists, ``(labels, ...)`` bool, dimensionless.
 
     Returns:
         A scalar; zero, with a graph, where no label exists.
@@ -35,9 +36,9 @@ def masked_loss(name: LossName, prediction: Tensor, target: Tensor, mask: Tensor
 
     Args:
         name: ``l1``, ``mse``, or ``huber``, which changes from quadratic to linear at one.
-        prediction: Any shape, in the space that a head trains in.
-        target: Of the same shape; NaN, or anything else, where a label is missing.
-        mask: True where a label exists, of the same shape.
+        prediction: ``(labels, ...)``, in the space that a head trains in, dimensionless.
+        target: ``(labels, ...)``, dimensionless; NaN, or anything else, where a label is missing.
+        mask: True where a label exists, ``(labels, ...)`` bool, dimensionless.
 
     Returns:
         A scalar; zero, with a graph, where no label exists.

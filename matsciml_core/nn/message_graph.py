@@ -98,7 +98,7 @@ class MessageGraph:
         """Give every atom of the batch the value of the node that stands for it.
 
         Args:
-            values: Invariants, ``(nodes, ...)``.
+            values: Invariants, ``(nodes, ...)``, in any unit.
 
         Returns:
             ``(atoms, ...)``; the values themselves where the nodes are the atoms.
@@ -109,7 +109,7 @@ class MessageGraph:
         """Give every atom its node's Cartesian vector, turned by the atom's symmetry operation.
 
         Args:
-            vectors: ``(nodes, 3)``.
+            vectors: ``(nodes, 3)``, in any unit.
 
         Returns:
             ``(atoms, 3)``, in the unit of ``vectors``.
@@ -126,7 +126,7 @@ class MessageGraph:
         several, as with ``Neighbourhood(uses="vectors")``, this makes its multiple their sum.
 
         Args:
-            vectors: ``(nodes, 3)``.
+            vectors: ``(nodes, 3)``, in any unit.
 
         Returns:
             ``(nodes, 3)``, in the unit of ``vectors``.
@@ -142,7 +142,7 @@ class MessageGraph:
         ``batch.edge_vectors()``: all images of an atom move with it, each in its own direction.
 
         Args:
-            vectors: Cartesian, ``(nodes, 3)``.
+            vectors: Cartesian, ``(nodes, 3)``, in any unit.
 
         Returns:
             ``(edges, 3)``, in the unit of ``vectors``.

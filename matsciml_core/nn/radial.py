@@ -20,7 +20,7 @@ def gaussian_basis(fraction: Tensor, count: int) -> Tensor:
     is nearly flat.
 
     Args:
-        fraction: x, distance by cutoff, any shape, dimensionless.
+        fraction: x, distance by cutoff, ``(edges, ...)``, dimensionless.
         count: n, at least 2.
 
     Returns:

@@ -95,7 +95,7 @@ def segment_gather(values: Tensor, segments: Segments) -> Tensor:
     """Give each row the value of its segment.
 
     Args:
-        values: ``(segments, ...)``.
+        values: ``(segments, ...)``, in any unit.
         segments: The rows of each segment.
 
     Returns:
@@ -108,7 +108,7 @@ def segment_sum(values: Tensor, segments: Segments) -> Tensor:
     """Sum the rows of each segment; an empty segment gives zero.
 
     Args:
-        values: ``(rows, ...)``.
+        values: ``(rows, ...)``, in any unit.
         segments: The rows of each segment.
 
     Returns:
@@ -121,7 +121,7 @@ def segment_mean(values: Tensor, segments: Segments) -> Tensor:
     """Average the rows of each segment; an empty segment gives zero.
 
     Args:
-        values: ``(rows, ...)``, floating point.
+        values: ``(rows, ...)``, floating point, in any unit.
         segments: The rows of each segment.
 
     Returns:
@@ -155,14 +155,33 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(values: Tensor, segments: Segments) -> Tensor:
+        """Gather.
+
+        Args:
+            values: ``(segments, ...)``, in any unit.
+            segments: The rows of each segment.
+        """
         return values.index_select(0, segments.index)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Keep the segments.
+
+        Args:
+            ctx: Where they are kept.
+            inputs: What ``forward`` was given.
+            output: Its result, ``(rows, ...)``, in any unit; not needed.
+        """
         ctx.segments = inputs[1]
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Sum, each row once.
+
+        Args:
+            ctx: Has the segments.
+            gradient: ``(rows, ...)``, in the loss's unit.
+        """
         return _Sum.apply(gradient, ctx.segments, False), None  # type: ignore[no-untyped-call]
 
 
@@ -171,6 +190,13 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def forward(values: Tensor, segments: Segments, weighted: bool) -> Tensor:
+        """Sum.
+
+        Args:
+            values: ``(rows, ...)``, in any unit.
+            segments: The rows of each segment.
+            weighted: Whether a row counts as often as it stands for others.
+        """
         width = math.prod(values.shape[1:])
         rows = values.reshape(values.shape[0], width)
         weights = segments.weights if weighted else None
@@ -179,11 +205,24 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Keep the segments.
+
+        Args:
+            ctx: Where they are kept.
+            inputs: What ``forward`` was given.
+            output: Its result, ``(segments, ...)``, in any unit; not needed.
+        """
         ctx.segments = inputs[1]
         ctx.weights = inputs[1].weights if inputs[2] else None
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """Gather, and count as often as the sum did.
+
+        Args:
+            ctx: Has segments and weights.
+            gradient: ``(segments, ...)``, in the loss's unit.
+        """
         rows = segment_gather(gradient, ctx.segments)
         if ctx.weights is not None:
             rows = rows * _column(ctx.weights, rows)
@@ -191,6 +230,7 @@ class _Sum(torch.autograd.Function):
 
 
 def _sum_rows(values: Tensor, segments: Segments, weights: Tensor | None) -> Tensor:
+    # On a CPU index_add_ goes row by row; embedding_bag sums runs of rows side by side.
     if values.dtype == torch.float32 and values.device.type == "cpu" and values.numel():
         return functional.embedding_bag(
             segments.rows,

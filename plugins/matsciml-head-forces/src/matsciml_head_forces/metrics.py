@@ -27,8 +27,9 @@ class ForceCosine(Metric):
         """Add the atoms of a batch.
 
         Args:
-            preds: Force components, three for each atom one after the other, eV/Å.
-            target: The labels, in the same form.
+            preds: Force components, three for each atom one after the other, ``(atoms * 3,)``,
+                eV/Å.
+            target: The labels, ``(atoms * 3,)``, eV/Å.
         """
         predicted, labels = preds.reshape(-1, 3), target.reshape(-1, 3)
         length = labels.norm(dim=1)

@@ -52,7 +52,11 @@ def count_classes(training: Iterable[CrystalBatch], info: TargetInfo, classes: i
 
 
 def log_prior(counts: Tensor) -> Tensor:
-    """Return the logarithm of each class's share of the labels, ``(classes,)``."""
+    """Return the logarithm of each class's share of the labels, ``(classes,)``.
+
+    Args:
+        counts: Labels of each class, ``(classes,)``, dimensionless.
+    """
     smoothed = counts + _PSEUDO_COUNT
     return torch.log(smoothed / smoothed.sum())
 
@@ -61,7 +65,7 @@ def inverse_sqrt_weights(counts: Tensor, cap: float) -> Tensor:
     """Return weights ∝ n^-0.5 whose mean over the training labels is 1.
 
     Args:
-        counts: n, ``(classes,)``.
+        counts: n, ``(classes,)``, dimensionless.
         cap: Largest weight relative to the most frequent class.
 
     Returns:

@@ -34,8 +34,9 @@ class _Confusion(Metric):
         """Count a batch.
 
         Args:
-            preds: Probabilities, ``(crystals,)`` of class 1 of two, or ``(crystals, classes)``.
-            target: Class indices, ``(crystals,)``.
+            preds: Probabilities, ``(crystals,)`` of class 1 of two, or ``(crystals, classes)``;
+                dimensionless.
+            target: Class indices, ``(crystals,)``, dimensionless.
         """
         chosen = preds.argmax(dim=1) if preds.dim() == 2 else (preds > 0.5).long()
         cells = torch.bincount(target * self.num_classes + chosen, minlength=self.num_classes**2)
@@ -83,8 +84,8 @@ class CrystalSystemAccuracy(Metric):
         """Count a batch; class k is the group with the international number k + 1.
 
         Args:
-            preds: Probabilities, ``(crystals, 230)``.
-            target: Class indices, ``(crystals,)``.
+            preds: Probabilities, ``(crystals, 230)``, dimensionless.
+            target: Class indices, ``(crystals,)``, dimensionless.
         """
         systems = self.systems.to(target.device)
         sums = preds.new_zeros(len(preds), len(FIRST_SPACE_GROUPS))

@@ -32,7 +32,7 @@ class TensorFit:
         Args:
             batch: The crystals.
             labels: ``(rows, *shape)`` float64, in the label's unit (per atom if extensive).
-            mask: Where a label exists, ``(rows,)`` bool.
+            mask: Where a label exists, ``(rows,)`` bool, dimensionless.
         """
         self.count += int(mask.sum())
         self._square += labels[mask].square().sum()

@@ -25,8 +25,8 @@ class _MeanOverTensors(Metric):
         """Add the tensors of a batch.
 
         Args:
-            preds: Components, tensor after tensor, in any shape and unit.
-            target: The labels, in the same form.
+            preds: Components, tensor after tensor, ``(tensors, ...)``, in the label's unit.
+            target: The labels, ``(tensors, ...)``, in the label's unit.
         """
         errors = (preds - target).reshape(-1, *self.shape)
         self.total += self.measure(errors).sum()
@@ -52,7 +52,11 @@ class ErrorNorm(_MeanOverTensors):
     """Mean length of the error of a vector, or Frobenius norm of that of a matrix."""
 
     def measure(self, errors: Tensor) -> Tensor:
-        """Return the norm of each error, ``(tensors,)``, in the label's unit."""
+        """Return the norm of each error, ``(tensors,)``, in the label's unit.
+
+        Args:
+            errors: Prediction minus label, ``(tensors, *shape)``, in the label's unit.
+        """
         return torch.linalg.vector_norm(errors.flatten(1), dim=1)
 
 
@@ -60,7 +64,11 @@ class IsotropicError(_MeanOverTensors):
     """Mean absolute error of a third of the trace of a matrix."""
 
     def measure(self, errors: Tensor) -> Tensor:
-        """Return |tr/3| of each error, ``(tensors,)``, in the label's unit."""
+        """Return |tr/3| of each error, ``(tensors,)``, in the label's unit.
+
+        Args:
+            errors: Prediction minus label, ``(tensors, *shape)``, in the label's unit.
+        """
         return errors.diagonal(dim1=-2, dim2=-1).mean(dim=-1).abs()
 
 
@@ -68,7 +76,11 @@ class AnisotropicError(_MeanOverTensors):
     """Mean Frobenius norm of the error of a matrix less a third of its trace on the diagonal."""
 
     def measure(self, errors: Tensor) -> Tensor:
-        """Return the norm of each traceless error, ``(tensors,)``, in the label's unit."""
+        """Return the norm of each traceless error, ``(tensors,)``, in the label's unit.
+
+        Args:
+            errors: Prediction minus label, ``(tensors, *shape)``, in the label's unit.
+        """
         trace = errors.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[:, None, None]
         rest = errors - trace * torch.eye(3).to(errors)
         return torch.linalg.vector_norm(rest.flatten(1), dim=1)

@@ -62,10 +62,10 @@ def coupled_sum(
     messages are kept in memory.
 
     Args:
-        features: x of each kind, ``(atoms, 2l+1, features)``.
-        kernels: K of each kind, ``(edges, rows of the kind, 2l+1)``.
-        hidden: h, ``(edges, hidden)``.
-        weight: W, ``(hidden, paths * features)``.
+        features: x of each kind, ``(atoms, 2l+1, features)``, dimensionless.
+        kernels: K of each kind, ``(edges, rows of the kind, 2l+1)``, dimensionless.
+        hidden: h, ``(edges, hidden)``, dimensionless.
+        weight: W, ``(hidden, paths * features)``, dimensionless.
         messages: Who sends to whom.
 
     Returns:
@@ -79,6 +79,14 @@ def coupled_sum(
 class _CoupledSum(torch.autograd.Function):
     @staticmethod
     def forward(messages: Messages, hidden: Tensor, weight: Tensor, *rest: Tensor) -> Tensor:
+        """Sum piece by piece, so that no message of all edges is ever written out.
+
+        Args:
+            messages: Who sends to whom.
+            hidden: h, ``(edges, hidden)``, dimensionless.
+            weight: W, ``(hidden, paths * features)``, dimensionless.
+            *rest: x of each kind, then K of each kind.
+        """
         features, kernels = _halves(rest)
         atoms = messages.incoming.lengths.shape[0]
         total = hidden.new_zeros(atoms, sum(messages.rows) * messages.num_features)
@@ -90,11 +98,24 @@ class _CoupledSum(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Keep everything that was given.
+
+        Args:
+            ctx: Where it is kept.
+            inputs: What ``forward`` was given.
+            output: Its result, ``(atoms, rows, features)``, dimensionless; not needed.
+        """
         ctx.messages = inputs[0]
         ctx.save_for_backward(*inputs[1:])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Go over the same pieces.
+
+        Args:
+            ctx: Has messages and tensors.
+            gradient: ``(atoms, rows, features)``, in the loss's unit.
+        """
         needed = ctx.needs_input_grad[1:]
         # Grad mode is on in here where the gradient itself is going to be differentiated.
         function = _traced_gradients if torch.is_grad_enabled() else _gradients

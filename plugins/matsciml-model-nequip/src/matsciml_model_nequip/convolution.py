@@ -132,9 +132,9 @@ class Convolution(nn.Module):
         """Convolve.
 
         Args:
-            x: The atoms' features, ``(atoms, irreps_in.dim)``.
-            hidden: Hidden features of the radial network, ``(edges, hidden)``.
-            weight: Its last layer, ``(hidden, num_weights)``, path after path.
+            x: The atoms' features, ``(atoms, irreps_in.dim)``, dimensionless.
+            hidden: Hidden features of the radial network, ``(edges, hidden)``, dimensionless.
+            weight: Its last layer, ``(hidden, num_weights)``, path after path, dimensionless.
             edges: The edges.
 
         Returns:

@@ -67,8 +67,8 @@ class Interaction(nn.Module):
         """Update the features.
 
         Args:
-            x: ``(atoms, irreps_in.dim)``.
-            species: Description of each atom's element, ``(atoms, species_width)``.
+            x: ``(atoms, irreps_in.dim)``, dimensionless.
+            species: Description of each atom's element, ``(atoms, species_width)``, dimensionless.
             edges: The edges.
 
         Returns:
