@@ -22,18 +22,18 @@ from matsciml_core.interfaces.structure import read_crystals
 
 
 class BatchSource(TorchDataset[CrystalBatch]):
-    """Serves whole batches of a part of a dataset, ready for an encoder.
+    """Serves whole batches of a subset of a dataset, ready for an encoder.
 
     Args:
         dataset: Where the crystals come from.
-        indices: The subset to serve, ``(crystals,)``.
+        indices: The subset to serve, ``(crystals,)``, dimensionless.
         neighbourhood: The edges to attach; None: none.
         labels: Names of the labels to carry; the others are dropped.
         dtype: Floating-point type of the batches. Edges are chosen in float64 before.
         cache: Where to keep edges; None: they are searched anew each time.
         orbits: Where the crystals' symmetry comes from, so that only the edges into
             symmetry-distinct atoms are attached; None: all edges are.
-        dataset_index: Number of the dataset within the run.
+        dataset_index: Index of the dataset within the run.
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class BatchSource(TorchDataset[CrystalBatch]):
         """Return the number of crystals in this subset."""
         return len(self.indices)
 
-    def __getitem__(self, places: Sequence[int]) -> CrystalBatch:
-        """Return the batch of the crystals at several places of this subset."""
-        indices = self.indices[np.asarray(places)].tolist()
+    def __getitem__(self, positions: Sequence[int]) -> CrystalBatch:
+        """Return the batch of the crystals at several positions of this subset."""
+        indices = self.indices[np.asarray(positions)].tolist()
         batch = read_crystals(self.dataset, indices, self.labels)
         if self.orbits is not None:
             batch = replace(batch, asymmetric_unit=self.orbits.unit(batch, indices))
@@ -74,9 +74,9 @@ class BatchSource(TorchDataset[CrystalBatch]):
         batch = batch.to(dtype=self.dtype)
         return batch if edges is None else attach(batch, edges)
 
-    def plain(self, places: Sequence[int]) -> CrystalBatch:
+    def plain(self, positions: Sequence[int]) -> CrystalBatch:
         """Return a float64 batch with labels and without edges, as heads are fitted on."""
-        indices = self.indices[np.asarray(places)].tolist()
+        indices = self.indices[np.asarray(positions)].tolist()
         batch = read_crystals(self.dataset, indices, self.labels)
         return replace(batch, targets=self._present(batch))
 
@@ -102,7 +102,7 @@ class BatchSampler(Sampler[list[int]]):
         shuffle: Whether to sample in random order.
         seed: Seed of the order.
         max_atoms: Most atoms in a batch; None: any number.
-        atoms_per_crystal: ``(crystals,)``; needed with ``max_atoms``.
+        atoms_per_crystal: ``(crystals,)``, dimensionless; needed with ``max_atoms``.
         rank: Index of this process among those that share each batch.
         world_size: Number of these processes. Each serves every ``world_size``-th crystal of a
             batch, which is none where the batch has fewer crystals than there are processes.
@@ -142,22 +142,20 @@ class BatchSampler(Sampler[list[int]]):
         return len(self._batches())
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Yield the batches of the current epoch, each a list of places."""
+        """Yield the batches of the current epoch, each a list of positions in the subset."""
         for batch in self._batches():
             yield batch[self.rank :: self.world_size]
 
     def _batches(self) -> list[list[int]]:
-        order = self._order()
+        order = np.arange(self.count)
+        if self.shuffle:
+            # From seed and epoch alone, so that a resumed run, and every rank, has the same order.
+            generator = np.random.Generator(np.random.PCG64([self.seed, self.epoch]))
+            order = generator.permutation(self.count)
         if self.max_atoms is None or self.atoms_per_crystal is None:
             cuts = range(0, self.count, self.batch_size)
             return [order[first : first + self.batch_size].tolist() for first in cuts]
         return self._packed(order, self.atoms_per_crystal, self.max_atoms)
-
-    def _order(self) -> NDArray[np.int64]:
-        if not self.shuffle:
-            return np.arange(self.count)
-        generator = np.random.Generator(np.random.PCG64([self.seed, self.epoch]))
-        return generator.permutation(self.count)
 
     def _packed(
         self, order: NDArray[np.int64], atoms: NDArray[np.int64], limit: int
@@ -165,11 +163,11 @@ class BatchSampler(Sampler[list[int]]):
         batches: list[list[int]] = []
         batch: list[int] = []
         total = 0
-        for place, size in zip(order.tolist(), atoms[order].tolist(), strict=True):
+        for position, size in zip(order.tolist(), atoms[order].tolist(), strict=True):
             if batch and (len(batch) == self.batch_size or total + size > limit):
                 batches.append(batch)
                 batch, total = [], 0
-            batch.append(place)
+            batch.append(position)
             total += size
         return [*batches, batch] if batch else batches
 
@@ -195,7 +193,8 @@ class CrystalLoader(DataLoader[CrystalBatch | None]):
         pin_memory: bool = False,
     ) -> None:
         """Set up a loader that takes whole batches from the source."""
-        # batch_size=None: the sampler's items are lists of places and the source returns batches.
+        # batch_size=None: the sampler's items are lists of positions, and the source returns
+        # batches.
         super().__init__(
             _Share(source),
             batch_size=None,
@@ -235,8 +234,8 @@ class _Share(TorchDataset["CrystalBatch | None"]):
     def __init__(self, source: BatchSource) -> None:
         self.source = source
 
-    def __getitem__(self, places: list[int]) -> CrystalBatch | None:
-        return self.source[places] if places else None
+    def __getitem__(self, positions: list[int]) -> CrystalBatch | None:
+        return self.source[positions] if positions else None
 
 
 class _Resumable(Sampler[list[int]]):
@@ -254,9 +253,9 @@ class _Resumable(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         skip, self.skip = self.skip, 0
-        for number, places in enumerate(self.sampler):
-            if number >= skip:
-                yield places
+        for index, positions in enumerate(self.sampler):
+            if index >= skip:
+                yield positions
 
 
 def _unchanged(batch: Any) -> Any:

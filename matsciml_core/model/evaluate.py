@@ -1,4 +1,4 @@
-"""Scoring a trained model on a part of the data, beside baselines."""
+"""Metrics of a trained model on a subset of the data, beside those of baselines."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MOST_VALUES = 1_000_000
 
 @dataclass
 class Scores:
-    """What a part of the data says about one target."""
+    """Metrics of one target on a subset, and rows of labels and predictions."""
 
     info: TargetInfo
     """The label."""
@@ -71,7 +71,7 @@ class Scores:
 
         Args:
             batch: The crystals.
-            rows: Labelled crystals, or atoms, in ascending order, ``(rows,)`` int64.
+            rows: Labelled crystals, or atoms, in ascending order, ``(rows,)`` int64, dimensionless.
             values: The model's prediction for all crystals, or atoms, ``(crystals, *shape)`` or
                 ``(atoms, *shape)``, in the label's unit; of classes probabilities.
         """
@@ -112,23 +112,20 @@ def evaluate(
         task.head.to(device).eval()
     scores: dict[str, Scores] = {}
     for dataset, stream in batches.items():
-        mine = [task for task in tasks if task.dataset == dataset]
         for batch in filter(None, stream):
-            _score_batch(encoder, mine, batch.to(device), scores)
+            present = [
+                task
+                for task in tasks
+                if task.dataset == dataset
+                and any(info.name in batch.targets for info in task.head.targets)
+            ]
+            if not present:
+                continue
+            crystals, predictions = predict_tasks(encoder, present, batch.to(device))
+            with torch.no_grad():
+                for task, predicted in zip(present, predictions, strict=True):
+                    _score_task(task, predicted, crystals, scores)
     return scores
-
-
-def _score_batch(
-    encoder: Encoder, tasks: Sequence[Task], batch: CrystalBatch, scores: dict[str, Scores]
-) -> None:
-    present = batch.targets.keys()
-    tasks = [task for task in tasks if any(info.name in present for info in task.head.targets)]
-    if not tasks:
-        return
-    batch, predictions = predict_tasks(encoder, tasks, batch)
-    with torch.no_grad():
-        for task, predicted in zip(tasks, predictions, strict=True):
-            _score_task(task, predicted, batch, scores)
 
 
 def predict_tasks(
@@ -164,38 +161,35 @@ def predict_tasks(
 def _score_task(
     task: Task, predicted: Mapping[str, Tensor], batch: CrystalBatch, scores: dict[str, Scores]
 ) -> None:
-    mask = task.head.mask(batch)
-    baseline = task.head.baseline_predictions(batch)
+    """Feed the labelled values of a batch to the metrics of the model and of the baselines."""
+    masks = task.head.mask(batch)
+    baselines = task.head.baseline_predictions(batch)
     for info in task.head.targets:
         if info.name not in batch.targets:
             continue
-        key = task.target_key(info.name)
-        score = scores.setdefault(key, Scores(info))
+        label, mask = batch.targets[info.name], masks[info.name]
+        score = scores.setdefault(task.target_key(info.name), Scores(info))
         values = {MODEL: predicted[info.name]} | {
-            name: found[info.name] for name, found in baseline.items() if info.name in found
+            name: value[info.name] for name, value in baselines.items() if info.name in value
         }
         for predictor, value in values.items():
-            metrics = score.metrics.setdefault(predictor, _fresh(task.head, info))
-            _update(metrics, value, batch, info.name, mask[info.name])
-        rows = mask[info.name].flatten(1).all(1) if info.shape else mask[info.name]
+            if predictor not in score.metrics:
+                score.metrics[predictor] = _new_metrics(task.head, info)
+            pairs: dict[str | None, tuple[Tensor, Tensor]] = {None: (value, label)}
+            if info.extensive:
+                atoms = batch.atoms_per_crystal.view(-1, *[1] * (label.dim() - 1))
+                pairs[PER_ATOM] = value / atoms, label / atoms
+            for name, metric in score.metrics[predictor].items():
+                prediction, truth = pairs.get(name, pairs[None])
+                metric.update(prediction[mask].cpu(), truth[mask].cpu())
+        rows = mask.flatten(1).all(1) if info.shape else mask
         score.keep(batch, rows.nonzero()[:, 0], predicted[info.name])
 
 
-def _update(
-    metrics: Mapping[str, Metric], value: Tensor, batch: CrystalBatch, name: str, known: Tensor
-) -> None:
-    """Feed the labelled values of a batch to metrics, on the CPU."""
-    label = batch.targets[name]
-    for key, metric in metrics.items():
-        if key == PER_ATOM:
-            atoms = batch.atoms_per_crystal.view(-1, *[1] * (label.dim() - 1))
-            metric.update((value / atoms)[known].cpu(), (label / atoms)[known].cpu())
-        else:
-            metric.update(value[known].cpu(), label[known].cpu())
-
-
-def _fresh(head: TaskHead, info: TargetInfo) -> dict[str, Metric]:
+def _new_metrics(head: TaskHead, info: TargetInfo) -> dict[str, Metric]:
+    """Return the metrics of a label, without any value yet."""
     metrics = head.metrics()[info.name]
     if info.extensive:
         metrics[PER_ATOM] = MeanAbsoluteError()
+    # Sums over a whole test set, whose last digits float32 would lose.
     return {name: metric.set_dtype(torch.float64) for name, metric in metrics.items()}

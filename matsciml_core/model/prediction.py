@@ -73,7 +73,8 @@ def take_apart(
 
     Args:
         crystals: The batch's.
-        values: By label, one row per crystal, or per atom; on the CPU; of classes probabilities.
+        values: By label, ``(crystals, *shape)``, or ``(atoms, *shape)`` per atom, on the CPU, in
+            the label's unit; of classes probabilities, dimensionless.
         labels: What each value is.
         unseen: Says which elements of a crystal the model has never seen.
     """
@@ -86,8 +87,13 @@ def take_apart(
             name: values[name][atoms if info.per_atom else number].numpy()
             for name, info in labels.items()
         }
+        # Of two classes a head gives the probability of the second, and the first is what is left.
         probabilities = {
-            name: _probabilities(rows[name], info) for name, info in labels.items() if info.is_class
+            name: np.stack((1.0 - rows[name], rows[name]), axis=-1)
+            if info.kind == "binary"
+            else rows[name]
+            for name, info in labels.items()
+            if info.is_class
         }
         most_likely = {name: row.argmax(axis=-1) for name, row in probabilities.items()}
         yield Prediction(
@@ -100,11 +106,6 @@ def take_apart(
             probabilities=probabilities,
             unseen_elements=unseen(crystal),
         )
-
-
-def _probabilities(row: NDArray[np.float64], info: TargetInfo) -> NDArray[np.float64]:
-    """Return the probability of each class; of two classes, that of the second is known."""
-    return np.stack((1.0 - row, row), axis=-1) if info.kind == "binary" else row
 
 
 def _value(row: NDArray[Any], info: TargetInfo, crystal: Crystal) -> Any:

@@ -75,7 +75,15 @@ def save_model(
             "name": encoder_name,
             "config": _settings(encoder.config) if encoder_settings is None else encoder_settings,
         },
-        "heads": [_describe(task) for task in tasks],
+        "heads": [
+            {
+                "name": task.head_name,
+                "dataset": task.dataset,
+                "targets": [info.as_data() for info in task.head.targets],
+                "config": _settings(task.head.config),
+            }
+            for task in tasks
+        ],
         **(extra or {}),
     }
     save_file(tensors, Path(folder) / TENSORS)
@@ -130,7 +138,7 @@ def part_of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Return the tensors of one module, by their names within it.
 
     Args:
-        tensors: All tensors of a model.
+        tensors: All tensors of a model, of any shape ``(…,)``, dimensionless.
         prefix: ``encoder``, or ``heads.<number>``.
     """
     start = f"{prefix}."
@@ -145,15 +153,6 @@ def _build_task(item: Mapping[str, Any], encoder: Encoder, registry: Registry) -
         raise DataError(f"'{DESCRIPTION}' has a label that is none: {error}") from error
     head = build_head(registry, spec, targets, encoder, item["config"])
     return Task(dataset=item["dataset"], head_name=item["name"], head=head)
-
-
-def _describe(task: Task) -> dict[str, Any]:
-    return {
-        "name": task.head_name,
-        "dataset": task.dataset,
-        "targets": [info.as_data() for info in task.head.targets],
-        "config": _settings(task.head.config),
-    }
 
 
 def _settings(config: Config | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import ConfigError
@@ -63,10 +63,8 @@ class TrainedModel:
         self.tasks = tuple(tasks)
         self.description = description
         self.folder = folder
-        for task in self.tasks:
-            task.head.eval()
-        for module in self._modules():
-            module.requires_grad_(False)
+        for module in (self.encoder, *(task.head for task in self.tasks)):
+            module.eval().requires_grad_(False)
         self._names = name_labels(self.tasks)
 
     @property
@@ -113,18 +111,18 @@ class TrainedModel:
         Raises:
             ConfigError: There is no such device or precision.
         """
-        place = self.device if device is None else find_device(device)
+        where = self.device if device is None else find_device(device)
         dtype = self.dtype if precision is None else find_precision(precision)
-        if (place, dtype) == (self.device, self.dtype):
+        if (where, dtype) == (self.device, self.dtype):
             return self
-        encoder, heads = copy.deepcopy((self.encoder, [task.head for task in self.tasks]))
-        tasks = [
-            Task(dataset=task.dataset, head_name=task.head_name, head=head)
-            for task, head in zip(self.tasks, heads, strict=True)
-        ]
-        for head in heads:
-            _move_head(head, place, dtype)
-        return TrainedModel(encoder.to(place, dtype), tasks, self.description, self.folder)
+        encoder, tasks = copy.deepcopy((self.encoder, self.tasks))
+        for task in tasks:
+            task.head.to(where)
+            # Not head.to(dtype): what it fitted, such as reference energies, is in double
+            # precision, which total energies of thousands of eV need.
+            for parameter in task.head.parameters():
+                parameter.data = parameter.data.to(dtype)
+        return TrainedModel(encoder.to(where, dtype), tasks, self.description, self.folder)
 
     def predict(
         self,
@@ -231,9 +229,6 @@ class TrainedModel:
         """A tensor of the encoder."""
         return next(self.encoder.parameters(), torch.empty(0))
 
-    def _modules(self) -> list[nn.Module]:
-        return [self.encoder, *(task.head for task in self.tasks)]
-
 
 def load(
     path: str | os.PathLike[str],
@@ -270,10 +265,3 @@ def load(
     loaded = load_model(folder, registry)
     model = TrainedModel(loaded.encoder, loaded.tasks, loaded.description, folder)
     return model.to(device, precision)
-
-
-def _move_head(head: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
-    """Move a head; what it fitted stays in double precision, which total energies need."""
-    head.to(device)
-    for parameter in head.parameters():
-        parameter.data = parameter.data.to(dtype)

@@ -107,8 +107,8 @@ def prepare_datasets(config: RunConfig, registry: Registry) -> list[PreparedData
         (item.name, build_component(registry.get("dataset", item.name), item.options, item.name))
         for item in config.datasets
     ]
-    wanted = _targets_by_dataset(config, dict(opened))
-    return [_prepare(name, dataset, wanted[name], config) for name, dataset in opened]
+    labels = _labels_by_dataset(config, dict(opened))
+    return [_prepare(name, dataset, labels[name], config) for name, dataset in opened]
 
 
 def build_tasks(
@@ -132,7 +132,8 @@ def build_tasks(
         source = BatchSource(
             prepared.dataset, prepared.subsets["train"], neighbourhood=None, labels=labels
         )
-        head.fit(source.plain(block) for block in _blocks(len(source)))
+        starts = range(0, len(source), _CHUNK)
+        head.fit(source.plain(range(k, min(k + _CHUNK, len(source)))) for k in starts)
         tasks.append(Task(dataset=prepared.name, head_name=spec.name, head=head))
     return tasks
 
@@ -188,8 +189,12 @@ def head_options(
     Returns:
         Settings; one that no head has is handed to all of them, so that it is refused.
     """
-    fields = {name: _fields(one) for name, one in specs.items()}
-    known = set().union(*fields.values())
+    fields: dict[str, set[str]] = {}
+    for name, other in specs.items():
+        model = other.load_config()
+        preset = ["preset"] if model is not None and model.presets else []
+        fields[name] = set() if model is None else {*model.model_fields, *preset}
+    all_fields = set().union(*fields.values())
     own = head.get(spec.name) if isinstance(head.get(spec.name), Mapping) else None
     shared = {
         key: value
@@ -197,14 +202,11 @@ def head_options(
         if key != "name" and not (key in specs and isinstance(value, Mapping))
     }
     options = {
-        key: value for key, value in shared.items() if key in fields[spec.name] or key not in known
+        key: value
+        for key, value in shared.items()
+        if key in fields[spec.name] or key not in all_fields
     }
     return {**options, **(own or {})}
-
-
-def _fields(spec: Spec) -> set[str]:
-    model = spec.load_config()
-    return set() if model is None else {*model.model_fields, *(["preset"] * bool(model.presets))}
 
 
 def head_spec(registry: Registry, name: str | None, info: TargetInfo) -> TaskHeadSpec:
@@ -278,7 +280,7 @@ def build_source(
     dtype: torch.dtype,
     cached: bool,
     symprec: float | None = None,
-    number: int = 0,
+    index: int = 0,
 ) -> BatchSource:
     """Return the source of one subset's batches, with the edges the encoder asks for.
 
@@ -290,7 +292,7 @@ def build_source(
         cached: Whether to keep edges in memory.
         symprec: Tolerance, Å, of the symmetry by which edges into equivalent atoms are left out;
             None: all edges are there.
-        number: Number of the dataset within the run.
+        index: Index of the dataset within the run.
     """
     return BatchSource(
         prepared.dataset,
@@ -300,7 +302,7 @@ def build_source(
         dtype=dtype,
         cache=NeighbourCache() if cached else None,
         orbits=None if symprec is None else OrbitSource(prepared.dataset, symprec),
-        dataset_index=number,
+        dataset_index=index,
     )
 
 
@@ -322,9 +324,9 @@ def _expanded(spec: Spec, options: Mapping[str, Any], where: str) -> dict[str, A
     return {"name": spec.name, **preset, **settings}
 
 
-def _targets_by_dataset(config: RunConfig, datasets: Mapping[str, Dataset]) -> dict[str, list[str]]:
-    """Say which labels are taken from which dataset."""
-    wanted: dict[str, list[str]] = {name: [] for name in datasets}
+def _labels_by_dataset(config: RunConfig, datasets: Mapping[str, Dataset]) -> dict[str, list[str]]:
+    """Return the labels that are taken from each dataset."""
+    chosen: dict[str, list[str]] = {name: [] for name in datasets}
     for target in config.targets:
         prefix, separator, label = target.rpartition("/")
         if separator:
@@ -335,12 +337,12 @@ def _targets_by_dataset(config: RunConfig, datasets: Mapping[str, Dataset]) -> d
             if label in targets_of(dataset) and prefix in ("", name)
         ]
         if not owners:
-            known = [label for name, data in datasets.items() for label in targets_of(data)]
-            check_choice(label, known, what="target")
+            offered = [name for data in datasets.values() for name in targets_of(data)]
+            check_choice(label, offered, what="target")
             raise ConfigError(f"The dataset '{prefix}' has no target '{label}'.")
         for name in owners:
-            wanted[name].append(label)
-    for name, labels in wanted.items():
+            chosen[name].append(label)
+    for name, labels in chosen.items():
         if not labels and not config.targets:
             labels.append(next(iter(targets_of(datasets[name]))))
         if not labels:
@@ -348,18 +350,21 @@ def _targets_by_dataset(config: RunConfig, datasets: Mapping[str, Dataset]) -> d
                 f"No target is taken from the dataset '{name}'; its targets are "
                 f"{', '.join(targets_of(datasets[name]))}."
             )
-    return {name: list(dict.fromkeys(labels)) for name, labels in wanted.items()}
+    return {name: list(dict.fromkeys(labels)) for name, labels in chosen.items()}
 
 
 def _prepare(name: str, dataset: Dataset, labels: list[str], config: RunConfig) -> PreparedDataset:
-    split = dataset.split(config.split.name, config.split.seed)
-    most = config.split.max_train_crystals
-    used = split if most is None else split.limit("train", most, config.split.seed)
-    everything = used.indices(dataset.ids)
+    """Split a dataset, limit its training set, and keep the crystals that have a label to learn."""
+    most, seed = config.split.max_train_crystals, config.split.seed
+    split = dataset.split(config.split.name, seed)
+    # Before crystals without a label are left out, so that runs with other labels, or with a
+    # smaller limit, are trained on the same crystals or on some of them.
+    used = split if most is None else split.limit("train", most, seed)
+    members = used.indices(dataset.ids)
     present = labelled(dataset, labels)
-    subsets = {subset: indices[present[indices]] for subset, indices in everything.items()}
+    subsets = {subset: indices[present[indices]] for subset, indices in members.items()}
     for subset, indices in subsets.items():
-        if subset in SUBSETS and not len(indices):  # there may be a subset that nobody uses
+        if subset in SUBSETS and not len(indices):  # there may be others, of unused crystals
             raise DataError(
                 f"No crystal of the {subset} set of '{name}' has a value for "
                 f"{' or '.join(labels)}; choose another target or another split."
@@ -370,10 +375,6 @@ def _prepare(name: str, dataset: Dataset, labels: list[str], config: RunConfig) 
         split=split,
         used=used,
         subsets=subsets,
-        dropped={subset: len(everything[subset]) - len(subsets[subset]) for subset in subsets},
+        dropped={subset: len(members[subset]) - len(subsets[subset]) for subset in subsets},
         labels=tuple(labels),
     )
-
-
-def _blocks(count: int) -> list[list[int]]:
-    return [list(range(first, min(first + _CHUNK, count))) for first in range(0, count, _CHUNK)]

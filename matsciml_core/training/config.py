@@ -165,7 +165,10 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise ConfigError(f"The value in '--set {pair}' is not valid YAML.") from error
         _require_text_keys(value, f"'--set {pair}'")
-        merge(result, _nest(key.strip().split("."), value), where=key)
+        first, *rest = key.strip().split(".")
+        for name in reversed(rest):
+            value = {name: value}
+        merge(result, {first: value}, where=key)
     return result
 
 
@@ -183,8 +186,12 @@ def read_config_file(path: str | os.PathLike[str]) -> dict[str, Any]:
             "with settings, for example runs/latest/config.yaml."
         ) from error
     except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        # Not str(error), which has an excerpt of the file and takes several lines.
+        problem = f"{where}{error.problem or error.context}"
         raise ConfigError(
-            f"The configuration file '{path}' is not valid YAML: {_yaml_problem(error)}."
+            f"The configuration file '{path}' is not valid YAML: {problem}."
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(
@@ -295,7 +302,15 @@ def build_config(raw: Mapping[str, Any]) -> RunConfig:
             "No encoder is named; add --encoder NAME, see 'matsciml list-plugins --kind encoder'."
         )
     _check_sections(data)
-    _check_datasets(data["datasets"])
+    names = [item.get("name") for item in data["datasets"]]
+    if None in names:
+        raise ConfigError(
+            "A dataset has no name; write 'dataset: {name: NAME}', or a list of such mappings "
+            "under 'datasets', or add --dataset NAME."
+        )
+    for name in names:
+        if names.count(name) > 1:  # labels and losses go by the names of datasets
+            raise ConfigError(f"The dataset '{name}' is named more than once; name it once.")
     data["training"] = validate(TrainingConfig, data.get("training", {}), where="training")
     data["split"] = validate(SplitConfig, data.get("split", {}), where="split")
     data["init"] = validate(InitConfig, data.get("init", {}), where="init")
@@ -353,26 +368,6 @@ _FIRST = {"head": "name", "split": "name", "training": "epochs", "init": "model"
 """A setting to name as an example, by section."""
 
 
-def _check_datasets(datasets: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse datasets without a name, and the same one twice."""
-    names = [item.get("name") for item in datasets]
-    if None in names:
-        raise ConfigError(
-            "A dataset has no name; write 'dataset: {name: NAME}', or a list of such mappings "
-            "under 'datasets', or add --dataset NAME."
-        )
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"The dataset '{name}' is named more than once; name it once.")
-
-
-def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
-    """Say where the problem is, and what, without the excerpt that YAML adds."""
-    mark = error.problem_mark or error.context_mark
-    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    return f"{place}{error.problem or error.context}"
-
-
 def _require_text_keys(value: Any, where: str) -> None:
     """Refuse keys that YAML reads as numbers, truth values or dates."""
     if isinstance(value, Mapping):
@@ -385,12 +380,6 @@ def _require_text_keys(value: Any, where: str) -> None:
     elif isinstance(value, list):
         for item in value:
             _require_text_keys(item, where)
-
-
-def _nest(keys: Sequence[str], value: Any) -> dict[str, Any]:
-    for key in reversed(keys[1:]):
-        value = {key: value}
-    return {keys[0]: value}
 
 
 def _listed(value: Any) -> list[Any]:

@@ -38,11 +38,18 @@ def explained(run: Run) -> Iterator[None]:
         raise TrainingError(_out_of_memory(run)) from error
     except OSError as error:
         if error.errno in _NO_SPACE:
-            raise TrainingError(_disk_full(run)) from error
+            raise TrainingError(
+                f"The disk of '{run.folder}' is full; free some space{_resume(run)}"
+            ) from error
         raise
     except RuntimeError as error:
+        # torch raises these as RuntimeErrors of no class of their own: only the words tell.
         if _LOST_WORKER.search(str(error)):
-            raise TrainingError(_worker_died(run)) from error
+            raise TrainingError(
+                "A process that prepares batches was killed, most often because memory was full; "
+                f"use fewer than {run.config.training.num_workers} with --set "
+                f"training.num_workers=N{_resume(run)}"
+            ) from error
         if _NO_MEMORY.search(str(error)):
             raise TrainingError(_out_of_memory(run)) from error
         raise
@@ -60,18 +67,6 @@ def _out_of_memory(run: Run) -> str:
         f"Batches of {size} crystals do not fit in memory; batches half as large, two of which "
         f"make a step, train the same: --batch-size {max(size // 2, 1)} --set "
         f"training.accumulate_batches={2 * parts}{_resume(run)}"
-    )
-
-
-def _disk_full(run: Run) -> str:
-    return f"The disk of '{run.folder}' is full; free some space{_resume(run)}"
-
-
-def _worker_died(run: Run) -> str:
-    return (
-        "A process that prepares batches was killed, most often because memory was full; use "
-        f"fewer than {run.config.training.num_workers} with --set training.num_workers=N"
-        f"{_resume(run)}"
     )
 
 

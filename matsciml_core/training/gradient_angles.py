@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -44,30 +44,40 @@ class AngleRecorder:
     def __init__(self, encoder: Encoder, tasks: Sequence[str]) -> None:
         """Find out which columns of a gradient matrix belong to which layer."""
         self.tasks = tuple(tasks)
-        self.layers = _columns(encoder)
-        self._kept: list[tuple[int, Tensor]] = []
+        self.layers: dict[str, slice] = {}
+        first = 0
+        for name, parameter in encoder.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            layer, last = _layer(encoder, name), first + parameter.numel()
+            # A module's parameters follow one another, so that a layer is one run of columns.
+            begin = self.layers[layer].start if layer in self.layers else first
+            self.layers[layer] = slice(begin, last)
+            first = last
+        self._recorded: list[tuple[int, Tensor]] = []
 
     def record(self, step: int, gradients: TaskGradients) -> None:
         """Keep the dot products of a step; nothing waits for the device."""
         rows = gradients.every_row
         products = [gram_matrix(rows[:, columns]) for columns in self.layers.values()]
-        self._kept.append((step, torch.stack([*products, torch.stack(products).sum(0)])))
+        self._recorded.append((step, torch.stack([*products, torch.stack(products).sum(0)])))
 
     def take(self) -> list[dict[str, object]]:
         """Return the rows of the file since the last call; waits for the device."""
-        kept, self._kept = self._kept, []
-        return [row for step, products in kept for row in self._rows(step, products)]
-
-    def _rows(self, step: int, products: Tensor) -> Iterator[dict[str, object]]:
-        values = products.to("cpu").numpy()
-        for layer, gram in zip((*self.layers, EVERYTHING), values, strict=True):
-            norms = np.sqrt(np.diagonal(gram))
-            for i, j in combinations(range(len(self.tasks)), 2):
-                size = norms[i] * norms[j]
-                cosine = gram[i, j] / size if size > 0 else np.nan
-                pair = (self.tasks[i], self.tasks[j], cosine, norms[i], norms[j])
-                shown = (one if isinstance(one, str) else _text(one) for one in pair)
-                yield dict(zip(COLUMNS, (step, layer, *shown), strict=True))
+        recorded, self._recorded = self._recorded, []
+        rows: list[dict[str, object]] = []
+        for step, products in recorded:
+            values = products.to("cpu").numpy()  # (layers, tasks, tasks)
+            for layer, gram in zip((*self.layers, EVERYTHING), values, strict=True):
+                norms = np.sqrt(np.diagonal(gram))
+                for i, j in combinations(range(len(self.tasks)), 2):
+                    size = norms[i] * norms[j]
+                    # A task that does not reach a layer has no direction there.
+                    cosine = f"{gram[i, j] / size:.6g}" if size > 0 else ""
+                    lengths = (f"{norms[i]:.6g}", f"{norms[j]:.6g}")
+                    values_of_row = (step, layer, self.tasks[i], self.tasks[j], cosine, *lengths)
+                    rows.append(dict(zip(COLUMNS, values_of_row, strict=True)))
+        return rows
 
 
 class AnglesFile:
@@ -81,11 +91,11 @@ class AnglesFile:
     def __init__(self, folder: Path, first_step: int) -> None:
         """Keep the lines of the steps that count."""
         self.path = folder / GRADIENTS
-        kept = _lines(self.path) if self.path.exists() else []
+        lines = _lines(self.path) if self.path.exists() else []
         with self.path.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, COLUMNS)
             writer.writeheader()
-            writer.writerows(line for line in kept if int(line["step"]) < first_step)
+            writer.writerows(line for line in lines if int(line["step"]) < first_step)
 
     def append(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Write further lines."""
@@ -141,21 +151,6 @@ def read_gradient_angles(folder: Path) -> list[GradientAngles]:
     ]
 
 
-def _columns(encoder: Encoder) -> dict[str, slice]:
-    """Return the columns of each layer, in the order of the parameters."""
-    columns: dict[str, slice] = {}
-    first = 0
-    for name, parameter in encoder.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        layer = _layer(encoder, name)
-        last = first + parameter.numel()
-        # A module's parameters follow one another, so that a layer is one run of columns.
-        columns[layer] = slice(columns[layer].start if layer in columns else first, last)
-        first = last
-    return columns
-
-
 def _layer(encoder: nn.Module, name: str) -> str:
     """Return the layer of a parameter: the child module, or the member of a list of layers."""
     module, taken = encoder, []
@@ -170,7 +165,3 @@ def _layer(encoder: nn.Module, name: str) -> str:
 def _lines(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
-
-
-def _text(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.6g}"

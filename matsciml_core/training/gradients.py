@@ -32,14 +32,15 @@ class TaskGradients:
         """Make the matrix."""
         self.shared = _trainable(parameters.shared)
         self._heads = {key: _trainable(heads) for key, heads in parameters.heads.items()}
-        self._rows = {key: number for number, key in enumerate(tasks)}
+        self._rows = {key: row for row, key in enumerate(tasks)}
         sizes = [parameter.numel() for parameter in self.shared]
         like = self.shared[0].detach() if self.shared else torch.empty(0)
         self._matrix = like.new_zeros((len(tasks), sum(sizes)))
-        self._parts = [
+        # Views into the rows, in the shapes of the parameters: adding to them fills the matrix.
+        self._pieces = [
             [
-                part.view_as(one)
-                for part, one in zip(torch.split(row, sizes), self.shared, strict=True)
+                piece.view_as(parameter)
+                for piece, parameter in zip(torch.split(row, sizes), self.shared, strict=True)
             ]
             for row in self._matrix
         ]
@@ -51,22 +52,31 @@ class TaskGradients:
         """Add the gradients of a batch.
 
         Args:
-            losses: A scalar per task key.
+            losses: A scalar per task key, dimensionless.
             keep_graph: Whether the losses are differentiated again afterwards.
         """
         count = len(self.shared)
         for number, (key, loss) in enumerate(losses.items()):
             heads = self._heads.get(key, ())
-            found = torch.autograd.grad(
+            gradients = torch.autograd.grad(
                 loss,
                 (*self.shared, *heads),
                 retain_graph=keep_graph or number + 1 < len(losses),
                 allow_unused=True,
             )
-            self._add_row(key, found[:count])
-            _give(heads, found[count:])
-            known = self._losses.get(key)
-            self._losses[key] = loss.detach() if known is None else known + loss.detach()
+            shared, own = gradients[:count], gradients[count:]
+            row = self._pieces[self._rows[key]]
+            pairs = [(p, g) for p, g in zip(row, shared, strict=True) if g is not None]
+            if pairs:
+                # One kernel for all parameters, instead of a launch for each.
+                torch._foreach_add_([piece for piece, _ in pairs], [one for _, one in pairs])
+            self.reached = [
+                before or gradient is not None
+                for before, gradient in zip(self.reached, shared, strict=True)
+            ]
+            _add_to_grad(heads, own)
+            summed = self._losses.get(key)
+            self._losses[key] = loss.detach() if summed is None else summed + loss.detach()
 
     @property
     def losses(self) -> dict[str, Tensor]:
@@ -80,10 +90,10 @@ class TaskGradients:
 
     def matrix(self) -> Tensor:
         """Return the rows of the tasks that were present, ``(tasks, parameters)``."""
-        places = [number for key, number in self._rows.items() if key in self._losses]
-        if len(places) == len(self._matrix):
-            return self._matrix
-        return torch.stack([self._matrix[place] for place in places])
+        rows = [row for key, row in self._rows.items() if key in self._losses]
+        if len(rows) == len(self._matrix):
+            return self._matrix  # the usual case, without a copy as large as the model
+        return torch.stack([self._matrix[row] for row in rows])
 
     def average_over_ranks(self) -> None:
         """Average the rows over the ranks of a distributed run; heads are averaged elsewhere."""
@@ -97,37 +107,28 @@ class TaskGradients:
             self._losses = dict(zip(self.losses, values, strict=True))
 
     def assign(self, gradient: Tensor) -> None:
-        """Add a gradient of the shared parameters, ``(parameters,)``, to ``.grad``.
+        """Add a gradient of the shared parameters to ``.grad``.
 
         A parameter that no task reaches receives none, so that an optimiser leaves it alone.
+
+        Args:
+            gradient: Of all shared parameters, one behind the other, ``(parameters,)``,
+                dimensionless.
         """
         sizes = [parameter.numel() for parameter in self.shared]
-        parts = torch.split(gradient.detach(), sizes)
-        found = [
-            part.view_as(one) if reached else None
-            for part, one, reached in zip(parts, self.shared, self.reached, strict=True)
+        pieces = torch.split(gradient.detach(), sizes)
+        gradients = [
+            piece.view_as(parameter) if reached else None
+            for piece, parameter, reached in zip(pieces, self.shared, self.reached, strict=True)
         ]
-        _give(self.shared, found)
-
-    def _add_row(self, key: str, found: Sequence[Tensor | None]) -> None:
-        pairs = [
-            (part, gradient)
-            for part, gradient in zip(self._parts[self._rows[key]], found, strict=True)
-            if gradient is not None
-        ]
-        if pairs:
-            torch._foreach_add_([part for part, _ in pairs], [one for _, one in pairs])
-        self.reached = [
-            before or gradient is not None
-            for before, gradient in zip(self.reached, found, strict=True)
-        ]
+        _add_to_grad(self.shared, gradients)
 
 
 def _trainable(parameters: Iterable[nn.Parameter]) -> tuple[nn.Parameter, ...]:
     return tuple(parameter for parameter in parameters if parameter.requires_grad)
 
 
-def _give(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]) -> None:
+def _add_to_grad(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]) -> None:
     """Add gradients to those that the parameters have."""
     for parameter, gradient in zip(parameters, gradients, strict=True):
         if gradient is not None:

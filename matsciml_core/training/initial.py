@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from matsciml_core.errors import ConfigError
 from matsciml_core.files import hash_of
@@ -56,8 +56,13 @@ def initialise(config: RunConfig, encoder: Encoder, tasks: Sequence[Task]) -> No
     description = read_description(folder / DESCRIPTION)
     tensors = load_tensors(folder)
     _load_encoder(encoder, part_of(tensors, "encoder"), config, description)
-    for task, number in matching_heads(tasks, config, description).items():
-        _load_parameters(task.head, part_of(tensors, f"heads.{number}"))
+    for task, index in matching_heads(tasks, config, description).items():
+        # What was fitted on the training set is a buffer, and belongs to the new data.
+        state = part_of(tensors, f"heads.{index}")
+        with torch.no_grad():
+            for name, parameter in task.head.named_parameters():
+                if name in state and state[name].shape == parameter.shape:
+                    parameter.copy_(state[name])
 
 
 def describe_init(run: Run) -> dict[str, Any] | None:
@@ -132,11 +137,3 @@ def _load_encoder(
         raise ConfigError(
             f"The encoder of this run does not fit the weights in '{config.init.model}'; {advice}."
         ) from error
-
-
-def _load_parameters(head: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Copy the weights, and leave alone what was fitted on the training set."""
-    with torch.no_grad():
-        for name, parameter in head.named_parameters():
-            if name in state and state[name].shape == parameter.shape:
-                parameter.copy_(state[name])

@@ -11,7 +11,6 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
-from torchmetrics import Metric
 
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Encoder
@@ -81,7 +80,14 @@ class TrainingModule(pl.LightningModule):
         self._gradients: TaskGradients | None = None
         self._inspected = False
         self._random: dict[str, Tensor] = {}
-        self._metrics = [_named_metrics(task) for task in tasks]
+        self._metrics = [
+            {
+                f"{target}/{name}": metric
+                for target, named in task.head.metrics().items()
+                for name, metric in named.items()
+            }
+            for task in tasks
+        ]
         # Registered as modules, so that they follow the model to its device.
         self.validation_metrics = nn.ModuleList(nn.ModuleDict(named) for named in self._metrics)
 
@@ -107,7 +113,14 @@ class TrainingModule(pl.LightningModule):
         """
         found: dict[str, tuple[dict[str, Tensor], CrystalBatch]] = {}
         for dataset, batch in batches.items():
-            tasks = [task for task in self.tasks if task.dataset == dataset and _has(task, batch)]
+            # By the names of labels, not by their values, which are on the device: looking at them
+            # would wait for it in every step.
+            tasks = [
+                task
+                for task in self.tasks
+                if task.dataset == dataset
+                and any(info.name in batch.targets for info in task.head.targets)
+            ]
             if not tasks:
                 continue
             crystals = with_gradients(batch, [task.head for task in tasks])
@@ -117,19 +130,27 @@ class TrainingModule(pl.LightningModule):
 
     def training_step(self, batch: Batches, batch_idx: int) -> None:
         """Add the gradients of one batch per dataset, and step once enough have been added."""
-        losses, count = self.losses(batch), _count(batch)
+        losses, count = self._losses_of(self.predictions(batch)), _count(batch)
         for key, loss in losses.items():
             self._log(f"train/{key}/loss", loss, count)
+        # The last step of an epoch may have fewer batches than the others.
+        most = self.settings.accumulate_batches
+        first = batch_idx - batch_idx % most
+        batches = int(min(most, max(self.trainer.num_training_batches - first, 1)))
         # Sums over gradients must not be taken in reduced precision.
         with torch.autocast(self.device.type, enabled=False):
-            first, parts = self._group(batch_idx)
             if first == batch_idx:
                 self._begin()
             if losses:
                 total = self.strategy_module.combine(losses)
                 self._log("train/loss", total, count, bar=True)
-                self._add_gradients(losses, total, parts)
-            self.between_steps = batch_idx + 1 == first + parts
+                alone = self.strategy_module.needs_task_gradients
+                if self._gradients is not None:
+                    scaled = {key: loss / batches for key, loss in losses.items()}
+                    self._gradients.add(scaled, keep_graph=not alone)
+                if not alone:
+                    torch.autograd.backward(total / batches)
+            self.between_steps = batch_idx + 1 == first + batches
             if self.between_steps:
                 self._step()
 
@@ -140,8 +161,16 @@ class TrainingModule(pl.LightningModule):
             found = self.predictions(batch)
         with torch.no_grad():
             for task, metrics in zip(self.tasks, self._metrics, strict=True):
-                if task.key in found:
-                    _update(metrics, task, *found[task.key])
+                if task.key not in found:
+                    continue
+                prediction, crystals = found[task.key]
+                physical = task.head.inverse_transform(prediction, crystals)
+                mask = task.head.mask(crystals)
+                for name, metric in metrics.items():
+                    label = name.rpartition("/")[0]
+                    if label in crystals.targets:
+                        present = mask[label]
+                        metric.update(physical[label][present], crystals.targets[label][present])
             losses = self._losses_of(found)
         if losses:
             total = torch.stack([*losses.values()]).sum()
@@ -155,14 +184,18 @@ class TrainingModule(pl.LightningModule):
             for name, metric in metrics.items()
         ]
         updated = distributed.on_any_rank([metric.update_called for _, metric in named])
-        for (name, metric), wanted in zip(named, updated, strict=True):
-            if wanted:  # computed from the states of all ranks, whether they were updated or not
-                self.log(name, _joint_value(metric))
-            metric.reset()
+        with warnings.catch_warnings():
+            # A rank without rows has a state all the same: that of no rows.
+            warnings.filterwarnings("ignore", ".*compute.*before the.*update", UserWarning)
+            for (name, metric), on_any_rank in zip(named, updated, strict=True):
+                if on_any_rank:  # computing is a collective operation: all ranks, or none
+                    self.log(name, metric.compute())
+                metric.reset()
 
     def configure_optimizers(self) -> Any:
         """Return one AdamW over encoder, heads and strategy, with its schedule per step."""
-        learned = list(self.strategy_module.parameters())  # weights of losses: not to be decayed
+        # Parameters of a strategy are weights of losses; decay would pull them all to one value.
+        learned = list(self.strategy_module.parameters())
         model = [one for module in (self.encoder, self.heads) for one in module.parameters()]
         groups: list[dict[str, Any]] = [{"params": [one for one in model if one.requires_grad]}]
         if learned:
@@ -205,12 +238,6 @@ class TrainingModule(pl.LightningModule):
         heads = {task.key: tuple(task.head.parameters()) for task in self.tasks}
         return Parameters(tuple(self.encoder.parameters()), heads)
 
-    def _group(self, batch_idx: int) -> tuple[int, int]:
-        """Return the first batch of a batch's step, and how many batches the step has."""
-        wanted = self.settings.accumulate_batches
-        first = batch_idx - batch_idx % wanted
-        return first, int(min(wanted, max(self.trainer.num_training_batches - first, 1)))
-
     def _begin(self) -> None:
         """Start a step: no gradients yet."""
         cast("LightningOptimizer", self.optimizers()).zero_grad()
@@ -223,48 +250,53 @@ class TrainingModule(pl.LightningModule):
             keys = [task.key for task in self.tasks]
             self._gradients = TaskGradients(Parameters(roles.shared, heads), keys)
 
-    def _add_gradients(self, losses: Mapping[str, Tensor], total: Tensor, parts: int) -> None:
-        """Differentiate the losses of one of the ``parts`` of a step."""
-        alone = self.strategy_module.needs_task_gradients
-        if self._gradients is not None:
-            scaled = {key: loss / parts for key, loss in losses.items()}
-            self._gradients.add(scaled, keep_graph=not alone)
-        if not alone:
-            torch.autograd.backward(total / parts)
-
     def _step(self) -> None:
         """Let the strategy decide, and move the parameters."""
         optimiser = cast("LightningOptimizer", self.optimizers())
         parameters = [one for one in self.parameters() if one.requires_grad]
         distributed.average_gradients(parameters)
         if self._gradients is not None:
-            self._use_task_gradients(self._gradients)
-            self._gradients = None
-        finite = self.finite = _clip(parameters, self.settings.gradient_clip)
-        # A fused optimiser reads this flag on its own device and leaves the step out.
+            gradients, self._gradients = self._gradients, None
+            gradients.average_over_ranks()
+            if self._inspected:
+                self.angles.record(self.global_step, gradients)
+            if self.strategy_module.needs_task_gradients and gradients.losses:
+                matrix = gradients.matrix()
+                gradients.assign(self.strategy_module.aggregate(matrix, gradients.losses))
+        norm = nn.utils.get_total_norm([one.grad for one in parameters if one.grad is not None])
+        if self.settings.gradient_clip is not None:
+            nn.utils.clip_grads_with_norm_(parameters, self.settings.gradient_clip, norm)
+        # The norm is infinite or NaN where any gradient is. Asking it on the host would wait for
+        # the device; a fused optimiser reads the flag on its own device and leaves the step out.
+        finite = self.finite = norm.isfinite().to(torch.float32)
         optimiser.optimizer.found_inf = 1.0 - finite  # type: ignore[attr-defined]
         optimiser.step()
         cast("LambdaLR", self.lr_schedulers()).step()
         self.log("train/skipped_steps", 1.0 - finite, on_step=False, on_epoch=True, reduce_fx="sum")
 
-    def _use_task_gradients(self, gradients: TaskGradients) -> None:
-        gradients.average_over_ranks()
-        if self._inspected:
-            self.angles.record(self.global_step, gradients)
-        if self.strategy_module.needs_task_gradients and gradients.losses:
-            matrix = gradients.matrix()
-            gradients.assign(self.strategy_module.aggregate(matrix, gradients.losses))
-
     def _losses_of(self, found: Predictions) -> dict[str, Tensor]:
         """Return the loss of each task, see :meth:`losses`."""
         if distributed.world_size() > 1:
             return self._joint_losses(found)
-        return {task.key: _loss(task, *found[task.key]) for task in self.tasks if task.key in found}
+        losses = {}
+        for task in self.tasks:
+            if task.key in found:
+                prediction, batch = found[task.key]
+                labels, mask = task.head.transform(batch), task.head.mask(batch)
+                losses[task.key] = task.head.loss(prediction, labels, mask)
+        return losses
 
     def _joint_losses(self, found: Predictions) -> dict[str, Tensor]:
-        """Return this rank's part of the losses of all ranks."""
+        """Return this rank's share of the losses of all ranks."""
         present = distributed.on_any_rank([task.key in found for task in self.tasks])
-        counts = torch.stack([self._label_counts(task, found.get(task.key)) for task in self.tasks])
+        # One message for the numbers of labels of all targets, padded to the task with most.
+        most = max(len(task.head.targets) for task in self.tasks)
+        counts = torch.zeros(len(self.tasks), most, dtype=torch.float64, device=self.device)
+        for row, task in zip(counts, self.tasks, strict=True):
+            if task.key in found:
+                masks = task.head.mask(found[task.key][1])
+                for column, info in enumerate(task.head.targets):
+                    row[column] = masks[info.name].sum()
         factors = distributed.loss_weights(counts)  # (tasks, targets)
         losses = {}
         for task, here, weights in zip(self.tasks, present, factors, strict=True):
@@ -273,18 +305,6 @@ class TrainingModule(pl.LightningModule):
             elif here:  # on another rank; a leaf, so that a strategy can differentiate it
                 losses[task.key] = torch.zeros((), device=self.device, requires_grad=True)
         return losses
-
-    def _label_counts(
-        self, task: Task, found: tuple[dict[str, Tensor], CrystalBatch] | None
-    ) -> Tensor:
-        """Return the number of labels of each target of a task, padded to the largest task."""
-        most = max(len(one.head.targets) for one in self.tasks)
-        counts = torch.zeros(most, dtype=torch.float64, device=self.device)
-        if found is not None:
-            masks = task.head.mask(found[1])
-            for number, info in enumerate(task.head.targets):
-                counts[number] = masks[info.name].sum()
-        return counts
 
     def _log(self, name: str, value: Tensor, count: int, *, bar: bool = False) -> None:
         self.log(
@@ -329,15 +349,6 @@ def _count(batches: Batches) -> int:
     return distributed.sum_over_ranks(sum(crystals.num_crystals for crystals in batches.values()))
 
 
-def _has(task: Task, batch: CrystalBatch) -> bool:
-    """Return whether the batch carries a label of the task; decided on names, not on values."""
-    return any(info.name in batch.targets for info in task.head.targets)
-
-
-def _loss(task: Task, prediction: Mapping[str, Tensor], batch: CrystalBatch) -> Tensor:
-    return task.head.loss(prediction, task.head.transform(batch), task.head.mask(batch))
-
-
 def _weighted_loss(
     task: Task, prediction: Mapping[str, Tensor], batch: CrystalBatch, weights: Tensor
 ) -> Tensor:
@@ -354,46 +365,3 @@ def _weighted_loss(
         }
         parts.append(weight * task.head.loss(prediction, labels, alone))
     return torch.stack(parts).sum()
-
-
-def _clip(parameters: Sequence[nn.Parameter], limit: float | None) -> Tensor:
-    """Shorten the gradient of all parameters to a largest norm.
-
-    Returns:
-        1 where the norm is finite, else 0; nothing waits for the device.
-    """
-    gradients = [one.grad for one in parameters if one.grad is not None]
-    norm = nn.utils.get_total_norm(gradients)
-    if limit is not None:
-        nn.utils.clip_grads_with_norm_(parameters, limit, norm)
-    return norm.isfinite().to(torch.float32)
-
-
-def _update(
-    metrics: Mapping[str, Metric], task: Task, prediction: Mapping[str, Tensor], batch: CrystalBatch
-) -> None:
-    """Feed the labelled values of a batch to the task's metrics."""
-    physical, mask = task.head.inverse_transform(prediction, batch), task.head.mask(batch)
-    for name, metric in metrics.items():
-        target = name.rpartition("/")[0]
-        if target not in batch.targets:
-            continue
-        known = mask[target]
-        metric.update(physical[target][known], batch.targets[target][known])
-
-
-def _joint_value(metric: Metric) -> Any:
-    """Return what a metric says of the rows of all ranks."""
-    with warnings.catch_warnings():
-        # A rank whose share of the rows is empty has a state all the same: that of no rows.
-        warnings.filterwarnings("ignore", ".*compute.*before the.*update", UserWarning)
-        return metric.compute()
-
-
-def _named_metrics(task: Task) -> dict[str, Metric]:
-    """Return the task's metrics as one flat dictionary, ``"<target>/<metric>"``."""
-    return {
-        f"{target}/{name}": metric
-        for target, named in task.head.metrics().items()
-        for name, metric in named.items()
-    }

@@ -53,12 +53,35 @@ class Run:
 
     def loader(self, subset: str) -> dict[str, CrystalLoader]:
         """Return a loader per dataset for a subset of the split."""
-        return {
-            prepared.name: self._loader(self.source(prepared, subset, number), subset)
-            for number, prepared in enumerate(self.datasets)
-        }
+        training = self.config.training
+        # The test is rank 0's alone, and is made once: worker processes would not pay off.
+        test = subset == "test"
+        alone = test or training.devices == 1
+        loaders = {}
+        for index, prepared in enumerate(self.datasets):
+            source = self.source(prepared, subset, index)
+            atoms = None  # reading all sizes takes time where a dataset does not know them
+            if training.max_atoms is not None:
+                atoms = source.dataset.atoms_per_crystal[source.indices]
+            sampler = BatchSampler(
+                len(source),
+                training.batch_size,
+                shuffle=subset == "train",
+                seed=training.seed,
+                max_atoms=training.max_atoms,
+                atoms_per_crystal=atoms,
+                rank=0 if alone else distributed.rank(),
+                world_size=1 if alone else training.devices,
+            )
+            loaders[prepared.name] = CrystalLoader(
+                source,
+                sampler,
+                num_workers=0 if test else training.num_workers,
+                pin_memory=self.device.type == "cuda",
+            )
+        return loaders
 
-    def source(self, prepared: assemble.PreparedDataset, subset: str, number: int) -> BatchSource:
+    def source(self, prepared: assemble.PreparedDataset, subset: str, index: int) -> BatchSource:
         """Return the source of batches of one dataset and subset."""
         cached = self.config.training.cache_neighbours and subset != "test"
         return assemble.build_source(
@@ -69,28 +92,7 @@ class Run:
             cached=cached,
             # The test is made on whole crystals, whatever symmetry saved in training.
             symprec=self.symprec if subset != "test" else None,
-            number=number,
-        )
-
-    def _loader(self, source: BatchSource, subset: str) -> CrystalLoader:
-        training = self.config.training
-        bounded = training.max_atoms is not None
-        alone = subset == "test" or training.devices == 1
-        sampler = BatchSampler(
-            len(source),
-            training.batch_size,
-            shuffle=subset == "train",
-            seed=training.seed,
-            max_atoms=training.max_atoms,
-            atoms_per_crystal=source.dataset.atoms_per_crystal[source.indices] if bounded else None,
-            rank=0 if alone else distributed.rank(),
-            world_size=1 if alone else training.devices,
-        )
-        return CrystalLoader(
-            source,
-            sampler,
-            num_workers=training.num_workers if subset != "test" else 0,
-            pin_memory=self.device.type == "cuda",
+            index=index,
         )
 
 
@@ -113,6 +115,7 @@ def prepare(
     """
     device = _device(config.training.device, config.training.devices)
     datasets = assemble.prepare_datasets(config, registry)
+    # Between data and model: initial weights must not depend on what opening the data drew.
     pl.seed_everything(config.training.seed, workers=True, verbose=False)
     spec = registry.get("encoder", config.encoder.name)
     encoder: Encoder = build_component(spec, config.encoder.options, "encoder")
@@ -120,6 +123,7 @@ def prepare(
     objects = _describe_objects(spec, encoder, datasets, registry)
     tasks = assemble.build_tasks(config, registry, datasets, encoder)
     strategy = assemble.build_strategy(config, registry, tasks)
+    # After the heads are fitted: what they fit is in float64 whatever the run computes in.
     if config.training.precision == "float64":
         for module in (encoder, strategy, *(task.head for task in tasks)):
             module.to(torch.float64)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matsciml_core.interfaces.strategy import Task
 from matsciml_core.model.location import DESCRIPTION, read_description
 from matsciml_core.model.trained import TrainedModel
 from matsciml_core.registry.specs import RunResult
@@ -52,27 +50,21 @@ class TrainingResult(RunResult):
 
         It is a copy: an encoder that was handed over can be trained further.
         """
-        encoder, heads = copy.deepcopy((self.run.encoder, [task.head for task in self.run.tasks]))
-        tasks = [
-            Task(dataset=task.dataset, head_name=task.head_name, head=head)
-            for task, head in zip(self.run.tasks, heads, strict=True)
-        ]
+        encoder, tasks = copy.deepcopy((self.run.encoder, self.run.tasks))
         description = read_description(self.folder / DESCRIPTION)
         model = TrainedModel(encoder, tasks, description, self.folder)
         return model.to(str(self.run.device))
 
     def __str__(self) -> str:
         """Return the test metrics beside a baseline, a line for each label, and the folder."""
-        lines = [_line(key, values, self.baselines[key]) for key, values in self.metrics.items()]
+        lines = []
+        for key, metrics in self.metrics.items():
+            name = next(name for name in metrics if name not in ("unit", "count"))
+            unit = f" {metrics['unit']}" if name == "mae" else ""
+            beside = [
+                f" ({baseline}: {values[name]:.4g})"
+                for baseline, values in self.baselines[key].items()
+                if name in values
+            ]
+            lines.append(f"{key}: {name} {metrics[name]:.4g}{unit}{''.join(beside[:1])}")
         return "\n".join([*lines, f"Run folder: {self.folder}", *self.notes, *self.problems])
-
-
-def _line(
-    key: str, metrics: Mapping[str, object], baselines: Mapping[str, Mapping[str, object]]
-) -> str:
-    """Return a label's first metric on the test set, and what the first baseline has there."""
-    name = next(name for name in metrics if name not in ("unit", "count"))
-    unit = f" {metrics['unit']}" if name == "mae" else ""
-    text = f"{key}: {name} {metrics[name]:.4g}{unit}"
-    beside = [f"{one}: {values[name]:.4g}" for one, values in baselines.items() if name in values]
-    return f"{text} ({beside[0]})" if beside else text

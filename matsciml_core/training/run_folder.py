@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from matsciml_core.errors import ConfigError
 from matsciml_core.files import read_object, write_json
@@ -136,7 +135,11 @@ def _prediction_rows(score: Scores) -> Iterator[list[str | int]]:
     labels = torch.cat(score.labels)
     values = torch.cat(score.predictions)
     if score.info.is_class:
-        probability, chosen = _most_likely(values)
+        if values.dim() == 1:  # the probability of class 1 of two
+            chosen = (values > 0.5).to(torch.int64)
+            probability = torch.where(values > 0.5, values, 1.0 - values)
+        else:
+            probability, chosen = values.max(dim=1)
         columns = (one.tolist() for one in (labels, chosen, probability))
         for name, atom, label, choice, share in zip(score.ids, score.atoms, *columns, strict=True):
             yield [name, atom, int(label), choice, f"{share:.6g}"]
@@ -146,19 +149,6 @@ def _prediction_rows(score: Scores) -> Iterator[list[str | int]]:
     for name, atom, label_row, value_row in rows:
         for component, pair in enumerate(zip(label_row, value_row, strict=True)):
             yield [name, atom * score.info.width + component, *map(repr, pair)]
-
-
-def _most_likely(probabilities: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the probability and the index of the most likely class of each crystal.
-
-    Args:
-        probabilities: ``(crystals,)``, that of class 1 of two, or ``(crystals, classes)``.
-    """
-    if probabilities.dim() == 1:
-        chosen = probabilities > 0.5
-        return torch.where(chosen, probabilities, 1.0 - probabilities), chosen.to(torch.int64)
-    best = probabilities.max(dim=1)
-    return best.values, best.indices
 
 
 def versions() -> dict[str, str]:

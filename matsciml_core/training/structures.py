@@ -71,7 +71,13 @@ def label_structures(
     """
     if not len(structures):
         raise ConfigError("The list of structures is empty; hand over some structures.")
-    crystals = [_crystal(index, structure) for index, structure in enumerate(structures)]
+    crystals = []
+    for index, structure in enumerate(structures):
+        try:
+            crystals.append(as_crystal(structure))
+            check_geometry(crystals[-1])
+        except MatSciMLError as error:
+            raise DataError(f"Structure {index} cannot be used: {error}") from error
     if len({crystal.id for crystal in crystals}) < len(crystals):  # an id is often the formula
         crystals = [replace(one, id=f"{index}-{one.id}") for index, one in enumerate(crystals)]
     if labels is None:
@@ -85,15 +91,6 @@ def label_structures(
         crystals=[_labelled(k, one, columns, values) for k, one in enumerate(crystals)],
         targets=[column.info for column in columns],
     )
-
-
-def _crystal(index: int, structure: Any) -> Crystal:
-    try:
-        crystal = as_crystal(structure)
-        check_geometry(crystal)
-    except MatSciMLError as error:
-        raise DataError(f"Structure {index} cannot be used: {error}") from error
-    return crystal
 
 
 def _carried(

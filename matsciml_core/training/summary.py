@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from matsciml_core.interfaces.elements import symbol
-from matsciml_core.interfaces.strategy import Task
 from matsciml_core.interfaces.structure import targets_of
 from matsciml_core.model.evaluate import MODEL, Scores
 from matsciml_core.model.objects import OBJECT
@@ -88,7 +87,15 @@ def summarise(
         "init": init,
         "objects": dict(run.objects),
         "datasets": {prepared.name: _describe(prepared) for prepared in run.datasets},
-        "heads": {task.key: _constants(task) for task in run.tasks},
+        # What a head fitted are its buffers; those of one number are worth reading.
+        "heads": {
+            task.key: {
+                name: value.item()
+                for name, value in task.head.named_buffers()
+                if value.numel() == 1
+            }
+            for task in run.tasks
+        },
         "metrics": {"test": dict(result.metrics), "validation": dict(validation.metrics)},
         "baselines": dict(result.baselines),
         "citations": list(dict.fromkeys([*citations(run, registry), *inherited])),
@@ -146,12 +153,6 @@ def _describe(prepared: PreparedDataset) -> dict[str, Any]:
             for label, info in infos.items()
         },
     }
-
-
-def _constants(task: Task) -> dict[str, float]:
-    """Return what the head fitted: its scalar buffers."""
-    buffers = task.head.named_buffers()
-    return {name: value.item() for name, value in buffers if value.numel() == 1}
 
 
 def _count(module: torch.nn.Module) -> int:

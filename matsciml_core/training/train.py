@@ -168,8 +168,11 @@ def _open(request: Request) -> Run:
 
 def _reopen(path: Path, request: Request, sections: Mapping[str, Any]) -> tuple[Run, Path]:
     """Prepare a run that was interrupted, in its own folder; return it with its last checkpoint."""
-    fixed = [key for key, value in sections.items() if value is not None and not _is_object(value)]
-    if fixed not in ([], ["training"]):
+    for key, value in sections.items():
+        items = value if isinstance(value, list | tuple) else [value]
+        is_object = all(isinstance(item, Dataset | Encoder) for item in items)
+        if value is None or key == "training" or is_object:
+            continue
         raise ConfigError(
             "A resumed run goes on as it was configured; only settings of the training, and the "
             "objects that it was started with, may be given with 'resume'."
@@ -195,11 +198,6 @@ def _reopen(path: Path, request: Request, sections: Mapping[str, Any]) -> tuple[
             "nothing to resume; ask for more with --epochs."
         )
     return prepare(config, request.registry, folder, resumed=True), checkpoint
-
-
-def _is_object(value: Any) -> bool:
-    items = value if isinstance(value, list | tuple) else [value]
-    return all(isinstance(item, Dataset | Encoder) for item in items)
 
 
 def _record(run: Run, registry: Registry) -> RunInfo:
