@@ -67,7 +67,7 @@ def train(
         matsciml_core.train(dataset="mp", encoder="megnet", targets="band_gap", epochs=5)
         matsciml_core.train(
             dataset=structures,  # pymatgen Structures, ASE Atoms or Crystals
-            labels={"band_gap": [1.1, 0.0, …]},
+            labels={"band_gap": [1.1, 0.0, None]},
             units={"band_gap": "eV"},
             encoder={"name": "egnn", "cutoff": 5.0},
         )
