@@ -38,18 +38,31 @@ SETTINGS = {
     "encoder.dropout": 0.2,
     "strategy.weighting": "uncertainty",
 }
-RUN = ["run", "--dataset", "mp", "--encoder", "megnet", "--strategy", "additive", "--epochs", "8"]
+RUN = ["run", "--dataset", "mp", "--encoder", "megnet", "--strategy", "additive", "--epochs", "24"]
 RUN += ["--target", "band_gap", "--target", "is_stable", "--batch-size", "8"]
 RUN += [part for name, value in SETTINGS.items() for part in ("--set", f"{name}={value}")]
 
 
-def live(arguments: list[str], seconds: float | None) -> bool:
-    """Run a command in a fork; return whether it ended before it was killed."""
+def live(arguments: list[str], seconds: float | None, config: Path | None = None) -> bool:
+    """Run a command in a fork; return whether it ended before it was killed.
+
+    Args:
+        arguments: What follows ``matsciml``.
+        seconds: Time until it is killed; None: it is not.
+        config: The time counts from when this file is written, which ends the preparation, so that
+            a machine that has become slower still gets to train; None: it counts from the start.
+    """
+    started = time.time()
     child = os.fork()
     if child == 0:
         torch.set_num_threads(1)
         os._exit(execute(arguments))
     if seconds is not None:
+        limit = time.monotonic() + 60.0
+        while config is not None and time.monotonic() < limit:
+            if config.is_file() and config.stat().st_mtime > started:
+                break
+            time.sleep(0.005)
         time.sleep(seconds)
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
@@ -67,21 +80,21 @@ def steps_of(checkpoint: Path) -> int:
     return int(torch.load(checkpoint, weights_only=True)["global_step"])
 
 
-def window(folder: Path, started: float) -> float:
-    """Return the time, s, in which a run that is not killed prepares itself and trains two epochs.
+def windows(folder: Path, started: float) -> tuple[float, float]:
+    """Return the times, s, in which an undisturbed run prepares itself, and trains 2.5 epochs.
 
     A life must be able to get past a validation, within which no checkpoint is written.
     """
     prepared = (folder / CONFIG).stat().st_mtime - started
     rows = read_metrics(folder)
-    return prepared + 2.0 * float(rows[-1]["seconds"]) / len(rows)
+    return prepared, 2.5 * float(rows[-1]["seconds"]) / len(rows)
 
 
 def main(output: Path, kills: int) -> None:
     """Train once undisturbed, and once among kills."""
     started = time.time()
     live([*RUN, "--output", str(output / "undisturbed")], None)
-    most = window(output / "undisturbed" / "latest", started)
+    prepared, trained = windows(output / "undisturbed" / "latest", started)
     draw, ended, done = random.Random(1), False, 0
     parent = output / "killed"
     latest = parent / "latest"
@@ -90,7 +103,12 @@ def main(output: Path, kills: int) -> None:
         steps = steps_of(latest / CHECKPOINTS / LAST_CHECKPOINT)
         given = ["run", "--resume", str(latest)] if steps else [*RUN, "--output", str(parent)]
         print(f"life {done + 1} starts after {steps} steps", flush=True)
-        ended = live(given, draw.uniform(0.0, most) if done < kills else None)
+        if done >= kills:
+            ended = live(given, None)
+        elif done % 4 == 0:  # some die while they prepare themselves
+            ended = live(given, draw.uniform(0.0, prepared))
+        else:
+            ended = live(given, draw.uniform(0.0, trained), latest / CONFIG)
         done += not ended
     print(f"{done} kills")
 

@@ -44,7 +44,7 @@ def test_weights_are_the_same_to_the_last_bit(runs):
 def test_metrics_and_predictions_are_the_same(runs):
     undisturbed, killed, _ = runs
     validation = [name for name in rows(undisturbed)[0] if name.startswith("validation/")]
-    assert len(rows(killed)) == len(rows(undisturbed)) == 8
+    assert len(rows(killed)) == len(rows(undisturbed)) == 24
     for mine, theirs in zip(rows(killed), rows(undisturbed), strict=True):
         assert [mine[name] for name in validation] == [theirs[name] for name in validation]
     file = "predictions-test.csv"
