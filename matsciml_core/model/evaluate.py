@@ -54,7 +54,8 @@ class Scores:
         Skill is 1 − MAE / MAE of predict-the-mean (where there is none, of predict-zero): 1 is
         perfect, 0 is no better.
         """
-        values = {name: metric.compute().item() for name, metric in self.metrics[predictor].items()}
+        metrics = self.metrics[predictor]
+        values = {name: compute_metric(metric).item() for name, metric in metrics.items()}
         baseline = self.metrics.get("mean") or self.metrics.get("zero") or {}
         if "mae" in baseline and "mae" in values:
             reference = baseline["mae"].compute().item()
@@ -88,6 +89,21 @@ class Scores:
         self.atoms.extend(atoms.tolist())
         self.labels.append(batch.targets[info.name][rows].to("cpu", torch.float64))
         self.predictions.append(values[rows].to("cpu", torch.float64))
+
+
+def compute_metric(metric: Metric) -> Tensor:
+    """Return a metric of the rows that it has seen; NaN where these are too few for it.
+
+    Args:
+        metric: With at least one row.
+    """
+    try:
+        value: Tensor = metric.compute()
+    except ValueError:
+        # torchmetrics raises it for R² of a single row, which a small validation set may have; the
+        # other metrics are no worse for it, and a run must not stop there.
+        return torch.tensor(torch.nan)
+    return value
 
 
 def evaluate(

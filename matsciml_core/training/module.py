@@ -16,6 +16,7 @@ from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.head import with_gradients
 from matsciml_core.interfaces.strategy import Parameters, Strategy, Task
+from matsciml_core.model.evaluate import compute_metric
 from matsciml_core.training import distributed
 from matsciml_core.training.config import TrainingConfig
 from matsciml_core.training.gradient_angles import AngleRecorder
@@ -189,7 +190,7 @@ class TrainingModule(pl.LightningModule):
             warnings.filterwarnings("ignore", ".*compute.*before the.*update", UserWarning)
             for (name, metric), on_any_rank in zip(named, updated, strict=True):
                 if on_any_rank:  # computing is a collective operation: all ranks, or none
-                    self.log(name, metric.compute())
+                    self.log(name, compute_metric(metric))
                 metric.reset()
 
     def configure_optimizers(self) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from torchmetrics import MeanAbsoluteError
+from torchmetrics import MeanAbsoluteError, R2Score
 from torchmetrics.classification import BinaryAccuracy
 
 from matsciml_core import CrystalBatch, TargetInfo, TaskHead
@@ -18,7 +18,7 @@ from matsciml_core.data import attach_neighbours
 from matsciml_core.interfaces.head import label_mask, labels_of, with_gradients
 from matsciml_core.interfaces.strategy import Task
 from matsciml_core.model import evaluate as module
-from matsciml_core.model.evaluate import MODEL, evaluate
+from matsciml_core.model.evaluate import MODEL, compute_metric, evaluate
 from matsciml_core.testing.crystals import all_crystals
 from matsciml_core.testing.examples import ExampleEncoder
 from matsciml_core.training.run_folder import write_predictions
@@ -146,6 +146,15 @@ def test_a_batch_without_one_of_the_labels_scores_the_other(encoder):
     batch = labelled([ENERGY])
     found = score(encoder, [ENERGY, FORCES], batch)
     assert found.keys() == {"toy/energy"}
+
+
+def test_a_metric_of_too_few_rows_is_no_number():
+    """R² of one value; a small list of structures may leave one for validation."""
+    metric = R2Score()
+    metric.update(torch.tensor([1.0]), torch.tensor([2.0]))
+    assert math.isnan(compute_metric(metric))
+    metric.update(torch.tensor([2.0]), torch.tensor([3.0]))
+    assert math.isfinite(compute_metric(metric))
 
 
 def test_only_so_many_rows_are_kept_but_all_are_scored(encoder, monkeypatch):
