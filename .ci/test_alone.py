@@ -173,7 +173,9 @@ def run_tests(name: str, environment: Path) -> tuple[bool, str]:
         )
     if done.returncode not in (0, NOTHING_COLLECTED):
         print(done.stdout)
-    return done.returncode == 0, last_line(done.stdout)
+    # The last line alone may speak of success, where the process was killed after it.
+    status = "" if done.returncode == 0 else f" (exit status {done.returncode})"
+    return done.returncode == 0, f"{last_line(done.stdout)}{status}"
 
 
 def site_packages(environment: Path) -> Path:
