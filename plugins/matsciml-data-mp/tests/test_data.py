@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import moyopy
@@ -26,6 +27,8 @@ COUNTS = {
     "dielectric_constant_electronic": 1056,
     "dielectric_constant_total": 1056,
     "piezoelectric_modulus": 940,
+    "log_bulk_modulus_vrh": 1180,
+    "log_shear_modulus_vrh": 1180,
 }
 """Rows of the tables; one row of the elastic and one of the piezoelectric table are left out."""
 
@@ -154,6 +157,8 @@ class TestSamples:
             "bulk_modulus_vrh": 182.459240802,
             "shear_modulus_vrh": 73.6079762943,
             "poisson_ratio": 0.322198861145,
+            "log_bulk_modulus_vrh": pytest.approx(math.log10(182.459240802), rel=1e-12),
+            "log_shear_modulus_vrh": pytest.approx(math.log10(73.6079762943), rel=1e-12),
         }
 
     def test_silver_iodide_from_two_tables_with_an_unnamed_column(

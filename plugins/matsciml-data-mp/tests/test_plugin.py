@@ -81,6 +81,8 @@ def test_units_and_kinds() -> None:
         "dielectric_constant_electronic": ("scalar", "dimensionless"),
         "dielectric_constant_total": ("scalar", "dimensionless"),
         "piezoelectric_modulus": ("scalar", "C/m²"),
+        "log_bulk_modulus_vrh": ("scalar", "log10(GPa)"),
+        "log_shear_modulus_vrh": ("scalar", "log10(GPa)"),
     }
     assert all(info.description for info in SPEC.targets)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from matsciml_core import Split
+from matsciml_core import CrystalBatch, Split, TargetInfo
 from matsciml_core.data.store.store_dataset import COMPOSITION, RANDOM, StoreDataset
 from matsciml_data_mp.config import MPConfig
+from matsciml_data_mp.declaration import declare
+from matsciml_data_mp.logarithms import LOGARITHMS, add_logarithms
 from matsciml_data_mp.splits import PAPER_SIZES, paper_sizes_split
 from matsciml_data_mp.stores import MINI, find_release
 
@@ -36,6 +39,18 @@ class MaterialsProject(StoreDataset):
         super().__init__(folder, settings, splits)
         self._selected = settings.max_atoms is not None
         self.keep_up_to(settings.max_atoms)
+
+    @property
+    def targets(self) -> dict[str, TargetInfo]:
+        """The labels of the store, and the logarithms that are made of them."""
+        stored = super().targets
+        declared = {info.name: info for info in declare("mini").targets}
+        derived = {name: declared[name] for name, of in LOGARITHMS.items() if of in stored}
+        return stored | derived
+
+    def __getitems__(self, indices: Sequence[int]) -> CrystalBatch:
+        """Return several crystals as one float64 batch without edges."""
+        return add_logarithms(super().__getitems__(indices), self.targets)
 
     @property
     def split_names(self) -> tuple[str, ...]:
