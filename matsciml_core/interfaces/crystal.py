@@ -39,8 +39,9 @@ class Crystal:
     """Label values by name, in the unit the dataset declares; an absent label is missing."""
     site_properties: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     """Whole numbers from 0 to 255 that say what an atom is in its crystal, by name, ``(atoms,)``.
-    ``fixed`` is 1 where the atom was held in place, ``tags`` is what ASE calls so. An absent one
-    is 0 for every atom."""
+    ``fixed`` is 1 where the atom was held in place, ``held_axes`` says of one that was held along
+    some directions along which (see :mod:`matsciml_core.interfaces.held`), ``tags`` is what ASE
+    calls so. An absent one is 0 for every atom."""
 
     def __post_init__(self) -> None:
         """Convert the arrays and check them."""

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+import numpy as np
 
 from matsciml_core.convert import from_ase, from_pymatgen
 from matsciml_core.data.ingestion.conversion import Rejection
 from matsciml_core.data.ingestion.geometry import check_geometry
 from matsciml_core.data.readers import Naming, read, to_crystals
+from matsciml_core.data.readers.labels import LabelColumn
 from matsciml_core.errors import DataError, MatSciMLError, ShapeError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.registry.manager import Registry, build_registry
+from matsciml_core.registry.targets import TargetInfo
 
 Item = TypeVar("Item")
+_MASSES = LabelColumn(
+    info=TargetInfo(name="masses", kind="scalar", unit="u", per_atom=True), column="masses"
+)
+"""What motion depends on beside the structure; its name is ASE's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +97,10 @@ def in_batches(
 
 
 def read_structures(
-    paths: Iterable[Path], format: str | None = None, registry: Registry | None = None
+    paths: Iterable[Path],
+    format: str | None = None,
+    registry: Registry | None = None,
+    labels: Sequence[LabelColumn] = (),
 ) -> Iterator[InputStructure]:
     """Read files one structure at a time; nothing that is wrong with one of them stops the rest.
 
@@ -97,6 +108,7 @@ def read_structures(
         paths: Files, or folders of files.
         format: Name of the reader; None: by the files' names and content.
         registry: Where readers are looked up; None: all that are installed.
+        labels: What of the values beside a structure becomes labels.
 
     Yields:
         A record for each structure, and one for what could not be read.
@@ -105,7 +117,7 @@ def read_structures(
     for path in paths:
         count = 0
         try:
-            for item in to_crystals(read(path, format, registry=registry), (), Naming()):
+            for item in to_crystals(read(path, format, registry=registry), labels, Naming()):
                 count += 1
                 yield _record(path, item)
         except MatSciMLError as error:
@@ -119,7 +131,10 @@ def read_structures(
 
 
 def read_one(path: Path, format: str | None = None, registry: Registry | None = None) -> Crystal:
-    """Read the one structure of a file.
+    """Read the one structure of a file, with all that its motion depends on.
+
+    Masses become a label ``masses`` ``(atoms,)``, u, and what is held site properties, so that
+    :func:`matsciml_core.convert.to_ase` returns atoms that move as the file says.
 
     Args:
         path: The file.
@@ -130,13 +145,16 @@ def read_one(path: Path, format: str | None = None, registry: Registry | None = 
         DataError: There is none, several, or one that cannot be used.
     """
     records: list[InputStructure] = []
-    for record in read_structures([path], format, registry):
+    for record in read_structures([path], format, registry, [_MASSES]):
         records.append(record)
         if len(records) > 1:
             raise DataError(f"'{path}' holds several structures; name a file with one.")
     (only,) = records
     if only.crystal is None:
         raise DataError(f"'{path}' cannot be used: {only.problem}")
+    masses = only.crystal.labels.get("masses")
+    if masses is not None and np.any(masses <= 0):  # NaN, which is not less, is the element's mass
+        raise DataError(f"'{path}' has a mass that is not positive; correct the column 'masses'.")
     return only.crystal
 
 

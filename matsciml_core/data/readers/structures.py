@@ -7,11 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matsciml_core.data.ingestion.conversion import Rejection
 from matsciml_core.data.readers.frames import Frame
 from matsciml_core.interfaces.elements import SYMBOLS
+from matsciml_core.interfaces.held import held_properties
 
+_SELECTIVE = "selective_dynamics"
+"""What pymatgen calls the flags of a POSCAR."""
 _DISORDERED = "A site holds several species, or is only partly occupied."
 
 
@@ -41,6 +45,7 @@ def frame_from_structure(
     numbers = [number for number in elements if number is not None]
     if len(numbers) < len(species):
         return Rejection(name, "A site holds no chemical element.")
+    dynamics = [(site.get("properties") or {}).get(_SELECTIVE) for site in data["sites"]]
     # "abc" and not "xyz": some files hold the latter from before the lattice was changed.
     return Frame(
         name=name,
@@ -48,7 +53,8 @@ def frame_from_structure(
         positions=fractional @ cell,
         cell=cell,
         pbc=lattice.get("pbc", (True, True, True)),
-        values=values,
+        values=_isotopes([site[0].get("element", "") for site in species]) | values,
+        site_properties=_held(dynamics),
     )
 
 
@@ -81,8 +87,25 @@ def frame_from_text(text: str, form: str, name: str, values: dict[str, Any]) -> 
         atomic_numbers=[site.specie.Z for site in structure],
         positions=structure.cart_coords,
         cell=structure.lattice.matrix,
-        values=values,
+        values=_isotopes([getattr(site.specie, "symbol", "") for site in structure]) | values,
+        site_properties=_held(structure.site_properties.get(_SELECTIVE, [])),
     )
+
+
+def _held(dynamics: Sequence[Any]) -> dict[str, NDArray[np.uint8]]:
+    """Return what VASP's selective dynamics hold: T is free, and directions are lattice vectors."""
+    free = [(True, True, True) if flags is None else flags for flags in dynamics]
+    if not any(flags is not None for flags in dynamics):
+        return {}
+    return held_properties(np.logical_not(np.array(free, dtype=bool)), along_lattice=True)
+
+
+def _isotopes(symbols: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Return the masses of the atoms, u, where isotopes have names of their own; else nothing."""
+    if not any(symbol in _ISOTOPES for symbol in symbols):
+        return {}
+    # NaN: as heavy as the element is.
+    return {"masses": np.array([_ISOTOPES.get(symbol, np.nan) for symbol in symbols])}
 
 
 def numbers_of_sites(
@@ -118,4 +141,6 @@ def atomic_number(symbol: str) -> int | None:
     return _NUMBERS.get(letters)
 
 
+_ISOTOPES = {"D": 2.014101778, "T": 3.016049281}
+"""Masses, u; Wang et al., Chinese Phys. C 45, 030003 (2021), AME 2020."""
 _NUMBERS = {symbol: number for number, symbol in enumerate(SYMBOLS, 1)} | {"D": 1, "T": 1}

@@ -21,6 +21,7 @@ from matsciml_core.data.readers.frames import ID_KEYS, Frame, Record, name_of
 from matsciml_core.data.readers.input_file import InputFile
 from matsciml_core.data.readers.reader import Reader
 from matsciml_core.errors import DataError
+from matsciml_core.interfaces.held import HELD_AXES, held_properties
 
 _NUMBERS = ("Z", "numbers", SPECIES, "symbols")
 """Columns that say what the atoms are, the first one that is there."""
@@ -119,7 +120,10 @@ def _site_properties(columns: dict[str, NDArray[Any]], atoms: int) -> dict[str, 
         properties |= {_TAGS: tags} if in_range and tags.any() else {}
     free = columns.pop(_MOVE_MASK, None)
     if free is not None:
-        # One flag for each atom, or for each of its directions: held is what cannot move at all.
-        movable = np.any(free.astype(bool).reshape(atoms, -1), axis=1)
-        properties["fixed"] = np.logical_not(movable).astype(np.uint8)
+        # One flag for each atom, or for each of x, y and z.
+        properties |= held_properties(np.logical_not(free.astype(bool)))
+    axes = columns.get(HELD_AXES, np.zeros(0))
+    if axes.dtype.kind == "i" and axes.shape == (atoms,) and HELD_AXES not in properties:
+        # Along lattice vectors, for which the format has no column of its own.
+        properties[HELD_AXES] = np.clip(columns.pop(HELD_AXES), 0, _LARGEST_TAG)
     return properties

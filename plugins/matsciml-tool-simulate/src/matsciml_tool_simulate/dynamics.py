@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from ase import Atoms, units
+from ase import units
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.extxyz import write_extxyz
 from ase.md.langevinbaoab import LangevinBAOAB
@@ -28,11 +28,15 @@ from matsciml_core.files import write_json
 from matsciml_core.interfaces.config import Config
 from matsciml_tool_simulate.calculator import ModelCalculator
 from matsciml_tool_simulate.drift import EnergyDrift
+from matsciml_tool_simulate.held import carry_marks, hold
+from matsciml_tool_simulate.state import restore_atoms, store_atoms
 
 if TYPE_CHECKING:
     from matsciml_core.model.trained import TrainedModel
 
 _FORMAT = "matsciml-dynamics"
+_VERSION = 2
+"""2: with masses, tags and what is held."""
 _BAROSTAT = ("p_eps", "force_eps")
 """State of ASE's barostat between steps: the cell's momentum and the force on it."""
 _SAVE_EVERY = 100
@@ -72,7 +76,7 @@ class DynamicsStep:
     time: float
     """ps."""
     temperature: float
-    """K, from the kinetic energy of 3 N degrees of freedom."""
+    """K, from the kinetic energy of the degrees of freedom that are not held."""
     potential: float
     """eV/atom."""
     total: float
@@ -91,7 +95,8 @@ class Dynamics:
         model: What identifies the model, so that no other continues the trajectory.
 
     Raises:
-        ConfigError: The volume is to change of what is not periodic.
+        ConfigError: The volume is to change of what is not periodic or is held, or atoms are held
+            in a way that the state cannot keep.
     """
 
     def __init__(self, atoms: Any, config: DynamicsConfig, path: Path, model: str = "") -> None:
@@ -100,6 +105,7 @@ class Dynamics:
         self.random = np.random.Generator(np.random.PCG64(config.seed))
         self.drift = EnergyDrift()
         self.step = 0
+        hold(atoms)
         self._integrator = _integrator(atoms, config, self.random)
 
     @classmethod
@@ -118,8 +124,11 @@ class Dynamics:
         """
         # A stream of its own: the thermostat's does not depend on the number of atoms.
         random = np.random.Generator(np.random.PCG64([config.seed, 1]))
-        momenta = sample_momenta(atoms.get_masses(), config.temperature, random)
-        atoms.set_momenta(momenta)
+        hold(atoms)
+        momenta = sample_momenta(
+            atoms.get_masses(), config.temperature, random, free=not atoms.constraints
+        )
+        atoms.set_momenta(momenta)  # those of held atoms are set to zero
         dynamics = cls(atoms, config, path, model)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -150,10 +159,7 @@ class Dynamics:
                 "name that one, or start a new trajectory."
             )
         try:
-            data = state["atoms"]
-            atoms = Atoms(numbers=data["numbers"], positions=data["positions"], pbc=data["pbc"])
-            atoms.cell[:] = data["cell"]
-            atoms.set_momenta(np.array(data["momenta"]))
+            atoms = restore_atoms(state["atoms"])
             config = DynamicsConfig.from_options(state["config"], where="dynamics")
             atoms.calc = ModelCalculator(model, stress=config.ensemble == "npt")
             dynamics = cls(atoms, config, path, model.identity)
@@ -206,20 +212,13 @@ class Dynamics:
             state_file(self.path),
             {
                 "format": _FORMAT,
-                "version": 1,
+                "version": _VERSION,
                 "model": self.model,
                 "config": self.config.model_dump(mode="json"),
                 "step": self.step,
                 # What a kill leaves behind this length belongs to steps that are taken again.
                 "bytes": self.path.stat().st_size,
-                # JSON writes the shortest digits that give the same double when read.
-                "atoms": {
-                    "numbers": atoms.numbers.tolist(),
-                    "positions": atoms.positions.tolist(),
-                    "momenta": atoms.get_momenta().tolist(),
-                    "cell": atoms.cell.array.tolist(),
-                    "pbc": atoms.pbc.tolist(),
-                },
+                "atoms": store_atoms(atoms),
                 "barostat": barostat,
                 "random": self.random.bit_generator.state,
                 "drift": asdict(self.drift),
@@ -251,7 +250,7 @@ class Dynamics:
 
     def _frame_atoms(self, frame: DynamicsStep) -> Any:
         """Return the atoms with their results, as they are written to the trajectory."""
-        atoms = self.atoms.copy()
+        atoms = carry_marks(self.atoms.copy())
         atoms.info = {
             "step": frame.index,
             "time_fs": frame.index * self.config.timestep,
@@ -278,14 +277,15 @@ def state_file(path: Path) -> Path:
 
 
 def sample_momenta(
-    masses: NDArray[Any], temperature: float, random: np.random.Generator
+    masses: NDArray[Any], temperature: float, random: np.random.Generator, *, free: bool = True
 ) -> NDArray[Any]:
-    """Sample momenta from the Maxwell–Boltzmann distribution, with no momentum in total.
+    """Sample momenta from the Maxwell–Boltzmann distribution.
 
     Args:
         masses: ``(atoms,)``, atomic mass units (u), as ASE has them.
         temperature: K.
         random: Source of the random numbers.
+        free: Whether nothing is held, so that the momentum in total is conserved and shall be zero.
 
     Returns:
         ``(atoms, 3)``, in ASE's unit √(u eV).
@@ -293,7 +293,7 @@ def sample_momenta(
     masses = masses[:, None]
     # Each component is normal with the variance m k T.
     momenta = np.sqrt(masses * units.kB * temperature) * random.normal(size=(len(masses), 3))
-    if len(masses) > 1:  # a single atom would stand still
+    if free and len(masses) > 1:  # a single atom would stand still
         momenta -= masses * momenta.sum(axis=0) / masses.sum()
     return momenta
 
@@ -310,6 +310,11 @@ def _read_state(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
         raise ConfigError(f"'{file}' is not the state of a trajectory.")
+    if state.get("version") != _VERSION:
+        raise ConfigError(
+            f"The state of the trajectory '{path}' was written by another release, which kept "
+            "other things of the atoms; start a new one from its last frame."
+        )
     if not path.is_file() or path.stat().st_size < int(state.get("bytes", 0)):
         raise ConfigError(
             f"The trajectory '{path}' is shorter than when it was left; start a new one."
@@ -328,6 +333,11 @@ def _integrator(atoms: Any, config: DynamicsConfig, random: np.random.Generator)
             raise ConfigError(
                 "Constant pressure needs a crystal that is periodic in all directions; choose nve "
                 "or nvt."
+            )
+        if atoms.constraints:
+            raise ConfigError(
+                "Constant pressure scales the positions of all atoms, also of those that are held "
+                "in place; choose nve or nvt, or take the marks out of the structure."
             )
         settings |= {
             "externalstress": -config.pressure * units.GPa,  # ASE's stress: positive in tension

@@ -77,7 +77,8 @@ def md(
 
     The model must predict a total energy. Velocities are sampled at --temperature. Beside the
     trajectory lies a state from which matsciml md RUN --resume TRAJECTORY continues it as if it
-    had never stopped. At the end stands how well the energy was conserved.
+    had never stopped. Masses and atoms that are held in place are those of the file. At the end
+    stands how well the energy was conserved.
     """
     leave_room(os.environ)  # before torch is imported, which reads the number of threads
     settings = {
@@ -96,6 +97,7 @@ def md(
     from matsciml_core.model.trained import load
     from matsciml_tool_simulate.calculator import ModelCalculator
     from matsciml_tool_simulate.dynamics import Dynamics, DynamicsConfig
+    from matsciml_tool_simulate.held import check_held
 
     registry = registry_of(context)
     model = load(run, device=device, precision=precision, registry=registry)
@@ -105,7 +107,9 @@ def md(
         path = output or Path(f"{file.stem}-md.extxyz")
         _check_trajectory(path, replace=replace)
         repeats = _repeats(supercell)
-        atoms = to_ase(read_one(file, form, registry)).repeat(repeats)
+        crystal = read_one(file, form, registry)
+        check_held(crystal)
+        atoms = to_ase(crystal).repeat(repeats)
         atoms.calc = ModelCalculator(model, stress=ensemble == "npt")
         config = DynamicsConfig.from_options(settings, where="md")
         dynamics = Dynamics.start(atoms, config, path, model.identity)

@@ -56,8 +56,10 @@ def relax(
 ) -> None:
     """Relax a structure: move atoms, and the cell if asked for, until no force is left.
 
-    The model must predict a total energy. The result is written in the format of the ending of
-    --output (extxyz, cif, vasp, …). Exit code 1: not converged within --steps.
+    The model must predict a total energy. Atoms that the file holds in place, or along some axes,
+    stay; where the cell changes, they go with it and keep their fractional coordinates. The result
+    is written in the format of the ending of --output (extxyz, cif, vasp, …). Exit code 1: not
+    converged within --steps.
     """
     leave_room(os.environ)  # before torch is imported, which reads the number of threads
     from matsciml_core.convert import to_ase
@@ -65,11 +67,14 @@ def relax(
     from matsciml_core.model.trained import load
     from matsciml_tool_simulate import relaxation
     from matsciml_tool_simulate.calculator import ModelCalculator
+    from matsciml_tool_simulate.held import carry_marks, check_held
 
     relaxed = output or Path(f"{file.stem}-relaxed.extxyz")
     registry = registry_of(context)
     model = load(run, device=device, precision=precision, registry=registry)
-    atoms = to_ase(read_one(file, form, registry))
+    crystal = read_one(file, form, registry)
+    check_held(crystal)
+    atoms = to_ase(crystal)
     atoms.calc = ModelCalculator(model, stress=cell != "fixed")
     table = LiveTable(_COLUMNS)
 
@@ -87,7 +92,7 @@ def relax(
     )
     if result.final.index % _SHOWN:  # the last step is shown in any case
         show(result.final)
-    _write(atoms, relaxed)
+    _write(carry_marks(atoms) if relaxed.suffix in (".extxyz", ".xyz") else atoms, relaxed)
     gain = (result.initial.energy - result.final.energy) / len(atoms)
     outcome = "Converged" if result.converged else "Not converged"
     print(f"{outcome} after {result.final.index} steps, {gain:.6f} eV/atom below the start.")

@@ -1,0 +1,83 @@
+"""Atoms that are held in place while others move."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ase.constraints import FixCartesian, FixedLine, FixedPlane, FixScaled
+
+from matsciml_core.convert.ase import site_properties_of
+from matsciml_core.errors import ConfigError
+from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.interfaces.held import HELD_AXES, held_directions, held_otherwise
+
+KEPT = ("FixAtoms", "FixCartesian", "FixedPlane", "FixedLine")
+"""Constraints of ASE that a state can keep; each is a projection of the motion of one atom."""
+
+
+def check_held(crystal: Crystal) -> None:
+    """Refuse atoms that are held in a way that the reader of their file could not keep.
+
+    Args:
+        crystal: The structure of a file.
+
+    Raises:
+        ConfigError: There are some; they would move in silence.
+    """
+    if held_otherwise(crystal.site_properties):
+        raise ConfigError(
+            f"Atoms of '{crystal.id}' are held by bond lengths, a symmetry or the like, which are "
+            "not kept, so that they would move; take these constraints out of the file, or hold "
+            "the atoms in place or along axes."
+        )
+
+
+def hold(atoms: Any) -> None:
+    """Bring constraints into a form in which forces, momenta and positions are projected alike.
+
+    ASE's ``FixScaled`` keeps a coordinate along a lattice vector, and takes from momenta what is
+    along that vector. In a cell that is not rectangular these are different directions, and the
+    atom drifts. To keep the coordinate along a is to move in the plane of b and c.
+
+    Args:
+        atoms: ASE Atoms; their constraints are changed.
+
+    Raises:
+        ConfigError: There is a constraint of another kind.
+    """
+    constraints = []
+    for constraint in atoms.constraints:
+        if type(constraint) is not FixScaled:
+            constraints.append(constraint)
+        elif constraint.mask.all():
+            constraints.append(FixCartesian(constraint.index))
+        elif constraint.mask.sum() == 2:
+            direction = atoms.cell.array[~constraint.mask][0]
+            constraints.append(FixedLine(constraint.index, direction))
+        elif constraint.mask.any():
+            first, second = atoms.cell.array[~constraint.mask]
+            constraints.append(FixedPlane(constraint.index, np.cross(first, second)))
+    other = next((held for held in constraints if type(held).__name__ not in KEPT), None)
+    if other is not None:
+        raise ConfigError(
+            f"Dynamics cannot be continued with the constraint {type(other).__name__}; they keep "
+            f"{', '.join(KEPT)} and FixScaled."
+        )
+    if atoms.constraints:
+        atoms.set_constraint(constraints)
+
+
+def carry_marks(atoms: Any) -> Any:
+    """Write down what is held along lattice vectors, for which extended XYZ has no column.
+
+    Args:
+        atoms: ASE Atoms that are about to be written; they get an array ``held_axes``.
+
+    Returns:
+        The atoms.
+    """
+    marks = site_properties_of(atoms)
+    if held_directions(marks, len(atoms), along_lattice=True).any():
+        atoms.set_array(HELD_AXES, marks[HELD_AXES].astype(np.int64))
+    return atoms
