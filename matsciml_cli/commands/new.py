@@ -19,6 +19,7 @@ from matsciml_cli.console import Row, write_heading, write_table
 from matsciml_cli.state import registry_of
 from matsciml_core import __version__
 from matsciml_core.errors import ConfigError, DuplicateNameError
+from matsciml_core.files import write_whole
 from matsciml_core.registry.known_plugins import examples
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
@@ -239,7 +240,7 @@ def write(files: Mapping[str, str], folder: Path) -> None:
         folder.mkdir(parents=True)  # fails where it exists: nothing is ever overwritten
         for path, text in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_text(text, encoding="utf-8", newline="\n")
+            write_whole(folder / path, text.encode())
     except FileExistsError as error:
         sentence = f"'{folder}' cannot be created, because a file is in the way; use another"
         if folder.exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -16,6 +16,7 @@ from matsciml_cli.options import Device, FileFormat, ModelFolder, Precision
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
 from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.files import open_whole_text
 
 if TYPE_CHECKING:
     from matsciml_core.model.predict_files import Tally
@@ -86,17 +87,15 @@ def _opened(output: str) -> Iterator[TextIO]:
         yield sys.stdout
         return
     path = Path(output)
-    part = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = part.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise ConfigError(
-            f"'{output}' cannot be written ({error.strerror}); name another --output."
-        ) from error
-    with stream:
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = stack.enter_context(open_whole_text(path, newline=""))
+        except OSError as error:
+            raise ConfigError(
+                f"'{output}' cannot be written ({error.strerror}); name another --output."
+            ) from error
         yield stream
-    part.replace(path)
 
 
 def _summarise(tally: Tally, output: str) -> None:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from matsciml_core.errors import DataError
+from matsciml_core.files import replacing
 from matsciml_core.interfaces.config import Config
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.encoder import Embedding
@@ -119,10 +120,9 @@ class SamplingState:
 
     def save(self, path: Path) -> None:
         """Write the state to a safetensors file, whole or not at all."""
-        part = path.with_name(f"{path.name}.part")
         tensors = {name: value.cpu().contiguous() for name, value in self.tensors.items()}
-        save_file(tensors, part, metadata={"format": "pt", "level": str(self.level)})
-        part.replace(path)
+        with replacing(path) as part:
+            save_file(tensors, part, metadata={"format": "pt", "level": str(self.level)})
 
     @classmethod
     def load(cls, path: Path) -> Self:

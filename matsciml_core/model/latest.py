@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from matsciml_core.files import write_whole
+
 LATEST = "latest"
 
 
@@ -21,7 +23,7 @@ def link_latest(folder: Path) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         if not link.is_dir():
-            link.write_text(folder.name + "\n", encoding="utf-8")
+            write_whole(link, f"{folder.name}\n".encode())
 
 
 def follow_latest(path: Path) -> Path:
@@ -33,4 +35,5 @@ def follow_latest(path: Path) -> Path:
     if path.name != LATEST or not path.is_file():
         return path
     name = path.read_text(encoding="utf-8").strip()
-    return path.parent / name if name else path
+    # A folder beside it, and nothing else: the file may be a stranger's.
+    return path.parent / name if name and Path(name).name == name else path

@@ -6,7 +6,6 @@ settings, so that loading needs nothing but the two files and the plugins.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from matsciml_core.errors import DataError, RegistryError
+from matsciml_core.files import replacing, write_json
 from matsciml_core.interfaces.config import Config
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Task
@@ -86,9 +86,9 @@ def save_model(
         ],
         **(extra or {}),
     }
-    save_file(tensors, Path(folder) / TENSORS)
-    text = json.dumps(description, indent=1, ensure_ascii=False)
-    (Path(folder) / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+    with replacing(Path(folder) / TENSORS) as part:
+        save_file(tensors, part)
+    write_json(Path(folder) / DESCRIPTION, description)
 
 
 def load_model(folder: str | os.PathLike[str], registry: Registry) -> LoadedModel:

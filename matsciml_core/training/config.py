@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from matsciml_core.errors import ConfigError, did_you_mean
+from matsciml_core.files import write_whole
 from matsciml_core.interfaces.config import Config, validate
 from matsciml_core.model.objects import require_object
 from matsciml_core.registry.setting_names import suggest_setting
@@ -340,7 +341,7 @@ def dump_config(config: RunConfig) -> dict[str, Any]:
 def write_config(config: RunConfig, path: str | os.PathLike[str]) -> None:
     """Write the configuration as YAML, in the order of its sections."""
     text = yaml.safe_dump(dump_config(config), sort_keys=False, allow_unicode=True)
-    Path(path).write_text(text, encoding="utf-8")
+    write_whole(Path(path), text.encode())
 
 
 def _check_sections(data: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from matsciml_core.errors import DataError
+from matsciml_core.files import open_appending_text, open_whole_text
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import gram_matrix
 from matsciml_core.training.gradients import TaskGradients
@@ -92,14 +93,14 @@ class AnglesFile:
         """Keep the lines of the steps that count."""
         self.path = folder / GRADIENTS
         lines = _lines(self.path) if self.path.exists() else []
-        with self.path.open("w", newline="", encoding="utf-8") as stream:
+        with open_whole_text(self.path, newline="") as stream:
             writer = csv.DictWriter(stream, COLUMNS)
             writer.writeheader()
             writer.writerows(line for line in lines if int(line["step"]) < first_step)
 
     def append(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Write further lines."""
-        with self.path.open("a", newline="", encoding="utf-8") as stream:
+        with open_appending_text(self.path, newline="") as stream:
             csv.DictWriter(stream, COLUMNS).writerows(rows)
 
 

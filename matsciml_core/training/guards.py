@@ -17,6 +17,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from matsciml_core.errors import TrainingError
+from matsciml_core.files import open_appending_text
 from matsciml_core.training import distributed
 from matsciml_core.training.run_folder import CHECKPOINTS, LAST_CHECKPOINT
 
@@ -198,7 +199,7 @@ class SkippedSteps(Callback):
     def _write(self, skipped: list[_Step]) -> None:
         path = self.folder / SKIPPED_STEPS
         new = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as stream:
+        with open_appending_text(path, newline="") as stream:
             writer = csv.writer(stream)
             if new:
                 writer.writerow(("step", "dataset", "crystals"))

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from matsciml_core.errors import ConfigError
-from matsciml_core.files import read_object, write_json
+from matsciml_core.files import open_whole_text, read_object, write_json
 from matsciml_core.model.evaluate import Scores
 from matsciml_core.model.latest import follow_latest
 
@@ -119,7 +119,7 @@ def write_predictions(folder: Path, scores: Mapping[str, Scores]) -> None:
     """
     classes = any(score.info.is_class for score in scores.values())
     header = ["dataset", "target", "id", "index", "label", "prediction"]
-    with (folder / PREDICTIONS).open("w", newline="", encoding="utf-8") as stream:
+    with open_whole_text(folder / PREDICTIONS, newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow([*header, "probability"] if classes else header)
         for key, score in scores.items():

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matsciml_core.errors import ConfigError
+from matsciml_core.files import refuse_links
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.model.evaluate import evaluate
@@ -178,6 +179,7 @@ def _reopen(path: Path, request: Request, sections: Mapping[str, Any]) -> tuple[
             "objects that it was started with, may be given with 'resume'."
         )
     folder = run_folder.find_run(path)
+    refuse_links(folder)  # everything in it is written again
     checkpoint = folder / run_folder.CHECKPOINTS / run_folder.LAST_CHECKPOINT
     if not checkpoint.is_file():
         raise ConfigError(

@@ -100,6 +100,27 @@ class TestRunFolders:
         torch.save({"state_dict": Payload(canary), "epoch": 0}, folder / "checkpoints/best.ckpt")
         assert "damaged" in refuse("run", "--resume", folder)
 
+    @pytest.mark.parametrize("name", ["run.json", "checkpoints/old", "notes", "last.ckpt.part"])
+    def test_a_link_is_not_written_through(self, folder, refuse, tmp_path, name):
+        private = tmp_path / "private"
+        private.write_text("mine")
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(private)
+        assert "is a link" in refuse("run", "--resume", folder, "--epochs", "2")
+        assert private.read_text() == "mine"
+
+    @pytest.mark.parametrize("name", ["out.csv", "out.csv.part"])
+    def test_predictions_replace_a_link(self, folder, tmp_path, name):
+        private = tmp_path / "private"
+        private.write_text("mine")
+        (tmp_path / name).symlink_to(private)
+        output = tmp_path / "out.csv"
+        command = ["predict", folder, structure_file(tmp_path), "--output", output]
+        assert execute([str(one) for one in command]) == 0
+        assert private.read_text() == "mine"
+        assert "NaCl" in output.read_text()
+        assert not output.is_symlink()
+
     @pytest.mark.parametrize("verb", ["predict", "export", "init"])
     def test_tensors(self, folder, canary, refuse, tmp_path, verb):
         (folder / "model.safetensors").write_bytes(pickle.dumps(Payload(canary)))

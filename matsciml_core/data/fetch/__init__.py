@@ -2,7 +2,7 @@
 
 from matsciml_core.data.fetch.addresses import Addresses, safe_url
 from matsciml_core.data.fetch.client import Client, RefusedError
-from matsciml_core.data.fetch.files import RemoteFile, download, verify
+from matsciml_core.data.fetch.files import RemoteFile, download, identity_of, verify
 from matsciml_core.data.fetch.locations import (
     fetched_stores,
     latest_store,
@@ -28,6 +28,7 @@ __all__ = [
     "TokenBucket",
     "download",
     "fetched_stores",
+    "identity_of",
     "latest_store",
     "note_store",
     "present_stores",

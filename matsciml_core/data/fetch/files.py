@@ -22,7 +22,7 @@ from matsciml_core.data.fetch.client import (
     looks_like_html,
 )
 from matsciml_core.errors import FetchError
-from matsciml_core.files import read_object, write_json
+from matsciml_core.files import open_appending, read_object, write_json
 from matsciml_core.progress import Meter, Report, silent
 
 _BLOCK = 1 << 16
@@ -164,7 +164,8 @@ class _Download:
         resumable = earlier is not None and earlier.url == self.file.url
         if resumable and earlier is not None and not earlier.condition and not self.file.checksum:
             resumable = False  # nothing would tell whether the rest belongs to the same version
-        if not resumable or not self.part.exists():
+        # What a link leads to is not ours to continue, nor to give the name of a fetched file.
+        if not resumable or self.part.is_symlink() or not self.part.is_file():
             self._discard()
             return
         # A digest's state cannot be kept on disk: the bytes that are there are read once more.
@@ -273,8 +274,7 @@ class _Download:
         unpack = self._packed(response)
         blocks = response.raw.stream(_BLOCK, decode_content=unpack)
         gained = False
-        # Unbuffered: what was written is in the file's length when the process is killed.
-        with self.part.open("ab", buffering=0) as stream:
+        with open_appending(self.part) as stream:
             try:
                 for block in blocks:
                     # A portal's login page may come under the content type of data.
@@ -329,6 +329,21 @@ def verify(path: Path) -> None:
         raise FetchError(
             f"'{path}' is damaged: it differs from what was fetched; remove it and fetch it again."
         )
+
+
+def identity_of(path: Path) -> dict[str, Any]:
+    """Return what tells whether a fetched file is still the same one, without reading it.
+
+    Name, size, time of change, and the checksum that was noted when it was fetched; empty where
+    somebody else put it there.
+    """
+    record, status = read_object(_record_path(path)) or {}, path.stat()
+    return {
+        "archive": path.name,
+        "size": status.st_size,
+        "changed_ns": status.st_mtime_ns,
+        "checksum": str(record.get("checksum", "")),
+    }
 
 
 def _is_whole(path: Path, file: RemoteFile) -> bool:

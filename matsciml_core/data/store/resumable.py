@@ -37,7 +37,7 @@ from matsciml_core.data.store.crystal_store import (
 from matsciml_core.data.store.record_layout import RecordLayout
 from matsciml_core.data.store.shards import put_all, shard_entry, shard_name
 from matsciml_core.errors import DataError
-from matsciml_core.files import read_object, write_json
+from matsciml_core.files import read_object, refuse_links, write_json
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
 
@@ -140,6 +140,7 @@ class ResumableWriter:
         self._noted = 0
         self._shard: lmdb.Environment | None = None
         folder.mkdir(parents=True, exist_ok=True)
+        refuse_links(folder)  # LMDB opens files by name, and would follow them
         self._identity = _identity(fingerprint, layout, shard_size)
         _remove(folder / _IDS)
         self._ids = lmdb.open(str(folder / _IDS), subdir=False, lock=False, sync=False)

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from matsciml_core.errors import FetchError
+from matsciml_core.errors import DataError, FetchError
+from matsciml_util_sources import archive as archive_module
 from matsciml_util_sources.archive import unpack
 
 CONTENT = bytes(range(256)) * 500
@@ -99,3 +100,71 @@ def test_a_disk_that_is_too_small_is_noticed_before(archive, tmp_path, monkeypat
     monkeypatch.setattr("matsciml_util_sources.archive.shutil.disk_usage", lambda path: usage)
     with pytest.raises(FetchError, match=r"GB free, but .* needs"):
         unpack(archive, tmp_path / "out", rename)
+
+
+def pack_members(path, members):
+    """Write a zip that holds names as they are, duplicates included."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+
+
+def test_an_archive_replaced_under_the_same_name_and_size_is_unpacked_anew(tmp_path):
+    path, folder = tmp_path / "a.zip", tmp_path / "out"
+    pack_members(path, [("a.lmdb", b"old"), ("b.lmdb", b"one")])
+    unpack(path, folder, rename)
+    size = path.stat().st_size
+    pack_members(path, [("a.lmdb", b"new"), ("b.lmdb", b"two")])
+    assert path.stat().st_size == size
+    unpack(path, folder, rename)
+    assert (folder / "a.lmdb").read_bytes() == b"new"
+    assert (folder / "b.lmdb").read_bytes() == b"two"
+
+
+def test_files_of_an_unknown_archive_are_replaced(tmp_path):
+    path, folder = tmp_path / "a.zip", tmp_path / "out"
+    folder.mkdir()
+    (folder / "a.lmdb").write_bytes(b"old")
+    pack_members(path, [("a.lmdb", b"new")])
+    unpack(path, folder, rename)
+    assert (folder / "a.lmdb").read_bytes() == b"new"
+
+
+def test_an_interrupted_call_continues_with_the_same_archive_only(tmp_path, monkeypatch):
+    path, folder = tmp_path / "a.zip", tmp_path / "out"
+
+    def stop(stream, target, size, write=archive_module._write):
+        if target.name == "b.lmdb":
+            raise KeyboardInterrupt
+        write(stream, target, size)
+
+    pack_members(path, [("a.lmdb", b"old"), ("b.lmdb", b"one")])
+    with monkeypatch.context() as patch:
+        patch.setattr(archive_module, "_write", stop)
+        with pytest.raises(KeyboardInterrupt):
+            unpack(path, folder, rename)
+    before = (folder / "a.lmdb").stat().st_mtime_ns
+    unpack(path, folder, rename)
+    assert (folder / "a.lmdb").stat().st_mtime_ns == before
+    assert not (folder / "unpacking.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["..", ".hidden", "x.part", "unpacked.json", "unpacking.jsonl", "a\x1b[2J", "a.lock"]
+)
+def test_names_of_our_own_bookkeeping_are_refused(tmp_path, name):
+    path = tmp_path / "a.zip"
+    pack_members(path, [("member", b"x")])
+    with pytest.raises(FetchError, match="no name for data") as error:
+        unpack(path, tmp_path / "out", lambda member: name)
+    assert "\x1b" not in str(error.value)
+
+
+def test_a_link_that_waits_for_the_unpacked_file_is_refused(archive, tmp_path):
+    outside, folder = tmp_path / "outside", tmp_path / "out"
+    outside.write_bytes(b"mine")
+    folder.mkdir()
+    (folder / "up.lmdb").symlink_to(outside)
+    with pytest.raises(DataError, match="link"):
+        unpack(archive, folder, rename)
+    assert outside.read_bytes() == b"mine"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matsciml_core.errors import ShapeError
+from matsciml_core.files import open_whole_text
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.elements import symbol
 
@@ -73,12 +74,9 @@ def write_frames(path: Path, crystals: Iterable[Crystal]) -> None:
         path: The file.
         crystals: The crystals; their labels and site properties are not written.
     """
-    # Renamed at the end, so that a file of this name is whole, whenever it is seen.
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8") as stream:
+    with open_whole_text(path) as stream:
         for crystal in crystals:
             write_frame(stream, crystal)
-    part.replace(path)
 
 
 def _as_column(key: str, rows: ArrayLike, atoms: int) -> NDArray[Any]:

@@ -19,6 +19,7 @@ from matsciml_core.data.fetch import Client, FetchRequest, RefusedError
 from matsciml_core.data.fetch.client import TransientError, looks_like_html
 from matsciml_core.data.ingestion.conversion import Item, Rejection
 from matsciml_core.errors import FetchError
+from matsciml_core.files import open_appending_text, write_whole
 from matsciml_data_carolina.cif import read_cif
 from matsciml_util_sources.spool import Page, PageSpool
 
@@ -90,8 +91,8 @@ def fetch_page(client: Client, folder: Path, start: int, count: int) -> Page:
     end = min(start + PAGE, count)
     notes = folder / "unfinished.jsonl"
     records = list(_read_notes(notes, start))[: end - start]
-    with notes.open("w", encoding="utf-8") as stream:
-        stream.writelines(_line(record) for record in records)
+    write_whole(notes, "".join(map(_line, records)).encode())
+    with open_appending_text(notes) as stream:
         for index in range(start + len(records), end):
             records.append(fetch_record(client, index))
             stream.write(_line(records[-1]))

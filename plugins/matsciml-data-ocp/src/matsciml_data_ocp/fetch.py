@@ -84,7 +84,7 @@ def fetch_is2re(request: FetchRequest) -> Path:
     source = ParallelSource(pieces=pieces, read=is2re.read_relaxations)
     store = _ingest(request, published, source, IS2RE, "IS2RE systems")
     for path in unpacked.values():
-        path.unlink(missing_ok=True)  # ten times as large as the archive, which stays
+        is2re.remove_unpacked(path)  # ten times as large as the archive, which stays
     return store
 
 

@@ -6,7 +6,6 @@ whatever else they ask for is an error.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -18,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from matsciml_core import Crystal
+from matsciml_core.data.fetch import identity_of
 from matsciml_core.data.ingestion.conversion import Item, Rejection
 from matsciml_core.errors import DataError
+from matsciml_core.files import open_whole, read_object, write_json
 from matsciml_data_ocp.s2ef import LARGEST_ENERGY, LARGEST_FORCE
 from matsciml_util_toolkit_lmdb.conversion import reject_unusable
 from matsciml_util_toolkit_lmdb.records import count_records, raw_records
@@ -144,7 +145,7 @@ def frame_of(name: str, fields: Mapping[str, Any]) -> Item:
 
 
 def unpack(archive: Path, members: Mapping[str, Path]) -> None:
-    """Unpack some files of a packed tar archive; those that are there already are left.
+    """Unpack some files of a packed tar archive; those unpacked from it before are left.
 
     Args:
         archive: The ``.tar.gz``.
@@ -153,7 +154,8 @@ def unpack(archive: Path, members: Mapping[str, Path]) -> None:
     Raises:
         DataError: A member is missing, the archive is damaged, or the disk is too full.
     """
-    missing = {end: path for end, path in members.items() if not path.exists()}
+    origin = identity_of(archive)
+    missing = {end: path for end, path in members.items() if not _is_from(path, origin)}
     try:
         # A stream: seeking back in a packed file would unpack it from its beginning again.
         with tarfile.open(archive, "r|gz") as stream:
@@ -161,7 +163,9 @@ def unpack(archive: Path, members: Mapping[str, Path]) -> None:
                 name = f"/{member.name}"
                 end = next((end for end in missing if name.endswith(f"/{end}")), None)
                 if end is not None and member.isfile():
-                    _unpack_member(stream, member, missing.pop(end))
+                    path = missing.pop(end)
+                    _unpack_member(stream, member, path)
+                    write_json(_note(path), {"origin": origin, "size": member.size})
     except (tarfile.TarError, EOFError, OSError) as error:
         raise DataError(
             f"'{archive}' cannot be unpacked ({error}); if the disk is full, free some space, else "
@@ -174,6 +178,22 @@ def unpack(archive: Path, members: Mapping[str, Path]) -> None:
         )
 
 
+def remove_unpacked(path: Path) -> None:
+    """Remove an unpacked file, and what was noted about it."""
+    path.unlink(missing_ok=True)
+    _note(path).unlink(missing_ok=True)
+
+
+def _is_from(path: Path, origin: Mapping[str, Any]) -> bool:
+    """Return whether a file is whole and from an archive, not from one that was there before it."""
+    noted = {"origin": origin, "size": path.stat().st_size} if path.is_file() else None
+    return noted is not None and read_object(_note(path)) == noted
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.unpacked.json")
+
+
 def _unpack_member(stream: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
     """Unpack a file under a temporary name, so that a whole file is always a finished one."""
     free = shutil.disk_usage(path.parent).free
@@ -183,14 +203,10 @@ def _unpack_member(stream: tarfile.TarFile, member: tarfile.TarInfo, path: Path)
             f"{member.size / 1e9:.0f} GB; free some space, or choose another folder with --to."
         )
     source = stream.extractfile(member)
-    part = path.with_name(f"{path.name}.part")
     if source is None:
         raise DataError(f"'{member.name}' is no file; the archive is not the published one.")
-    with part.open("wb") as target:
+    with open_whole(path) as target:
         shutil.copyfileobj(source, target, _BLOCK)
-        target.flush()
-        os.fsync(target.fileno())
-    os.replace(part, path)
 
 
 def _plain(piece: Records) -> Iterator[tuple[str, Mapping[str, Any]]]:

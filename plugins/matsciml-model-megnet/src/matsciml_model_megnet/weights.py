@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from matsciml_core import CrystalBatch
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import DataError
+from matsciml_core.files import replacing, write_json
 from matsciml_core.interfaces.config import validate
 from matsciml_core.nn.dense import DenseStack
 from matsciml_model_megnet._published_layout import describe, rename
@@ -151,9 +152,9 @@ def convert_published(
     _build(description, tensors, source)  # refuse to write what could not be read
     folder = Path(destination_folder)
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, folder / _TENSORS, metadata={"format": "pt"})
-    text = json.dumps(description, indent=1, ensure_ascii=False)
-    (folder / _DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+    with replacing(folder / _TENSORS) as part:
+        save_file(tensors, part, metadata={"format": "pt"})
+    write_json(folder / _DESCRIPTION, description)
     return folder
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from matsciml_core.errors import ConfigError, DataError
-from matsciml_core.files import write_json, write_whole
+from matsciml_core.files import copy_whole, write_json, write_whole
 from matsciml_core.model.location import DESCRIPTION, TENSORS, find_model, read_description
 from matsciml_core.model.storage import load_tensors
 from matsciml_core.training.config import read_config_file
@@ -63,7 +62,7 @@ def export_model(
     card = ModelCard(name=name, run=summary, model=description, licence=licence).markdown()
     try:
         target.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / TENSORS, target / TENSORS)
+        copy_whole(source / TENSORS, target / TENSORS)
         write_json(target / DESCRIPTION, {**description, "name": name})
         _write_text(target / CONFIG, _shared_config(source))
         write_json(target / SUMMARY, {k: v for k, v in summary.items() if k not in _PRIVATE})

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from matsciml_core.data.readers.extxyz import write_frame
 from matsciml_core.errors import ConfigError, DataError
-from matsciml_core.files import write_json
+from matsciml_core.files import open_whole_text, replacing, write_json
 from matsciml_core.interfaces.generation import (
     GeneratedCrystal,
     GenerativeHead,
@@ -154,15 +154,13 @@ def generate_crystals(
     _Sampler(head, settings, folder, objective, report).run()
     rejected: Counter[str] = Counter()
     written = 0
-    part = output.with_name(f"{output.name}.part")
-    with part.open("w", encoding="utf-8") as stream:
+    # The crystals first: a summary beside a missing file would be counted as its rejections.
+    with open_whole_text(output) as stream:
         for batch in range(settings.num_batches):
             counts = json.loads((folder / f"{batch:06d}.json").read_text(encoding="utf-8"))
             rejected.update(counts["rejected"])
             written += counts["written"]
             stream.write((folder / f"{batch:06d}.extxyz").read_text(encoding="utf-8"))
-    # The crystals first: a summary beside a missing file would be counted as its rejections.
-    part.replace(output)
     record = {"schema": SCHEMA, "model": str(model.folder), **settings.as_data()}
     write_json(summary_path(output), {**record, "written": written, "rejected": dict(rejected)})
     shutil.rmtree(folder)
@@ -236,9 +234,8 @@ class _Sampler:
                 progress=lambda done, total: meter.add(done - meter.done),
             )
             meter.finish()
-            part = file.with_suffix(".part")
-            save_file({"latents": guided.cpu().contiguous()}, part)
-            part.replace(file)
+            with replacing(file) as part:
+                save_file({"latents": guided.cpu().contiguous()}, part)
         # From the file in every case: a resumed call decodes the same numbers.
         return load_file(file)["latents"].to(latents.device, latents.dtype)
 
@@ -247,15 +244,13 @@ class _Sampler:
         path = self.folder / f"{batch:06d}.extxyz"
         start = batch * self.settings.batch_size
         rejected: Counter[str] = Counter()
-        part = path.with_suffix(".part")
-        with part.open("w", encoding="utf-8") as stream:
+        with open_whole_text(path) as stream:
             for index, result in enumerate(generated, start):
                 if result.crystal is None:
                     rejected[str(result.rejected)] += 1
                     continue
                 crystal = replace(result.crystal, id=f"generated-{index:06d}")
                 write_frame(stream, crystal, values={"seed": self.settings.seed})
-        part.replace(path)
         counts = {"written": len(generated) - rejected.total(), "rejected": dict(rejected)}
         write_json(self.folder / f"{batch:06d}.json", counts)
 

@@ -7,7 +7,6 @@ digit, so that dynamics that were stopped and continued are the dynamics that we
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from matsciml_core.errors import ConfigError, DataError
-from matsciml_core.files import write_json
+from matsciml_core.files import cut, open_appending_text, write_json, write_whole
 from matsciml_core.interfaces.config import Config
 from matsciml_tool_simulate.calculator import ModelCalculator
 from matsciml_tool_simulate.drift import EnergyDrift
@@ -132,7 +131,7 @@ class Dynamics:
         dynamics = cls(atoms, config, path, model)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"")
+            write_whole(path, b"")
         except OSError as error:
             raise ConfigError(
                 f"The trajectory '{path}' cannot be written ({error.strerror}); name another file."
@@ -169,7 +168,7 @@ class Dynamics:
             for name, value in state["barostat"].items():
                 if name in _BAROSTAT:  # a file names no other attribute to set
                     setattr(dynamics._integrator, name, float(value))
-            os.truncate(path, state["bytes"])
+            cut(path, state["bytes"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConfigError(
                 f"The state of the trajectory '{path}' is damaged ({error}); start a new one."
@@ -244,7 +243,7 @@ class Dynamics:
                 f"it. The frames until then are in '{self.path}'."
             )
         self.drift.add(frame.time, frame.total)
-        with self.path.open("a", encoding="utf-8") as stream:
+        with open_appending_text(self.path) as stream:
             write_extxyz(stream, [self._frame_atoms(frame)])
         return frame
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.errors import FetchError
-from matsciml_core.files import write_json, write_whole
+from matsciml_core.files import cut, open_appending, write_json, write_whole
 from matsciml_core.progress import Meter, Report, silent
 
 Cursor = Any
@@ -132,10 +132,9 @@ class PageSpool:
         self._check_advance(entry)
         # mtime=0: the same records make the same file, whenever they are fetched.
         write_whole(self._path(len(self._entries)), gzip.compress(body, 6, mtime=0))
-        with self._journal.open("ab") as stream:
+        with open_appending(self._journal) as stream:
             stream.write(json.dumps(entry).encode() + b"\n")
             # Only an entry that is on the disk lets the next process go on behind it.
-            stream.flush()
             os.fsync(stream.fileno())
         self._entries.append(entry)
 
@@ -180,6 +179,5 @@ def _read_journal(path: Path) -> list[dict[str, Any]]:
     content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):
-        with path.open("r+b") as stream:
-            stream.truncate(len(whole))
+        cut(path, len(whole))
     return [json.loads(line) for line in whole.splitlines()]

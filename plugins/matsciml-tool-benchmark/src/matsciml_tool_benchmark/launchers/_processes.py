@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from matsciml_core.files import open_appending
 from matsciml_tool_benchmark.launchers._launcher import Job, Outcome
 
 POLL_SECONDS = 0.1
@@ -27,7 +28,7 @@ def start_job(job: Job, more: Mapping[str, str] | None = None) -> subprocess.Pop
     # A shell runs several commands as one process, which the launcher can stop as one.
     script = " && ".join(shlex.join(words) for words in job.commands)
     command = list(job.commands[0]) if len(job.commands) == 1 else ["sh", "-c", script]
-    with Path(job.log).open("ab") as log, _unblocked_interrupts():
+    with open_appending(Path(job.log)) as log, _unblocked_interrupts():
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
