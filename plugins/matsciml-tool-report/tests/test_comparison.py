@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from matsciml_core.errors import ConfigError
+from matsciml_core.errors import ConfigError, DataError
 from matsciml_tool_report.comparison import comparison_page, write_comparison
 from matsciml_tool_report.leaderboard import ranking, write_site
 from matsciml_tool_report.run_folders import find_runs
@@ -84,14 +84,14 @@ def test_other_splits_are_ranked_apart(add_run):
     assert [len(group) for group in groups] == [1, 1]
 
 
-def test_the_site_stands_alone(add_run, tmp_path):
+def test_the_site_stands_alone(add_run, registry, tmp_path):
     runs = [add_run("a"), add_run("b", mae=0.1, encoder="other"), add_run("c", finished=False)]
-    page = write_site(find_runs(runs), tmp_path / "site", "matsciml leaderboard runs")
+    page = write_site(find_runs(runs), tmp_path / "site", registry, "matsciml leaderboard runs")
     assert page == tmp_path / "site" / "index.html"
     text = page.read_text(encoding="utf-8")
     assert "2 finished, 1 left out" in text
     assert 'href="runs/b/report.html"' in text
-    assert (tmp_path / "site" / "runs" / "b" / "report.html").read_text() == "report"
+    assert "Mean absolute error" in (tmp_path / "site/runs/b/report.html").read_text("utf-8")
     entries = json.loads((tmp_path / "site" / "index.json").read_text("utf-8"))["entries"]
     assert [(one["place"], one["encoder"], one["mean"]) for one in entries] == [
         (1, "other", 0.1), (2, "net", 0.5),
@@ -99,7 +99,39 @@ def test_the_site_stands_alone(add_run, tmp_path):
     assert "predicting the mean" in text
 
 
-def test_a_site_of_nothing_is_refused(add_run, tmp_path):
+def test_reports_and_summaries_are_written_anew(add_run, registry, tmp_path):
+    """What lies in a run folder may be anybody's: a page with a script, for example."""
+    run = add_run("a")
+    (run / "report.html").write_text("<script>document.title = 'ran'</script>")
+    (run / "config.yaml").write_text(f"# <script>1</script>\n{(run / 'config.yaml').read_text()}")
+    write_site(find_runs([run]), tmp_path / "site", registry)
+    published = tmp_path / "site" / "runs" / "a"
+    assert {path.name for path in published.iterdir()} == {
+        "report.html", "run.json", "config.yaml",
+    }  # fmt: skip
+    for path in published.iterdir():
+        text = path.read_text("utf-8")
+        assert "'ran'" not in text
+        assert "<script>1" not in text
+    assert "Content-Security-Policy" in (published / "report.html").read_text("utf-8")
+    summary = json.loads((published / "run.json").read_text("utf-8"))
+    assert summary == json.loads((run / "run.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", ["report.html", "run.json", "notes/private.txt", "checkpoints"])
+def test_a_run_folder_with_a_link_is_refused(add_run, tmp_path, name):
+    """A report of it would publish, or write to, what the link leads to."""
+    private = tmp_path / "private"
+    private.write_text(json.dumps({"status": "finished"}))
+    run = add_run("a")
+    (run / name).unlink(missing_ok=True)
+    (run / name).parent.mkdir(exist_ok=True)
+    (run / name).symlink_to(private)
+    with pytest.raises(DataError, match=r"is a link.*; put the file itself there"):
+        find_runs([tmp_path / "runs"])
+
+
+def test_a_site_of_nothing_is_refused(add_run, registry, tmp_path):
     runs = find_runs([add_run("a", finished=False)])
     with pytest.raises(ConfigError, match="None of these runs is finished"):
-        write_site(runs, tmp_path / "site")
+        write_site(runs, tmp_path / "site", registry)

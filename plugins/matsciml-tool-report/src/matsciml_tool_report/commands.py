@@ -50,6 +50,7 @@ def report(
 
 
 def leaderboard(
+    context: typer.Context,
     folders: Annotated[
         list[Path], typer.Argument(help="Run folders, or folders that hold some, at any depth.")
     ],
@@ -59,11 +60,12 @@ def leaderboard(
 ) -> None:
     """Rank finished runs by label and split, as a static site with their reports.
 
-    Writes index.html, index.md, index.csv and index.json, and copies each run's report,
-    configuration and summary.
+    Writes index.html, index.md, index.csv and index.json, and each run's report, configuration and
+    summary anew from its data; a run folder that holds a link is refused.
     """
     from matsciml_tool_report.leaderboard import write_site
     from matsciml_tool_report.run_folders import find_runs
 
     command = shlex.join(["matsciml", "leaderboard", *map(str, folders), "--output", str(output)])
-    print(f"Leaderboard: {write_site(find_runs(folders), output, command)}")
+    site = write_site(find_runs(folders), output, registry_of(context), command)
+    print(f"Leaderboard: {site}")

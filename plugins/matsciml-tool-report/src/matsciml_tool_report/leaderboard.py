@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import yaml
 
 from matsciml_core.errors import ConfigError
+from matsciml_core.files import write_json, write_whole
+from matsciml_core.training.run_folder import CONFIG, SUMMARY
+from matsciml_tool_report.report import REPORT, report_page
 from matsciml_tool_report.run_folders import ComparedRun
 from matsciml_util_pages.finished_runs import SeedResults, TargetResult
 from matsciml_util_pages.metrics import describe_baseline, headline_metric, metric_info
 from matsciml_util_pages.numbers import count, counted, duration, moment, number, words
-from matsciml_util_pages.pages import Page, Section, write_page_files
+from matsciml_util_pages.pages import Page, Section, write_page, write_page_files
 from matsciml_util_pages.sheets import Column, Sheet, Value, number_value, spread_value
 from matsciml_util_pages.views import facts
+
+if TYPE_CHECKING:
+    from matsciml_core.registry.manager import Registry
 
 SCHEMA = 1
 """Grows when a key of ``index.json`` changes its meaning or goes away."""
 REPORTS = "runs"
-_SHOWN = ("report.html", "run.json", "config.yaml")
-"""Files of a run that the site shows; the report is the first of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +54,7 @@ class RankedRuns(SeedResults):
 
         Args:
             rank: Its place, from 1.
-            report: Address of its report within the site; empty: there is none.
+            report: Address of its report within the site.
         """
         run = self.seeds[0]
         dataset, _, label = self.key.partition("/")
@@ -72,12 +78,15 @@ class RankedRuns(SeedResults):
         }
 
 
-def write_site(runs: Sequence[ComparedRun], folder: Path, command: str = "") -> Path:
+def write_site(
+    runs: Sequence[ComparedRun], folder: Path, registry: Registry, command: str = ""
+) -> Path:
     """Write a site: ``index.html``, its numbers as CSV, JSON and Markdown, and the runs' reports.
 
     Args:
         runs: The runs; those that are not finished are left out.
         folder: Where to; made where it is missing.
+        registry: Has the sections of the reports.
         command: The command that made it, for people.
 
     Returns:
@@ -90,7 +99,7 @@ def write_site(runs: Sequence[ComparedRun], folder: Path, command: str = "") -> 
     finished = [run for run in runs if run.results is not None and run.results.targets]
     if not finished:
         raise ConfigError("None of these runs is finished, so there is nothing to rank.")
-    links = _copy_reports(finished, folder)
+    links = _write_reports(finished, folder, registry)
     groups = ranking(finished)
     citations = [
         text for group in groups for entry in group for run in entry.runs for text in run.citations
@@ -135,8 +144,14 @@ def ranking(runs: Sequence[ComparedRun]) -> list[list[RankedRuns]]:
     return [sorted(group, key=lambda entry: entry.badness) for _, group in sorted(groups.items())]
 
 
-def _copy_reports(runs: Sequence[ComparedRun], folder: Path) -> dict[Path, str]:
-    """Copy what the site shows of each run; return its address within the site by its folder."""
+def _write_reports(
+    runs: Sequence[ComparedRun], folder: Path, registry: Registry
+) -> dict[Path, str]:
+    """Write what the site shows of each run; return its address within the site by its folder.
+
+    Nothing is copied: the page that lies in a run folder may be anybody's, with a script in it that
+    would run on the site. Report, summary and configuration are written from what was read.
+    """
     links: dict[Path, str] = {}
     names: set[str] = set()
     for run in runs:
@@ -148,11 +163,11 @@ def _copy_reports(runs: Sequence[ComparedRun], folder: Path) -> dict[Path, str]:
         names.add(name)
         copy = folder / REPORTS / name
         copy.mkdir(parents=True, exist_ok=True)
-        for file in _SHOWN:
-            if (run.folder / file).is_file():
-                shutil.copyfile(run.folder / file, copy / file)
-        report = f"{REPORTS}/{name}/{_SHOWN[0]}"
-        links[run.folder] = report if (folder / report).is_file() else ""
+        write_page(report_page(run.files, registry), copy / REPORT)
+        write_json(copy / SUMMARY, run.files.summary)
+        config = yaml.safe_dump(dict(run.files.config), sort_keys=False, allow_unicode=True)
+        write_whole(copy / CONFIG, config.encode())
+        links[run.folder] = f"{REPORTS}/{quote(name)}/{REPORT}"
     return links
 
 

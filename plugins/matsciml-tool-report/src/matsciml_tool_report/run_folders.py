@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.errors import ConfigError
+from matsciml_core.files import refuse_links
 from matsciml_core.model.latest import follow_latest
 from matsciml_core.training.run_folder import CONFIG, METRICS, SUMMARY
 from matsciml_util_pages.finished_runs import FinishedRun, read_finished_run
@@ -65,6 +66,8 @@ def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[ComparedRun]:
 
     Raises:
         ConfigError: A folder does not exist, or there is no run.
+        DataError: A run folder holds a link or a pipe: its files may be a stranger's, and what they
+            lead to would be published, or written to.
     """
     folders: dict[Path, None] = {}
     for name in paths:
@@ -83,6 +86,8 @@ def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[ComparedRun]:
             "There is no run folder there; name some, for example runs/*, or make one with "
             "'matsciml run'."
         )
+    for folder in folders:
+        refuse_links(folder)
     return [
         ComparedRun(folder=folder, files=read_run(folder), results=read_finished_run(folder))
         for folder in folders

@@ -11,6 +11,8 @@ from matsciml_tool_report.comparison import write_comparison
 from matsciml_tool_report.leaderboard import write_site
 from matsciml_tool_report.run_folders import find_runs
 
+STRANGE = "<!DOCTYPE html><title>A stranger's</title><script>document.title = 'ran'</script>"
+"""A report that somebody else wrote."""
 COLUMNS = "epoch,step,seconds,learning_rate,train/loss,validation/loss,validation/toy/gap/mae"
 FIRST = "[...document.querySelectorAll('#{} tbody tr:not([hidden]) th')].map(one => one.innerText)"
 
@@ -39,7 +41,7 @@ def runs(tmp_path_factory):
             "datasets": {"toy": {"labels": {"gap": {"kind": "scalar", "unit": "eV"}}}},
         }
         (run / "run.json").write_text(json.dumps(summary))
-        (run / "report.html").write_text("<!DOCTYPE html><title>A report</title>")
+        (run / "report.html").write_text(STRANGE)
     return find_runs([folder])
 
 
@@ -57,11 +59,12 @@ def test_the_comparison_opens_draws_and_sorts(browser, runs, tmp_path):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_the_site_opens_and_leads_to_the_reports(browser, runs, tmp_path, dark):
-    browser.open(write_site(runs, tmp_path / "site"), width=360, dark=dark)
+def test_the_site_opens_and_leads_to_the_reports(browser, runs, registry, tmp_path, dark):
+    browser.open(write_site(runs, tmp_path / "site", registry), width=360, dark=dark)
     assert browser.run("document.documentElement.scrollWidth") <= 360
     address = browser.run("document.querySelector('tbody th a').getAttribute('href')")
     assert address == "runs/run-1/report.html"
     assert browser.troubles == []
     browser.open(tmp_path / "site" / address)
-    assert browser.run("document.title") == "A report"
+    assert browser.run("document.title") == "net on toy: gap · MatSciML report"
+    assert browser.troubles == []
