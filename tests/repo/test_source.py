@@ -26,8 +26,6 @@ BY_NAME = {
 ``from_dict`` and ``as_dict`` forms are read field by field instead."""
 ROUND_TRIP = "matsciml_core/testing/"
 """The conformance kit pickles a component and reads it back within one expression."""
-LEGACY = "plugins/matsciml-util-toolkit-lmdb/src/matsciml_util_toolkit_lmdb/whitelist_pickle.py"
-"""Reads other toolkits' pickles with an unpickler that answers every name itself."""
 CODE_TEMPLATES = {"matsciml_cli/commands/new.py"}
 """Fill in templates of Python, in which escapes would be errors."""
 FIXTURES = re.compile(r"matsciml_cli/testing\.py|plugins/.*/testing/.*")
@@ -56,26 +54,13 @@ def test_there_are_sources(sources):
 
 
 def test_nothing_is_unpickled(trees):
+    """Other toolkits' pickles are read by an interpreter of our own, which needs none of these."""
     users = {
         path
         for path, tree in trees.items()
         if PICKLERS & set(imports(tree)) and not path.startswith(ROUND_TRIP)
     }
-    assert users <= {LEGACY}
-
-
-def test_legacy_pickles_are_read_by_the_guarded_unpickler_alone(trees):
-    used = {ast.unparse(call.func) for call in calls(trees[LEGACY])}
-    assert not {"pickle.loads", "pickle.load", "pickle.Unpickler"} & used
-    (guarded,) = [
-        node
-        for node in ast.walk(trees[LEGACY])
-        if isinstance(node, ast.ClassDef)
-        and [ast.unparse(base) for base in node.bases] == ["pickle.Unpickler"]
-    ]
-    methods = {node.name: ast.unparse(node) for node in guarded.body if hasattr(node, "name")}
-    assert {"find_class", "persistent_load"} <= methods.keys()
-    assert "super().find_class" not in methods["find_class"]
+    assert not users
 
 
 def test_the_conformance_kit_unpickles_only_what_it_pickled(trees):

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from matsciml_core.errors import DataError
+from matsciml_util_toolkit_lmdb import pickle_machine
 from matsciml_util_toolkit_lmdb.records import count_records, lmdb_files, read_records
 from matsciml_util_toolkit_lmdb.whitelist_pickle import InertObject, load_plain
 
@@ -36,7 +37,7 @@ class Library:
         self.value = value
 
 
-PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
+PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -179,6 +180,98 @@ def tensor_pickle(offset, size, stride):
 def test_tensors_that_reach_beyond_their_values_are_rejected(offset, size, stride):
     with pytest.raises(DataError, match=r"impossible shape|beyond its values"):
         load_plain(tensor_pickle(offset, size, stride))
+
+
+class TestCrafted:
+    """What a crafted pickle asks for beyond its own bytes is refused; none of these does harm."""
+
+    def refuse(self, data, match):
+        with pytest.raises(DataError, match=match):
+            load_plain(data, inert=["library"])
+
+    def test_a_stand_in_is_no_storage(self):
+        """An object with the attributes of one would say itself where its values lie."""
+        stand_in = b"clibrary\nStorage\n)\x81}(X\x05\x00\x00\x00valueK\x01ub"
+        data = b"ctorch._utils\n_rebuild_tensor_v2\n(" + stand_in + b"K\x00K\x01\x85K\x01\x85tR."
+        self.refuse(data, "without values of its own")
+
+    def test_an_array_is_no_storage(self):
+        """It could have any number of dimensions, and any order."""
+        array = pickle.dumps(np.ones((2, 2)), 2)[2:-1]
+        data = b"ctorch._utils\n_rebuild_tensor_v2\n(" + array + b"K\x00K\x01\x85K\x01\x85tR."
+        self.refuse(data, "without values of its own")
+
+    @pytest.mark.parametrize("kind", ["storage", "type", "array"])
+    @pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+    def test_a_state_changes_no_shell(self, kind):
+        """``value`` is what the shells call what they hold."""
+        targets = {"type": np.dtype("f8"), "array": np.ones(2)}
+        target = torch.ones(2).storage() if kind == "storage" else targets[kind]
+        data = pickle.dumps(target, 2)[:-1] + b"}X\x05\x00\x00\x00valueK\x07sb."
+        self.refuse(data, "a state of something|no tuple|filled twice")
+
+    @pytest.mark.parametrize("value", [b"]", b"}", b"K\x01", b")"])
+    def test_a_state_changes_no_container_either(self, value):
+        self.refuse(b"\x80\x02" + value + b"}b.", "a state of something that has none")
+
+    @pytest.mark.parametrize("kind", ["LongStorage", "BoolStorage"])
+    def test_values_are_of_the_declared_type_and_number(self, kind):
+        """Four halves that are declared as wider values would reach into what lies behind them."""
+        data = pickle.dumps(torch.ones(4, dtype=torch.float16), 2)
+        self.refuse(data.replace(b"HalfStorage\n", kind.encode() + b"\n"), "number of values")
+
+    def test_a_storage_of_objects_is_refused(self):
+        data = pickle.dumps(torch.ones(4, dtype=torch.float16), 2)
+        self.refuse(data.replace(b"HalfStorage\n", b"SomeStorage\n"), "a tensor of 'torch.Som")
+
+    @pytest.mark.parametrize("shape", [(3,), (-1,), (2**62, 2**62), (1,) * 33, (True,)])
+    def test_the_bytes_of_an_array_fill_its_shape(self, shape):
+        data = pickle.dumps(Reduces(np._core.numeric._frombuffer, b"12345678", np.dtype("f8")), 4)
+        arguments = pickle.dumps((b"12345678", np.dtype("f8"), shape, "C"), 4)
+        name = data[: data.index(b"\x93") + 1]
+        self.refuse(name + arguments[11:-1] + b"R.", "fill its shape|impossible shape|dimensions")
+
+    def test_memory_is_counted(self):
+        """One text of a thousand bytes, and a hundred arrays of it."""
+        array = b"cnumpy.core.numeric\n_frombuffer\n(h\x01h\x02M\xe8\x03X\x01\x00\x00\x00CtR"
+        content = b"T\xe8\x03\x00\x00" + b"x" * 1000 + b"q\x01"
+        kind = b"cnumpy\ndtype\n(X\x02\x00\x00\x00u1K\x00K\x01tRq\x02"
+        few = b"\x80\x02](" + content + kind + 4 * array + b"e."
+        assert len(load_plain(few)) == 6
+        many = b"\x80\x02](" + content + kind + 1000 * array + b"e."
+        self.refuse(many, "many times the memory")
+
+    def test_shared_lists_are_counted_as_often_as_they_are_named(self, monkeypatch):
+        """Fifty lists of two lists would be a million billion values."""
+        data = b"\x80\x02]" + b"q\x00](h\x00h\x00e" * 50 + b"."
+        self.refuse(data, "too many values")
+
+    def test_shared_values_stay_shared(self):
+        shared = [1.5]
+        first, second = load_plain(pickle.dumps((shared, shared)))
+        assert first is second
+
+    def test_a_list_that_holds_itself_is_refused(self):
+        data = []
+        data.append(data)
+        self.refuse(pickle.dumps(data), "nested too deeply")
+
+    @pytest.mark.parametrize("put", [b"r", b"p2147483647\n"])
+    def test_an_index_costs_nothing(self, put):
+        """Python's own reader makes room for every index up to this one."""
+        put += b"\xff\xff\xff\x7f" if put == b"r" else b""
+        get = b"j\xff\xff\xff\x7f"
+        assert load_plain(b"\x80\x02K\x05" + put + b"0" + get + b".") == 5
+
+    def test_instructions_are_counted(self, monkeypatch):
+        monkeypatch.setattr(pickle_machine, "MOST_STEPS", 100)
+        self.refuse(pickle.dumps([[] for _ in range(200)]), "too many instructions")
+
+
+def test_the_memory_of_old_records_suffices():
+    """Tensors of one storage are each a copy; no record of a toolkit comes near the bound."""
+    record = {"pos": torch.ones(50, 3), "z": np.arange(50), "cell": torch.eye(3)[None]}
+    assert load_plain(pickle.dumps(record, 2))["pos"].shape == (50, 3)
 
 
 @pytest.mark.parametrize(
