@@ -1,0 +1,107 @@
+"""From atomic numbers to features: a learnt embedding, descriptors of the elements, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from matsciml_core.nn.element_descriptors import ROWS, element_descriptors
+
+__all__ = ["ElementEmbedding", "ElementMode"]
+
+ElementMode = Literal["learnt", "described", "both"]
+"""Where the features of an element come from."""
+
+
+class ElementEmbedding(nn.Module):
+    """Features of elements, h(Z) = E_Z + W d(Z) + b.
+
+    E is learnt, a row for each atomic number, as in ``torch.nn.Embedding``. d are the standardised
+    :func:`~matsciml_core.nn.element_descriptors.element_descriptors`, which are not learnt, so
+    that elements which are rare in the data begin where similar ones do. ``learnt`` has E alone
+    and ``described`` the other two terms.
+
+    The descriptors are part of the state, so that a saved model predicts the same with a later
+    table: loading takes over the table that it was trained with, whatever its columns.
+
+    >>> elements = ElementEmbedding(8, "both")
+    >>> tuple(elements(torch.tensor([11, 17])).shape)
+    (2, 8)
+    """
+
+    weight: nn.Parameter | None
+    """E, ``(rows, width)``, dimensionless; None where nothing is learnt by atomic number."""
+    descriptors: Tensor
+    """d, ``(rows, columns)``, dimensionless."""
+
+    def __init__(
+        self,
+        width: int,
+        mode: ElementMode = "both",
+        *,
+        rows: int = ROWS,
+        padding: bool = False,
+    ) -> None:
+        """Draw E from a normal distribution, and W and b as ``torch.nn.Linear`` does.
+
+        Args:
+            width: Width of the features.
+            mode: Where they come from.
+            rows: Rows of the table, for the atomic numbers 0 to ``rows`` − 1.
+            padding: Whether row 0 of E is zero and stays so.
+        """
+        super().__init__()
+        self.mode, self.padding = mode, padding
+        if mode == "described":
+            self.register_parameter("weight", None)
+        else:
+            self.weight = nn.Parameter(torch.empty(rows, width))
+            nn.init.normal_(self.weight)
+            if padding:
+                with torch.no_grad():
+                    self.weight[0].zero_()
+        if mode != "learnt":
+            table = torch.tensor(element_descriptors().standardised[:rows], dtype=torch.float32)
+            if rows > ROWS:  # rows that no element has
+                table = functional.pad(table, (0, 0, 0, rows - ROWS))
+            self.register_buffer("descriptors", table.to(torch.get_default_dtype()))
+            self.project = nn.Linear(table.shape[1], width)
+
+    def table(self) -> Tensor:
+        """Return h of every row, ``(rows, width)``, dimensionless.
+
+        The matrix product is made for 119 elements, however many atoms a batch has.
+        """
+        if self.mode == "learnt":
+            assert self.weight is not None
+            return self.weight
+        described: Tensor = self.project(self.descriptors)
+        return described if self.weight is None else self.weight + described
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """Return the features of atoms.
+
+        Args:
+            numbers: Atomic numbers, ``(atoms,)`` int64, dimensionless, below the number of rows.
+
+        Returns:
+            ``(atoms, width)``, dimensionless.
+        """
+        return functional.embedding(numbers, self.table(), padding_idx=0 if self.padding else None)
+
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, Any], prefix: str, *arguments: Any
+    ) -> None:
+        saved = state_dict.get(f"{prefix}descriptors")
+        if self.mode != "learnt" and saved is not None and saved.shape[0] == len(self.descriptors):
+            # A table of other columns: make room for it, and for the matrix that belongs to it.
+            columns = saved.shape[1]
+            self.descriptors = self.descriptors.new_empty(len(saved), columns)
+            weight = self.project.weight
+            weight.data = weight.data.new_empty(len(weight), columns)
+            self.project.in_features = columns
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
