@@ -9,12 +9,12 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import lmdb
 from ase.db.row import AtomsRow
 from ase.io.jsonio import decode
 
 from matsciml_core.convert.ase import site_properties_of
 from matsciml_core.data.readers import Frame, InputFile, Reader, Record, name_of
+from matsciml_core.data.readers.foreign_lmdb import read_lmdb
 from matsciml_core.errors import DataError
 
 LARGEST_RECORD = 256 << 20
@@ -34,37 +34,19 @@ class LMDBReader(Reader):
             DataError: The file is cut off, or a row takes more room than any structure.
         """
         path = file.plain_path()
-        with lmdb.open(str(path), subdir=False, readonly=True, lock=False) as environment:
-            _check_size(environment, path)
-            with environment.begin() as transaction:
-                keys = [key for key in transaction.cursor().iternext(values=False) if key.isdigit()]
-            # LMDB sorts keys as text, in which 10 comes before 2. Keys that are no numbers hold
-            # what ASE keeps about the database.
-            for key in sorted(keys, key=int):
-                # A transaction for each row: a long one would keep the file's old pages alive.
-                with environment.begin() as transaction:
-                    text = _unpack(bytes(transaction.get(key) or b""), path).decode()
-                row = decode(text)
-                values = {**row.get("data", {}), **row.get("key_value_pairs", {}), **row}
-                yield Frame(
-                    name=name_of(values.get("data", {}), f"{path.stem}-{int(key):06d}"),
-                    atomic_numbers=row["numbers"],
-                    positions=row["positions"],
-                    cell=row["cell"],
-                    pbc=row["pbc"],
-                    values=values,
-                    site_properties=site_properties_of(AtomsRow(row).toatoms()),
-                )
-
-
-def _check_size(environment: lmdb.Environment, path: Path) -> None:
-    """Reject a file that is shorter than it says: reading behind its end would end the process."""
-    pages, size = environment.info()["last_pgno"] + 1, environment.stat()["psize"]
-    if path.stat().st_size < pages * size:
-        raise DataError(
-            f"'{path}' has {path.stat().st_size:,} bytes of {pages * size:,}; it was cut off, so "
-            "copy or fetch it again."
-        )
+        # Keys that are no numbers hold what ASE keeps about the database.
+        for key, record in read_lmdb(path):
+            row = decode(_unpack(record, path).decode())
+            values = {**row.get("data", {}), **row.get("key_value_pairs", {}), **row}
+            yield Frame(
+                name=name_of(values.get("data", {}), f"{path.stem}-{int(key):06d}"),
+                atomic_numbers=row["numbers"],
+                positions=row["positions"],
+                cell=row["cell"],
+                pbc=row["pbc"],
+                values=values,
+                site_properties=site_properties_of(AtomsRow(row).toatoms()),
+            )
 
 
 def _unpack(data: bytes, path: Path) -> bytes:

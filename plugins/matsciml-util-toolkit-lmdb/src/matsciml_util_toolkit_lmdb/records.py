@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import lmdb
-
+from matsciml_core.data.readers.foreign_lmdb import count_lmdb, read_lmdb
 from matsciml_core.errors import DataError
 from matsciml_util_toolkit_lmdb.whitelist_pickle import load_plain
 
@@ -71,10 +70,7 @@ def raw_records(file: Path, *, start: int = 0) -> Iterator[tuple[str, bytes]]:
     Raises:
         DataError: The file is damaged.
     """
-    with _open(file) as environment, environment.begin() as transaction:
-        # LMDB sorts bytes, in which "10" comes before "2".
-        for key in sorted(_keys(transaction), key=int)[start:]:
-            yield str(int(key)), bytes(transaction.get(key, b""))
+    yield from read_lmdb(file, start=start)
 
 
 def count_records(files: Sequence[Path]) -> int:
@@ -86,26 +82,4 @@ def count_records(files: Sequence[Path]) -> int:
     Raises:
         DataError: A file is damaged.
     """
-    total = 0
-    for file in files:
-        with _open(file) as environment, environment.begin() as transaction:
-            total += sum(1 for _ in _keys(transaction))
-    return total
-
-
-def _keys(transaction: lmdb.Transaction) -> Iterator[bytes]:
-    """Yield the keys of records; beside them some toolkits keep ``length`` and the like."""
-    for view in transaction.cursor().iternext(keys=True, values=False):
-        key = bytes(view)
-        if key.isdigit():
-            yield key
-
-
-def _open(file: Path) -> lmdb.Environment:
-    """Open a file read-only and without a lock file, which a folder of others may not allow."""
-    try:
-        return lmdb.open(
-            str(file), subdir=False, readonly=True, lock=False, readahead=False, max_dbs=0
-        )
-    except (OSError, lmdb.Error) as error:
-        raise DataError(f"'{file}' cannot be read as LMDB ({error}); fetch it again.") from error
+    return sum(map(count_lmdb, files))
