@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from matsciml_model_egnn._messages import EdgeInput, Plan
 
@@ -22,54 +23,65 @@ _PIECES = 5
 
 @dataclass(frozen=True)
 class Tables:
-    """Activations of all edges, and for SiLU the sigmoids they were made with."""
+    """Activations of all edges, and for SiLU the derivatives that will be asked for.
 
-    sigmoids: Sequence[Tensor]
-    """One per layer of the chain; none for ReLU, whose result tells its derivative."""
+    They are written while the activation is in the cache. Made from a table of sigmoids when they
+    are needed, the slope would be computed three times in training on forces, and the curvature
+    would take five passes over memory where it takes none now.
+    """
+
     after: Sequence[Tensor]
-    """One per layer of the chain."""
+    """Activations, one table per layer of the chain."""
+    slopes: Sequence[Tensor] = ()
+    """dy/dx, one per layer; none for ReLU, whose result tells it, and where nothing is kept."""
+    curvatures: Sequence[Tensor] = ()
+    """d²y/dx², one per layer; none for ReLU, and where nothing is differentiated twice."""
 
     @classmethod
-    def empty(cls, chain: Chain, *, keep: bool) -> Tables:
+    def empty(cls, chain: Chain, *, keep: bool, twice: bool) -> Tables:
         """Make room; where nothing is kept, for one block, but for all messages."""
         messages = chain.plan.message_layers
         rows = [
-            chain.edges if keep or number == messages else BLOCK
+            chain.edges if keep or number == messages else min(BLOCK, chain.edges)
             for number in range(len(chain.widths))
         ]
         shapes = list(zip(rows, chain.widths, strict=True))
-        after = [chain.new(*shape) for shape in shapes]
         silu = chain.plan.activation == "silu"
-        return cls([chain.new(*shape) for shape in shapes] if silu else [], after)
+        kinds = (True, silu and keep, silu and keep and twice)
+        return cls(*([chain.new(*shape) for shape in shapes] if kind else [] for kind in kinds))
 
     @classmethod
-    def of(cls, plan: Plan, saved: Sequence[Tensor]) -> Tables:
+    def of(cls, plan: Plan, saved: Sequence[Tensor], *, twice: bool) -> Tables:
         """Undo :meth:`joined`.
 
         Args:
-            plan: Says whether there are sigmoids.
+            plan: Names the activation.
             saved: What :meth:`joined` returned, each ``(edges, width)``, dimensionless.
+            twice: Whether there are curvatures.
         """
-        split = len(saved) // 2 if plan.activation == "silu" else 0
-        return cls(saved[:split], saved[split:])
+        if plan.activation == "relu":
+            return cls(saved)
+        layers = len(saved) // (3 if twice else 2)
+        return cls(saved[:layers], saved[layers : 2 * layers], saved[2 * layers :])
 
     def joined(self) -> list[Tensor]:
         """Return all tables."""
-        return [*self.sigmoids, *self.after]
+        return [*self.after, *self.slopes, *self.curvatures]
 
-    def rows(self, tables: Sequence[Tensor], number: int, block: slice) -> Tensor:
-        """Return a block of a table, ``(block, width)``.
+    def block(self, block: slice) -> Tables:
+        """Return a block's rows of all tables.
 
         Args:
-            tables: One ``(rows, width)`` per layer, dimensionless; a table shorter than the graph
-                holds one block only.
-            number: The layer's index in the chain.
-            block: The edges.
+            block: The edges. A table shorter than the graph holds one block only.
         """
-        table = tables[number]
-        if table.shape[0] < block.stop:
-            return table[: block.stop - block.start]
-        return table[block]
+        return Tables(
+            *(_rows(tables, block) for tables in (self.after, self.slopes, self.curvatures))
+        )
+
+
+def _rows(tables: Sequence[Tensor], block: slice) -> list[Tensor]:
+    size = block.stop - block.start
+    return [table[:size] if len(table) < block.stop else table[block] for table in tables]
 
 
 @dataclass(frozen=True)
@@ -123,15 +135,14 @@ class Chain:
         """Return one of a few small pieces of memory, ``(rows, width)``."""
         return self._scratch[number][: rows * width].view(rows, width)
 
-    def forward(self, block: slice, tables: Tables) -> Tensor:
-        """Fill a block of all tables, and return its last activation."""
-        x = tables.rows(tables.after, 0, block)
-        result = self.first_layer(self.receiver, self.sender, self.features[block], block, x)
-        self._activate(result, tables, 0, block)
+    def forward(self, block: slice, rows: Tables) -> Tensor:
+        """Fill a block's rows of all tables, and return its last activation."""
+        features = self.features[block]
+        result = self.first_layer(self.receiver, self.sender, features, block, rows.after[0])
+        self._activate(result, rows, 0)
         for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True), 1):
-            x = tables.rows(tables.after, number, block)
-            result = torch.addmm(bias, result, weight.t(), out=x)
-            self._activate(result, tables, number, block)
+            result = torch.addmm(bias, result, weight.t(), out=rows.after[number])
+            self._activate(result, rows, number)
         return result
 
     def displace(self, activation: Tensor) -> Tensor:
@@ -161,22 +172,30 @@ class Chain:
         out.add_(torch.index_select(sender, 0, self.plan.senders.index[block], out=share))
         return out.addmm_(features, self.first.t())
 
-    def _activate(self, x: Tensor, tables: Tables, number: int, block: slice) -> None:
+    def _activate(self, x: Tensor, rows: Tables, number: int) -> None:
         if self.plan.activation == "relu":
             x.relu_()
+        elif not rows.slopes:
+            functional.silu(x, inplace=True)
         else:
-            x.mul_(torch.sigmoid(x, out=tables.rows(tables.sigmoids, number, block)))
+            s = torch.sigmoid(x, out=self.scratch(0, *x.shape))
+            x.mul_(s)
+            # With s the sigmoid and y = x s: D = dy/dx = s + y (1 - s), which needs no exponential.
+            slope = torch.lerp(x, self._one, s, out=rows.slopes[number])
+            if rows.curvatures:
+                # dD/dx = s (1 - D) + (1 - s) D, without cancellation in half precision.
+                rest = torch.sub(self._one, s, out=self.scratch(1, *x.shape))
+                torch.lerp(s, rest, slope, out=rows.curvatures[number])
 
-    def backward(self, block: slice, tables: Tables, outer: Outer, into: Gradients) -> None:
+    def backward(self, block: slice, rows: Tables, outer: Outer, into: Gradients) -> None:
         """Add a block's share to all gradients."""
         before: Tensor | None = None
         for number in range(len(self.widths) - 1, -1, -1):
-            gradient = self._gradient(number, block, tables, outer, into, before)
-            before = self._derivative(number, block, tables, gradient)
-            if outer.seeds is not None:
-                before += outer.seeds[number][block]
+            gradient = self._gradient(number, block, rows, outer, into, before)
+            seed = None if outer.seeds is None else outer.seeds[number][block]
+            before = self._derivative(number, rows, gradient, seed)
             if number:
-                into.add_layer(number - 1, before, tables.rows(tables.after, number - 1, block))
+                into.add_layer(number - 1, before, rows.after[number - 1])
             else:
                 into.add_first(block, before)
 
@@ -184,16 +203,17 @@ class Chain:
         self,
         number: int,
         block: slice,
-        tables: Tables,
+        rows: Tables,
         outer: Outer,
         into: Gradients,
         before: Tensor | None,
     ) -> Tensor:
         """Return the gradient of a layer's activation, given that of the layer after it."""
-        out = self._spare(number, block) if into.kept is None else into.kept[number][block]
+        size = block.stop - block.start
+        out = self._spare(number, size) if into.kept is None else into.kept[number][block]
         collects = number == self.plan.message_layers
         if collects:
-            self._messages(block, tables, outer.collected, out, into)
+            self._messages(block, rows, outer.collected, out, into)
         if before is not None:
             weight = self.weights[number]
             return out.addmm_(before, weight) if collects else torch.mm(before, weight, out=out)
@@ -201,16 +221,16 @@ class Chain:
             out.zero_()
         if self.end is not None:
             moved = outer.moved[block]
-            into.add_end(moved, tables.rows(tables.after, number, block))
+            into.add_end(moved, rows.after[number])
             out.addr_(moved.to(out.dtype), self.end)
         return out
 
-    def _spare(self, number: int, block: slice) -> Tensor:
+    def _spare(self, number: int, size: int) -> Tensor:
         """Return memory for the gradient of a layer; neighbouring layers use different pieces."""
-        return self.scratch(number % 2, block.stop - block.start, self.widths[number])
+        return self.scratch(number % 2, size, self.widths[number])
 
     def _messages(
-        self, block: slice, tables: Tables, collected: Tensor, out: Tensor, into: Gradients
+        self, block: slice, rows: Tables, collected: Tensor, out: Tensor, into: Gradients
     ) -> None:
         """Write down the gradient that the sums of messages pass on."""
         incoming = self.plan.incoming
@@ -218,48 +238,32 @@ class Chain:
         if incoming.weights is not None:  # an edge that stands for several
             out.mul_(incoming.weights[block].to(out.dtype).unsqueeze(1))
         if self.x.scale is not None:
-            into.add_scale(block, out, tables.rows(tables.after, self.plan.message_layers, block))
+            into.add_scale(block, out, rows.after[self.plan.message_layers])
             out.mul_(self.x.scale[block].to(out.dtype).unsqueeze(1))
 
-    def _derivative(self, number: int, block: slice, tables: Tables, gradient: Tensor) -> Tensor:
-        """Multiply a gradient by the derivative of the activation; where it is kept, elsewhere."""
-        out = self._spare(number, block)
+    def _derivative(
+        self, number: int, rows: Tables, gradient: Tensor, seed: Tensor | None
+    ) -> Tensor:
+        """Multiply a gradient by the derivative of the activation, and add what curvature adds."""
+        out = self._spare(number, len(gradient))  # not into what is kept of the gradient
         if self.plan.activation == "relu":
-            result = tables.rows(tables.after, number, block)
-            return _threshold_backward(gradient, result, 0, grad_input=out)  # type: ignore[no-any-return]
-        slope = self.slope(tables, number, block, self.scratch(2, *gradient.shape))
-        return torch.mul(gradient, slope, out=out)
+            _threshold_backward(gradient, rows.after[number], 0, grad_input=out)
+            return out if seed is None else out.add_(seed)
+        if seed is None:
+            return torch.mul(gradient, rows.slopes[number], out=out)
+        return torch.addcmul(seed, gradient, rows.slopes[number], out=out)
 
-    def slope(self, tables: Tables, number: int, block: slice, out: Tensor) -> Tensor:
+    def slope(self, rows: Tables, number: int) -> Tensor:
         """Return the derivative of a layer's activation, ``(block, width)``.
 
         Args:
-            tables: The activations.
+            rows: The block's rows of the tables.
             number: The layer's index in the chain.
-            block: The edges.
-            out: Where the result is written, ``(block, width)``, dimensionless.
         """
-        result = tables.rows(tables.after, number, block)
-        if self.plan.activation == "relu":
-            return torch.gt(result, 0, out=out)
-        # With s the sigmoid and y = x s: dy/dx = s + y (1 - s), which needs no exponential.
-        return torch.lerp(result, self._one, tables.rows(tables.sigmoids, number, block), out=out)
-
-    def curvature(self, tables: Tables, number: int, block: slice, out: Tensor) -> Tensor:
-        """Return the second derivative of a layer's activation, ``(block, width)``.
-
-        Args:
-            tables: The activations.
-            number: The layer's index in the chain.
-            block: The edges.
-            out: Where the result is written, ``(block, width)``, dimensionless.
-        """
-        if self.plan.activation == "relu":
-            return out.zero_()
-        # d²y/dx² = (1 - s) (2 s + y (1 - 2 s))
-        s = tables.rows(tables.sigmoids, number, block)
-        torch.mul(s, -2.0, out=out).add_(1.0).mul_(tables.rows(tables.after, number, block))
-        return out.add_(s, alpha=2.0).addcmul_(out, s, value=-1.0)
+        if self.plan.activation == "silu":
+            return rows.slopes[number]
+        result = rows.after[number]
+        return torch.gt(result, 0, out=self.scratch(2, *result.shape))
 
 
 class Gradients:
@@ -332,7 +336,11 @@ class Gradients:
         if self.weights is not None:
             add_product(self.weights.first, gradient, chain.features[block])
         if self.features is not None:
-            self.features[block] = torch.mm(gradient, chain.first)
+            into = self.features[block]
+            if into.dtype == gradient.dtype:
+                torch.mm(gradient, chain.first, out=into)
+            else:
+                into.copy_(torch.mm(gradient, chain.first))
         gradient = gradient.to(self.receiver.dtype)
         self.receiver.index_add_(0, plan.incoming.index[block], gradient)
         self.sender.index_add_(0, plan.senders.index[block], gradient)

@@ -66,7 +66,7 @@ class CurvatureGradients:
 def add_curvature(
     chain: Chain,
     block: slice,
-    tables: Tables,
+    rows: Tables,
     kept: Sequence[Tensor],
     outer: Outer,
     along: Tangents,
@@ -81,7 +81,7 @@ def add_curvature(
     Args:
         chain: The layers.
         block: The edges.
-        tables: The activations.
+        rows: The block's activations and their derivatives.
         kept: g_k of all edges, one ``(edges, width)`` per layer, in the loss's unit.
         outer: What the backward pass started from.
         along: The gradients of its results.
@@ -91,8 +91,11 @@ def add_curvature(
     for number in range(len(chain.widths)):
         u = _tangent(chain, number, block, along, passed)
         gradient, seed = kept[number][block], into.seeds[number][block]
-        chain.curvature(tables, number, block, seed).mul_(gradient).mul_(u)
-        slope = chain.slope(tables, number, block, chain.scratch(2, *u.shape))
+        if rows.curvatures:
+            torch.mul(rows.curvatures[number], gradient, out=seed).mul_(u)
+        else:  # that of ReLU
+            seed.zero_()
+        slope = chain.slope(rows, number)
         delta = torch.mul(gradient, slope, out=chain.scratch(3, *u.shape))
         if passed is None:
             add_product(into.weights.first, delta, along.features[block])
@@ -100,7 +103,7 @@ def add_curvature(
             add_product(into.weights.layers[number - 1], delta, passed)
         passed = u.mul_(slope)
         if number == chain.plan.message_layers:
-            _add_messages(chain, block, tables, outer, along, passed, slope, seed, into)
+            _add_messages(chain, block, rows, outer, along, passed, slope, seed, into)
     if chain.end is not None and passed is not None and into.weights.end is not None:
         into.moved[block] = torch.mv(passed, chain.end)
         into.weights.end += torch.mv(passed.t(), outer.moved[block].to(passed.dtype))
@@ -119,7 +122,7 @@ def _tangent(
 def _add_messages(
     chain: Chain,
     block: slice,
-    tables: Tables,
+    rows: Tables,
     outer: Outer,
     along: Tangents,
     passed: Tensor,
@@ -134,14 +137,13 @@ def _add_messages(
     above = torch.index_select(outer.collected, 0, index, out=chain.scratch(4, *passed.shape))
     if times is not None:
         above.mul_(times.unsqueeze(1))
-    rows = passed.clone() if times is None else passed * times.unsqueeze(1)
+    sums = passed.clone() if times is None else passed * times.unsqueeze(1)
     if into.scale is not None and chain.x.scale is not None:
         into.scale[block] = torch.linalg.vecdot(above, passed)
-        rows.mul_(chain.x.scale[block].to(rows.dtype).unsqueeze(1))
+        sums.mul_(chain.x.scale[block].to(sums.dtype).unsqueeze(1))
     if along.scale is not None:
         share = along.scale[block].unsqueeze(1)
-        seed.add_(slope.mul_(above).mul_(share))
-        messages = tables.rows(tables.after, chain.plan.message_layers, block)
+        seed.addcmul_(above.mul_(share), slope)
         share = share if times is None else share * times.unsqueeze(1)
-        rows.addcmul_(messages, share)
-    into.collected.index_add_(0, index, rows.to(into.collected.dtype))
+        sums.addcmul_(rows.after[chain.plan.message_layers], share)
+    into.collected.index_add_(0, index, sums.to(into.collected.dtype))

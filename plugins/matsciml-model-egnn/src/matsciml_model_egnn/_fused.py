@@ -65,10 +65,10 @@ class _Messages(torch.autograd.Function):
     def forward(ctx: Any, plan: Plan, twice: bool, *tensors: Any) -> tuple[Tensor, ...]:
         x, weights = EdgeInput(*tensors[:_INPUTS]), tensors[_INPUTS:]
         chain, keep = Chain(plan, x, weights), any(ctx.needs_input_grad)
-        tables = Tables.empty(chain, keep=keep)
+        tables = Tables.empty(chain, keep=keep, twice=twice)
         moved = x.features.new_empty(chain.edges if plan.moves else 0)
         for block in chain.blocks():
-            last = chain.forward(block, tables)
+            last = chain.forward(block, tables.block(block))
             if plan.moves:
                 moved[block] = chain.displace(last)
         ctx.set_materialize_grads(False)
@@ -95,7 +95,7 @@ class _Messages(torch.autograd.Function):
         count = len(ctx.needs_input_grad) - 2
         tensors, saved = ctx.saved_tensors[:count], ctx.saved_tensors[count:]
         x = EdgeInput(*tensors[:_INPUTS])
-        tables = Tables.of(plan, saved)
+        tables = Tables.of(plan, saved, twice=ctx.twice)
         collected, moved = _filled(tables, plan, x, collected, moved)
         weights = _are_weights_wanted(ctx, x)
         if torch.is_grad_enabled():
@@ -111,7 +111,7 @@ class _Messages(torch.autograd.Function):
         curved = seeds if any(seed is not None for seed in seeds) else None
         outer = Outer(collected.to(plan.dtype), moved, curved)  # type: ignore[arg-type]
         for block in chain.blocks():
-            chain.backward(block, tables, outer, into)
+            chain.backward(block, tables.block(block), outer, into)
         found = (into.receiver, into.sender, into.features, into.scale, into.weights)
         return None, None, *_in_order(*found, tensors)
 
@@ -133,13 +133,13 @@ class _Slopes(torch.autograd.Function):
             count: Number of the function's tensors among those that follow.
             *given: The function's tensors, then its tables.
         """
-        tensors, tables = given[:count], Tables.of(plan, given[count:])
+        tensors, tables = given[:count], Tables.of(plan, given[count:], twice=True)
         x = EdgeInput(*tensors[:_INPUTS])
         chain = Chain(plan, x, tensors[_INPUTS:])
         into = Gradients(chain, weights=False, features=True, scale=x.scale is not None, keep=True)
         outer = Outer(collected.to(plan.dtype), moved)
         for block in chain.blocks():
-            chain.backward(block, tables, outer, into)
+            chain.backward(block, tables.block(block), outer, into)
         ctx.plan, ctx.count, ctx.tables = plan, count, len(given) - count
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(collected, moved, *given, *(into.kept or ()))
@@ -151,16 +151,17 @@ class _Slopes(torch.autograd.Function):
         plan: Plan = ctx.plan
         collected, moved, *given = ctx.saved_tensors
         tensors, rest = given[: ctx.count], given[ctx.count :]
-        tables, kept = Tables.of(plan, rest[: ctx.tables]), rest[ctx.tables :]
+        tables, kept = Tables.of(plan, rest[: ctx.tables], twice=True), rest[ctx.tables :]
         chain = Chain(plan, EdgeInput(*tensors[:_INPUTS]), tensors[_INPUTS:])
         into = CurvatureGradients(chain)
         outer = Outer(collected.to(plan.dtype), moved)
         along = Tangents.of(chain, *tangents)
         for block in chain.blocks():
-            add_curvature(chain, block, tables, kept, outer, along, into)
+            add_curvature(chain, block, tables.block(block), kept, outer, along, into)
         found = _in_order(None, None, None, into.scale, into.weights, tensors)
-        sigmoids = [None] * len(tables.sigmoids)
-        return None, into.collected, into.moved, None, *found, *sigmoids, *into.seeds
+        # Slopes and curvatures follow from the activations, whose seeds have their share.
+        derived = [None] * (ctx.tables - len(into.seeds))
+        return None, into.collected, into.moved, None, *found, *into.seeds, *derived
 
 
 def _filled(
