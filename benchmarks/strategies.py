@@ -125,6 +125,7 @@ def _prepared(
     from matsciml_core.training import assemble
     from matsciml_core.training.config import parse_overrides
     from matsciml_core.training.module import TrainingModule
+    from matsciml_core.training.plan import Plan
 
     registry = build_registry()
     targets = list(TARGETS[: case.tasks])
@@ -140,7 +141,8 @@ def _prepared(
     built = assemble.build_strategy(config, registry, tasks)
     source = assemble.build_source(prepared, "train", encoder, dtype=torch.float32, cached=False)
     batch = source[_fully_labelled(source, arguments.batch_size)]
-    return TrainingModule(encoder, tasks, built, config.training, steps=1000), {"mp": batch}
+    plan = Plan.of(config.training, steps_per_epoch=50)
+    return TrainingModule(encoder, tasks, built, config.training, plan), {"mp": batch}
 
 
 def _fully_labelled(source: BatchSource, count: int) -> list[int]:

@@ -117,7 +117,11 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}={_text(item)}" for key, item in value.items())
+        separator = "; " if any(isinstance(item, Mapping) for item in value.values()) else ", "
+        return separator.join(
+            f"{key}: {_text(item)}" if isinstance(item, Mapping) else f"{key}={_text(item)}"
+            for key, item in value.items()
+        )
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_text, value))
     return str(value)

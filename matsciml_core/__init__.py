@@ -15,6 +15,7 @@ _HOME = {
     "registry.hooks": ("hookimpl", "hookspec"),
     "registry.manager": ("Registry", "build_registry"),
     "registry.specs": (
+        "PLAIN_TRAINING",
         "BenchmarkTask",
         "CallbackSpec",
         "CommandSpec",
@@ -59,6 +60,7 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
+    "PLAIN_TRAINING",
     "AsymmetricUnit",
     "BenchmarkTask",
     "CallbackSpec",
@@ -135,6 +137,7 @@ if TYPE_CHECKING:
     from matsciml_core.registry.hooks import hookimpl, hookspec
     from matsciml_core.registry.manager import Registry, build_registry
     from matsciml_core.registry.specs import (
+        PLAIN_TRAINING,
         BenchmarkTask,
         CallbackSpec,
         CommandSpec,

@@ -122,10 +122,13 @@ def _promises(spec: EncoderSpec) -> str:
 
 
 def _training(spec: EncoderSpec) -> str:
-    if not spec.training:
-        return ""
-    values = ", ".join(f"`{key}` {code(value)}" for key, value in spec.training.items())
-    return f"It changes these defaults of the section `training`: {values}."
+    recipes = {"It": spec.training} if spec.training else {}
+    recipes |= {f"Its preset `{name}`": one for name, one in spec.preset_training.items()}
+    lines = []
+    for subject, settings in recipes.items():
+        values = ", ".join(f"`{key}` {code(value)}" for key, value in settings.items())
+        lines.append(f"{subject} changes these defaults of the section `training`: {values}.")
+    return " ".join(lines)
 
 
 def _settings(spec: Spec) -> list[str]:

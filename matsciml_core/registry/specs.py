@@ -247,6 +247,13 @@ class EncoderCapabilities:
     """Named sets of hyperparameters; the first one is the default."""
 
 
+PLAIN_TRAINING: Mapping[str, Any] = MappingProxyType(
+    {"schedule": "one-cycle", "weight_decay": 0.0, "average_decay": 0.0, "precision": "float32"}
+)
+"""Settings of the ``training`` section for presets of papers, which are trained as published: Adam
+without weight decay, in float32, and no average of the weights."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncoderSpec(Spec):
     """An encoder: a batch of crystals → an embedding of its atoms and crystals."""
@@ -256,11 +263,26 @@ class EncoderSpec(Spec):
     capabilities: EncoderCapabilities = EncoderCapabilities()
     training: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the run's ``training`` section that suit this encoder; the user's own win."""
+    preset_training: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The same for a preset that is trained in another way, by its name, in place of ``training``:
+    ``{"table6": PLAIN_TRAINING}``."""
 
     def __post_init__(self) -> None:
         """Freeze the suggested settings."""
         super().__post_init__()
+        presets = {name: MappingProxyType(dict(one)) for name, one in self.preset_training.items()}
         object.__setattr__(self, "training", MappingProxyType(dict(self.training)))
+        object.__setattr__(self, "preset_training", MappingProxyType(presets))
+
+    def training_of(self, preset: str | None) -> Mapping[str, Any]:
+        """Return the settings of the ``training`` section that suit a preset.
+
+        Args:
+            preset: Its name; None: the default.
+        """
+        default = next(iter(self.capabilities.presets), None)
+        name = default if preset is None else preset
+        return self.preset_training.get(name, self.training) if name else self.training
 
 
 @dataclass(frozen=True, kw_only=True)

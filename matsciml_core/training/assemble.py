@@ -78,7 +78,8 @@ def resolve(raw: Mapping[str, Any], registry: Registry, *, adopt: bool = True) -
     config = build_config(data)
     require_objects(config, registry)
     encoder_spec = registry.get("encoder", config.encoder.name)
-    training = {**encoder_spec.training, **dict(data.get("training", {}))}
+    suited = encoder_spec.training_of(config.encoder.options.get("preset"))
+    training = {**suited, **dict(data.get("training", {}))}
     datasets = [
         _expanded(registry.get("dataset", item.name), item.options, f"datasets.{item.name}")
         for item in config.datasets

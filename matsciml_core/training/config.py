@@ -58,11 +58,15 @@ class TrainingConfig(Config):
     """Most atoms in a batch, so that memory stays flat; empty: any number."""
     learning_rate: PositiveFloat = 1e-3
     """Peak learning rate of AdamW."""
-    schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
-    """``one-cycle`` rises for the first 30 % of the steps, then falls to zero, both as a cosine;
-    ``cosine`` only falls."""
-    weight_decay: float = Field(default=0.0, ge=0.0)
-    """Decoupled weight decay of AdamW."""
+    schedule: Literal["cosine", "one-cycle", "constant"] = "cosine"
+    """``cosine`` rises linearly during ``warm_up``, then falls to zero as a cosine; ``one-cycle``
+    rises for the first 30 % of the steps, then falls to zero, both as a cosine."""
+    warm_up: float = Field(default=2.0, ge=0.0)
+    """Epochs over which the learning rate of ``cosine`` rises, at most 30 % of all; 0: it starts
+    at the peak."""
+    weight_decay: float = Field(default=0.1, ge=0.0)
+    """Decoupled weight decay of AdamW, for the matrices of encoder and heads; biases, gains of
+    normalisation layers and embeddings do not decay."""
     gradient_clip: PositiveFloat | None = 10.0
     """Largest norm of the gradient; empty: not clipped."""
     accumulate_batches: PositiveInt = 1
@@ -71,9 +75,12 @@ class TrainingConfig(Config):
     inspect_gradients: int = Field(default=0, ge=0)
     """Steps between two records of the angles between the tasks' gradients in ``gradients.csv``;
     0: none are recorded."""
-    average_decay: float = Field(default=0.0, ge=0.0, lt=1.0)
+    average_decay: float = Field(default=0.995, ge=0.0, lt=1.0)
     """Decay per step of the exponential moving average of the weights that is validated, tested
-    and saved; 0: the weights themselves."""
+    and saved; after t steps at most (1 + t)/(10 + t). 0: the weights themselves."""
+    patience: PositiveInt | None = None
+    """Epochs without a better validation loss after which training stops; the best weights are
+    kept anyhow. Empty: training goes on to its end."""
     precision: Literal["float32", "float64", "bfloat16"] = "float32"
     """``bfloat16`` means automatic mixed precision; positions and losses stay in float32."""
     seed: int = Field(default=0, ge=0, lt=2**32)

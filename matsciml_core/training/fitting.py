@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, RichProgressBar
+from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
 from matsciml_core.data.steps import StepLoader
 from matsciml_core.training import distributed, run_folder
+from matsciml_core.training.averaging import WeightAverage
 from matsciml_core.training.callbacks import EpochLines, GradientAnglesFile, MetricsFile
 from matsciml_core.training.checkpoint import checkpoint_callbacks, restore_best
 from matsciml_core.training.guards import InterruptGuard, SkippedSteps, TimedCheckpoints
 from matsciml_core.training.module import TrainingModule
+from matsciml_core.training.plan import Plan
 from matsciml_core.training.prepare import Run
+from matsciml_core.training.stopping import EarlyStop, is_trained
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
@@ -76,9 +79,10 @@ def fit(run: Run, registry: Registry, checkpoint: Path | None, *, quiet: bool = 
     """
     training = run.config.training
     loader = _training_loader(run)
-    steps = training.epochs * -(-len(loader) // training.accumulate_batches)
-    module = TrainingModule(run.encoder, run.tasks, run.strategy, training, steps)
-    if checkpoint is not None and len(run_folder.read_metrics(run.folder)) >= training.epochs:
+    steps = -(-len(loader) // training.accumulate_batches)
+    plan = Plan.of(training, steps)
+    module = TrainingModule(run.encoder, run.tasks, run.strategy, training, plan)
+    if checkpoint is not None and is_trained(run.folder, training.epochs, training.patience):
         return restore_best(module, run.folder)
     guard = InterruptGuard(run.folder)
     # The guard comes last: it may stop the run, and then the others have had their turn.
@@ -136,15 +140,19 @@ def _training_loader(run: Run) -> StepLoader:
 def _callbacks(run: Run, registry: Registry, *, quiet: bool) -> list[Callback]:
     """Return what writes files, the plugins' callbacks, and what shows progress."""
     training = run.config.training
-    callbacks: list[Callback] = [
+    callbacks: list[Callback] = []
+    if training.average_decay:
+        # First, so that a checkpoint within an epoch has the average with the last step in it.
+        callbacks.append(WeightAverage(training.average_decay))
+    callbacks += [
         MetricsFile(run.folder),
         *checkpoint_callbacks(run.folder),
         TimedCheckpoints(run.folder, training.checkpoint_minutes),
         SkippedSteps(run.folder, training.learning_rate),
     ]
+    if training.patience is not None:
+        callbacks.append(EarlyStop(run.folder, training.patience))
     callbacks += [spec.load()() for spec in registry.specs("callback")]
-    if training.average_decay:
-        callbacks.append(EMAWeightAveraging(decay=training.average_decay))
     if training.inspect_gradients and len(run.tasks) > 1:
         callbacks.append(GradientAnglesFile(run.folder))
     if not quiet:

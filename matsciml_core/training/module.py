@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import pytorch_lightning as pl
@@ -21,14 +20,11 @@ from matsciml_core.training import distributed
 from matsciml_core.training.config import TrainingConfig
 from matsciml_core.training.gradient_angles import AngleRecorder
 from matsciml_core.training.gradients import TaskGradients
+from matsciml_core.training.optimiser import build_optimiser, learning_rate_factor
+from matsciml_core.training.plan import Plan
 
 if TYPE_CHECKING:
     from pytorch_lightning.core.optimizer import LightningOptimizer
-
-WARM_UP = 0.3
-"""Share of the steps during which the learning rate of ``one-cycle`` rises."""
-LOWEST = 1e-2
-"""Learning rate at the first step of ``one-cycle``, as a share of the peak."""
 
 _RANDOM = "random_states"
 """Name in a checkpoint."""
@@ -51,7 +47,7 @@ class TrainingModule(pl.LightningModule):
         tasks: What is trained, with fitted heads.
         strategy: What gradient each parameter receives.
         training: Optimiser and schedule.
-        steps: Optimiser steps of the whole run, for the schedule.
+        plan: How many steps there are, for the schedule.
     """
 
     between_steps = True
@@ -65,7 +61,7 @@ class TrainingModule(pl.LightningModule):
         tasks: Sequence[Task],
         strategy: Strategy,
         training: TrainingConfig,
-        steps: int,
+        plan: Plan,
     ) -> None:
         """Register the modules."""
         super().__init__()
@@ -74,7 +70,7 @@ class TrainingModule(pl.LightningModule):
         self.strategy_module = strategy
         self.tasks = tuple(tasks)
         self.settings = training
-        self.steps = steps
+        self.plan = plan
         self.automatic_optimization = False
         strategy.setup(self.tasks)
         self.angles = AngleRecorder(encoder, [task.key for task in tasks])
@@ -195,21 +191,11 @@ class TrainingModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return one AdamW over encoder, heads and strategy, with its schedule per step."""
-        # Parameters of a strategy are weights of losses; decay would pull them all to one value.
-        learned = list(self.strategy_module.parameters())
-        model = [one for module in (self.encoder, self.heads) for one in module.parameters()]
-        groups: list[dict[str, Any]] = [{"params": [one for one in model if one.requires_grad]}]
-        if learned:
-            groups.append({"params": learned, "weight_decay": 0.0})
-        optimiser = torch.optim.AdamW(
-            groups,
-            lr=self.settings.learning_rate,
-            weight_decay=self.settings.weight_decay,
-            fused=True,
-        )
+        modules = (self.encoder, self.heads)
+        optimiser = build_optimiser(modules, self.strategy_module, self.settings)
         # Not trainer.estimated_stepping_batches: asking for it sets up the loaders before their
         # state is restored, and a resumed epoch would start from its first batch.
-        schedule = LambdaLR(optimiser, learning_rate_factor(self.settings.schedule, self.steps))
+        schedule = LambdaLR(optimiser, learning_rate_factor(self.settings, self.plan))
         return {
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
@@ -317,32 +303,6 @@ class TrainingModule(pl.LightningModule):
             batch_size=count,
             sync_dist=distributed.world_size() > 1,
         )
-
-
-def learning_rate_factor(schedule: str, steps: int) -> Callable[[int], float]:
-    """Return step → share of the peak learning rate.
-
-    Args:
-        schedule: ``one-cycle``, ``cosine`` or ``constant``.
-        steps: Number of optimiser steps of the run; beyond it the last value holds.
-
-    Returns:
-        A function of the step, with values in (0, 1].
-    """
-
-    def cosine(progress: float) -> float:
-        return 0.5 * (1.0 + math.cos(math.pi * min(max(progress, 0.0), 1.0)))
-
-    def factor(step: int) -> float:
-        progress = step / steps
-        if schedule == "constant":
-            return 1.0
-        if schedule == "one-cycle" and progress < WARM_UP:
-            return LOWEST + (1.0 - LOWEST) * (1.0 - cosine(progress / WARM_UP))
-        start = WARM_UP if schedule == "one-cycle" else 0.0
-        return max(cosine((progress - start) / (1.0 - start)), 1e-4)
-
-    return factor
 
 
 def _count(batches: Batches) -> int:

@@ -67,7 +67,8 @@ def summarise(
     """
     init = describe_init(run)
     inherited = [] if init is None else init.pop("citations", [])
-    training_seconds = float(run_folder.read_metrics(run.folder)[-1]["seconds"])
+    rows = run_folder.read_metrics(run.folder)
+    training = run.config.training
     heads = {task.key: _count(task.head) for task in run.tasks}
     encoder = _count(run.encoder)
     return {
@@ -75,9 +76,10 @@ def summarise(
         "command": run_folder.command_line(),
         "started": course.started.isoformat(timespec="seconds"),
         "wall_seconds": round(course.wall_seconds, 1),
-        "training_seconds": round(training_seconds, 1),
-        "seed": run.config.training.seed,
-        "epochs": run.config.training.epochs,
+        "training_seconds": round(float(rows[-1]["seconds"]), 1),
+        "seed": training.seed,
+        "epochs": len(rows),
+        "stopped_early": len(rows) < training.epochs,
         "best_epoch": course.best_epoch,
         "versions": run_folder.versions(),
         "plugins": registry.distributions(),

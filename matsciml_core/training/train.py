@@ -36,6 +36,7 @@ from matsciml_core.training.fitting import RunInterrupted, fit
 from matsciml_core.training.prepare import Run, prepare
 from matsciml_core.training.request import Labels, Request, read_request
 from matsciml_core.training.result import TrainingResult
+from matsciml_core.training.stopping import is_trained
 from matsciml_core.training.structures import Unit
 from matsciml_core.training.summary import Course, result_of, save_run_model, summarise
 
@@ -194,10 +195,16 @@ def _reopen(path: Path, request: Request, sections: Mapping[str, Any]) -> tuple[
         if dataset["name"] == STRUCTURES and (folder / STRUCTURES).is_dir():
             dataset["folder"] = str(folder / STRUCTURES)  # the run folder may have been moved
     config = assemble.resolve(data, request.registry, adopt=False)
-    if run_folder.finished_epochs(folder) >= config.training.epochs:
+    training, epochs = config.training, len(run_folder.read_metrics(folder))
+    # A run that went on after it was finished may have been stopped again before its test.
+    tested = run_folder.finished_epochs(folder) == epochs
+    if tested and is_trained(folder, training.epochs, training.patience):
         raise ConfigError(
-            f"The run has finished its {config.training.epochs} epochs already, so there is "
-            "nothing to resume; ask for more with --epochs."
+            f"The run has finished its {training.epochs} epochs already, so there is nothing to "
+            "resume; ask for more with --epochs."
+            if epochs >= training.epochs
+            else f"The run is finished: it stopped after {training.patience} epochs without a "
+            "better validation loss; ask for more patience with --set training.patience=EPOCHS."
         )
     return prepare(config, request.registry, folder, resumed=True), checkpoint
 

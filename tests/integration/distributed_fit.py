@@ -24,6 +24,7 @@ from matsciml_core.registry.manager import build_registry
 from matsciml_core.testing.examples import ExampleHead
 from matsciml_core.training.config import TrainingConfig
 from matsciml_core.training.module import TrainingModule
+from matsciml_core.training.plan import Plan
 
 INFOS = (
     TargetInfo(name="energy", kind="scalar", unit="eV"),
@@ -148,7 +149,7 @@ def build(name: str, *, accumulate: int = 1) -> TrainingModule:
         gradient_clip=0.5,
         accumulate_batches=accumulate,
     )
-    return TrainingModule(encoder, tasks, built, settings, steps=100).double()
+    return TrainingModule(encoder, tasks, built, settings, Plan.of(settings, 100)).double()
 
 
 def main(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The learning-rate schedules, and the mechanism that joins encoder, heads and strategy."""
+"""The mechanism that joins encoder, heads and strategy."""
 
 import pytest
 import torch
@@ -9,11 +9,13 @@ from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.strategy import Strategy, Task
 from matsciml_core.model.evaluate import MODEL, evaluate
 from matsciml_core.training.config import TrainingConfig
-from matsciml_core.training.module import TrainingModule, learning_rate_factor
+from matsciml_core.training.module import TrainingModule
+from matsciml_core.training.plan import Plan
 from matsciml_head_property.regression import RegressionHead
 
 ENERGY = TargetInfo(name="energy", kind="scalar", unit="eV")
 GAP = TargetInfo(name="gap", kind="scalar", unit="eV")
+PLAN = Plan.of(TrainingConfig(), steps_per_epoch=10)
 
 
 class ElementEncoder(Encoder):
@@ -59,37 +61,12 @@ def make_task(info, batch):
     return Task(dataset="toy", head_name="regression", head=head)
 
 
-class TestSchedule:
-    def test_one_cycle_rises_to_the_peak_and_falls_to_nearly_zero(self):
-        factor = learning_rate_factor("one-cycle", 100)
-        values = [factor(step) for step in range(101)]
-        assert values[0] == pytest.approx(0.01)
-        assert values[30] == pytest.approx(1.0)
-        assert values[100] == pytest.approx(1e-4)
-        assert values[:31] == sorted(values[:31])
-        assert values[30:] == sorted(values[30:], reverse=True)
-
-    def test_cosine_starts_at_the_peak(self):
-        factor = learning_rate_factor("cosine", 10)
-        assert factor(0) == 1.0
-        assert factor(5) == pytest.approx(0.5)
-
-    def test_constant_is_constant(self):
-        factor = learning_rate_factor("constant", 10)
-        assert {factor(step) for step in range(20)} == {1.0}
-
-    @pytest.mark.parametrize("schedule", ["one-cycle", "cosine"])
-    def test_beyond_the_last_step_the_last_value_holds(self, schedule):
-        factor = learning_rate_factor(schedule, 10)
-        assert factor(10) == factor(25) > 0
-
-
 class TestLosses:
     def test_each_dataset_is_encoded_once_whatever_the_number_of_tasks(self):
         batch = make_batch([1.0, 2.0, 3.0], [0.0, 1.0, 5.0])
         encoder = ElementEncoder()
         tasks = [make_task(ENERGY, batch), make_task(GAP, batch)]
-        module = TrainingModule(encoder, tasks, Sum(), TrainingConfig(), steps=10)
+        module = TrainingModule(encoder, tasks, Sum(), TrainingConfig(), PLAN)
         losses = module.losses({"toy": batch})
         assert set(losses) == {"toy/energy", "toy/gap"}
         assert encoder.calls == 1
@@ -97,7 +74,7 @@ class TestLosses:
     def test_a_task_without_a_label_in_the_batch_is_absent(self):
         full = make_batch([1.0, 2.0, 3.0], [0.0, 1.0, 5.0])
         tasks = [make_task(ENERGY, full), make_task(GAP, full)]
-        module = TrainingModule(ElementEncoder(), tasks, Sum(), TrainingConfig(), steps=10)
+        module = TrainingModule(ElementEncoder(), tasks, Sum(), TrainingConfig(), PLAN)
         batch = make_batch([1.0, 2.0])
         batch.targets = {"energy": batch.targets["energy"]}
         assert set(module.losses({"toy": batch})) == {"toy/energy"}
@@ -105,7 +82,7 @@ class TestLosses:
     def test_missing_labels_do_not_matter(self):
         full = make_batch([1.0, 2.0, 3.0])
         task = make_task(ENERGY, full)
-        module = TrainingModule(ElementEncoder(), [task], Sum(), TrainingConfig(), steps=10)
+        module = TrainingModule(ElementEncoder(), [task], Sum(), TrainingConfig(), PLAN)
         holed = make_batch([1.0, 2.0, 3.0])
         holed.targets["energy"][2] = float("nan")
         two = make_batch([1.0, 2.0])

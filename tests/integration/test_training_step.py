@@ -28,6 +28,7 @@ from matsciml_core.training.callbacks import GradientAnglesFile
 from matsciml_core.training.config import TrainingConfig
 from matsciml_core.training.gradient_angles import read_gradient_angles
 from matsciml_core.training.module import TrainingModule
+from matsciml_core.training.plan import Plan
 
 ENERGY = TargetInfo(name="energy", kind="scalar", unit="eV")
 GAP = TargetInfo(name="gap", kind="scalar", unit="eV")
@@ -120,7 +121,7 @@ def module_with(
     built = spec.load()(config.from_options(options or {}, where="strategy") if config else None)
     built.validate(tasks)
     settings = TrainingConfig(schedule="constant", learning_rate=1e-2, **training)
-    return TrainingModule(encoder, tasks, built, settings, steps=100).double()
+    return TrainingModule(encoder, tasks, built, settings, Plan.of(settings, 100)).double()
 
 
 class Steps:

@@ -53,7 +53,7 @@ def test_type_default_and_meaning(cli: Callable[..., Any]) -> None:
         ("lr", "training.learning_rate", "'lr' is called 'training.learning_rate' here."),
         ("training.bs", "training.batch_size", "is called 'training.batch_size' here."),
         ("ema", "training.average_decay", "is called"),
-        ("patience", "training.epochs", "A run does not stop early"),
+        ("monitor", "training.epochs", "evaluated after every epoch"),
         ("optimizer", "training.learning_rate", "The optimiser is AdamW"),
         ("epohs", "training.epochs", "There is no setting 'epohs'; the closest is"),
         ("learning-rate", "training.learning_rate", "There is no setting"),
@@ -93,11 +93,11 @@ def test_a_component_of_that_name_wins(cli: Callable[..., Any], plugin_folder: A
 
 
 def test_json(cli: Callable[..., Any]) -> None:
-    data = cli("info", "patience", "--json").data
+    data = cli("info", "monitor", "--json").data
     assert data["schema"] == 1
     (setting,) = data["settings"]
     assert (setting["name"], setting["default"]) == ("training.epochs", 20)
-    assert "does not stop early" in data["remark"]
+    assert "evaluated after every epoch" in data["remark"]
     text = " ".join(cli("info", "--help").out.split())
     assert all(f"`{key}`" in text for key in (*data, *setting))
 

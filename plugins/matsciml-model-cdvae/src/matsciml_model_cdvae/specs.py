@@ -1,6 +1,6 @@
 """What the plugin offers."""
 
-from matsciml_core import EncoderCapabilities, EncoderSpec, TaskHeadSpec
+from matsciml_core import PLAIN_TRAINING, EncoderCapabilities, EncoderSpec, TaskHeadSpec
 from matsciml_model_cdvae import references
 
 _CAPABILITIES = EncoderCapabilities(presets=("small", "published"))
@@ -13,6 +13,7 @@ DIMENET = EncoderSpec(
     licence="MIT",
     capabilities=_CAPABILITIES,
     training={"learning_rate": 1e-3},
+    preset_training={"published": PLAIN_TRAINING},
     references=references.DIMENET,
 )
 CDVAE = EncoderSpec(
@@ -22,7 +23,7 @@ CDVAE = EncoderSpec(
     config="matsciml_model_cdvae.config:CDVAEConfig",
     licence="MIT",
     capabilities=_CAPABILITIES,
-    training={"learning_rate": 1e-3},
+    training=PLAIN_TRAINING,
     references=(*references.CDVAE, *references.DIMENET),
 )
 CRYSTAL_GENERATION = TaskHeadSpec(

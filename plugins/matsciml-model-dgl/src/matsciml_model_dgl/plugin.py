@@ -20,7 +20,7 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
         requires_note="dgl 1.1.3 has wheels for Python up to 3.11 on Linux and macOS only, and "
         "later releases of dgl load no current torch",
         capabilities=EncoderCapabilities(symmetry="E(3)", neighbours="radius", supercell=True),
-        training={"learning_rate": 1e-3, "batch_size": 32, "device": "cpu"},
+        training={"device": "cpu"},
         references=(
             Reference(
                 key="gilmer2017mpnn",

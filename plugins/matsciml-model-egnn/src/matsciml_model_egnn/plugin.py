@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from matsciml_core import EncoderCapabilities, EncoderSpec, Reference, hookimpl
+from matsciml_core import PLAIN_TRAINING, EncoderCapabilities, EncoderSpec, Reference, hookimpl
 
 
 @hookimpl
@@ -24,7 +24,8 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
             asymmetric_unit=True,
             presets=("default", "table6", "forces"),
         ),
-        training={"learning_rate": 1e-3, "schedule": "one-cycle", "batch_size": 32},
+        training={"learning_rate": 1e-3},
+        preset_training={"table6": PLAIN_TRAINING},
         references=(
             Reference(
                 key="satorras2021egnn",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from matsciml_core import EncoderCapabilities, EncoderSpec, Reference, hookimpl
+from matsciml_core import PLAIN_TRAINING, EncoderCapabilities, EncoderSpec, Reference, hookimpl
 
 
 @hookimpl
@@ -24,7 +24,8 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
             asymmetric_unit=True,
             presets=("compact", "table8"),
         ),
-        training={"learning_rate": 2e-3, "schedule": "one-cycle", "batch_size": 32},
+        training={"learning_rate": 2e-3},
+        preset_training={"table8": {**PLAIN_TRAINING, "learning_rate": 2e-3}},
         references=(
             Reference(
                 key="spellings2021gala",

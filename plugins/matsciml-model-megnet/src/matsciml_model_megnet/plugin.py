@@ -1,10 +1,10 @@
 """What the registry learns about this plugin."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
-from matsciml_core import EncoderCapabilities, EncoderSpec, Reference, hookimpl
+from matsciml_core import PLAIN_TRAINING, EncoderCapabilities, EncoderSpec, Reference, hookimpl
+
+_PUBLISHED = {**PLAIN_TRAINING, "learning_rate": 5e-3}
 
 
 @hookimpl
@@ -18,13 +18,12 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
         licence="MIT",
         capabilities=EncoderCapabilities(
             symmetry="E(3)",
-            neighbours="radius",
-            supercell=True,
             smooth_cutoff=False,
             asymmetric_unit=True,
             presets=("mp2018", "table7"),
         ),
-        training={"learning_rate": 5e-3, "schedule": "one-cycle", "batch_size": 32},
+        training={"learning_rate": 5e-3},
+        preset_training={"mp2018": _PUBLISHED, "table7": _PUBLISHED},
         references=(
             Reference(
                 key="chen2019megnet",

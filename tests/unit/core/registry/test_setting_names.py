@@ -53,7 +53,7 @@ def test_every_name_has_one_meaning():
         ("batch", "training.batch_size"), ("bs", "training.batch_size"),
         ("wd", "training.weight_decay"), ("max_epochs", "training.epochs"),
         ("num-epochs", "training.epochs"), ("LR", "training.learning_rate"),
-        ("patience", "training.epochs"), ("optimizer", "training.learning_rate"),
+        ("early_stopping", "training.patience"), ("optimizer", "training.learning_rate"),
     ],
 )  # fmt: skip
 def test_usual_names(name, setting):
@@ -80,10 +80,10 @@ def test_settings_of_components_are_compared_by_spelling_first():
 
 
 def test_what_does_not_exist_is_said():
-    advice = suggest_setting("patience", TrainingConfig.model_fields, section="training")
+    advice = suggest_setting("monitor", TrainingConfig.model_fields, section="training")
     assert advice == (
-        " A run does not stop early: every epoch is validated, and the weights of the best one are "
-        "kept. The nearest setting is 'epochs'."
+        " The validation set is evaluated after every epoch, and the best epoch is kept. The "
+        "nearest setting is 'epochs'."
     )
 
 
@@ -94,7 +94,7 @@ def test_what_does_not_exist_is_said():
             {"training": {"lr": 1}},
             "'training.lr' is not a setting. Did you mean 'learning_rate'",
         ),
-        ({"training": {"patience": 1}}, "does not stop early"),
+        ({"training": {"monitor": 1}}, "evaluated after every epoch"),
         ({"lr": 1}, "'lr' is not a section of a run. Did you mean 'training.learning_rate'?"),
         ({"optimizer": "adam"}, "The optimiser is AdamW"),
         ({"split": {"fractions": 1}}, "data split --fractions"),
