@@ -23,6 +23,7 @@ from matsciml_core.training.guards import InterruptGuard, SkippedSteps, TimedChe
 from matsciml_core.training.module import TrainingModule
 from matsciml_core.training.plan import Plan
 from matsciml_core.training.prepare import Run
+from matsciml_core.training.segments import SegmentClock
 from matsciml_core.training.stopping import EarlyStop, is_trained
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def fit(run: Run, registry: Registry, checkpoint: Path | None, *, quiet: bool = 
         return restore_best(module, run.folder)
     guard = InterruptGuard(run.folder)
     # The guard comes last: it may stop the run, and then the others have had their turn.
-    callbacks = [*_callbacks(run, registry, quiet=quiet), guard]
+    callbacks = [*_callbacks(run, registry, quiet=quiet), SegmentClock(run.folder), guard]
     try:
         with _without_advice(), distributed.process_group(run.folder):
             _trainer(run, callbacks, build_loggers(run, registry)).fit(

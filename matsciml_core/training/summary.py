@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from matsciml_core.training import run_folder
 from matsciml_core.training.assemble import PreparedDataset
 from matsciml_core.training.initial import describe_init
 from matsciml_core.training.prepare import Run
+from matsciml_core.training.segments import read_segments
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
@@ -27,16 +26,6 @@ if TYPE_CHECKING:
 
 _CHUNK = 1024
 """Crystals read at once."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Course:
-    """When a run took place, and how its training went."""
-
-    started: datetime
-    wall_seconds: float
-    best_epoch: int
-    """The epoch that the tested weights are from, counted from 1."""
 
 
 def result_of(scores: Mapping[str, Scores]) -> RunResult:
@@ -51,14 +40,14 @@ def result_of(scores: Mapping[str, Scores]) -> RunResult:
 
 
 def summarise(
-    run: Run, registry: Registry, course: Course, result: RunResult, validation: RunResult
+    run: Run, registry: Registry, best_epoch: int, result: RunResult, validation: RunResult
 ) -> dict[str, Any]:
     """Return what ``run.json`` says.
 
     Args:
         run: The run, trained.
         registry: Where its components are from.
-        course: Its times, and the best epoch.
+        best_epoch: The epoch that the tested weights are from, counted from 1.
         result: Metrics of the test set.
         validation: Metrics of the validation set.
 
@@ -69,18 +58,21 @@ def summarise(
     inherited = [] if init is None else init.pop("citations", [])
     rows = run_folder.read_metrics(run.folder)
     training = run.config.training
+    segments = read_segments(run.folder)
     heads = {task.key: _count(task.head) for task in run.tasks}
     encoder = _count(run.encoder)
     return {
         "status": run_folder.FINISHED,
-        "command": run_folder.command_line(),
-        "started": course.started.isoformat(timespec="seconds"),
-        "wall_seconds": round(course.wall_seconds, 1),
+        # Of the whole run: it began with the first segment, and took as long as all of them.
+        "command": segments[0]["command"],
+        "started": segments[0]["started"],
+        "wall_seconds": round(sum(segment["wall_seconds"] for segment in segments), 1),
         "training_seconds": round(float(rows[-1]["seconds"]), 1),
         "seed": training.seed,
         "epochs": len(rows),
         "stopped_early": len(rows) < training.epochs,
-        "best_epoch": course.best_epoch,
+        "best_epoch": best_epoch,
+        "segments": segments,
         "versions": run_folder.versions(),
         "plugins": registry.distributions(),
         "hardware": run_folder.hardware(run.device),

@@ -7,8 +7,8 @@ import shlex
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import fields
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +36,16 @@ from matsciml_core.training.fitting import RunInterrupted, fit
 from matsciml_core.training.prepare import Run, prepare
 from matsciml_core.training.request import Labels, Request, read_request
 from matsciml_core.training.result import TrainingResult
+from matsciml_core.training.segments import (
+    begin_segment,
+    check_changes,
+    check_data,
+    locked,
+    note_seconds,
+)
 from matsciml_core.training.stopping import is_trained
 from matsciml_core.training.structures import Unit
-from matsciml_core.training.summary import Course, result_of, save_run_model, summarise
+from matsciml_core.training.summary import result_of, save_run_model, summarise
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
@@ -117,24 +124,28 @@ def train(
     }
     registry = build_registry(strict=False) if registry is None else registry
     request = read_request(config, sections, Labels(values=labels, units=units), registry)
-    run, checkpoint = (
-        (_open(request), None) if resume is None else _reopen(Path(resume), request, sections)
-    )
-    with explained(run):
+    with ExitStack() as stack:
+        if resume is None:
+            run, checkpoint = _open(request), None
+            stack.enter_context(locked(run.folder))
+        else:
+            folder = run_folder.find_run(resume)
+            refuse_links(folder)  # everything in it is written again
+            stack.enter_context(locked(folder))
+            run, checkpoint = _reopen(folder, request, sections)
+        stack.enter_context(explained(run))
         info = _record(run, request.registry)
-        started, clock = datetime.now().astimezone(), time.perf_counter()
+        clock = time.perf_counter()
         best_epoch = fit(run, request.registry, checkpoint, quiet=quiet)
         try:
             test = evaluate(run.encoder, run.tasks, run.loader("test"), run.device)
             validation = evaluate(run.encoder, run.tasks, run.loader("validation"), run.device)
             measured = result_of(test)
-            course = Course(
-                started=started, wall_seconds=time.perf_counter() - clock, best_epoch=best_epoch
-            )
             save_run_model(run, request.registry)
             run_folder.write_predictions(run.folder, test)
             # Last, because it says that the run is finished.
-            summary = summarise(run, request.registry, course, measured, result_of(validation))
+            note_seconds(run.folder, time.perf_counter() - clock)
+            summary = summarise(run, request.registry, best_epoch, measured, result_of(validation))
             run_folder.write_summary(run.folder, summary)
         except KeyboardInterrupt as stop:
             raise RunInterrupted(run.folder) from stop
@@ -168,7 +179,7 @@ def _open(request: Request) -> Run:
         raise
 
 
-def _reopen(path: Path, request: Request, sections: Mapping[str, Any]) -> tuple[Run, Path]:
+def _reopen(folder: Path, request: Request, sections: Mapping[str, Any]) -> tuple[Run, Path]:
     """Prepare a run that was interrupted, in its own folder; return it with its last checkpoint."""
     for key, value in sections.items():
         items = value if isinstance(value, list | tuple) else [value]
@@ -179,8 +190,6 @@ def _reopen(path: Path, request: Request, sections: Mapping[str, Any]) -> tuple[
             "A resumed run goes on as it was configured; only settings of the training, and the "
             "objects that it was started with, may be given with 'resume'."
         )
-    folder = run_folder.find_run(path)
-    refuse_links(folder)  # everything in it is written again
     checkpoint = folder / run_folder.CHECKPOINTS / run_folder.LAST_CHECKPOINT
     if not checkpoint.is_file():
         raise ConfigError(
@@ -188,9 +197,10 @@ def _reopen(path: Path, request: Request, sections: Mapping[str, Any]) -> tuple[
             f"matsciml run --config {shlex.quote(str(folder / run_folder.CONFIG))}"
         )
     check_sound(checkpoint)
-    data = merge(
-        read_config_file(folder / run_folder.CONFIG), {"training": sections["training"] or {}}
-    )
+    data = read_config_file(folder / run_folder.CONFIG)
+    changes = sections["training"] or {}
+    check_changes(data["training"], changes, checkpoint)
+    data = merge(data, {"training": changes})
     for dataset in data["datasets"]:
         if dataset["name"] == STRUCTURES and (folder / STRUCTURES).is_dir():
             dataset["folder"] = str(folder / STRUCTURES)  # the run folder may have been moved
@@ -206,7 +216,14 @@ def _reopen(path: Path, request: Request, sections: Mapping[str, Any]) -> tuple[
             else f"The run is finished: it stopped after {training.patience} epochs without a "
             "better validation loss; ask for more patience with --set training.patience=EPOCHS."
         )
-    return prepare(config, request.registry, folder, resumed=True), checkpoint
+    if epochs > training.epochs:
+        raise ConfigError(
+            f"The run has trained {epochs} epochs already, and the best of them may be a later "
+            f"one than {training.epochs}; ask for at least {epochs} --epochs."
+        )
+    run = prepare(config, request.registry, folder, resumed=True)
+    check_data(folder, run.datasets)
+    return run, checkpoint
 
 
 def _record(run: Run, registry: Registry) -> RunInfo:
@@ -219,6 +236,7 @@ def _record(run: Run, registry: Registry) -> RunInfo:
     )
     if distributed.rank() == 0:
         write_config(run.config, run.folder / run_folder.CONFIG)
+        begin_segment(run)
         for prepared in run.datasets:
             prepared.used.save(run.folder / f"split-{prepared.name}.json")
         link_latest(run.folder)

@@ -87,7 +87,9 @@ def frame_from_text(text: str, form: str, name: str, values: dict[str, Any]) -> 
         atomic_numbers=[site.specie.Z for site in structure],
         positions=structure.cart_coords,
         cell=structure.lattice.matrix,
-        values=_isotopes([getattr(site.specie, "symbol", "") for site in structure]) | values,
+        # An isotope calls itself H; its name and that of the element of an ion are D.
+        values=_isotopes([getattr(site.specie, "element", site.specie).name for site in structure])
+        | values,
         site_properties=_held(structure.site_properties.get(_SELECTIVE, [])),
     )
 
