@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -358,8 +359,10 @@ def _fractions(text: str) -> tuple[float, ...]:
         shares = tuple(float(share) for share in text.split(","))
     except ValueError:
         shares = ()
-    if len(shares) != 3 or min(shares) < 0 or sum(shares) <= 0:
+    # A run needs all three subsets. A NaN fails every comparison.
+    if len(shares) != 3 or not all(0 < share < math.inf for share in shares):
         raise ConfigError(
-            f"'--fractions {text}' is not understood; give three numbers, such as 0.8,0.1,0.1."
+            f"'--fractions {text}' is not understood; give three numbers above zero, such as "
+            "0.8,0.1,0.1."
         )
     return shares

@@ -219,6 +219,27 @@ def make_split(how: str, seed: int | None, subsets: Mapping[str, Sequence[str]])
     )
 
 
+def shares_of(fractions: Sequence[float]) -> NDArray[np.float64]:
+    """Return the shares of training, validation and test, which add up to one.
+
+    Args:
+        fractions: The same in any proportion, dimensionless.
+
+    Returns:
+        ``(3,)``, dimensionless.
+
+    Raises:
+        SplitError: They are not three numbers from zero up, with one above it.
+    """
+    shares = np.asarray(fractions, dtype=np.float64)
+    if shares.shape != (len(SUBSETS),) or not (shares >= 0).all() or not 0 < shares.sum() < np.inf:
+        raise SplitError(
+            f"The shares {tuple(fractions)} are no shares of training, validation and test; give "
+            "three numbers such as 0.8, 0.1, 0.1."
+        )
+    return shares / shares.sum()
+
+
 def cut_into_subsets(names: Sequence[str], fractions: Sequence[float]) -> dict[str, Sequence[str]]:
     """Cut ids into consecutive blocks, one for each subset.
 
@@ -228,8 +249,11 @@ def cut_into_subsets(names: Sequence[str], fractions: Sequence[float]) -> dict[s
 
     Returns:
         Ids by subset.
+
+    Raises:
+        SplitError: The shares are not three numbers from zero up, with one above it.
     """
-    bounds = np.cumsum(fractions) / np.sum(fractions)
+    bounds = np.cumsum(shares_of(fractions))
     cuts = [0, *(round(bound * len(names)) for bound in bounds.tolist())]
     return {
         subset: names[first:last]

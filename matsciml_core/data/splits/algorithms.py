@@ -14,6 +14,7 @@ from matsciml_core.interfaces.split import (
     check_unique,
     cut_into_subsets,
     make_split,
+    shares_of,
 )
 
 
@@ -79,7 +80,7 @@ def grouped_split(
         SplitError: Ids are not unique, or there are fewer groups than subsets.
     """
     members = _members(ids, groups)
-    shares = np.asarray(fractions, dtype=np.float64) / np.sum(fractions)
+    shares = shares_of(fractions)
     if len(members) < np.count_nonzero(shares):
         raise SplitError(
             f"There are only {len(members)} groups by {by}, too few for as many subsets; split by "

@@ -1,7 +1,8 @@
 """Leaks: structures that occur twice, within a dataset, between its subsets, across datasets.
 
 Two structures are candidates where they have the same reduced composition, fingerprints (see
-``fingerprint``) that differ by less than a tolerance in every number, and the same space group;
+``fingerprint``) that differ by less than a tolerance in every number, and the same space group, or
+those of left- and right-handed twins, which an invariant network cannot tell apart;
 pymatgen's StructureMatcher, with its default tolerances, confirms them. Without the space group it
 would take a distorted perovskite for the cubic one, since it forgives what the distortion is.
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from matsciml_core.convert import to_pymatgen
 from matsciml_core.data.splits.fingerprint import WIDTH, composition_keys, fingerprints
-from matsciml_core.data.splits.grouping import SYMPREC
+from matsciml_core.data.splits.grouping import SYMPREC, unhanded
 from matsciml_core.data.symmetry.orbits import find_space_group
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Dataset
@@ -227,7 +228,8 @@ class Judge:
 
     def _space_group(self, index: int) -> int:
         if self._numbers[index] == _UNKNOWN:
-            self._numbers[index] = find_space_group(self._lookup.crystal(index), SYMPREC) or _NONE
+            number = find_space_group(self._lookup.crystal(index), SYMPREC)
+            self._numbers[index] = unhanded(number) if number else _NONE
         return int(self._numbers[index])
 
 
@@ -263,7 +265,9 @@ class Lookup:
 
     def _structure(self, index: int) -> Any:
         crystal = self.crystal(index)
-        return to_pymatgen(crystal) if crystal.volume > 0 else None
+        # Neither labels nor what was held make a structure another one.
+        bare = replace(crystal, labels={}, site_properties={})
+        return to_pymatgen(bare) if crystal.volume > 0 else None
 
 
 @lru_cache(maxsize=1)

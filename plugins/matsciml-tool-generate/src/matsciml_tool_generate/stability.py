@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from matsciml_core.convert import to_pymatgen
 from matsciml_core.errors import ConfigError, DataError, MatSciMLError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.progress import Meter, Report, silent
@@ -214,7 +213,7 @@ class _Hull:
                 continue
             # pymatgen's entries have the energy of the whole cell.
             total = energy * crystal.num_atoms if model.per_atom else energy
-            composition = to_pymatgen(crystal).composition
+            composition = _composition(crystal)
             self._entries.append(PDEntry(composition, total, attribute=structure.name))
         self._elements_at_zero = model.label == FORMATION
         self._diagram = cache(self._diagram_of)
@@ -228,7 +227,7 @@ class _Hull:
         """Return how far above the hull a crystal lies, eV/atom; None where there is no hull."""
         from pymatgen.analysis.phase_diagram import PDEntry  # noqa: PLC0415 - heavy
 
-        composition = to_pymatgen(crystal).composition
+        composition = _composition(crystal)
         diagram = self._diagram(frozenset(composition.elements))
         if diagram is None:
             return None
@@ -255,3 +254,12 @@ class _Hull:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return PhaseDiagram(inside)
+
+
+def _composition(crystal: Crystal) -> Any:
+    """Return pymatgen's composition, whatever else is known of the crystal."""
+    from pymatgen.core import Composition, Element  # noqa: PLC0415 - heavy
+
+    numbers, counts = np.unique(crystal.atomic_numbers, return_counts=True)
+    pairs = zip(numbers.tolist(), counts.tolist(), strict=True)
+    return Composition({Element.from_Z(number): count for number, count in pairs})
