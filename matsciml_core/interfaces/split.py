@@ -237,7 +237,8 @@ def shares_of(fractions: Sequence[float]) -> NDArray[np.float64]:
             f"The shares {tuple(fractions)} are no shares of training, validation and test; give "
             "three numbers such as 0.8, 0.1, 0.1."
         )
-    return shares / shares.sum()
+    normalised: NDArray[np.float64] = shares / shares.sum()
+    return normalised
 
 
 def cut_into_subsets(names: Sequence[str], fractions: Sequence[float]) -> dict[str, Sequence[str]]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from matsciml_core.errors import ConfigError, DataError, MatSciMLError
 from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.interfaces.elements import symbol
 from matsciml_core.progress import Meter, Report, silent
 from matsciml_tool_generate.structures import ParsedStructure
 
@@ -258,8 +259,8 @@ class _Hull:
 
 def _composition(crystal: Crystal) -> Any:
     """Return pymatgen's composition, whatever else is known of the crystal."""
-    from pymatgen.core import Composition, Element  # noqa: PLC0415 - heavy
+    from pymatgen.core.composition import Composition  # noqa: PLC0415 - heavy
 
     numbers, counts = np.unique(crystal.atomic_numbers, return_counts=True)
     pairs = zip(numbers.tolist(), counts.tolist(), strict=True)
-    return Composition({Element.from_Z(number): count for number, count in pairs})
+    return Composition({symbol(number): count for number, count in pairs})
