@@ -20,8 +20,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from matsciml_core.errors import DataError
+from matsciml_core.guarded import read_json
 
 _SUFFIX = ".part"
+_LARGEST_NOTE = 64 << 20
+"""Bytes of a JSON object of ours; a manifest lists what is wrong with a source by reason."""
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 """Windows has neither; making a link there needs a right that users do not have."""
 
@@ -181,7 +184,7 @@ def refuse_links(folder: Path) -> None:
 def read_object(path: Path) -> dict[str, Any] | None:
     """Return the JSON object in a file; None where there is none, or none that can be read."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path, largest=_LARGEST_NOTE)
     except (OSError, ValueError):
         return None
     return data if isinstance(data, dict) else None

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from matsciml_core.errors import SplitError
 from matsciml_core.files import write_whole
+from matsciml_core.guarded import read_json
 
 SUBSETS = ("train", "validation", "test")
 FRACTIONS = (0.8, 0.1, 0.1)
@@ -149,7 +150,7 @@ class Split:
             SplitError: The file is unreadable, or its hash does not match its content.
         """
         try:
-            data: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+            data: dict[str, Any] = read_json(Path(path), largest=None)
             split = cls(
                 algorithm=data["algorithm"],
                 seed=data["seed"],

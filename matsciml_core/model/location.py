@@ -5,7 +5,6 @@ So ``matsciml run --init-from`` can refuse a folder without a model at once.
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.guarded import read_json
 from matsciml_core.model.latest import LATEST, follow_latest
 
 FORMAT = "matsciml-model"
@@ -72,7 +72,7 @@ def read_description(path: Path) -> dict[str, Any]:
         DataError: It cannot be read, describes no model, or is from a later version.
     """
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description = read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(
             f"'{path}' cannot be read as a model description ({error}); name a folder that holds "

@@ -90,20 +90,27 @@ def _record(folder: Path) -> PluginRecord:
     # One damaged folder must not hide the others, as with plugins.
     try:
         return replace(record, specs=(_spec(folder),))
-    except (MatSciMLError, KeyError, TypeError) as error:
+    except Exception as error:  # whatever a file that anybody wrote leads to
+        reason = (
+            str(error) if isinstance(error, MatSciMLError) else f"its files lack or mix {error}"
+        )
         return replace(
             record,
             state="failed",
-            reason=f"cannot be used: {error}".rstrip("."),
+            reason=f"cannot be used: {reason}".rstrip("."),
             fix=f"Import the data again, or remove '{folder}'",
         )
 
 
 def _spec(folder: Path) -> ImportedSpec:
     meta = _read(store_of(folder) / "index.json")["meta"]
+    summary = _read(folder / RECORD)["summary"]
+    texts = (summary, meta["licence"], meta["source"], meta["release"])
+    if not all(isinstance(text, str) for text in texts) or not isinstance(meta["count"], int):
+        raise TypeError("texts and numbers")  # what lists them would fail, for all datasets
     return ImportedSpec(
         name=folder.name,
-        summary=_read(folder / RECORD)["summary"],
+        summary=summary,
         class_path=_CLASS,
         config=_CONFIG,
         references=tuple(Reference(**reference) for reference in meta["references"]),
@@ -116,10 +123,10 @@ def _spec(folder: Path) -> ImportedSpec:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import json  # most commands find nothing imported, and start without it
+    from matsciml_core.guarded import read_json  # most commands find nothing imported
 
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(f"'{path}' cannot be read.") from error
     if not isinstance(data, dict):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
+from typing import Any
 
+from matsciml_core.guarded import read_json
 from matsciml_core.registry.folders import dataset_folder
 from matsciml_core.registry.specs import DatasetSpec, Inventory
 
@@ -27,14 +29,27 @@ def inventory_of(spec: DatasetSpec) -> Inventory | None:
         return spec.take_inventory()
     folder = dataset_folder(spec.name)
     try:
-        listed = json.loads((folder / "fetched.json").read_text(encoding="utf-8"))
+        listed = _mapping(folder / "fetched.json")
     except FileNotFoundError:
         return None
-    stores = [(folder / path).resolve() for path in listed.values()]
+    stores = [(folder / str(path)).resolve() for path in listed.values()]
     # The latest fetch counts; one that was stopped early, or deleted since, has no such file.
     labelled = [store for store in reversed(stores) if (store / LABEL_SIZES).is_file()]
     if not labelled:
         return None
-    sizes = json.loads((labelled[0] / LABEL_SIZES).read_text(encoding="utf-8"))
-    by_label = {label: (row[0], row[1], row[2]) for label, row in sizes.items()}
+    sizes = _mapping(labelled[0] / LABEL_SIZES)
+    by_label = {label: _three(row) for label, row in sizes.items()}
     return Inventory(where=str(labelled[0]), sizes=by_label)
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    data = read_json(path)
+    if not isinstance(data, dict):
+        raise ValueError(f"'{path}' is no JSON object")
+    return data
+
+
+def _three(row: Any) -> tuple[int, int, int]:
+    if not isinstance(row, list) or len(row) != 3 or not all(isinstance(one, int) for one in row):
+        raise ValueError(f"'{LABEL_SIZES}' does not hold three numbers for each label")
+    return row[0], row[1], row[2]

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 
 from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.files import write_whole
+from matsciml_core.guarded import BoundsError, parse_yaml, read_text
 from matsciml_core.interfaces.config import Config, validate
 from matsciml_core.model.objects import require_object
 from matsciml_core.registry.setting_names import suggest_setting
@@ -169,8 +170,8 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
         if not separator or not key.strip():
             raise ConfigError(f"'--set {pair}' is not KEY=VALUE, for example encoder.cutoff=5.")
         try:
-            value = yaml.safe_load(text) if text else None
-        except yaml.YAMLError as error:
+            value = parse_yaml(text) if text else None
+        except (yaml.YAMLError, ValueError) as error:
             raise ConfigError(f"The value in '--set {pair}' is not valid YAML.") from error
         _require_text_keys(value, f"'--set {pair}'")
         first, *rest = key.strip().split(".")
@@ -187,7 +188,7 @@ def read_config_file(path: str | os.PathLike[str]) -> dict[str, Any]:
         ConfigError: It cannot be read, or is not a YAML mapping.
     """
     try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        data = parse_yaml(read_text(Path(path)))
     except OSError as error:
         raise ConfigError(
             f"The configuration file '{path}' cannot be read ({error.strerror}); name a YAML file "
@@ -201,7 +202,19 @@ def read_config_file(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise ConfigError(
             f"The configuration file '{path}' is not valid YAML: {problem}."
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except BoundsError as error:
+        raise ConfigError(
+            f"The configuration file '{path}' is none that matsciml writes or takes: {error}."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"The configuration file '{path}' is not text in UTF-8; name a YAML file with settings."
+        ) from error
+    except ValueError as error:  # a date or a number that does not exist
+        raise ConfigError(
+            f"The configuration file '{path}' has an impossible value: {error}."
+        ) from error
+    except yaml.YAMLError as error:
         raise ConfigError(
             f"The configuration file '{path}' is not text in UTF-8; name a YAML file with settings."
         ) from error

@@ -23,6 +23,7 @@ from matsciml_core import __version__
 from matsciml_core.data.fetch.addresses import Addresses, safe_url
 from matsciml_core.data.fetch.pacing import Retry, TokenBucket, retry_after
 from matsciml_core.errors import FetchError
+from matsciml_core.guarded import parse_json
 
 Result = TypeVar("Result")
 
@@ -304,7 +305,7 @@ def _origin(url: str) -> tuple[str, str]:
 
 def _parse(body: bytes, url: str) -> Any:
     try:
-        return json.loads(body)
+        return parse_json(body, largest=None)  # as large as the answer may be
     except ValueError:
         if looks_like_html(body):
             raise TransientError("the answer was a web page instead of JSON") from None

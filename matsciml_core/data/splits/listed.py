@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import os
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +12,7 @@ from typing import Any
 import yaml
 
 from matsciml_core.errors import SplitError
+from matsciml_core.guarded import BoundsError, parse_json, parse_yaml, unpack_gzip
 from matsciml_core.interfaces.split import FORMAT, SUBSETS, UNUSED, Split, make_split
 
 _SUBSET_NAMES = {
@@ -24,8 +22,8 @@ _SUBSET_NAMES = {
     "valid": "validation",
     "testing": "test",
 }
-# Numbers and dates stay the text that they are, and the compiled reader is ten times faster.
-_Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_LARGEST_LIST = 256 << 20
+"""Bytes of a list of ids, unpacked; ten million ids take as many."""
 
 
 def listed_split(ids: Sequence[str], lists: Mapping[str, Sequence[str]], *, source: str) -> Split:
@@ -107,9 +105,10 @@ def _read(path: Path) -> dict[str, list[str]]:
     """Return the lists in one file by subset."""
     try:
         content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
+        text = (unpack_gzip(content, _LARGEST_LIST) if path.suffix == ".gz" else content).decode()
+    except (OSError, UnicodeDecodeError, BoundsError) as error:
+        bounds = str(error) if isinstance(error, BoundsError) else "it is no text"
+        reason = getattr(error, "strerror", None) or bounds
         raise SplitError(f"'{path}' cannot be read: {reason}.") from error
     data = _parse(path, text)
     if isinstance(data, dict) and data.get("format") == FORMAT:
@@ -132,11 +131,13 @@ def _parse(path: Path, text: str) -> Any:
     kind = path.name.removesuffix(".gz").rpartition(".")[2].lower()
     try:
         if kind == "json":
-            return json.loads(text)
+            return parse_json(text, largest=None)
         if kind in ("yml", "yaml"):
-            return _Loader(text).get_single_data()
+            # Plain: numbers and dates stay the text that they are.
+            return parse_yaml(text, largest=_LARGEST_LIST, plain=True)
     except (ValueError, yaml.YAMLError) as error:
-        raise SplitError(f"'{path}' cannot be read as {kind.upper()}.") from error
+        reason = f" ({error})" if isinstance(error, BoundsError) else ""
+        raise SplitError(f"'{path}' cannot be read as {kind.upper()}{reason}.") from error
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return [line for line in lines if line]
 

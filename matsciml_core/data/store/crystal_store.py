@@ -24,6 +24,7 @@ from matsciml_core.data.store.record_layout import RecordLayout
 from matsciml_core.data.store.shards import put_all, shard_entry, shard_name
 from matsciml_core.errors import DataError
 from matsciml_core.files import write_json
+from matsciml_core.guarded import read_json
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
@@ -335,7 +336,7 @@ def _environment(path: str, size: int) -> lmdb.Environment:
 
 def _read_index(folder: Path) -> dict[str, Any]:
     try:
-        index: dict[str, Any] = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))
+        index: dict[str, Any] = read_json(folder / INDEX_FILE)
     except FileNotFoundError as error:
         raise DataError(
             f"'{folder}' holds no store: '{INDEX_FILE}' is missing; name the folder of a finished "

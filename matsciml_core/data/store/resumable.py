@@ -38,6 +38,7 @@ from matsciml_core.data.store.record_layout import RecordLayout
 from matsciml_core.data.store.shards import put_all, shard_entry, shard_name
 from matsciml_core.errors import DataError
 from matsciml_core.files import read_object, refuse_links, write_json
+from matsciml_core.guarded import parse_json
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
 
@@ -230,7 +231,7 @@ class ResumableWriter:
         self._shard = _open(path)
         with self._shard.begin() as transaction:
             text = transaction.get(_TALLY_KEY)
-        noted = closing if text is None else json.loads(text)
+        noted = closing if text is None else parse_json(bytes(text))
         tally = None if noted is None else Tally(**noted)
         if tally is None or tally.shard != len(self._counts):
             self._close_open_shard()  # nothing was committed, or it was finished already

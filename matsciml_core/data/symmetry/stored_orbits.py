@@ -9,7 +9,6 @@ store's index names the file, the tolerance it was made with, and its SHA-256.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from matsciml_core.data.store.crystal_store import INDEX_FILE, CrystalStore
 from matsciml_core.data.symmetry.orbits import SYMPREC, orbits_of
 from matsciml_core.errors import DataError
 from matsciml_core.files import write_json, write_whole
+from matsciml_core.guarded import read_json
 from matsciml_core.interfaces.symmetry import Orbits
 
 SYMMETRY_FILE = "symmetry.bin"
@@ -110,7 +110,7 @@ def write_symmetry(folder: str | os.PathLike[str], symprec: float = SYMPREC) -> 
         "atoms": int(offsets[-1]),
         "content_hash": hashlib.sha256(data).hexdigest(),
     }
-    index = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8")) | {"symmetry": entry}
+    index = read_json(folder / INDEX_FILE) | {"symmetry": entry}
     write_json(folder / INDEX_FILE, index)
     distinct = sum(len(np.unique(crystal.representative)) for crystal in orbits)
     return float(offsets[-1]) / max(distinct, 1)

@@ -7,11 +7,12 @@ next character as it is; and a key without a value is true.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 import numpy as np
+
+from matsciml_core.guarded import parse_json
 
 LATTICE, PROPERTIES, PBC = "Lattice", "Properties", "pbc"
 _SPELLINGS = {name.lower(): name for name in (LATTICE, PROPERTIES)}
@@ -108,7 +109,7 @@ def parse_value(key: str, text: str) -> Any:
     if text.startswith(_JSON):
         data = None
         try:
-            data = json.loads(text.removeprefix(_JSON))
+            data = parse_json(text.removeprefix(_JSON), largest=None)
             array = np.array(data)
         except ValueError:  # no JSON, or rows of different lengths
             return text if data is None else data

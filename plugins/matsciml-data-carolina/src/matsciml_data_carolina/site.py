@@ -20,6 +20,7 @@ from matsciml_core.data.fetch.client import TransientError, looks_like_html
 from matsciml_core.data.ingestion.conversion import Item, Rejection
 from matsciml_core.errors import FetchError
 from matsciml_core.files import open_appending_text, write_whole
+from matsciml_core.guarded import parse_json
 from matsciml_data_carolina.cif import read_cif
 from matsciml_util_sources.spool import Page, PageSpool
 
@@ -164,7 +165,7 @@ def _read_notes(path: Path, start: int) -> Iterator[dict[str, Any]]:
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     for index, line in enumerate(lines, start):
         try:
-            record = json.loads(line)
+            record = parse_json(line)
         except ValueError:  # a kill cut it off
             return
         if record["number"] != index:  # of another page

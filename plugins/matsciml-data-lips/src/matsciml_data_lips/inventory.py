@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from itertools import pairwise
 
 from matsciml_core import Inventory
+from matsciml_core.guarded import read_json
 from matsciml_data_lips.declaration import SPEC
 
 FRACTIONS = (0.7, 0.2, 0.1)
@@ -33,6 +33,6 @@ def take_inventory() -> Inventory | None:
     store = latest_store(SPEC.name)
     if store is None:
         return None
-    index = json.loads((store / "index.json").read_text(encoding="utf-8"))
+    index = read_json(store / "index.json")
     sizes = split_sizes(int(index["meta"]["count"]))  # every frame has both labels
     return Inventory(where=str(store), sizes={info.name: sizes for info in SPEC.targets})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from matsciml_core import Inventory
+from matsciml_core.guarded import read_json
 
 SIZES_NAME = "label_sizes.json"
 """Name of the file with the labelled crystals in each part of the default split, by label."""
@@ -27,5 +27,5 @@ def take_inventory() -> Inventory:
 
 
 def _sizes(file: Path) -> dict[str, tuple[int, int, int]]:
-    by_label = json.loads(file.read_text(encoding="utf-8"))
+    by_label = read_json(file)
     return {label: (sizes[0], sizes[1], sizes[2]) for label, sizes in by_label.items()}

@@ -6,7 +6,6 @@ This process takes the files apart, which is quick; the processes that convert d
 from __future__ import annotations
 
 import gzip
-import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from typing import Any
 
 from matsciml_core.data.ingestion.conversion import Item
 from matsciml_core.errors import FetchError, MissingPackageError
+from matsciml_core.guarded import parse_json
 from matsciml_data_mp.records import FIELDS, Rules, read_record
 
 LINES, SINGLE, TABLE = ".jsonl.gz", ".json.gz", ".parquet"
@@ -50,7 +50,7 @@ class Piece:
         for where, record in self.content:
             if isinstance(record, bytes):
                 try:
-                    record = json.loads(record)
+                    record = parse_json(record, largest=None)
                 except ValueError:
                     record = None
             yield where, record

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from matsciml_core.data import Rejection
 from matsciml_core.data.ingestion.conversion import Item, reason_of
 from matsciml_core.data.readers.structures import frame_from_structure
 from matsciml_core.errors import MatSciMLError
+from matsciml_core.guarded import parse_json
 
 FIELDS = (
     "material_id",
@@ -107,7 +107,7 @@ def _crystal(name: str, record: Mapping[str, Any], rules: Rules) -> Item:
     if structure is None:
         return Rejection(name, "It has no structure.")
     if isinstance(structure, str):  # JSON within the record
-        structure = json.loads(structure)
+        structure = parse_json(structure, largest=None)
     frame = frame_from_structure(structure, name, {})
     if isinstance(frame, Rejection):
         return frame

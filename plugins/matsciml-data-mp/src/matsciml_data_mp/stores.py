@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from matsciml_core.data.fetch import present_stores
 from matsciml_core.errors import DataError
+from matsciml_core.guarded import read_json
 
 NAME = "mp"
 MINI = "mini"
@@ -62,5 +62,5 @@ def canonical(release: str) -> str:
 
 
 def _release_of(store: Path) -> str:
-    index = json.loads((store / "index.json").read_text(encoding="utf-8"))
+    index = read_json(store / "index.json")
     return str(index["meta"]["release"])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from matsciml_core import DatasetSpec, Inventory
+from matsciml_core.guarded import read_json
 from matsciml_data_ocp.declaration import IS2RE, S2EF
 
 _SIZES = "split-sizes.json"
@@ -40,6 +40,6 @@ def _take(spec: DatasetSpec) -> Inventory | None:
     store = latest_store(spec.name)
     if store is None:
         return None
-    train, validation, test = json.loads((store / _SIZES).read_text(encoding="utf-8"))
+    train, validation, test = read_json(store / _SIZES)
     labels = [info.name for info in spec.targets]  # every record has all of them
     return Inventory(where=str(store), sizes=dict.fromkeys(labels, (train, validation, test)))

@@ -5,7 +5,6 @@ Ids begin with their subset: ``train/random1181709/frame175``. Imports no torch.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.errors import ConfigError, FetchError, did_you_mean
+from matsciml_core.guarded import parse_json
 
 TRAIN = "train"
 VALIDATION = "val_id"
@@ -144,7 +144,7 @@ def _as_file(subset: str, address: str, entry: Mapping[str, Any]) -> SourceFile:
 def _read_table(path: str | None) -> dict[str, Any]:
     file = files("matsciml_data_ocp") / "sources.json" if path is None else Path(path)
     try:
-        table: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        table: dict[str, Any] = parse_json(file.read_text(encoding="utf-8"))
         return {name: table[name] for name in ("address", "release", "s2ef", "is2re")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(

@@ -7,7 +7,6 @@ code.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +21,7 @@ from matsciml_core import CrystalBatch
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import DataError
 from matsciml_core.files import replacing, write_json
+from matsciml_core.guarded import read_json
 from matsciml_core.interfaces.config import validate
 from matsciml_core.nn.dense import DenseStack
 from matsciml_model_megnet._published_layout import describe, rename
@@ -202,7 +202,7 @@ def _check_format(description: Mapping[str, Any], path: Path) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(f"'{path}' cannot be read as JSON: {error}.") from error
     if not isinstance(content, dict):

@@ -6,13 +6,13 @@ decide what is imported.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers import InputFile, Reader, Record
 from matsciml_core.data.readers.structures import frame_from_structure
 from matsciml_core.errors import DataError
+from matsciml_core.guarded import parse_json
 
 
 class StructureReader(Reader):
@@ -29,7 +29,7 @@ class StructureReader(Reader):
         """
         with file.open_text() as stream:
             try:
-                data = json.load(stream)
+                data = parse_json(stream.read(), largest=None)
             except ValueError as error:
                 raise DataError(f"'{file.path}' is no valid JSON: {error}.") from error
         for index, entry in enumerate(data if isinstance(data, list) else [data]):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import Any
 
 from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers import Deferred, Record, name_of
 from matsciml_core.data.readers.structures import frame_from_structure, frame_from_text
+from matsciml_core.guarded import parse_json
 
 STRUCTURES = ("structure", "atoms", "initial_structure", "cif", "poscar")
 """Names of columns with structures, the first one that there is."""
@@ -56,7 +56,7 @@ def record_from_text(
     if column in _TEXTS:
         return Deferred(name, partial(frame_from_text, text, column, name, values))
     try:
-        data = json.loads(text)
+        data = parse_json(text, largest=None)
     except ValueError:
         return Rejection(name, "The structure is no JSON.")
     return frame_from_structure(data, name, values)

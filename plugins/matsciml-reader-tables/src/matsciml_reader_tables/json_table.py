@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers import Deferred, InputFile, Reader, Record
 from matsciml_core.errors import DataError
+from matsciml_core.guarded import parse_json
 from matsciml_reader_tables.entries import record_from_entry
 
 
@@ -27,7 +27,7 @@ class JSONReader(Reader):
         """
         with file.open_text() as stream:
             try:
-                data = json.load(stream)
+                data = parse_json(stream.read(), largest=None)
             except ValueError as error:
                 raise DataError(f"'{file.path}' is no valid JSON: {error}.") from error
         for index, (name, entry) in enumerate(_entries(data, file.path)):
@@ -47,7 +47,7 @@ class JSONLinesReader(Reader):
             for index, line in enumerate(stream):
                 name = f"{file.stem}-{index:06d}"
                 try:
-                    entry = json.loads(line)
+                    entry = parse_json(line, largest=None)
                 except ValueError:
                     yield Rejection(name, "The line is no valid JSON.")
                     continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import yaml
 
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.files import copy_whole, write_json, write_whole
+from matsciml_core.guarded import read_json
 from matsciml_core.model.location import DESCRIPTION, TENSORS, find_model, read_description
 from matsciml_core.model.storage import load_tensors
 from matsciml_core.training.config import read_config_file
@@ -84,7 +84,7 @@ def _read_summary(source: Path, shown: str) -> dict[str, Any]:
             f"finish it with matsciml run --resume {shown}"
         )
     try:
-        summary = json.loads(file.read_text(encoding="utf-8"))
+        summary = read_json(file)
     except ValueError as error:
         raise DataError(f"'{file}' is damaged ({error}); repeat the run.") from error
     # The command is what an export leaves out, see _PRIVATE.

@@ -17,6 +17,7 @@ from torch import Tensor
 from matsciml_core.data.readers.extxyz import write_frame
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.files import open_whole_text, replacing, write_json
+from matsciml_core.guarded import read_json
 from matsciml_core.interfaces.generation import (
     GeneratedCrystal,
     GenerativeHead,
@@ -94,7 +95,7 @@ def read_rejected(output: Path) -> dict[str, int]:
     Files of other programs have no summary: none of theirs counts as rejected.
     """
     try:
-        data = json.loads(summary_path(output).read_text(encoding="utf-8"))
+        data = read_json(summary_path(output))
         return {str(reason): int(count) for reason, count in data["rejected"].items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return {}
@@ -157,7 +158,7 @@ def generate_crystals(
     # The crystals first: a summary beside a missing file would be counted as its rejections.
     with open_whole_text(output) as stream:
         for batch in range(settings.num_batches):
-            counts = json.loads((folder / f"{batch:06d}.json").read_text(encoding="utf-8"))
+            counts = read_json(folder / f"{batch:06d}.json")
             rejected.update(counts["rejected"])
             written += counts["written"]
             stream.write((folder / f"{batch:06d}.extxyz").read_text(encoding="utf-8"))
@@ -262,7 +263,7 @@ def _open_partial(folder: Path, settings: Mapping[str, Any], output: Path) -> No
     record = folder / "settings.json"
     if record.is_file():
         try:
-            earlier = json.loads(record.read_text(encoding="utf-8"))
+            earlier = read_json(record)
         except ValueError as error:
             raise DataError(
                 f"'{record}' is damaged; give --restart to begin '{output}' anew."

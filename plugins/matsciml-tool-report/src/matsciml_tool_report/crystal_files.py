@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matsciml_core.errors import MatSciMLError
+from matsciml_core.guarded import parse_json
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.elements import SYMBOLS
 from matsciml_tool_report.classes import SPACE_GROUPS
@@ -174,7 +174,7 @@ def _run_of_atoms(text: str) -> tuple[int, int]:
 
 def _read_worst(text: str) -> dict[str, Any]:
     worst = {}
-    for item in json.loads(text):
+    for item in parse_json(text, largest=None):
         names = ("id", "atomic_numbers", "positions", "cell", "pbc")
         crystal = Crystal(**{name: item[name] for name in names})
         group = item["space_group"]

@@ -6,7 +6,6 @@ digit, so that dynamics that were stopped and continued are the dynamics that we
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.files import cut, open_appending_text, write_json, write_whole
+from matsciml_core.guarded import read_json
 from matsciml_core.interfaces.config import Config
 from matsciml_tool_simulate.calculator import ModelCalculator
 from matsciml_tool_simulate.drift import EnergyDrift
@@ -301,7 +301,7 @@ def _read_state(path: Path) -> dict[str, Any]:
     """Read the state of a trajectory, and check that the trajectory belongs to it."""
     file = state_file(path)
     try:
-        state = json.loads(file.read_text(encoding="utf-8"))
+        state = read_json(file, largest=None)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"There is no trajectory '{path}' to continue: '{file.name}', which belongs to it, "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import yaml
 from numpy.typing import NDArray
 
 from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.guarded import parse_json, parse_yaml
 from matsciml_core.training.gradient_angles import (
     GRADIENTS,
     GradientAngles,
@@ -23,6 +23,8 @@ from matsciml_core.training.gradient_angles import (
 from matsciml_core.training.run_folder import CONFIG, METRICS, PREDICTIONS, SUMMARY
 from matsciml_util_pages.run_json import nested
 
+_LARGEST_SUMMARY = 64 << 20
+"""Bytes of ``run.json``, which has what each head fitted."""
 Numbers = NDArray[np.float64]
 
 
@@ -120,9 +122,11 @@ def read_run(folder: str | Path) -> RunFiles:
     readers: dict[str, Callable[[str], dict[str, Any]]] = {
         CONFIG: lambda text: {
             "config_text": text,
-            "config": _mapping(yaml.safe_load(text), "a mapping of settings"),
+            "config": _mapping(parse_yaml(text), "a mapping of settings"),
         },
-        SUMMARY: lambda text: {"summary": _mapping(json.loads(text), "a mapping")},
+        SUMMARY: lambda text: {
+            "summary": _mapping(parse_json(text, largest=_LARGEST_SUMMARY), "a mapping")
+        },
         METRICS: _read_history,
         PREDICTIONS: _read_predictions,
     }

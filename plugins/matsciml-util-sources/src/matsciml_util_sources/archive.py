@@ -27,6 +27,7 @@ from matsciml_core.files import (
     write_json,
     write_whole,
 )
+from matsciml_core.guarded import parse_json
 
 _RESERVE = 64 << 20
 """Bytes that unpacking leaves free on the disk."""
@@ -108,7 +109,7 @@ def _continue(folder: Path, origin: Mapping[str, Any]) -> dict[str, int]:
 
 def _parsed(line: str) -> Any:
     try:
-        return json.loads(line)
+        return parse_json(line)
     except ValueError:
         return None  # the last line, which a kill cut off
 

@@ -24,8 +24,11 @@ from typing import Any
 
 from matsciml_core.errors import FetchError
 from matsciml_core.files import cut, open_appending, write_json, write_whole
+from matsciml_core.guarded import parse_json, read_json, unpack_gzip
 from matsciml_core.progress import Meter, Report, silent
 
+_LARGEST_PAGE = 1 << 30
+"""Bytes of the records of one page."""
 Cursor = Any
 """Where a page begins, as JSON; None for the first page."""
 
@@ -63,7 +66,7 @@ class PageSpool:
         if not path.exists():
             write_json(path, dict(query))
         # By way of JSON, which turns tuples into lists.
-        elif json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(dict(query))):
+        elif read_json(path) != json.loads(json.dumps(dict(query))):
             raise FetchError(
                 f"'{self.folder}' holds the pages of another query; remove it, or name another "
                 "folder with --to."
@@ -156,12 +159,12 @@ class PageSpool:
     def _read(self, index: int) -> list[Any]:
         path = self._path(index)
         try:
-            body = gzip.decompress(path.read_bytes())
+            body = unpack_gzip(path.read_bytes(), _LARGEST_PAGE)
         except (OSError, EOFError, ValueError) as error:
             raise self._damaged(path) from error
         if hashlib.sha256(body).hexdigest() != self._entries[index]["sha256"]:
             raise self._damaged(path)
-        return [json.loads(line) for line in body.splitlines()]
+        return [parse_json(line, largest=None) for line in body.splitlines()]
 
     def _damaged(self, path: Path) -> FetchError:
         return FetchError(
@@ -180,4 +183,4 @@ def _read_journal(path: Path) -> list[dict[str, Any]]:
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):
         cut(path, len(whole))
-    return [json.loads(line) for line in whole.splitlines()]
+    return [parse_json(line) for line in whole.splitlines()]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from matsciml_cli.app import execute
 from matsciml_core.data.ingestion.conversion import Conversion
 from matsciml_core.data.readers import (
     ImportedDataset,
@@ -118,6 +119,38 @@ def test_a_damaged_dataset_is_shown_as_failed_and_harms_nothing(file, data):
     failed = next(record for record in registry.plugins if record.state == "failed")
     assert "cannot be read" in failed.sentence()
     assert "Import the data again" in failed.sentence()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "", "[]", "[" * 100_000, "\x00", '"text"', "null",
+        '{"format": "matsciml-dataset"}',
+        '{"format": "matsciml-dataset", "version": "x", "store": "store", "summary": ""}',
+        '{"format": "matsciml-dataset", "version": 1, "store": ["a"], "summary": ""}',
+        '{"format": "matsciml-dataset", "version": 1, "store": "store", "summary": ["a"]}',
+        '{"format": "matsciml-dataset", "version": 1, "store": "store\\u0000", "summary": ""}',
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["list-plugins", "doctor", "list-tasks"])
+def test_no_record_of_a_dataset_stops_a_command(file, data, record, command, capsys):
+    add_dataset("mine", parse(file, **SETTINGS))
+    (data / "datasets" / "mine" / "dataset.json").write_text(record)
+    assert execute([command]) in (0, 1)  # doctor has something to say
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.out + captured.err
+
+
+@pytest.mark.parametrize("part", ["summary", "licence", "count", "targets", "references"])
+@pytest.mark.parametrize("value", [None, [[1]], {"a": {}}, 1.5])
+def test_no_index_of_a_store_stops_a_command(file, data, part, value, capsys):
+    add_dataset("mine", parse(file, **SETTINGS))
+    index = data / "datasets" / "mine" / "store" / "index.json"
+    content = json.loads(index.read_text())
+    content["meta"][part] = value
+    index.write_text(json.dumps(content))
+    assert execute(["list-plugins"]) == 0
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_an_unfinished_import_is_not_listed_and_goes_on(file, data):
