@@ -243,6 +243,8 @@ class EncoderCapabilities:
     tensors: bool = False
     """Whether the embedding holds vectors and matrices that turn with the crystal, which heads for
     such labels need (``matsciml_core.TensorEmbedding``)."""
+    learns: bool = True
+    """Whether there is anything to train; descriptors that are computed have no parameters."""
     presets: tuple[str, ...] = ()
     """Named sets of hyperparameters; the first one is the default."""
 

@@ -20,7 +20,6 @@ from matsciml_core.testing.encoder.subject import (
     EncoderSubject,
     change,
     is_finite,
-    probe,
     run_encoder,
 )
 from matsciml_core.testing.tolerances import EXACT, PRECISION, REPEAT
@@ -174,7 +173,7 @@ def batch_untouched(subject: EncoderSubject) -> None:
     batch = subject.batch(subject.crystals)
     before = _snapshot(batch)
     subject.embed_batch(batch)
-    torch.autograd.backward(probe(run_encoder(subject.build(subject.dtype).train(), batch)))
+    subject.differentiate(run_encoder(subject.build(subject.dtype).train(), batch))
     for item in fields(batch):
         value = getattr(batch, item.name)
         original, version, copied = before[item.name]
@@ -212,7 +211,7 @@ def copies(subject: EncoderSubject) -> Measured:
     lambda in the model, or a tensor with a graph kept on it, stops both.
     """
     original = subject.build(subject.dtype)
-    torch.autograd.backward(probe(run_encoder(original, subject.batch([triclinic()]))))
+    subject.differentiate(run_encoder(original, subject.batch([triclinic()])))
     pickled = pickle.loads(pickle.dumps(original))
     found = [_compare_exactly(subject, original, c) for c in (pickled, copy.deepcopy(original))]
     return max(found, key=lambda measured: measured.value)

@@ -23,7 +23,6 @@ from matsciml_core.testing.encoder.subject import (
     EncoderSubject,
     change,
     is_finite,
-    probe,
     run_encoder,
 )
 from matsciml_core.testing.tolerances import CONTINUITY, SENSITIVITY
@@ -213,7 +212,7 @@ def _need_finite_training(subject: EncoderSubject, samples: list[Crystal], what:
         batch.positions.requires_grad_()
     embedding = run_encoder(encoder, batch)
     _need_finite(embedding, what)
-    torch.autograd.backward(probe(embedding))
+    subject.differentiate(embedding)
     for name, leaf in (("positions", batch.positions), *encoder.named_parameters()):
         if leaf.grad is not None and not leaf.grad.isfinite().all():
             raise Broken(f"The gradient of '{name}' is not finite for {what}.", measured="NaN")

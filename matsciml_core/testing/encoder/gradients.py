@@ -10,7 +10,14 @@ from torch import Tensor
 
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Encoder
-from matsciml_core.testing.checks import Broken, Doubtful, Measured, Worst, check
+from matsciml_core.testing.checks import (
+    Broken,
+    Doubtful,
+    Measured,
+    NotApplicable,
+    Worst,
+    check,
+)
 from matsciml_core.testing.crystals import bcc_iron, hcp_magnesium, triclinic
 from matsciml_core.testing.encoder.subject import EncoderSubject, probe, run_encoder
 from matsciml_core.testing.tolerances import GRADIENT
@@ -99,8 +106,13 @@ def every_parameter_trains(subject: EncoderSubject) -> str:
     Why: a layer that was built and never called is often a mistake; such layers also stop
     distributed training, and they falsify the number of parameters that a paper reports.
     """
+    if not subject.capabilities.learns:
+        count = sum(parameter.numel() for parameter in subject.build().parameters())
+        if count:
+            raise Broken(f"The spec declares learns=False, and there are {count} parameters.")
+        raise NotApplicable("The spec declares learns=False.")
     encoder = subject.build(subject.dtype).train()
-    torch.autograd.backward(probe(run_encoder(encoder, subject.batch(subject.crystals))))
+    subject.differentiate(run_encoder(encoder, subject.batch(subject.crystals)))
     trained = [(name, p) for name, p in encoder.named_parameters() if p.requires_grad]
     unused = [(name, p) for name, p in trained if p.grad is None or not p.grad.any()]
     total = sum(parameter.numel() for _, parameter in trained)

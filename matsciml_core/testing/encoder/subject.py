@@ -135,6 +135,12 @@ class EncoderSubject(Subject):
         if self.neighbours is None:
             raise NotApplicable("The encoder asks for no neighbours.")
 
+    def differentiate(self, embedding: Embedding) -> None:
+        """Differentiate a random scalar of an embedding; one without a graph must be declared."""
+        declared = self.capabilities
+        if declared.learns or declared.differentiable:
+            torch.autograd.backward(probe(embedding))
+
     def need_gradient(self) -> None:
         """Skip the check unless gradients with respect to positions are declared."""
         if not self.capabilities.differentiable:
