@@ -35,7 +35,7 @@ class ElementEmbedding(nn.Module):
 
     weight: nn.Parameter | None
     """E, ``(rows, width)``, dimensionless; None where nothing is learnt by atomic number."""
-    descriptors: Tensor
+    standardised: Tensor
     """d, ``(rows, columns)``, dimensionless."""
 
     def __init__(
@@ -68,7 +68,7 @@ class ElementEmbedding(nn.Module):
             table = torch.tensor(element_descriptors().standardised[:rows], dtype=torch.float32)
             if rows > ROWS:  # rows that no element has
                 table = functional.pad(table, (0, 0, 0, rows - ROWS))
-            self.register_buffer("descriptors", table.to(torch.get_default_dtype()))
+            self.register_buffer("standardised", table.to(torch.get_default_dtype()))
             self.project = nn.Linear(table.shape[1], width)
 
     def table(self) -> Tensor:
@@ -79,7 +79,7 @@ class ElementEmbedding(nn.Module):
         if self.mode == "learnt":
             assert self.weight is not None
             return self.weight
-        described: Tensor = self.project(self.descriptors)
+        described: Tensor = self.project(self.standardised)
         return described if self.weight is None else self.weight + described
 
     def forward(self, numbers: Tensor) -> Tensor:
@@ -96,11 +96,11 @@ class ElementEmbedding(nn.Module):
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Any], prefix: str, *arguments: Any
     ) -> None:
-        saved = state_dict.get(f"{prefix}descriptors")
-        if self.mode != "learnt" and saved is not None and saved.shape[0] == len(self.descriptors):
+        saved = state_dict.get(f"{prefix}standardised")
+        if self.mode != "learnt" and saved is not None and saved.shape[0] == len(self.standardised):
             # A table of other columns: make room for it, and for the matrix that belongs to it.
             columns = saved.shape[1]
-            self.descriptors = self.descriptors.new_empty(len(saved), columns)
+            self.standardised = self.standardised.new_empty(len(saved), columns)
             weight = self.project.weight
             weight.data = weight.data.new_empty(len(weight), columns)
             self.project.in_features = columns

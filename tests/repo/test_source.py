@@ -14,7 +14,10 @@ from matsciml_core.registry.manager import build_registry
 from matsciml_core.registry.targets import TargetKind
 from matsciml_tool_report.hooks import ReportSectionSpec
 
-WORDS = {"single", "additive", "regression", *(one.name for one in known_components("command"))}
+WORDS = {
+    "single", "additive", "regression", "descriptors", "trees", "boosting", "ridge", "probe",
+    *(one.name for one in known_components("command")),
+}  # fmt: skip
 """Names that are English words too: only a string that is nothing else names the plugin."""
 PICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle"}
 BY_NAME = {

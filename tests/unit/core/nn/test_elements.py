@@ -30,7 +30,7 @@ def test_both_is_the_sum() -> None:
     torch.testing.assert_close(elements(NUMBERS), expected, rtol=1e-5, atol=1e-5)
     assert set(elements.state_dict()) == {
         "weight",
-        "descriptors",
+        "standardised",
         "project.weight",
         "project.bias",
     }
@@ -86,12 +86,12 @@ def test_a_saved_one_is_the_same_when_loaded(mode: ElementMode) -> None:
 def test_a_saved_one_keeps_the_table_that_it_was_trained_with() -> None:
     elements = ElementEmbedding(4, "both")
     older = {name: tensor.clone() for name, tensor in elements.state_dict().items()}
-    older["descriptors"] = torch.randn(119, 7)
+    older["standardised"] = torch.randn(119, 7)
     older["project.weight"] = torch.randn(4, 7)
     parameters = list(elements.parameters())
     elements.load_state_dict(older)
     expected = older["weight"] + nn.functional.linear(
-        older["descriptors"], older["project.weight"], older["project.bias"]
+        older["standardised"], older["project.weight"], older["project.bias"]
     )
     torch.testing.assert_close(elements(NUMBERS), expected[NUMBERS])
     # An optimiser that was made before still holds what is trained.
