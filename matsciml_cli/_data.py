@@ -22,6 +22,7 @@ from matsciml_core.errors import ConfigError, MatSciMLError, did_you_mean
 from matsciml_core.files import write_json as write_file
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.registry.folders import dataset_folder
+from matsciml_core.registry.imported import store_of
 from matsciml_core.registry.inventory import LABEL_SIZES
 from matsciml_core.registry.specs import DatasetSpec
 from matsciml_core.registry.targets import TargetInfo
@@ -115,7 +116,7 @@ def store_conversion(
         manifest = add_dataset(
             name, conversion, to=to, replace_existing=replace, report=speed, pool=pool
         )
-    store = to or dataset_folder(name) / "store"
+    store = store_of(dataset_folder(name))
     _summarise(name, manifest, store)
     _show_labels(_scan(StoreDataset(store))[2])  # where a wrong column or unit meets the eye
     speed.show(pool)
@@ -194,6 +195,8 @@ def _summarise(name: str, manifest: Manifest | None, store: Path) -> None:
             f"{low:.3g} to {high:.3g} Å³ per atom."
         )
         _show_rejected(manifest)
+        for remark in manifest.remarks:
+            print(remark)
     print(f"Store: {store}")
 
 
@@ -202,7 +205,13 @@ def _show_rejected(manifest: Manifest) -> None:
         return
     write_heading("rejected")
     rows = [
-        Row((f"{entry['count']:,}", reason, f"for example {', '.join(entry['examples'][:2])}"))
+        Row(
+            (
+                f"{entry['count']:,}",
+                entry.get("detail", reason),  # stores of earlier releases have none
+                f"for example {', '.join(entry['examples'][:2])}",
+            )
+        )
         for reason, entry in manifest.rejected.items()
     ]
     write_table(rows, indent=2)

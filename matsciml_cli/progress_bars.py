@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from matsciml_core.data.ingestion.pool import PoolConfig
 from matsciml_core.progress import Progress as Event
-from matsciml_core.progress import Report, silent
+from matsciml_core.progress import Report
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def progress_bars() -> Iterator[Report]:
     """Show progress on stderr, where that is a terminal."""
     console = Console(stderr=True)  # stdout may hold a table that is piped on
     if not console.is_terminal:
-        yield silent
+        yield _Lines(console)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[shown]}"))
     tasks: dict[str, TaskID] = {}
@@ -36,6 +37,24 @@ def progress_bars() -> Iterator[Report]:
             )
 
         yield report
+
+
+class _Lines:
+    """Writes a line every ten seconds, for logs of jobs that run for hours."""
+
+    EVERY = 10.0
+    """Seconds."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        """Write how far the work is, if the last line is old enough."""
+        now = time.monotonic()
+        if now - self._last >= self.EVERY:
+            self._last = now
+            self._console.print(f"{event.label}: {describe_progress(event)}", highlight=False)
 
 
 @contextmanager

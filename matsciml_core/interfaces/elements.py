@@ -33,6 +33,18 @@ def symbol(number: int) -> str:
     return SYMBOLS[number - 1]
 
 
+def atomic_number(symbol: str) -> int | None:
+    """Return the atomic number of an element's symbol, oxidation state and isotope ignored.
+
+    >>> atomic_number("Fe3+"), atomic_number("D"), atomic_number("X")
+    (26, 1, None)
+    """
+    return _NUMBERS.get("".join(letter for letter in symbol if letter.isalpha()))
+
+
+_NUMBERS = {symbol: number for number, symbol in enumerate(SYMBOLS, 1)} | {"D": 1, "T": 1}
+
+
 def formula(numbers: Iterable[int], *, reduced: bool = False) -> str:
     """Return the formula of the atoms of a cell, the most electronegative element last.
 

@@ -333,6 +333,9 @@ class ReaderSpec(Spec):
     folder_files: tuple[str, ...] = ()
     """Where its files lie in a folder that is named as a whole, as patterns relative to it, such as
     ``*.cif`` or ``*/POSCAR``; empty: its files are named one by one."""
+    supersedes: tuple[str, ...] = ()
+    """Readers whose files in the same folder tell less of the same calculation, and are passed over
+    where the folder is named as a whole: ``poscar`` beside what holds all steps."""
     detect: str | None = None
     """``"package.module:function"``: called with a path and the first bytes of the file, unpacked
     (of a folder: none), it returns whether this is the format. The module must not import torch."""

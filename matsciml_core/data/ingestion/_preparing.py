@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from matsciml_core.data.ingestion.geometry import SHORTEST_DISTANCE, VOLUME_PER_ATOM, check_geometry
-from matsciml_core.data.ingestion.sources import Item, Rejection, reason_of
+from matsciml_core.data.ingestion.sources import Item, Rejection
 from matsciml_core.data.neighbours.neighbour_list import find_edges
 from matsciml_core.data.store.record_layout import RecordLayout
 from matsciml_core.data.store.resumable import Encoded
@@ -64,7 +64,7 @@ def _encoded(crystal: Crystal, layout: RecordLayout, suspect: bool) -> Prepared:
                     return Rejection(crystal.id, f"The label '{name}' is infinite.")
         return Encoded.of(crystal, layout)
     except MatSciMLError as error:
-        return Rejection(crystal.id, reason_of(error))
+        return Rejection.of(crystal.id, error)
 
 
 def _suspects(crystals: Sequence[Crystal]) -> list[bool]:

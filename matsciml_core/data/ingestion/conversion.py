@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -33,6 +33,7 @@ from matsciml_core.registry.targets import TargetInfo
 __all__ = [
     "Conversion",
     "Item",
+    "LateSiteProperty",
     "Manifest",
     "ParallelSource",
     "Rejection",
@@ -45,6 +46,10 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
+
+
+class LateSiteProperty(DataError):
+    """A record has a site property that none before it had, and that the layout has no room for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +66,10 @@ class Conversion:
     total: int | None = None
     """Number of records, where known."""
     site_properties: Sequence[str] = ()
-    """Names of the site properties of atoms to store."""
+    """Names of the site properties of atoms to store; a source that meets another one adds it
+    and raises :class:`LateSiteProperty`."""
+    remarks: Callable[[], list[str]] = list
+    """Returns what is to be said of the source, once it was read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +81,7 @@ class Manifest:
     accepted: int
     """Crystals in the store."""
     rejected: dict[str, dict[str, Any]]
-    """Reason → ``count`` and ``examples``."""
+    """Reason → ``count``, ``examples``, and ``detail``, the reason with the first one's numbers."""
     atoms: int
     volume_per_atom: list[float]
     """Smallest and largest, Å³."""
@@ -81,6 +89,8 @@ class Manifest:
     """What identified the source."""
     content_hash: str
     """Of the store."""
+    remarks: list[str] = field(default_factory=list)
+    """What the source says of itself that cost no record, such as ids that had to be numbered."""
 
 
 def ingest(
@@ -91,6 +101,7 @@ def ingest(
     provenance: Provenance,
     site_properties: Sequence[str] = (),
     fingerprint: str = "",
+    remarks: Callable[[], list[str]] = list,
     label: str = "crystals",
     total: int | None = None,
     report: Report = silent,
@@ -115,6 +126,7 @@ def ingest(
         site_properties: Names of the site properties of atoms to store; others are left out.
         fingerprint: What identifies the source: its files' names, sizes and dates, or its query.
             An unfinished store of another source is begun anew.
+        remarks: Returns what is to be said of the source, once it was read, for the manifest.
         label: What is done, for the progress.
         total: Number of records where known, for the progress.
         report: Receives progress.
@@ -157,7 +169,7 @@ def ingest(
                 else:
                     _store(writer, prepare(source(start), layout), meter)
                 meter.finish()
-                return _finish(writer, path, fingerprint)
+                return _finish(writer, path, fingerprint, remarks)
     except Timeout:
         raise DataError(
             f"Another process is writing '{path}'; wait until it has finished."
@@ -200,7 +212,7 @@ def _store(writer: ResumableWriter, records: Iterable[Prepared], meter: Meter) -
     while chunk := list(islice(stream, CHUNK)):
         for record in chunk:
             if isinstance(record, Rejection):
-                writer.tally.reject(record.id, record.reason)
+                writer.tally.reject(record.id, record.reason, record.detail)
             else:
                 try:
                     writer.add(record)
@@ -210,7 +222,9 @@ def _store(writer: ResumableWriter, records: Iterable[Prepared], meter: Meter) -
         meter.add(len(chunk))
 
 
-def _finish(writer: ResumableWriter, folder: Path, fingerprint: str) -> Manifest:
+def _finish(
+    writer: ResumableWriter, folder: Path, fingerprint: str, remarks: Callable[[], list[str]]
+) -> Manifest:
     """Close the store and write its manifest; one without a crystal stays unfinished."""
     content_hash = writer.finish()
     tally = writer.tally
@@ -221,7 +235,7 @@ def _finish(writer: ResumableWriter, folder: Path, fingerprint: str) -> Manifest
         reason, entry = next(iter(rejected.items()))
         raise DataError(
             f"None of the {tally.position:,} records can be used. {entry['count']:,} of them, "
-            f"'{entry['examples'][0]}' for example, for this reason: {reason}"
+            f"'{entry['examples'][0]}' for example, for this reason: {entry.get('detail', reason)}"
         )
     manifest = Manifest(
         records=tally.position,
@@ -231,6 +245,7 @@ def _finish(writer: ResumableWriter, folder: Path, fingerprint: str) -> Manifest
         volume_per_atom=tally.volume_per_atom,
         fingerprint=fingerprint,
         content_hash=content_hash,
+        remarks=remarks(),
     )
     write_json(folder / MANIFEST, asdict(manifest))
     # The index comes last: it is what makes the folder a store, whenever the process is killed.

@@ -68,7 +68,8 @@ def check_geometry(crystal: Crystal) -> None:
     if not low <= geometry.volume_per_atom <= high and crystal.pbc.all():
         raise GeometryError(
             f"Crystal '{crystal.id}' has {geometry.volume_per_atom:.3g} Å³ per atom; crystals have "
-            f"{low:g} to {high:g}. Is the cell in Å?"
+            f"{low:g} to {high:g}. Is the cell in Å? What is isolated in a box is read where "
+            "the file says that it is not periodic, as pbc='F F F' does."
         )
     fractional = looks_fractional(crystal)
     # Hydrogen has bonds as short as those of fractions that were taken for Å.

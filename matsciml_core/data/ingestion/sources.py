@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from matsciml_core.interfaces.crystal import Crystal
 
@@ -20,6 +20,14 @@ class Rejection:
     """What it is called, as well as that can be told."""
     reason: str
     """Why; the same words for every record that has the same fault, since they are counted."""
+    detail: str = ""
+    """The same with the numbers and names of this record, which the first of a kind is shown with;
+    empty: the reason says all."""
+
+    @classmethod
+    def of(cls, id: str, error: Exception) -> Self:
+        """Return the rejection of a record for what was raised over it."""
+        return cls(id, reason_of(error), str(error).split("\n", 1)[0])
 
 
 Item = Crystal | Rejection

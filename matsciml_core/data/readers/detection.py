@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from fnmatch import translate
 from functools import cache
 from pathlib import Path
@@ -36,6 +37,7 @@ EXTENDED_XYZ = ReaderSpec(
     summary="Extended XYZ, and plain XYZ.",
     class_path="matsciml_core.data.readers.extxyz.format:ExtendedXYZReader",
     suffixes=(".extxyz", ".xyz"),
+    folder_files=("*.extxyz", "*.xyz"),
     detect="matsciml_core.data.readers.extxyz.content:is_extended_xyz",
     cartesian=True,
     quantities=(
@@ -56,6 +58,75 @@ def readers_of(registry: Registry) -> list[ReaderSpec]:
         registry: Where readers are looked up.
     """
     return [EXTENDED_XYZ, *registry.specs("reader")]
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """A file, or a folder that a format treats as one file, and what becomes of it."""
+
+    path: Path
+    spec: ReaderSpec | None
+    """Its reader; None: it is passed over."""
+    reason: str = ""
+    """Why it is passed over."""
+
+
+def assign(path: Path, registry: Registry, format: str | None = None) -> list[Assigned]:
+    """Return what is read for a path, and what of a folder is passed over, sorted by name.
+
+    A folder may hold files of several formats; each gets its own reader, and every file is
+    accounted for.
+
+    Args:
+        path: A file; a folder of files; or a folder that a format treats as one file.
+        registry: Where readers are looked up.
+        format: Name of the reader; None: by each file's name and content.
+
+    Raises:
+        ConfigError: Nothing is there; no reader, or more than one, claims a file; or none of a
+            folder's files is of a format.
+        UnknownNameError: There is no reader called ``format``.
+        PluginLoadError: Something that a reader requires is not installed.
+    """
+    specs = readers_of(registry) if format is None else [get_reader(format, registry)]
+    if not path.is_dir() or any(_finds(spec, path, b"") for spec in specs):
+        return [Assigned(path, find_reader(path, registry, format))]
+    by_file: dict[Path, list[ReaderSpec]] = {}
+    for spec in specs:
+        for file in _matching_files(path, spec):
+            by_file.setdefault(file, []).append(spec)
+    if not by_file and format is None:
+        raise ConfigError(_unknown(path, specs))
+    if not by_file:
+        files_of(path, specs[0])  # raises
+    return [
+        _assigned(file, by_file, registry)
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and not file.name.startswith(".")
+    ]
+
+
+def _assigned(file: Path, by_file: dict[Path, list[ReaderSpec]], registry: Registry) -> Assigned:
+    """Return what becomes of a file of a folder."""
+    candidates = by_file.get(file, [])
+    if not candidates:
+        return Assigned(file, None, "Its format is none that is read from a folder; name the file.")
+    # A name that is only a pattern of folders needs no suffix of its own.
+    by_pattern = [spec for spec in candidates if spec.detect is None]
+    names = sorted({spec.name for spec in claimants(file, candidates) or by_pattern})
+    if len(names) != 1:
+        return Assigned(file, None, f"It may be of several formats ({', '.join(names)}).")
+    # One calculation leaves several files: what one of them has in full is not read twice.
+    beside = {
+        spec.name
+        for other, specs in by_file.items()
+        if other.parent == file.parent and other != file
+        for spec in specs
+        if names[0] in spec.supersedes
+    }
+    if beside:
+        return Assigned(file, None, f"The same calculation is read from its {min(beside)} file.")
+    return Assigned(file, get_reader(names[0], registry))
 
 
 def find_reader(path: Path, registry: Registry, format: str | None = None) -> ReaderSpec:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from matsciml_core.data.ingestion.conversion import Item, Rejection, reason_of
+from matsciml_core.data.ingestion.conversion import Item, Rejection
 from matsciml_core.data.readers.labels import LabelColumn
-from matsciml_core.errors import MatSciMLError
+from matsciml_core.errors import DataError, MatSciMLError
 from matsciml_core.interfaces.crystal import Crystal
 
 
@@ -31,6 +31,8 @@ class Frame:
     """Everything else, by name."""
     site_properties: Mapping[str, Any] = field(default_factory=dict)
     """Site properties of the atoms, see :class:`Crystal`."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Units of values, as ``--label`` takes them (``kbar:vasp``), where the source defines them."""
 
 
 Record = Frame | Rejection
@@ -67,9 +69,16 @@ class Naming:
     """The value that says which trajectory a frame belongs to; ids become ``<value>/<name>``."""
 
     def name(self, frame: Frame) -> str:
-        """Return the id of a frame."""
-        own = frame.name if self.column is None else str(frame.values.get(self.column, frame.name))
-        return own if self.trajectory is None else f"{frame.values.get(self.trajectory)}/{own}"
+        """Return the id of a frame.
+
+        Raises:
+            DataError: It lacks the value that is the id, or the trajectory.
+        """
+        for key in (self.column, self.trajectory):
+            if key is not None and frame.values.get(key) is None:
+                raise DataError(f"The record has no value '{key}', which its id is made of.")
+        own = frame.name if self.column is None else str(frame.values[self.column])
+        return own if self.trajectory is None else f"{frame.values[self.trajectory]}/{own}"
 
 
 def to_crystals(
@@ -86,26 +95,79 @@ def to_crystals(
         naming: How crystals get their ids.
         table: Further values by id.
     """
+    unused = dict.fromkeys(table or ())
     for frame in frames:
         if isinstance(frame, Rejection):
             yield frame
             continue
-        name = naming.name(frame)
-        # The table wins: who gives one beside the file knows better than the file.
-        values = {**frame.values, **(table or {}).get(name, {})}
+        name = frame.name
         try:
+            name = naming.name(frame)
+            unused.pop(name, None)
+            # The table wins: who gives one beside the file knows better than the file.
+            values = {**frame.values, **(table or {}).get(name, {})}
             numbers = np.asarray(frame.atomic_numbers)
-            read = {label.info.name: label.read(values, len(numbers)) for label in labels}
+            read = {
+                label.info.name: label.read(values, len(numbers), frame.cell) for label in labels
+            }
             yield Crystal(
                 id=name,
                 atomic_numbers=numbers,
                 positions=np.asarray(frame.positions, dtype=np.float64),
-                cell=np.asarray(frame.cell, dtype=np.float64),
+                cell=_completed(frame),
                 pbc=np.asarray(frame.pbc, dtype=bool),
                 labels={key: value for key, value in read.items() if value is not None},
                 site_properties=frame.site_properties,
             )
         except MatSciMLError as error:
-            yield Rejection(name, reason_of(error))
+            yield Rejection.of(name, error)
         except (TypeError, ValueError):  # NumPy's, for nested lists of different lengths or words
             yield Rejection(name, "The positions, cell or elements are no arrays of numbers.")
+    for name in unused:
+        yield Rejection(name, "The table has a row for it, and the files have no such structure.")
+
+
+def _completed(frame: Frame) -> NDArray[np.float64]:
+    """Return the cell, ``(3, 3)``, Å; a vector of zero length along an open axis is made up.
+
+    A slab may say nothing of the direction in which it is not periodic. Any independent vector
+    describes the same structure; one normal to the others, 10 Å longer than the slab is thick, also
+    gives it a volume.
+    """
+    cell = np.array(frame.cell, dtype=np.float64)
+    pbc = np.broadcast_to(np.asarray(frame.pbc, dtype=bool), (3,))
+    missing = ~cell.any(axis=1) & ~pbc if cell.shape == (3, 3) else np.zeros(3, dtype=bool)
+    if missing.any() and pbc.any():
+        # Rows of V that belong to singular values of zero are normal to the lattice vectors.
+        normals = np.linalg.svd(cell)[2][3 - missing.sum() :]
+        spans = np.ptp(np.asarray(frame.positions, dtype=np.float64) @ normals.T, axis=0)
+        cell[missing] = normals * (spans + 10.0)[:, None]
+    return cell
+
+
+def with_unique_ids(items: Iterable[Item], numbered: list[str]) -> Iterator[Item]:
+    """Give crystals whose id came before an id of their own: ``bulk``, ``bulk#2``, ``bulk#3``.
+
+    Files call many frames alike, with a key such as ``name`` or with their own place in one of
+    several files, and a name that nobody declared to be the id must not cost a record.
+
+    Args:
+        items: Crystals and rejections.
+        numbered: Receives the ids that came before, one for each crystal that was renamed.
+    """
+    seen: set[int] = set()
+    counts: dict[str, int] = {}
+    for item in items:
+        if isinstance(item, Crystal):
+            # Hashes, because a million ids as text would take a hundred MB.
+            if hash(item.id) in seen:
+                numbered.append(item.id)
+                name = item.id
+                while hash(name) in seen:
+                    counts[item.id] = counts.get(item.id, 1) + 1
+                    name = f"{item.id}#{counts[item.id]}"
+                seen.add(hash(name))
+                yield replace(item, id=name)
+                continue
+            seen.add(hash(item.id))
+        yield item

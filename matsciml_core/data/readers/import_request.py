@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -10,13 +10,26 @@ from typing import Any
 
 import numpy as np
 
-from matsciml_core.data.ingestion.conversion import Conversion, fingerprint_of, from_iterable
-from matsciml_core.data.readers.detection import find_reader, readers_of
-from matsciml_core.data.readers.frames import Frame, Naming, Record, to_crystals
+from matsciml_core.data.ingestion.conversion import (
+    Conversion,
+    Item,
+    LateSiteProperty,
+    fingerprint_of,
+    from_iterable,
+)
+from matsciml_core.data.readers.detection import assign, readers_of
+from matsciml_core.data.readers.frames import (
+    Frame,
+    Naming,
+    Record,
+    to_crystals,
+    with_unique_ids,
+)
 from matsciml_core.data.readers.labels import LabelColumn, parse_label
 from matsciml_core.data.readers.reading import read
 from matsciml_core.data.readers.tables import read_table
 from matsciml_core.errors import ConfigError, did_you_mean
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.registry.manager import Registry
 from matsciml_core.registry.specs import ReaderSpec
@@ -64,12 +77,12 @@ def parse_files(request: ImportRequest, registry: Registry) -> Conversion:
         UnitError: A unit is unknown.
         DataError: A file is broken.
     """
-    labels = [
-        parse_label(text, per_atom=text.partition("=")[0].strip() in request.per_atom)
-        for text in request.labels
-    ]
+    for text in request.labels:  # what is misspelt, before anything is read
+        if "=" in text:
+            parse_label(text)
     # Before anything is read: files of different formats may stand beside each other.
-    specs = [find_reader(path, registry, request.format) for path in request.paths]
+    assigned = [item for path in request.paths for item in assign(path, registry, request.format)]
+    specs = list({item.spec.name: item.spec for item in assigned if item.spec}.values())
     fixed = next((spec for spec in specs if not spec.cartesian), None)
     if request.fractional and fixed is not None:
         aware = ", ".join(spec.name for spec in readers_of(registry) if spec.cartesian)
@@ -80,37 +93,104 @@ def parse_files(request: ImportRequest, registry: Registry) -> Conversion:
     table = None if request.table is None else read_table(request.table)
 
     def records() -> Iterator[Record]:  # from the beginning, every time that it is called
-        files = zip(request.paths, specs, strict=True)
         streams = (
             read(
                 path,
-                spec.name,
+                request.format,
                 registry=registry,
                 options=request.options,
                 workers=request.workers,
             )
-            for path, spec in files
+            for path in request.paths
         )
         stream = chain.from_iterable(streams)
         return map(_as_cartesian, stream) if request.fractional else stream
 
     frames = [frame for frame in islice(records(), _PROBED) if isinstance(frame, Frame)]
-    _check_labels(labels, frames, request, table, specs)
+    units = {key: unit for frame in frames for key, unit in frame.units.items()}
+    labels = [_label(text, units, request.per_atom) for text in request.labels]
+    _check_labels(labels, frames, request, table, specs, records)
     names = ", ".join(path.name for path in request.paths)
     read_too = () if request.table is None else (request.table,)
     formats = [spec.name for spec in specs]
     # What makes another store of the same files: an unfinished one is then begun anew.
     said = (labels, request.naming, formats, dict(request.options), request.fractional)
+    properties = sorted({key for frame in frames for key in frame.site_properties})
+    numbered: list[str] = []
+
+    def items() -> Iterator[Item]:
+        numbered.clear()
+        crystals = to_crystals(records(), labels, request.naming, table)
+        # Only what the user names as the id may cost a record where it repeats.
+        unique = request.naming.column is not None
+        return _widening(crystals if unique else with_unique_ids(crystals, numbered), properties)
+
     return Conversion(
-        source=from_iterable(lambda: to_crystals(records(), labels, request.naming, table)),
+        source=from_iterable(items),
         targets=[label.info for label in labels],
         provenance=Provenance(
             source=request.source or names, release=request.release, licence=request.licence
         ),
         fingerprint=fingerprint_of((*request.paths, *read_too), *said),
         summary=f"Imported from {names}.",
-        site_properties=sorted({key for frame in frames for key in frame.site_properties}),
+        site_properties=properties,
+        remarks=lambda: _remarks(labels, numbered),
     )
+
+
+def _label(text: str, units: Mapping[str, str], per_atom: Sequence[str]) -> LabelColumn:
+    """Return a declared label; where the source defines its unit, that need not be said.
+
+    Args:
+        text: What the user wrote, ``NAME=COLUMN:UNIT``.
+        units: What the source defines, by column.
+        per_atom: Names of labels with a value per atom.
+
+    Raises:
+        ConfigError: It is not understood, or contradicts what the source defines.
+        UnitError: The unit is unknown.
+    """
+    name = text.partition("=")[0].strip()
+    if "=" not in text and name in units:
+        return parse_label(f"{name}={units[name]}", per_atom=name in per_atom)
+    label = parse_label(text, per_atom=name in per_atom)
+    unit = units.get(label.column)
+    own = None if unit is None else parse_label(f"{name}={label.column}:{unit}")
+    if own is not None and (own.factor, own.form, own.info.unit) != (
+        label.factor,
+        label.form and replace(label.form, unit=own.form.unit if own.form else ""),
+        label.info.unit,
+    ):
+        raise ConfigError(
+            f"The source defines that '{label.column}' is in {unit}, and '--label {text}' says "
+            f"otherwise; write --label {name}={label.column}:{unit}."
+        )
+    return label
+
+
+def _widening(items: Iterator[Item], properties: list[str]) -> Iterator[Item]:
+    """Pass crystals on as long as the layout has room for their site properties.
+
+    Raises:
+        LateSiteProperty: One has another; it was added to the list.
+    """
+    for item in items:
+        if isinstance(item, Crystal) and not item.site_properties.keys() <= set(properties):
+            properties += sorted(item.site_properties.keys() - set(properties))
+            raise LateSiteProperty(f"'{item.id}' has the site properties {properties}.")
+        yield item
+
+
+def _remarks(labels: Sequence[LabelColumn], numbered: Sequence[str]) -> list[str]:
+    """Return what is to be said of a source that was read."""
+    converted = [f"{label.info.name}: {label.conversion}." for label in labels if label.conversion]
+    if not numbered:
+        return converted
+    return [
+        *converted,
+        f"{len(numbered):,} ids came before, '{numbered[0]}' for example; these crystals are "
+        f"numbered, such as '{numbered[0]}#2'. Name the value that is the id with --id.",
+    ]
 
 
 def _as_cartesian(record: Record) -> Record:
@@ -127,9 +207,16 @@ def _check_labels(
     request: ImportRequest,
     table: Mapping[str, Mapping[str, Any]] | None,
     specs: Sequence[ReaderSpec],
+    records: Callable[[], Iterator[Record]],
 ) -> None:
-    """Reject labels that none of the first records has, before hours were spent."""
+    """Reject labels that no record has, before hours were spent."""
     names = [label.info.name for label in labels]
+    stray = next((name for name in request.per_atom if name not in names), None)
+    if stray is not None:
+        raise ConfigError(
+            f"'--per-atom {stray}' names no label;{did_you_mean(stray, names)} declare it with "
+            "--label."
+        )
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:
         raise ConfigError(f"The label '{repeated}' is declared twice; give each another name.")
@@ -137,7 +224,15 @@ def _check_labels(
         return  # what is wrong with the records is more than a label
     keys = {key for frame in frames for key in frame.values}
     keys |= {key for row in (table or {}).values() for key in row}
-    advice = _describe_keys(keys, request.paths[0], specs)
+    needed = {label.column for label in labels}
+    needed |= {key for key in (request.naming.column, request.naming.trajectory) if key}
+    if not needed <= keys:  # what only a later record has is not misspelt
+        for record in records():
+            keys |= record.values.keys() if isinstance(record, Frame) else set()
+            if needed <= keys:
+                break
+    defined = {key: unit for frame in frames for key, unit in frame.units.items()}
+    advice = _describe_keys(keys, request.paths[0], specs, defined)
     if not labels:
         raise ConfigError(f"Declare at least one label, for example --label energy=eV. {advice}")
     for label in labels:
@@ -145,18 +240,34 @@ def _check_labels(
             raise ConfigError(
                 f"There is no value '{label.column}'.{did_you_mean(label.column, keys)} {advice}"
             )
+    named = {"--id": request.naming.column, "--trajectory": request.naming.trajectory}
+    for option, key in named.items():
+        if key is not None and key not in keys:
+            raise ConfigError(
+                f"No record has the value '{key}' that '{option}' names."
+                f"{did_you_mean(key, keys)} {advice}"
+            )
     # A table whose ids are of another kind would leave every label missing without a word.
-    ids = [request.naming.name(frame) for frame in frames]
-    if table and not any(name in table for name in ids):
+    if not table:
+        return
+    ids = [
+        str(frame.values.get(request.naming.column or "", frame.name))
+        for frame in frames
+        if request.naming.trajectory is None
+    ]
+    if ids and not any(name in table for name in ids):
         raise ConfigError(
             f"The table has none of the first structures: its ids look like '{next(iter(table))}', "
             f"those of '{request.paths[0]}' like '{ids[0]}'."
         )
 
 
-def _describe_keys(keys: set[str], path: Path, specs: Sequence[ReaderSpec]) -> str:
+def _describe_keys(
+    keys: set[str], path: Path, specs: Sequence[ReaderSpec], defined: Mapping[str, str]
+) -> str:
     """Return a sentence about what can be a label, with units where the format defines them."""
     units = {info.name: info.unit for spec in specs for info in spec.quantities}
+    units.update(defined)
     named = sorted(key for key in map(str, keys) if key)
     shown = ", ".join(f"{key} ({units[key]})" if key in units else key for key in named)
     if not shown:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from matsciml_core.data.ingestion.conversion import Conversion, Manifest, ingest, read_manifest
+from matsciml_core.data.ingestion.conversion import (
+    Conversion,
+    LateSiteProperty,
+    Manifest,
+    ingest,
+    read_manifest,
+)
 from matsciml_core.data.ingestion.pool import SERIAL, PoolConfig
 from matsciml_core.data.readers.imported_config import ImportedConfig
 from matsciml_core.data.store.store_dataset import StoreDataset
@@ -15,6 +21,9 @@ from matsciml_core.progress import Report, silent
 from matsciml_core.registry.folders import dataset_folder
 from matsciml_core.registry.imported import FORMAT, RECORD, VERSION, store_of
 from matsciml_core.registry.specs import DatasetSpec
+
+_STORES = ("store", "store-2")
+"""Folders of a dataset's store: what replaces the one in use grows in the other."""
 
 
 class ImportedDataset(StoreDataset):
@@ -50,7 +59,8 @@ def add_dataset(
         name: What it shall be called.
         conversion: What is to be ingested.
         to: Folder for the store; None: in the data folder.
-        replace_existing: Whether to remove an imported dataset of that name first.
+        replace_existing: Whether to replace an imported dataset of that name, with its splits, once
+            the new one is complete.
         report: Receives progress.
         pool: Which processes convert, where the files come in pieces.
 
@@ -63,33 +73,69 @@ def add_dataset(
     """
     DatasetSpec(name=name, summary="", class_path="a:b")  # checks the name
     folder = dataset_folder(name)
+    exists = (folder / RECORD).exists()
+    present = _present_store(folder) if exists else None
     # Absolute, because the record of the dataset is read from any working directory.
-    store = folder / "store" if to is None else to.absolute()
-    if replace_existing:
-        remove_dataset(name)
-    elif (folder / RECORD).exists():
-        done = read_manifest(store_of(folder))
+    store = folder / _STORES[0] if to is None else to.absolute()
+    if exists and not replace_existing:
+        done = None if present is None else read_manifest(present)
         if done is None or done.fingerprint != conversion.fingerprint:
             raise DataError(
                 f"There is an imported dataset '{name}' already, of other data; choose another "
                 "--name, or give --replace."
             )
+    replaced = present if replace_existing else None
+    if replaced is not None and store == replaced:
+        # Beside what is replaced: a file that turns out to be broken must not cost what there was.
+        store = folder / _STORES[1] if to is None else store.with_name(f"{store.name}-replacement")
+    ours = store.parent == folder or (to is not None and store != to.absolute())
+    if replace_existing and ours and read_manifest(store) is not None:
+        shutil.rmtree(store)  # finished, but never put in its place
     folder.mkdir(parents=True, exist_ok=True)
-    manifest = ingest(
-        conversion.source,
-        store,
-        targets=conversion.targets,
-        provenance=conversion.provenance,
-        site_properties=conversion.site_properties,
-        fingerprint=conversion.fingerprint,
-        label=name,
-        total=conversion.total,
-        report=report,
-        pool=pool,
-    )
+    manifest = _ingest(name, conversion, store, report, pool)
+    if replace_existing:
+        shutil.rmtree(folder / "splits", ignore_errors=True)
     record = {"format": FORMAT, "version": VERSION, "summary": conversion.summary}
-    write_json(folder / RECORD, {**record, "store": "store" if to is None else str(store)})
+    write_json(folder / RECORD, {**record, "store": store.name if to is None else str(store)})
+    # Last: by now the record names the new one, whatever happens.
+    if replaced is not None and to is not None and replaced == to.absolute():
+        shutil.rmtree(replaced)
+        store.replace(replaced)
+        write_json(folder / RECORD, {**record, "store": str(replaced)})
+    elif replaced is not None and replaced.parent == folder:
+        shutil.rmtree(replaced, ignore_errors=True)
     return manifest
+
+
+def _ingest(
+    name: str, conversion: Conversion, store: Path, report: Report, pool: PoolConfig
+) -> Manifest:
+    """Make the store; begun anew where a record late in a file marks atoms as none before did."""
+    while True:
+        try:
+            return ingest(
+                conversion.source,
+                store,
+                targets=conversion.targets,
+                provenance=conversion.provenance,
+                site_properties=tuple(sorted(conversion.site_properties)),
+                fingerprint=conversion.fingerprint,
+                remarks=conversion.remarks,
+                label=name,
+                total=conversion.total,
+                report=report,
+                pool=pool,
+            )
+        except LateSiteProperty:  # the source has added it to those of the conversion
+            continue
+
+
+def _present_store(folder: Path) -> Path | None:
+    """Return where the store of a dataset lies; None where its record is damaged."""
+    try:
+        return store_of(folder)
+    except DataError:
+        return None
 
 
 def remove_dataset(name: str) -> None:
@@ -99,5 +145,5 @@ def remove_dataset(name: str) -> None:
     """
     folder = dataset_folder(name)
     (folder / RECORD).unlink(missing_ok=True)
-    for part in ("store", "splits"):
+    for part in (*_STORES, "splits"):
         shutil.rmtree(folder / part, ignore_errors=True)

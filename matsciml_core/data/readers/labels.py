@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from matsciml_core.data.readers.stress import StressForm, parse_stress
 from matsciml_core.errors import ConfigError, DataError, UnitError
 from matsciml_core.registry.targets import Grid, TargetInfo, TargetKind
 from matsciml_core.registry.units import UNITS, canonical_unit
@@ -49,13 +50,25 @@ class LabelColumn:
     column: str
     factor: float = 1.0
     """What a value is multiplied by to be in the label's unit."""
+    form: StressForm | None = None
+    """Of a stress: unit, sign and order of the source."""
 
-    def read(self, values: dict[str, Any], num_atoms: int) -> Any | None:
+    @property
+    def conversion(self) -> str:
+        """What is done to the values, for the summary of an import; empty: nothing."""
+        if self.form is not None and self.form != StressForm(unit=self.form.unit, factor=1.0):
+            return self.form.title
+        return "" if self.factor == 1.0 else f"multiplied by {self.factor:.6g} → {self.info.unit}"
+
+    def read(
+        self, values: dict[str, Any], num_atoms: int, cell: ArrayLike | None = None
+    ) -> Any | None:
         """Return the label of a record; None where it is missing.
 
         Args:
             values: What the record has, by column.
             num_atoms: Atoms of the crystal.
+            cell: Lattice vectors as rows, ``(3, 3)``, Å, by whose volume a virial is divided.
 
         Raises:
             DataError: The value is no number, no class, or has the wrong number of values.
@@ -65,6 +78,8 @@ class LabelColumn:
             return None
         if self.info.is_class:
             return self._class(value)
+        if self.form is not None:
+            return self.form.read(self._array(value), np.zeros((3, 3)) if cell is None else cell)
         return self._number(value, num_atoms)
 
     def _class(self, value: Any) -> int | None:
@@ -103,6 +118,8 @@ def parse_label(text: str, *, per_atom: bool = False) -> LabelColumn:
     may follow the name: ``dipole[3]`` is a vector, ``dielectric[3,3]`` a matrix,
     ``dos[-6:6:200 eV]`` has a number at each of 200 points from −6 to 6 eV, and
     ``moments[atoms,3]`` a vector per atom. ``symmetric`` and ``extensive`` stand behind the axes.
+    A stress says its unit, whose sign it has and in which order six numbers come,
+    ``stress=kbar:vasp:xx,yy,zz,xy,yz,zx``; see :mod:`matsciml_core.data.readers.stress`.
 
     Args:
         text: The declaration.
@@ -124,6 +141,12 @@ def parse_label(text: str, *, per_atom: bool = False) -> LabelColumn:
             "NAME=COLUMN:UNIT; names have lower-case letters, digits and '_'."
         )
     name, unit = match[1], unit.strip()
+    stress = None if match[2] else parse_stress(name, rest.split(":"))
+    if stress is not None:
+        form, words = stress
+        # What is stored is a stress, also where it is called by the virial that it was made of.
+        info = TargetInfo(name=name.replace("virial", "stress"), kind="stress", unit="eV/Å³")
+        return LabelColumn(info=info, column=":".join(words).strip() or name, form=form)
     if match[2] is None:
         info, factor = describe_label(name, unit, per_atom=per_atom)
     else:

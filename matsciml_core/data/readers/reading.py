@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.data.ingestion.pool import PoolConfig
-from matsciml_core.data.ingestion.sources import Rejection, reason_of
-from matsciml_core.data.readers.detection import files_of, find_reader
+from matsciml_core.data.ingestion.sources import Rejection
+from matsciml_core.data.readers.detection import assign, files_of
 from matsciml_core.data.readers.frames import Record
 from matsciml_core.data.readers.input_file import InputFile
 from matsciml_core.data.readers.reader import Deferred, Reader
@@ -52,14 +52,34 @@ def read(
         UnknownNameError: There is no reader called ``format``.
     """
     where = Path(path)
-    spec = find_reader(where, build_registry() if registry is None else registry, format)
+    assigned = assign(where, build_registry() if registry is None else registry, format)
+    # Each format once, however many files: settings are checked before anything is read.
+    specs = {item.spec.name: item.spec for item in assigned if item.spec is not None}
+    readers = {name: spec.load()(_config(spec, options)) for name, spec in specs.items()}
+    # One bad file among thousands should be counted like a bad record, and one that was named by
+    # itself should stop the command.
+    in_folder = [item.path for item in assigned] != [where]
+    streams = (
+        _read_file(readers[item.spec.name], item.spec, item.path, reject=in_folder)
+        if item.spec is not None
+        else iter([Rejection(str(item.path.relative_to(where)), item.reason)])
+        for item in assigned
+    )
+    return _finish(chain.from_iterable(streams), workers)
+
+
+def _config(spec: ReaderSpec, options: Mapping[str, Any] | None) -> Any:
+    """Return the settings of a format.
+
+    Raises:
+        ConfigError: A setting is unknown or wrong.
+    """
     model = spec.load_config()
     if model is None and options:
         raise ConfigError(
             f"The format '{spec.name}' has no settings; leave '{next(iter(options))}' out."
         )
-    config = None if model is None else model.from_options(options or {}, where=spec.name)
-    return read_files(spec.load()(config), spec, where, workers)
+    return None if model is None else model.from_options(options or {}, where=spec.name)
 
 
 def read_files(reader: Reader, spec: ReaderSpec, path: Path, workers: int = 1) -> Iterator[Record]:
@@ -104,7 +124,7 @@ def _read_file(
             )
         if not reject:
             raise explained from error
-        yield Rejection(file.name, reason_of(explained))
+        yield Rejection.of(file.name, explained)
 
 
 def _finish(items: Iterator[Record | Deferred], workers: int) -> Iterator[Record]:
@@ -125,4 +145,5 @@ def _call(item: Record | Deferred) -> Record:
     try:
         return item.work()
     except Exception as error:  # whatever a broken record does to a library, the others are read
-        return Rejection(item.name, f"It cannot be read ({type(error).__name__}).")
+        reason = f"It cannot be read ({type(error).__name__})."
+        return Rejection(item.name, reason, f"{reason[:-2]}: {error}).")

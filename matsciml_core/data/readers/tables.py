@@ -16,7 +16,7 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
         path: The file; its first column holds the ids of the structures.
 
     Raises:
-        ConfigError: The file cannot be read, or has fewer than two columns.
+        ConfigError: The file cannot be read, has fewer than two columns, or contradicts itself.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -27,7 +27,15 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
                     f"The table '{path}' needs a header, ids in its first column, and a column for "
                     "each label."
                 )
-            return {row[names[0]]: {key: row[key] for key in names[1:]} for row in rows}
+            table: dict[str, dict[str, str]] = {}
+            for row in rows:
+                name, values = row[names[0]], {key: row[key] for key in names[1:]}
+                if table.setdefault(name, values) != values:
+                    raise ConfigError(
+                        f"The table '{path}' has several rows for '{name}' whose values differ; "
+                        "leave the right one."
+                    )
+            return table
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise ConfigError(f"The table '{path}' cannot be read: {error}.") from error
 

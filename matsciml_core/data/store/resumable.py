@@ -66,7 +66,8 @@ class Tally:
     volume_per_atom: list[float] = field(default_factory=list)
     """Smallest and largest of the accepted crystals, Å³."""
     rejected: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Reason → ``count`` and ``examples`` (ids)."""
+    """Reason → ``count``, ``examples`` (ids), and ``detail``: the reason with the numbers of the
+    first record."""
 
     def accept(self, atoms: int, volume: float) -> None:
         """Count a crystal of so many atoms, with so much volume per atom, Å³."""
@@ -77,9 +78,10 @@ class Tally:
             max([volume, *self.volume_per_atom[1:]]),
         ]
 
-    def reject(self, name: str, reason: str) -> None:
+    def reject(self, name: str, reason: str, detail: str = "") -> None:
         """Count a record that is left out."""
-        entry = self.rejected.setdefault(reason, {"count": 0, "examples": []})
+        first = {"count": 0, "examples": [], "detail": detail or reason}
+        entry = self.rejected.setdefault(reason, first)
         entry["count"] += 1
         if len(entry["examples"]) < _EXAMPLES:
             entry["examples"].append(name)

@@ -31,6 +31,7 @@ _cell_length_c 4.0
 _cell_angle_alpha 90
 _cell_angle_beta 90
 _cell_angle_gamma 90
+_symmetry_Int_Tables_number 1
 loop_
 _space_group_symop_operation_xyz
 x,y,z

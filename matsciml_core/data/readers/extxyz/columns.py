@@ -102,6 +102,9 @@ _CONVERT: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 _NUMBERS = {symbol.encode(): number for number, symbol in enumerate(SYMBOLS, 1)}
 _NUMBERS |= {str(number).encode(): number for number in range(1, len(SYMBOLS) + 1)}
 """Atomic numbers by symbol, and by themselves: some programs write them in place of symbols."""
+ISOTOPES = {201: "D", 202: "T"}
+"""What stands for the isotopes with symbols of their own, until their masses are looked up."""
+_NUMBERS |= {symbol.encode(): number for number, symbol in ISOTOPES.items()}
 
 
 class _Table:

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matsciml_core.data.ingestion.sources import Rejection
-from matsciml_core.data.readers.extxyz.columns import SPECIES
+from matsciml_core.data.readers.extxyz.columns import ISOTOPES, SPECIES
 from matsciml_core.data.readers.extxyz.scan import XYZFault, XYZFrame, scan_extended_xyz
 from matsciml_core.data.readers.extxyz.second_line import LATTICE, PBC, PROPERTIES, parse_value
 from matsciml_core.data.readers.frames import ID_KEYS, Frame, Record, name_of
 from matsciml_core.data.readers.input_file import InputFile
+from matsciml_core.data.readers.isotopes import isotope_masses
 from matsciml_core.data.readers.reader import Reader
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.held import HELD_AXES, held_properties
@@ -80,13 +81,18 @@ def _record(frame: XYZFrame | XYZFault, otherwise: str) -> Record:
     if len(periodic) != 3:
         return Rejection(name, "The frame does not say of three directions whether it is periodic.")
     site_properties = _site_properties(columns, len(numbers))
+    values = _values(frame.info, columns)
+    if numbers.max(initial=0) in ISOTOPES:
+        symbols = [ISOTOPES.get(number, "") for number in numbers.tolist()]
+        values = {**isotope_masses(symbols), **values}
+        numbers = np.where(np.isin(numbers, list(ISOTOPES)), 1, numbers)
     return Frame(
         name=name,
         atomic_numbers=numbers,
         positions=positions,
         cell=cell,
         pbc=periodic,
-        values=_values(frame.info, columns),
+        values=values,
         site_properties=site_properties,
     )
 

@@ -18,8 +18,8 @@ from matsciml_core import Crystal
 from matsciml_core.convert import cell_from_parameters
 from matsciml_core.data import Rejection
 from matsciml_core.data.ingestion.conversion import Item, reason_of
-from matsciml_core.data.readers.structures import atomic_number
 from matsciml_core.errors import MatSciMLError
+from matsciml_core.interfaces.elements import atomic_number
 
 _TOKEN = re.compile(r"'[^']*'|\"[^\"]*\"|\S+")
 _PART = re.compile(r"([A-Z][a-z]?)(\d*)")

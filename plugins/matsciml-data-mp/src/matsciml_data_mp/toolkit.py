@@ -17,8 +17,8 @@ import numpy as np
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection
 from matsciml_core.data.ingestion.conversion import Conversion, Item
-from matsciml_core.data.readers.structures import atomic_number
 from matsciml_core.errors import DataError
+from matsciml_core.interfaces.elements import atomic_number
 from matsciml_data_mp.declaration import declare
 from matsciml_data_mp.records import labels_of
 from matsciml_util_toolkit_lmdb.conversion import (

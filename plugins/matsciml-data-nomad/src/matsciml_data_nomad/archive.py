@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matsciml_core.data import Rejection
-from matsciml_core.data.readers.structures import atomic_number, numbers_of_sites
+from matsciml_core.data.readers.structures import numbers_of_sites
 from matsciml_core.data.splits.grouping import reduced_composition
+from matsciml_core.interfaces.elements import atomic_number
 
 ELECTRONVOLT = 1.602176634e-19
 """J; exact since 2019."""

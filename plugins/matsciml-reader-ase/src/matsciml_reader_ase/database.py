@@ -27,7 +27,7 @@ class DatabaseReader(Reader):
         for row in _rows(connect(str(file.plain_path()))):
             results = {name: row.get(name) for name in _RESULTS if row.get(name) is not None}
             # The row's own id is a name only where its key-value pairs hold no better one.
-            values = {"id": row.id, **row.key_value_pairs, **results}
+            values = {"id": row.id, **row.data, **row.key_value_pairs, **results}
             yield Frame(
                 name=name_of(values, f"{file.path.stem}-{row.id:06d}"),
                 atomic_numbers=row.numbers,

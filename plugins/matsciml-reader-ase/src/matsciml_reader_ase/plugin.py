@@ -26,6 +26,7 @@ def matsciml_readers() -> Iterable[ReaderSpec]:
             summary=summary,
             class_path=f"matsciml_reader_ase.{path}",
             suffixes=(suffixes[name],),
+            folder_files=(f"*{suffixes[name]}",),
             cartesian=True,
             quantities=QUANTITIES,
             samples=f"matsciml_reader_ase.samples:{name.replace('-', '_')}_samples",

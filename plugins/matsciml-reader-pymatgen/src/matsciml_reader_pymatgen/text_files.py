@@ -1,20 +1,30 @@
-"""Files of one structure that pymatgen parses as text: CIF and POSCAR."""
+"""Files of text: CIF and POSCAR."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import ClassVar
 
 from matsciml_core.data.readers import Deferred, InputFile, Reader
+from matsciml_core.data.readers.cif import frame_from_cif, named_blocks
 from matsciml_core.data.readers.structures import frame_from_text
 
 
-class TextReader(Reader):
-    """Reads files of one structure; parsing takes milliseconds, so it may go to other processes."""
+class CIFReader(Reader):
+    """Reads CIF, each data block with sites; it takes milliseconds, so other processes may help."""
 
-    form: ClassVar[str]
-    """What pymatgen calls the format."""
+    def read(self, file: InputFile) -> Iterator[Deferred]:
+        """Yield the structures of a file.
+
+        Args:
+            file: The file.
+        """
+        for name, text in named_blocks(_text_of(file), name_of_file(file)):
+            yield Deferred(name, partial(frame_from_cif, text, name, {}))
+
+
+class POSCARReader(Reader):
+    """Reads POSCAR, and atoms that are held as site properties."""
 
     def read(self, file: InputFile) -> Iterator[Deferred]:
         """Yield the structure of a file.
@@ -22,23 +32,14 @@ class TextReader(Reader):
         Args:
             file: The file.
         """
-        with file.open() as stream:
-            # Names of authors are in any encoding, and nothing that matters here is.
-            text = stream.read().decode("utf-8", errors="replace")
         name = name_of_file(file)
-        yield Deferred(name, partial(frame_from_text, text, self.form, name, {}))
+        yield Deferred(name, partial(frame_from_text, _text_of(file), "poscar", name, {}))
 
 
-class CIFReader(TextReader):
-    """Reads CIF."""
-
-    form = "cif"
-
-
-class POSCARReader(TextReader):
-    """Reads POSCAR."""
-
-    form = "poscar"
+def _text_of(file: InputFile) -> str:
+    with file.open() as stream:
+        # Names of authors are in any encoding, and nothing that matters here is.
+        return stream.read().decode("utf-8", errors="replace")
 
 
 def name_of_file(file: InputFile) -> str:

@@ -177,49 +177,75 @@ def chosen(path: Path, registry: Registry) -> str:
 class TestFolders:
     FIELDS = 'suffixes=(".lines",), folder_files=("*.lines", "*/LINES")'
 
-    def test_files_in_order(self, offer: Any, tmp_path: Path) -> None:
-        for name, text in (("b.lines", "2\n"), ("a.LINES", "1\n"), ("c/lines", "3\n")):
-            write(tmp_path, name, text)
-        (tmp_path / "d.lines.gz").write_bytes(gzip.compress(b"4\n"))
-        write(tmp_path, "table.csv", "id,energy\n")
-        found = read(tmp_path, registry=offer("lines", self.FIELDS))
-        assert numbers(found) == [[1], [2], [3], [4]]
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        """Return a folder without the plugins of the test."""
+        path = tmp_path / "files"
+        path.mkdir()
+        return path
 
-    def test_one_broken_file_costs_no_other(self, offer: Any, tmp_path: Path) -> None:
-        write(tmp_path, "a.lines", "error\n")
-        write(tmp_path, "b.lines", "2\n")
-        found = list(read(tmp_path, registry=offer("lines", self.FIELDS)))
+    def test_files_in_order(self, offer: Any, folder: Path) -> None:
+        for name, text in (("b.lines", "2\n"), ("a.LINES", "1\n"), ("c/lines", "3\n")):
+            write(folder, name, text)
+        (folder / "d.lines.gz").write_bytes(gzip.compress(b"4\n"))
+        write(folder, "table.csv", "id,energy\n")
+        found = read(folder, registry=offer("lines", self.FIELDS))
+        passed_over = "Its format is none that is read from a folder; name the file."
+        assert numbers(found) == [[1], [2], [3], [4], passed_over]
+
+    def test_one_broken_file_costs_no_other(self, offer: Any, folder: Path) -> None:
+        write(folder, "a.lines", "error\n")
+        write(folder, "b.lines", "2\n")
+        found = list(read(folder, registry=offer("lines", self.FIELDS)))
         assert found[0].id == "a.lines"  # type: ignore[union-attr]
         assert "cannot be read as lines" in numbers(found)[0]
         assert numbers(found)[1:] == [[2]]
 
-    def test_files_of_two_formats(self, offer: Any, tmp_path: Path) -> None:
-        write(tmp_path, "a.lines")
-        write(tmp_path, "b.other")
+    def test_files_of_two_formats(self, offer: Any, folder: Path) -> None:
+        write(folder, "a.lines", "1\n")
+        write(folder, "b.other", "2\n")
         offer("other", 'folder_files=("*.other",)')
         registry = offer("lines", self.FIELDS)
-        with pytest.raises(ConfigError, match="may be of the formats lines, other"):
-            read(tmp_path, registry=registry)
-        assert numbers(read(tmp_path, "lines", registry=registry)) == [[11], [17]]
+        assert numbers(read(folder, registry=registry)) == [[1], [2]]
+        found = list(read(folder, "lines", registry=registry))
+        assert numbers(found)[0] == [1]
+        assert isinstance(found[1], Rejection)
+        assert found[1].id == "b.other"
 
-    def test_a_folder_that_is_one_file(self, offer: Any, tmp_path: Path) -> None:
-        write(tmp_path, "lines.index")
+    def test_a_file_that_two_claim_is_counted(self, offer: Any, folder: Path) -> None:
+        write(folder, "a.lines")
+        offer("other", self.FIELDS)
+        found = list(read(folder, registry=offer("lines", self.FIELDS)))
+        assert numbers(found) == ["It may be of several formats (lines, other)."]
+
+    def test_one_calculation_is_read_once(self, offer: Any, folder: Path) -> None:
+        write(folder, "run/a.lines", "1\n")
+        write(folder, "run/a.other", "2\n")
+        offer("other", 'folder_files=("*/*.other",)')
+        registry = offer("lines", 'folder_files=("*/*.lines",), supersedes=("other",)')
+        found = numbers(read(folder, registry=registry))
+        assert found == [[1], "The same calculation is read from its lines file."]
+
+    def test_a_folder_that_is_one_file(self, offer: Any, folder: Path) -> None:
+        write(folder, "lines.index")
         registry = offer("lines", 'detect="{package}.lines:is_lines"')
-        assert numbers(read(tmp_path, registry=registry)) == [[11], [17]]
+        assert numbers(read(folder, registry=registry)) == [[11], [17]]
 
-    def test_an_empty_folder(self, offer: Any, tmp_path: Path) -> None:
+    def test_an_empty_folder(self, offer: Any, folder: Path) -> None:
         registry = offer("lines", self.FIELDS)
-        with pytest.raises(ConfigError, match=r"no files of a format that is read .* \(lines\)"):
-            read(tmp_path, registry=registry)
+        with pytest.raises(
+            ConfigError, match=r"no files of a format that is read .* \(extxyz, lines\)"
+        ):
+            read(folder, registry=registry)
         with pytest.raises(ConfigError, match="no file of the format 'extxyz'"):
-            read(tmp_path, "extxyz", registry=registry)
+            read(folder, "extxyz", registry=registry)
 
     def test_a_folder_of_folders_names_the_one_that_is_meant(
-        self, offer: Any, tmp_path: Path
+        self, offer: Any, folder: Path
     ) -> None:
-        write(tmp_path, "deep/er/a.lines")
+        write(folder, "deep/er/a.lines")
         with pytest.raises(ConfigError, match=r"but '.*deep/er' does, name that"):
-            read(tmp_path, registry=offer("lines", self.FIELDS))
+            read(folder, registry=offer("lines", self.FIELDS))
 
 
 class TestRecords:

@@ -1,0 +1,341 @@
+"""CIF: what the sites of a data block say, in the order of the file.
+
+pymatgen cuts the text into tags and knows the operations of the space groups. The sites are read
+here, because pymatgen 2026.10 loses some of what they say: it sorts them by electronegativity, so
+that values per atom that stand beside a file fall on other atoms; it skips sites whose type symbol
+it does not know (``OH``); an occupancy of ``?`` or ``.``, which the core dictionary defines as 1,
+ends in a site less; of labels without type symbols it takes HO1 for holmium; and hydrogens that are
+in the formula sum, but not among the sites, are missed in a warning.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matsciml_core.data.ingestion.sources import Rejection
+from matsciml_core.data.readers.frames import Frame
+from matsciml_core.data.readers.isotopes import isotope_masses
+from matsciml_core.errors import DataError
+from matsciml_core.interfaces.elements import SYMBOLS, atomic_number, symbol
+
+_BLOCK = re.compile(r"^data_", re.MULTILINE | re.IGNORECASE)
+_TEXT_FIELD = re.compile(r"^;.*?^;", re.MULTILINE | re.DOTALL)
+_SITES = "_atom_site_"
+_CELL = (
+    *(f"_cell_length_{axis}" for axis in "abc"),
+    *(f"_cell_angle_{angle}" for angle in ("alpha", "beta", "gamma")),
+)
+_UNKNOWN = ("?", ".", "")
+_TYPE = re.compile(r"([A-Za-z][a-z]?)(?:\d*[+-]\d*|\d*)")
+_LETTERS = re.compile(r"[A-Za-z]+")
+_COUNT = re.compile(r"([A-Z][a-z]?)\s*(\d*\.?\d*)")
+_THIRDS = np.array([1 / 3, 2 / 3])
+_TOLERANCE = 1e-4
+"""Of fractional coordinates: files have four digits of 1/3, and of what lies on a mirror."""
+_FORMULA_TOLERANCE = 0.01
+"""Of an element's share: formula sums are rounded."""
+
+
+def cif_blocks(text: str) -> list[tuple[str, str]]:
+    """Return name and text of each data block that has sites; of a file with none, the whole.
+
+    Args:
+        text: The file.
+    """
+    # What stands in a text field may look like the beginning of a block.
+    masked = _TEXT_FIELD.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
+    starts = [match.start() for match in _BLOCK.finditer(masked)]
+    ends = [*starts, len(text)][1:]
+    blocks = [
+        (text[start:end].split(None, 1)[0][len("data_") :], text[start:end])
+        for start, end in zip(starts, ends, strict=True)
+        if _SITES in masked[start:end].lower()
+    ]
+    return blocks or [("", text)]
+
+
+def frame_from_cif(text: str, name: str, values: dict[str, Any]) -> Frame | Rejection:
+    """Return the record of a data block.
+
+    Args:
+        text: The block.
+        name: What the record is called.
+        values: What was written beside it.
+
+    Returns:
+        A frame; or a rejection where something of the structure is missing or contradicts itself.
+    """
+    if not text.strip():
+        return Rejection(name, "There is no structure.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what they are about is checked below
+            return _read_block(text, name, values)
+    except DataError as error:
+        return Rejection.of(name, error)
+    except Exception as error:  # pymatgen raises anything
+        reason = f"pymatgen cannot read the cif: {type(error).__name__}"
+        return Rejection(name, f"{reason}.", f"{reason}: {error}.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sites:
+    """The sites of the asymmetric unit."""
+
+    labels: Sequence[str]
+    symbols: Sequence[str]
+    """Element or isotope of each."""
+    fractional: NDArray[np.float64]
+    """``(sites, 3)``, dimensionless."""
+    occupancies: NDArray[np.float64]
+    """``(sites,)``, dimensionless."""
+
+
+def _read_block(text: str, name: str, values: dict[str, Any]) -> Frame:
+    from pymatgen.core.lattice import Lattice  # noqa: PLC0415 - heavy
+    from pymatgen.io.cif import CifBlock, str2float  # noqa: PLC0415
+
+    start = _BLOCK.search(text)
+    block = CifBlock.from_str(text[0 if start is None else start.start() :])
+    data: Mapping[str, Any] = {key.lower(): value for key, value in block.data.items()}
+    missing = next((key for key in _CELL if key not in data), None)
+    if missing is not None:
+        raise DataError(f"The CIF has no cell: '{missing}' is missing.")
+    cell = Lattice.from_parameters(*[str2float(data[key]) for key in _CELL]).matrix
+    sites = _read_sites(data)
+    rotations, shifts = _operations(data, text, block)
+    index, fractional = _expand(sites.fractional, rotations, shifts)
+    _check_overlaps(sites, index, fractional)
+    _check_occupancies(sites)
+    symbols = [sites.symbols[number] for number in index]
+    _check_formula(str(data.get("_chemical_formula_sum", "")), symbols)
+    return Frame(
+        name=name,
+        atomic_numbers=[atomic_number(entry) or 0 for entry in symbols],
+        positions=fractional @ cell,
+        cell=cell,
+        values=isotope_masses(symbols) | values,
+    )
+
+
+def _read_sites(data: Mapping[str, Any]) -> _Sites:
+    """Return the sites of a block.
+
+    Raises:
+        DataError: One has no coordinates, no element, or hydrogens without coordinates.
+    """
+    from pymatgen.io.cif import str2float  # noqa: PLC0415
+
+    def column(key: str, default: str) -> list[str]:
+        entries = data.get(f"{_SITES}{key}")
+        return [str(entry) for entry in entries] if isinstance(entries, list) else [default] * count
+
+    axes = [data.get(f"{_SITES}fract_{axis}") for axis in "xyz"]
+    if not all(isinstance(axis, list) for axis in axes):
+        raise DataError("The CIF has no sites with fractional coordinates.")
+    count = len(axes[0] or [])
+    labels = column("label", "")
+    types = column("type_symbol", "")
+    coordinates = list(zip(*[[str(entry) for entry in axis or []] for axis in axes], strict=True))
+    blank = next((i for i, row in enumerate(coordinates) if any(c in _UNKNOWN for c in row)), None)
+    if blank is not None:
+        raise DataError(f"The site '{labels[blank]}' of the CIF has no coordinates.")
+    attached = [entry for entry in column("attached_hydrogens", "0") if entry not in _UNKNOWN]
+    total = sum(int(float(entry)) for entry in attached)
+    if total:
+        raise DataError(
+            f"The CIF has hydrogens without coordinates: {total} are attached to its sites; add "
+            "their positions."
+        )
+    formula = {match[0] for match in _COUNT.findall(str(data.get("_chemical_formula_sum", "")))}
+    symbols = [_element_of(label, kind, formula) for label, kind in zip(labels, types, strict=True)]
+    occupancies = [
+        1.0 if entry in _UNKNOWN else str2float(entry) for entry in column("occupancy", ".")
+    ]
+    fractional = np.array([[str2float(entry) for entry in row] for row in coordinates])
+    return _Sites(labels, symbols, fractional, np.array(occupancies))
+
+
+def _element_of(label: str, kind: str, formula: set[str]) -> str:
+    """Return the element of a site, by its type symbol or else its label.
+
+    Raises:
+        DataError: It cannot be told.
+    """
+    if kind not in _UNKNOWN:
+        match = _TYPE.fullmatch(kind)
+        if match is None or atomic_number(match[1].capitalize()) is None:
+            raise DataError(f"The site '{label}' of the CIF is of the type '{kind}', no element.")
+        return match[1].capitalize()
+    letters = _LETTERS.match(label)
+    word = letters[0] if letters else ""
+    candidates = {word[:size].capitalize() for size in (1, 2) if len(word) >= size}
+    # "Ca1" is written as an element is; CA1 may be one, or the first of several carbons.
+    if len(word) == 2 and word.istitle() and atomic_number(word) is not None:
+        return word
+    candidates = {entry for entry in candidates if atomic_number(entry) is not None}
+    if formula:
+        candidates &= formula
+    if len(candidates) != 1:
+        choice = " or ".join(sorted(candidates)) or "no element"
+        raise DataError(
+            f"The site '{label}' of the CIF has no type symbol, and its label may mean {choice}; "
+            "add _atom_site_type_symbol."
+        )
+    return candidates.pop()
+
+
+def _check_occupancies(sites: _Sites) -> None:
+    """Reject sites that are partly occupied, or more than once.
+
+    Raises:
+        DataError: A site is.
+    """
+    for label, occupancy in zip(sites.labels, sites.occupancies.tolist(), strict=True):
+        if abs(occupancy - 1) > 1e-6:
+            raise DataError(
+                "A site holds several species, or is only partly occupied: "
+                f"'{label}' has the occupancy {occupancy:g}."
+            )
+
+
+def _operations(
+    data: Mapping[str, Any], text: str, block: Any
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return rotations ``(operations, 3, 3)`` and shifts ``(operations, 3)``, dimensionless."""
+    from pymatgen.core.operations import SymmOp  # noqa: PLC0415
+    from pymatgen.io.cif import CifParser  # noqa: PLC0415
+
+    keys = ("_symmetry_equiv_pos_as_xyz", "_space_group_symop_operation_xyz")
+    listed = next((data[key] for key in keys if key in data), None)
+    listed = [listed] if isinstance(listed, str) else listed
+    if listed and listed != ["x, y, z"] and listed != ["x,y,z"]:
+        operations: Any = [SymmOp.from_xyz_str(entry) for entry in listed]
+    elif listed:
+        return np.eye(3)[None], np.zeros((1, 3))
+    elif any("_magn_" in key or key.startswith("_space_group_magn") for key in data):
+        operations = CifParser.from_str(text).get_magsymops(block)
+    else:  # by the symbol or the number of the space group
+        operations = CifParser.from_str(text).get_symops(block)
+    return (
+        np.array([operation.rotation_matrix for operation in operations]),
+        np.array([operation.translation_vector for operation in operations]),
+    )
+
+
+def _expand(
+    fractional: NDArray[np.float64], rotations: NDArray[np.float64], shifts: NDArray[np.float64]
+) -> tuple[list[int], NDArray[np.float64]]:
+    """Return all atoms of the cell: the site that each belongs to, and fractional coordinates.
+
+    Args:
+        fractional: Of the sites, ``(sites, 3)``, dimensionless.
+        rotations: ``(operations, 3, 3)``, dimensionless.
+        shifts: ``(operations, 3)``, dimensionless.
+    """
+    if len(rotations) == 1:
+        return list(range(len(fractional))), fractional
+    # 0.3333 stands for 1/3, without which the copies of a special position do not coincide.
+    for third in _THIRDS:
+        fractional = np.where(np.abs(fractional - third) < _TOLERANCE, third, fractional)
+    index: list[int] = []
+    atoms: list[NDArray[np.float64]] = []
+    for number, site in enumerate(fractional):
+        copies = (rotations @ site + shifts) % 1.0  # (operations, 3)
+        steps = copies[:, None] - copies[None]
+        same = (np.abs(steps - np.round(steps)) < 10 * _TOLERANCE).all(axis=2)
+        first = same.argmax(axis=1) == np.arange(len(copies))
+        index += [number] * int(first.sum())
+        atoms.append(copies[first])
+    return index, np.concatenate(atoms)
+
+
+def _check_overlaps(sites: _Sites, index: Sequence[int], fractional: NDArray[np.float64]) -> None:
+    """Reject several species at one position.
+
+    Raises:
+        DataError: Two sites share it.
+    """
+    # By rounding, which is linear; what it misses at a border is too close to pass the geometry.
+    keys = np.round(fractional / (10 * _TOLERANCE)).astype(np.int64) % round(0.1 / _TOLERANCE)
+    seen: dict[bytes, int] = {}
+    for number, key in zip(index, keys, strict=True):
+        other = seen.setdefault(key.tobytes(), number)
+        if other != number:
+            total = sites.occupancies[[other, number]].sum()
+            raise DataError(
+                "A site holds several species, or is only partly occupied: "
+                f"'{sites.labels[other]}' and '{sites.labels[number]}' lie at one position, with "
+                f"occupancies that add up to {total:g}."
+            )
+
+
+def _check_formula(stated: str, symbols: Sequence[str]) -> None:
+    """Reject sites whose composition is not that of the formula sum.
+
+    Raises:
+        DataError: It is not.
+    """
+    counts = {
+        entry: float(count or 1) for entry, count in _COUNT.findall(stated) if entry in _ELEMENTS
+    }
+    if not counts or stated in _UNKNOWN:
+        return
+    expected: Counter[str] = Counter()
+    for entry, count in counts.items():
+        expected[symbol(atomic_number(entry) or 0)] += count  # type: ignore[assignment]
+    sites = Counter(symbol(atomic_number(entry) or 0) for entry in symbols)
+    shares = [
+        {entry: count / sum(each.values()) for entry, count in each.items()}
+        for each in (expected, sites)
+    ]
+    off = [
+        entry
+        for entry in shares[0].keys() | shares[1].keys()
+        if abs(shares[0].get(entry, 0) - shares[1].get(entry, 0)) > _FORMULA_TOLERANCE
+    ]
+    if off:
+        shown = " ".join(f"{entry}{count}" for entry, count in sorted(sites.items()))
+        raise DataError(
+            f"The formula sum of the CIF is '{stated}', and its sites hold '{shown}'; hydrogens or "
+            "other atoms have no coordinates there."
+        )
+
+
+_ELEMENTS = {*SYMBOLS, "D", "T"}
+
+
+def joined_cif(text: str, name: str, values: dict[str, Any]) -> Frame | Rejection:
+    """Return the record of a CIF that stands in a table, and may hold one structure only.
+
+    Args:
+        text: The file.
+        name: What the record is called.
+        values: What was written beside it.
+    """
+    blocks = cif_blocks(text)
+    if len(blocks) > 1:
+        names = ", ".join(block for block, _ in blocks[:3])
+        reason = "The CIF of a single record holds several structures."
+        return Rejection(name, reason, f"{reason[:-1]}: {names}.")
+    return frame_from_cif(blocks[0][1], name, values)
+
+
+def named_blocks(text: str, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the names of a file's structures with their texts: the file's, and the blocks' too.
+
+    Args:
+        text: The file.
+        name: What the file is called.
+    """
+    blocks = cif_blocks(text)
+    for block, part in blocks:
+        yield (name if len(blocks) == 1 else f"{name}-{block}"), part

@@ -1,0 +1,119 @@
+"""Importing never costs what there was, and finds labels and marks wherever they stand."""
+
+from __future__ import annotations
+
+import pytest
+
+from matsciml_core.data.readers import ImportRequest, Naming, add_dataset, parse_files
+from matsciml_core.data.readers.imported import ImportedDataset
+from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.registry.folders import dataset_folder
+from matsciml_core.registry.manager import build_registry
+
+FRAME = """1
+Lattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3 {pairs}
+Cu 0 0 0
+"""
+
+
+def write(path, count, pairs="energy={index}.5"):
+    path.write_text("".join(FRAME.format(pairs=pairs.format(index=i)) for i in range(count)))
+    return path
+
+
+def run(*paths, labels=("energy=eV",), to=None, **options):
+    request = ImportRequest(paths=paths, labels=labels, **options)
+    conversion = parse_files(request, build_registry(only=[]))
+    return add_dataset("mine", conversion, to=to, replace_existing=True)
+
+
+def present():
+    return ImportedDataset(str(dataset_folder("mine")))
+
+
+def test_replacing_keeps_what_there_was_until_the_new_one_is_complete(tmp_path):
+    run(write(tmp_path / "a.xyz", 5))
+    splits = dataset_folder("mine") / "splits"
+    splits.mkdir()
+    (splits / "mine.json").write_text("{}")
+    with pytest.raises(ConfigError):
+        run(write(tmp_path / "b.xyz", 3), labels=("gap=eV",))
+    (tmp_path / "empty.xyz").write_text("")
+    with pytest.raises(DataError):
+        run(tmp_path / "empty.xyz")
+    assert len(present()) == 5
+    assert (splits / "mine.json").exists()
+    for count in (3, 4, 2):  # the two folders take turns
+        run(write(tmp_path / "b.xyz", count))
+        assert len(present()) == count
+        assert not splits.exists()
+        assert len([p for p in dataset_folder("mine").iterdir() if p.is_dir()]) == 1
+
+
+def test_replacing_in_a_folder_of_the_users(tmp_path):
+    run(write(tmp_path / "a.xyz", 5), to=tmp_path / "store")
+    run(write(tmp_path / "b.xyz", 3), to=tmp_path / "store")
+    assert len(present()) == 3
+    assert present().store.folder == tmp_path / "store"
+
+
+def test_an_interrupted_replacement_costs_nothing(tmp_path, monkeypatch):
+    from matsciml_core.data.readers import imported
+
+    run(write(tmp_path / "a.xyz", 5))
+
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(imported, "ingest", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(write(tmp_path / "b.xyz", 3))
+    assert len(present()) == 5
+
+
+def test_a_label_of_late_records_only_is_no_misspelling(tmp_path):
+    early, late = write(tmp_path / "a.xyz", 80), write(tmp_path / "b.xyz", 3, "gap=1.5")
+    assert run(early, late, labels=("gap=eV",)).accepted == 83
+    with pytest.raises(ConfigError, match=r"There is no value 'gpa'\. Did you mean 'gap'"):
+        run(early, late, labels=("gpa=eV",))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"naming": Naming(column="nmae")}, "No record has the value 'nmae' that '--id' names"),
+        ({"naming": Naming(trajectory="rn")}, "the value 'rn' that '--trajectory' names"),
+        ({"per_atom": ("enrgy",)}, "'--per-atom enrgy' names no label"),
+    ],
+)
+def test_other_names_are_checked_like_labels(tmp_path, options, message):
+    path = write(tmp_path / "a.xyz", 3, "energy={index}.5 name=a-{index} run=r")
+    with pytest.raises(ConfigError, match=message):
+        run(path, **options)
+
+
+def test_a_record_without_the_id_is_rejected(tmp_path):
+    named, bare = write(tmp_path / "a.xyz", 3, "energy=1.0 tag=t-{index}"), tmp_path / "b.xyz"
+    manifest = run(named, write(bare, 2), naming=Naming(column="tag"))
+    assert manifest.accepted == 3
+    (entry,) = manifest.rejected.values()
+    assert "no value 'tag'" in entry["detail"]
+
+
+def test_rows_of_a_table_without_a_structure_are_counted(tmp_path):
+    path = write(tmp_path / "a.xyz", 2, "name=s{index}")
+    table = tmp_path / "t.csv"
+    table.write_text("id,gap\ns0,1.0\ns1,2.0\ns7,3.0\n")
+    manifest = run(path, labels=("gap=eV",), table=table)
+    assert (manifest.accepted, manifest.records) == (2, 3)
+    assert manifest.rejected.popitem()[1]["examples"] == ["s7"]
+
+
+def test_reasons_keep_the_numbers_of_the_first(tmp_path):
+    good = FRAME.format(pairs="energy=1.5")
+    path = tmp_path / "a.xyz"
+    path.write_text(good + good.replace("3 0 0 0 3 0 0 0 3", "1 0 0 0 1 0 0 0 1"))
+    (reason, entry), *_ = run(path).rejected.items()
+    assert "… Å³ per atom" in reason
+    assert "has 1 Å³ per atom" in entry["detail"]
