@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from matsciml_cli.console import Row, write_heading, write_json, write_table
+from matsciml_cli.console import Row, write_heading, write_json, write_line, write_table
 from matsciml_cli.progress_bars import Speed, progress_bars
 from matsciml_core.data.fetch import FetchRequest, note_store, present_stores, store_key
 from matsciml_core.data.ingestion.conversion import Conversion, Manifest, read_manifest
@@ -120,7 +120,7 @@ def store_conversion(
     _summarise(name, manifest, store)
     _show_labels(_scan(StoreDataset(store))[2])  # where a wrong column or unit meets the eye
     speed.show(pool)
-    print(f"Train: matsciml run --dataset {name}")
+    write_line(f"Train: matsciml run --dataset {name}")
 
 
 def show_dataset(
@@ -190,14 +190,14 @@ def _settings(spec: DatasetSpec, model: Any, overrides: Sequence[str]) -> Any:
 def _summarise(name: str, manifest: Manifest | None, store: Path) -> None:
     if manifest is not None:
         low, high = manifest.volume_per_atom
-        print(
+        write_line(
             f"{name}: {manifest.accepted:,} crystals of {manifest.records:,} records, "
             f"{low:.3g} to {high:.3g} Å³ per atom."
         )
         _show_rejected(manifest)
         for remark in manifest.remarks:
-            print(remark)
-    print(f"Store: {store}")
+            write_line(remark)
+    write_line(f"Store: {store}")
 
 
 def _show_rejected(manifest: Manifest) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matsciml_cli._data import SCHEMA, open_dataset
-from matsciml_cli.console import Row, write_heading, write_json, write_table
+from matsciml_cli.console import Row, write_heading, write_json, write_line, write_table
 from matsciml_cli.progress_bars import progress_bars
 from matsciml_core.data.splits.leaks import LeakReport, find_leaks
 from matsciml_core.errors import ConfigError, did_you_mean
@@ -85,8 +85,8 @@ def _show(leaks: LeakReport, confirm: bool) -> None:
     write_heading(f"structures that also occur in …, {how}")
     rows = [Row((name, f"{size:,}", *(f"{n:,}" for n in counts))) for name, size, counts in lines]
     write_table(rows, header=("", "structures", *leaks.subsets))
-    print("On the diagonal: structures that occur more than once in that subset.")
-    print(
+    write_line("On the diagonal: structures that occur more than once in that subset.")
+    write_line(
         f"{leaks.candidates:,} pairs of one composition looked alike; {leaks.told_apart:,} of them "
         f"have different space groups, {leaks.confirmed:,} are the same structure."
     )
@@ -101,7 +101,7 @@ def _show(leaks: LeakReport, confirm: bool) -> None:
         write_heading("test structures that a training set has, too")
         write_table(tested, indent=2)
     elif any(subset.endswith("/test") for subset in leaks.subsets):
-        print("No test structure occurs in a training set.")
+        write_line("No test structure occurs in a training set.")
     if leaks.examples:
         write_heading("for example")
         write_table([Row(pair) for pair in leaks.examples], indent=2)

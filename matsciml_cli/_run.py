@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from matsciml_cli.console import warn
+from matsciml_core.errors import visible
 from matsciml_core.training import run_folder
 from matsciml_core.training.fitting import RunInterrupted
 from matsciml_core.training.result import TrainingResult
@@ -45,11 +47,11 @@ def show(result: TrainingResult) -> None:
     """Print test metrics beside the baselines, and where everything lies."""
     console = Console()
     for key, metrics in result.metrics.items():
-        title = f"{key}, test set ({metrics['count']} values)"
+        title = escape(visible(f"{key}, test set ({metrics['count']} values)"))
         console.print(_table(title, {"model": metrics, **result.baselines[key]}))
-    console.print(f"Run folder: {result.folder}", soft_wrap=True)
+    console.print(visible(f"Run folder: {result.folder}"), soft_wrap=True, markup=False)
     for note in result.notes:
-        console.print(note, soft_wrap=True, markup=False)
+        console.print(visible(note), soft_wrap=True, markup=False)
     for problem in result.problems:
         warn(problem)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_cli._data import open_dataset
+from matsciml_cli.console import write_line
 from matsciml_core.data.splits import algorithms, grouping
 from matsciml_core.data.splits.listed import listed_split, read_lists
 from matsciml_core.errors import ConfigError, did_you_mean
@@ -105,16 +106,16 @@ def split_dataset(
     path.parent.mkdir(parents=True, exist_ok=True)
     split.save(path)
     sizes = ", ".join(f"{len(ids):,} {subset}" for subset, ids in split.subsets.items())
-    print(f"Split of {spec.name}, {split.algorithm}: {sizes}.")
+    write_line(f"Split of {spec.name}, {split.algorithm}: {sizes}.")
     for subset, missing in split.missing.items():
         total = len(missing) + len(split.subsets[subset])
-        print(
+        write_line(
             f"Missing: {len(missing):,} of the {total:,} ids of '{subset}' are not in the dataset,"
             f" for example {', '.join(missing[:_NAMED])}; the file has them all under 'missing'."
         )
-    print(f"Hash: {split.hash}\nFile: {path}")
+    write_line(f"Hash: {split.hash}\nFile: {path}")
     # An imported dataset offers the splits in its folder by their names.
     shown = path.stem if own and output is None else str(path)
     flags = [f"split.name={shown}", *(f"dataset.{text}" for text in settings)]
     words = [word for flag in flags for word in ("--set", flag)]
-    print(f"Use:  {shlex.join(['matsciml', 'run', '--dataset', spec.name, *words])}")
+    write_line(f"Use:  {shlex.join(['matsciml', 'run', '--dataset', spec.name, *words])}")

@@ -12,7 +12,7 @@ import typer
 from matsciml_cli import failures
 from matsciml_cli._light import LightCommand, LightGroup
 from matsciml_cli.commands import COMMANDS, GROUPS
-from matsciml_cli.console import on_terminal
+from matsciml_cli.console import on_terminal, write_line
 from matsciml_cli.state import registry_of
 from matsciml_core import __version__
 from matsciml_core.errors import PluginLoadError
@@ -148,10 +148,10 @@ def _program(
     """Benchmark and plugin toolkit for machine learning on periodic crystals."""
     del debug  # taken from the arguments beforehand, so that it may follow the command
     if version:
-        print(PROGRAM, __version__)
+        write_line(PROGRAM, __version__)
         raise typer.Exit
     if context.invoked_subcommand is None:
-        print(context.get_help())
+        write_line(context.get_help())
 
 
 def as_command(name: str, target: Any) -> Any:

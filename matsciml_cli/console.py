@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import typer
+
+from matsciml_core.errors import HIDDEN, visible
 
 STYLES = {
     "ok": "green",
@@ -50,15 +52,27 @@ def write_json(data: Any) -> None:
     """Write data as JSON, and nothing else, to stdout."""
     import json
 
-    print(json.dumps(data, indent=2, ensure_ascii=False))
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    # What lies below 0x20 JSON escapes itself; the escapes of the rest are JSON's, too.
+    print(text.translate({code: f"\\u{code:04x}" for code in HIDDEN if code > 0x20}))
+
+
+def write_line(*values: object, flush: bool = False) -> None:
+    """Write values with spaces between them, every character visible.
+
+    Args:
+        values: What to write; a line break in it stays one.
+        flush: Whether to write at once, to a file or pipe too.
+    """
+    print(*(visible(str(value)) for value in values), flush=flush)
 
 
 def write_heading(text: str) -> None:
     """Write the title of a section."""
     if on_terminal():
-        typer.secho(text, bold=True)
+        typer.secho(visible(text), bold=True)
     else:
-        print(text)
+        print(visible(text))
 
 
 def write_table(rows: Sequence[Row], *, header: Sequence[str] = (), indent: int = 0) -> None:
@@ -72,6 +86,7 @@ def write_table(rows: Sequence[Row], *, header: Sequence[str] = (), indent: int 
         header: Titles of the columns; empty: none.
         indent: Spaces before each line.
     """
+    rows = [replace(row, entries=tuple(map(visible, row.entries))) for row in rows]
     if on_terminal():
         _write_rich_table(rows, header, indent)
         return
@@ -87,7 +102,7 @@ def write_table(rows: Sequence[Row], *, header: Sequence[str] = (), indent: int 
 
 def warn(message: str) -> None:
     """Write a remark to stderr, where it does not mix with the output proper."""
-    print(message, file=sys.stderr)
+    print(visible(message), file=sys.stderr)
 
 
 def _write_rich_table(rows: Sequence[Row], header: Sequence[str], indent: int) -> None:

@@ -8,7 +8,7 @@ import traceback
 
 import typer
 
-from matsciml_core.errors import MatSciMLError
+from matsciml_core.errors import MatSciMLError, visible
 
 SUCCESS = 0
 FAULT = 1
@@ -39,7 +39,7 @@ def report(error: BaseException, *, debug: bool = False) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SUCCESS
     if debug and not isinstance(error, _ClickException):
-        traceback.print_exception(error)
+        print(visible("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     if isinstance(error, KeyboardInterrupt):
         sentence, code = "Stopped.", INTERRUPTED
     elif isinstance(error, typer.Abort):
@@ -61,7 +61,7 @@ def _write(sentence: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    text = Text.assemble(("Error: ", "bold red"), " ".join(sentence.split()))
+    text = Text.assemble(("Error: ", "bold red"), visible(" ".join(sentence.split())))
     # Not wrapped, so that a path or command in it can be copied whole.
     Console(stderr=True).print(text, soft_wrap=True)
 

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from matsciml_cli.console import write_line
 from matsciml_core.data.ingestion.pool import PoolConfig
+from matsciml_core.errors import visible
 from matsciml_core.progress import Progress as Event
 from matsciml_core.progress import Report
 
@@ -28,7 +31,9 @@ def progress_bars() -> Iterator[Report]:
 
         def report(event: Event) -> None:
             if event.label not in tasks:
-                tasks[event.label] = bars.add_task(event.label, total=event.total, shown="")
+                tasks[event.label] = bars.add_task(
+                    escape(visible(event.label)), total=event.total, shown=""
+                )
             bars.update(
                 tasks[event.label],
                 completed=event.done,
@@ -54,14 +59,26 @@ class _Lines:
         now = time.monotonic()
         if now - self._last >= self.EVERY:
             self._last = now
-            self._console.print(f"{event.label}: {describe_progress(event)}", highlight=False)
+            text = visible(f"{event.label}: {describe_progress(event)}")
+            self._console.print(text, highlight=False, markup=False)
+
+
+class _Handler(logging.Handler):
+    """Writes remarks to a console, every character visible."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one."""
+        self._console.print(visible(record.getMessage()), style="dim", markup=False)
 
 
 @contextmanager
 def _remarks(console: Console) -> Iterator[None]:
     """Show what the fetch layer has to say, such as why it waits, above the bars."""
-    handler = logging.Handler()
-    handler.emit = lambda record: console.print(record.getMessage(), style="dim")  # type: ignore[method-assign]
+    handler = _Handler(console)
     # Without a handler of ours Python would drop what is below a warning.
     logger = logging.getLogger("matsciml.fetch")
     level = logger.level
@@ -91,7 +108,7 @@ class Speed:
     def show(self, pool: PoolConfig) -> None:
         """Print what was measured; nothing where nothing was converted."""
         if self._rate is not None:
-            print(f"Speed: {self._rate:,.0f} structures/s, {pool.title}.")
+            write_line(f"Speed: {self._rate:,.0f} structures/s, {pool.title}.")
 
 
 def describe_progress(event: Event) -> str:

@@ -5,9 +5,37 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+HIDDEN = (
+    *range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F),
+    *range(0x2066, 0x206A), 0xFEFF, *range(0xD800, 0xE000),
+)  # fmt: skip
+"""Codes that move the cursor, change colours, turn the direction of text round, or are no
+characters: control characters, Unicode's for bidirectional text and line breaks, surrogates."""
+_ESCAPES = {
+    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    for code in HIDDEN
+    if chr(code) not in "\n\t"
+}
+
+
+def visible(text: str) -> str:
+    r"""Return a text with the characters escaped that a terminal would obey instead of showing.
+
+    Ids, file names and titles come from files of others; one that erases a line, or is read from
+    right to left, could make a message say something else. Line breaks and tabs stay.
+
+    >>> visible("mp-1\x1b[2J")
+    'mp-1\\x1b[2J'
+    """
+    return text.translate(_ESCAPES)
+
 
 class MatSciMLError(Exception):
     """Base of every error that a user can cause; the command line prints it and exits with 2."""
+
+    def __init__(self, *arguments: object) -> None:
+        """Make the characters of the message visible, whatever names it quotes."""
+        super().__init__(*(visible(one) if isinstance(one, str) else one for one in arguments))
 
 
 class ConfigError(MatSciMLError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from matsciml_cli._completion import complete_kinds, complete_names
-from matsciml_cli.console import STYLES, Row, on_terminal, warn, write_json, write_table
+from matsciml_cli.console import STYLES, Row, on_terminal, warn, write_json, write_line, write_table
 from matsciml_cli.options import Json
 from matsciml_cli.state import registry_of
 from matsciml_core.errors import ConfigError
@@ -121,4 +121,4 @@ def _show(scorecard: Scorecard) -> None:
         # The table has what was measured; why it matters is said of what went wrong.
         if row.result in ("failed", "warning"):
             warn(f"{row.check}: {row.promise} See {row.reference}")
-    print(f"{scorecard.kind} {scorecard.name}: {scorecard.summary()}")
+    write_line(f"{scorecard.kind} {scorecard.name}: {scorecard.summary()}")

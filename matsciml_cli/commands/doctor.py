@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from matsciml_cli._checks import Check, all_checks
-from matsciml_cli.console import STYLES, Row, write_heading, write_json, write_table
+from matsciml_cli.console import STYLES, Row, write_heading, write_json, write_line, write_table
 from matsciml_cli.options import Json
 from matsciml_cli.state import registry_of
 from matsciml_core.errors import ConfigError
@@ -42,7 +42,7 @@ def doctor(
             raise ConfigError("'--report' writes text; leave '--json' away.")
         from matsciml_cli._bug_report import bug_report
 
-        print(bug_report(registry, import_torch=import_torch))
+        write_line(bug_report(registry, import_torch=import_torch))
         return
     checks = list(all_checks(registry))
     # Warnings do not fail: a plugin that is left out on purpose is no fault of the installation.

@@ -10,7 +10,7 @@ import typer
 
 from matsciml_cli._completion import complete_kinds
 from matsciml_cli._listings import Listing, available_listings, listings
-from matsciml_cli.console import STYLES, Row, warn, write_json, write_table
+from matsciml_cli.console import STYLES, Row, warn, write_json, write_line, write_table
 from matsciml_cli.options import Json
 from matsciml_cli.state import registry_of
 from matsciml_core.errors import ConfigError
@@ -64,7 +64,7 @@ def list_plugins(
             )
         from matsciml_cli._requirements import requirement_lines
 
-        print("\n".join(requirement_lines(registry)))
+        write_line("\n".join(requirement_lines(registry)))
         return
     rows = available_listings(registry, kind) if available else listings(registry, kind)
     if as_json:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from matsciml_cli._completion import complete_names
+from matsciml_cli.console import write_line
 from matsciml_cli.failures import INTERRUPTED
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
@@ -109,6 +110,6 @@ def run(
     try:
         result = train(**request, registry=registry)
     except RunInterrupted as stop:
-        print(f"\n{explain_interruption(stop)}")
+        write_line(f"\n{explain_interruption(stop)}")
         raise typer.Exit(INTERRUPTED) from stop
     show(result)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
+from matsciml_core.errors import visible
 from matsciml_core.files import write_whole
 from matsciml_core.training.gradient_angles import AnglesFile
 from matsciml_core.training.run_folder import METRICS, read_metrics
@@ -125,7 +126,7 @@ class EpochLines(Callback):
             for name, value in values.items()
             if name in ("train/loss", "validation/loss") or name.endswith("/mae")
         }
-        text = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
+        text = "  ".join(f"{visible(name)} {value:.4g}" for name, value in shown.items())
         seconds = time.perf_counter() - self._started
         print(
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {text}  {seconds:.1f} s",

@@ -11,6 +11,7 @@ import yaml
 from matsciml_cli.app import execute
 from matsciml_core import load
 from matsciml_core.testing.crystals import all_crystals
+from matsciml_tool_export.export import export_model
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +32,27 @@ class TestExport:
             "README.md",
             "CITATION.bib",
         }
+
+    def test_a_run_that_names_folders_is_exported_without_them(self, run, tmp_path):
+        """Not where the run lay, began from, or kept its data; nor the command, of any segment."""
+        copy = shutil.copytree(run, tmp_path / "private" / "run")
+        summary = json.loads((copy / "run.json").read_text("utf-8"))
+        private = str(tmp_path / "private")
+        summary["init"] = {"model": f"{private}/first", "sha256": "0" * 64}
+        summary["notes"] = [f"weights of '{private}/first', see https://example.org{private}/x"]
+        summary["segments"] = [{"command": f"matsciml run --output {private}", "wall_seconds": 1}]
+        (copy / "run.json").write_text(json.dumps(summary))
+        model = json.loads((copy / "model.json").read_text("utf-8"))
+        (copy / "model.json").write_text(json.dumps({**model, "from": f"{private}/first"}))
+        folder = export_model(copy, tmp_path / "shared")
+        for path in folder.iterdir():
+            text = path.read_bytes().replace(f"https://example.org{private}".encode(), b"")
+            assert private.encode() not in text, path.name
+            assert b"matsciml run --output" not in text, path.name
+        shared = json.loads((folder / "run.json").read_text("utf-8"))
+        assert shared["init"] == {"model": "first", "sha256": "0" * 64}
+        assert shared["notes"][0].startswith("weights of 'first', see https://example.org/")
+        assert json.loads((folder / "model.json").read_text("utf-8"))["from"] == "first"
 
     def test_predicts_as_the_run_does(self, run, exported):
         predictions = [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matsciml_cli.console import Row, warn, write_table
+from matsciml_cli.console import Row, warn, write_line, write_table
 from matsciml_cli.failures import FAULT, INTERRUPTED
 from matsciml_cli.state import registry_of
 from matsciml_core.errors import ConfigError, did_you_mean
@@ -84,7 +84,7 @@ def benchmark(
     registry = registry_of(context)
     described = find_table(request, registry, warn)
     if described.kind == "data" and not list_only:
-        print(f"Table: {write_data_table(described, request, registry)}")
+        write_line(f"Table: {write_data_table(described, request, registry)}")
         return
     opened = open_benchmark(described, request, registry)
     experiments = select(opened.experiments, request.only)
@@ -92,7 +92,7 @@ def benchmark(
         _list(opened, experiments)
         return
     failed = _run(opened, experiments, request)
-    print(f"Table: {opened.folder.path / 'table.html'}")
+    write_line(f"Table: {opened.folder.path / 'table.html'}")
     if failed:
         warn(f"{failed} {'run' if failed == 1 else 'runs'} failed; the same command tries again.")
         raise typer.Exit(FAULT)
@@ -141,9 +141,9 @@ def reproduce(
     failed = _run(opened, experiments, request)
     entries = opened.entries(experiments)
     for note in dict.fromkeys(note for entry in entries for note in entry.notes):
-        print(f"Note: {opened.table.notes[note]}")
+        write_line(f"Note: {opened.table.notes[note]}")
     for run in entries[0].runs:
-        print(f"Report: {run.folder / 'report.html'}")
+        write_line(f"Report: {run.folder / 'report.html'}")
     if failed:
         raise typer.Exit(FAULT)
 
@@ -169,9 +169,9 @@ def _run(opened: Benchmark, experiments: Sequence[Experiment], request: TableReq
 
     total = len(opened.available(experiments))
     left = len(opened.unfinished(experiments))
-    print(f"{total - left} of {total} runs are finished, {left} to go.")
+    write_line(f"{total - left} of {total} runs are finished, {left} to go.")
     try:
-        failed = fill(opened, experiments, request, lambda text: print(text, flush=True))
+        failed = fill(opened, experiments, request, lambda text: write_line(text, flush=True))
     except KeyboardInterrupt as stop:
         left = len(opened.unfinished(experiments))
         warn(f"Interrupted; {left} of {total} runs are left. Go on with: {request.command}")

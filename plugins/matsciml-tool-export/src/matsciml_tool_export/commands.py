@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from matsciml_cli.console import write_line
+
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
@@ -30,5 +32,5 @@ def export(
     from matsciml_tool_export.export import export_model
 
     folder = export_model(run, to, name=name, licence=licence, replace=replace)
-    print(f"Exported model: {folder}")
-    print(f"Card:           {folder / 'README.md'}")
+    write_line(f"Exported model: {folder}")
+    write_line(f"Card:           {folder / 'README.md'}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from matsciml_core.files import copy_whole, write_json, write_whole
 from matsciml_core.guarded import read_json
 from matsciml_core.model.location import DESCRIPTION, TENSORS, find_model, read_description
 from matsciml_core.model.storage import load_tensors
+from matsciml_core.registry.folders import data_folder
 from matsciml_core.training.config import read_config_file
 from matsciml_core.training.run_folder import CONFIG, SUMMARY
 from matsciml_tool_export.card import ModelCard
@@ -22,7 +25,8 @@ CITATIONS = "CITATION.bib"
 FILES = (TENSORS, DESCRIPTION, CONFIG, SUMMARY, CARD, CITATIONS)
 """What an exported folder holds."""
 _PRIVATE = ("command",)
-"""Keys of ``run.json`` that stay on this machine; the command may name its folders."""
+"""Keys of ``run.json``, and of its segments, that stay on this machine; the command may name its
+folders."""
 
 
 def export_model(
@@ -59,13 +63,17 @@ def export_model(
     load_tensors(source)  # only to see that they can be loaded
     _check_target(target, source, replace=replace)
     name = name or source.name
+    hidden = _private_folders(source)
+    segments = [_without_private(segment) for segment in summary.get("segments", [])]
+    summary = _shared(_without_private({**summary, "segments": segments}), hidden)
+    description = _shared(description, hidden)
     card = ModelCard(name=name, run=summary, model=description, licence=licence).markdown()
     try:
         target.mkdir(parents=True, exist_ok=True)
         copy_whole(source / TENSORS, target / TENSORS)
         write_json(target / DESCRIPTION, {**description, "name": name})
-        _write_text(target / CONFIG, _shared_config(source))
-        write_json(target / SUMMARY, {k: v for k, v in summary.items() if k not in _PRIVATE})
+        _write_text(target / CONFIG, _shared_config(source, hidden))
+        write_json(target / SUMMARY, summary)
         _write_text(target / CARD, card)
         _write_text(target / CITATIONS, "\n\n".join(summary["citations"]) + "\n")
     except OSError as error:
@@ -106,7 +114,35 @@ def _check_target(target: Path, source: Path, *, replace: bool) -> None:
         raise ConfigError(f"The folder '{target}' is not empty; {advice}.")
 
 
-def _shared_config(source: Path) -> str:
+def _without_private(summary: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in summary.items() if key not in _PRIVATE}
+
+
+def _private_folders(source: Path) -> list[str]:
+    """Return the folders of this machine that a text could name, the longest first."""
+    folders = {source, source.parent, Path.cwd(), Path.home(), data_folder()}
+    # The root of a file system is in every path, and in many that are none.
+    named = {str(folder.absolute()) for folder in folders} - {os.sep}
+    return sorted(named, key=len, reverse=True)
+
+
+def _shared(value: Any, hidden: Sequence[str]) -> Any:
+    """Return plain data without the folders of this machine; of a path its last name stays."""
+    if isinstance(value, Mapping):
+        return {str(_shared(key, hidden)): _shared(item, hidden) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shared(item, hidden) for item in value]
+    if not isinstance(value, str):
+        return value
+    if Path(value).is_absolute() or value.startswith("~"):
+        return Path(value).name
+    for folder in hidden:
+        # Not within an address or a longer path, whose part of that name is another folder.
+        value = re.sub(rf"(?<![\w.:/-]){re.escape(folder)}(?:{os.sep}|(?![\w.-]))", "", value)
+    return value
+
+
+def _shared_config(source: Path, hidden: Sequence[str]) -> str:
     """Return the configuration of the run without folders of this machine."""
     config = read_config_file(source / CONFIG)
     config.pop("output", None)
@@ -121,7 +157,7 @@ def _shared_config(source: Path) -> str:
         }
         for dataset in config.get("datasets", [])
     ]
-    text: str = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump(_shared(config, hidden), sort_keys=False, allow_unicode=True)
     return text
 
 

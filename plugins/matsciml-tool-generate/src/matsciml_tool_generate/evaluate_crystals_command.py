@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matsciml_cli.console import Row, write_heading, write_json, write_table
+from matsciml_cli.console import Row, write_heading, write_json, write_line, write_table
 from matsciml_cli.options import Json
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
@@ -150,4 +150,4 @@ def _write_tables(result: Evaluation, folder: Path) -> None:
     if faults:
         write_heading("not valid")
         write_table([Row((f"{count:,}", why)) for why, count in faults.items()], indent=2)
-    print(f"Report: {folder / PAGE}")
+    write_line(f"Report: {folder / PAGE}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matsciml_cli.console import Row, write_heading, write_table
+from matsciml_cli.console import Row, warn, write_heading, write_line, write_table
 from matsciml_cli.failures import INTERRUPTED
 from matsciml_cli.options import Device, Seed
 from matsciml_cli.state import registry_of
@@ -86,10 +86,7 @@ def generate(
     except KeyboardInterrupt as stop:
         # With --restart, the next call would throw away what this one has sampled.
         again = ["matsciml", *(word for word in sys.argv[1:] if word != "--restart")]
-        print(
-            f"\nInterrupted. Finished batches are saved; resume with:\n  {shlex.join(again)}",
-            file=sys.stderr,
-        )
+        warn(f"\nInterrupted. Finished batches are saved; resume with:\n  {shlex.join(again)}")
         raise typer.Exit(INTERRUPTED) from stop
     _write_result(result, number)
 
@@ -118,7 +115,7 @@ def _write_result(result: GenerationResult, number: int) -> None:
         rows = [Row((f"{n:,}", f"rejected: {why}")) for why, n in result.rejected.items()]
         write_table(rows, indent=2)
     if not result.written:  # evaluate-crystals would find nothing in the file
-        print("No crystal came of it; train for longer, or ask for more with --number.")
+        write_line("No crystal came of it; train for longer, or ask for more with --number.")
         return
     path = shlex.quote(str(result.path))
-    print(f"Evaluate them: matsciml evaluate-crystals {path} --reference …")
+    write_line(f"Evaluate them: matsciml evaluate-crystals {path} --reference …")

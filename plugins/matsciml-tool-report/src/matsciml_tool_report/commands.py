@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from matsciml_cli.console import write_line
 from matsciml_cli.state import registry_of
 
 COMPARISON = "comparison.html"
@@ -39,14 +40,14 @@ def report(
     # A single run is compared only where a file for the comparison is named.
     if len(compared) == 1 and output is None:
         folder, registry = compared[0].folder, registry_of(context)
-        print(f"Report: {write_report(folder, registry, open_datasets(folder, registry))}")
+        write_line(f"Report: {write_report(folder, registry, open_datasets(folder, registry))}")
         return
     # The folder that holds all runs, however deep they lie.
     beside = Path(os.path.commonpath([run.folder.parent for run in compared]))
     page = output or beside / COMPARISON
     page.parent.mkdir(parents=True, exist_ok=True)
     command = shlex.join(["matsciml", "report", *map(str, runs)])
-    print(f"Comparison of {len(compared)} runs: {write_comparison(compared, page, command)}")
+    write_line(f"Comparison of {len(compared)} runs: {write_comparison(compared, page, command)}")
 
 
 def leaderboard(
@@ -68,4 +69,4 @@ def leaderboard(
 
     command = shlex.join(["matsciml", "leaderboard", *map(str, folders), "--output", str(output)])
     site = write_site(find_runs(folders), output, registry_of(context), command)
-    print(f"Leaderboard: {site}")
+    write_line(f"Leaderboard: {site}")

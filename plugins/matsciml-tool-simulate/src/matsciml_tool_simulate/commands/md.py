@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from matsciml_cli.console import write_line
 from matsciml_cli.failures import INTERRUPTED
 from matsciml_cli.options import Device, FileFormat, ModelFolder, Precision
 from matsciml_cli.state import registry_of
@@ -116,11 +117,11 @@ def md(
     _run(dynamics, steps, run)
     drift = dynamics.drift
     if dynamics.config.ensemble == "nve":  # a thermostat exchanges energy
-        print(
+        write_line(
             f"Energy: drift {drift.slope:+.2e} eV/atom/ps, fluctuation {drift.fluctuation:.2e} "
             f"eV/atom, never more than {drift.largest:.2e} eV/atom from the start."
         )
-    print(f"Trajectory: {dynamics.path}")
+    write_line(f"Trajectory: {dynamics.path}")
 
 
 def _check_request(context: typer.Context, file: Path | None, resume: Path | None) -> None:
@@ -174,5 +175,5 @@ def _run(dynamics: Dynamics, steps: int, run: Path) -> None:
     try:
         dynamics.run(steps, show)
     except KeyboardInterrupt as stop:
-        print(f"Interrupted. Continue with:\n  matsciml md {run} --resume {dynamics.path}")
+        write_line(f"Interrupted. Continue with:\n  matsciml md {run} --resume {dynamics.path}")
         raise typer.Exit(INTERRUPTED) from stop

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from matsciml_cli.console import write_line
 from matsciml_cli.failures import FAULT
 from matsciml_cli.options import Device, FileFormat, ModelFolder, Precision
 from matsciml_cli.state import registry_of
@@ -95,10 +96,10 @@ def relax(
     _write(carry_marks(atoms) if relaxed.suffix in (".extxyz", ".xyz") else atoms, relaxed)
     gain = (result.initial.energy - result.final.energy) / len(atoms)
     outcome = "Converged" if result.converged else "Not converged"
-    print(f"{outcome} after {result.final.index} steps, {gain:.6f} eV/atom below the start.")
-    print(f"Structure: {relaxed}")
+    write_line(f"{outcome} after {result.final.index} steps, {gain:.6f} eV/atom below the start.")
+    write_line(f"Structure: {relaxed}")
     if not result.converged:
-        print("Take more --steps, another --optimiser, or a larger --fmax.")
+        write_line("Take more --steps, another --optimiser, or a larger --fmax.")
         raise typer.Exit(FAULT)
 
 
