@@ -11,7 +11,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -22,6 +22,7 @@ import urllib3
 from matsciml_core import __version__
 from matsciml_core.data.fetch.addresses import Addresses, safe_url
 from matsciml_core.data.fetch.pacing import Retry, TokenBucket, retry_after
+from matsciml_core.data.limits import ALLOW_HTTP, http_allowed
 from matsciml_core.errors import FetchError
 from matsciml_core.guarded import parse_json
 
@@ -37,6 +38,8 @@ _DEFAULT_RATE = 10.0
 READ_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError)
 """What reading a body may raise when the connection breaks."""
 _BLOCK = 1 << 16
+LARGEST_ANSWER = 512 << 20
+"""Bytes of an answer that is read into memory, unpacked."""
 
 
 class TransientError(FetchError):
@@ -213,6 +216,13 @@ class Client:
         # Redirects are followed here and not by requests, which knows neither mirrors nor rates and
         # takes a header such as X-API-KEY along to any host.
         address = self.addresses.resolve(url)
+        parts = urlsplit(address)
+        if secrets and parts.scheme == "http" and not http_allowed(parts.hostname or ""):
+            raise FetchError(
+                f"'{safe_url(address)}' is asked without encryption, so that anybody on the way "
+                f"could read your key; use an https address, or set {ALLOW_HTTP}=1 if you trust "
+                "the network."
+            )
         for _ in range(_MOST_REDIRECTS):
             response = self._send(address, {**headers, **secrets}, content)
             location = response.headers.get("Location")
@@ -220,6 +230,7 @@ class Client:
                 return response
             response.close()
             target = self.addresses.resolve(urljoin(address, location))
+            _check_encryption(address, target)
             if _origin(target) != _origin(address):
                 secrets = {}  # a secret belongs to one host; the next one must not see it
             address = target
@@ -256,7 +267,7 @@ class Client:
             headers["Content-Type"] = "application/json"
         with self.open(url, secrets=secrets, headers=headers, content=content) as response:
             try:
-                body = b"".join(response.iter_content(_BLOCK))
+                body = _read_up_to(response.iter_content(_BLOCK), LARGEST_ANSWER, url)
             except READ_ERRORS:
                 raise TransientError("the connection broke off") from None
         if not body:
@@ -298,9 +309,35 @@ class Client:
         return session
 
 
+def _read_up_to(blocks: Iterable[bytes], most: int, url: str) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    for block in blocks:
+        size += len(block)
+        if size > most:  # packed, it may have been a thousandth; no repetition would mend it
+            raise FetchError(
+                f"The answer of '{safe_url(url)}' is larger than {most >> 20} MiB, which no page "
+                "of records is; the source has changed, or a proxy alters it."
+            )
+        parts.append(block)
+    return b"".join(parts)
+
+
 def _origin(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.scheme, parts.netloc
+
+
+def _check_encryption(address: str, target: str) -> None:
+    """Refuse to go on without encryption where the source began with it."""
+    parts = urlsplit(target)
+    begun = urlsplit(address).scheme == "https"
+    if begun and parts.scheme == "http" and not http_allowed(parts.hostname or ""):
+        raise FetchError(
+            f"'{safe_url(address)}' redirects to '{safe_url(target)}', which is not encrypted, so "
+            f"that anybody on the way could change the data; set {ALLOW_HTTP}=1 if you trust the "
+            "network."
+        )
 
 
 def _parse(body: bytes, url: str) -> Any:

@@ -21,6 +21,7 @@ from matsciml_core.data.fetch.client import (
     TransientError,
     looks_like_html,
 )
+from matsciml_core.data.limits import LARGEST_DOWNLOAD, limit
 from matsciml_core.errors import FetchError
 from matsciml_core.files import open_appending, read_object, write_json
 from matsciml_core.progress import Meter, Report, silent
@@ -273,6 +274,7 @@ class _Download:
     def _append(self, response: requests.Response) -> None:
         unpack = self._packed(response)
         blocks = response.raw.stream(_BLOCK, decode_content=unpack)
+        most = limit(LARGEST_DOWNLOAD) if self.meter.total is None else self.meter.total
         gained = False
         with open_appending(self.part) as stream:
             try:
@@ -280,6 +282,8 @@ class _Download:
                     # A portal's login page may come under the content type of data.
                     if not stream.tell() and looks_like_html(block):
                         self._reject_web_page()
+                    if stream.tell() + len(block) > most:
+                        self._reject_longer(most)
                     stream.write(block)
                     self.digest.update(block)
                     self.meter.add(len(block))
@@ -294,6 +298,19 @@ class _Download:
                     "the same command again, it continues where it stopped."
                 ) from error
             os.fsync(stream.fileno())
+
+    def _reject_longer(self, most: int) -> None:
+        """Raise an error: what is longer than declared is wrong, and not to be asked for again."""
+        self._discard()
+        if self.meter.total is not None:
+            raise FetchError(
+                f"'{safe_url(self.file.url)}' sends more than the {most:,} bytes of "
+                f"'{self.file.name}'; the source has changed, or a proxy alters it."
+            )
+        raise FetchError(
+            f"'{safe_url(self.file.url)}' sends more than {most / (1 << 30):.3g} GiB and declares "
+            f"no size; if you trust it, set {LARGEST_DOWNLOAD} to the GiB that it may have."
+        )
 
     def _packed(self, response: requests.Response) -> bool:
         """Return whether the body was packed for the way and is to be unpacked.
@@ -311,9 +328,6 @@ class _Download:
         expected = self.meter.total
         if expected is not None and size < expected:
             raise TransientError(f"only {size} of {expected} bytes came", gained=False)
-        if expected is not None and size > expected:
-            self._discard()
-            raise TransientError(f"{size} bytes came instead of {expected}")
 
 
 def verify(path: Path) -> None:

@@ -8,10 +8,11 @@ import lzma
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import TextIOWrapper
+from io import BufferedReader, RawIOBase, TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
+from matsciml_core.data.limits import LARGEST_UNPACKED, unpacked_limit
 from matsciml_core.errors import DataError
 
 if sys.version_info >= (3, 14):
@@ -29,8 +30,46 @@ COMPRESSIONS: dict[str, Callable[[Path], Any]] = {
 """Ending of a compressed file's name → what opens it for unpacked bytes."""
 
 
+_BUFFER = 1 << 20
+"""Bytes that are unpacked at once."""
+
+
 class CompressedError(DataError):
     """A file is compressed, and its format needs it unpacked."""
+
+
+class _Bounded(RawIOBase):
+    """What a compressed file unpacks to, up to a bound."""
+
+    def __init__(self, stream: Any, path: Path) -> None:
+        self._stream, self._path = stream, path
+        self._limit = self._left = unpacked_limit(path.stat().st_size)
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read some bytes.
+
+        Raises:
+            DataError: The file unpacks to more than it may.
+        """
+        data = self._stream.read(len(buffer))
+        self._left -= len(data)
+        if self._left < 0:
+            raise DataError(
+                f"'{self._path}' unpacks to more than {self._limit / (1 << 30):.3g} GiB, which is "
+                f"{self._limit // max(self._path.stat().st_size, 1):,} times its size; if you "
+                f"trust it, set {LARGEST_UNPACKED} to the GiB that it may have."
+            )
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+        super().close()
 
 
 @dataclass(frozen=True)
@@ -58,7 +97,10 @@ class InputFile:
         """Open the file for its unpacked bytes, which come as a stream."""
         # As a stream: a file that unpacks to terabytes costs no more memory than a small one.
         opener = COMPRESSIONS.get(self.path.suffix.lower())
-        return self.path.open("rb") if opener is None else cast("BinaryIO", opener(self.path))
+        if opener is None:
+            return self.path.open("rb")
+        bounded = _Bounded(opener(self.path), self.path)
+        return cast("BinaryIO", BufferedReader(bounded, _BUFFER))
 
     def open_text(self) -> TextIO:
         """Open the file for its text, in UTF-8; line ends are left as they are."""
