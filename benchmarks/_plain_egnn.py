@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from matsciml_core import CrystalBatch, Embedding
+from matsciml_core.nn.elements import ElementEmbedding
 
 
 class PlainDense(nn.Module):
@@ -138,7 +139,9 @@ class PlainEGNN(nn.Module):
         act = nn.ReLU() if config.activation == "relu" else nn.SiLU()
         expanded = config.distance in ("gaussian", "bessel")
         features = config.distance_functions if expanded else 1
-        self.element_embedding = nn.Embedding(config.element_rows, config.width, padding_idx=0)
+        self.element_embedding = ElementEmbedding(
+            config.width, config.elements, rows=config.element_rows, padding=True
+        )
         self.input = nn.Linear(config.width, config.width)
         last = config.num_layers - 1
         self.layers = nn.ModuleList(

@@ -73,7 +73,7 @@ class PlainGALA(nn.Module):
 
     def dense_weight(self) -> Tensor:
         """Return the weight of the dense layer on one-hot vectors that the two tables stand for."""
-        centre, member = self.gala.centre_table.weight, self.gala.member_table.weight
+        centre, member = self.gala.centre_table.table(), self.gala.member_table.table()
         return torch.cat(((centre + member) / 2, (centre - member) / 2), dim=0).T
 
     def attend(

@@ -79,8 +79,15 @@ class ElementEmbedding(nn.Module):
         if self.mode == "learnt":
             assert self.weight is not None
             return self.weight
-        described: Tensor = self.project(self.standardised)
+        # In bfloat16, which keeps three digits, neighbours in the table would look the same.
+        with torch.autocast(self.standardised.device.type, enabled=False):
+            described: Tensor = self.project(self.standardised)
         return described if self.weight is None else self.weight + described
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Dtype of the features."""
+        return next(self.parameters()).dtype
 
     def forward(self, numbers: Tensor) -> Tensor:
         """Return the features of atoms.

@@ -12,6 +12,7 @@ from matsciml_model_cdvae.connect import Edges
 from matsciml_model_cdvae.lattice import lattice_vectors, to_cartesian
 
 DIMENET = DimeNetConfig(
+    elements="learnt",
     cutoff=5.0,
     max_neighbours=9,
     hidden=12,

@@ -67,7 +67,8 @@ class TestParameterCount:
         assert size(preset="table6", attention="sigmoid") == 600_064 + 5 * 129
 
     def test_default_and_forces(self):
-        assert size() == size(preset="forces") == 597_792
+        assert size(elements="learnt") == 597_792
+        assert size() == size(preset="forces") == 597_792 + 32 * (48 + 1)
 
 
 class TestPlainEquations:
@@ -212,7 +213,7 @@ class TestBehaviour:
         assert torch.equal(network(heavy).crystals, network(heavier).crystals)
 
     def test_displacements_turn_with_the_crystal(self, batch):
-        network = build()
+        network = build(position_gain=2.0)
         matrix, _ = torch.linalg.qr(torch.randn(3, 3).double())
         turned = replace(batch, positions=batch.positions @ matrix, cell=batch.cell @ matrix)
         wanted = network.displacements(batch) @ matrix

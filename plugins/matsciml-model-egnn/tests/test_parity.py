@@ -16,6 +16,7 @@ from matsciml_model_egnn.layers import ACTIVATIONS, Senders
 
 TOLERANCE = {"rtol": 0, "atol": 1e-10}
 TABLE6 = {
+    "elements": "learnt",
     "distance": "squared",
     "envelope": False,
     "last_position_network": True,

@@ -51,7 +51,8 @@ class TestParameterCount:
         assert self.size(preset="table8") - 2 * 128 * (ELEMENT_ROWS - 100) == 1_315_846
 
     def test_compact(self):
-        assert self.size() == 190_467
+        assert self.size(elements="learnt") == 190_467
+        assert self.size() == 190_467 + 2 * 64 * (48 + 1)
 
 
 class TestConfig:

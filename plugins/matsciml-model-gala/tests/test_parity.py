@@ -194,6 +194,7 @@ class TestNetworks:
 
 def network(reference: dict[str, torch.Tensor], name: str, norm: str) -> GALA:
     config = GALAConfig(
+        elements="learnt",
         hidden=8,
         depth=2,
         softening=0,

@@ -36,12 +36,16 @@ class TestParameterCount:
     """Counts published with 89 (or 100) element rows; our table has one row per atomic number."""
 
     def test_mp2018(self):
-        encoder, output = build(), DenseStack(160, (32, 16, 1), shifted_softplus)
+        encoder, output = build(preset="mp2018"), DenseStack(160, (32, 16, 1), shifted_softplus)
         extra_rows = (ELEMENT_ROWS - 89) * 16
         assert size(encoder, output) - extra_rows == 189_521
 
+    def test_default(self):
+        # A linear layer of 48 descriptors more than the published network, and no other setting.
+        assert size(build()) == size(build(preset="mp2018")) + 16 * (48 + 1)
+
     def test_multi_fidelity(self):
-        encoder = build(state="embedding", set2set_iterations=3)
+        encoder = build(preset="mp2018", state="embedding", set2set_iterations=3)
         output = DenseStack(160, (32, 16, 1), shifted_softplus)
         assert size(encoder, output) - (ELEMENT_ROWS - 89) * 16 == 190_481
 
@@ -79,7 +83,7 @@ def plain_embedding(encoder: MEGNet, batch: CrystalBatch) -> tuple[torch.Tensor,
     of_edge = of_atom[receiver]
     distance = batch.edge_vectors().norm(dim=1, keepdim=True)
     e = encoder.encode_edges(torch.exp(-0.5 * (distance - encoder.expansion.centres) ** 2))
-    v = encoder.encode_atoms(encoder.element_embedding.weight[batch.atomic_numbers])
+    v = encoder.encode_atoms(encoder.element_embedding(batch.atomic_numbers))
     u = encoder.encode_state(torch.zeros(batch.num_crystals, 2, dtype=e.dtype))
     for block in encoder.blocks:
         e0, v0, u0 = e, v, u
@@ -170,7 +174,7 @@ class TestEquations:
         torch.testing.assert_close(gradient, numeric, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("options", [{}, {"preset": "table7"}], ids=["mp2018", "table7"])
+@pytest.mark.parametrize("options", [{}, {"preset": "table7"}], ids=["default", "table7"])
 class TestInvariance:
     """The contract tests these too; here they hold for sizes and shapes chosen to be awkward."""
 
@@ -221,7 +225,7 @@ class TestBehaviour:
     @pytest.mark.parametrize(
         "options",
         [{}, {"preset": "table7"}, LITERAL, {"state": "embedding"}],
-        ids=["mp2018", "table7", "literal", "embedding"],
+        ids=["default", "table7", "literal", "embedding"],
     )
     def test_the_host_never_waits(self, batch, options):
         encoder = build(**options).train()

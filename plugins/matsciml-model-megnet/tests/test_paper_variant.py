@@ -28,6 +28,7 @@ def data(parity) -> dict[str, torch.Tensor]:
 def load(data: dict[str, torch.Tensor]) -> tuple[MEGNet, DenseStack]:
     """Build encoder and output layers with the reference's weights."""
     config = MEGNetConfig(
+        elements="learnt",
         num_blocks=2,
         hidden_widths=(7, 6),
         convolution_widths=(8, 7, 6),

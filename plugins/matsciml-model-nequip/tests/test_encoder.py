@@ -42,7 +42,12 @@ def prepare(encoder: NequIP, *crystals: Crystal) -> CrystalBatch:
 class TestSize:
     @pytest.mark.parametrize(
         ("options", "parameters"),
-        [({}, 171_168), ({"preset": "small"}, 26_928), ({"tensor_output": True}, 234_656)],
+        [
+            ({"elements": "learnt"}, 171_168),
+            ({}, 171_168 + (32 + 8) * (48 + 1)),
+            ({"preset": "small"}, 26_928 + (16 + 8) * (48 + 1)),
+            ({"tensor_output": True}, 234_656 + (32 + 8) * (48 + 1)),
+        ],
     )
     def test_parameters(self, options, parameters):
         """The counts that the README states."""

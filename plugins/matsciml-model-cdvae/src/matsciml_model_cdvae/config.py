@@ -12,6 +12,7 @@ from matsciml_core import Config
 
 _PUBLISHED: Mapping[str, Any] = MappingProxyType(
     {
+        "elements": "learnt",
         "hidden": 128,
         "num_blocks": 4,
         "triplet_width": 64,
@@ -33,6 +34,9 @@ class DimeNetConfig(Config):
     """Longest edge, Å."""
     max_neighbours: PositiveInt | None = 12
     """Keep this many edges into each atom, the shortest ones; empty: all within the cutoff."""
+    elements: Literal["learnt", "described", "both"] = "both"
+    """What an element starts as: a learnt row, its measured properties (through a learnt linear
+    layer), or the sum of both."""
     hidden: PositiveInt = 64
     """Width of the messages."""
     num_blocks: PositiveInt = 3

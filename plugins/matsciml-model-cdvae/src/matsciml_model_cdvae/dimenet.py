@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from matsciml_core import CrystalBatch, Embedding, Encoder, MessageGraph, Neighbourhood
+from matsciml_core.nn.elements import ElementEmbedding
 from matsciml_core.nn.radial import BesselBasis
 from matsciml_core.nn.segments import Segments, segment_mean, segment_sum
 from matsciml_model_cdvae.bases import SphericalRadialBasis, legendre
@@ -121,8 +122,9 @@ class _EdgeEmbedding(nn.Module):
 
     def __init__(self, config: DimeNetConfig) -> None:
         super().__init__()
-        self.elements = nn.Embedding(ELEMENT_ROWS, config.hidden)
-        nn.init.uniform_(self.elements.weight, -(3**0.5), 3**0.5)
+        self.elements = ElementEmbedding(config.hidden, config.elements, rows=ELEMENT_ROWS)
+        if self.elements.weight is not None:
+            nn.init.uniform_(self.elements.weight, -(3**0.5), 3**0.5)
         self.radial = SiLULinear(config.num_radial, config.hidden)
         self.joined = SiLULinear(3 * config.hidden, config.hidden)
 

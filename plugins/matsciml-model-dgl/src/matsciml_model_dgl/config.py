@@ -17,6 +17,9 @@ class MPNNConfig(Config):
     max_neighbours: int | None = Field(default=12, ge=1)
     """Keep at most this many edges into each atom, the shortest ones; None: all. Memory grows
     with the number of edges times ``width`` squared."""
+    elements: Literal["learnt", "described", "both"] = "both"
+    """What an element starts as: a learnt row, its measured properties (through a learnt linear
+    layer), or the sum of both."""
     width: int = Field(default=32, ge=1)
     """Numbers that describe an atom."""
     steps: int = Field(default=3, ge=1)

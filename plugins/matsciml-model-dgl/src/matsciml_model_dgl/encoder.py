@@ -8,6 +8,7 @@ from torch.nn import functional
 from matsciml_core import CrystalBatch, Embedding, Encoder, Neighbourhood
 from matsciml_core.convert import import_package, to_dgl
 from matsciml_core.errors import ShapeError
+from matsciml_core.nn.elements import ElementEmbedding
 from matsciml_core.nn.radial import gaussian_basis
 from matsciml_model_dgl.config import MPNNConfig
 
@@ -51,7 +52,7 @@ class MPNN(Encoder):
         width = config.width
         self.neighbours = Neighbourhood(cutoff=config.cutoff, max_neighbours=config.max_neighbours)
         self.atom_width, self.crystal_width = width, 2 * width
-        self.element_embedding = nn.Embedding(ELEMENT_ROWS, width)
+        self.element_embedding = ElementEmbedding(width, config.elements, rows=ELEMENT_ROWS)
         self.edge_matrix = nn.Sequential(
             nn.Linear(config.gaussian_centres, config.edge_width),
             nn.SiLU(),
@@ -81,7 +82,7 @@ class MPNN(Encoder):
                 "matsciml_core.data.attach_neighbours(batch, encoder.neighbours) first."
             )
         graph = to_dgl(batch)
-        lengths = graph.edata["edge_weight"].to(self.element_embedding.weight.dtype)
+        lengths = graph.edata["edge_weight"].to(self.element_embedding.dtype)
         basis = gaussian_basis(lengths / self.config.cutoff, self.config.gaussian_centres)
         matrices = self.edge_matrix(basis)
         atoms: Tensor = self.element_embedding(graph.ndata["z"])  # (atoms, width)

@@ -25,6 +25,9 @@ class EGNNConfig(Config):
     element_rows: int = Field(default=119, ge=2)
     """Rows of the element embedding. The row is the atomic number; row 0 is zero and stands for
     every element beyond the table."""
+    elements: Literal["learnt", "described", "both"] = "both"
+    """What an element starts as: a learnt row, its measured properties (through a learnt linear
+    layer), or the sum of both."""
     width: int = Field(default=32, ge=1)
     """Width of the atom features in all layers."""
     num_layers: int = Field(default=5, ge=1)
@@ -79,6 +82,7 @@ class EGNNConfig(Config):
             "table6": MappingProxyType(
                 {
                     "element_rows": 100,
+                    "elements": "learnt",
                     "activation": "relu",
                     "distance": "squared",
                     "envelope": False,

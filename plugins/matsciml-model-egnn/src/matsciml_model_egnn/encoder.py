@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from matsciml_core import CrystalBatch, Embedding, Encoder, Neighbourhood
 from matsciml_core.nn.dense import DenseStack
+from matsciml_core.nn.elements import ElementEmbedding
 from matsciml_core.nn.envelopes import polynomial_envelope
 from matsciml_core.nn.message_graph import MessageGraph
 from matsciml_core.nn.segments import segment_mean, segment_sum
@@ -54,7 +55,9 @@ class EGNN(Encoder):
             uses="vectors" if config.update_positions else "lengths",
         )
         self.atom_width = self.crystal_width = config.projection_widths[-1]
-        self.element_embedding = nn.Embedding(config.element_rows, config.width, padding_idx=0)
+        self.element_embedding = ElementEmbedding(
+            config.width, config.elements, rows=config.element_rows, padding=True
+        )
         self.input = nn.Linear(config.width, config.width)
         self.distance = DistanceFeatures(config)
         # No layer looks at where the last one would move the atoms; the reference program has that

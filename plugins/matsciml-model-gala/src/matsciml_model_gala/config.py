@@ -23,6 +23,9 @@ class GALAConfig(Config):
     """Neighbours of each atom, the nearest ones; those that tie with the last are kept too, so
     some atoms have a few more. None: all within the cutoff. Cost grows with its ``rank``-th
     power."""
+    elements: Literal["learnt", "described", "both"] = "both"
+    """What an element starts as: a learnt row, its measured properties (through a learnt linear
+    layer), or the sum of both."""
     hidden: int = Field(default=64, ge=2)
     """Width of the values and of the embeddings."""
     depth: int = Field(default=2, ge=0)
@@ -81,7 +84,7 @@ class GALAConfig(Config):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         {
             "compact": MappingProxyType({}),
-            "table8": MappingProxyType({"hidden": 128, "depth": 5}),
+            "table8": MappingProxyType({"elements": "learnt", "hidden": 128, "depth": 5}),
         }
     )
 

@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from matsciml_core import CrystalBatch, Embedding, Encoder, MessageGraph, Neighbourhood
 from matsciml_core.errors import ConfigError
+from matsciml_core.nn.elements import ElementEmbedding
 from matsciml_core.nn.segments import segment_mean, segment_sum
 from matsciml_model_gala.algebra import to_multivector
 from matsciml_model_gala.config import GALAConfig
@@ -67,8 +68,9 @@ class GALA(Encoder):
         self.atom_width = self.crystal_width = config.hidden
         # The dense layer on [one-hot(centre) + one-hot(member), one-hot(centre) - one-hot(member)]
         # is a row of one table plus a row of another: sums and differences of its columns.
-        self.centre_table = nn.Embedding(ELEMENT_ROWS, config.hidden)
-        self.member_table = nn.Embedding(ELEMENT_ROWS, config.hidden)
+        # Descriptors belong to centre and member alike, so each table has its own share of them.
+        self.centre_table = ElementEmbedding(config.hidden, config.elements, rows=ELEMENT_ROWS)
+        self.member_table = ElementEmbedding(config.hidden, config.elements, rows=ELEMENT_ROWS)
         self.pair_bias = nn.Parameter(torch.zeros(config.hidden))
         self.layers = nn.ModuleList(
             GALALayer(config, reduce=number == config.depth) for number in range(config.depth + 1)

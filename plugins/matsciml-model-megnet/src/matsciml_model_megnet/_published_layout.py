@@ -122,6 +122,7 @@ def _settings(hyper: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
         "num_blocks": hyper["nblocks"],
         "hidden_widths": _widths(tensors, "edge_encoder"),
         "convolution_widths": _widths(tensors, "blocks.0.conv.edge_func"),
+        "elements": "learnt",
         "element_width": tensors[_ELEMENTS].shape[1],
         "gaussian_centres": centres["number"],
         "gaussian_exponent": hyper["gaussian_exponent_factor"],

@@ -12,8 +12,9 @@ from matsciml_core import Config
 
 
 class MEGNetConfig(Config):
-    """Settings of MEGNet; the defaults are the published crystal networks, preset ``mp2018``.
+    """Settings of MEGNet; the defaults are the preset ``default``.
 
+    ``mp2018`` has the settings of the published crystal networks, which differ in ``elements``.
     ``table7`` has the hyperparameters of Table 7 of the benchmark paper, with invariant inputs.
     The paper's own inputs, which are not invariant, are ``table7`` with
     ``edge_features=r_mu node_extra=positions state_deviation=sample``.
@@ -29,6 +30,9 @@ class MEGNetConfig(Config):
     """Widths of the dense layers before the first block and at the start of every other block."""
     convolution_widths: tuple[PositiveInt, ...] = Field(default=(64, 64, 32), min_length=1)
     """Widths of the update layers of a block; the last equals the last of ``hidden_widths``."""
+    elements: Literal["learnt", "described", "both"] = "both"
+    """What an element starts as: a learnt row, its measured properties (through a learnt linear
+    layer), or the sum of both."""
     element_width: int = Field(default=16, ge=1)
     """Width of the element embedding."""
     edge_features: Literal["gaussian", "gaussian_mu", "r_mu"] = "gaussian"
@@ -65,9 +69,11 @@ class MEGNetConfig(Config):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         {
-            "mp2018": MappingProxyType({}),
+            "default": MappingProxyType({}),
+            "mp2018": MappingProxyType({"elements": "learnt"}),
             "table7": MappingProxyType(
                 {
+                    "elements": "learnt",
                     "num_blocks": 4,
                     "hidden_widths": (128, 64),
                     "convolution_widths": (128, 128, 64),

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from matsciml_core import CrystalBatch, Embedding, Encoder, MessageGraph, Neighbourhood
+from matsciml_core.nn.elements import ElementEmbedding
 from matsciml_model_megnet.block import Features, MEGNetBlock
 from matsciml_model_megnet.config import MEGNetConfig
 from matsciml_model_megnet.features import (
@@ -56,7 +57,9 @@ class MEGNet(Encoder):
         self.atom_width = config.width
         self.crystal_width = 5 * config.width
         self.needs_whole_crystals = config.node_extra == "positions"
-        self.element_embedding = nn.Embedding(ELEMENT_ROWS, config.element_width)
+        self.element_embedding = ElementEmbedding(
+            config.element_width, config.elements, rows=ELEMENT_ROWS
+        )
         self.state_embedding = (
             nn.Embedding(config.state_rows, config.state_width)
             if config.state == "embedding"
@@ -100,7 +103,7 @@ class MEGNet(Encoder):
 
     def inputs(self, batch: CrystalBatch, graph: MessageGraph) -> Features:
         """Return what edges, atoms and crystals start with, in the dtype of the parameters."""
-        dtype = self.element_embedding.weight.dtype
+        dtype = self.element_embedding.dtype
         distances = torch.linalg.vector_norm(batch.edge_vectors(), dim=1).to(dtype)  # (edges,)
         numbers = graph.atomic_numbers.to(dtype)
         mu = numbers.new_empty(0)

@@ -20,7 +20,7 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
             symmetry="E(3)",
             smooth_cutoff=False,
             asymmetric_unit=True,
-            presets=("mp2018", "table7"),
+            presets=("default", "mp2018", "table7"),
         ),
         training={"learning_rate": 5e-3},
         preset_training={"mp2018": _PUBLISHED, "table7": _PUBLISHED},

@@ -24,6 +24,9 @@ class NequIPConfig(Config):
 
     cutoff: float = Field(default=5.0, gt=0)
     """Longest edge, Å."""
+    elements: Literal["learnt", "described", "both"] = "both"
+    """What an element starts as: a learnt row, its measured properties (through a learnt linear
+    layer), or the sum of both."""
     num_layers: int = Field(default=3, ge=1)
     """Number of interaction layers."""
     num_features: int = Field(default=32, ge=1)
@@ -41,7 +44,7 @@ class NequIPConfig(Config):
     """Whether the last layer makes tensors too. If not, the tensors that ``irreps_features``
     returns are those of the layer before, and a model that reads scalars only is faster."""
     species_width: int = Field(default=8, ge=1)
-    """Length of the learnt description of an element that the self-connections depend on."""
+    """Length of the description of an element that the self-connections depend on."""
     num_radial: int = Field(default=8, ge=1)
     """Number of Bessel functions of the distance."""
     radial_widths: tuple[PositiveInt, ...] = Field(default=(64, 64), min_length=1)

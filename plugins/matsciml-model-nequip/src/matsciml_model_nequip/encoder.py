@@ -10,6 +10,7 @@ from e3nn import o3
 from torch import Tensor, nn
 
 from matsciml_core import CrystalBatch, Encoder, MessageGraph, Neighbourhood, TensorEmbedding
+from matsciml_core.nn.elements import ElementEmbedding
 from matsciml_core.nn.radial import BesselBasis
 from matsciml_core.nn.segments import Segments, segment_mean
 from matsciml_model_nequip.config import NequIPConfig
@@ -62,8 +63,9 @@ class NequIP(Encoder):
         super().__init__(config)
         self.neighbours = Neighbourhood(cutoff=config.cutoff)
         self.atom_width = self.crystal_width = config.embedding_width
-        self.element_embedding = nn.Embedding(ELEMENT_ROWS, config.num_features)
-        self.species_embedding = nn.Embedding(ELEMENT_ROWS, config.species_width)
+        mode = config.elements
+        self.element_embedding = ElementEmbedding(config.num_features, mode, rows=ELEMENT_ROWS)
+        self.species_embedding = ElementEmbedding(config.species_width, mode, rows=ELEMENT_ROWS)
         self.harmonics = o3.SphericalHarmonics(
             list(range(config.lmax + 1)), normalize=False, normalization="component"
         )
@@ -152,7 +154,7 @@ class NequIP(Encoder):
 
     def _full_precision(self) -> torch.autocast:
         """Switch autocast off: bfloat16 rounds a tensor differently in every orientation."""
-        return torch.autocast(self.element_embedding.weight.device.type, enabled=False)
+        return torch.autocast(next(self.parameters()).device.type, enabled=False)
 
     def _last_two(self, batch: CrystalBatch) -> tuple[Tensor, Tensor]:
         """Return the features before and after the last layer."""
@@ -166,7 +168,7 @@ class NequIP(Encoder):
 
     def _geometry(self, batch: CrystalBatch) -> EdgeGeometry:
         graph = MessageGraph.of(batch)
-        dtype = self.element_embedding.weight.dtype
+        dtype = self.element_embedding.dtype
         vectors = batch.edge_vectors()  # (edges, 3), Å
         distances = torch.linalg.vector_norm(vectors, dim=1)  # (edges,), Å
         directions = vectors / distances.unsqueeze(1)
