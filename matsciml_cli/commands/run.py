@@ -13,6 +13,7 @@ from matsciml_cli.console import write_line
 from matsciml_cli.failures import INTERRUPTED
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
+from matsciml_core.errors import ConfigError
 
 _INSPECTED = 10
 """Steps between two looks at the gradients with ``--inspect-gradients``."""
@@ -55,6 +56,10 @@ def run(
         typer.Option("--set", "-s", help="A setting as KEY=VALUE, for example encoder.cutoff=5."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="Minutes that the run may take, in place of a number of epochs."),
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Most crystals in a batch.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and dropout.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = None,
@@ -79,12 +84,15 @@ def run(
     """Train an encoder on a dataset, test it, and write a report."""
     training = {
         "epochs": epochs,
+        "minutes": minutes,
         "batch_size": batch_size,
         "seed": seed,
         "device": device,
         "devices": devices,
         "inspect_gradients": _INSPECTED if inspect_gradients else None,
     }
+    if epochs is not None and minutes is not None:
+        raise ConfigError("Give --epochs or --minutes; each of them is the length of the run.")
     flags = {
         "datasets": dataset,
         "encoder": encoder,

@@ -128,7 +128,6 @@ class EpochLines(Callback):
         }
         text = "  ".join(f"{visible(name)} {value:.4g}" for name, value in shown.items())
         seconds = time.perf_counter() - self._started
-        print(
-            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {text}  {seconds:.1f} s",
-            flush=True,
-        )
+        known = cast("TrainingModule", pl_module).plan.steps is not None
+        epochs = f"/{trainer.max_epochs}" if known else ""
+        print(f"epoch {trainer.current_epoch + 1}{epochs}  {text}  {seconds:.1f} s", flush=True)

@@ -53,6 +53,12 @@ class TrainingConfig(Config):
 
     epochs: PositiveInt = 20
     """Passes over the training split."""
+    minutes: PositiveFloat | None = None
+    """Minutes that the run may take, test included, instead of ``epochs``: how many steps fit is
+    measured on the first two epochs, which count, and looked after until the end."""
+    plan: tuple[tuple[int, PositiveInt], ...] = ()
+    """Instead of ``epochs``: pairs of a step and the steps of the run as of then, as ``run.json``
+    of a run with ``minutes`` records them; repeats that run exactly."""
     batch_size: PositiveInt = 32
     """Most crystals in a batch."""
     max_atoms: PositiveInt | None = None
@@ -105,6 +111,15 @@ class TrainingConfig(Config):
     ``[]``: none."""
     cache_neighbours: bool = True
     """Whether to keep neighbour lists in memory, up to 2 GiB, rather than search every epoch."""
+
+    @model_validator(mode="after")
+    def _has_one_length(self) -> TrainingConfig:
+        starts = [start for start, _ in self.plan]
+        if starts != sorted(starts) or not all(0 <= start <= end for start, end in self.plan):
+            raise ValueError("the steps of a plan must rise from 0, each before the run's end")
+        if self.plan and self.minutes is not None:
+            raise ValueError("a plan repeats a run with minutes; leave one of the two away")
+        return self
 
 
 class InitConfig(Config):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, RichProgressBar
@@ -17,6 +20,7 @@ from rich.console import Console
 from matsciml_core.data.steps import StepLoader
 from matsciml_core.training import distributed, run_folder
 from matsciml_core.training.averaging import WeightAverage
+from matsciml_core.training.budget import PlannedEnd, TimeBudget
 from matsciml_core.training.callbacks import EpochLines, GradientAnglesFile, MetricsFile
 from matsciml_core.training.checkpoint import checkpoint_callbacks, restore_best
 from matsciml_core.training.guards import InterruptGuard, SkippedSteps, TimedCheckpoints
@@ -24,7 +28,12 @@ from matsciml_core.training.module import TrainingModule
 from matsciml_core.training.plan import Plan
 from matsciml_core.training.prepare import Run
 from matsciml_core.training.segments import SegmentClock
-from matsciml_core.training.stopping import EarlyStop, is_trained
+from matsciml_core.training.stopping import (
+    EarlyStop,
+    idle_epochs,
+    is_trained,
+    validation_losses,
+)
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
@@ -34,6 +43,7 @@ _ADVICE = (
     "log_every_n_steps",
     "exists and is not empty",  # a resumed run continues in its own folder
     "LeafSpec.*is deprecated",  # Lightning's own use of a torch function
+    "callbacks used to create the checkpoint",  # a run may go on with other settings
 )
 _PRECISIONS = {"float32": "32-true", "float64": "32-true", "bfloat16": "bf16-mixed"}
 """Lightning's names. Model and batches of a float64 run are in float64 before Lightning sees them;
@@ -60,7 +70,26 @@ class RunInterrupted(KeyboardInterrupt):
         )
 
 
-def fit(run: Run, registry: Registry, checkpoint: Path | None, *, quiet: bool = False) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """How the training of a run went."""
+
+    best_epoch: int
+    """The epoch that the best weights are from, counted from 1."""
+    stopped_early: bool
+    """Whether patience ended it."""
+    budget: Mapping[str, Any] | None
+    """What was chosen for a budget of time; None: there was none."""
+
+
+def fit(
+    run: Run,
+    registry: Registry,
+    checkpoint: Path | None,
+    *,
+    quiet: bool = False,
+    started: float | None = None,
+) -> Fitted:
     """Train, and leave the best weights in the run's encoder and heads.
 
     A resumed run that was trained to its end gets its best weights only.
@@ -70,9 +99,7 @@ def fit(run: Run, registry: Registry, checkpoint: Path | None, *, quiet: bool = 
         registry: Where plugins offer callbacks and loggers.
         checkpoint: Where to resume from; None: from the start.
         quiet: Whether to show no progress.
-
-    Returns:
-        The epoch that the best weights are from, counted from 1.
+        started: When the time of a budget began, by ``time.perf_counter()``; None: now.
 
     Raises:
         TrainingError: A checkpoint is damaged.
@@ -83,14 +110,28 @@ def fit(run: Run, registry: Registry, checkpoint: Path | None, *, quiet: bool = 
     steps = -(-len(loader) // training.accumulate_batches)
     plan = Plan.of(training, steps)
     module = TrainingModule(run.encoder, run.tasks, run.strategy, training, plan)
-    if checkpoint is not None and is_trained(run.folder, training.epochs, training.patience):
-        return restore_best(module, run.folder)
+    length: PlannedEnd = PlannedEnd(plan, steps)
+    if training.minutes is not None:
+        length = TimeBudget(
+            plan,
+            steps,
+            60.0 * training.minutes,
+            started=time.perf_counter() if started is None else started,
+            tail=_tail(run),
+            say=(lambda sentence: None) if quiet else print,
+        )
+    epochs = math.inf if plan.steps is None else plan.steps / steps
+    if checkpoint is not None and is_trained(run.folder, epochs, training.patience):
+        return _fitted(run, module, length)
     guard = InterruptGuard(run.folder)
     # The guard comes last: it may stop the run, and then the others have had their turn.
-    callbacks = [*_callbacks(run, registry, quiet=quiet), SegmentClock(run.folder), guard]
+    callbacks = [*_callbacks(run, registry, length, quiet=quiet), SegmentClock(run.folder), guard]
     try:
         with _without_advice(), distributed.process_group(run.folder):
-            _trainer(run, callbacks, build_loggers(run, registry)).fit(
+            # While the length is open, a checkpoint may be of any epoch, which is -1 for Lightning.
+            resumed_open = checkpoint is not None and plan.steps is None
+            most = -1 if resumed_open else length.epochs
+            _trainer(run, most, callbacks, build_loggers(run, registry)).fit(
                 module,
                 loader,
                 StepLoader(run.loader("validation"), "max_size"),
@@ -104,7 +145,7 @@ def fit(run: Run, registry: Registry, checkpoint: Path | None, *, quiet: bool = 
         raise
     if distributed.rank() > 0:
         raise SystemExit(0)  # rank 0 alone tests and reports
-    return restore_best(module, run.folder)
+    return _fitted(run, module, length)
 
 
 def build_loggers(run: Run, registry: Registry) -> list[Logger]:
@@ -138,7 +179,30 @@ def _training_loader(run: Run) -> StepLoader:
     )
 
 
-def _callbacks(run: Run, registry: Registry, *, quiet: bool) -> list[Callback]:
+def _fitted(run: Run, module: TrainingModule, length: PlannedEnd) -> Fitted:
+    """Load the best weights, and say how the training went."""
+    patience, losses = run.config.training.patience, validation_losses(run.folder)
+    steps = int(run_folder.read_metrics(run.folder)[-1]["step"])
+    impatient = patience is not None and idle_epochs(losses) >= patience
+    return Fitted(
+        best_epoch=restore_best(module, run.folder),
+        stopped_early=impatient and steps < (length.plan.steps or math.inf),
+        budget=length.record() if isinstance(length, TimeBudget) else None,
+    )
+
+
+def _tail(run: Run) -> float:
+    """Return how many validations the evaluation after training is worth."""
+    sizes = {
+        subset: sum(len(prepared.subsets[subset]) for prepared in run.datasets)
+        for subset in ("validation", "test")
+    }
+    # Whole crystals have a few times the edges of their asymmetric units, which are validated on.
+    factor = 1.2 if run.symprec is None else 2.0
+    return factor * (1.0 + sizes["test"] / max(sizes["validation"], 1))
+
+
+def _callbacks(run: Run, registry: Registry, length: PlannedEnd, *, quiet: bool) -> list[Callback]:
     """Return what writes files, the plugins' callbacks, and what shows progress."""
     training = run.config.training
     callbacks: list[Callback] = []
@@ -150,6 +214,7 @@ def _callbacks(run: Run, registry: Registry, *, quiet: bool) -> list[Callback]:
         *checkpoint_callbacks(run.folder),
         TimedCheckpoints(run.folder, training.checkpoint_minutes),
         SkippedSteps(run.folder, training.learning_rate),
+        length,
     ]
     if training.patience is not None:
         callbacks.append(EarlyStop(run.folder, training.patience))
@@ -161,14 +226,14 @@ def _callbacks(run: Run, registry: Registry, *, quiet: bool) -> list[Callback]:
     return callbacks
 
 
-def _trainer(run: Run, callbacks: list[Callback], loggers: list[Logger]) -> pl.Trainer:
+def _trainer(run: Run, epochs: int, callbacks: list[Callback], loggers: list[Logger]) -> pl.Trainer:
     training = run.config.training
     return pl.Trainer(
         accelerator=run.device.type,
         devices=training.devices if run.device.index is None else [run.device.index],
         strategy="ddp" if training.devices > 1 else "auto",
         precision=_PRECISIONS[training.precision],  # type: ignore[arg-type]
-        max_epochs=training.epochs,
+        max_epochs=epochs,
         callbacks=callbacks,
         logger=loggers or False,
         default_root_dir=run.folder,

@@ -29,15 +29,16 @@ class Plan:
 
     @classmethod
     def of(cls, settings: TrainingConfig, steps_per_epoch: int) -> Plan:
-        """Return the plan of a run with a fixed number of epochs.
+        """Return the plan that the settings of a run ask for; open where its minutes are fixed.
 
         Args:
-            settings: With epochs, schedule and warm-up.
+            settings: With length, schedule and warm-up.
             steps_per_epoch: Steps of the optimiser in an epoch.
         """
         cosine = settings.schedule == "cosine"
         warm_up = settings.warm_up * steps_per_epoch if cosine else math.inf
-        return cls(warm_up=warm_up, revisions=[(0, settings.epochs * steps_per_epoch)])
+        fixed = [] if settings.minutes is not None else [(0, settings.epochs * steps_per_epoch)]
+        return cls(warm_up=warm_up, revisions=[*settings.plan] or fixed)
 
     @property
     def steps(self) -> int | None:
@@ -62,20 +63,19 @@ class Plan:
         Returns:
             Share of the warm-up, above 1 when it is over; share of the rest, from 0 to 1.
         """
-        # As long as the length is open, only the warm-up is known.
-        known: list[tuple[int, int | None]] = [
-            (start, steps) for start, steps in self.revisions if start <= step
-        ]
-        known = known or [(0, None)]
-        rise = self._warm_up(known[-1][1])
-        fall = 0.0
-        ends = [start for start, _ in known[1:]] + [step]
-        for (start, steps), end in zip(known, ends, strict=True):
-            first = max(float(start), self._warm_up(steps))
+        # As long as the length is open, only the warm-up is known. The rate of the step at which
+        # the length was chosen had been set before.
+        pieces: list[tuple[int, int | None]] = [(0, None)]
+        pieces += [(start, steps) for start, steps in self.revisions if start < step]
+        ends = [start for start, _ in pieces[1:]] + [step]
+        risen, since, warm_up, fall = 0.0, 0.0, self.warm_up, 0.0
+        for (start, steps), end in zip(pieces, ends, strict=True):
+            length = self.warm_up if steps is None else min(self.warm_up, MOST_WARM_UP * steps)
+            if length != warm_up:  # what has risen stays; the rest rises at another speed
+                risen = min(risen + (start - since) / warm_up, 1.0)
+                since, warm_up = float(start), length
+            first = max(float(start), since + (1.0 - risen) * warm_up)
             if steps is not None and end > first:
                 left = steps - first
                 fall += (1.0 - fall) * min((end - first) / left, 1.0) if left > 0 else 1.0 - fall
-        return (step / rise if rise > 0 else math.inf), fall
-
-    def _warm_up(self, steps: int | None) -> float:
-        return self.warm_up if steps is None else min(self.warm_up, MOST_WARM_UP * steps)
+        return (risen + (step - since) / warm_up if warm_up > 0 else math.inf), fall

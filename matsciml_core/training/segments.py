@@ -34,6 +34,7 @@ _APPLIED = (
     "epochs",
     "patience",
     "minutes",
+    "plan",
     "gradient_clip",
     "inspect_gradients",
     "device",

@@ -66,12 +66,12 @@ def validation_losses(folder: Path) -> list[float]:
     return [float(row.get(MONITOR) or math.nan) for row in read_metrics(folder)]
 
 
-def is_trained(folder: Path, epochs: int, patience: int | None) -> bool:
+def is_trained(folder: Path, epochs: float, patience: int | None) -> bool:
     """Return whether nothing of a run is left to be trained.
 
     Args:
         folder: The run folder.
-        epochs: Epochs that were asked for.
+        epochs: Epochs that were asked for; infinite where that is not known.
         patience: Epochs without a better one after which the run stops; None: it does not.
     """
     losses = validation_losses(folder)

@@ -16,6 +16,7 @@ from matsciml_core.model.storage import save_model
 from matsciml_core.registry.specs import Reference, RunResult, Spec
 from matsciml_core.training import run_folder
 from matsciml_core.training.assemble import PreparedDataset
+from matsciml_core.training.fitting import Fitted
 from matsciml_core.training.initial import describe_init
 from matsciml_core.training.prepare import Run
 from matsciml_core.training.segments import read_segments
@@ -40,14 +41,14 @@ def result_of(scores: Mapping[str, Scores]) -> RunResult:
 
 
 def summarise(
-    run: Run, registry: Registry, best_epoch: int, result: RunResult, validation: RunResult
+    run: Run, registry: Registry, fitted: Fitted, result: RunResult, validation: RunResult
 ) -> dict[str, Any]:
     """Return what ``run.json`` says.
 
     Args:
         run: The run, trained.
         registry: Where its components are from.
-        best_epoch: The epoch that the tested weights are from, counted from 1.
+        fitted: How the training went.
         result: Metrics of the test set.
         validation: Metrics of the validation set.
 
@@ -57,7 +58,6 @@ def summarise(
     init = describe_init(run)
     inherited = [] if init is None else init.pop("citations", [])
     rows = run_folder.read_metrics(run.folder)
-    training = run.config.training
     segments = read_segments(run.folder)
     heads = {task.key: _count(task.head) for task in run.tasks}
     encoder = _count(run.encoder)
@@ -68,10 +68,11 @@ def summarise(
         "started": segments[0]["started"],
         "wall_seconds": round(sum(segment["wall_seconds"] for segment in segments), 1),
         "training_seconds": round(float(rows[-1]["seconds"]), 1),
-        "seed": training.seed,
+        "seed": run.config.training.seed,
         "epochs": len(rows),
-        "stopped_early": len(rows) < training.epochs,
-        "best_epoch": best_epoch,
+        "stopped_early": fitted.stopped_early,
+        "best_epoch": fitted.best_epoch,
+        "budget": fitted.budget,
         "segments": segments,
         "versions": run_folder.versions(),
         "plugins": registry.distributions(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matsciml_core.errors import ConfigError
-from matsciml_core.files import refuse_links
+from matsciml_core.files import read_object, refuse_links
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.model.evaluate import evaluate
@@ -25,6 +26,7 @@ from matsciml_core.training import assemble, distributed, run_folder
 from matsciml_core.training.checkpoint import check_sound
 from matsciml_core.training.config import (
     RunConfig,
+    TrainingConfig,
     build_config,
     dump_config,
     merge,
@@ -101,7 +103,7 @@ def train(
             of the training may be given, and the objects that the run was started with.
         quiet: Whether to show no progress.
         registry: Where names are looked up; None: among the installed plugins.
-        **training: Settings of the training, such as ``epochs``, ``batch_size``,
+        **training: Settings of the training, such as ``epochs`` or ``minutes``, ``batch_size``,
             ``learning_rate``, ``seed`` and ``device``; ``matsciml info training`` lists them.
 
     Returns:
@@ -111,6 +113,7 @@ def train(
         MatSciMLError: Something the user can fix is wrong.
         RunInterrupted: The user pressed Ctrl-C; ``resume`` goes on.
     """
+    called = time.perf_counter()
     sections = {
         "dataset": dataset,
         "encoder": encoder,
@@ -122,6 +125,10 @@ def train(
         "output": None if output is None else os.fspath(output),
         "training": training or None,
     }
+    if training.get("minutes") is not None and training.get("epochs") is not None:
+        raise ConfigError(
+            "Both 'epochs' and 'minutes' are given; the length of a run is told by one of them."
+        )
     registry = build_registry(strict=False) if registry is None else registry
     request = read_request(config, sections, Labels(values=labels, units=units), registry)
     with ExitStack() as stack:
@@ -136,7 +143,7 @@ def train(
         stack.enter_context(explained(run))
         info = _record(run, request.registry)
         clock = time.perf_counter()
-        best_epoch = fit(run, request.registry, checkpoint, quiet=quiet)
+        fitted = fit(run, request.registry, checkpoint, quiet=quiet, started=called)
         try:
             test = evaluate(run.encoder, run.tasks, run.loader("test"), run.device)
             validation = evaluate(run.encoder, run.tasks, run.loader("validation"), run.device)
@@ -145,7 +152,7 @@ def train(
             run_folder.write_predictions(run.folder, test)
             # Last, because it says that the run is finished.
             note_seconds(run.folder, time.perf_counter() - clock)
-            summary = summarise(run, request.registry, best_epoch, measured, result_of(validation))
+            summary = summarise(run, request.registry, fitted, measured, result_of(validation))
             run_folder.write_summary(run.folder, summary)
         except KeyboardInterrupt as stop:
             raise RunInterrupted(run.folder) from stop
@@ -198,32 +205,50 @@ def _reopen(folder: Path, request: Request, sections: Mapping[str, Any]) -> tupl
         )
     check_sound(checkpoint)
     data = read_config_file(folder / run_folder.CONFIG)
-    changes = sections["training"] or {}
+    changes = dict(sections["training"] or {})
+    if changes.get("epochs") is not None:  # instead of the length that the run had before
+        changes |= {"minutes": None, "plan": []}
     check_changes(data["training"], changes, checkpoint)
     data = merge(data, {"training": changes})
     for dataset in data["datasets"]:
         if dataset["name"] == STRUCTURES and (folder / STRUCTURES).is_dir():
             dataset["folder"] = str(folder / STRUCTURES)  # the run folder may have been moved
     config = assemble.resolve(data, request.registry, adopt=False)
-    training, epochs = config.training, len(run_folder.read_metrics(folder))
-    # A run that went on after it was finished may have been stopped again before its test.
-    tested = run_folder.finished_epochs(folder) == epochs
-    if tested and is_trained(folder, training.epochs, training.patience):
-        raise ConfigError(
-            f"The run has finished its {training.epochs} epochs already, so there is nothing to "
-            "resume; ask for more with --epochs."
-            if epochs >= training.epochs
-            else f"The run is finished: it stopped after {training.patience} epochs without a "
-            "better validation loss; ask for more patience with --set training.patience=EPOCHS."
-        )
-    if epochs > training.epochs:
+    _require_unfinished(folder, config.training)
+    run = prepare(config, request.registry, folder, resumed=True)
+    check_data(folder, run.datasets)
+    return run, checkpoint
+
+
+def _require_unfinished(folder: Path, training: TrainingConfig) -> None:
+    """Reject a run that was trained, tested and saved, and of which no more is asked for."""
+    epochs = len(run_folder.read_metrics(folder))
+    fixed = training.minutes is None and not training.plan
+    if fixed and epochs > training.epochs:
         raise ConfigError(
             f"The run has trained {epochs} epochs already, and the best of them may be a later "
             f"one than {training.epochs}; ask for at least {epochs} --epochs."
         )
-    run = prepare(config, request.registry, folder, resumed=True)
-    check_data(folder, run.datasets)
-    return run, checkpoint
+    # A run that went on after it was finished may have been stopped again before its test.
+    if not epochs or run_folder.finished_epochs(folder) != epochs:
+        return
+    budget = (read_object(folder / run_folder.SUMMARY) or {}).get("budget") or {}
+    if training.minutes is not None and training.minutes <= budget.get("minutes", 0.0):
+        raise ConfigError(
+            f"The run has finished within its {training.minutes:g} minutes already, so there is "
+            "nothing to resume; ask for more with --minutes."
+        )
+    planned = training.epochs if fixed else math.inf
+    if training.plan or epochs >= planned:
+        raise ConfigError(
+            f"The run has finished its {epochs} epochs already, so there is nothing to resume; ask "
+            "for more with --epochs."
+        )
+    if is_trained(folder, planned, training.patience):
+        raise ConfigError(
+            f"The run is finished: it stopped after {training.patience} epochs without a better "
+            "validation loss; ask for more patience with --set training.patience=EPOCHS."
+        )
 
 
 def _record(run: Run, registry: Registry) -> RunInfo:
