@@ -7,9 +7,12 @@ versions of typer are left as they are.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
+
+from matsciml_core.errors import ConfigError
 
 
 class _Conversion:
@@ -49,6 +52,19 @@ class LightCommand(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, ``--help`` included."""
         return [_lighten(parameter) for parameter in super().get_params(ctx)]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments; a number that is not finite passes every ``min`` and ``max``.
+
+        Raises:
+            ConfigError: There is one.
+        """
+        rest: list[str] = super().parse_args(ctx, args)
+        for name, value in ctx.params.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                option = f"--{name.replace('_', '-')}"
+                raise ConfigError(f"'{option}' is {value}; give a finite number.")
+        return rest
 
 
 class LightGroup(TyperGroup):

@@ -88,7 +88,7 @@ def parse_yaml(text: str, *, largest: int = LARGEST_TEXT, plain: bool = False) -
         plain: Whether every scalar stays text, as ids such as ``1e5`` must.
 
     Raises:
-        yaml.YAMLError: It is no YAML.
+        yaml.YAMLError: It is no YAML, or has a key twice in one mapping.
         ValueError: A value is impossible, or a :class:`BoundsError`.
     """
     import yaml  # noqa: PLC0415 - most commands read none
@@ -97,13 +97,33 @@ def parse_yaml(text: str, *, largest: int = LARGEST_TEXT, plain: bool = False) -
     # libyaml's parser is ten times as fast; the other one says better where a mistake is.
     compiled = yaml.__with_libyaml__ and (plain or len(text) > _SMALL)
     kind = ("C" if compiled else "") + ("BaseLoader" if plain else "SafeLoader")
-    loader: Any = getattr(yaml, kind)
+    loader: Any = type("_Loader", (_OneKey, getattr(yaml, kind)), {})
     _check_events(text, loader)
     parser = loader(text)
     try:
         return parser.get_single_data()
     finally:
         parser.dispose()
+
+
+class _OneKey:
+    """Refuses mappings with a key twice, of which YAML's readers keep the last in silence."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """Return a mapping whose keys differ."""
+        from yaml.constructor import ConstructorError  # noqa: PLC0415 - most commands read none
+
+        # Before merge keys are expanded, which may say again what they bring along.
+        seen: set[tuple[str, str]] = set()
+        for key, _ in getattr(node, "value", ()):
+            if not isinstance(key.value, str) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            if (key.tag, key.value) in seen:
+                raise ConstructorError(
+                    None, None, f"the key '{key.value}' stands twice", key.start_mark
+                )
+            seen.add((key.tag, key.value))
+        return super().construct_mapping(node, deep)  # type: ignore[misc] # of the reader beside
 
 
 def unpack_gzip(data: bytes, largest: int) -> bytes:

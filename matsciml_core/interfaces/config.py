@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -27,7 +27,11 @@ class Config(BaseModel):
     """
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        validate_default=True,
+        allow_inf_nan=False,
     )
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
@@ -67,10 +71,34 @@ def validate(model: type[Model], values: Mapping[str, Any], *, where: str) -> Mo
     Raises:
         ConfigError: The first thing that is wrong, with its key and what was expected.
     """
+    for name, field in model.model_fields.items():
+        # pydantic reads a truth value as 1 or 0: ``batch_size: yes`` would be batches of one.
+        if _has_truth_value(values.get(name)) and not _admits_truth(field.annotation):
+            key = f"{where}.{name}" if where else name
+            raise ConfigError(
+                f"'{key}' is {values[name]!r}, which YAML reads yes, no, on and off as too; it "
+                "takes no truth value."
+            )
     try:
         return model(**values)
     except ValidationError as error:
         raise ConfigError(_explain(error, model, where)) from error
+
+
+def _has_truth_value(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_has_truth_value, value))
+    return isinstance(value, bool)
+
+
+def _admits_truth(annotation: Any) -> bool:
+    """Return whether a field's type has a truth value in it."""
+    if annotation in (bool, Any, object, None):
+        return annotation is not None
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel | Mapping):
+        return True  # a section or a mapping is checked by itself
+    parts = get_args(annotation)
+    return any(_admits_truth(part) or isinstance(part, bool) for part in parts)
 
 
 def _explain(error: ValidationError, model: type[BaseModel], where: str) -> str:

@@ -91,6 +91,42 @@ class Scores:
         self.predictions.append(values[rows].to("cpu", torch.float64))
 
 
+def update_metric(metric: Metric, prediction: Tensor, truth: Tensor) -> None:
+    """Show rows to a metric in float64.
+
+    torchmetrics 1.9.0 adds up squares in the precision of its input: of labels with an offset that
+    is large against their spread, R² in float32 comes out above one.
+
+    Args:
+        metric: Whose state is in float64.
+        prediction: ``(rows, …)``, in the label's unit.
+        truth: ``(rows, …)``, in the label's unit.
+    """
+
+    def widened(values: Tensor) -> Tensor:
+        return values.to(torch.float64) if values.is_floating_point() else values
+
+    metric.update(widened(prediction), widened(truth))
+
+
+def undefined(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Say which metrics are undefined, and why, in a sentence for each label.
+
+    Args:
+        metrics: Those of the model by label.
+    """
+    notes = []
+    for key, values in metrics.items():
+        names = [name for name, one in values.items() if isinstance(one, float) and one != one]
+        if names:
+            rows = values["count"]
+            notes.append(
+                f"{key}: {', '.join(names)} {'is' if len(names) == 1 else 'are'} undefined (nan) "
+                f"for the {rows:,} {'value' if rows == 1 else 'values'} of the test set."
+            )
+    return notes
+
+
 def compute_metric(metric: Metric) -> Tensor:
     """Return a metric of the rows that it has seen; NaN where these are too few for it.
 
@@ -197,7 +233,7 @@ def _score_task(
                 pairs[PER_ATOM] = value / atoms, label / atoms
             for name, metric in score.metrics[predictor].items():
                 prediction, truth = pairs.get(name, pairs[None])
-                metric.update(prediction[mask].cpu(), truth[mask].cpu())
+                update_metric(metric, prediction[mask].cpu(), truth[mask].cpu())
         rows = mask.flatten(1).all(1) if info.shape else mask
         score.keep(batch, rows.nonzero()[:, 0], predicted[info.name])
 

@@ -259,6 +259,35 @@ def usable_symprec(
     return config.training.symprec if able else None
 
 
+def expand(
+    config: RunConfig, datasets: Sequence[PreparedDataset], tasks: Sequence[Task]
+) -> RunConfig:
+    """Write out what followed from the data: labels, splits, and the settings of every head.
+
+    Args:
+        config: A resolved configuration.
+        datasets: Its datasets.
+        tasks: Its tasks.
+
+    Returns:
+        A configuration that repeats the run even if a dataset's or head's defaults change.
+    """
+    heads = {task.head_name: task.head.config for task in tasks}
+    settings = {
+        name: {} if own is None else own.model_dump(mode="json") for name, own in heads.items()
+    }
+    # By name, so that another head that becomes the default for a kind of label changes nothing.
+    named = {"name": next(iter(heads))} if len(heads) == 1 else {}
+    names = {one.dataset.split_names[0] for one in datasets}
+    split = config.split
+    if split.name is None and len(names) == 1:
+        split = split.model_copy(update={"name": names.pop()})
+    targets = tuple(f"{one.name}/{label}" for one in datasets for label in one.labels)
+    return config.model_copy(
+        update={"targets": targets, "head": {**named, **settings}, "split": split}
+    )
+
+
 def build_strategy(config: RunConfig, registry: Registry, tasks: list[Task]) -> Strategy:
     """Build the strategy and let it look at the tasks.
 

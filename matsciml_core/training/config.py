@@ -250,6 +250,10 @@ def merge(base: dict[str, Any], update: Mapping[str, Any], *, where: str = "") -
     """
     for key, value in update.items():
         old = base.get(key)
+        if isinstance(value, Mapping) and old is not None and not isinstance(old, dict):
+            raise ConfigError(
+                f"'{key}' is {old!r} and has settings of its own beside it; write it as a section."
+            )
         if isinstance(old, dict) and isinstance(value, Mapping):
             merge(old, value, where=f"{where}.{key}" if where else key)
         elif isinstance(old, dict) and value is not None:
@@ -278,12 +282,15 @@ def normalise(raw: Mapping[str, Any]) -> dict[str, Any]:
         datasets = _with_single(datasets, single)
     data["datasets"] = datasets
     for key in ("target", "targets"):
-        if data.get(key) is not None:
-            data["targets"] = _listed(data.pop(key))
+        value = data.pop(key, None)
+        if value is not None:
+            data["targets"] = _listed(value)
     for section in ("encoder", "strategy"):
         if data.get(section) is not None:
             data[section] = _component(data[section], section)
-    return {key: value for key, value in data.items() if value is not None}
+    known = RunConfig.model_fields
+    # An unknown key without a value is kept, so that it is refused and not lost.
+    return {key: value for key, value in data.items() if value is not None or key not in known}
 
 
 def override(data: Mapping[str, Any], sections: Mapping[str, Any]) -> dict[str, Any]:

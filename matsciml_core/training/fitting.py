@@ -18,12 +18,13 @@ from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
 from matsciml_core.data.steps import StepLoader
+from matsciml_core.errors import TrainingError
 from matsciml_core.training import distributed, run_folder
 from matsciml_core.training.averaging import WeightAverage
 from matsciml_core.training.budget import PlannedEnd, TimeBudget
 from matsciml_core.training.callbacks import EpochLines, GradientAnglesFile, MetricsFile
 from matsciml_core.training.checkpoint import checkpoint_callbacks, restore_best
-from matsciml_core.training.guards import InterruptGuard, SkippedSteps, TimedCheckpoints
+from matsciml_core.training.guards import EdgeWatch, InterruptGuard, SkippedSteps, TimedCheckpoints
 from matsciml_core.training.module import TrainingModule
 from matsciml_core.training.plan import Plan
 from matsciml_core.training.prepare import Run
@@ -125,7 +126,10 @@ def fit(
         return _fitted(run, module, length)
     guard = InterruptGuard(run.folder)
     # The guard comes last: it may stop the run, and then the others have had their turn.
-    callbacks = [*_callbacks(run, registry, length, quiet=quiet), SegmentClock(run.folder), guard]
+    callbacks = [*_callbacks(run, registry, length, quiet=quiet), SegmentClock(run.folder)]
+    if run.encoder.neighbours is not None:
+        callbacks.append(EdgeWatch(getattr(run.encoder.neighbours, "cutoff", None)))
+    callbacks.append(guard)
     try:
         with _without_advice(), distributed.process_group(run.folder):
             # While the length is open, a checkpoint may be of any epoch, which is -1 for Lightning.
@@ -183,6 +187,12 @@ def _fitted(run: Run, module: TrainingModule, length: PlannedEnd) -> Fitted:
     """Load the best weights, and say how the training went."""
     patience, losses = run.config.training.patience, validation_losses(run.folder)
     steps = int(run_folder.read_metrics(run.folder)[-1]["step"])
+    if not any(map(math.isfinite, losses)):
+        raise TrainingError(
+            f"The validation loss was not a finite number in any of {len(losses)} epochs, so that "
+            "no weights are the best and there is no model; lower training.learning_rate (it is "
+            f"{run.config.training.learning_rate:g}), or look for extreme labels and structures."
+        )
     impatient = patience is not None and idle_epochs(losses) >= patience
     return Fitted(
         best_epoch=restore_best(module, run.folder),

@@ -124,6 +124,57 @@ class TimedCheckpoints(Callback):
         self._saved = time.monotonic()
 
 
+class EdgeWatch(Callback):
+    """Stops a run whose batches have no edge, and counts those that have none among others.
+
+    Args:
+        cutoff: Of the encoder, Å, for the advice; None: it has none.
+    """
+
+    def __init__(self, cutoff: float | None) -> None:
+        """Start with no batch seen."""
+        self.cutoff = cutoff
+        self._seen = self._empty = 0
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: object,
+        batch: Mapping[str, CrystalBatch],
+        batch_idx: int,
+    ) -> None:
+        """Count, by shapes, for which no device is waited for."""
+        for crystals in batch.values():
+            if crystals.edge_index is not None:
+                self._seen += 1
+                self._empty += not crystals.edge_index.shape[1]
+        if self._seen >= LOOK_EVERY and self._empty == self._seen:
+            self._stop()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop where no batch of the epoch had an edge, and say how many had none, once."""
+        if self._seen and self._empty == self._seen:
+            self._stop()
+        if self._empty and trainer.is_global_zero and not trainer.current_epoch:
+            print(
+                f"Note: {self._empty:,} of the {self._seen:,} batches have no edge: no atom has a "
+                f"neighbour{self._within()}.",
+                flush=True,
+            )
+        self._seen = self._empty = 0
+
+    def _stop(self) -> NoReturn:
+        raise TrainingError(
+            f"No atom of the {self._seen:,} batches so far has a neighbour{self._within()}, so "
+            "that the network sees isolated atoms; raise encoder.cutoff, or check that positions "
+            "and cells are in Å."
+        )
+
+    def _within(self) -> str:
+        return "" if self.cutoff is None else f" within the cutoff of {self.cutoff:g} Å"
+
+
 @dataclass(frozen=True)
 class _Step:
     number: int

@@ -15,7 +15,7 @@ from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.head import with_gradients
 from matsciml_core.interfaces.strategy import Parameters, Strategy, Task
-from matsciml_core.model.evaluate import compute_metric
+from matsciml_core.model.evaluate import compute_metric, update_metric
 from matsciml_core.training import distributed
 from matsciml_core.training.config import TrainingConfig
 from matsciml_core.training.gradient_angles import AngleRecorder
@@ -79,7 +79,8 @@ class TrainingModule(pl.LightningModule):
         self._random: dict[str, Tensor] = {}
         self._metrics = [
             {
-                f"{target}/{name}": metric
+                # Sums in float32 would lose the last digits, and R² of labels far from zero more.
+                f"{target}/{name}": metric.set_dtype(torch.float64)
                 for target, named in task.head.metrics().items()
                 for name, metric in named.items()
             }
@@ -167,7 +168,8 @@ class TrainingModule(pl.LightningModule):
                     label = name.rpartition("/")[0]
                     if label in crystals.targets:
                         present = mask[label]
-                        metric.update(physical[label][present], crystals.targets[label][present])
+                        truth = crystals.targets[label][present]
+                        update_metric(metric, physical[label][present], truth)
             losses = self._losses_of(found)
         if losses:
             total = torch.stack([*losses.values()]).sum()

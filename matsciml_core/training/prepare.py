@@ -131,7 +131,7 @@ def prepare(
     if not resumed:
         initialise(config, encoder, tasks)
     return Run(
-        config=config,
+        config=assemble.expand(config, datasets, tasks),
         folder=folder
         or distributed.folder_of_rank_zero()
         or run_folder.create_run_folder(

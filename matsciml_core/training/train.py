@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from matsciml_core.errors import ConfigError
 from matsciml_core.files import read_object, refuse_links
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.encoder import Encoder
-from matsciml_core.model.evaluate import evaluate
+from matsciml_core.model.evaluate import evaluate, undefined
 from matsciml_core.model.latest import link_latest
 from matsciml_core.registry.imported import STRUCTURES
 from matsciml_core.registry.manager import build_registry
@@ -157,6 +157,7 @@ def train(
         except KeyboardInterrupt as stop:
             raise RunInterrupted(run.folder) from stop
     result = request.registry.after_fit(info, measured)
+    result = replace(result, notes=(*undefined(measured.metrics), *result.notes))
     return TrainingResult(
         folder=run.folder.resolve(),
         run=run,

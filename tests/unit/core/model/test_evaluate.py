@@ -18,7 +18,13 @@ from matsciml_core.data import attach_neighbours
 from matsciml_core.interfaces.head import label_mask, labels_of, with_gradients
 from matsciml_core.interfaces.strategy import Task
 from matsciml_core.model import evaluate as module
-from matsciml_core.model.evaluate import MODEL, compute_metric, evaluate
+from matsciml_core.model.evaluate import (
+    MODEL,
+    compute_metric,
+    evaluate,
+    undefined,
+    update_metric,
+)
 from matsciml_core.testing.crystals import all_crystals
 from matsciml_core.testing.examples import ExampleEncoder
 from matsciml_core.training.run_folder import write_predictions
@@ -218,3 +224,22 @@ class TestLabels:
         seen = with_gradients(batch, [Needless([ENERGY], 1, 1), Plain([FORCES], 1, 1)])
         assert seen.positions.requires_grad
         assert not seen.cell.requires_grad
+
+
+def test_r2_of_labels_far_from_zero_is_that_of_float64():
+    """In float32, torchmetrics 1.9.0 gives values above one, or none that mean anything."""
+    generator = torch.Generator().manual_seed(0)
+    truth = (30_000 + 0.5 * torch.randn(500, generator=generator)).to(torch.float32)
+    prediction = truth + 0.25 * torch.randn(500, generator=generator)
+    metric = R2Score().set_dtype(torch.float64)
+    for rows in range(0, 500, 100):
+        update_metric(metric, prediction[rows : rows + 100], truth[rows : rows + 100])
+    labels, values = truth.double(), prediction.double()
+    exact = 1 - ((labels - values) ** 2).sum() / ((labels - labels.mean()) ** 2).sum()
+    assert compute_metric(metric).item() == pytest.approx(exact.item(), abs=1e-6)
+
+
+def test_what_is_undefined_is_said_once_for_each_label():
+    metrics = {"d/gap": {"mae": 0.1, "r2": float("nan"), "unit": "eV", "count": 1}}
+    assert undefined(metrics) == ["d/gap: r2 is undefined (nan) for the 1 value of the test set."]
+    assert undefined({"d/gap": {"mae": 0.1, "unit": "eV", "count": 9}}) == []
