@@ -11,9 +11,10 @@ from typing import Any
 
 from matsciml_cli._data import open_dataset
 from matsciml_cli.console import write_line
+from matsciml_cli.outputs import check_output
 from matsciml_core.data.splits import algorithms, grouping
 from matsciml_core.data.splits.listed import listed_split, read_lists
-from matsciml_core.errors import ConfigError, did_you_mean
+from matsciml_core.errors import ConfigError, MatSciMLError, did_you_mean
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.split import FRACTIONS, Split, random_split
 from matsciml_core.registry.folders import data_folder
@@ -89,8 +90,24 @@ class SplitRequest:
         )
 
 
+def _keep(split: Split, path: Path, *, replace: bool, inputs: Sequence[Path]) -> None:
+    """Write a split; the same one may lie there already."""
+    try:
+        same = path.is_file() and Split.load(path).hash == split.hash
+    except MatSciMLError:
+        same = False
+    if not same:
+        check_output(path, replace=replace, inputs=inputs)
+        split.save(path)
+
+
 def split_dataset(
-    spec: DatasetSpec, request: SplitRequest, *, output: Path | None, overrides: Sequence[str]
+    spec: DatasetSpec,
+    request: SplitRequest,
+    *,
+    output: Path | None,
+    overrides: Sequence[str],
+    replace: bool,
 ) -> None:
     """Make a split, keep it as a file, and print how it is used."""
     split = request.make(open_dataset(spec, overrides))
@@ -103,8 +120,7 @@ def split_dataset(
     own = Path(spec.folder) if isinstance(spec, ImportedSpec) else None
     home = own / "splits" if own else data_folder() / "splits" / spec.name
     path = output or home / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    split.save(path)
+    _keep(split, path, replace=replace, inputs=request.files)
     sizes = ", ".join(f"{len(ids):,} {subset}" for subset, ids in split.subsets.items())
     write_line(f"Split of {spec.name}, {split.algorithm}: {sizes}.")
     for subset, missing in split.missing.items():

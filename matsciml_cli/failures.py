@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -17,6 +18,23 @@ USAGE = 2
 """Exit code of an error that the user can fix."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells expect it: 128 plus the number of the signal."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OUTPUT = (
+    *_FULL,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EINVAL,
+)
+"""What a machine answers to output that cannot be written; none of these is a fault of the program
+that a traceback would explain."""
 
 # typer's own copy of click, or click itself, depending on typer's version.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -46,6 +64,8 @@ def report(error: BaseException, *, debug: bool = False) -> int:
         sentence, code = "Stopped.", FAULT
     elif isinstance(error, MatSciMLError):
         sentence, code = str(error), USAGE
+    elif isinstance(error, OSError) and error.errno in _OUTPUT:
+        sentence, code = _output_sentence(error), USAGE
     elif isinstance(error, _ClickException):
         sentence, code = _usage_sentence(error), int(getattr(error, "exit_code", USAGE))
     else:
@@ -55,6 +75,17 @@ def report(error: BaseException, *, debug: bool = False) -> int:
         sentence, code = f"Something unexpected went wrong: {detail}.{advice}", FAULT
     _write(sentence)
     return code
+
+
+def _output_sentence(error: OSError) -> str:
+    """Say what cannot be written or read, and what to do about it."""
+    place = f"'{error.filename2 or error.filename}'" if error.filename else "A file"
+    if error.errno in _FULL:
+        return (
+            f"{place} cannot be written ({error.strerror}); free some space, or name a folder on "
+            "another disk. What was there before is unchanged."
+        )
+    return f"{place} cannot be used ({error.strerror}); name another file or folder."
 
 
 def _write(sentence: str) -> None:

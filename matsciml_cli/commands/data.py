@@ -12,6 +12,7 @@ from matsciml_cli._completion import complete_names
 from matsciml_cli._light import LightCommand
 from matsciml_cli.console import Row, write_heading, write_json, write_table
 from matsciml_cli.options import FileFormat, Json
+from matsciml_cli.outputs import Replace
 from matsciml_cli.state import registry_of
 from matsciml_core.errors import ConfigError
 from matsciml_core.registry.folders import data_folder
@@ -283,6 +284,7 @@ def split(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File; default: with the dataset.")
     ] = None,
+    replace: Replace = False,
     overrides: _Set = None,
 ) -> None:
     """Split a dataset, and keep the split as a file with its hash."""
@@ -292,7 +294,7 @@ def split(
     request = SplitRequest(
         by=by, lists=tuple(lists or ()), seed=seed, fractions=_fractions(fractions)
     )
-    split_dataset(spec, request, output=output, overrides=overrides or ())
+    split_dataset(spec, request, output=output, overrides=overrides or (), replace=replace)
 
 
 @data.command("leaks", cls=LightCommand)

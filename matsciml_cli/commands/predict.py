@@ -13,6 +13,7 @@ import typer
 
 from matsciml_cli.console import warn
 from matsciml_cli.options import Device, FileFormat, ModelFolder, Precision
+from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
 from matsciml_core.errors import ConfigError, DataError
@@ -44,6 +45,7 @@ def predict(
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first structure that cannot be used.")
     ] = False,
+    replace: Replace = False,
 ) -> None:
     """Predict the labels of structures in files, as many as there are.
 
@@ -63,6 +65,8 @@ def predict(
     if format is not None:
         get_reader(format, registry)
     kind = writer_of(output)
+    if output != "-":
+        check_output(Path(output), replace=replace, inputs=files)
     model = load(run, device=device, precision=precision, registry=registry)
     require_labels(model)
     with progress_bars() as report, _opened(output) as stream:

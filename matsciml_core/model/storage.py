@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from matsciml_core.errors import DataError, RegistryError
-from matsciml_core.files import replacing, write_json
+from matsciml_core.files import hash_of, read_object, replacing, write_json
 from matsciml_core.interfaces.config import Config
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Task
@@ -35,6 +35,10 @@ from matsciml_core.registry.targets import TargetInfo
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
+
+
+DIGEST = "sha256"
+"""Key of the description under which the SHA-256 of the tensors stands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +92,8 @@ def save_model(
     }
     with replacing(Path(folder) / TENSORS) as part:
         save_file(tensors, part)
+    # With the digest of what lies on the disk, so that a flipped bit is noticed when it is loaded.
+    description[DIGEST] = hash_of(Path(folder) / TENSORS)
     write_json(Path(folder) / DESCRIPTION, description)
 
 
@@ -123,15 +129,23 @@ def load_tensors(folder: Path) -> dict[str, Tensor]:
     """Read the tensors of a model, by their names in the file.
 
     Raises:
-        DataError: The file is missing or damaged.
+        DataError: The file is missing, damaged, or not the one that its description was made for.
     """
     try:
-        return load_file(folder / TENSORS)
+        tensors = load_file(folder / TENSORS)
+        digest = hash_of(folder / TENSORS)
     except (OSError, SafetensorError) as error:
         raise DataError(
             f"'{folder / TENSORS}' cannot be read as safetensors ({error}); copy or export the "
             "model again."
         ) from error
+    # Models that were made elsewhere may come without a digest.
+    if (read_object(folder / DESCRIPTION) or {}).get(DIGEST, digest) != digest:
+        raise DataError(
+            f"'{folder / TENSORS}' is not what it was when the model was saved: its SHA-256 is not "
+            f"the one in '{DESCRIPTION}'; copy or export the model again."
+        )
+    return tensors
 
 
 def part_of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ import pytest
 
 from matsciml_core import Crystal, Registry
 from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.files import write_json
 from matsciml_tool_generate.stability import EnergyModel, stability
 from matsciml_tool_generate.structures import ParsedStructure
 
@@ -116,3 +117,34 @@ class TestHull:
     ) -> None:
         with pytest.raises(DataError, match=f"has the label '{LABEL}'"):
             stability([salt()], [0.0], [ParsedStructure.from_crystal(salt())], model)
+
+
+class TestError:
+    def write(self, model: EnergyModel, **errors: float) -> EnergyModel:
+        metrics = {"test": {f"toy/{LABEL}": errors}}
+        write_json(model.model.folder / "run.json", {"metrics": metrics})
+        return model
+
+    def reload(self, model: EnergyModel, registry: Registry) -> EnergyModel:
+        return EnergyModel(model.model.folder, registry, "cpu")
+
+    def test_of_the_model_is_compared_with_the_cutoff(
+        self, model: EnergyModel, toy_registry: Registry
+    ) -> None:
+        poor = self.reload(self.write(model, mae=0.5), toy_registry)
+        assert poor.error == 0.5
+        with pytest.raises(ConfigError, match=r"is 0\.5 eV/atom, above the --hull-cutoff of 0\.1"):
+            poor.check_error(0.1)
+        poor.check_error(0.5)
+
+    def test_stands_beside_the_cutoff(
+        self, model: EnergyModel, toy_registry: Registry, salt: Callable[..., Crystal]
+    ) -> None:
+        crystal = salt()
+        for errors, words in (({"mae": 0.04}, "error is 0.04 eV/atom"), ({}, "is not recorded")):
+            energy_model = self.reload(self.write(model, **errors), toy_registry)
+            found = stability(
+                [crystal], energy_model.energies([crystal]), [known(crystal, 0.0)], energy_model
+            )
+            assert "at most 0.1 eV/atom above the hull" in found.reservation
+            assert words in found.reservation

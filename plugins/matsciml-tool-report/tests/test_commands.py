@@ -71,3 +71,20 @@ def test_what_cannot_be_is_answered_with_one_sentence(
     error = capsys.readouterr().err
     assert words in " ".join(error.split())
     assert "Traceback" not in error
+
+
+def test_pages_that_exist_are_replaced_when_asked(runs: Path, tmp_path: Path, capsys) -> None:
+    for command in (["report", str(runs)], ["leaderboard", str(runs)]):
+        page = [*command, "--output", str(tmp_path / command[0])]
+        assert execute(page) == 0
+        capsys.readouterr()
+        assert execute(page) == 2
+        assert "exists; give --replace" in capsys.readouterr().err
+        assert execute([*page, "--replace"]) == 0
+
+
+def test_runs_are_never_written_over(runs: Path, capsys) -> None:
+    for command in ("report", "leaderboard"):
+        target = str(runs / "one")
+        assert execute([command, target, "--output", target, "--replace"]) == 2
+        assert "is what the command reads" in capsys.readouterr().err

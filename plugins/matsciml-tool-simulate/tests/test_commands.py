@@ -153,3 +153,30 @@ class TestDynamics:
         )
         assert code == 2
         assert "blown up" in err or "no finite energy" in err or "too large or too dense" in err
+
+
+class TestOutput:
+    @pytest.mark.parametrize("name", ["relax", "md"])
+    def test_that_exists_is_replaced_when_asked_and_the_input_never(self, run, name):
+        arguments = (name, "alloy.extxyz", "--steps", "2", "-o", "out.extxyz")
+        assert run(*arguments)[0] in (0, 1)
+        code, _, err = run(*arguments)
+        assert (code, "--replace" in err) == (2, True)
+        assert run(*arguments, "--replace")[0] in (0, 1)
+        before = read("alloy.extxyz").positions
+        code, _, err = run(name, "alloy.extxyz", "-o", "./alloy.extxyz", "--replace")
+        assert code == 2
+        assert "is what the command reads" in err
+        assert (read("alloy.extxyz").positions == before).all()
+
+    def test_a_pressure_on_a_fixed_cell_is_refused(self, run):
+        code, _, err = run("relax", "alloy.extxyz", "--pressure", "5")
+        assert code == 2
+        assert "acts on the cell, which is fixed" in err
+
+    @pytest.mark.parametrize("number", ["nan", "inf"])
+    def test_numbers_that_are_not_finite_are_refused(self, run, number):
+        for arguments in (("relax", "--fmax"), ("md", "--timestep"), ("md", "--pressure")):
+            code, _, err = run(arguments[0], "alloy.extxyz", arguments[1], number)
+            assert code == 2
+            assert arguments[1] in err or "--largest-force" in err

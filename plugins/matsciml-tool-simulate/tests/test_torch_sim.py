@@ -12,7 +12,7 @@ from ase import units
 
 import matsciml_tool_simulate
 from matsciml_core import load
-from matsciml_core.errors import DataError, MissingPackageError
+from matsciml_core.errors import ConfigError, DataError, MissingPackageError
 from matsciml_tool_simulate import ModelCalculator
 
 
@@ -85,3 +85,17 @@ class TestTorchSim:
         state = torch_sim.io.atoms_to_state([atoms], torch.device("cpu"), torch.float64)
         with pytest.raises(DataError, match="never seen Pt"):
             matsciml_tool_simulate.TorchSimModel(model)(state)
+
+    def test_refuses_what_torch_sim_takes_for_something_else(self, torch_sim, model, atoms):
+        slab, cluster = atoms.copy(), atoms.copy()
+        slab.pbc = (True, True, False)
+        cluster.pbc = False
+        device = torch.device("cpu")
+        calculator = matsciml_tool_simulate.TorchSimModel(model)
+        for structure, words in ((slab, "one or two directions"), (cluster, "has no stress")):
+            state = torch_sim.io.atoms_to_state([structure], device, torch.float64)
+            with pytest.raises(ConfigError, match=words):
+                calculator(state)
+        state = torch_sim.io.atoms_to_state([cluster], device, torch.float64)
+        without = matsciml_tool_simulate.TorchSimModel(model, stress=False)
+        assert torch.isfinite(without(state)["energy"]).all()

@@ -223,3 +223,14 @@ class TestRequest:
         outcome = cli("predict", *arguments)
         assert outcome.code == 2
         assert words in outcome.error
+
+
+def test_predictions_that_exist_are_replaced_when_asked_and_structures_never(cli, model, files):
+    assert cli("predict", "model", "salt.extxyz").code == 0
+    outcome = cli("predict", "model", "salt.extxyz")
+    assert outcome.code == 2
+    assert "'predictions.csv' exists; give --replace" in outcome.error
+    assert cli("predict", "model", "salt.extxyz", "--replace").code == 0
+    outcome = cli("predict", "model", "salt.extxyz", "-o", "salt.extxyz", "--replace")
+    assert outcome.code == 2
+    assert "is what the command reads" in outcome.error

@@ -10,6 +10,7 @@ import typer
 
 from matsciml_cli.console import Row, write_heading, write_json, write_line, write_table
 from matsciml_cli.options import Json
+from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
 from matsciml_core.cores import available_cores
@@ -64,6 +65,7 @@ def evaluate_crystals(
         Path | None,
         typer.Option("--output", "-o", help="Folder for metrics.json and report.html."),
     ] = None,
+    replace: Replace = False,
     as_json: Json = False,
 ) -> None:
     """Evaluate generated crystals: validity, coverage, uniqueness, novelty, stability.
@@ -93,8 +95,13 @@ def evaluate_crystals(
         workers=workers,
     )
     settings.check()
+    folder = output or generated.with_name(f"{generated.stem}-evaluation")
+    check_output(folder, replace=replace, inputs=[generated])
     registry = registry_of(context)
-    model = None if energy_model is None else EnergyModel(energy_model, registry, device)
+    model = None
+    if energy_model is not None:
+        model = EnergyModel(energy_model, registry, device)
+        model.check_error(hull_cutoff)
     processes = workers or available_cores()
     names = {"reference": reference} | ({"training": reference_train} if reference_train else {})
     rejected = read_rejected(generated)
@@ -122,7 +129,6 @@ def evaluate_crystals(
         result = evaluation.evaluate_crystals(
             inputs, settings, energy_model=model, cache=cache, report=report
         )
-    folder = output or generated.with_name(f"{generated.stem}-evaluation")
     write_results(result, folder)
     if as_json:
         write_json(result.as_data())
@@ -150,4 +156,6 @@ def _write_tables(result: Evaluation, folder: Path) -> None:
     if faults:
         write_heading("not valid")
         write_table([Row((f"{count:,}", why)) for why, count in faults.items()], indent=2)
+    if result.stability is not None:
+        write_line(result.stability.reservation)
     write_line(f"Report: {folder / PAGE}")

@@ -15,6 +15,7 @@ import typer
 from matsciml_cli.console import Row, warn, write_heading, write_line, write_table
 from matsciml_cli.failures import INTERRUPTED
 from matsciml_cli.options import Device, Seed
+from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
 from matsciml_core.errors import ConfigError
@@ -56,6 +57,7 @@ def generate(
     restart: Annotated[
         bool, typer.Option("--restart", help="Throw away an unfinished generation.")
     ] = False,
+    replace: Replace = False,
 ) -> None:
     """Sample crystals from a trained model, and write them as extended XYZ.
 
@@ -69,6 +71,8 @@ def generate(
     from matsciml_core.model.trained import load
     from matsciml_tool_generate.sampling import GenerationSettings, generate_crystals
 
+    if not output.is_dir():  # which is refused below, whatever is asked for
+        check_output(output, replace=replace)
     settings = GenerationSettings(
         number=number,
         batch_size=batch_size,

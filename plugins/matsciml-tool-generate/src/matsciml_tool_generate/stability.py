@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from matsciml_core.errors import ConfigError, DataError, MatSciMLError
+from matsciml_core.files import read_object
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.elements import symbol
 from matsciml_core.progress import Meter, Report, silent
@@ -21,10 +22,15 @@ if TYPE_CHECKING:
     from matsciml_core.model.trained import TrainedModel
     from matsciml_core.registry.manager import Registry
 
+MOST_ERROR = 1.0
+"""Largest error of a model in units of the cut-off: where they are equal, a crystal at the cut-off
+is called stable in half of all cases, whatever it is."""
 CUTOFF = 0.1
 """eV/atom above the hull up to which a crystal counts as stable, unless the user says otherwise."""
 FORMATION = "formation_energy_per_atom"
 _CHUNK = 64
+_SUMMARY = "run.json"
+"""What a run, and what was exported of it, says of itself."""
 _ROUNDING = 1e-8
 """eV/atom; a crystal of the reference lies on its own hull up to rounding."""
 
@@ -56,6 +62,21 @@ class Stability:
     """Predicted for each crystal, eV/atom; None: there is no crystal, or no finite energy."""
     above_hull: tuple[float | None, ...]
     """Distance of each to the hull, eV/atom, negative below it; None: not known."""
+    model_error: float | None = None
+    """Mean absolute error of the model on its own test set, eV/atom; None: not recorded."""
+
+    @property
+    def reservation(self) -> str:
+        """The cut-off beside the model's error, in a sentence."""
+        if self.model_error is None:
+            return (
+                f"Stable: at most {self.cutoff:g} eV/atom above the hull, by a model whose error "
+                "is not recorded."
+            )
+        return (
+            f"Stable: at most {self.cutoff:g} eV/atom above the hull, by a model whose mean "
+            f"absolute error is {self.model_error:.3g} eV/atom."
+        )
 
 
 class EnergyModel:
@@ -92,6 +113,25 @@ class EnergyModel:
         self.label, unit = chosen
         self.per_atom = unit == "eV/atom"
         """Whether the label is an energy per atom, rather than of the cell."""
+        self.error = _error_of(self.model.folder, self.label, per_atom=self.per_atom)
+        """Mean absolute error on the model's own test set, eV/atom; None: not recorded."""
+
+    def check_error(self, cutoff: float) -> None:
+        """Refuse a model that cannot tell what is stable from what is not.
+
+        Args:
+            cutoff: Largest distance of a stable crystal from the hull, eV/atom.
+
+        Raises:
+            ConfigError: Its error is more than ``MOST_ERROR`` times the cut-off.
+        """
+        if self.error is not None and self.error > MOST_ERROR * cutoff:
+            raise ConfigError(
+                f"The mean absolute error of '{self.path}' is {self.error:.3g} eV/atom, above the "
+                f"--hull-cutoff of {cutoff:g} eV/atom, so that its word on stability means "
+                f"nothing; name a better --energy-model, or a --hull-cutoff of at least "
+                f"{self.error / MOST_ERROR:.3g}."
+            )
 
     def energies(
         self, crystals: Sequence[Crystal | None], report: Report = silent, label: str = "energies"
@@ -198,6 +238,7 @@ def stability(
         reference_size=hull.size,
         energies=tuple(energies),
         above_hull=tuple(above),
+        model_error=model.error,
     )
 
 
@@ -255,6 +296,21 @@ class _Hull:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return PhaseDiagram(inside)
+
+
+def _error_of(folder: Path, label: str, *, per_atom: bool) -> float | None:
+    """Return the error that a model's own run has measured on its test set, eV/atom."""
+    from matsciml_core.model.evaluate import PER_ATOM  # noqa: PLC0415 - imports torch
+
+    summary = read_object(folder / _SUMMARY) or {}
+    tested = summary.get("metrics", {}).get("test", {})
+    errors = [
+        values.get("mae" if per_atom else PER_ATOM)
+        for key, values in tested.items()
+        if key.rpartition("/")[2] == label
+    ]
+    known = [float(error) for error in errors if isinstance(error, int | float)]
+    return max(known, default=None)
 
 
 def _composition(crystal: Crystal) -> Any:

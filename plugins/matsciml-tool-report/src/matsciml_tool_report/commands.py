@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from matsciml_cli.console import write_line
+from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 
 COMPARISON = "comparison.html"
@@ -29,8 +30,13 @@ def report(
             help="File of the comparison; default: comparison.html beside the runs.",
         ),
     ] = None,
+    replace: Replace = False,
 ) -> None:
-    """Draw the report of one run again, finished or interrupted; compare several on one page."""
+    """Draw the report of one run again, finished or interrupted; compare several on one page.
+
+    The report in a run's folder is drawn from what lies beside it, and is always replaced; the page
+    of a comparison is with --replace.
+    """
     from matsciml_tool_report.comparison import write_comparison
     from matsciml_tool_report.describe_crystals import open_datasets
     from matsciml_tool_report.report import write_report
@@ -45,7 +51,7 @@ def report(
     # The folder that holds all runs, however deep they lie.
     beside = Path(os.path.commonpath([run.folder.parent for run in compared]))
     page = output or beside / COMPARISON
-    page.parent.mkdir(parents=True, exist_ok=True)
+    check_output(page, replace=replace, inputs=[run.folder for run in compared])
     command = shlex.join(["matsciml", "report", *map(str, runs)])
     write_line(f"Comparison of {len(compared)} runs: {write_comparison(compared, page, command)}")
 
@@ -58,6 +64,7 @@ def leaderboard(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the site.")] = Path(
         "site"
     ),
+    replace: Replace = False,
 ) -> None:
     """Rank finished runs by label and split, as a static site with their reports.
 
@@ -67,6 +74,7 @@ def leaderboard(
     from matsciml_tool_report.leaderboard import write_site
     from matsciml_tool_report.run_folders import find_runs
 
+    check_output(output, replace=replace, inputs=folders)
     command = shlex.join(["matsciml", "leaderboard", *map(str, folders), "--output", str(output)])
     site = write_site(find_runs(folders), output, registry_of(context), command)
     write_line(f"Leaderboard: {site}")

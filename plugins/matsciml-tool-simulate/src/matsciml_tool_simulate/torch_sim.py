@@ -10,6 +10,7 @@ from torch import Tensor
 from torch_sim.models.interface import ModelInterface
 
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
+from matsciml_core.errors import ConfigError
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_tool_simulate.potential import Potential
 
@@ -62,10 +63,13 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc] # torch-sim is option
             ``(systems, 3, 3)``, eV/Å³, in the model's precision.
 
         Raises:
+            ConfigError: Systems are periodic in one or two directions, or have no cell and are to
+                have a stress.
             DataError: An element is unknown to the model.
             GeometryError: Cell and positions describe no crystal, as where dynamics blow up.
         """
         batch = _to_batch(state)
+        _check_periodic(batch, stress=self._compute_stress)
         self._potential.check_elements(batch.atomic_numbers.tolist())
         if self.model.encoder.neighbours is not None:
             batch = attach_neighbours(batch, self.model.encoder.neighbours)
@@ -74,6 +78,24 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc] # torch-sim is option
         return {
             name: values.to(self._dtype) for name, values in results.items() if values is not None
         }
+
+
+def _check_periodic(batch: CrystalBatch, *, stress: bool) -> None:
+    """Refuse what torch-sim 0.3.0 treats as something else.
+
+    It moves slabs as if they were clusters; and the stress of what has no volume is infinite.
+    """
+    some, every = batch.pbc.any(dim=1), batch.pbc.all(dim=1)
+    if bool((some & ~every).any()):
+        raise ConfigError(
+            "torch-sim moves what is periodic in one or two directions as if it were a cluster; "
+            "make it periodic in all three with some 15 Å of vacuum, or use the ASE calculator."
+        )
+    if stress and not bool(every.all()):
+        raise ConfigError(
+            "What is not periodic has no stress; build the model with "
+            "TorchSimModel(…, stress=False)."
+        )
 
 
 def _to_batch(state: Any) -> CrystalBatch:

@@ -16,6 +16,7 @@ from matsciml_core import Crystal, CrystalBatch, TargetInfo, load
 from matsciml_core.convert import to_ase, to_pymatgen
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import ConfigError, DataError, GeometryError, ShapeError
+from matsciml_core.files import hash_of
 from matsciml_core.testing.crystals import sodium_chloride
 
 GAP = TargetInfo(name="gap", kind="scalar", unit="eV")
@@ -223,6 +224,9 @@ class TestLoading:
         tensors = load_file(file)
         tensors["encoder.radial.weight"] = torch.zeros(2, 2)
         save_file(tensors, file)
+        described = json.loads((file.parent / "model.json").read_text())
+        described["sha256"] = hash_of(file)
+        (file.parent / "model.json").write_text(json.dumps(described))
         with pytest.raises(DataError, match="does not hold the model"):
             load(file.parent, registry=registry)
 
@@ -259,3 +263,31 @@ def test_the_package_offers_load_without_importing_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
     assert {"load", "TrainedModel", "Prediction"} <= set(matsciml_core.__all__)
+
+
+class TestWeights:
+    def test_with_one_flipped_bit_are_refused(self, make_model, registry):
+        folder = make_model()
+        file = folder / "model.safetensors"
+        content = bytearray(file.read_bytes())
+        content[-3] ^= 1
+        file.write_bytes(content)
+        with pytest.raises(DataError, match="is not what it was when the model was saved"):
+            load(folder, registry=registry, device="cpu")
+
+    def test_of_another_model_are_refused(self, make_model, registry):
+        folder = make_model()
+        tensors = load_file(folder / "model.safetensors")
+        save_file(
+            {k: v + 1 if v.is_floating_point() else v for k, v in tensors.items()},
+            folder / "model.safetensors",
+        )
+        with pytest.raises(DataError, match="SHA-256"):
+            load(folder, registry=registry, device="cpu")
+
+    def test_without_a_digest_are_loaded(self, make_model, registry):
+        folder = make_model()
+        description = json.loads((folder / "model.json").read_text())
+        del description["sha256"]
+        (folder / "model.json").write_text(json.dumps(description))
+        assert load(folder, registry=registry, device="cpu").targets

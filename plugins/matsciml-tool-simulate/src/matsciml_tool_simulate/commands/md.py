@@ -11,6 +11,7 @@ import typer
 from matsciml_cli.console import write_line
 from matsciml_cli.failures import INTERRUPTED
 from matsciml_cli.options import Device, FileFormat, ModelFolder, Precision
+from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
 from matsciml_core.errors import ConfigError
@@ -67,9 +68,7 @@ def md(
     resume: Annotated[
         Path | None, typer.Option(help="Trajectory to continue, as it was begun.")
     ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Replace a trajectory of that name.")
-    ] = False,
+    replace: Replace = False,
     form: FileFormat = None,
     device: Device = "auto",
     precision: Precision = None,
@@ -106,7 +105,7 @@ def md(
         dynamics = Dynamics.resume(Path(str(resume)), model)
     else:
         path = output or Path(f"{file.stem}-md.extxyz")
-        _check_trajectory(path, replace=replace)
+        _check_trajectory(path, file, replace=replace)
         repeats = _repeats(supercell)
         crystal = read_one(file, form, registry)
         check_held(crystal)
@@ -138,7 +137,7 @@ def _check_request(context: typer.Context, file: Path | None, resume: Path | Non
             raise ConfigError(f"A trajectory is continued as it was begun; leave {option} away.")
 
 
-def _check_trajectory(path: Path, *, replace: bool) -> None:
+def _check_trajectory(path: Path, file: Path, *, replace: bool) -> None:
     if path.suffix.lower() not in (".extxyz", ".xyz"):
         raise ConfigError(f"A trajectory is extended XYZ; end '{path}' in .extxyz.")
     if path.exists() and not replace:
@@ -146,6 +145,7 @@ def _check_trajectory(path: Path, *, replace: bool) -> None:
             f"'{path}' exists; continue it with --resume {path}, give --replace, or name another "
             "--output."
         )
+    check_output(path, replace=replace, inputs=[file])
 
 
 def _repeats(supercell: str) -> list[int]:

@@ -11,6 +11,7 @@ import typer
 from matsciml_cli.console import write_line
 from matsciml_cli.failures import FAULT
 from matsciml_cli.options import Device, FileFormat, ModelFolder, Precision
+from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
 from matsciml_core.errors import ConfigError
@@ -51,6 +52,7 @@ def relax(
     ] = 0.02,
     steps: Annotated[int, typer.Option(min=1, help="Most steps.")] = 500,
     pressure: Annotated[float, typer.Option(help="Pressure on the cell, GPa.")] = 0.0,
+    replace: Replace = False,
     form: FileFormat = None,
     device: Device = "auto",
     precision: Precision = None,
@@ -71,6 +73,8 @@ def relax(
     from matsciml_tool_simulate.held import carry_marks, check_held
 
     relaxed = output or Path(f"{file.stem}-relaxed.extxyz")
+    check_output(relaxed, replace=replace, inputs=[file])
+    _check_pressure(pressure, cell)
     registry = registry_of(context)
     model = load(run, device=device, precision=precision, registry=registry)
     crystal = read_one(file, form, registry)
@@ -101,6 +105,15 @@ def relax(
     if not result.converged:
         write_line("Take more --steps, another --optimiser, or a larger --fmax.")
         raise typer.Exit(FAULT)
+
+
+def _check_pressure(pressure: float, cell: str) -> None:
+    """Refuse a pressure that would act on nothing."""
+    if pressure and cell == "fixed":
+        raise ConfigError(
+            f"'--pressure {pressure:g}' acts on the cell, which is fixed; add --cell volume or "
+            "--cell full."
+        )
 
 
 def _write(atoms: Any, path: Path) -> None:
