@@ -1,0 +1,58 @@
+"""Some three hundred strange inputs: each is read or refused, and nothing else happens."""
+
+from __future__ import annotations
+
+import random
+import re
+import sys
+import time
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from matsciml_core.errors import MatSciMLError
+
+sys.path.append(str(Path(__file__).parent))
+from strange_inputs import KINDS, SEED
+
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "robustness.md"
+LONGEST = 30.0
+"""Seconds for one input."""
+MOST = 2 << 30
+"""Bytes of the process."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name.replace(" ", "-"))
+def test_each_is_read_or_refused(kind, tmp_path):
+    resource = pytest.importorskip("resource")
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    outcomes: Counter[str] = Counter()
+    longest = 0.0
+    for index, data in enumerate(islice(kind.make(random.Random(SEED)), kind.count)):
+        folder = tmp_path / "inputs" / f"{index}"
+        folder.mkdir(parents=True)
+        start = time.perf_counter()
+        try:
+            kind.attempt(data, folder)
+            outcomes["read"] += 1
+        except MatSciMLError:
+            outcomes["refused"] += 1
+        longest = max(longest, time.perf_counter() - start)
+    assert outcomes.total() == kind.count
+    assert longest <= LONGEST
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 <= MOST
+    assert outside.read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"outside", "inputs"}
+    print(f"| {kind.name} | {kind.count} | {outcomes['refused']} | {longest:.2f} |")
+
+
+def test_the_page_says_what_is_tested():
+    rows = re.findall(r"^\| ([^|]+?) +\| +(\d+) \|", PAGE.read_text("utf-8"), re.MULTILINE)
+    listed = {name: int(count) for name, count in rows}
+    total = listed.pop("all", None)
+    assert listed == {kind.name: kind.count for kind in KINDS}
+    assert total == sum(listed.values()) >= 300
