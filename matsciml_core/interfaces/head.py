@@ -43,6 +43,10 @@ class TaskHead(nn.Module, ABC):
     set it."""
     needs_cell_gradient: bool = False
     """Whether it differentiates with respect to the cell too (stress); an instance may set it."""
+    progress: float = 1.0
+    """Share of the training steps that have been made, 0 to 1, dimensionless, for a loss whose
+    weights change during training. Training sets it before every step, and to 1 for validation, so
+    that the epochs are compared by one measure."""
 
     def __init__(
         self,

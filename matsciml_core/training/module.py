@@ -128,6 +128,8 @@ class TrainingModule(pl.LightningModule):
 
     def training_step(self, batch: Batches, batch_idx: int) -> None:
         """Add the gradients of one batch per dataset, and step once enough have been added."""
+        # As long as a budget of time has not chosen the number of steps, hardly any are made.
+        self._tell_progress(self.global_step / self.plan.steps if self.plan.steps else 0.0)
         losses, count = self._losses_of(self.predictions(batch)), _count(batch)
         for key, loss in losses.items():
             self._log(f"train/{key}/loss", loss, count)
@@ -154,6 +156,7 @@ class TrainingModule(pl.LightningModule):
 
     def validation_step(self, batch: Batches, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Score one batch per dataset."""
+        self._tell_progress(1.0)
         graph = any(task.head.needs_position_gradient for task in self.tasks)
         with torch.set_grad_enabled(graph):
             found = self.predictions(batch)
@@ -226,6 +229,11 @@ class TrainingModule(pl.LightningModule):
         """The parameters, shared ones and those of each task's head."""
         heads = {task.key: tuple(task.head.parameters()) for task in self.tasks}
         return Parameters(tuple(self.encoder.parameters()), heads)
+
+    def _tell_progress(self, progress: float) -> None:
+        """Tell the heads which share of the steps has been made, 0 to 1, dimensionless."""
+        for task in self.tasks:
+            task.head.progress = min(progress, 1.0)
 
     def _begin(self) -> None:
         """Start a step: no gradients yet."""

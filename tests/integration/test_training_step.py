@@ -372,6 +372,25 @@ def test_a_batch_is_not_written_to():
     assert not batch.positions.requires_grad
 
 
+class Listener(ExampleHead):
+    """Keeps what it is told of the progress of training."""
+
+    def loss(self, prediction, target, mask):
+        self.heard = [*getattr(self, "heard", []), (self.progress, torch.is_grad_enabled())]
+        return super().loss(prediction, target, mask)
+
+
+def test_heads_learn_how_far_training_is_and_validation_has_one_measure():
+    module = module_with("additive", head=Listener, accumulate_batches=2)
+    batch = {"toy": batch_of(crystals(4))}
+    fit(module, [batch] * 4, validation=[batch], epochs=2)
+    one = 1 / module.plan.steps
+    expected = [0.0, 0.0, one, one, 1.0, 2 * one, 2 * one, 3 * one, 3 * one, 1.0]
+    for task in module.tasks:
+        assert [progress for progress, _ in task.head.heard] == pytest.approx(expected)
+        assert [not training for _, training in task.head.heard] == [t == 1 for t in expected]
+
+
 class StopsAfter(pl.Callback):
     """Saves a checkpoint as soon as a step is finished, and ends the run."""
 

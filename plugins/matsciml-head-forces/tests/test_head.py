@@ -180,6 +180,49 @@ class TestMasks:
         torch.testing.assert_close(loss, error / 11)
 
 
+class TestSchedule:
+    """The weight of energies may change during training."""
+
+    def parts(self, batch, encoder, **settings):
+        head = head_for([ENERGY, FORCES], **settings)
+        head.fit([batch])
+        seen = ready(batch, head, encoder)
+        prediction, target = head(encoder(seen), seen), head.transform(seen)
+        errors = [(prediction[k] - target[k]).abs().mean().detach() for k in ("energy", "forces")]
+        return head, lambda: head.loss(prediction, target, head.mask(seen)), errors
+
+    @pytest.mark.parametrize(
+        ("start", "progress", "weight"),
+        [(0.01, 0.0, 0.2), (0.01, 0.5, 2.0), (0.01, 1.0, 20.0), (100.0, 0.5, 200.0)],
+    )
+    def test_the_weight_of_energies_goes_by_equal_factors(
+        self, batch, encoder, start, progress, weight
+    ):
+        settings = {"energy_weight": 20.0, "energy_start": start, "forces_weight": 5.0}
+        head, loss, (energy, forces) = self.parts(batch, encoder, **settings)
+        head.progress = progress
+        expected = (weight * energy + 5.0 * forces) / (weight + 5.0)
+        torch.testing.assert_close(loss(), expected)
+
+    def test_outside_training_the_weights_are_those_of_the_end(self, batch, encoder):
+        _, loss, (energy, forces) = self.parts(batch, encoder, energy_start=10.0)
+        torch.testing.assert_close(loss(), (energy + 10 * forces) / 11)
+
+    def test_they_are_constant_unless_asked_for(self, batch, encoder):
+        head, loss, _ = self.parts(batch, encoder)
+        constant = loss()
+        head.progress = 0.0
+        torch.testing.assert_close(loss(), constant)
+
+    def test_energies_alone_have_no_schedule(self, batch, encoder):
+        head = head_for([ENERGY])
+        head.fit([batch])
+        prediction, target = {"energy": batch.targets["energy"]}, head.transform(batch)
+        expected = head.loss(prediction, target, head.mask(batch))
+        head.progress = 0.0
+        torch.testing.assert_close(head.loss(prediction, target, head.mask(batch)), expected)
+
+
 class TestFixedAtoms:
     """What pulls at an atom that is held in place is nobody's business."""
 

@@ -20,7 +20,12 @@ class EnergyForcesConfig(Config):
     """Loss of energies per atom and of single force and stress components, in units of the
     fitted spread; ``huber`` changes from quadratic to linear there."""
     energy_weight: float = Field(default=1.0, ge=0.0)
-    """Weight of the energy per atom (eV/atom) in the loss, relative to the other two."""
+    """Weight of the energy per atom (eV/atom) in the loss at the end of training, relative to the
+    other two."""
+    energy_start: float = Field(default=1.0, gt=0.0)
+    """What ``energy_weight`` is multiplied with at the start of training, from where it goes to 1
+    by equal factors, dimensionless. Above 1 levels of energies, which differ between compositions
+    and cells and are in no force, come first; below 1 forces do."""
     forces_weight: float = Field(default=10.0, ge=0.0)
     """Weight of a force component (eV/Å) in the loss, relative to the other two."""
     stress_weight: float = Field(default=10.0, ge=0.0)

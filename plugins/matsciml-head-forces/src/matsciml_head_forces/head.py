@@ -173,6 +173,8 @@ class EnergyForcesHead(TaskHead):
     def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
         """Return the weighted mean of the losses of the kinds, each over its labelled entries."""
         weights = {kind: float(getattr(self.settings, f"{kind}_weight")) for kind in self.by_kind}
+        if len(weights) > 1 and "energy" in weights:  # w s^(1 - t), t being the share of training
+            weights["energy"] *= self.settings.energy_start ** (1.0 - self.progress)
         whole = sum(weights.values()) or 1.0
         parts = [
             weights[kind]
