@@ -21,6 +21,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import _measure
 import torch
@@ -76,16 +77,16 @@ def emt(seed: int, scratch: str) -> Row:
 
 def lips(frames: Path, seed: int, seconds: float, scratch: str) -> Row:
     """Train for so many seconds of processor time, and return the test errors."""
-    os.environ["MATSCIML_DATA"] = str(Path(scratch) / "data")  # what is converted is thrown away
     dataset = {"name": "lips", "path": str(frames)}
     spec = build_registry().get("dataset", "lips")
-    opened = spec.load()(spec.load_config().from_options({"path": str(frames)}, where="dataset"))
-    file = Path(scratch) / "in-time.json"
-    blocked_split(sorted(opened.ids), fractions=(0.8, 0.1, 0.1)).save(file)
-    settings = {"encoder": LIPS, "split": {"name": str(file)}, "batch_size": 4}
-    trial = train(dataset, seed, scratch, epochs=TRIAL, **settings)
-    epochs = max(1, round(seconds / trial["seconds"] * TRIAL))
-    return train(dataset, seed, scratch, epochs=epochs, **settings)
+    with patch.dict(os.environ, MATSCIML_DATA=str(Path(scratch) / "data")):  # thrown away
+        opened = spec.load()(spec.load_config().from_options({"path": str(frames)}, where="lips"))
+        file = Path(scratch) / "in-time.json"
+        blocked_split(sorted(opened.ids), fractions=(0.8, 0.1, 0.1)).save(file)
+        settings = {"encoder": LIPS, "split": {"name": str(file)}, "batch_size": 4}
+        trial = train(dataset, seed, scratch, epochs=TRIAL, **settings)
+        epochs = max(1, round(seconds / trial["seconds"] * TRIAL))
+        return train(dataset, seed, scratch, epochs=epochs, **settings)
 
 
 def train(dataset: Any, seed: int, scratch: str, **settings: Any) -> Row:
