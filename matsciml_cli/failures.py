@@ -59,7 +59,9 @@ def report(error: BaseException, *, debug: bool = False) -> int:
     if debug and not isinstance(error, _ClickException):
         print(visible("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     if isinstance(error, KeyboardInterrupt):
-        sentence, code = "Stopped.", INTERRUPTED
+        said = str(error)
+        sentence = f"Stopped {said}." if said.startswith("while ") else "Stopped."
+        code = INTERRUPTED
     elif isinstance(error, typer.Abort):
         sentence, code = "Stopped.", FAULT
     elif isinstance(error, MatSciMLError):

@@ -11,6 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+SMALLEST_VOLUME = 1e-6
+"""Å³; below it there is no cell, as in :class:`~matsciml_core.interfaces.crystal.Crystal`."""
+
 
 @dataclass(frozen=True)
 class Orbits:
@@ -140,6 +143,9 @@ def _cartesian(matrix: NDArray[Any], cell: Tensor, crystal_index: Tensor) -> Ten
     """Return L⁻¹ Wᵀ L of each atom: rows r = f L and f' = f Wᵀ give r' = r L⁻¹ Wᵀ L."""
     # In double precision: whole numbers turned into rotations must be orthogonal to rounding.
     lattice = cell.to(torch.float64)
+    # A molecule has no cell, and no operation but the identity, which any lattice leaves as it is.
+    flat = torch.linalg.det(lattice).abs() < SMALLEST_VOLUME
+    lattice = torch.where(flat.view(-1, 1, 1), torch.eye(3, dtype=torch.float64), lattice)
     inverse = torch.linalg.inv(lattice)
     middle = torch.from_numpy(matrix.astype(np.float64)).transpose(1, 2)
     result: Tensor = inverse[crystal_index] @ middle @ lattice[crystal_index]

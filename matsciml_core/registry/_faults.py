@@ -44,7 +44,8 @@ def guarded(entry: EntryPoint, what: str) -> Iterator[None]:
         what: What is run, as the begin of the reason, for example ``cannot be imported: mine``.
 
     Raises:
-        Fault: The code raised an exception or ended the process; Ctrl-C passes.
+        Fault: The code raised an exception of any kind, or ended the process.
+        KeyboardInterrupt: The same, with where it happened.
     """
     try:
         # A plugin that prints must not spoil the JSON that a command writes.
@@ -54,7 +55,13 @@ def guarded(entry: EntryPoint, what: str) -> Iterator[None]:
         raise
     except MatSciMLError as error:
         blame(entry, f"{what} says: {clause(str(error))}")
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt as stop:
+        # Nobody can tell Ctrl-C from a plugin that raises it; so it is said where it came from.
+        raise KeyboardInterrupt(
+            f"while the plugin '{entry.distribution}' was being loaded; if nobody pressed Ctrl-C, "
+            f"uninstall it: pip uninstall {entry.distribution}"
+        ) from stop
+    except BaseException as error:  # SystemExit, and what extensions in Rust raise when they panic
         raise Fault(
             f"{what} raises {type(error).__name__}{_at(error)}: {clause(str(error))}",
             _fix_exception(error, entry),

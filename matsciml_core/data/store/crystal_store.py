@@ -297,9 +297,12 @@ def remove_store(folder: str | os.PathLike[str]) -> None:
 
 def _open_for_writing(path: Path) -> lmdb.Environment:
     path.unlink(missing_ok=True)
-    return lmdb.open(str(path), subdir=False, map_size=1 << 26, lock=False, sync=False)
+    return lmdb.open(str(path), subdir=False, map_size=1 << 26, lock=False, sync=False, **ENGINE)
 
 
+ENGINE: dict[str, Any] = {"lib_version": 0} if int(lmdb.__version__.split(".")[0]) >= 3 else {}
+"""Argument by which lmdb 3 writes files that lmdb 1 and 2 read too, whatever the environment
+variable ``LMDB_DEFAULT_LIB_VERSION`` says."""
 _OPEN: dict[str, tuple[tuple[int, int], lmdb.Environment]] = {}
 """Open environments by path, each with its process and inode: LMDB forbids opening a file twice in
 one process, and an environment is of no use in another process or once its file was replaced."""

@@ -28,6 +28,7 @@ from typing import Any, Self
 import lmdb
 
 from matsciml_core.data.store.crystal_store import (
+    ENGINE,
     FORMAT,
     INDEX_FILE,
     META_KEY,
@@ -334,7 +335,9 @@ def _identity(fingerprint: str, layout: RecordLayout, shard_size: int) -> str:
 
 def _open(path: Path, *, readonly: bool = False) -> lmdb.Environment:
     try:
-        return lmdb.open(str(path), subdir=False, lock=False, readonly=readonly, map_size=1 << 26)
+        return lmdb.open(
+            str(path), subdir=False, lock=False, readonly=readonly, map_size=1 << 26, **ENGINE
+        )
     except lmdb.Error as error:
         raise DataError(
             f"'{path}' cannot be read ({error}); remove '{path.parent}' and begin anew."

@@ -339,3 +339,19 @@ def test_records_arrive_as_the_plugin_made_them(plugin_folder: Any) -> None:
     assert isinstance(dataset, DatasetSpec)
     assert dataset.targets == (TargetInfo(name="gap", kind="scalar", unit="eV"),)
     assert isinstance(encoder, EncoderSpec)
+
+
+@pytest.mark.parametrize("kind", ["BaseException", "SystemExit", "GeneratorExit"])
+def test_whatever_a_plugin_raises_at_import_is_its_own_fault(plugin_folder, kind):
+    """Panics of extensions in Rust are no ``Exception``."""
+    plugin_folder.add("matsciml-data-broken", f"raise {kind}('panicked')\n")
+    registry = build_registry(path=plugin_folder.search)
+    (record,) = (one for one in registry.plugins if "broken" in str(one.distribution))
+    assert record.state == "failed"
+    assert "panicked" in record.reason
+
+
+def test_an_interrupt_says_which_plugin_was_loading(plugin_folder):
+    plugin_folder.add("matsciml-data-broken", "raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt, match="while the plugin 'matsciml-data-broken' was"):
+        build_registry(path=plugin_folder.search)
