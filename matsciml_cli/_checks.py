@@ -12,6 +12,7 @@ from typing import Literal
 
 from matsciml_cli.commands import COMMANDS
 from matsciml_core import __version__
+from matsciml_core.cores import has_bfloat16
 from matsciml_core.errors import did_you_mean
 from matsciml_core.registry import environment
 from matsciml_core.registry.folders import DATA_VARIABLE, data_folder
@@ -62,6 +63,9 @@ def interpreter(registry: Registry) -> Iterator[Check]:
     yield Check(area="environment", name=CORE, detail=__version__)
     yield Check(area="environment", name="python", detail=python)
     yield Check(area="environment", name="platform", detail=system)
+    # Of a GPU torch alone knows, which is not imported here; run.json tells what a run has used.
+    able = "has instructions for it" if has_bfloat16() else "has no instructions for it: float32"
+    yield Check(area="environment", name="bfloat16", detail=f"the processor {able}")
 
 
 def packages(registry: Registry) -> Iterator[Check]:

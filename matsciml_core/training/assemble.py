@@ -30,6 +30,7 @@ from matsciml_core.training.config import (
     normalise,
     require_objects,
 )
+from matsciml_core.training.precision import choose_precision
 
 if TYPE_CHECKING:
     import torch
@@ -80,6 +81,10 @@ def resolve(raw: Mapping[str, Any], registry: Registry, *, adopt: bool = True) -
     encoder_spec = registry.get("encoder", config.encoder.name)
     suited = encoder_spec.training_of(config.encoder.options.get("preset"))
     training = {**suited, **dict(data.get("training", {}))}
+    if training.get("precision", "auto") == "auto":
+        # Decided here and written down, because another machine would decide otherwise.
+        preset, device = config.encoder.options.get("preset"), training.get("device", "auto")
+        training["precision"], _ = choose_precision(encoder_spec, preset, device)
     datasets = [
         _expanded(registry.get("dataset", item.name), item.options, f"datasets.{item.name}")
         for item in config.datasets

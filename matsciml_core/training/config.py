@@ -88,8 +88,9 @@ class TrainingConfig(Config):
     patience: PositiveInt | None = None
     """Epochs without a better validation loss after which training stops; the best weights are
     kept anyhow. Empty: training goes on to its end."""
-    precision: Literal["float32", "float64", "bfloat16"] = "float32"
-    """``bfloat16`` means automatic mixed precision; positions and losses stay in float32."""
+    precision: Literal["auto", "float32", "float64", "bfloat16"] = "auto"
+    """``bfloat16`` is automatic mixed precision, in which positions and losses stay in float32;
+    ``auto``: that, where device and encoder are known to gain by it, float32 elsewhere."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of initial weights, batch order and dropout."""
     device: str = "auto"

@@ -18,6 +18,7 @@ from matsciml_core.training import run_folder
 from matsciml_core.training.assemble import PreparedDataset
 from matsciml_core.training.fitting import Fitted
 from matsciml_core.training.initial import describe_init
+from matsciml_core.training.precision import precision_record
 from matsciml_core.training.prepare import Run
 from matsciml_core.training.segments import read_segments
 
@@ -77,6 +78,7 @@ def summarise(
         "versions": run_folder.versions(),
         "plugins": registry.distributions(),
         "hardware": run_folder.hardware(run.device),
+        "precision": precision_record(registry.get("encoder", run.config.encoder.name), run.config),
         "parameters": {"encoder": encoder, "heads": heads, "total": encoder + sum(heads.values())},
         "elements": elements(run),
         "init": init,

@@ -20,8 +20,8 @@ class MEGNetConfig(Config):
     ``edge_features=r_mu node_extra=positions state_deviation=sample``.
     """
 
-    cutoff: float = Field(default=5.0, gt=0)
-    """Longest edge, Å; the published formation-energy weights need 4."""
+    cutoff: float = Field(default=4.0, gt=0)
+    """Longest edge, Å: 5 for ``mp2018``, of which the published formation-energy weights need 4."""
     max_neighbours: int | None = Field(default=None, ge=1)
     """Keep at most this many edges into each atom, the shortest ones; None: all."""
     num_blocks: int = Field(default=3, ge=1)
@@ -70,10 +70,11 @@ class MEGNetConfig(Config):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         {
             "default": MappingProxyType({}),
-            "mp2018": MappingProxyType({"elements": "learnt"}),
+            "mp2018": MappingProxyType({"elements": "learnt", "cutoff": 5.0}),
             "table7": MappingProxyType(
                 {
                     "elements": "learnt",
+                    "cutoff": 5.0,
                     "num_blocks": 4,
                     "hidden_widths": (128, 64),
                     "convolution_widths": (128, 128, 64),
