@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from matsciml_cli.console import Row, write_heading, write_json, write_line, write_table
+from matsciml_cli.console import Row, warn, write_heading, write_json, write_line, write_table
 from matsciml_cli.progress_bars import Speed, progress_bars
 from matsciml_core.data.fetch import FetchRequest, note_store, present_stores, store_key
 from matsciml_core.data.ingestion.conversion import Conversion, Manifest, read_manifest
+from matsciml_core.data.ingestion.plausibility import Plausibility
 from matsciml_core.data.ingestion.pool import SERIAL, PoolConfig
 from matsciml_core.data.readers import add_dataset
 from matsciml_core.data.store.crystal_store import CrystalStore
@@ -118,7 +119,11 @@ def store_conversion(
         )
     store = store_of(dataset_folder(name))
     _summarise(name, manifest, store)
-    _show_labels(_scan(StoreDataset(store))[2])  # where a wrong column or unit meets the eye
+    dataset = StoreDataset(store)
+    judge = Plausibility(dataset.targets)
+    _show_labels(_scan(dataset, judge)[2])  # where a wrong column or unit meets the eye
+    for remark in judge.remarks():
+        warn(remark)
     speed.show(pool)
     write_line(f"Train: matsciml run --dataset {name}")
 
@@ -252,13 +257,17 @@ def _facts(spec: DatasetSpec, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _scan(dataset: Dataset) -> tuple[int, list[float], list[dict[str, Any]]]:
+def _scan(
+    dataset: Dataset, judge: Plausibility | None = None
+) -> tuple[int, list[float], list[dict[str, Any]]]:
     """Return the number of atoms, the extremes of volume per atom, and what the labels are."""
     atoms, volumes = 0, [np.inf, -np.inf]
     ranges = {name: _Range(info) for name, info in dataset.targets.items()}
     for first in range(0, len(dataset), _CHUNK):  # in chunks, so that memory stays flat
         batch = dataset.__getitems__(range(first, min(first + _CHUNK, len(dataset))))
         atoms += batch.num_atoms
+        if judge is not None:
+            judge.add(batch)
         volume = np.abs(np.linalg.det(batch.cell.numpy())) / batch.atoms_per_crystal.numpy()
         volumes = [min(volumes[0], float(volume.min())), max(volumes[1], float(volume.max()))]
         for name, gathered in ranges.items():

@@ -164,6 +164,13 @@ def import_files(
     table: Annotated[
         Path | None, typer.Option(help="CSV with labels; its first column holds the ids.")
     ] = None,
+    reject_outliers: Annotated[
+        bool,
+        typer.Option(
+            "--reject-outliers",
+            help="Leave out crystals whose labels lie outside the range of a known quantity.",
+        ),
+    ] = False,
     source: Annotated[str, typer.Option(help="Where the data come from.")] = "",
     release: Annotated[str, typer.Option(help="Version or date of the source.")] = "",
     licence: Annotated[str, typer.Option(help="Licence of the data.")] = "",
@@ -195,6 +202,7 @@ def import_files(
         fractional=fractional,
         naming=Naming(column=id_column, trajectory=trajectory),
         table=table,
+        reject_outliers=reject_outliers,
         source=source,
         release=release,
         licence=licence,

@@ -37,7 +37,17 @@ class Frame:
 
 Record = Frame | Rejection
 """What becomes of a record of a file: a structure with all beside it, or why there is none."""
-ID_KEYS = ("material_id", "id", "mpid", "mp_id", "jid", "name")
+ID_KEYS = (
+    "material_id",
+    "id",
+    "matpes_id",
+    "mat_id",
+    "immutable_id",
+    "mpid",
+    "mp_id",
+    "jid",
+    "name",
+)
 """Keys whose value names a record where the user names none, the first one that is there."""
 
 

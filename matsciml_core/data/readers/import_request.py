@@ -17,6 +17,8 @@ from matsciml_core.data.ingestion.conversion import (
     fingerprint_of,
     from_iterable,
 )
+from matsciml_core.data.ingestion.plausibility import range_of
+from matsciml_core.data.ingestion.sources import Rejection, reason_of
 from matsciml_core.data.readers.detection import assign, readers_of
 from matsciml_core.data.readers.frames import (
     Frame,
@@ -28,7 +30,7 @@ from matsciml_core.data.readers.frames import (
 from matsciml_core.data.readers.labels import LabelColumn, parse_label
 from matsciml_core.data.readers.reading import read
 from matsciml_core.data.readers.tables import read_table
-from matsciml_core.errors import ConfigError, did_you_mean
+from matsciml_core.errors import ConfigError, DataError, did_you_mean
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.registry.manager import Registry
@@ -57,6 +59,8 @@ class ImportRequest:
     naming: Naming = field(default_factory=Naming)
     table: Path | None = None
     """CSV file with further values; its first column holds the ids."""
+    reject_outliers: bool = False
+    """Whether crystals are left out whose labels lie outside the range of a known quantity."""
     source: str = ""
     """Where the data come from; empty: the files' names."""
     release: str = ""
@@ -114,13 +118,16 @@ def parse_files(request: ImportRequest, registry: Registry) -> Conversion:
     read_too = () if request.table is None else (request.table,)
     formats = [spec.name for spec in specs]
     # What makes another store of the same files: an unfinished one is then begun anew.
-    said = (labels, request.naming, formats, dict(request.options), request.fractional)
+    options = (dict(request.options), request.fractional, request.reject_outliers)
+    said = (labels, request.naming, formats, *options)
     properties = sorted({key for frame in frames for key in frame.site_properties})
     numbered: list[str] = []
 
     def items() -> Iterator[Item]:
         numbered.clear()
         crystals = to_crystals(records(), labels, request.naming, table)
+        if request.reject_outliers:
+            crystals = _without_outliers(crystals, labels)
         # Only what the user names as the id may cost a record where it repeats.
         unique = request.naming.column is not None
         return _widening(crystals if unique else with_unique_ids(crystals, numbered), properties)
@@ -166,6 +173,22 @@ def _label(text: str, units: Mapping[str, str], per_atom: Sequence[str]) -> Labe
             f"otherwise; write --label {name}={label.column}:{unit}."
         )
     return label
+
+
+def _without_outliers(items: Iterator[Item], labels: Sequence[LabelColumn]) -> Iterator[Item]:
+    """Reject crystals with a label outside the range of its quantity."""
+    ranges = {label.info.name: (label.info, range_of(label.info)) for label in labels}
+    for item in items:
+        reason = ""
+        for name, value in item.labels.items() if isinstance(item, Crystal) else ():
+            info, limits = ranges[name]
+            array = np.asarray(value, dtype=np.float64)
+            if info.kind == "energy" and isinstance(item, Crystal):
+                array = array / item.num_atoms
+            if limits is not None and ((array < limits[0]) | (array > limits[1])).any():
+                farthest = float(np.abs(array).max())
+                reason = f"The label '{name}' is an outlier: {farthest:.4g}."
+        yield Rejection(item.id, reason_of(DataError(reason)), reason) if reason else item
 
 
 def _widening(items: Iterator[Item], properties: list[str]) -> Iterator[Item]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -101,6 +102,61 @@ def _held(dynamics: Sequence[Any]) -> dict[str, NDArray[np.uint8]]:
     if not any(flags is not None for flags in dynamics):
         return {}
     return held_properties(np.logical_not(np.array(free, dtype=bool)), along_lattice=True)
+
+
+_FEATURES = frozenset({"disorder", "implicit_atoms", "site_attachments", "assemblies"})
+"""What a structure of OPTIMADE may have, and a crystal of whole atoms cannot."""
+
+
+def frame_from_optimade(
+    data: Mapping[str, Any], name: str, values: dict[str, Any]
+) -> Frame | Rejection:
+    """Return the record of a structure as OPTIMADE describes it.
+
+    optimade 1.5.0 itself drops attached atoms when it makes other libraries' structures of them,
+    and makes numbers that are none of the lattice vectors of molecules.
+
+    Args:
+        data: ``lattice_vectors`` (rows, Å; None along directions that are not periodic),
+            ``cartesian_site_positions`` (Å), ``species_at_sites``, and ``species``, which may be
+            text in JSON, as in tables.
+        name: What the record is called.
+        values: What was written beside it.
+
+    Returns:
+        A frame; or a rejection where sites hold something else than one atom each.
+    """
+    species = data.get("species")
+    try:
+        species = json.loads(species) if isinstance(species, str) else species
+        features = _FEATURES.intersection(data.get("structure_features") or ())
+        attached = any(kind.get("attached") or kind.get("nattached") for kind in species or ())
+        numbers = numbers_of_sites(data.get("species_at_sites"), species)
+        rows = data["lattice_vectors"] or [[None] * 3] * 3
+        cell = np.array([[entry or 0.0 for entry in row or (0, 0, 0)] for row in rows], np.float64)
+        positions = np.array(data["cartesian_site_positions"], dtype=np.float64)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return Rejection(name, "The structure is incomplete.")
+    if attached or features:
+        what = ", ".join(sorted(features)) or "attached atoms"
+        reason = "It has atoms without positions, or sites that are not one atom"
+        return Rejection(name, f"{reason}.", f"{reason}: {what}.")
+    if numbers is None:
+        return Rejection(name, "A site holds several species, a vacancy, or none known.")
+    pbc = data.get("dimension_types") or cell.any(axis=1)
+    own = {
+        key: value
+        for key, value in values.items()
+        if key not in ("lattice_vectors", "cartesian_site_positions", "species_at_sites", "species")
+    }
+    return Frame(
+        name=name,
+        atomic_numbers=numbers,
+        positions=positions,
+        cell=cell,
+        pbc=np.asarray(pbc, dtype=bool),
+        values=own,
+    )
 
 
 def numbers_of_sites(

@@ -21,3 +21,9 @@ class TestLMDB(ReaderContract):
     """What ``matsciml check aselmdb`` checks."""
 
     spec_name = "aselmdb"
+
+
+class TestVasprun(ReaderContract):
+    """What ``matsciml check vasprun`` checks."""
+
+    spec_name = "vasprun"

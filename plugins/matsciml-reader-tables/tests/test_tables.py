@@ -13,9 +13,16 @@ import pytest
 
 from matsciml_core.convert import to_pymatgen
 from matsciml_core.data.ingestion.sources import Rejection
-from matsciml_core.data.readers import Frame, Naming, read, to_crystals
+from matsciml_core.data.readers import (
+    Frame,
+    ImportRequest,
+    Naming,
+    parse_files,
+    read,
+    to_crystals,
+)
 from matsciml_core.data.readers.labels import parse_label
-from matsciml_core.errors import DataError
+from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.registry.manager import build_registry
 from matsciml_core.testing.crystals import sodium_chloride
@@ -90,6 +97,9 @@ def test_what_cannot_be_read_is_rejected_and_the_rest_is_kept(tmp_path: Path) ->
     ]
 
 
+CIF = to_pymatgen(sodium_chloride()).to(fmt="cif")
+
+
 @pytest.mark.parametrize(
     ("data", "names"),
     [
@@ -97,7 +107,10 @@ def test_what_cannot_be_read_is_rejected_and_the_rest_is_kept(tmp_path: Path) ->
         ({"a": STRUCTURE, "b": STRUCTURE}, ["a", "b"]),
         (STRUCTURE, ["x-000000"]),
         ({"entries": [{"structure": STRUCTURE, "jid": "J-1"}]}, ["J-1"]),
-        ({"columns": ["cif"], "data": [[to_pymatgen(sodium_chloride()).to(fmt="cif")]]}, ["0"]),
+        (
+            {"columns": ["cif"], "data": [[to_pymatgen(sodium_chloride()).to(fmt="cif")]]},
+            ["x-000000"],
+        ),
         ([{"poscar": to_pymatgen(sodium_chloride()).to(fmt="poscar")}], ["x-000000"]),
         ([{"structure": json.dumps(STRUCTURE), "name": "n"}], ["n"]),
     ],
@@ -163,3 +176,59 @@ def test_cdvae_table() -> None:
     assert [type(one) for one in frames] == [Frame] * 5
     assert frames[0].name == "C-148264-7891-51"  # type: ignore[union-attr]
     assert float(frames[0].values["energy_per_atom"]) == -154.223695  # type: ignore[union-attr]
+
+
+OPTIMADE = {
+    "lattice_vectors": [[4, 0, 0], [0, 4, 0], [0, 0, 4]],
+    "cartesian_site_positions": [[0, 0, 0], [2, 2, 2]],
+    "species_at_sites": ["A", "B"],
+    "species": [
+        {"name": "A", "chemical_symbols": ["Na"], "concentration": [1.0]},
+        {"name": "B", "chemical_symbols": ["Cl"], "concentration": [1.0]},
+    ],
+}
+ATTACHED = [{**OPTIMADE["species"][0], "attached": ["H"], "nattached": [1]}, OPTIMADE["species"][1]]
+VACANT = [{**OPTIMADE["species"][0], "chemical_symbols": ["vacancy"]}, OPTIMADE["species"][1]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({}, ""),
+        ({"species": json.dumps(OPTIMADE["species"])}, ""),
+        ({"species": ATTACHED}, "attached atoms"),
+        ({"species": VACANT}, "vacancy"),
+        ({"structure_features": ["implicit_atoms"]}, "implicit_atoms"),
+        ({"lattice_vectors": [[4, 0, 0], [0, 4, 0], None], "dimension_types": [1, 1, 0]}, "open"),
+    ],
+)
+def test_optimade(tmp_path: Path, changes: Any, problem: str) -> None:
+    response = {"meta": {}, "data": [{"id": "o-1", "attributes": {**OPTIMADE, **changes}}]}
+    (record,) = read(write_json(tmp_path / "x.json", response))
+    if isinstance(record, Rejection):
+        assert problem in (record.detail or record.reason)
+        return
+    assert record.name == "o-1"
+    assert record.atomic_numbers == [11, 17]
+    assert np.asarray(record.pbc).tolist() == [True, True, problem != "open"]
+
+
+def test_sources_that_define_their_units(tmp_path: Path) -> None:
+    entry = {"matpes_id": "m", "structure": STRUCTURE, "stress": [16.0, 0, 0, 0, 0, 0]}
+    path = write_json(tmp_path / "x.json", [entry])
+    registry = build_registry()
+    conversion = parse_files(ImportRequest(paths=(path,), labels=("stress",)), registry)
+    (crystal,) = conversion.source(0)
+    assert crystal.labels["stress"][0, 0] == pytest.approx(-1.6 / 160.21766208)
+    assert "kbar, positive under compression" in conversion.remarks()[0]
+    with pytest.raises(ConfigError, match="defines that 'stress' is in kbar:vasp"):
+        parse_files(ImportRequest(paths=(path,), labels=("stress=eV/A^3",)), registry)
+
+
+def test_a_file_that_is_torn_keeps_the_entries_before(tmp_path: Path) -> None:
+    path = write_json(tmp_path / "x.json", [STRUCTURE, STRUCTURE])
+    path.write_text(path.read_text()[:-30])
+    records = read(path, registry=REGISTRY)
+    assert isinstance(next(records), Frame)
+    with pytest.raises(DataError, match="no valid JSON"):
+        next(records)

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from matsciml_core.data.ingestion.sources import Rejection
-from matsciml_core.data.readers import Deferred, Record, name_of
-from matsciml_core.data.readers.structures import frame_from_structure, frame_from_text
+from matsciml_core.data.readers import Deferred, Frame, Record, name_of
+from matsciml_core.data.readers.structures import (
+    frame_from_optimade,
+    frame_from_structure,
+    frame_from_text,
+)
 from matsciml_core.guarded import parse_json
+from matsciml_core.interfaces.elements import atomic_number
+from matsciml_reader_tables.sources import units_of
 
 STRUCTURES = ("structure", "atoms", "initial_structure", "cif", "poscar")
 """Names of columns with structures, the first one that there is."""
 _TEXTS = ("cif", "poscar")
+
+
+def is_record(entry: Any) -> bool:
+    """Return whether an object of JSON is a structure, or has one.
+
+    Args:
+        entry: The object.
+    """
+    if not isinstance(entry, dict):
+        return False
+    keys = ("lattice", "lattice_mat", "attributes", "lattice_vectors", *STRUCTURES)
+    return any(key in entry for key in keys)
 
 
 def record_from_entry(entry: Any, otherwise: str) -> Record | Deferred:
@@ -24,19 +45,51 @@ def record_from_entry(entry: Any, otherwise: str) -> Record | Deferred:
     """
     if not isinstance(entry, dict):
         return Rejection(otherwise, "The entry is no JSON object.")
-    if "lattice" in entry:
+    if "lattice" in entry and "sites" in entry:
         return frame_from_structure(entry, otherwise, dict(entry.get("properties") or {}))
+    if isinstance(entry.get("attributes"), dict):  # OPTIMADE
+        entry = {**entry["attributes"], "id": entry.get("id")}
     # Records of some databases keep their labels one level down, under "data".
     column = next((key for key in STRUCTURES if key in entry), "")
     inner = entry.get("data")
     values = dict(inner) if isinstance(inner, dict) else {}
     values |= {key: value for key, value in entry.items() if key != column}
     name = name_of(values, otherwise)
+    if "/" in otherwise and "/" not in name:  # a frame of a material keeps both names
+        name = otherwise
+    if not column and "lattice_vectors" in entry:
+        return frame_from_optimade(entry, name, values)
     if not column:
         return Rejection(name, "The entry has no structure.")
-    if isinstance(entry[column], str):
-        return record_from_text(entry[column], column, name, values)
-    return frame_from_structure(entry[column], name, values)
+    structure = entry[column]
+    if isinstance(structure, str):
+        return record_from_text(structure, column, name, values)
+    if isinstance(structure, dict) and "lattice_mat" in structure:
+        frame = frame_from_jarvis(structure, name, values)
+    else:
+        frame = frame_from_structure(structure, name, values)
+    # Named again: of columns, the names of rows are all that there is.
+    return frame if isinstance(frame, Rejection) else replace(frame, units=units_of(values))
+
+
+def frame_from_jarvis(atoms: dict[str, Any], name: str, values: dict[str, Any]) -> Record:
+    """Return the record of a structure as JARVIS writes it.
+
+    Args:
+        atoms: ``lattice_mat`` (rows, Å), ``coords``, ``elements``, and ``cartesian``, which says of
+            each entry what its coordinates are.
+        name: What the record is called.
+        values: What was written beside it.
+    """
+    try:
+        cell = np.array(atoms["lattice_mat"], dtype=np.float64)
+        coordinates = np.array(atoms["coords"], dtype=np.float64)
+        numbers = [atomic_number(symbol.strip()) or 0 for symbol in atoms["elements"]]
+        positions = coordinates if atoms["cartesian"] else coordinates @ cell
+    except (KeyError, TypeError, ValueError, AttributeError):
+        reason = "The structure has not lattice_mat, coords, elements and cartesian of JARVIS."
+        return Rejection(name, reason)
+    return Frame(name=name, atomic_numbers=numbers, positions=positions, cell=cell, values=values)
 
 
 def record_from_text(

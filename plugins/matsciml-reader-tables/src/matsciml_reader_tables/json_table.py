@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers import Deferred, InputFile, Reader, Record
+from matsciml_core.data.readers.json_stream import members
 from matsciml_core.errors import DataError
 from matsciml_core.guarded import parse_json
-from matsciml_reader_tables.entries import record_from_entry
+from matsciml_reader_tables.entries import STRUCTURES, is_record, record_from_entry
 
 
 class JSONReader(Reader):
-    """Reads a file of JSON, which is held in memory; JSON lines are not."""
+    """Reads the records of a file of JSON one after the other, also of one of many GB."""
 
     def read(self, file: InputFile) -> Iterator[Record | Deferred]:
         """Yield the records of a list, a mapping or a table.
@@ -25,13 +25,12 @@ class JSONReader(Reader):
         Raises:
             DataError: It is no JSON, or holds none of these.
         """
-        with file.open_text() as stream:
-            try:
-                data = parse_json(stream.read(), largest=None)
-            except ValueError as error:
-                raise DataError(f"'{file.path}' is no valid JSON: {error}.") from error
-        for index, (name, entry) in enumerate(_entries(data, file.path)):
-            yield record_from_entry(entry, name or f"{file.stem}-{index:06d}")
+        try:
+            entries = enumerate(_entries(file))
+            for index, (name, entry) in entries:
+                yield record_from_entry(entry, name or f"{file.stem}-{index:06d}")
+        except DataError as error:
+            raise DataError(f"'{file.path}' is no valid JSON: {error}.") from error
 
 
 class JSONLinesReader(Reader):
@@ -54,20 +53,81 @@ class JSONLinesReader(Reader):
                 yield record_from_entry(entry, name)
 
 
-def _entries(data: Any, path: Path) -> Iterator[tuple[str, Any]]:
-    """Yield name (or nothing) and entry of the forms that JSON with structures has."""
-    # From the most to the least specific: a mapping of names is what nothing else explains.
-    if isinstance(data, list):
-        yield from (("", entry) for entry in data)
-    elif isinstance(data, dict) and {"columns", "data"} <= data.keys():  # pandas, as in matbench
-        index = data.get("index", range(len(data["data"])))
-        for name, row in zip(index, data["data"], strict=True):
-            yield str(name), dict(zip(data["columns"], row, strict=True))
-    elif isinstance(data, dict) and "lattice" in data:
+def _entries(file: InputFile) -> Iterator[tuple[str, Any]]:
+    """Yield name (or nothing) and entry of the forms that JSON with structures has.
+
+    Raises:
+        DataError: It is no JSON, or of another form.
+    """
+    header: dict[str, Any] = {}
+    rows = 0
+    with file.open_text() as stream:
+        for container, key, value in members(stream, _LISTS):
+            if container is None and key is None:
+                yield "", value
+            elif container is not None and isinstance(value, list):  # pandas, as in matbench
+                if "columns" not in header:
+                    break  # they stand behind the data
+                name = header["index"][rows] if "index" in header else ""
+                yield str(name), dict(zip(header["columns"], value, strict=True))
+                rows += 1
+            elif container is not None:
+                yield "", value
+                rows += 1
+            elif isinstance(value, dict) and is_record(value) and key not in STRUCTURES:
+                yield str(key), value
+                rows += 1
+            elif nested := list(_nested(value)):
+                # A material with its frames: the part before the slash is the trajectory.
+                yield from ((f"{key}/{name}", entry) for name, entry in nested)
+                rows += len(nested)
+            else:
+                header[str(key)] = value
+        else:
+            if not rows and header:
+                yield from _from_columns(header)
+            return
+    with file.open_text() as stream:
+        data = parse_json(stream.read(), largest=None)
+    names = data.get("index", range(len(data["data"])))
+    for name, row in zip(names, data["data"], strict=True):
+        yield str(name), dict(zip(data["columns"], row, strict=True))
+
+
+def _nested(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the frames of a material: MPtrj has them by name, Alexandria's paths as steps."""
+    if isinstance(value, dict) and value and all(map(is_record, value.values())):
+        yield from value.items()
+    elif isinstance(value, list):
+        for path, entry in enumerate(value):
+            steps = entry.get("steps") if isinstance(entry, dict) else None
+            for index, step in enumerate(steps or ()):
+                yield f"{path}-{index:04d}", {"mat_id": None, **step}
+
+
+def _from_columns(data: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the entries of an object that is one structure, or has a member for each column.
+
+    Raises:
+        DataError: It is neither.
+    """
+    column = next((name for name in STRUCTURES if name in data), "")
+    if is_record(data) and (not column or not _is_column(data[column])):
         yield "", data
-    elif isinstance(data, dict) and isinstance(data.get("entries"), list):
-        yield from (("", entry) for entry in data["entries"])
-    elif isinstance(data, dict):
-        yield from data.items()
+    elif column:  # pandas' default, columns of values by the row's name
+        for name in data[column]:
+            yield (
+                name,
+                {key: rows.get(name) for key, rows in data.items() if isinstance(rows, dict)},
+            )
     else:
-        raise DataError(f"'{path}' holds neither a list nor a table of structures.")
+        raise DataError("it holds neither a list nor a table of structures")
+
+
+def _is_column(value: Any) -> bool:
+    """Return whether a member holds structures by their names, and not one structure."""
+    return isinstance(value, dict) and "lattice" not in value and "lattice_mat" not in value
+
+
+_LISTS = ("entries", "data")
+"""Members that hold the entries, in files of Alexandria, of OPTIMADE and of pandas."""

@@ -17,10 +17,9 @@ def matsciml_readers() -> Iterable[ReaderSpec]:
     )
     yield ReaderSpec(
         name="json",
-        summary="Lists and mappings of records, pandas and matbench.",
+        summary="Records in lists and mappings: pandas, MatPES, MPtrj, Alexandria, JARVIS.",
         class_path="matsciml_reader_tables.json_table:JSONReader",
         suffixes=(".json",),
-        streams=False,
         samples="matsciml_reader_tables.samples:json_samples",
     )
     yield ReaderSpec(

@@ -1,0 +1,39 @@
+"""Outputs told by their first lines; imported whenever a file's name says nothing, hence light."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_VASPRUN = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<modeling>")
+_OUTCAR = re.compile(rb"\s*vasp\.\d")
+
+
+def is_vasprun(path: Path, head: bytes) -> bool:
+    """Return whether a file is VASP's vasprun.xml, whatever it is called."""
+    return bool(_VASPRUN.match(head))
+
+
+def is_outcar(path: Path, head: bytes) -> bool:
+    """Return whether a file is VASP's OUTCAR, whatever it is called."""
+    return bool(_OUTCAR.match(head))
+
+
+def is_espresso(path: Path, head: bytes) -> bool:
+    """Return whether a file is written by pw.x of Quantum ESPRESSO."""
+    return b"Program PWSCF" in head
+
+
+def is_aims(path: Path, head: bytes) -> bool:
+    """Return whether a file is written by FHI-aims."""
+    return b"Invoking FHI-aims" in head
+
+
+def is_abinit(path: Path, head: bytes) -> bool:
+    """Return whether a file is written by ABINIT."""
+    return b"of ABINIT" in head
+
+
+def is_gpaw(path: Path, head: bytes) -> bool:
+    """Return whether a file is written by GPAW."""
+    return b"|__ |  _|___|_____|" in head

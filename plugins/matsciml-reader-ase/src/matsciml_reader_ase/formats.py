@@ -1,0 +1,88 @@
+"""What is read, as records; imported with the plugin, hence light."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matsciml_core import ReaderSpec, TargetInfo
+
+_PACKAGE = "matsciml_reader_ase"
+QUANTITIES = (
+    TargetInfo(name="energy", kind="energy", unit="eV"),
+    TargetInfo(name="forces", kind="forces", unit="eV/A"),
+    TargetInfo(name="stress", kind="stress", unit="eV/A^3"),
+)
+
+
+def _own(name: str, summary: str, path: str, suffix: str) -> ReaderSpec:
+    return ReaderSpec(
+        name=name,
+        summary=summary,
+        class_path=f"{_PACKAGE}.{path}",
+        suffixes=(suffix,),
+        folder_files=(f"*{suffix}",),
+        cartesian=True,
+        quantities=QUANTITIES,
+        samples=f"{_PACKAGE}.samples:{name.replace('-', '_')}_samples",
+    )
+
+
+def _code(name: str, title: str, reader: str, **fields: Any) -> ReaderSpec:
+    return ReaderSpec(
+        name=name,
+        summary=f"Output of {title}.",
+        class_path=f"{_PACKAGE}.codes:{reader}",
+        streams=False,
+        **fields,
+    )
+
+
+FORMATS = (
+    _own("traj", "Trajectories of ASE.", "trajectory:TrajectoryReader", ".traj"),
+    _own("ase-db", "Databases of ASE: SQLite, or JSON.", "database:DatabaseReader", ".db"),
+    _own("aselmdb", "Databases of ASE in LMDB.", "lmdb_database:LMDBReader", ".aselmdb"),
+)
+VASP = (
+    ReaderSpec(
+        name="vasprun",
+        summary="vasprun.xml of VASP, all ionic steps.",
+        class_path=f"{_PACKAGE}.vasprun:VasprunReader",
+        file_names=("*vasprun*.xml",),
+        folder_files=("*vasprun*.xml", "*/vasprun.xml"),
+        supersedes=("outcar", "xdatcar", "poscar"),
+        detect=f"{_PACKAGE}.detection:is_vasprun",
+        samples=f"{_PACKAGE}.samples:vasprun_samples",
+    ),
+    ReaderSpec(
+        name="outcar",
+        summary="OUTCAR of VASP, all ionic steps.",
+        class_path=f"{_PACKAGE}.codes:OutcarReader",
+        file_names=("OUTCAR*", "*.outcar"),
+        folder_files=("OUTCAR*", "*/OUTCAR"),
+        supersedes=("xdatcar", "poscar"),
+        detect=f"{_PACKAGE}.detection:is_outcar",
+        streams=False,
+    ),
+    ReaderSpec(
+        name="xdatcar",
+        summary="XDATCAR of VASP, structures alone.",
+        class_path=f"{_PACKAGE}.codes:XdatcarReader",
+        file_names=("XDATCAR*",),
+        folder_files=("XDATCAR*", "*/XDATCAR"),
+        supersedes=("poscar",),
+        streams=False,
+    ),
+)
+CODES = (
+    _code(
+        "espresso",
+        "Quantum ESPRESSO's pw.x",
+        "EspressoReader",
+        suffixes=(".pwo",),
+        detect=f"{_PACKAGE}.detection:is_espresso",
+    ),
+    _code("aims", "FHI-aims", "AimsReader", detect=f"{_PACKAGE}.detection:is_aims"),
+    _code("castep", "CASTEP", "CastepReader", suffixes=(".castep",)),
+    _code("abinit", "ABINIT", "AbinitReader", detect=f"{_PACKAGE}.detection:is_abinit"),
+    _code("gpaw", "GPAW", "GpawReader", detect=f"{_PACKAGE}.detection:is_gpaw"),
+)
