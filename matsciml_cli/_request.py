@@ -21,7 +21,7 @@ from matsciml_core.training.config import (
     require_objects,
 )
 
-_FIXED = ("datasets", "encoder", "targets", "strategy", "init", "output")
+_FIXED = ("datasets", "encoder", "targets", "head", "strategy", "init", "output")
 """Sections that a resumed run keeps."""
 
 

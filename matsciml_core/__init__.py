@@ -45,6 +45,7 @@ _HOME = {
     "interfaces.dataset": ("Dataset", "Provenance"),
     "interfaces.encoder": ("Embedding", "Encoder", "Neighbourhood", "TensorEmbedding"),
     "nn.message_graph": ("MessageGraph",),
+    "interfaces.feature_head": ("FeatureHead", "fit_feature_heads"),
     "interfaces.head": (
         "TaskHead",
         "TensorHead",
@@ -74,6 +75,7 @@ __all__ = [
     "Encoder",
     "EncoderCapabilities",
     "EncoderSpec",
+    "FeatureHead",
     "Grid",
     "Inventory",
     "LoggerSpec",
@@ -105,6 +107,7 @@ __all__ = [
     "Values",
     "__version__",
     "build_registry",
+    "fit_feature_heads",
     "hookimpl",
     "hookspec",
     "label_mask",
@@ -122,6 +125,7 @@ if TYPE_CHECKING:
     from matsciml_core.interfaces.crystal import Crystal
     from matsciml_core.interfaces.dataset import Dataset, Provenance
     from matsciml_core.interfaces.encoder import Embedding, Encoder, Neighbourhood, TensorEmbedding
+    from matsciml_core.interfaces.feature_head import FeatureHead, fit_feature_heads
     from matsciml_core.interfaces.head import (
         TaskHead,
         TensorHead,

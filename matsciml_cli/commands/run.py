@@ -40,6 +40,14 @@ def run(
         list[str] | None,
         typer.Option("--target", "-t", help="Label to learn; default: the dataset's first."),
     ] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            "--head",
+            help="Task head; default: the usual one of each label.",
+            autocompletion=complete_names("task-head"),
+        ),
+    ] = None,
     strategy: Annotated[
         str | None,
         typer.Option(
@@ -97,6 +105,7 @@ def run(
         "datasets": dataset,
         "encoder": encoder,
         "targets": target,
+        "head": {} if head is None else {"name": head},
         "strategy": strategy,
         "init": {} if init_from is None else {"model": str(init_from)},
         "output": None if output is None else str(output),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from matsciml_core.interfaces.head import TaskHead
 
 if TYPE_CHECKING:
+    from matsciml_core.interfaces.batch import CrystalBatch
     from matsciml_core.interfaces.config import Config
+    from matsciml_core.interfaces.encoder import Encoder
 
 BatchMode = Literal["max_size_cycle", "max_size", "min_size", "sampled"]
 """How the batches of several datasets are joined into steps.
@@ -75,6 +77,8 @@ class Strategy(nn.Module, ABC):
 
     needs_task_gradients: ClassVar[bool] = False
     """Whether :meth:`aggregate` decides the gradient of the shared parameters."""
+    closed_form: ClassVar[bool] = False
+    """Whether :meth:`solve` fits the heads at once, and there are no gradient steps."""
     batch_mode: BatchMode = "max_size_cycle"
     """How batches of several datasets are joined; of no effect with one dataset."""
 
@@ -131,6 +135,24 @@ class Strategy(nn.Module, ABC):
 
         Returns:
             ``(parameters,)``.
+        """
+        raise NotImplementedError
+
+    def solve(
+        self,
+        encoder: Encoder,
+        tasks: Sequence[Task],
+        batches: Mapping[str, Iterable[CrystalBatch]],
+        seed: int,
+    ) -> None:
+        """Fit the heads of all tasks; only called where ``closed_form``.
+
+        Args:
+            encoder: The encoder, which stays as it is.
+            tasks: The tasks, each with a :class:`~matsciml_core.FeatureHead` whose ``fit`` was
+                called.
+            batches: The training crystals of each dataset, on the encoder's device, read once.
+            seed: Of all that is drawn at random.
         """
         raise NotImplementedError
 

@@ -304,6 +304,9 @@ class TaskHeadSpec(Spec):
     joint: bool = False
     """Whether one head takes several labels of a dataset together, at most one of each kind: an
     energy and its forces are one task. Otherwise every label is a task of its own."""
+    closed_form: bool = False
+    """Whether it is a ``FeatureHead``, fitted at once on the embeddings of all training crystals;
+    ``default`` then means: for runs without gradient steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,6 +319,8 @@ class StrategySpec(Spec):
     """Most tasks it can train together; None: any number."""
     max_datasets: int | None = None
     """Most datasets it can train on together; None: any number."""
+    closed_form: bool = False
+    """Whether it fits the heads at once, on a frozen encoder, and takes no gradient steps."""
 
 
 @dataclass(frozen=True, kw_only=True)

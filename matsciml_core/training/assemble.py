@@ -23,6 +23,7 @@ from matsciml_core.model.components import build_component, build_head, componen
 from matsciml_core.model.location import adopt_encoder
 from matsciml_core.registry.specs import EncoderSpec, Spec, StrategySpec, TaskHeadSpec
 from matsciml_core.registry.targets import TargetInfo
+from matsciml_core.training.closed_form import check_heads, settings_for
 from matsciml_core.training.config import (
     RunConfig,
     build_config,
@@ -90,7 +91,12 @@ def resolve(raw: Mapping[str, Any], registry: Registry, *, adopt: bool = True) -
         for item in config.datasets
     ]
     strategy = config.strategy
-    strategy_spec = registry.get("strategy", strategy.name) if strategy else _plain(registry)
+    strategy_spec = (
+        registry.get("strategy", strategy.name)
+        if strategy
+        else _usual_strategy(registry, _fits_at_once(registry, config.head, encoder_spec))
+    )
+    training |= settings_for(encoder_spec, strategy_spec, data)
     return build_config(
         {
             **data,
@@ -122,11 +128,16 @@ def build_tasks(
 ) -> list[Task]:
     """Build the heads for the labels of each dataset, and fit them on the training split."""
     name = config.head.get("name")
+    strategy = registry.get("strategy", config.strategy.name) if config.strategy else None
+    closed_form = strategy is not None and strategy.closed_form
     grouped = [
         (prepared, spec, infos)
         for prepared in datasets
         for spec, infos in group_labels(
-            registry, name, [targets_of(prepared.dataset)[label] for label in prepared.labels]
+            registry,
+            name,
+            [targets_of(prepared.dataset)[label] for label in prepared.labels],
+            closed_form=closed_form,
         )
     ]
     specs = {spec.name: spec for _, spec, _ in grouped}
@@ -145,7 +156,11 @@ def build_tasks(
 
 
 def group_labels(
-    registry: Registry, name: str | None, infos: Sequence[TargetInfo]
+    registry: Registry,
+    name: str | None,
+    infos: Sequence[TargetInfo],
+    *,
+    closed_form: bool = False,
 ) -> list[tuple[TaskHeadSpec, tuple[TargetInfo, ...]]]:
     """Say which labels of a dataset one head predicts together.
 
@@ -156,6 +171,7 @@ def group_labels(
         registry: Where heads are looked up.
         name: The head that the user named; None: the default for each label.
         infos: The labels, in the order in which the user named them.
+        closed_form: Whether the default heads are those that need no gradient steps.
 
     Returns:
         A head with its labels for each task.
@@ -165,7 +181,7 @@ def group_labels(
     """
     groups: list[tuple[TaskHeadSpec, list[TargetInfo]]] = []
     for info in infos:
-        spec = head_spec(registry, name, info)
+        spec = head_spec(registry, name, info, closed_form=closed_form)
         for other, members in groups:
             taken = {member.kind for member in members}
             if spec.joint and other.name == spec.name and info.kind not in taken:
@@ -215,8 +231,16 @@ def head_options(
     return {**options, **(own or {})}
 
 
-def head_spec(registry: Registry, name: str | None, info: TargetInfo) -> TaskHeadSpec:
+def head_spec(
+    registry: Registry, name: str | None, info: TargetInfo, *, closed_form: bool = False
+) -> TaskHeadSpec:
     """Return the head for a label: the one named, or the default one for its kind.
+
+    Args:
+        registry: Where heads are looked up.
+        name: The head that the user named; None: the default.
+        info: The label.
+        closed_form: Whether the default is one that needs no gradient steps.
 
     Raises:
         ConfigError: The head cannot train this kind of label, no head can, or several could.
@@ -230,7 +254,11 @@ def head_spec(registry: Registry, name: str | None, info: TargetInfo) -> TaskHea
                 f"'{info.name}' is {info.kind}; leave 'head.name' away or choose another head."
             )
         return spec
-    able = [spec for spec in registry.specs("task-head") if info.kind in spec.target_kinds]
+    able = [
+        spec
+        for spec in registry.specs("task-head")
+        if info.kind in spec.target_kinds and spec.closed_form == closed_form
+    ]
     chosen = [spec for spec in able if spec.default] or able
     if len(chosen) == 1:
         return chosen[0]
@@ -303,6 +331,7 @@ def build_strategy(config: RunConfig, registry: Registry, tasks: list[Task]) -> 
         raise ConfigError("The configuration names no strategy; resolve it before it is used.")
     spec = registry.get("strategy", config.strategy.name)
     strategy: Strategy = build_component(spec, config.strategy.options, "strategy")
+    check_heads(spec, tasks)
     strategy.validate(tasks)
     return strategy
 
@@ -341,11 +370,32 @@ def build_source(
     )
 
 
-def _plain(registry: Registry) -> StrategySpec:
-    """Return the strategy for runs that name none: the first that trains exactly one task."""
+def _fits_at_once(registry: Registry, head: Mapping[str, Any], encoder: EncoderSpec) -> bool:
+    """Return whether a run that names no strategy needs no gradient steps.
+
+    That is what its head says; where none is named, an encoder with nothing to learn leaves it to
+    the heads that are installed.
+    """
+    if head.get("name") is not None:
+        spec: TaskHeadSpec = registry.get("task-head", head["name"])
+        return spec.closed_form
+    able = any(spec.closed_form for spec in registry.specs("task-head"))
+    return able and not encoder.capabilities.learns
+
+
+def _usual_strategy(registry: Registry, closed_form: bool) -> StrategySpec:
+    """Return the strategy for runs that name none.
+
+    It is the first that fits heads at once, or the first that trains exactly one task.
+    """
     for spec in registry.specs("strategy"):
-        if spec.max_tasks == 1:
+        if spec.closed_form if closed_form else spec.max_tasks == 1 and not spec.closed_form:
             return spec
+    if closed_form:
+        raise ConfigError(
+            "No strategy that fits heads at once is installed; install one, see "
+            "'matsciml list-plugins --available --kind strategy'."
+        )
     raise ConfigError(
         "No strategy for a single task is installed; install one, or name another with --strategy, "
         "see 'matsciml list-plugins --kind strategy'."

@@ -45,6 +45,7 @@ from matsciml_core.training.segments import (
     locked,
     note_seconds,
 )
+from matsciml_core.training.solving import solve
 from matsciml_core.training.stopping import is_trained
 from matsciml_core.training.structures import Unit
 from matsciml_core.training.summary import result_of, save_run_model, summarise
@@ -143,7 +144,10 @@ def train(
         stack.enter_context(explained(run))
         info = _record(run, request.registry)
         clock = time.perf_counter()
-        fitted = fit(run, request.registry, checkpoint, quiet=quiet, started=called)
+        if run.strategy.closed_form:
+            fitted = solve(run, quiet=quiet)
+        else:
+            fitted = fit(run, request.registry, checkpoint, quiet=quiet, started=called)
         try:
             test = evaluate(run.encoder, run.tasks, run.loader("test"), run.device)
             validation = evaluate(run.encoder, run.tasks, run.loader("validation"), run.device)

@@ -20,6 +20,7 @@ PLUGINS = (
     "matsciml-model-megnet",
     "matsciml-head-property",
     "matsciml-strategy-single",
+    "matsciml-util-property",
 )
 SMALL = (
     *("--epochs", "1", "--batch-size", "16", "--set", "split.max_train_crystals=60"),

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from matsciml_core.testing.checks import Check
-from matsciml_core.testing.head import derivatives, generation, reporting, tensors, training
+from matsciml_core.testing.head import (
+    derivatives,
+    features,
+    generation,
+    reporting,
+    tensors,
+    training,
+)
 from matsciml_core.testing.settings import settings_checks
 
 CHECKS: tuple[Check, ...] = (
@@ -27,5 +34,6 @@ CHECKS: tuple[Check, ...] = (
     reporting.save_and_load,
     reporting.copies,
     generation.generation,
+    features.fits_features,
     *settings_checks("task-head"),
 )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from matsciml_core.errors import DataError, UnitError
 from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.feature_head import FeatureHead
 from matsciml_core.interfaces.head import Values
 from matsciml_core.registry.targets import TargetInfo
 from matsciml_core.testing.checks import Broken, Doubtful, Measured, NotApplicable, Worst, check
@@ -168,6 +169,8 @@ def gradients(subject: TaskHeadSubject) -> str:
     Why: a detached prediction trains nothing, and the loss falls all the same for a while.
     """
     total = 0
+    if issubclass(subject.component, FeatureHead):
+        raise NotApplicable("The head is fitted at once, without gradients.")
     for bench in subject.benches():
         torch.autograd.backward(bench.loss(bench.predict()))
         _need_finite_gradients(bench)

@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from matsciml_core import Crystal, CrystalBatch, Embedding, TargetInfo
 from matsciml_core.errors import ConfigError, DataError
-from matsciml_head_property._class_labels import inverse_sqrt_weights
 from matsciml_head_property.classification import BinaryHead, MulticlassHead
 from matsciml_head_property.config import BinaryConfig, MulticlassConfig
+from matsciml_util_property.class_counts import inverse_sqrt_weights
 
 STABLE = TargetInfo(name="stable", kind="binary", unit="class")
 KIND = TargetInfo(name="kind", kind="multiclass", unit="class", num_classes=4)

@@ -2,54 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor
-from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, R2Score
 
-from matsciml_core import (
-    CrystalBatch,
-    Embedding,
-    TargetInfo,
-    TaskHead,
-    Values,
-    label_mask,
-    labels_of,
-)
-from matsciml_core.errors import ConfigError, DataError
+from matsciml_core import CrystalBatch, Embedding, TargetInfo, Values
 from matsciml_core.nn.dense import ACTIVATIONS, DenseStack
-from matsciml_core.nn.element_fit import ELEMENTS, ElementFit, element_sums
 from matsciml_core.nn.masked_loss import masked_loss
 from matsciml_head_property.config import RegressionConfig
-
-SMALLEST_SPREAD = 1e-8
-"""Labels with a smaller standard deviation, in their unit, are constant."""
+from matsciml_util_property.numbers import NumberHead
 
 
-class RegressionHead(TaskHead):
+class RegressionHead(NumberHead):
     """Predicts numbers that do not turn with the crystal, with a multi-layer perceptron.
 
-    Training happens on z-scores z = (y − mean) / std, with mean and standard deviation fitted in
-    float64 on the training split. Of a grid the mean is that of each point, and the standard
-    deviation that of all points together, so that a point where nothing happens is not blown up.
-    An extensive label is divided by the number of atoms first, because the embedding of a crystal
-    is a mean over its atoms. The last layer starts at zero, so training starts from
-    predict-the-mean.
+    The last layer starts at zero, so training starts from predict-the-mean.
 
     Raises:
         ConfigError: There is not exactly one target, a number or a grid per crystal.
     """
-
-    mean: Tensor
-    """Mean of the training labels, ``shape`` float64, in their unit (per atom if extensive)."""
-    std: Tensor
-    """Standard deviation around it, 0-dimensional float64, in the same unit."""
-    median: Tensor
-    """Median of the training labels, ``shape`` float64, in the same unit."""
-    coefficients: Tensor
-    """What composition alone says: a value per element, ``(119, *shape)`` float64, in the same
-    unit. A baseline to compare with; training does not use it."""
 
     def __init__(
         self,
@@ -60,12 +31,6 @@ class RegressionHead(TaskHead):
     ) -> None:
         """Build the perceptron."""
         super().__init__(targets, atom_width, crystal_width, config)
-        if len(self.targets) != 1 or self.targets[0].per_atom:
-            raise ConfigError(
-                "The head 'regression' predicts one target with one value per crystal, not "
-                f"{', '.join(info.name for info in self.targets)}; choose another head."
-            )
-        self.target = self.targets[0]
         self.settings = config or RegressionConfig()
         self.layers = DenseStack(
             crystal_width,
@@ -73,87 +38,13 @@ class RegressionHead(TaskHead):
             ACTIVATIONS[self.settings.activation],
             dropout=self.settings.dropout,
         ).start_at_zero()
-        shape = self.target.shape
-        self.register_buffer("mean", torch.zeros(shape, dtype=torch.float64))
-        self.register_buffer("std", torch.ones((), dtype=torch.float64))
-        self.register_buffer("median", torch.zeros(shape, dtype=torch.float64))
-        self.register_buffer("coefficients", torch.zeros(ELEMENTS, *shape, dtype=torch.float64))
-
-    def fit(self, training: Iterable[CrystalBatch]) -> None:
-        """Fit mean, standard deviation and the baselines on the training labels.
-
-        Raises:
-            DataError: No crystal has the label, or all have the same value.
-        """
-        composition, blocks, name = ElementFit(self.target.shape), [], self.target.name
-        for batch in training:
-            if name in batch.targets:
-                labels = batch.targets[name].to(torch.float64) / self._size(batch)
-                labelled = label_mask(labels, self.target).view(len(labels), -1).all(1)
-                composition.add(batch, labels, labelled)
-                blocks.append(labels[labelled])
-        labels = torch.cat(blocks) if blocks else torch.empty(0)
-        if not len(labels):
-            raise DataError(
-                f"No crystal of the training split has the label '{name}'; choose another target."
-            )
-        std = labels.var(dim=0, correction=0).mean().sqrt()
-        if std < SMALLEST_SPREAD:
-            value = f"{labels[0]:g} {self.target.unit}" if labels.dim() == 1 else "the same"
-            raise DataError(
-                f"Label '{name}' is {value} for every training crystal; there is nothing to learn, "
-                "choose another target or more data."
-            )
-        self.mean.copy_(labels.mean(dim=0))
-        self.std.copy_(std)
-        self.median.copy_(labels.median(dim=0).values)
-        self.coefficients.copy_(composition.solve())
-
-    def _size(self, batch: CrystalBatch) -> Tensor:
-        """Return what labels are divided by, ``(crystals, 1 …)``: one, or the number of atoms."""
-        sizes = batch.atoms_per_crystal.to(torch.float64)
-        sizes = sizes if self.target.extensive else torch.ones_like(sizes)
-        return sizes.view(-1, *[1] * len(self.target.shape))
 
     def forward(self, embedding: Embedding, batch: CrystalBatch) -> dict[str, Tensor]:
         """Predict z-scores, ``(crystals, *shape)``."""
         values = self.layers(embedding.crystals)  # (crystals, width)
         return {self.target.name: values.view(-1, *self.target.shape)}
 
-    def transform(self, batch: CrystalBatch) -> dict[str, Tensor]:
-        """Return the labels as z-scores, ``(crystals, *shape)``, NaN where missing."""
-        labels = labels_of(batch, self.target)
-        scores = (labels / self._size(batch) - self.mean) / self.std
-        return {self.target.name: scores.to(labels.dtype)}
-
     def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
         """Return the mean loss over the labelled numbers, in z-scores."""
         name = self.target.name
         return masked_loss(self.settings.loss, prediction[name], target[name], mask[name])
-
-    def inverse_transform(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
-        """Return the prediction in the label's unit, ``(crystals, *shape)`` float64."""
-        values = prediction[self.target.name].to(torch.float64) * self.std + self.mean
-        return {self.target.name: values * self._size(batch)}
-
-    def metrics(self) -> dict[str, dict[str, Metric]]:
-        """Return MAE, RMSE, MSE and R²."""
-        return {
-            self.target.name: {
-                "mae": MeanAbsoluteError(),
-                "rmse": MeanSquaredError(squared=False),
-                "mse": MeanSquaredError(),
-                "r2": R2Score(),
-            }
-        }
-
-    def baseline_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
-        """Return mean and median of the training labels, and what composition alone says."""
-        size = self._size(batch)  # (crystals, 1 …)
-        atoms = batch.atoms_per_crystal.view_as(size)
-        predictions = {
-            "mean": self.mean * size,
-            "median": self.median * size,
-            "composition": element_sums(self.coefficients, batch) / atoms * size,
-        }
-        return {name: {self.target.name: value} for name, value in predictions.items()}

@@ -1,0 +1,279 @@
+"""What the heads fit: a forest, boosted trees, or a linear map."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, RidgeCV
+from torch import Tensor, nn
+
+from matsciml_head_classical.config import BoostingConfig, RidgeConfig, TreesConfig
+from matsciml_head_classical.forest import Forest, Tree
+
+_MEMORY = 1 << 28
+"""Bytes that the values of the nodes of scikit-learn's trees may take before they are converted."""
+_SMALLEST = 1e-12
+"""Smallest probability, whose logarithm is finite."""
+_PENALTIES = np.logspace(-2, 4, 13)
+
+Floats = NDArray[np.floating]
+
+
+class Model(nn.Module, ABC):
+    """A model of numbers (z-scores) or of classes, without gradient steps.
+
+    Args:
+        classes: Number of classes; 0 for numbers.
+    """
+
+    def __init__(self, classes: int) -> None:
+        """Keep the number of classes."""
+        super().__init__()
+        self.classes = classes
+
+    @property
+    @abstractmethod
+    def is_fitted(self) -> bool:
+        """Whether it can predict."""
+
+    @abstractmethod
+    def solve(self, features: Floats, labels: NDArray[Any], seed: int) -> None:
+        """Fit.
+
+        Args:
+            features: ``(crystals, width)`` float32, dimensionless.
+            labels: Z-scores or class indices, ``(crystals,)``, dimensionless.
+            seed: Of what is drawn at random.
+        """
+
+    @abstractmethod
+    def forward(self, features: Tensor) -> Tensor:
+        """Predict.
+
+        Args:
+            features: ``(crystals, width)``, dimensionless.
+
+        Returns:
+            Z-scores ``(crystals, 1)``, or logarithms of the probabilities of all classes,
+            ``(crystals, classes)``; float64, dimensionless.
+        """
+
+    def spread(self, features: Tensor) -> Tensor | None:
+        """Return a standard deviation for each z-score, ``(crystals,)``; None: none is known.
+
+        Args:
+            features: ``(crystals, width)``, dimensionless.
+        """
+        return None
+
+
+class ForestModel(Model):
+    """Trees that were grown independently; the prediction is their mean.
+
+    References:
+        Geurts, Ernst, Wehenkel, Extremely randomized trees, Machine Learning 63, 3 (2006).
+        Breiman, Random forests, Machine Learning 45, 5 (2001).
+    """
+
+    def __init__(self, config: TreesConfig, classes: int) -> None:
+        """Begin without trees."""
+        super().__init__(classes)
+        self.settings = config
+        self.forest = Forest()
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether there are trees."""
+        return self.forest.is_grown
+
+    def solve(self, features: Floats, labels: NDArray[Any], seed: int) -> None:
+        """Grow the trees, on all threads that torch may use."""
+        settings = self.settings
+        extra = settings.method == "extra-trees"
+        if self.classes:
+            make = ExtraTreesClassifier if extra else RandomForestClassifier
+        else:
+            make = ExtraTreesRegressor if extra else RandomForestRegressor
+        # scikit-learn keeps a number for each class in each node, which are many of 230 groups.
+        size = 2 * len(labels) * max(self.classes, 1) * 8
+        most = max(_MEMORY // size, 1)
+        trees: list[Tree] = []
+        while len(trees) < settings.trees:
+            grown = make(
+                n_estimators=min(most, settings.trees - len(trees)),
+                max_features=settings.max_features,
+                min_samples_leaf=settings.min_samples_leaf,
+                random_state=seed + len(trees),
+                n_jobs=torch.get_num_threads(),
+            ).fit(features, labels)
+            present = grown.classes_ if self.classes else None
+            trees += [self._tree(estimator.tree_, present) for estimator in grown.estimators_]
+        self.forest.grow(trees)
+
+    def _tree(self, tree: Any, present: NDArray[Any] | None) -> Tree:
+        value = tree.value[:, 0, :]  # (nodes, outputs)
+        if present is not None:  # classes that no training crystal has are left out there
+            value, narrow = np.zeros((len(value), self.classes)), value
+            value[:, present] = narrow / narrow.sum(axis=1, keepdims=True)
+        left, right = tree.children_left, tree.children_right
+        return Tree.walked(left, right, tree.feature, tree.threshold, value)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the mean over the trees."""
+        mean = self.forest(features).mean(dim=1)
+        return mean.clamp(min=_SMALLEST).log() if self.classes else mean
+
+    def spread(self, features: Tensor) -> Tensor | None:
+        """Return the standard deviation over the trees; of classes there is none."""
+        return None if self.classes else self.forest(features)[..., 0].std(dim=1, correction=0)
+
+
+class BoostingModel(Model):
+    """Trees that each correct those before them; the prediction is their sum.
+
+    References:
+        Friedman, Greedy function approximation: a gradient boosting machine, Annals of Statistics
+        29, 1189 (2001). Ke et al., LightGBM, Advances in Neural Information Processing Systems 30
+        (2017), for the histograms.
+    """
+
+    start: Tensor
+    """What the first trees correct, ``(outputs,)`` float64, dimensionless."""
+
+    def __init__(self, config: BoostingConfig, classes: int) -> None:
+        """Begin without trees."""
+        super().__init__(classes)
+        self.settings = config
+        self.outputs = classes if classes > 2 else 1
+        self.forest = Forest()
+        self.register_buffer("start", torch.zeros(self.outputs, dtype=torch.float64))
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether there are trees."""
+        return self.forest.is_grown
+
+    def solve(self, features: Floats, labels: NDArray[Any], seed: int) -> None:
+        """Grow the trees."""
+        make = HistGradientBoostingClassifier if self.classes else HistGradientBoostingRegressor
+        fitted = make(
+            max_iter=self.settings.iterations,
+            learning_rate=self.settings.learning_rate,
+            max_leaf_nodes=self.settings.leaves,
+            min_samples_leaf=self.settings.min_samples_leaf,
+            early_stopping=False,
+            random_state=seed,
+        ).fit(features, labels)
+        present = fitted.classes_ if self.outputs > 1 else np.zeros(1, dtype=np.int64)
+        if self.outputs > 1 and len(present) == 2:  # one logit, that of the second
+            present = present[1:]
+        # A class that no training crystal has stays as unlikely as can be told.
+        self.start.fill_(np.log(_SMALLEST) if self.outputs > 1 else 0.0)
+        if self.outputs > 1 and len(fitted.classes_) == 2:
+            self.start[int(fitted.classes_[0])] = 0.0
+        self.start[present.tolist()] = torch.tensor(fitted._baseline_prediction).view(-1)
+        self.forest.grow(
+            [
+                self._tree(predictor.nodes, int(output))
+                for round_ in fitted._predictors
+                for output, predictor in zip(present, round_, strict=True)
+            ]
+        )
+
+    def _tree(self, nodes: Any, output: int) -> Tree:
+        value = np.zeros((len(nodes), self.outputs))
+        value[:, output] = nodes["value"]
+        feature = np.where(nodes["is_leaf"] == 1, -1, nodes["feature_idx"])
+        return Tree.walked(nodes["left"], nodes["right"], feature, nodes["num_threshold"], value)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the sum over the trees, for classes as logarithms of probabilities."""
+        total = self.start + self.forest(features).sum(dim=1)
+        if not self.classes:
+            return total
+        if self.outputs == 1:  # the logit of the second class
+            total = torch.cat((torch.zeros_like(total), total), dim=1)
+        return total.log_softmax(dim=1)
+
+
+class RidgeModel(Model):
+    """A linear map of standardised features, with a penalty on its squared coefficients.
+
+    References:
+        Hoerl, Kennard, Ridge regression, Technometrics 12, 55 (1970).
+    """
+
+    weight: Tensor
+    """Coefficients, ``(outputs, width)`` float64, dimensionless."""
+    bias: Tensor
+    """``(outputs,)`` float64, dimensionless."""
+
+    def __init__(self, config: RidgeConfig, classes: int, width: int) -> None:
+        """Begin with zeros."""
+        super().__init__(classes)
+        self.settings = config
+        self.register_buffer("weight", torch.zeros(max(classes, 1), width, dtype=torch.float64))
+        self.register_buffer("bias", torch.zeros(max(classes, 1), dtype=torch.float64))
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether there is a coefficient."""
+        return bool(self.weight.any())
+
+    def solve(self, features: Floats, labels: NDArray[Any], seed: int) -> None:
+        """Standardise the features, fit, and fold the scale into the coefficients."""
+        wide = features.astype(np.float64)
+        mean, deviation = wide.mean(axis=0), wide.std(axis=0)
+        # A feature that is the same for all crystals has nothing to say.
+        scale = np.where(deviation > 1e-9 * (1.0 + np.abs(mean)), deviation, np.inf)
+        scaled = (wide - mean) / scale
+        weight, bias, rows = self._coefficients(scaled, labels)
+        weight = weight / scale
+        self.weight.zero_()
+        # A class that no training crystal has is as unlikely as can be told.
+        self.bias.fill_(np.log(_SMALLEST))
+        self.bias[np.unique(labels).tolist() if self.classes else [0]] = 0.0
+        device = self.weight.device
+        self.weight[rows] = torch.tensor(weight, device=device)
+        self.bias[rows] = torch.tensor(bias - weight @ mean, device=device)
+
+    def _coefficients(
+        self, features: Floats, labels: NDArray[Any]
+    ) -> tuple[Floats, Floats, list[int]]:
+        """Return coefficients and intercepts, and the outputs that they belong to."""
+        penalty = self.settings.penalty
+        if not self.classes:
+            ridge = RidgeCV(_PENALTIES if penalty is None else [penalty]).fit(features, labels)
+            return ridge.coef_[None], np.atleast_1d(ridge.intercept_), [0]
+        rare = np.unique(labels, return_counts=True)[1].min() < 5  # five folds want five of each
+        with warnings.catch_warnings():
+            # Where the search has not ended, the best so far is as good as another penalty.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.simplefilter("ignore", FutureWarning)
+            model: Any = (
+                LogisticRegression(C=1.0 / (penalty or 1.0), max_iter=500)
+                if penalty is not None or rare
+                else LogisticRegressionCV(Cs=1.0 / _PENALTIES[::3], cv=5, max_iter=300)
+            )
+            model.fit(features, labels)
+        present = [int(one) for one in model.classes_]
+        return model.coef_, model.intercept_, present[1:] if len(present) == 2 else present
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the linear map, for classes as logarithms of probabilities."""
+        total = features.to(torch.float64) @ self.weight.T + self.bias
+        return total.log_softmax(dim=1) if self.classes else total
