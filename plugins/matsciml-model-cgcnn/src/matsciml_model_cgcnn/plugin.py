@@ -1,0 +1,41 @@
+"""What the registry learns about this plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from matsciml_core import EncoderCapabilities, EncoderSpec, Reference, hookimpl
+
+
+@hookimpl
+def matsciml_encoders() -> Iterable[EncoderSpec]:
+    """Offer CGCNN."""
+    yield EncoderSpec(
+        name="cgcnn",
+        summary="CGCNN: gated convolutions of described elements, smooth at the cutoff.",
+        class_path="matsciml_model_cgcnn.encoder:CGCNN",
+        config="matsciml_model_cgcnn.config:CGCNNConfig",
+        licence="MIT",
+        capabilities=EncoderCapabilities(
+            smooth_cutoff=True,
+            asymmetric_unit=True,
+            presets=("default", "published"),
+        ),
+        training={
+            "learning_rate": 4e-3,
+            "batch_size": 64,
+            "weight_decay": 0.05,
+            "average_decay": 0.99,
+        },
+        references=(
+            Reference(
+                key="xie2018cgcnn",
+                authors="Xie, Tian and Grossman, Jeffrey C.",
+                title="Crystal Graph Convolutional Neural Networks for an Accurate and "
+                "Interpretable Prediction of Material Properties",
+                venue="Physical Review Letters 120, 145301",
+                year=2018,
+                doi="10.1103/PhysRevLett.120.145301",
+            ),
+        ),
+    )
