@@ -73,3 +73,16 @@ def test_all_that_a_plugin_asks_for_is_pinned_within_its_range(pins, plugin):
         if not requirement.name.startswith("matsciml"):  # ours are not pinned
             version = pins[canonicalize_name(requirement.name)].removeprefix("==")
             assert requirement.specifier.contains(version), str(requirement)
+
+
+@pytest.mark.parametrize(
+    ("name", "faulty"),
+    [("torch", "2.9.1"), ("pytorch-lightning", "2.6.5"), ("filelock", "3.20.2")],
+)
+def test_no_range_allows_a_release_with_a_known_fault(core, plugins, name, faulty):
+    """torch's loader of weights corrupted memory; the lock of a file followed links."""
+    lines = [line for one in plugins for line in one.pyproject["project"]["dependencies"]]
+    asked = [one for group in core.values() for one in group] + list(map(Requirement, lines))
+    ranges = [one.specifier for one in asked if canonicalize_name(one.name) == name]
+    assert ranges
+    assert not any(one.contains(faulty) for one in ranges)

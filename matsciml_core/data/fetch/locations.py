@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from matsciml_core.errors import ConfigError
 from matsciml_core.files import read_object, write_json
 from matsciml_core.registry.folders import dataset_folder
 
@@ -13,8 +14,19 @@ _INDEX = "index.json"
 
 
 def store_key(release: str | None, subset: str | None) -> str:
-    """Return what a fetched store is listed under."""
-    return "/".join(filter(None, (release, subset))) or "default"
+    """Return what a fetched store is listed under, which is its folder, too.
+
+    Raises:
+        ConfigError: A name would make a folder elsewhere.
+    """
+    key = "/".join(filter(None, (release, subset))) or "default"
+    parts = key.split("/")
+    if "\\" in key or not key.isprintable() or any(part in ("", ".", "..") for part in parts):
+        raise ConfigError(
+            f"'{key}' is no name of a release or subset, because its data would lie elsewhere; "
+            "give one without '..' and without '/' at its ends."
+        )
+    return key
 
 
 def note_store(name: str, key: str, store: Path) -> None:
@@ -45,7 +57,8 @@ def fetched_stores(name: str) -> dict[str, Path]:
     """
     folder = dataset_folder(name)
     data = read_object(folder / _RECORD) or {}
-    return {key: (folder / path).resolve() for key, path in data.items()}
+    texts = {key: path for key, path in data.items() if isinstance(path, str)}
+    return {key: (folder / path).resolve() for key, path in texts.items()}
 
 
 def present_stores(name: str) -> dict[str, Path]:

@@ -54,6 +54,20 @@ class TestExport:
         assert shared["notes"][0].startswith("weights of 'first', see https://example.org/")
         assert json.loads((folder / "model.json").read_text("utf-8"))["from"] == "first"
 
+    def test_the_card_holds_no_html_and_no_fence_of_a_stranger(self, run, tmp_path):
+        copy = shutil.copytree(run, tmp_path / "run")
+        summary = json.loads((copy / "run.json").read_text("utf-8"))
+        strange = "@article{x, title={```\n<img src=x>\n# Heading}}"
+        summary["citations"] = [strange, *summary["citations"]]
+        (copy / "run.json").write_text(json.dumps(summary))
+        folder = export_model(copy, tmp_path / "shared", name="<b>tiny</b>")
+        card = (folder / "README.md").read_text("utf-8")
+        assert "<img" not in card
+        assert "<b>" not in card
+        assert card.count("```") % 2 == 0
+        assert "title={```" not in card
+        assert strange in (folder / "CITATION.bib").read_text("utf-8")  # which is no page
+
     def test_predicts_as_the_run_does(self, run, exported):
         predictions = [
             [prediction["energy"] for prediction in load(folder).stream(all_crystals())]

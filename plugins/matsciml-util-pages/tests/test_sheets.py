@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
 
 from matsciml_util_pages.finished_runs import Spread
@@ -47,3 +50,9 @@ def test_readers_choose_among_several_values_only() -> None:
 
 def test_csv_of_nothing() -> None:
     assert to_csv([]).strip() == ""
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
+def test_no_text_is_a_formula(text):
+    (row,) = csv.DictReader(io.StringIO(to_csv([{"name": text, "mae": -0.5}]), newline=""))
+    assert row == {"name": f"'{text}", "mae": "-0.5"}

@@ -484,3 +484,24 @@ def test_reader_that_leaves_early_is_no_error(arguments: list[str]) -> None:
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
     assert done.returncode in (0, 1)
+
+
+@pytest.mark.parametrize("path", [None, "", os.pathsep])
+def test_the_current_folder_is_not_searched_for_plugins(tmp_path, path):
+    """A folder of somebody's data could hold a package that calls itself a plugin."""
+    code = "raise SystemExit('the module of the current folder was imported')"
+    for name in ("typer", "matsciml_stranger"):
+        (tmp_path / f"{name}.py").write_text(code)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    if path is not None:
+        environment["PYTHONPATH"] = path
+    done = subprocess.run(
+        [sys.executable, "-m", "matsciml_cli", "--version"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "matsciml" in done.stdout

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.errors import ConfigError, DataError, visible
 from matsciml_core.files import copy_whole, write_json, write_whole
 from matsciml_core.guarded import read_json
 from matsciml_core.model.location import DESCRIPTION, TENSORS, find_model, read_description
@@ -67,7 +67,12 @@ def export_model(
     segments = [_without_private(segment) for segment in summary.get("segments", [])]
     summary = _shared(_without_private({**summary, "segments": segments}), hidden)
     description = _shared(description, hidden)
-    card = ModelCard(name=name, run=summary, model=description, licence=licence).markdown()
+    card = ModelCard(
+        name=_for_card(name),
+        run=_for_card(summary),
+        model=_for_card(description),
+        licence=_for_card(licence),
+    ).markdown()
     try:
         target.mkdir(parents=True, exist_ok=True)
         copy_whole(source / TENSORS, target / TENSORS)
@@ -159,6 +164,20 @@ def _shared_config(source: Path, hidden: Sequence[str]) -> str:
     ]
     text: str = yaml.safe_dump(_shared(config, hidden), sort_keys=False, allow_unicode=True)
     return text
+
+
+def _for_card(value: Any) -> Any:
+    """Return plain data whose texts are text in Markdown: no HTML, and no end of a fence.
+
+    Names of datasets and labels, and citations, may be a stranger's, and hubs show cards as pages.
+    """
+    if isinstance(value, Mapping):
+        return {_for_card(key): _for_card(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_for_card(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    return visible(value).replace("<", "&lt;").replace("```", "'''").replace("~~~", "'''")
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -8,9 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from matsciml_core.errors import visible
 from matsciml_util_pages.finished_runs import Spread
 from matsciml_util_pages.numbers import number, with_unit
 from matsciml_util_pages.views import View
+
+_FORMULA = ("=", "+", "-", "@", "\t")
+"""How a text begins that a spreadsheet would compute."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +118,9 @@ def spread_value(spread: Spread) -> Value:
 def to_csv(records: Sequence[Mapping[str, Any]]) -> str:
     """Return records as CSV, an empty field for what is absent.
 
+    Text that a spreadsheet would take for a formula gets an apostrophe before it, as spreadsheets
+    have it: names of runs, datasets and labels come from files of others.
+
     >>> to_csv([{"mae": 0.5, "label": None}]).splitlines()
     ['mae,label', '0.5,']
     """
@@ -121,5 +128,12 @@ def to_csv(records: Sequence[Mapping[str, Any]]) -> str:
     writer = csv.DictWriter(stream, list(records[0]) if records else [], lineterminator="\n")
     writer.writeheader()
     for record in records:
-        writer.writerow({key: "" if value is None else value for key, value in record.items()})
+        writer.writerow({key: _entry(value) for key, value in record.items()})
     return stream.getvalue()
+
+
+def _entry(value: Any) -> Any:
+    if not isinstance(value, str):
+        return "" if value is None else value
+    shown = visible(value)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
