@@ -16,6 +16,8 @@ from matsciml_core.training import run_folder
 from matsciml_core.training.fitting import RunInterrupted
 from matsciml_core.training.result import TrainingResult
 
+_WIDEST = 1000
+"""Characters of a line that is written to no terminal."""
 _MOST_COLUMNS = 8
 """Metrics that fit side by side; more get a row each."""
 
@@ -46,6 +48,8 @@ def explain_interruption(stop: RunInterrupted) -> str:
 def show(result: TrainingResult) -> None:
     """Print test metrics beside the baselines, and where everything lies."""
     console = Console()
+    if not console.is_terminal:  # a file has no edge at which numbers would have to be cut
+        console = Console(width=_WIDEST)
     for key, metrics in result.metrics.items():
         title = escape(visible(f"{key}, test set ({metrics['count']} values)"))
         console.print(_table(title, {"model": metrics, **result.baselines[key]}))

@@ -124,7 +124,7 @@ class EpochLines(Callback):
         shown = {
             name: value
             for name, value in values.items()
-            if name in ("train/loss", "validation/loss") or name.endswith("/mae")
+            if name in ("train/loss", "validation/loss") or name.endswith(("/mae", "/accuracy"))
         }
         text = "  ".join(f"{visible(name)} {value:.4g}" for name, value in shown.items())
         seconds = time.perf_counter() - self._started

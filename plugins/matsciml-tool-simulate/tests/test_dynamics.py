@@ -98,7 +98,7 @@ class TestDynamics:
         atoms.calc = ModelCalculator(model)
         dynamics = Dynamics.start(atoms, DynamicsConfig(every=1), tmp_path / "md.extxyz")
         atoms.set_momenta(atoms.get_momenta() * 1e3)
-        with pytest.raises(DataError, match=r"blown up|no finite"):
+        with pytest.raises(DataError, match=r"blown up.* step"):
             dynamics.run(50)
         assert len(read(tmp_path / "md.extxyz", index=":")) >= 1
 

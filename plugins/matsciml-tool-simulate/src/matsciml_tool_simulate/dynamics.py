@@ -21,7 +21,7 @@ from ase.md.verlet import VelocityVerlet
 from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.errors import ConfigError, DataError, GeometryError
 from matsciml_core.files import cut, open_appending_text, write_json, write_whole
 from matsciml_core.guarded import read_json
 from matsciml_core.interfaces.config import Config
@@ -189,7 +189,13 @@ class Dynamics:
         while self.step < last:
             # To the next multiple of ``every``, wherever an earlier run has stopped.
             until = min(last, (self.step // self.config.every + 1) * self.config.every)
-            self._integrator.run(until - self.step)
+            try:
+                self._integrator.run(until - self.step)
+            except (DataError, GeometryError) as error:
+                raise DataError(
+                    f"The dynamics have blown up between the steps {self.step} and {until}: "
+                    f"{error} Take a shorter time step, or relax the structure first."
+                ) from error
             self.step = until
             if not until % self.config.every:
                 frame = self._record()
