@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from matsciml_core import __version__
 from matsciml_core.registry.manager import Component, Registry
 from matsciml_core.registry.records import PluginRecord
 
@@ -58,6 +59,9 @@ def listings(registry: Registry, kind: str | None = None) -> list[Listing]:
             reason=reason,
         )
         rows.append(row)
+    own = _own_readers() if kind in (None, "reader") else []
+    place = next((index for index, row in enumerate(rows) if row.kind == "reader"), len(rows))
+    rows[place:place] = own
     for plugin in registry.plugins:
         # They come last, and whatever kind is asked for: their components are not known.
         if plugin.state != "ok":
@@ -72,6 +76,22 @@ def listings(registry: Registry, kind: str | None = None) -> list[Listing]:
             )
             rows.append(row)
     return rows
+
+
+def _own_readers() -> list[Listing]:
+    """Return the formats that the core reads itself, which no plugin offers."""
+    from matsciml_core.data.readers.detection import EXTENDED_XYZ
+
+    return [
+        Listing(
+            kind=EXTENDED_XYZ.kind,
+            name=EXTENDED_XYZ.name,
+            summary=EXTENDED_XYZ.summary,
+            distribution="matsciml",
+            version=__version__,
+            state="ok",
+        )
+    ]
 
 
 def available_listings(registry: Registry, kind: str | None = None) -> list[Listing]:

@@ -85,6 +85,11 @@ def _settings(kind: str, overrides: Sequence[str]) -> dict[str, Any]:
 
 def _find(registry: Registry, name: str, kind: str | None) -> Spec:
     """Return the record of the component that the user means."""
+    from matsciml_core.data.readers.detection import EXTENDED_XYZ
+
+    # No plugin offers the reader that the core has, but it is checked like theirs.
+    if name == EXTENDED_XYZ.name and kind in (None, EXTENDED_XYZ.kind):
+        return EXTENDED_XYZ
     if kind is not None:
         return registry.get(kind, name)
     # Commands and callbacks have no checks, so that they do not count where a name is ambiguous.

@@ -78,7 +78,7 @@ def list_plugins(
         lines.append(Row((row.kind, row.name, row.state, owner, remark.lstrip()), style))
     write_table(lines, header=("kind", "name", "state", "distribution", "summary"))
     # On stderr, where a program that reads the table does not see it.
-    if not rows:
+    if not any(row.distribution != "matsciml" for row in rows):
         warn("No plugin is installed; 'matsciml list-plugins --available' shows known ones.")
     elif any(row.state not in ("ok", "blocked", "available") for row in rows):
         warn("Not everything can be used; 'matsciml doctor' says how to fix it.")

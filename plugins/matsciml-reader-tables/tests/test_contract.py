@@ -21,3 +21,9 @@ class TestJSONLines(ReaderContract):
     """What ``matsciml check jsonl`` checks."""
 
     spec_name = "jsonl"
+
+
+class TestParquet(ReaderContract):
+    """What ``matsciml check parquet`` checks."""
+
+    spec_name = "parquet"

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from matsciml_core.convert import to_pymatgen
@@ -232,3 +234,17 @@ def test_a_file_that_is_torn_keeps_the_entries_before(tmp_path: Path) -> None:
     assert isinstance(next(records), Frame)
     with pytest.raises(DataError, match="no valid JSON"):
         next(records)
+
+
+def test_functionals_are_not_mixed_unless_asked(tmp_path: Path) -> None:
+    row = {**OPTIMADE, "species": json.dumps(OPTIMADE["species"]), "energy": -1.0}
+    rows = [{**row, "functional": name} for name in ("pbe", "pbe", "scan")]
+    path = tmp_path / "x.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    with pytest.raises(DataError, match=r"mixes results of pbe and scan.*--set functional=pbe"):
+        list(read(path, registry=REGISTRY))
+    chosen = list(read(path, registry=REGISTRY, options={"functional": "scan"}))
+    assert [isinstance(record, Frame) for record in chosen] == [False, False, True]
+    pyarrow.parquet.write_table(pyarrow.table({"a": [1]}), path)
+    with pytest.raises(DataError, match="has no column 'lattice_vectors'"):
+        list(read(path, registry=REGISTRY))

@@ -41,6 +41,9 @@ def encoder(name: str) -> str:
     )
 
 
+CORE = matsciml_core.__version__
+
+
 def columns(line: str) -> list[str]:
     return re.split(r"  +", line.strip())
 
@@ -58,6 +61,7 @@ class TestText:
             ["dataset", "a", "ok", "matsciml-data-one 1.0", SUMMARY],
             ["dataset", "b", "ok", "matsciml-data-one 1.0", SUMMARY],
             ["encoder", "net", "ok", "matsciml-model-two 2.0", "A network."],
+            ["reader", "extxyz", "ok", f"matsciml {CORE}", "Extended XYZ, and plain XYZ."],
         ]
 
     def test_lines_have_no_trailing_blanks(
@@ -74,7 +78,7 @@ class TestText:
         plugin_folder.add("matsciml-data-left", dataset("left"))
         monkeypatch.setenv("MATSCIML_PLUGINS", "bad")
         outcome = cli("list-plugins")
-        _, bad, left = map(columns, outcome.out.splitlines())
+        _, _, bad, left = map(columns, outcome.out.splitlines())
         assert bad[:4] == ["plugin", "bad", "failed", "matsciml-data-bad 0.2"]
         assert "so bad" in bad[4]
         assert left[:3] == ["plugin", "left", "blocked"]
@@ -85,7 +89,7 @@ class TestText:
     def test_duplicates_name_each_other(self, cli: Callable[..., Any], plugin_folder: Any) -> None:
         plugin_folder.add("matsciml-data-one", dataset("same"))
         plugin_folder.add("matsciml-data-two", dataset("same"))
-        _, one, two = map(columns, cli("list-plugins").out.splitlines())
+        _, one, two, _ = map(columns, cli("list-plugins").out.splitlines())
         assert one[2] == two[2] == "duplicate"
         assert one[4].endswith(" (also offered by matsciml-data-two 0.1.0)")
         assert two[4].endswith(" (also offered by matsciml-data-one 0.1.0)")
@@ -167,7 +171,9 @@ class TestJson:
 
     def test_components(self, cli: Callable[..., Any], plugin_folder: Any) -> None:
         plugin_folder.add("matsciml-data-one", dataset("a"), version="1.0")
-        assert cli("list-plugins", "--json").data["components"] == [
+        *components, own = cli("list-plugins", "--json").data["components"]
+        assert (own["kind"], own["name"], own["distribution"]) == ("reader", "extxyz", "matsciml")
+        assert components == [
             {
                 "kind": "dataset",
                 "name": "a",
@@ -202,7 +208,8 @@ class TestJson:
         self, cli: Callable[..., Any], plugin_folder: Any
     ) -> None:
         plugin_folder.add("matsciml-data-loud", "print('hello')\n" + dataset("a"))
-        assert len(cli("list-plugins", "--json").data["components"]) == 1
+        names = [entry["name"] for entry in cli("list-plugins", "--json").data["components"]]
+        assert names == ["a", "extxyz"]
 
 
 class TestAvailable:

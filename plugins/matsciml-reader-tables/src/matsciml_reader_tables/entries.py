@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +16,7 @@ from matsciml_core.data.readers.structures import (
 )
 from matsciml_core.guarded import parse_json
 from matsciml_core.interfaces.elements import atomic_number
-from matsciml_reader_tables.sources import units_of
+from matsciml_reader_tables.sources import units_of, with_units
 
 STRUCTURES = ("structure", "atoms", "initial_structure", "cif", "poscar")
 """Names of columns with structures, the first one that there is."""
@@ -68,8 +67,7 @@ def record_from_entry(entry: Any, otherwise: str) -> Record | Deferred:
         frame = frame_from_jarvis(structure, name, values)
     else:
         frame = frame_from_structure(structure, name, values)
-    # Named again: of columns, the names of rows are all that there is.
-    return frame if isinstance(frame, Rejection) else replace(frame, units=units_of(values))
+    return with_units(frame, units_of(values))
 
 
 def frame_from_jarvis(atoms: dict[str, Any], name: str, values: dict[str, Any]) -> Record:

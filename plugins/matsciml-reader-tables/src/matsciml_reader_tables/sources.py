@@ -8,7 +8,11 @@ public one assumes eV/Å³ (as of 2026-12). JARVIS: doi:10.1038/s41524-020-00440
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+
+from matsciml_core.data.ingestion.sources import Rejection
+from matsciml_core.data.readers import Frame
 
 _KBAR = "kbar:vasp"
 _MATPES = {
@@ -63,3 +67,13 @@ def units_of(values: Mapping[str, Any]) -> Mapping[str, str]:
         values: What the entry has beside its structure.
     """
     return next((units for key, units in _SOURCES.items() if key in values), {})
+
+
+def with_units(record: Frame | Rejection, units: Mapping[str, str]) -> Frame | Rejection:
+    """Return a record that says in which units its source has its values.
+
+    Args:
+        record: The record.
+        units: By value, as ``--label`` takes them.
+    """
+    return record if isinstance(record, Rejection) else replace(record, units=units)

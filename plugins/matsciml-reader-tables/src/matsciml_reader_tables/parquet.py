@@ -1,0 +1,78 @@
+"""Parquet with OPTIMADE's columns, as LeMat-Bulk, LeMat-Traj, Alexandria and OC22 are published.
+
+Their ``species`` is text in JSON, ``stress_tensor`` is in kbar with VASP's sign (the sets do not
+state it; they are made of VASP's outputs), and ``functional`` says what energies may be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow.parquet
+
+from matsciml_core.data.ingestion.sources import Rejection
+from matsciml_core.data.readers import InputFile, Reader, Record, name_of
+from matsciml_core.data.readers.structures import frame_from_optimade
+from matsciml_core.errors import DataError
+from matsciml_reader_tables.config import ParquetConfig
+from matsciml_reader_tables.sources import with_units
+
+_ROWS = 1024
+"""Rows that are decoded at a time; one has some kilobytes."""
+_NEEDED = ("lattice_vectors", "cartesian_site_positions", "species_at_sites")
+UNITS = {
+    "energy": "eV",
+    "energy_corrected": "eV",
+    "forces": "eV/A",
+    "stress_tensor": "kbar:vasp",
+}
+
+
+class ParquetReader(Reader):
+    """Reads the rows of a table, a batch at a time."""
+
+    def __init__(self, config: Any = None) -> None:
+        """Keep the settings."""
+        super().__init__(config)
+        self._asked = config.functional if isinstance(config, ParquetConfig) else None
+        self._functional: str | None = None
+
+    def read(self, file: InputFile) -> Iterator[Record]:
+        """Yield a record per row.
+
+        Args:
+            file: The file.
+
+        Raises:
+            DataError: Columns are missing, or results of several functionals are mixed.
+        """
+        with pyarrow.parquet.ParquetFile(file.plain_path(), memory_map=True) as table:
+            names = set(table.schema_arrow.names)
+            missing = [name for name in _NEEDED if name not in names]
+            if missing:
+                raise DataError(
+                    f"'{file.path}' has no column '{missing[0]}'; tables with the columns of "
+                    f"OPTIMADE are read. Columns: {', '.join(sorted(names))}."
+                )
+            index = 0
+            for batch in table.iter_batches(batch_size=_ROWS, use_threads=False):
+                for row in batch.to_pylist():
+                    yield self._record(row, f"{file.stem}-{index:06d}", file)
+                    index += 1
+
+    def _record(self, row: dict[str, Any], otherwise: str, file: InputFile) -> Record:
+        functional = row.get("functional")
+        name = name_of(row, otherwise)
+        if self._asked is not None:
+            if functional != self._asked:
+                return Rejection(name, f"It was not calculated with {self._asked}.")
+        elif functional is not None:
+            self._functional = self._functional or functional
+            if functional != self._functional:
+                raise DataError(
+                    f"'{file.path}' mixes results of {self._functional} and {functional}, which "
+                    "cannot be compared; name the one to be read, for example with --set "
+                    f"functional={self._functional}."
+                )
+        return with_units(frame_from_optimade(row, name, row), UNITS)
