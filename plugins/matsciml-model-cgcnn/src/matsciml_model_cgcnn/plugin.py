@@ -17,14 +17,12 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
         config="matsciml_model_cgcnn.config:CGCNNConfig",
         licence="MIT",
         capabilities=EncoderCapabilities(
-            smooth_cutoff=True,
-            asymmetric_unit=True,
-            presets=("default", "published"),
+            smooth_cutoff=True, asymmetric_unit=True, presets=("default", "published")
         ),
         training={
             "learning_rate": 4e-3,
             "batch_size": 64,
-            "weight_decay": 0.05,
+            "weight_decay": 5e-2,
             "average_decay": 0.99,
         },
         references=(
