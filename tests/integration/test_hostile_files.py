@@ -115,7 +115,7 @@ class TestRunFolders:
         private.write_text("mine")
         (tmp_path / name).symlink_to(private)
         output = tmp_path / "out.csv"
-        command = ["predict", folder, structure_file(tmp_path), "--output", output]
+        command = ["predict", folder, structure_file(tmp_path), "--output", output, "--replace"]
         assert execute([str(one) for one in command]) == 0
         assert private.read_text() == "mine"
         assert "NaCl" in output.read_text()
