@@ -8,7 +8,16 @@ from source_files import SourceFile, read_sources
 
 TOOLS_OF_COMMANDS = {
     f"matsciml_cli.{name}"
-    for name in ("options", "console", "progress_bars", "state", "threads", "failures", "tasks")
+    for name in (
+        "options",
+        "console",
+        "progress_bars",
+        "outputs",
+        "state",
+        "threads",
+        "failures",
+        "tasks",
+    )
 }
 """What commands of plugins may use of the command line."""
 
