@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from matsciml_core.data.readers.cif import joined_cif
 from matsciml_core.data.readers.frames import Frame
 from matsciml_core.data.readers.isotopes import ISOTOPES, isotope_masses
 from matsciml_core.data.readers.poscar import frame_from_poscar
+from matsciml_core.guarded import parse_json
 from matsciml_core.interfaces.elements import atomic_number
 from matsciml_core.interfaces.held import held_properties
 
@@ -108,6 +109,12 @@ _FEATURES = frozenset({"disorder", "implicit_atoms", "site_attachments", "assemb
 """What a structure of OPTIMADE may have, and a crystal of whole atoms cannot."""
 
 
+@lru_cache(maxsize=4096)
+def _species_of(text: str) -> Any:
+    """Return species that are text, which many rows of a table share."""
+    return parse_json(text)
+
+
 def frame_from_optimade(
     data: Mapping[str, Any], name: str, values: dict[str, Any]
 ) -> Frame | Rejection:
@@ -128,12 +135,15 @@ def frame_from_optimade(
     """
     species = data.get("species")
     try:
-        species = json.loads(species) if isinstance(species, str) else species
+        species = _species_of(species) if isinstance(species, str) else species
         features = _FEATURES.intersection(data.get("structure_features") or ())
         attached = any(kind.get("attached") or kind.get("nattached") for kind in species or ())
         numbers = numbers_of_sites(data.get("species_at_sites"), species)
-        rows = data["lattice_vectors"] or [[None] * 3] * 3
-        cell = np.array([[entry or 0.0 for entry in row or (0, 0, 0)] for row in rows], np.float64)
+        rows = data["lattice_vectors"]
+        if not isinstance(rows, np.ndarray):
+            rows = rows or [None] * 3
+            rows = [[entry or 0.0 for entry in row or (0, 0, 0)] for row in rows]
+        cell = np.array(rows, dtype=np.float64)
         positions = np.array(data["cartesian_site_positions"], dtype=np.float64)
     except (KeyError, TypeError, ValueError, AttributeError):
         return Rejection(name, "The structure is incomplete.")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import pyarrow
 import pyarrow.parquet
 
 from matsciml_core.data.ingestion.sources import Rejection
@@ -57,7 +59,9 @@ class ParquetReader(Reader):
                 )
             index = 0
             for batch in table.iter_batches(batch_size=_ROWS, use_threads=False):
-                for row in batch.to_pylist():
+                columns = [_decode(column) for column in batch.columns]
+                for entries in zip(*columns, strict=True):
+                    row = dict(zip(batch.schema.names, entries, strict=True))
                     yield self._record(row, f"{file.stem}-{index:06d}", file)
                     index += 1
 
@@ -76,3 +80,20 @@ class ParquetReader(Reader):
                     f"functional={self._functional}."
                 )
         return with_units(frame_from_optimade(row, name, row), UNITS)
+
+
+def _decode(column: Any) -> list[Any]:
+    """Return the values of a column; rows of three numbers, which most of a table is, as arrays."""
+    kinds = pyarrow.types
+    nested = kinds.is_list(column.type) and kinds.is_list(column.type.value_type)
+    if nested and kinds.is_floating(column.type.value_type.value_type) and not column.null_count:
+        vectors = column.flatten()
+        numbers = vectors.flatten()
+        whole = not vectors.null_count and not numbers.null_count
+        widths = np.diff(vectors.offsets.to_numpy())
+        if whole and (widths == 3).all():
+            rows = numbers.to_numpy(zero_copy_only=False).reshape(-1, 3)
+            bounds = column.offsets.to_numpy() - column.offsets[0].as_py()
+            return np.split(rows, bounds[1:-1])
+    values: list[Any] = column.to_pylist()
+    return values
