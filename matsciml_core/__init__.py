@@ -17,6 +17,7 @@ _HOME = {
     "registry.specs": (
         "PLAIN_TRAINING",
         "BenchmarkTask",
+        "BaselineSpec",
         "CallbackSpec",
         "CommandSpec",
         "DatasetSpec",
@@ -63,6 +64,7 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [
     "PLAIN_TRAINING",
     "AsymmetricUnit",
+    "BaselineSpec",
     "BenchmarkTask",
     "CallbackSpec",
     "CommandSpec",
@@ -142,6 +144,7 @@ if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry, build_registry
     from matsciml_core.registry.specs import (
         PLAIN_TRAINING,
+        BaselineSpec,
         BenchmarkTask,
         CallbackSpec,
         CommandSpec,

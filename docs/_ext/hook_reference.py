@@ -28,6 +28,7 @@ RECORDS = {
         "CommandSpec",
         "CallbackSpec",
         "LoggerSpec",
+        "BaselineSpec",
     ),
     "Records within records": ("TargetInfo", "Grid", "Reference", "BenchmarkTask", "Inventory"),
     "What lifecycle hooks receive": ("RunInfo", "RunResult"),

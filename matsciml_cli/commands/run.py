@@ -78,6 +78,10 @@ def run(
             "--inspect-gradients", help="Record every tenth step how tasks pull against each other."
         ),
     ] = False,
+    no_baselines: Annotated[
+        bool,
+        typer.Option("--no-baselines", help="Fit no baseline without a network beside the run."),
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Parent of the run folder.")
     ] = None,
@@ -98,6 +102,7 @@ def run(
         "device": device,
         "devices": devices,
         "inspect_gradients": _INSPECTED if inspect_gradients else None,
+        "baseline_crystals": 0 if no_baselines else None,
     }
     if epochs is not None and minutes is not None:
         raise ConfigError("Give --epochs or --minutes; each of them is the length of the run.")

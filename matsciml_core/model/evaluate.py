@@ -28,6 +28,10 @@ figures. Metrics are of all rows."""
 MOST_VALUES = 1_000_000
 """The same in single numbers, for labels with many per row, such as densities of states."""
 
+Beside = Mapping[str, Mapping[str, Mapping[str, Tensor]]]
+"""Predictions of baselines by ``"<dataset>/<target>"``, name of the baseline and id of the crystal:
+one value in the label's unit; of classes probabilities."""
+
 
 @dataclass
 class Scores:
@@ -147,6 +151,7 @@ def evaluate(
     tasks: Sequence[Task],
     batches: Mapping[str, Iterable[CrystalBatch | None]],
     device: torch.device,
+    beside: Beside | None = None,
 ) -> dict[str, Scores]:
     """Score tasks on batches.
 
@@ -155,6 +160,7 @@ def evaluate(
         tasks: The tasks, with fitted heads.
         batches: The batches of each dataset.
         device: Where to compute.
+        beside: What others predict for the same crystals.
 
     Returns:
         Scores by ``"<dataset>/<target>"``, metrics in float64 and physical units.
@@ -176,7 +182,7 @@ def evaluate(
             crystals, predictions = predict_tasks(encoder, present, batch.to(device))
             with torch.no_grad():
                 for task, predicted in zip(present, predictions, strict=True):
-                    _score_task(task, predicted, crystals, scores)
+                    _score_task(task, predicted, crystals, scores, beside or {})
     return scores
 
 
@@ -211,7 +217,11 @@ def predict_tasks(
 
 
 def _score_task(
-    task: Task, predicted: Mapping[str, Tensor], batch: CrystalBatch, scores: dict[str, Scores]
+    task: Task,
+    predicted: Mapping[str, Tensor],
+    batch: CrystalBatch,
+    scores: dict[str, Scores],
+    beside: Beside,
 ) -> None:
     """Feed the labelled values of a batch to the metrics of the model and of the baselines."""
     masks = task.head.mask(batch)
@@ -224,6 +234,9 @@ def _score_task(
         values = {MODEL: predicted[info.name]} | {
             name: value[info.name] for name, value in baselines.items() if info.name in value
         }
+        for name, by_id in beside.get(task.target_key(info.name), {}).items():
+            others = [by_id[crystal] for crystal in batch.ids]
+            values[name] = torch.stack(others).to(label.device)
         for predictor, value in values.items():
             if predictor not in score.metrics:
                 score.metrics[predictor] = _new_metrics(task.head, info)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import pluggy
 
 from matsciml_core.registry.specs import (
+    BaselineSpec,
     CallbackSpec,
     CommandSpec,
     DatasetSpec,
@@ -187,6 +188,28 @@ class MatSciMLSpecs:
                     class_path="matsciml_lab.logger:make_logger",
                     requires=("labdb",),
                     default=False,
+                )
+
+        .. versionadded:: 0.1
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def matsciml_baselines(self) -> Iterable[BaselineSpec]:
+        """Offer models without a network, which stand beside the results of every run.
+
+        Called once per process. A record names an encoder that learns nothing and a head that is
+        fitted at once; the core fits them on the training crystals of a run whose label is of one
+        of the kinds, once for each dataset, split and label::
+
+            @hookimpl
+            def matsciml_baselines():
+                yield BaselineSpec(
+                    name="mine",
+                    summary="Nearest neighbours in composition.",
+                    encoder="composition",
+                    head="neighbours",
+                    head_options={"neighbours": 5},
                 )
 
         .. versionadded:: 0.1

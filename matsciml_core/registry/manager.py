@@ -42,6 +42,7 @@ from matsciml_core.registry.records import PluginRecord
 from matsciml_core.registry.requirements import Unmet, unmet
 from matsciml_core.registry.scan import EntryPoint, scan
 from matsciml_core.registry.specs import (
+    BaselineSpec,
     CallbackSpec,
     CommandSpec,
     DatasetSpec,
@@ -193,6 +194,8 @@ class Registry:
     @overload
     def specs(self, kind: Literal["callback"]) -> list[CallbackSpec]: ...
     @overload
+    def specs(self, kind: Literal["baseline"]) -> list[BaselineSpec]: ...
+    @overload
     def specs(self, kind: str) -> list[Spec]: ...
 
     def specs(self, kind: str) -> list[Spec]:  # type: ignore[misc]
@@ -225,6 +228,8 @@ class Registry:
     def get(self, kind: Literal["logger"], name: str) -> LoggerSpec: ...
     @overload
     def get(self, kind: Literal["callback"], name: str) -> CallbackSpec: ...
+    @overload
+    def get(self, kind: Literal["baseline"], name: str) -> BaselineSpec: ...
     @overload
     def get(self, kind: str, name: str) -> Spec: ...
 

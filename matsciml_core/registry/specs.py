@@ -399,6 +399,34 @@ class CallbackSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BaselineSpec(Spec):
+    """A model without a network that stands beside every run: a head on an encoder's embeddings.
+
+    The head is fitted at once on the run's training crystals, and its predictions for the test set
+    are scored as the run's own are. Encoder and head are looked up by name.
+    """
+
+    kind: ClassVar[str] = "baseline"
+
+    class_path: str = "matsciml_core.training.baselines:FeatureBaseline"
+    """What fits and predicts, called with the record, the registry and a dataset of the run; the
+    default reads the fields below."""
+    encoder: str
+    """Name of an encoder that learns nothing."""
+    head: str
+    """Name of a head that is fitted at once."""
+    head_options: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the head."""
+    target_kinds: tuple[TargetKind, ...] = ("scalar", "binary", "multiclass")
+    """The kinds of label that it is made for."""
+
+    def __post_init__(self) -> None:
+        """Make the settings read-only, as the record is."""
+        super().__post_init__()
+        object.__setattr__(self, "head_options", MappingProxyType(dict(self.head_options)))
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunInfo:
     """What the lifecycle hooks are told about a run."""
 

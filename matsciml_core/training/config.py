@@ -110,6 +110,9 @@ class TrainingConfig(Config):
     loggers: tuple[str, ...] | None = None
     """Loggers of metrics besides ``metrics.csv``; empty: those that plugins switch on by default;
     ``[]``: none."""
+    baseline_crystals: int = Field(default=20_000, ge=0)
+    """Most training crystals for which baselines without a network are fitted beside the run; 0:
+    none are."""
     cache_neighbours: bool = True
     """Whether to keep neighbour lists in memory, up to 2 GiB, rather than search every epoch."""
 

@@ -23,6 +23,7 @@ from matsciml_core.registry.imported import STRUCTURES
 from matsciml_core.registry.manager import build_registry
 from matsciml_core.registry.specs import RunInfo, RunResult
 from matsciml_core.training import assemble, distributed, run_folder
+from matsciml_core.training.baselines import predict_baselines
 from matsciml_core.training.checkpoint import check_sound
 from matsciml_core.training.config import (
     RunConfig,
@@ -144,12 +145,14 @@ def train(
         stack.enter_context(explained(run))
         info = _record(run, request.registry)
         clock = time.perf_counter()
+        # First, so that a budget of minutes counts them too.
+        beside, notes = predict_baselines(run, request.registry, quiet=quiet)
         if run.strategy.closed_form:
             fitted = solve(run, quiet=quiet)
         else:
             fitted = fit(run, request.registry, checkpoint, quiet=quiet, started=called)
         try:
-            test = evaluate(run.encoder, run.tasks, run.loader("test"), run.device)
+            test = evaluate(run.encoder, run.tasks, run.loader("test"), run.device, beside)
             validation = evaluate(run.encoder, run.tasks, run.loader("validation"), run.device)
             measured = result_of(test)
             save_run_model(run, request.registry)
@@ -161,7 +164,7 @@ def train(
         except KeyboardInterrupt as stop:
             raise RunInterrupted(run.folder) from stop
     result = request.registry.after_fit(info, measured)
-    result = replace(result, notes=(*undefined(measured.metrics), *result.notes))
+    result = replace(result, notes=(*undefined(measured.metrics), *result.notes, *notes))
     return TrainingResult(
         folder=run.folder.resolve(),
         run=run,

@@ -30,7 +30,9 @@ def test_the_run_is_finished_like_any_other(forest):
     assert summary["status"] == "finished"
     assert (summary["epochs"], summary["best_epoch"]) == (1, 1)
     assert summary["parameters"]["encoder"] == 0
-    assert set(forest.baselines["mp/formation_energy_per_atom"]) >= {"mean", "composition"}
+    baselines = forest.baselines["mp/formation_energy_per_atom"]
+    assert set(baselines) >= {"mean", "composition"}
+    assert "trees" not in baselines, "a run is no baseline of itself"
     assert "validation/mp/formation_energy_per_atom/mae" in forest.history
     config = (forest.folder / "config.yaml").read_text()
     assert "name: probe" in config
@@ -67,6 +69,8 @@ def test_without_a_head_descriptors_get_trees(tmp_path):
 def test_a_perceptron_can_be_trained_on_descriptors(tmp_path):
     result = trained(tmp_path, encoder="descriptors", head={"name": "regression"}, epochs=1)
     assert np.isfinite(result.metrics["mp/formation_energy_per_atom"]["mae"])
+    baselines = result.baselines["mp/formation_energy_per_atom"]
+    assert baselines["trees"]["mae"] < 0.5 * baselines["mean"]["mae"]
 
 
 def test_a_probe_reads_a_trained_encoder_that_stays_as_it_is(tmp_path):

@@ -25,16 +25,17 @@ def test_report_lies_in_the_run_and_is_small(write, run: ExampleRun) -> None:
     assert not list(run.path.glob("*.part"))
 
 
-def test_headline_sets_the_error_beside_predict_the_mean(
+def test_headline_sets_the_error_beside_the_best_baseline(
     page: Document, target: ExampleTarget
 ) -> None:
-    model, mean = target.metrics()["mae"], target.baselines()["mean"]["mae"]
+    model, median = target.metrics()["mae"], target.baselines()["median"]["mae"]
+    assert median < target.baselines()["mean"]["mae"]
     assert page.text("h1") == ["megnet on mp: formation energy per atom"]
     assert page.text("p", class_="value") == [f"{number(model)} eV/atom"]
     (caption,) = page.text("p", class_="value-caption")
     assert caption == (
-        f"Mean absolute error on 200 test crystals — {number(mean / model)} times smaller "
-        f"than predicting the mean ({number(mean)} eV/atom)"
+        f"Mean absolute error on 200 test crystals — {number(median / model)} times smaller "
+        f"than predicting the median ({number(median)} eV/atom)"
     )
 
 
@@ -130,6 +131,17 @@ def test_classes_have_their_own_headline_and_no_parity_plot(
     (figure,) = page.find("svg", "predictions")
     assert figure.attributes["aria-label"].startswith("Confusion matrix. 100\u00a0% of 50 crystals")
     assert ["0", "25", "25", "100 %", "100 %"] in page.rows("predictions")
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(("factor", "text"), [(1.15, "13 % smaller"), (0.8, "25 % larger")])
+def test_headline_is_honest_about_trees(
+    page_of, run: ExampleRun, target: ExampleTarget, factor: float, text: str
+) -> None:
+    trees = {**target.baselines()["mean"], "mae": factor * target.metrics()["mae"]}
+    run.change = lambda data: data["baselines"][TARGET].update(trees=trees)
+    (caption,) = page_of(run).text("p", class_="value-caption")
+    assert f"{text} than trees on descriptors" in caption
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -14,6 +14,7 @@ from matsciml_util_pages.metrics import (
 
 UNIT = "eV/atom"
 FORCES = TargetInfo(name="forces", kind="forces", unit="eV/Å")
+FORMATION = TargetInfo(name="formation_energy_per_atom", kind="scalar", unit=UNIT)
 GROUP = TargetInfo(name="group", kind="multiclass", unit="class", num_classes=7)
 
 
@@ -21,7 +22,8 @@ GROUP = TargetInfo(name="group", kind="multiclass", unit="class", num_classes=7)
     ("name", "value", "reference", "text"),
     [
         ("mae", 0.152, 0.902, "5.93 times smaller than predicting the mean (0.902 eV/atom)"),
-        ("mae", 1.2, 0.8, "1.50 times larger than predicting the mean (0.800 eV/atom)"),
+        ("mae", 1.2, 0.8, "50 % larger than predicting the mean (0.800 eV/atom)"),
+        ("mae", 0.435, 0.5, "13 % smaller than predicting the mean (0.500 eV/atom)"),
         ("mae", 0.8, 0.801, "the same as predicting the mean (0.801 eV/atom)"),
         ("mae", 0.0, 0.8, "beside predicting the mean (0.800 eV/atom)"),
         ("mae", 0.5, None, "beside predicting the mean (—)"),
@@ -44,3 +46,13 @@ def test_metrics_and_baselines_have_names():
     assert describe_baseline("symmetry_finder") == "asking a symmetry finder"
     assert headline_baseline(FORCES, {"composition": 1, "zero": 1}) == "zero"
     assert headline_baseline(GROUP, {"symmetry_finder": 1, "majority": 1}) == "majority"
+
+
+def test_headline_takes_the_best_baseline():
+    rows = {"mean": {"mae": 0.9}, "trees": {"mae": 0.2}, "composition": {"mae": 0.3}}
+    assert headline_baseline(FORMATION, rows) == "trees"
+    assert headline_baseline(FORMATION, {**rows, "trees": {"rmse": 0.2}}) == "composition"
+    shares = {"majority": {"accuracy": 0.4}, "trees": {"accuracy": 0.7}}
+    assert headline_baseline(GROUP, shares) == "trees"
+    # A symmetry finder computes the label, so that it is no baseline to beat.
+    assert headline_baseline(GROUP, {**shares, "symmetry_finder": {"accuracy": 1.0}}) == "trees"

@@ -1,18 +1,12 @@
-"""Registers the heads ``trees``, ``boosting`` and ``ridge``."""
+"""Registers the heads ``trees``, ``boosting`` and ``ridge``, and the baseline ``trees``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from matsciml_core import Reference, TaskHeadSpec, hookimpl
+from matsciml_core import BaselineSpec, TaskHeadSpec, hookimpl
+from matsciml_head_classical.references import SCIKIT_LEARN
 
-_SCIKIT_LEARN = Reference(
-    key="pedregosa2011scikit",
-    authors="Pedregosa, Fabian and others",
-    title="Scikit-learn: Machine Learning in Python",
-    venue="Journal of Machine Learning Research 12, 2825-2830",
-    year=2011,
-)
 _SUMMARIES = {
     "trees": "Extremely randomised trees or a random forest; their spread is the uncertainty.",
     "boosting": "Gradient-boosted trees on histograms.",
@@ -33,5 +27,13 @@ def matsciml_task_heads() -> Iterable[TaskHeadSpec]:
             target_kinds=("scalar", "binary", "multiclass"),
             default=name == "trees",
             closed_form=True,
-            references=(_SCIKIT_LEARN,),
+            references=(SCIKIT_LEARN,),
         )
+
+
+@hookimpl
+def matsciml_baselines() -> Iterable[BaselineSpec]:
+    """Let every run be compared with trees."""
+    yield BaselineSpec(
+        name="trees", summary="Trees on descriptors.", encoder="descriptors", head="trees"
+    )

@@ -76,7 +76,9 @@ class Target:
         # The run records baselines on the test set only, but skill is 1 − MAE / MAE of predicting
         # the mean on the same set, from which the baseline of the validation set follows.
         if metric == "mae" and mae and isinstance(skill, float) and skill != 1.0:
-            return describe_baseline(self.baseline or "mean"), mae / (1.0 - skill)
+            return describe_baseline(
+                "zero" if "mean" not in self.baselines and "zero" in self.baselines else "mean"
+            ), mae / (1.0 - skill)
         if self.baseline is None:
             return None
         value = self.baselines[self.baseline].get(metric)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from matsciml_core import DatasetSpec, EncoderSpec, TargetInfo, TaskHeadSpec
+from matsciml_core import BaselineSpec, DatasetSpec, EncoderSpec, TargetInfo, TaskHeadSpec
 from matsciml_core.registry import _loading
 from matsciml_core.registry._hookspecs import collecting_hooks, new_plugin_manager
 from matsciml_core.registry.hooks import MatSciMLSpecs
@@ -49,8 +49,12 @@ def test_a_good_plugin(plugin_folder: Any) -> None:
 def test_every_registration_hook_is_collected(plugin_folder: Any) -> None:
     source = "from matsciml_core import *\nfrom matsciml_core import hookimpl\n"
     hooks = collecting_hooks(new_plugin_manager())
+    required = {
+        TaskHeadSpec: ", target_kinds=('scalar',)",
+        BaselineSpec: ", encoder='x', head='x'",
+    }
     for name, record in hooks.items():
-        extra = ", target_kinds=('scalar',)" if record is TaskHeadSpec else ""
+        extra = required.get(record, "")
         made = f"{record.__name__}(name='x', summary='s', class_path='a:B'{extra})"
         source += f"\n@hookimpl\ndef {name}():\n    return [{made}]\n"
     record = load(plugin_folder, source)

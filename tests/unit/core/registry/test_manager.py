@@ -28,6 +28,7 @@ HOOKS = {
     "command": ("matsciml_commands", "CommandSpec", ""),
     "callback": ("matsciml_callbacks", "CallbackSpec", ""),
     "logger": ("matsciml_loggers", "LoggerSpec", ""),
+    "baseline": ("matsciml_baselines", "BaselineSpec", ", encoder='x', head='x'"),
 }
 
 

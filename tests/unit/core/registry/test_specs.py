@@ -90,7 +90,7 @@ class TestSpec:
         kinds = {record.kind for record in own if record in specs.Spec.__subclasses__()}
         assert kinds == {
             "dataset", "encoder", "task-head", "strategy", "reader", "command", "callback",
-            "logger",
+            "logger", "baseline",
         }  # fmt: skip
 
     def test_defaults_promise_the_least_surprise(self) -> None:
