@@ -123,7 +123,7 @@ def _prepared(
 
     from matsciml_core.registry.manager import build_registry
     from matsciml_core.training import assemble
-    from matsciml_core.training.config import parse_overrides
+    from matsciml_core.training.config_data import parse_overrides
     from matsciml_core.training.module import TrainingModule
     from matsciml_core.training.plan import Plan
 

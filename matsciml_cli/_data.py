@@ -27,7 +27,7 @@ from matsciml_core.registry.imported import store_of
 from matsciml_core.registry.inventory import LABEL_SIZES
 from matsciml_core.registry.specs import DatasetSpec
 from matsciml_core.registry.targets import TargetInfo
-from matsciml_core.training.config import parse_overrides
+from matsciml_core.training.config_data import parse_overrides
 
 SCHEMA = 1
 _CHUNK = 4096

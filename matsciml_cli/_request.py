@@ -12,14 +12,8 @@ from typing import Any
 from matsciml_core.errors import ConfigError
 from matsciml_core.model.location import adopt_encoder
 from matsciml_core.registry.manager import Registry
-from matsciml_core.training.config import (
-    build_config,
-    merge,
-    override,
-    parse_overrides,
-    read_config_file,
-    require_objects,
-)
+from matsciml_core.training.config import build_config, override, require_objects
+from matsciml_core.training.config_data import merge, parse_overrides, read_config_file
 
 _FIXED = ("datasets", "encoder", "targets", "head", "strategy", "init", "output")
 """Sections that a resumed run keeps."""

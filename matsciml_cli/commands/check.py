@@ -76,7 +76,7 @@ def _settings(kind: str, overrides: Sequence[str]) -> dict[str, Any]:
 
     ``width=4`` and ``encoder.width=4`` mean the same for an encoder.
     """
-    from matsciml_core.training.config import parse_overrides
+    from matsciml_core.training.config_data import parse_overrides
 
     settings = parse_overrides(overrides)
     section = settings.pop(kind.removeprefix("task-"), {})

@@ -191,7 +191,7 @@ def import_files(
     _reject_plugin_name(context, name)
     from matsciml_cli._data import store_conversion
     from matsciml_core.data.readers import ImportRequest, Naming, parse_files
-    from matsciml_core.training.config import parse_overrides
+    from matsciml_core.training.config_data import parse_overrides
 
     request = ImportRequest(
         paths=tuple(paths),

@@ -17,12 +17,8 @@ from matsciml_core.model.objects import (
     objects_record,
     record_object,
 )
-from matsciml_core.training.config import (
-    RunConfig,
-    dump_config,
-    override,
-    read_config_file,
-)
+from matsciml_core.training.config import RunConfig, dump_config, override
+from matsciml_core.training.config_data import read_config_file
 from matsciml_core.training.structures import LabelledStructures, Unit, label_structures
 
 if TYPE_CHECKING:

@@ -30,10 +30,9 @@ from matsciml_core.training.config import (
     TrainingConfig,
     build_config,
     dump_config,
-    merge,
-    read_config_file,
     write_config,
 )
+from matsciml_core.training.config_data import merge, read_config_file
 from matsciml_core.training.faults import explained
 from matsciml_core.training.fitting import RunInterrupted, fit
 from matsciml_core.training.prepare import Run, prepare

@@ -28,7 +28,7 @@ from matsciml_core.interfaces.split import Split
 from matsciml_core.model.location import read_description
 from matsciml_core.model.storage import load_tensors
 from matsciml_core.registry.imported import imported_records
-from matsciml_core.training.config import read_config_file
+from matsciml_core.training.config_data import read_config_file
 from matsciml_util_pages.run_files import read_run
 from matsciml_util_sources.archive import unpack
 from matsciml_util_toolkit_lmdb.whitelist_pickle import load_plain

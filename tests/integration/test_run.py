@@ -17,7 +17,7 @@ from matsciml_core import RunInterrupted, Split, build_registry, train
 from matsciml_core.model.evaluate import evaluate
 from matsciml_core.model.storage import load_model
 from matsciml_core.training import assemble
-from matsciml_core.training.config import read_config_file
+from matsciml_core.training.config_data import read_config_file
 from matsciml_core.training.guards import InterruptGuard
 
 KEY = "mp/formation_energy_per_atom"

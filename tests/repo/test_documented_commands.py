@@ -196,7 +196,8 @@ def test_the_documented_configuration_is_valid():
 
 
 def test_spellings_that_are_said_to_be_the_same_are():
-    from matsciml_core.training.config import normalise, parse_overrides
+    from matsciml_core.training.config import normalise
+    from matsciml_core.training.config_data import parse_overrides
 
     page = (ROOT / "docs" / "reference" / "configs.md").read_text("utf-8")
     rows = re.findall(r"^\| `--([a-z]+)[ =]\S+` \| (.*) \|$", page, re.MULTILINE)

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from matsciml_core.errors import ConfigError, did_you_mean
-from matsciml_core.training.config import merge
+from matsciml_core.training.config_data import merge
 from matsciml_tool_benchmark.rows import BenchmarkRow
 from matsciml_tool_benchmark.table import BenchmarkTable, Budget, Generation
 

@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt
 
 from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.interfaces.config import Config, validate
-from matsciml_core.training.config import read_config_file
+from matsciml_core.training.config_data import read_config_file
 from matsciml_tool_benchmark.rows import BenchmarkRow, Metrics, Settings
 
 Table = TypeVar("Table", bound="BenchmarkTable")

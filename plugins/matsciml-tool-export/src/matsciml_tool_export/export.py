@@ -16,7 +16,7 @@ from matsciml_core.guarded import read_json
 from matsciml_core.model.location import DESCRIPTION, TENSORS, find_model, read_description
 from matsciml_core.model.storage import load_tensors
 from matsciml_core.registry.folders import data_folder
-from matsciml_core.training.config import read_config_file
+from matsciml_core.training.config_data import read_config_file
 from matsciml_core.training.run_folder import CONFIG, SUMMARY
 from matsciml_tool_export.card import ModelCard
 

@@ -16,7 +16,8 @@ from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.split import Split
 from matsciml_core.model.components import build_component
 from matsciml_core.progress import Meter, Report, silent
-from matsciml_core.training.config import build_config, normalise, read_config_file
+from matsciml_core.training.config import build_config, normalise
+from matsciml_core.training.config_data import read_config_file
 from matsciml_core.training.run_folder import CONFIG, find_run
 from matsciml_tool_generate.structures import ParsedStructure
 

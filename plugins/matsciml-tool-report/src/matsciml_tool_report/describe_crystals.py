@@ -24,7 +24,8 @@ from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.elements import symbol
 from matsciml_core.model.components import build_component
-from matsciml_core.training.config import build_config, read_config_file
+from matsciml_core.training.config import build_config
+from matsciml_core.training.config_data import read_config_file
 from matsciml_core.training.run_folder import CONFIG, PREDICTIONS
 from matsciml_tool_report.classes import SPACE_GROUPS
 from matsciml_tool_report.crystal_files import (

@@ -4,15 +4,8 @@ import pytest
 import yaml
 
 from matsciml_core.errors import ConfigError
-from matsciml_core.training.config import (
-    build_config,
-    dump_config,
-    merge,
-    normalise,
-    parse_overrides,
-    read_config_file,
-    write_config,
-)
+from matsciml_core.training.config import build_config, dump_config, normalise, write_config
+from matsciml_core.training.config_data import merge, parse_overrides, read_config_file
 
 MINIMAL = {"dataset": "mp", "encoder": "megnet"}
 

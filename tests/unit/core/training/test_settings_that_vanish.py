@@ -12,14 +12,8 @@ from pydantic import PositiveFloat
 from matsciml_core import train
 from matsciml_core.errors import ConfigError, TrainingError
 from matsciml_core.interfaces.config import Config
-from matsciml_core.training.config import (
-    TrainingConfig,
-    build_config,
-    merge,
-    normalise,
-    parse_overrides,
-    read_config_file,
-)
+from matsciml_core.training.config import TrainingConfig, build_config, normalise
+from matsciml_core.training.config_data import merge, parse_overrides, read_config_file
 from matsciml_core.training.module import TrainingModule
 
 PLAIN = {"dataset": "example", "encoder": "example", "strategy": "example"}
