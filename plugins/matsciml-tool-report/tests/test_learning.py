@@ -38,8 +38,8 @@ def test_validation_level_follows_from_the_validation_part(page_of, run: Example
 @pytest.mark.usefixtures("undrawn")
 def test_validation_level_falls_back_to_the_test_part(page_of, run: ExampleRun) -> None:
     run.change = lambda data: data["metrics"].pop("validation")
-    mean = run.targets[TARGET].baselines()["mean"]["mae"]
-    expected = f"Dashed: predicting the mean (test set), {number(mean)} eV/atom."
+    median = run.targets[TARGET].baselines()["median"]["mae"]
+    expected = f"Dashed: predicting the median (test set), {number(median)} eV/atom."
     assert expected in page_of(run).section("learning")
 
 

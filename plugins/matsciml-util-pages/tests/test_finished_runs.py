@@ -35,8 +35,8 @@ def test_a_run_has_its_numbers(finished: FinishedRun) -> None:
     assert target.metrics == pytest.approx(
         {key: value for key, value in example_target().metrics().items() if key[0] in "mrs"}
     )
-    assert target.baseline == "mean"
-    assert set(target.baselines["mean"]) == set(target.metrics)
+    assert target.baseline == "median"
+    assert set(target.baselines["median"]) == set(target.metrics)
     assert target.standardised_mse == pytest.approx(target.metrics["mse"] / 1.04**2)
     assert target.training_crystals == 1600
     assert finished.number("parameters", "total") == 196721
@@ -86,7 +86,7 @@ def test_numbers_over_seeds(finished: FinishedRun) -> None:
     assert seeds.value.mean == pytest.approx(target.metrics["mae"])
     assert seeds.value.deviation == 0.0
     assert seeds.cost("wall_seconds") == pytest.approx(231.4)
-    assert seeds.baseline == ("mean", target.baselines["mean"]["mae"])
+    assert seeds.baseline == ("median", target.baselines["median"]["mae"])
     none = SeedResults(metric="mae", results=[], runs=[])
     assert (none.unit, none.value.mean, none.baseline) == ("", None, None)
 

@@ -79,7 +79,7 @@ class TargetResult:
 
     @property
     def baseline(self) -> str | None:
-        """The baseline to compare with: the mean, zero for forces, the majority class."""
+        """The baseline to compare with, see :func:`headline_baseline`."""
         return headline_baseline(self.info, self.baselines)
 
     @property
