@@ -420,11 +420,6 @@ class BaselineSpec(Spec):
     target_kinds: tuple[TargetKind, ...] = ("scalar", "binary", "multiclass")
     """The kinds of label that it is made for."""
 
-    def __post_init__(self) -> None:
-        """Make the settings read-only, as the record is."""
-        super().__post_init__()
-        object.__setattr__(self, "head_options", MappingProxyType(dict(self.head_options)))
-
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
