@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -77,8 +77,7 @@ class ElementEmbedding(nn.Module):
         The matrix product is made for 119 elements, however many atoms a batch has.
         """
         if self.mode == "learnt":
-            assert self.weight is not None
-            return self.weight
+            return cast("Tensor", self.weight)
         # In bfloat16, which keeps three digits, neighbours in the table would look the same.
         with torch.autocast(self.standardised.device.type, enabled=False):
             described: Tensor = self.project(self.standardised)
