@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from matsciml_cli.console import write_line
-
 
 class LiveTable:
     """A table of numbers.
@@ -18,7 +16,7 @@ class LiveTable:
     def __init__(self, columns: Mapping[str, tuple[int, str]]) -> None:
         """Print the titles."""
         self._columns = tuple(columns.values())
-        write_line("  ".join(f"{title:>{width}}" for title, (width, _) in columns.items()))
+        print("  ".join(f"{title:>{width}}" for title, (width, _) in columns.items()))
 
     def add(self, *values: float) -> None:
         """Print a line.
@@ -31,4 +29,4 @@ class LiveTable:
             for value, (width, form) in zip(values, self._columns, strict=True)
         ]
         # Flushed, because the next line may be minutes away, and stdout may be a file.
-        write_line("  ".join(texts), flush=True)
+        print("  ".join(texts), flush=True)
