@@ -15,6 +15,9 @@ __all__ = ["ElementEmbedding", "ElementMode"]
 
 ElementMode = Literal["learnt", "described", "both"]
 """Where the features of an element come from."""
+_BESIDE_DESCRIPTORS = 0.1
+"""Standard deviation of the learnt features at the start where descriptors, of order one, are
+added."""
 
 
 class ElementEmbedding(nn.Module):
@@ -48,6 +51,9 @@ class ElementEmbedding(nn.Module):
     ) -> None:
         """Draw E from a normal distribution, and W and b as ``torch.nn.Linear`` does.
 
+        Beside descriptors E starts at a tenth of that, so that elements begin where what is known
+        of them puts them, and rare ones stay there.
+
         Args:
             width: Width of the features.
             mode: Where they come from.
@@ -60,7 +66,7 @@ class ElementEmbedding(nn.Module):
             self.register_parameter("weight", None)
         else:
             self.weight = nn.Parameter(torch.empty(rows, width))
-            nn.init.normal_(self.weight)
+            nn.init.normal_(self.weight, std=1.0 if mode == "learnt" else _BESIDE_DESCRIPTORS)
             if padding:
                 with torch.no_grad():
                     self.weight[0].zero_()

@@ -41,8 +41,11 @@ class TestParameterCount:
         assert size(encoder, output) - extra_rows == 189_521
 
     def test_default(self):
-        # A linear layer of 48 descriptors more than the published network, and no other setting.
-        assert size(build()) == size(build(preset="mp2018")) + 16 * (48 + 1)
+        # More than the published network: a layer of 48 descriptors, and features of elements
+        # 48 wider, in the table and in the first layer on atoms, which is 64 wide.
+        described = 64 * (48 + 1)
+        wider = (64 - 16) * (ELEMENT_ROWS + 64)
+        assert size(build()) == size(build(preset="mp2018")) + described + wider
 
     def test_multi_fidelity(self):
         encoder = build(preset="mp2018", state="embedding", set2set_iterations=3)

@@ -31,9 +31,6 @@ class CGCNNConfig(Config):
     elements: Literal["learnt", "described", "both"] = "both"
     """Features of an element: ``learnt`` from the data, ``described`` by its measured properties,
     or ``both``, added."""
-    element_deviation: float = Field(default=0.1, gt=0)
-    """Standard deviation of the learnt part of the element features at the start. Small, so that
-    elements begin where their descriptors put them."""
     width: int = Field(default=64, ge=1)
     """Width of the atom features in all layers."""
     message_width: int = Field(default=64, ge=1)

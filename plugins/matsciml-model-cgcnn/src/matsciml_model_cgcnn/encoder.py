@@ -48,9 +48,6 @@ class CGCNN(Encoder):
         self.atom_width = config.width
         self.crystal_width = 2 * config.width if moments else config.width
         self.elements = ElementEmbedding(config.width, config.elements)
-        if self.elements.weight is not None:
-            with torch.no_grad():  # from the standard deviation 1 of an embedding
-                self.elements.weight.mul_(config.element_deviation)
         self.convolutions = nn.ModuleList(
             GatedConvolution(config) for _ in range(config.num_layers)
         )

@@ -33,8 +33,8 @@ class MEGNetConfig(Config):
     elements: Literal["learnt", "described", "both"] = "both"
     """What an element starts as: a learnt row, its measured properties (through a learnt linear
     layer), or the sum of both."""
-    element_width: int = Field(default=16, ge=1)
-    """Width of the element embedding."""
+    element_width: int = Field(default=64, ge=1)
+    """Width of the element embedding; 16 in ``mp2018``."""
     edge_features: Literal["gaussian", "gaussian_mu", "r_mu"] = "gaussian"
     """``gaussian``: expansion of the distance in Gaussians. ``r_mu``: the distance in Å and
     mu = Z₁Z₂/(Z₁ + Z₂). ``gaussian_mu``: the expansion and mu."""
@@ -70,7 +70,7 @@ class MEGNetConfig(Config):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         {
             "default": MappingProxyType({}),
-            "mp2018": MappingProxyType({"elements": "learnt", "cutoff": 5.0}),
+            "mp2018": MappingProxyType({"elements": "learnt", "element_width": 16, "cutoff": 5.0}),
             "table7": MappingProxyType(
                 {
                     "elements": "learnt",
