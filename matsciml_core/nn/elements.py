@@ -15,9 +15,6 @@ __all__ = ["ElementEmbedding", "ElementMode"]
 
 ElementMode = Literal["learnt", "described", "both"]
 """Where the features of an element come from."""
-_BESIDE_DESCRIPTORS = 0.1
-"""Standard deviation of the learnt features at the start where descriptors, of order one, are
-added."""
 
 
 class ElementEmbedding(nn.Module):
@@ -48,17 +45,18 @@ class ElementEmbedding(nn.Module):
         *,
         rows: int = ROWS,
         padding: bool = False,
+        deviation: float = 1.0,
     ) -> None:
         """Draw E from a normal distribution, and W and b as ``torch.nn.Linear`` does.
-
-        Beside descriptors E starts at a tenth of that, so that elements begin where what is known
-        of them puts them, and rare ones stay there.
 
         Args:
             width: Width of the features.
             mode: Where they come from.
             rows: Rows of the table, for the atomic numbers 0 to ``rows`` − 1.
             padding: Whether row 0 of E is zero and stays so.
+            deviation: Standard deviation of E at the start of ``both``, dimensionless; of
+                ``learnt`` it is 1. A small one lets elements begin where their descriptors put
+                them, and rare ones stay there.
         """
         super().__init__()
         self.mode, self.padding = mode, padding
@@ -66,7 +64,7 @@ class ElementEmbedding(nn.Module):
             self.register_parameter("weight", None)
         else:
             self.weight = nn.Parameter(torch.empty(rows, width))
-            nn.init.normal_(self.weight, std=1.0 if mode == "learnt" else _BESIDE_DESCRIPTORS)
+            nn.init.normal_(self.weight, std=1.0 if mode == "learnt" else deviation)
             if padding:
                 with torch.no_grad():
                     self.weight[0].zero_()

@@ -226,7 +226,7 @@ class TestResume:
             (["--resume", "{folder}", "--dataset", "mp"], "only training settings"),
             (["--resume", "{folder}", "--set", "encoder.cutoff=3"], "only training settings"),
             (["--resume", "{folder}", "--set", "training=3"], "only training settings"),
-            (["--resume", "{folder}", "--epochs", "1"], "finished its 1 epochs already"),
+            (["--resume", "{folder}", "--epochs", "1"], "has trained 3 epochs already"),
             (["--resume", "{empty}/absent"], "not a run folder"),
         ],
     )

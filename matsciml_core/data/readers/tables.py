@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TextIO
 
 from matsciml_core.errors import ConfigError
 
@@ -20,7 +19,9 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = csv.DictReader(stream, delimiter=delimiter_of(stream))
+            delimiter = delimiter_of(stream.readline())
+            stream.seek(0)
+            rows = csv.DictReader(stream, delimiter=delimiter)
             names = [name for name in rows.fieldnames or () if name]
             if len(names) < 2:
                 raise ConfigError(
@@ -40,13 +41,7 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
         raise ConfigError(f"The table '{path}' cannot be read: {error}.") from error
 
 
-def delimiter_of(stream: TextIO) -> str:
-    """Return what separates columns in the first line; spreadsheets differ by country.
-
-    Args:
-        stream: The table; read from its beginning afterwards.
-    """
-    first = stream.readline()
-    stream.seek(0)
+def delimiter_of(first: str) -> str:
+    """Return what separates columns in the first line; spreadsheets differ by country."""
     # Where a comma separates decimals, spreadsheets separate columns by semicolons.
     return max(",;\t", key=first.count)

@@ -127,7 +127,7 @@ def test_a_frame_without_forces_is_counted(server: FaultServer, request_: FetchR
     assert (manifest.records, manifest.accepted) == (FRAMES, FRAMES - 1)
     ((reason, entry),) = manifest.rejected.items()
     assert "no energy or no forces" in reason
-    assert entry == {"count": 1, "examples": ["lips-000000"]}
+    assert (entry["count"], entry["examples"]) == (1, ["lips-000000"])
 
 
 def test_energies_in_another_unit_are_an_error(server: FaultServer, request_: FetchRequest) -> None:

@@ -50,7 +50,7 @@ def test_it_trains():
     wanted = torch.diag(torch.tensor([2.0, 2.0, 5.0]))
     optimiser = torch.optim.Adam([*encoder.parameters(), *head.parameters()], lr=1e-2)
     errors = []
-    for _ in range(15):
+    for _ in range(30):
         features = encoder.irreps_features(names["batch"])
         found = symmetric.to_cartesian(head(features.crystals), names["to_matrix"])[1]
         error = (found - wanted).square().mean()

@@ -393,8 +393,8 @@ def test_it_is_said_which_test_structures_were_trained_on(two, tmp_path):
     ):
         file = tmp_path / "lists" / f"{name}.json"
         file.write_text(json.dumps(lists))
-        two("data", "split", name, "--from", str(file), "--output", str(file))
-    chosen = [f"{name}={tmp_path / 'lists' / name}.json" for name in ("one", "two")]
+        two("data", "split", name, "--from", str(file), "--output", f"{tmp_path / name}-split.json")
+    chosen = [f"{name}={tmp_path / name}-split.json" for name in ("one", "two")]
     arguments = [argument for split in chosen for argument in ("--split", split)]
     out = two("data", "leaks", "one", "two", *arguments).out
     assert "one/test  1 of 1 (100.0%)  also in two/train" in out

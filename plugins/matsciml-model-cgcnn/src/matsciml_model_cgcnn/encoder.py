@@ -47,7 +47,7 @@ class CGCNN(Encoder):
         moments = config.readout == "moments"
         self.atom_width = config.width
         self.crystal_width = 2 * config.width if moments else config.width
-        self.elements = ElementEmbedding(config.width, config.elements)
+        self.elements = ElementEmbedding(config.width, config.elements, deviation=0.1)
         self.convolutions = nn.ModuleList(
             GatedConvolution(config) for _ in range(config.num_layers)
         )

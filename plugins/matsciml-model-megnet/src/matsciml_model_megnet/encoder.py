@@ -58,7 +58,7 @@ class MEGNet(Encoder):
         self.crystal_width = 5 * config.width
         self.needs_whole_crystals = config.node_extra == "positions"
         self.element_embedding = ElementEmbedding(
-            config.element_width, config.elements, rows=ELEMENT_ROWS
+            config.element_width, config.elements, rows=ELEMENT_ROWS, deviation=0.1
         )
         self.state_embedding = (
             nn.Embedding(config.state_rows, config.state_width)

@@ -27,7 +27,7 @@ class CSVReader(Reader):
         csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a CIF is longer than the default allows
         # Opened twice, because a compressed stream does not go back to its beginning cheaply.
         with file.open_text() as stream:
-            delimiter = delimiter_of(stream)
+            delimiter = delimiter_of(stream.readline())
         with file.open_text() as stream:
             rows = csv.DictReader(stream, delimiter=delimiter)
             names = [name for name in rows.fieldnames or () if name]
