@@ -17,11 +17,16 @@ SMALLEST_EIGENVALUE = 1e-12
 """Combinations of elements that vary less than this, as a share of the most varied one, get no
 coefficient of their own: elements that always occur in the same ratio cannot be told apart.
 
-A cut-off rather than a ridge, because a ridge λ biases every coefficient towards the mean by about
-λ / (λ + n x²), also where the data determine it, and most for the elements that are rare; reference
-energies would then leave an error that grows with the offset of the energies. The cut-off changes
-nothing that is determined, and rounding in float64 (10⁻¹⁶ times the condition number) stays below
-it."""
+A cut-off rather than a ridge where coefficients are wanted: a ridge λ biases every coefficient
+towards the mean by about λ / (λ + n x²), also where the data determine it, and most for the
+elements that are rare; reference energies would then leave an error that grows with the offset of
+the energies. The cut-off changes nothing that is determined, and rounding in float64 (10⁻¹⁶ times
+the condition number) stays below it."""
+PREDICTING_RIDGE = 0.1
+"""A ridge for predictions of new crystals, in crystals of one element: on the validation crystals
+of ``mp`` it is the best of 0, 0.001, 0.01, 0.03, 0.1 and 0.3, or close to it, for formation
+energies, gaps and bulk moduli and for 15 to 3,146 training crystals. Without one, tens of crystals
+with as many elements give coefficients that fit and predict nothing."""
 
 
 def element_sums(coefficients: Tensor, batch: CrystalBatch) -> Tensor:
@@ -95,9 +100,18 @@ class ElementFit:
         """Mean of the values, ``shape`` float64, in their unit."""
         return self._origin + self._sum / self.count
 
-    def solve(self) -> Tensor:
-        """Return the coefficients, ``(119, *shape)`` float64, in the unit of the values."""
-        return self.mean + self._relative()
+    def solve(self, ridge: float = 0.0) -> Tensor:
+        """Return the coefficients, ``(119, *shape)`` float64, in the unit of the values.
+
+        Args:
+            ridge: λ of a penalty λ Σ_Z (c_Z − mean)² on the sum of squares, dimensionless; 0: none.
+        """
+        if not ridge:
+            return self.mean + self._relative()
+        penalty = ridge * torch.eye(ELEMENTS, dtype=torch.float64)
+        centred = self._centred()
+        relative: Tensor = torch.linalg.solve(self._gram + penalty, centred.reshape(ELEMENTS, -1))
+        return self.mean + relative.reshape(centred.shape)
 
     def residual(self) -> tuple[Tensor, Tensor]:
         """Return mean and standard deviation of y − Σ_Z x_Z c_Z.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from matsciml_core import CrystalBatch, TargetInfo
-from matsciml_core.nn.element_fit import ELEMENTS, ElementFit
+from matsciml_core.nn.element_fit import ELEMENTS, PREDICTING_RIDGE, ElementFit
 
 
 class TensorFit:
@@ -66,4 +66,4 @@ class TensorFit:
         if self.target.per_atom:
             means = self._of_element / self._atoms.clamp(min=1)
             return torch.where(self._atoms > 0, means, self.mean)
-        return self._composition.solve()
+        return self._composition.solve(PREDICTING_RIDGE)

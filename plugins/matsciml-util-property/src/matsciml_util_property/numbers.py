@@ -18,7 +18,7 @@ from matsciml_core import (
     labels_of,
 )
 from matsciml_core.errors import ConfigError, DataError
-from matsciml_core.nn.element_fit import ELEMENTS, ElementFit, element_sums
+from matsciml_core.nn.element_fit import ELEMENTS, PREDICTING_RIDGE, ElementFit, element_sums
 
 SMALLEST_SPREAD = 1e-8
 """Labels with a smaller standard deviation, in their unit, are constant."""
@@ -96,7 +96,7 @@ class NumberHead(TaskHead):
         self.mean.copy_(labels.mean(dim=0))
         self.std.copy_(std)
         self.median.copy_(labels.median(dim=0).values)
-        self.coefficients.copy_(composition.solve())
+        self.coefficients.copy_(composition.solve(PREDICTING_RIDGE))
 
     def _size(self, batch: CrystalBatch) -> Tensor:
         """Return what labels are divided by, ``(crystals, 1 …)``: one, or the number of atoms."""

@@ -124,3 +124,14 @@ def test_values_with_several_numbers_are_fitted_one_by_one() -> None:
         alone = fitted(batch, values[:, column])
         torch.testing.assert_close(fit.solve()[:, column], alone.solve())
         torch.testing.assert_close(fit.residual()[1][column], alone.residual()[1])
+
+
+def test_a_ridge_draws_rare_elements_to_the_mean_and_leaves_frequent_ones() -> None:
+    values = torch.tensor([1.0] * 99 + [2.0], dtype=torch.float64)
+    fit = fitted(batch_of(*[[26]] * 99, [92]), values)
+    free, drawn, mean = fit.solve(), fit.solve(1.0), values.mean().item()
+    assert free[26].item() == pytest.approx(1.0)
+    assert free[92].item() == pytest.approx(2.0)
+    # Of crystals of one element each: c − mean = n (ȳ − mean) / (n + λ).
+    assert drawn[26].item() == pytest.approx(mean + 99 * (1.0 - mean) / 100)
+    assert drawn[92].item() == pytest.approx(mean + (2.0 - mean) / 2)
