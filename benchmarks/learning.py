@@ -72,8 +72,8 @@ def rows() -> list[Row]:
         ),
         Row(
             group="to 0.100 eV/atom",
-            name=f"{FLAGSHIP}, 8 epochs",
-            arguments=(*flagship, "--epochs", "8"),
+            name=f"{FLAGSHIP}, 12 epochs",
+            arguments=(*flagship, "--epochs", "12"),
         ),
         Row(
             group="five minutes",
@@ -176,7 +176,7 @@ def run(row: Row, seed: int, keep: Path, old: Path | None) -> None:
     command = ["run", "--dataset", "mp", *row.arguments, "--seed", str(seed)]
     start = time.perf_counter()
     subprocess.run(
-        [python, "-m", "matsciml_cli", *command, "--output", str(folder.absolute())], check=True
+        [python, "-P", "-m", "matsciml_cli", *command, "--output", str(folder.absolute())], check=True
     )
     seconds = time.perf_counter() - start
     note.write_text(json.dumps({"command": command, "seconds": seconds}), encoding="utf-8")
