@@ -176,7 +176,8 @@ def run(row: Row, seed: int, keep: Path, old: Path | None) -> None:
     command = ["run", "--dataset", "mp", *row.arguments, "--seed", str(seed)]
     start = time.perf_counter()
     subprocess.run(
-        [python, "-P", "-m", "matsciml_cli", *command, "--output", str(folder.absolute())], check=True
+        [python, "-P", "-m", "matsciml_cli", *command, "--output", str(folder.absolute())],
+        check=True,
     )
     seconds = time.perf_counter() - start
     note.write_text(json.dumps({"command": command, "seconds": seconds}), encoding="utf-8")
