@@ -12,7 +12,7 @@ from dataclasses import asdict
 from itertools import accumulate
 from operator import index as as_index
 from pathlib import Path
-from threading import get_ident
+from threading import Lock, get_ident
 from types import TracebackType
 from typing import Any, Self
 
@@ -150,7 +150,8 @@ class CrystalStore:
 
     def _open(self, shard: int, readers: list[_Reader | None]) -> _Reader:
         """Return what reads a shard, from a transaction that stays open: nobody writes to it."""
-        reader: _Reader = _environment(*self._shards[shard]).begin().get
+        with _OPENING:
+            reader: _Reader = _environment(*self._shards[shard]).begin().get
         readers[shard] = reader
         return reader
 
@@ -306,13 +307,22 @@ variable ``LMDB_DEFAULT_LIB_VERSION`` says."""
 _OPEN: dict[str, tuple[tuple[int, int], lmdb.Environment]] = {}
 """Open environments by path, each with its process and inode: LMDB forbids opening a file twice in
 one process, and an environment is of no use in another process or once its file was replaced."""
+_OPENING = Lock()
+"""Held while ``_OPEN`` is read and changed: ``lmdb.open`` lets other threads run before it is done,
+which would open the same file a second time."""
+if hasattr(os, "register_at_fork"):  # a child forked while a thread opens a file must not wait
+    os.register_at_fork(
+        before=_OPENING.acquire,
+        after_in_parent=_OPENING.release,
+        after_in_child=_OPENING.release,
+    )
 
 
 def _environment(path: str, size: int) -> lmdb.Environment:
     """Return this process's environment for a shard, opening it on first use.
 
-    The size is compared with the index, because reading past the end of a mapped file would end
-    the process instead of raising an error.
+    The caller holds ``_OPENING``. The size is compared with the index, because reading past the end
+    of a mapped file would end the process instead of raising an error.
     """
     try:
         status = os.stat(path)

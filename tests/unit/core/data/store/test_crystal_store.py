@@ -6,10 +6,14 @@ import _pickle
 import json
 import multiprocessing
 import pickle
+import shutil
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import lmdb
 import numpy as np
@@ -446,6 +450,30 @@ class TestProcesses:
         with ThreadPoolExecutor(4) as pool:
             found = [_as_numbers(batch) for batch in pool.map(sharded.read, chosen)]
         assert found == [_as_numbers(expected_batch(indices)) for indices in chosen]
+
+    def test_threads_that_open_a_file_at_once_share_it(
+        self, sharded: CrystalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = shutil.copytree(sharded.folder, tmp_path / "nobody has opened it")
+        opened: list[str] = []
+        really_open = lmdb.open
+
+        def open_slowly(path: str, **options: Any) -> lmdb.Environment:
+            opened.append(path)
+            time.sleep(0.02)  # as on a busy machine: every other thread arrives meanwhile
+            return really_open(path, **options)
+
+        monkeypatch.setattr(lmdb, "open", open_slowly)
+        together = Barrier(4)
+
+        def read(_: int) -> list[Any]:
+            together.wait()
+            return _as_numbers(CrystalStore(folder).read(range(157)))
+
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(read, range(4)))
+        assert found == [_as_numbers(expected_batch(range(157)))] * 4
+        assert sorted(opened) == sorted(str(path) for path in folder.glob("*.lmdb"))
 
     @pytest.mark.parametrize("method", START_METHODS)
     def test_data_loader_workers(self, sharded: CrystalStore, method: str) -> None:
