@@ -46,13 +46,16 @@ clean:  ## Remove the environment and what was built; runs are kept.
 	rm -rf $(VENV) docs/_build build dist
 
 # Reinstalled only when a requirement changed. torch comes first, alone: its pin in
-# constraints.txt keeps other packages from pulling another build.
+# constraints.txt keeps other packages from pulling another build. What builds the packages comes
+# before them: built in environments of their own they would take whatever is newest, not what is
+# pinned, and twice as long.
 $(STAMP): constraints.txt $(PROJECTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "MatSciML needs Python 3.11 or later; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip --constraint constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt hatchling editables
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation \
 	  --editable ".[test,lint,docs,ray]" --requirement plugins/editable.txt
 	@touch $@
