@@ -78,6 +78,7 @@ MAY_PARSE = {
     (f"{GENERATE}metrics_table.py", "json.loads"): OWN,
     (f"{GENERATE}sampling.py", "json.loads"): "what was written as JSON a moment before",
     (f"{GENERATE}sampling.py", "load_file"): SAFE,
+    (f"{LAUNCHERS}_watched.py", "json.loads"): "words of our own command line",
     (f"{PAGES}crystal_pictures.py", "yaml.safe_load"): "a table of colours that pymatgen ships",
     (f"{SOURCES}archive.py", "tarfile.open"): TAR,
     (f"{SOURCES}archive.py", "zipfile.ZipFile"): TAR,
@@ -86,7 +87,8 @@ MAY_PARSE = {
 MAY_START = {
     ("matsciml_cli/_bug_report.py", "subprocess.run"): "asks this Python for torch's version",
     ("matsciml_core/data/readers/foreign_lmdb.py", "subprocess.Popen"): "the child that reads LMDB",
-    (f"{LAUNCHERS}_processes.py", "subprocess.Popen"): "the user's own runs, every word quoted",
+    (f"{LAUNCHERS}_processes.py", "subprocess.Popen"): "the watcher of the user's own runs",
+    (f"{LAUNCHERS}_watched.py", "subprocess.call"): "the user's own runs, without a shell",
 }
 MAY_TRUST = {
     (f"{PAGES}crystal_pictures.py", "Markup"): "numbers, formatted here",

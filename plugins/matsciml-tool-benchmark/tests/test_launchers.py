@@ -76,6 +76,7 @@ def test_leaving_ray_stops_what_runs(tmp_path, monkeypatch):
         key="a",
         commands=((sys.executable, "-c", script, *map(str, marks)),),
         log=str(tmp_path / "log.txt"),
+        lock=str(tmp_path / ".lock"),
     )
 
     def interrupted_once_it_runs(handles, **options):

@@ -131,6 +131,7 @@ def test_jobs_run_side_by_side(tmp_path):
             key=order[0],
             commands=((sys.executable, "-c", script, *order),),
             log=str(tmp_path / "log.txt"),
+            lock=f"{order[0]}.lock",
         )
         for order in (names, names[::-1])
     ]
@@ -165,6 +166,7 @@ def test_leaving_a_launcher_ends_its_jobs(tmp_path):
         key="a",
         commands=((sys.executable, "-c", script, str(started)),),
         log=str(tmp_path / "log.txt"),
+        lock=str(tmp_path / ".lock"),
     )
     begin = time.monotonic()
     with open_launcher("local", jobs=1) as launcher:

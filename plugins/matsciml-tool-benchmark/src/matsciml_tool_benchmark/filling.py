@@ -61,7 +61,7 @@ def fill(
     left = benchmark.unfinished(experiments)
     try:
         if left:
-            run_experiments(left, folder, launcher, after_each)
+            run_experiments(left, folder, launcher, after_each, tell)
     finally:
         write_table(benchmark)
     return failed

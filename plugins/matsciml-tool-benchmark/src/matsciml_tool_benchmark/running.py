@@ -35,14 +35,16 @@ def run_experiments(
     folder: TableFolder,
     launcher: Launcher,
     after_each: Callable[[Progress], Any],
+    tell: Callable[[str], object] = lambda sentence: None,
 ) -> None:
     """Run experiments; one that fails does not keep the others from running.
 
     Args:
-        experiments: What to run.
+        experiments: What to run; what an earlier call still finishes is left out.
         folder: The folder of the table.
         launcher: Where to run it.
         after_each: Called when an experiment has ended.
+        tell: Receives a sentence where processes of an earlier call are waited for.
 
     Raises:
         ConfigError: Another process works in the folder.
@@ -51,19 +53,23 @@ def run_experiments(
     """
     folder.path.mkdir(parents=True, exist_ok=True)
     by_key = {experiment.key: experiment for experiment in experiments}
-    with _locked(folder), _stoppable(), launcher:
-        jobs = [folder.prepare(experiment) for experiment in experiments]
-        for done, outcome in enumerate(launcher.run(jobs), start=1):
-            experiment = by_key[outcome.key]
-            after_each(
-                Progress(
-                    experiment=experiment,
-                    status=folder.conclude(experiment, outcome),
-                    seconds=outcome.seconds,
-                    done=done,
-                    total=len(jobs),
+    with _locked(folder), _stoppable():
+        for experiment in experiments:
+            folder.wait_for(experiment, tell)
+        left = [one for one in experiments if folder.status(one).state != "finished"]
+        with launcher:
+            jobs = [folder.prepare(experiment) for experiment in left]
+            for done, outcome in enumerate(launcher.run(jobs), start=1):
+                experiment = by_key[outcome.key]
+                after_each(
+                    Progress(
+                        experiment=experiment,
+                        status=folder.conclude(experiment, outcome),
+                        seconds=outcome.seconds,
+                        done=done,
+                        total=len(jobs),
+                    )
                 )
-            )
 
 
 @contextmanager

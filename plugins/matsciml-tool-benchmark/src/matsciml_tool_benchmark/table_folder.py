@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from filelock import FileLock, Timeout
 
 from matsciml_core.files import read_object, write_json, write_whole
 from matsciml_core.model.latest import LATEST, follow_latest
@@ -23,6 +24,7 @@ RECORD = "experiment.json"
 LOG = "log.txt"
 GENERATED = "generated.extxyz"
 _CONFIG = "experiment.yaml"
+_LOCK = ".lock"
 _INTERRUPTED = (130, -signal.SIGINT, -signal.SIGTERM)
 """Exit codes of a run that was stopped: its own after Ctrl-C, and those of the signals."""
 _OURS = "MATSCIML_"
@@ -69,6 +71,27 @@ class TableFolder:
         sentence = str(record.get("sentence") or "")
         return Status(state="failed" if failed else "interrupted", run=run, sentence=sentence)
 
+    def wait_for(self, experiment: Experiment, tell: Callable[[str], object]) -> None:
+        """Wait until no process of an earlier call works on an experiment.
+
+        What a call has started ends soon after it, with a checkpoint, even where it was killed.
+        Only who fills the table starts anything here, so that nothing begins after the wait.
+
+        Args:
+            experiment: The experiment.
+            tell: Receives a sentence where there is something to wait for.
+        """
+        file = self.of(experiment) / _LOCK
+        if not file.is_file():
+            return
+        lock = FileLock(file)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            tell(f"{experiment.key}: waiting for what an earlier call started, until it has ended.")
+            lock.acquire()
+        lock.release()
+
     def prepare(self, experiment: Experiment) -> Job:
         """Write the configuration of an experiment, and return the job that trains it.
 
@@ -92,6 +115,7 @@ class TableFolder:
             key=experiment.key,
             commands=tuple((*self.command, *words) for words in steps),
             log=str(folder / LOG),
+            lock=str(folder / _LOCK),
             # Other machines do not know what the user has set here.
             environment={name: os.environ[name] for name in os.environ if name.startswith(_OURS)},
         )

@@ -21,6 +21,8 @@ class Job:
     commands: tuple[tuple[str, ...], ...]
     log: str
     """File that receives the output of the commands; its folder exists."""
+    lock: str
+    """File that is locked while one of the commands runs; its folder exists."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables to set beside those that the process has anyway."""
     folder: str = "."

@@ -11,7 +11,12 @@ from pathlib import Path
 
 from matsciml_core.cores import available_cores
 from matsciml_tool_benchmark.launchers._launcher import Job, Launcher, Outcome
-from matsciml_tool_benchmark.launchers._processes import POLL_SECONDS, start_job, stop_processes
+from matsciml_tool_benchmark.launchers._processes import (
+    POLL_SECONDS,
+    release,
+    start_job,
+    stop_processes,
+)
 
 _MEMORY = 2.0
 """GiB that a training run needs at least: Python, torch, data and a small model."""
@@ -67,6 +72,7 @@ class LocalLauncher(Launcher):
     def outcome(self, handle: _Process, job: Job) -> Outcome:
         """Return the exit code and the time of a process."""
         seconds = time.monotonic() - handle.started
+        release(handle.process)
         return Outcome(key=job.key, code=handle.process.returncode, seconds=seconds)
 
     def environment(self, slot: int) -> dict[str, str]:

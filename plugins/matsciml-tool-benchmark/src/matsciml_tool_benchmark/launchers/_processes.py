@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from matsciml_core.files import open_appending
+from matsciml_tool_benchmark.launchers import _watched
 from matsciml_tool_benchmark.launchers._launcher import Job, Outcome
 
 POLL_SECONDS = 0.1
 """Time between two looks at whether a process has ended."""
+_PATIENCE = 60.0
+"""Seconds that a job which is stopped may take to write a checkpoint."""
 
 
 def start_job(job: Job, more: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     """Start a job in a session of its own, so that Ctrl-C reaches it through its launcher only.
 
+    It ends with this process, which holds the other end of its input, see ``_watched``.
+
     Args:
         job: What to start.
         more: Further variables of its environment; those of the job win.
     """
-    # A shell runs several commands as one process, which the launcher can stop as one.
-    script = " && ".join(shlex.join(words) for words in job.commands)
-    command = list(job.commands[0]) if len(job.commands) == 1 else ["sh", "-c", script]
+    open_appending(Path(job.lock)).close()  # where it is missing; the watcher makes no file
+    words = [job.lock, str(_PATIENCE), json.dumps(job.commands)]
     with open_appending(Path(job.log)) as log, _unblocked_interrupts():
         return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-I", str(_watched.__file__), *words],
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=job.folder,
@@ -66,16 +71,15 @@ def run_job(job: Job) -> Outcome:
     return Outcome(key=job.key, code=code, seconds=seconds, machine=os.uname().nodename)
 
 
-def stop_processes(processes: Sequence[subprocess.Popen[bytes]], patience: float = 60.0) -> None:
+def stop_processes(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     """Stop processes as Ctrl-C does; those that take too long are killed.
 
     Args:
         processes: The processes, each the leader of its session.
-        patience: Seconds to wait for a checkpoint to be written.
     """
     for process in processes:
         _signal_session(process, signal.SIGINT)
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + _PATIENCE
     for process in processes:
         try:
             process.wait(max(0.0, deadline - time.monotonic()))
@@ -83,6 +87,13 @@ def stop_processes(processes: Sequence[subprocess.Popen[bytes]], patience: float
             # A second Ctrl-C means that the user does not want to wait for the checkpoint.
             _signal_session(process, signal.SIGKILL)
             process.wait()
+        release(process)
+
+
+def release(process: subprocess.Popen[bytes]) -> None:
+    """Close the input of a process that has ended."""
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _signal_session(process: subprocess.Popen[bytes], chosen: signal.Signals) -> None:

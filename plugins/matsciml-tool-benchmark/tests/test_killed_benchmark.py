@@ -1,0 +1,149 @@
+"""A benchmark that is killed leaves nothing behind that goes on, and nothing runs twice."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from filelock import FileLock
+
+from matsciml_tool_benchmark.experiments import plan
+from matsciml_tool_benchmark.launchers import Job, _watched, open_launcher
+from matsciml_tool_benchmark.launchers._local import LocalLauncher
+from matsciml_tool_benchmark.running import run_experiments
+
+
+@pytest.fixture
+def waiting(make_table):
+    """An experiment whose run waits for Ctrl-C, and finishes when it is resumed."""
+    (experiment,) = plan(make_table(encoders={"net": {"told": "wait"}}), "mini")
+    return experiment
+
+
+def fill(experiment, folder, tell=lambda sentence: None):
+    """Run the experiment where it has not finished; return its status where it was run."""
+    ended = []
+    launcher = open_launcher("local", jobs=1)
+    run_experiments(
+        [experiment], folder, launcher, lambda progress: ended.append(progress.status), tell
+    )
+    return ended
+
+
+def until(holds, what):
+    """Wait until something holds."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def killed(experiment, folder):
+    """Fill the table in a process that is killed once the run has a checkpoint."""
+    process = multiprocessing.get_context("fork").Process(target=fill, args=(experiment, folder))
+    process.start()
+    checkpoint = folder.of(experiment) / "latest" / "checkpoints" / "last.ckpt"
+    until(checkpoint.exists, "the run has no checkpoint")
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+
+
+def test_a_killed_benchmark_is_gone_on_with(waiting, folder):
+    killed(waiting, folder)
+    (status,) = fill(waiting, folder)
+    assert status.state == "finished"
+    cell = folder.of(waiting)
+    assert [path.name for path in cell.glob("run-*")] == ["run-0"]
+    assert (cell / "run-0" / "calls.txt").read_text() == "--config\n--resume\n"
+
+
+def test_its_runs_end_with_it(waiting, folder):
+    killed(waiting, folder)
+    # Free before the minute is over that the fake run would wait.
+    with FileLock(folder.of(waiting) / ".lock", timeout=20):
+        pass
+
+
+def test_a_rerun_waits_for_what_still_runs(waiting, folder):
+    """As where the process that watches over a run was killed too."""
+    cell = folder.of(waiting)
+    cell.mkdir(parents=True)
+    held, said = os.open(cell / ".lock", os.O_RDWR | os.O_CREAT), []
+    fcntl.flock(held, fcntl.LOCK_EX)  # what a command inherits
+
+    def tell(sentence):
+        said.append(sentence)
+        assert not list(cell.glob("run-*"))
+        threading.Timer(0.1, os.close, [held]).start()
+
+    waiting.config["encoder"]["told"] = ""
+    (status,) = fill(waiting, folder, tell)
+    assert status.state == "finished"
+    assert said == ["gap/net/seed-0: waiting for what an earlier call started, until it has ended."]
+
+
+def test_what_finished_meanwhile_is_not_run_again(waiting, folder):
+    waiting.config["encoder"]["told"] = ""
+    assert len(fill(waiting, folder)) == 1
+    assert fill(waiting, folder) == []
+
+
+def outcome(tmp_path, *commands):
+    """Run a job, and return how it ended."""
+    job = Job(
+        key="a",
+        commands=commands,
+        log=str(tmp_path / "log.txt"),
+        lock=str(tmp_path / ".lock"),
+    )
+    with LocalLauncher(jobs=1) as launcher:
+        (ended,) = launcher.run([job])
+    return ended
+
+
+@pytest.mark.parametrize(("end", "code"), [("sys.exit(3)", 3), ("os.kill(os.getpid(), 9)", -9)])
+def test_the_end_of_a_command_is_the_end_of_its_job(tmp_path, end, code):
+    later = tmp_path / "later"
+    first = (sys.executable, "-c", f"import os, sys; {end}")
+    second = (sys.executable, "-c", f"open({str(later)!r}, 'w')")
+    assert outcome(tmp_path, first, second).code == code
+    assert not later.exists()
+    assert outcome(tmp_path, second, second).code == 0
+    assert later.exists()
+
+
+def test_a_job_whose_lock_is_held_is_not_run(tmp_path):
+    with FileLock(tmp_path / ".lock"):
+        ended = outcome(tmp_path, (sys.executable, "-c", "print('ran')"))
+    assert ended.code == _watched.BUSY
+    assert (tmp_path / "log.txt").read_text().startswith("Error: Another process works on this")
+
+
+def test_commands_that_ignore_ctrl_c_are_killed(tmp_path):
+    lock, started = tmp_path / ".lock", tmp_path / "started"
+    lock.touch()
+    script = (
+        "import pathlib, signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "pathlib.Path(sys.argv[1]).touch()\n"
+        "time.sleep(60)\n"
+    )
+    commands = json.dumps([[sys.executable, "-c", script, str(started)]])
+    process = subprocess.Popen(
+        [sys.executable, "-I", _watched.__file__, str(lock), "0.2", commands],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    until(started.exists, "the command did not start")
+    process.stdin.close()
+    assert process.wait(30) == -signal.SIGKILL
+    with FileLock(lock, timeout=20):
+        pass
