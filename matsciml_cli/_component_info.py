@@ -10,12 +10,13 @@ from matsciml_cli._listings import state_of
 from matsciml_cli._settings import Setting, Settings, read_settings
 from matsciml_cli.console import Row
 from matsciml_core.registry.manager import Component, Registry
+from matsciml_core.registry.pretrained import PretrainedSpec
 from matsciml_core.registry.published_tasks import each_size
 from matsciml_core.registry.specs import DatasetSpec, Spec
 from matsciml_core.registry.targets import TargetInfo
 
 _COMMON = tuple(field.name for field in fields(Spec))
-_SECTIONS = ("targets", "splits", "tasks", "known_problems")
+_SECTIONS = ("targets", "splits", "tasks", "known_problems", "limits")
 """Fields that are shown in sections of their own."""
 
 
@@ -39,6 +40,8 @@ def component_sections(component: Component, registry: Registry) -> Iterator[tup
         yield "splits", [Row(item) for item in spec.splits.items()]
         yield "tasks of the benchmark", tasks
         yield "known problems", [Row((problem,)) for problem in spec.known_problems]
+    if isinstance(spec, PretrainedSpec):
+        yield "limits", [Row((limit,)) for limit in spec.limits]
     yield "presets", [Row((name, "default" if name == presets[0] else "")) for name in presets]
     yield "settings", [setting_row(setting) for setting in settings.fields]
     dois = [f", doi:{reference.doi}" if reference.doi else "" for reference in spec.references]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.errors import ConfigError
-from matsciml_core.model.location import adopt_encoder
+from matsciml_core.model.adoption import adopt_encoder
 from matsciml_core.registry.manager import Registry
 from matsciml_core.training.config import build_config, override, require_objects
 from matsciml_core.training.config_data import merge, parse_overrides, read_config_file
@@ -19,19 +19,22 @@ _FIXED = ("datasets", "encoder", "targets", "head", "strategy", "init", "output"
 """Sections that a resumed run keeps."""
 
 
-def read(flags: Mapping[str, Any], file: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
+def read(
+    flags: Mapping[str, Any], file: Path | None, overrides: Sequence[str], registry: Registry
+) -> dict[str, Any]:
     """Join file, ``--set`` and flags into plain data.
 
     Args:
         flags: Values by key of the configuration; None or empty where a flag is absent.
         file: The configuration file; None: there is none.
         overrides: ``KEY=VALUE`` pairs; they win over the file, and flags win over them.
+        registry: Where pretrained models are looked up.
 
     Returns:
         Plain data.
 
     Raises:
-        ConfigError: The file or a pair cannot be read.
+        ConfigError: The file or a pair cannot be read, or there is no model to start from.
     """
     data = read_config_file(file) if file is not None else {}
     named = {key: value for key, value in flags.items() if value not in (None, [], {})}
@@ -39,7 +42,7 @@ def read(flags: Mapping[str, Any], file: Path | None, overrides: Sequence[str]) 
     components = [key for key in named if key in ("datasets", "encoder", "strategy")]
     names = {key: named.pop(key) for key in components}
     data = override(override(data, names), parse_overrides(overrides))
-    return adopt_encoder(merge(data, named))
+    return adopt_encoder(merge(data, named), registry)
 
 
 def read_changes(

@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 ModelFolder = Annotated[
-    Path, typer.Argument(metavar="RUN", help="Folder of a run, or of an exported model.")
+    Path,
+    typer.Argument(
+        metavar="RUN", help="Folder of a run or of an exported model, or a pretrained model's name."
+    ),
 ]
 FileFormat = Annotated[
     str | None, typer.Option("--format", help="Format of FILE; default: by its name.")

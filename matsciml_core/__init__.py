@@ -14,6 +14,7 @@ _HOME = {
     "registry.dataset_file": ("read_dataset_spec",),
     "registry.hooks": ("hookimpl", "hookspec"),
     "registry.manager": ("Registry", "build_registry"),
+    "registry.pretrained": ("PretrainedSpec",),
     "registry.specs": (
         "PLAIN_TRAINING",
         "BenchmarkTask",
@@ -86,6 +87,7 @@ __all__ = [
     "Orbits",
     "Parameters",
     "Prediction",
+    "PretrainedSpec",
     "Provenance",
     "ReaderSpec",
     "Reference",
@@ -142,6 +144,7 @@ if TYPE_CHECKING:
     from matsciml_core.nn.message_graph import MessageGraph
     from matsciml_core.registry.hooks import hookimpl, hookspec
     from matsciml_core.registry.manager import Registry, build_registry
+    from matsciml_core.registry.pretrained import PretrainedSpec
     from matsciml_core.registry.specs import (
         PLAIN_TRAINING,
         BaselineSpec,

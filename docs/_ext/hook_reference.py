@@ -29,6 +29,7 @@ RECORDS = {
         "CallbackSpec",
         "LoggerSpec",
         "BaselineSpec",
+        "PretrainedSpec",
     ),
     "Records within records": ("TargetInfo", "Grid", "Reference", "BenchmarkTask", "Inventory"),
     "What lifecycle hooks receive": ("RunInfo", "RunResult"),

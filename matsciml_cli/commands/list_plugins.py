@@ -26,7 +26,7 @@ def list_plugins(
         str | None,
         typer.Option(
             help="Only this kind: dataset, encoder, task-head, strategy, reader, command, "
-            "callback, logger, baseline, or a kind that a tool brings.",
+            "callback, logger, baseline, pretrained, or a kind that a tool brings.",
             autocompletion=complete_kinds,
         ),
     ] = None,

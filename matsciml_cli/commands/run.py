@@ -87,7 +87,7 @@ def run(
     ] = None,
     init_from: Annotated[
         Path | None,
-        typer.Option(help="Start from the model of a finished run, or from an exported one."),
+        typer.Option(help="Start from the model of a run, an exported or a pretrained one."),
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Continue an interrupted run, for example runs/latest.")
@@ -121,8 +121,9 @@ def run(
     from matsciml_cli import _request
 
     if resume is None:
-        request: dict[str, Any] = {"config": _request.read(flags, config, overrides or [])}
-        _request.look_up(request["config"], registry)
+        data = _request.read(flags, config, overrides or [], registry)
+        _request.look_up(data, registry)
+        request: dict[str, Any] = {"config": data}
     else:
         request = {"resume": resume, **_request.read_changes(flags, config, overrides or [])}
     # Imported last, because they import torch: whatever is misspelt has been answered by now.

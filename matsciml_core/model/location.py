@@ -19,6 +19,8 @@ FORMAT = "matsciml-model"
 VERSION = 1
 TENSORS = "model.safetensors"
 DESCRIPTION = "model.json"
+DIGEST = "sha256"
+"""Key of the description under which the SHA-256 of the tensors stands."""
 _CONFIG = "config.yaml"
 _HEAD = {"name": str, "dataset": str, "targets": list, "config": dict}
 """What a head's entry in the description holds."""
@@ -101,35 +103,3 @@ def _is_complete(description: Mapping[str, Any]) -> bool:
         and all(isinstance(entry.get(key), kind) for key, kind in of.items())
         for entry, of in entries
     )
-
-
-def adopt_encoder(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Take over the encoder of the model that a run starts from, and its settings.
-
-    Args:
-        data: The configuration as plain data, with components as mappings.
-
-    Returns:
-        The same with the encoder filled in, settings that the user gave on top, and the model's
-        path resolved; unchanged where the run starts from no model.
-
-    Raises:
-        ConfigError: There is no such model, or another encoder is named.
-        DataError: The model's description is damaged.
-    """
-    init = data.get("init")
-    if not isinstance(init, Mapping) or not isinstance(init.get("model"), str | os.PathLike):
-        return dict(data)
-    folder = find_model(init["model"])
-    known = read_description(folder / DESCRIPTION)["encoder"]
-    wanted = data.get("encoder") or {}
-    if isinstance(wanted, str):
-        wanted = {"name": wanted}
-    if wanted.get("name", known["name"]) != known["name"]:
-        raise ConfigError(
-            f"The model in '{init['model']}' has the encoder '{known['name']}', not "
-            f"'{wanted['name']}'; leave the encoder away to take over the model's, or start "
-            "without the model."
-        )
-    encoder = {"name": known["name"], **known["config"], **wanted}
-    return {**data, "encoder": encoder, "init": {**init, "model": str(folder)}}

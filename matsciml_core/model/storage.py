@@ -25,20 +25,18 @@ from matsciml_core.interfaces.strategy import Task
 from matsciml_core.model.components import build_component, build_head
 from matsciml_core.model.location import (
     DESCRIPTION,
+    DIGEST,
     FORMAT,
     TENSORS,
     VERSION,
     read_description,
 )
 from matsciml_core.model.objects import require_object
+from matsciml_core.model.undisturbed import undisturbed
 from matsciml_core.registry.targets import TargetInfo
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
-
-
-DIGEST = "sha256"
-"""Key of the description under which the SHA-256 of the tensors stands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +107,11 @@ def load_model(folder: str | os.PathLike[str], registry: Registry) -> LoadedMode
     description = read_description(path / DESCRIPTION)
     entry = description["encoder"]
     require_object("encoder", entry["name"], entry["config"], registry)
-    encoder: Encoder = build_component(
-        registry.get("encoder", entry["name"]), entry["config"], "encoder"
-    )
-    tasks = tuple(_build_task(item, encoder, registry) for item in description["heads"])
+    with undisturbed():
+        encoder: Encoder = build_component(
+            registry.get("encoder", entry["name"]), entry["config"], "encoder"
+        )
+        tasks = tuple(_build_task(item, encoder, registry) for item in description["heads"])
     tensors = load_tensors(path)
     try:
         _restore("encoder", encoder, tensors)

@@ -25,9 +25,14 @@ from matsciml_core.interfaces.strategy import Task
 from matsciml_core.model.devices import find_device, find_precision
 from matsciml_core.model.evaluate import predict_tasks
 from matsciml_core.model.inputs import as_crystal, in_batches, is_structure
-from matsciml_core.model.location import TENSORS, find_model
+from matsciml_core.model.location import TENSORS
 from matsciml_core.model.objects import ObjectEncoderSpec, objects_record, record_object
 from matsciml_core.model.prediction import Prediction, name_labels, take_apart
+from matsciml_core.model.pretrained import (
+    locate_model,
+    require_known_elements,
+    require_neighbours,
+)
 from matsciml_core.model.storage import load_model
 from matsciml_core.registry.manager import build_registry
 from matsciml_core.registry.targets import TargetInfo
@@ -190,6 +195,7 @@ class TrainedModel:
         Raises:
             ConfigError: The model predicts no label.
             GeometryError: A crystal is too large or too dense to be one.
+            DataError: The model came trained, and a crystal is none that it is good for.
         """
         if not self._names:
             raise ConfigError(f"The model in '{self.folder}' makes crystals; it predicts no label.")
@@ -211,10 +217,13 @@ class TrainedModel:
         Raises:
             ShapeError: There is none.
             GeometryError: A crystal is too large or too dense to be one.
+            DataError: The model came trained, and a crystal is none that it is good for.
         """
+        require_known_elements(self.description, crystals)
         batch = CrystalBatch.from_crystals(crystals)
         if self.encoder.neighbours is not None:  # searched in double precision, whatever follows
             batch = attach_neighbours(batch, self.encoder.neighbours)
+            require_neighbours(self.description, batch)
         return batch.to(self.device, self.dtype)
 
     def unseen(self, crystal: Crystal) -> tuple[str, ...]:
@@ -241,8 +250,8 @@ def load(
     """Load a trained model; nothing in its files can execute code.
 
     Args:
-        path: Folder of a finished run such as ``runs/latest``, or one that ``matsciml export``
-            wrote.
+        path: Folder of a finished run such as ``runs/latest``, one that ``matsciml export``
+            wrote, or the name of a pretrained model; a folder of that name goes first.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, …
         precision: ``float32`` or ``float64``; None: the one it was trained in.
         encoder: The encoder to load the weights into, for a model whose encoder was an object of
@@ -257,8 +266,8 @@ def load(
         DataError: A file is damaged.
         RegistryError: The plugin of the encoder or of a head is not installed.
     """
-    folder = find_model(path)
     registry = registry or build_registry(strict=False)
+    folder = locate_model(path, registry)
     if encoder is not None:
         spec, _ = record_object(encoder, ObjectEncoderSpec, registry)
         registry = registry.including(objects_record((spec,)))

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import pluggy
 
+from matsciml_core.registry.pretrained import PretrainedSpec
 from matsciml_core.registry.specs import (
     BaselineSpec,
     CallbackSpec,
@@ -210,6 +211,29 @@ class MatSciMLSpecs:
                     encoder="composition",
                     head="neighbours",
                     head_options={"neighbours": 5},
+                )
+
+        .. versionadded:: 0.1
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def matsciml_pretrained(self) -> Iterable[PretrainedSpec]:
+        """Offer models that come trained, which every command takes in place of a run's folder.
+
+        Called once per process, when the registry is built. The function that a record names is
+        imported when the model is used for the first time::
+
+            @hookimpl
+            def matsciml_pretrained():
+                yield PretrainedSpec(
+                    name="mine",
+                    summary="A potential for oxides.",
+                    class_path="matsciml_model_mine.weights:build",
+                    encoder="mine",
+                    functional="PBE",
+                    trained_on="12,000 relaxations of oxides.",
+                    elements=("O", "Ti"),
                 )
 
         .. versionadded:: 0.1

@@ -38,6 +38,7 @@ from matsciml_core.registry.messages import (
     missing_sentence,
     unknown_sentence,
 )
+from matsciml_core.registry.pretrained import PretrainedSpec
 from matsciml_core.registry.records import PluginRecord
 from matsciml_core.registry.requirements import Unmet, unmet
 from matsciml_core.registry.scan import EntryPoint, scan
@@ -196,6 +197,8 @@ class Registry:
     @overload
     def specs(self, kind: Literal["baseline"]) -> list[BaselineSpec]: ...
     @overload
+    def specs(self, kind: Literal["pretrained"]) -> list[PretrainedSpec]: ...
+    @overload
     def specs(self, kind: str) -> list[Spec]: ...
 
     def specs(self, kind: str) -> list[Spec]:  # type: ignore[misc]
@@ -230,6 +233,8 @@ class Registry:
     def get(self, kind: Literal["callback"], name: str) -> CallbackSpec: ...
     @overload
     def get(self, kind: Literal["baseline"], name: str) -> BaselineSpec: ...
+    @overload
+    def get(self, kind: Literal["pretrained"], name: str) -> PretrainedSpec: ...
     @overload
     def get(self, kind: str, name: str) -> Spec: ...
 

@@ -19,8 +19,8 @@ from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.split import SUBSETS, Split
 from matsciml_core.interfaces.strategy import Strategy, Task
 from matsciml_core.interfaces.structure import targets_of
+from matsciml_core.model.adoption import adopt_encoder
 from matsciml_core.model.components import build_component, build_head, component_config
-from matsciml_core.model.location import adopt_encoder
 from matsciml_core.registry.specs import EncoderSpec, Spec, StrategySpec, TaskHeadSpec
 from matsciml_core.registry.targets import TargetInfo
 from matsciml_core.training.closed_form import check_heads, settings_for
@@ -76,7 +76,7 @@ def resolve(raw: Mapping[str, Any], registry: Registry, *, adopt: bool = True) -
         ConfigError: A setting is unknown or wrong.
         RegistryError: A component does not exist or cannot be used.
     """
-    data = adopt_encoder(normalise(raw)) if adopt else normalise(raw)
+    data = adopt_encoder(normalise(raw), registry) if adopt else normalise(raw)
     config = build_config(data)
     require_objects(config, registry)
     encoder_spec = registry.get("encoder", config.encoder.name)

@@ -21,7 +21,7 @@ KINDS = {
 OTHERS = ("tool", "util")
 """The same of distributions that offer commands, and of libraries that others require."""
 LONGEST_PLUGIN_MODULE = 40
-SHOWN = (*KINDS.values(), "command", "logger")
+SHOWN = (*KINDS.values(), "command", "logger", "pretrained")
 """Kinds whose names users type, so that the table of the README has them."""
 LIGHT = {"__future__", "collections", "importlib", "pathlib", "typing"}
 """What modules may import that every command imports."""

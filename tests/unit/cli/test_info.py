@@ -334,3 +334,23 @@ class TestReadSettings:
             if field.name not in ("computed", "sum", "required"):
                 default = model.model_fields[field.name].get_default(call_default_factory=True)
                 assert field.default == default
+
+
+def test_a_pretrained_model_tells_its_limits(plugin_folder: Any, cli: Any) -> None:
+    plugin_folder.add(
+        "matsciml-model-ready",
+        """
+        from matsciml_core import PretrainedSpec, hookimpl
+
+        @hookimpl
+        def matsciml_pretrained():
+            yield PretrainedSpec(
+                name="ready", summary="s", class_path="no.such:thing", encoder="net",
+                functional="PBE", trained_on="Salts.", limits=("No stress of slabs.",),
+            )
+        """,
+    )
+    text = " ".join(cli("info", "ready").out.split())
+    assert "functional PBE" in text
+    assert "trained on Salts." in text
+    assert text.endswith("limits No stress of slabs.")

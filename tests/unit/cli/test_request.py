@@ -13,7 +13,9 @@ import pytest
 
 from matsciml_cli._request import read, read_changes
 from matsciml_core.errors import ConfigError
+from matsciml_core.registry.manager import build_registry
 
+EMPTY = build_registry(path=[])
 NO_FLAGS: dict[str, Any] = {
     "datasets": None,
     "encoder": None,
@@ -64,20 +66,22 @@ def file(tmp_path: Path) -> Path:
 class TestRead:
     def test_overrides_win_over_the_file_and_flags_over_both(self, file: Path) -> None:
         flags = {**NO_FLAGS, "training": {"seed": 3}}
-        data = read(flags, file, ["training.epochs=6", "training.seed=2", "dataset.max_atoms=8"])
+        data = read(
+            flags, file, ["training.epochs=6", "training.seed=2", "dataset.max_atoms=8"], EMPTY
+        )
         assert data["training"] == {"epochs": 6, "seed": 3}
         assert data["datasets"] == [{"name": "mine", "max_atoms": 8}]
 
     def test_settings_belong_to_the_component_that_the_file_names(self, file: Path) -> None:
-        same = read({**NO_FLAGS, "encoder": "net", "datasets": ["mine"]}, file, [])
+        same = read({**NO_FLAGS, "encoder": "net", "datasets": ["mine"]}, file, [], EMPTY)
         assert same["encoder"] == {"name": "net", "width": 4}
         assert same["datasets"] == [{"name": "mine", "max_atoms": 3}]
-        other = read({**NO_FLAGS, "encoder": "other", "datasets": ["theirs"]}, file, [])
+        other = read({**NO_FLAGS, "encoder": "other", "datasets": ["theirs"]}, file, [], EMPTY)
         assert other["encoder"] == {"name": "other"}
         assert other["datasets"] == [{"name": "theirs"}]
 
     def test_an_empty_name_is_a_name(self, file: Path) -> None:
-        assert read({**NO_FLAGS, "strategy": ""}, file, [])["strategy"] == {"name": ""}
+        assert read({**NO_FLAGS, "strategy": ""}, file, [], EMPTY)["strategy"] == {"name": ""}
 
 
 class TestReadChanges:

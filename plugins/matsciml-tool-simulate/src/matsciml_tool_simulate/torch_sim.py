@@ -12,6 +12,7 @@ from torch_sim.models.interface import ModelInterface
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import ConfigError
 from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.model.pretrained import require_neighbours
 from matsciml_tool_simulate.potential import Potential
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc] # torch-sim is option
         Raises:
             ConfigError: Systems are periodic in one or two directions, or have no cell and are to
                 have a stress.
-            DataError: An element is unknown to the model.
+            DataError: An element is unknown to the model, or an atom has no neighbour and the model
+                came trained without such.
             GeometryError: Cell and positions describe no crystal, as where dynamics blow up.
         """
         batch = _to_batch(state)
@@ -73,6 +75,7 @@ class TorchSimModel(ModelInterface):  # type: ignore[misc] # torch-sim is option
         self._potential.check_elements(batch.atomic_numbers.tolist())
         if self.model.encoder.neighbours is not None:
             batch = attach_neighbours(batch, self.model.encoder.neighbours)
+            require_neighbours(self.model.description, batch)
         output = self._potential(batch.to(self._device, self._dtype), stress=self._compute_stress)
         results = {"energy": output.energy, "forces": output.forces, "stress": output.stress}
         return {

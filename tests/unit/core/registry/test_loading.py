@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from matsciml_core import BaselineSpec, DatasetSpec, EncoderSpec, TargetInfo, TaskHeadSpec
+from matsciml_core import (
+    BaselineSpec,
+    DatasetSpec,
+    EncoderSpec,
+    PretrainedSpec,
+    TargetInfo,
+    TaskHeadSpec,
+)
 from matsciml_core.registry import _loading
 from matsciml_core.registry._hookspecs import collecting_hooks, new_plugin_manager
 from matsciml_core.registry.hooks import MatSciMLSpecs
@@ -52,6 +59,7 @@ def test_every_registration_hook_is_collected(plugin_folder: Any) -> None:
     required = {
         TaskHeadSpec: ", target_kinds=('scalar',)",
         BaselineSpec: ", encoder='x', head='x'",
+        PretrainedSpec: ", encoder='x'",
     }
     for name, record in hooks.items():
         extra = required.get(record, "")

@@ -29,6 +29,7 @@ HOOKS = {
     "callback": ("matsciml_callbacks", "CallbackSpec", ""),
     "logger": ("matsciml_loggers", "LoggerSpec", ""),
     "baseline": ("matsciml_baselines", "BaselineSpec", ", encoder='x', head='x'"),
+    "pretrained": ("matsciml_pretrained", "PretrainedSpec", ", encoder='x'"),
 }
 
 
