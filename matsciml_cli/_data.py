@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from matsciml_cli.console import Row, warn, write_heading, write_json, write_line, write_table
+from matsciml_cli.failures import telling_on_stop
 from matsciml_cli.progress_bars import Speed, progress_bars
 from matsciml_core.data.fetch import FetchRequest, note_store, present_stores, store_key
 from matsciml_core.data.ingestion.conversion import Conversion, Manifest, read_manifest
@@ -31,6 +32,8 @@ from matsciml_core.training.config_data import parse_overrides
 
 SCHEMA = 1
 _CHUNK = 4096
+_KEPT = "What was read so far is kept; the same command goes on from there."
+"""What Ctrl-C leaves of a dataset that is being made."""
 
 
 def fetch_dataset(
@@ -54,7 +57,7 @@ def fetch_dataset(
     key = store_key(release, subset)
     folder = (dataset_folder(spec.name) / key) if to is None else to.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    with progress_bars() as report:
+    with telling_on_stop(_KEPT), progress_bars() as report:
         speed = Speed(report)
         request = FetchRequest(
             folder=folder,
@@ -112,7 +115,7 @@ def store_conversion(
     pool: PoolConfig = SERIAL,
 ) -> None:
     """Make a dataset of files that were parsed, and show what became of them."""
-    with progress_bars() as report:
+    with telling_on_stop(_KEPT), progress_bars() as report:
         speed = Speed(report)
         manifest = add_dataset(
             name, conversion, to=to, replace_existing=replace, report=speed, pool=pool

@@ -80,6 +80,17 @@ class Commands(LightGroup):
             spec = registry.get("command", name)
         return name, as_command(name, spec.load()), rest
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command.
+
+        Raises:
+            Stopped: The user pressed Ctrl-C.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise failures.Stopped from stop
+
     def _listed(self, ctx: Any) -> dict[str, tuple[CommandSpec, str]]:
         """Return record and distribution of each command; a plugin cannot replace the core's."""
         listed = {name: (spec, CORE) for name, spec in _BUILTIN.items()}

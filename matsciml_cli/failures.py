@@ -6,6 +6,8 @@ import errno
 import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 
@@ -41,6 +43,28 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 _ClickException: type[Exception] = _UsageError.__bases__[0]
 
 
+class Stopped(Exception):
+    """Ctrl-C on its way out of a command; typer would end the program without a word."""
+
+
+@contextmanager
+def telling_on_stop(sentence: str) -> Iterator[None]:
+    """Say what Ctrl-C leaves behind and how to go on.
+
+    Args:
+        sentence: What to say after "Stopped."; one that was set within the block is kept.
+
+    Raises:
+        KeyboardInterrupt: The user pressed Ctrl-C.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if stop.args:
+            raise
+        raise KeyboardInterrupt(sentence) from stop
+
+
 def report(error: BaseException, *, debug: bool = False) -> int:
     """Tell the user about an error, on stderr.
 
@@ -51,6 +75,8 @@ def report(error: BaseException, *, debug: bool = False) -> int:
     Returns:
         The exit code: 2 for what the user can fix, 130 after Ctrl-C, 1 for everything else.
     """
+    if isinstance(error, Stopped) and isinstance(error.__cause__, KeyboardInterrupt):
+        error = error.__cause__
     if isinstance(error, BrokenPipeError):
         # The reader of the output, such as head, has gone. Python flushes stdout once more at
         # exit, and would complain then.
@@ -60,8 +86,8 @@ def report(error: BaseException, *, debug: bool = False) -> int:
         print(visible("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     if isinstance(error, KeyboardInterrupt):
         said = str(error)
-        sentence = f"Stopped {said}." if said.startswith("while ") else "Stopped."
-        code = INTERRUPTED
+        stopped = f"Stopped {said}." if said.startswith("while ") else f"Stopped. {said}"
+        sentence, code = stopped.strip(), INTERRUPTED
     elif isinstance(error, typer.Abort):
         sentence, code = "Stopped.", FAULT
     elif isinstance(error, MatSciMLError):

@@ -10,7 +10,7 @@ import typer
 
 from matsciml_cli._completion import complete_names
 from matsciml_cli.console import write_line
-from matsciml_cli.failures import INTERRUPTED
+from matsciml_cli.failures import INTERRUPTED, telling_on_stop
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
 from matsciml_core.errors import ConfigError
@@ -131,7 +131,8 @@ def run(
     from matsciml_core import RunInterrupted, train
 
     try:
-        result = train(**request, registry=registry)
+        with telling_on_stop("Nothing was trained yet; the same command starts again."):
+            result = train(**request, registry=registry)
     except RunInterrupted as stop:
         write_line(f"\n{explain_interruption(stop)}")
         raise typer.Exit(INTERRUPTED) from stop

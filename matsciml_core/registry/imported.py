@@ -20,6 +20,8 @@ from matsciml_core.registry.targets import TargetInfo
 RECORD = "dataset.json"
 FORMAT = "matsciml-dataset"
 VERSION = 1
+REPLACEMENT = "replacement"
+"""Key of a record: where the store lies until it is moved to where ``store`` says."""
 OWNER = "imported"
 """Stands where a plugin's distribution is shown."""
 STRUCTURES = "structures"
@@ -80,6 +82,9 @@ def store_of(folder: Path) -> Path:
             f"'{folder / RECORD}' was written by a later release, or by something else; upgrade "
             "matsciml, or import the data again."
         )
+    until_moved = data.get(REPLACEMENT)
+    if isinstance(until_moved, str) and (folder / until_moved).is_dir():
+        return folder / until_moved
     return folder / str(data["store"])  # an absolute path stays what it is
 
 

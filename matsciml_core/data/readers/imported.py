@@ -16,10 +16,10 @@ from matsciml_core.data.ingestion.pool import SERIAL, PoolConfig
 from matsciml_core.data.readers.imported_config import ImportedConfig
 from matsciml_core.data.store.store_dataset import StoreDataset
 from matsciml_core.errors import DataError
-from matsciml_core.files import write_json
+from matsciml_core.files import read_object, write_json
 from matsciml_core.progress import Report, silent
 from matsciml_core.registry.folders import dataset_folder
-from matsciml_core.registry.imported import FORMAT, RECORD, VERSION, store_of
+from matsciml_core.registry.imported import FORMAT, RECORD, REPLACEMENT, VERSION, store_of
 from matsciml_core.registry.specs import DatasetSpec
 
 _STORES = ("store", "store-2")
@@ -73,6 +73,8 @@ def add_dataset(
     """
     DatasetSpec(name=name, summary="", class_path="a:b")  # checks the name
     folder = dataset_folder(name)
+    if to is not None:
+        _settle(folder, to.absolute())
     exists = (folder / RECORD).exists()
     present = _present_store(folder) if exists else None
     # Absolute, because the record of the dataset is read from any working directory.
@@ -93,18 +95,35 @@ def add_dataset(
         shutil.rmtree(store)  # finished, but never put in its place
     folder.mkdir(parents=True, exist_ok=True)
     manifest = _ingest(name, conversion, store, report, pool)
+    record = {"format": FORMAT, "version": VERSION, "summary": conversion.summary}
+    if replaced is not None and to is not None and replaced == to.absolute():
+        write_json(folder / RECORD, {**record, "store": str(replaced), REPLACEMENT: str(store)})
+        _settle(folder, replaced)
+    else:
+        write_json(folder / RECORD, {**record, "store": store.name if to is None else str(store)})
+        if replaced is not None and replaced.parent == folder:
+            shutil.rmtree(replaced, ignore_errors=True)
+    # Last: by now the record names the new one. Splits of the old one are refused until then.
     if replace_existing:
         shutil.rmtree(folder / "splits", ignore_errors=True)
-    record = {"format": FORMAT, "version": VERSION, "summary": conversion.summary}
-    write_json(folder / RECORD, {**record, "store": store.name if to is None else str(store)})
-    # Last: by now the record names the new one, whatever happens.
-    if replaced is not None and to is not None and replaced == to.absolute():
-        shutil.rmtree(replaced)
-        store.replace(replaced)
-        write_json(folder / RECORD, {**record, "store": str(replaced)})
-    elif replaced is not None and replaced.parent == folder:
-        shutil.rmtree(replaced, ignore_errors=True)
     return manifest
+
+
+def _settle(folder: Path, store: Path) -> None:
+    """Bring a replacement to where the store lies; what a killed call left is brought there, too.
+
+    Args:
+        folder: The dataset's folder.
+        store: The store's folder, which the user has named.
+    """
+    record = read_object(folder / RECORD) or {}
+    replacement = store.with_name(f"{store.name}-replacement")
+    if (record.get("store"), record.get(REPLACEMENT)) != (str(store), str(replacement)):
+        return
+    if replacement.is_dir():
+        shutil.rmtree(store, ignore_errors=True)
+        replacement.replace(store)
+    write_json(folder / RECORD, {key: record[key] for key in record if key != REPLACEMENT})
 
 
 def _ingest(

@@ -191,7 +191,22 @@ class TestErrors:
         assert "Traceback" not in cli("info", "--debug").err
 
     def test_ctrl_c(self, raising: Callable[..., Any]) -> None:
-        assert raising("raise KeyboardInterrupt").code == 130
+        outcome = raising("raise KeyboardInterrupt")
+        assert (outcome.code, outcome.error) == (130, "Stopped.")
+
+    def test_ctrl_c_where_a_command_says_how_to_go_on(self, raising: Callable[..., Any]) -> None:
+        outcome = raising(
+            "from matsciml_cli.failures import telling_on_stop\n"
+            "    with telling_on_stop('Go on.'): raise KeyboardInterrupt"
+        )
+        assert (outcome.code, outcome.error) == (130, "Stopped. Go on.")
+
+    def test_what_is_said_first_is_kept(self, raising: Callable[..., Any]) -> None:
+        outcome = raising(
+            "from matsciml_cli.failures import telling_on_stop\n"
+            "    with telling_on_stop('Go on.'): raise KeyboardInterrupt('while reading')"
+        )
+        assert outcome.error == "Stopped while reading."
 
     def test_abort(self, raising: Callable[..., Any]) -> None:
         outcome = raising("import typer\n    raise typer.Abort")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
 
-from matsciml_core.data.readers import ImportRequest, Naming, add_dataset, parse_files
+from matsciml_core.data.readers import ImportRequest, Naming, add_dataset, imported, parse_files
 from matsciml_core.data.readers.imported import ImportedDataset
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.registry.folders import dataset_folder
@@ -58,8 +62,6 @@ def test_replacing_in_a_folder_of_the_users(tmp_path):
 
 
 def test_an_interrupted_replacement_costs_nothing(tmp_path, monkeypatch):
-    from matsciml_core.data.readers import imported
-
     run(write(tmp_path / "a.xyz", 5))
 
     def interrupted(*arguments, **options):
@@ -70,6 +72,48 @@ def test_an_interrupted_replacement_costs_nothing(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             run(write(tmp_path / "b.xyz", 3))
     assert len(present()) == 5
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_replacement_may_end_at_any_step(tmp_path, monkeypatch, elsewhere):
+    """There is the old dataset with its splits, or the new one, and the same call goes on."""
+    to = tmp_path / "store" if elsewhere else None
+    old, new = write(tmp_path / "a.xyz", 5), write(tmp_path / "b.xyz", 3)
+    split = dataset_folder("mine") / "splits" / "mine.json"
+    outcomes = []
+    for steps in range(20):
+        run(old, to=to)
+        split.parent.mkdir(exist_ok=True)
+        split.write_text("{}")
+        with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+            stop_after(steps, patch)
+            run(new, to=to)
+            break
+        outcomes.append(len(present()))
+        assert outcomes[-1] == 3 or split.exists()
+        run(new, to=to)
+        assert len(present()) == 3
+        assert to is None or present().store.folder == to
+        assert not split.exists()
+    assert outcomes == sorted(outcomes, reverse=True)
+    assert set(outcomes) == {5, 3}
+
+
+def stop_after(steps, patch):
+    """Let the process end before one of the calls that change what lies on the disk."""
+    left = [steps]
+
+    def counted(function):
+        def call(*arguments, **options):
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            return function(*arguments, **options)
+
+        return call
+
+    for where, name in ((shutil, "rmtree"), (Path, "replace"), (imported, "write_json")):
+        patch.setattr(where, name, counted(getattr(where, name)))
 
 
 def test_a_label_of_late_records_only_is_no_misspelling(tmp_path):
