@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from matsciml_core.device_names import check_device_name
+
 ModelFolder = Annotated[
     Path,
     typer.Argument(
@@ -16,7 +18,7 @@ ModelFolder = Annotated[
 FileFormat = Annotated[
     str | None, typer.Option("--format", help="Format of FILE; default: by its name.")
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …", callback=check_device_name)]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 Precision = Annotated[str | None, typer.Option(help="float32 or float64; default: the model's.")]

@@ -23,6 +23,8 @@ _PREFIXES = {
     "command": "matsciml-tool-",
 }
 """Kind → how the distributions of its plugins are called by convention."""
+_LISTED = 20
+"""Most names of all kinds together that a sentence lists."""
 
 
 def unknown_sentence(
@@ -61,7 +63,12 @@ def unknown_sentence(
     if match is not None:
         source = f" of {available[match].distribution}" if match in available else ""
         parts.append(f"Did you mean '{match}'{source}?")
-    parts.append(f"{group}: {', '.join(installed) or 'none'}.")
+    if kind is None and len(installed) > _LISTED:
+        parts.append(
+            f"'matsciml list-plugins' shows the {len(installed)} names that are installed."
+        )
+    else:
+        parts.append(f"{group}: {', '.join(installed) or 'none'}.")
     owner = available[name].distribution if name in available else None
     unused = [
         record

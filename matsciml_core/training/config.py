@@ -5,11 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
+from matsciml_core.device_names import check_device_name
 from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.files import write_whole
 from matsciml_core.interfaces.config import Config, validate
@@ -93,7 +102,7 @@ class TrainingConfig(Config):
     ``auto``: that, where device and encoder are known to gain by it, float32 elsewhere."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of initial weights, batch order and dropout."""
-    device: str = "auto"
+    device: Annotated[str, AfterValidator(check_device_name)] = "auto"
     """``auto``, ``cpu``, ``cuda``, ``cuda:1``, …"""
     devices: PositiveInt = 1
     """GPUs of this machine, or processes on its processor, that share the crystals of each batch;

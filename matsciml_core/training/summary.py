@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.elements import symbol
 from matsciml_core.interfaces.structure import targets_of
 from matsciml_core.model.evaluate import MODEL, Scores
@@ -121,11 +122,43 @@ def elements(run: Run) -> list[str]:
     """Return the symbols of the elements in the training sets, in the order of their numbers."""
     found: set[int] = set()
     for prepared in run.datasets:
-        indices = prepared.subsets["train"].tolist()
-        for first in range(0, len(indices), _CHUNK):
-            batch = prepared.dataset.__getitems__(indices[first : first + _CHUNK])
+        for batch in _batches(prepared, "train"):
             found.update(np.unique(batch.atomic_numbers.numpy()).tolist())
     return [symbol(number) for number in sorted(found)]
+
+
+def unseen_elements(run: Run) -> list[str]:
+    """Say which elements stand in the test set of a dataset and in no training set.
+
+    Args:
+        run: The run.
+
+    Returns:
+        A sentence for each dataset that has such crystals.
+    """
+    known = elements(run)
+    notes = []
+    for prepared in run.datasets:
+        strange: set[str] = set()
+        guesses = 0
+        for batch in _batches(prepared, "test"):
+            atoms = [symbol(number) for number in batch.atomic_numbers.tolist()]
+            mask = np.array([atom not in known for atom in atoms])
+            strange.update(atom for atom, new in zip(atoms, mask, strict=True) if new)
+            guesses += len(np.unique(batch.crystal_index.numpy()[mask]))
+        if strange:
+            notes.append(
+                f"{prepared.name}: {guesses:,} of {len(prepared.subsets['test']):,} test crystals "
+                f"hold {', '.join(sorted(strange))}, which no training crystal has; what the model "
+                "says of them is a guess."
+            )
+    return notes
+
+
+def _batches(prepared: PreparedDataset, subset: str) -> Iterator[CrystalBatch]:
+    indices = prepared.subsets[subset].tolist()
+    for first in range(0, len(indices), _CHUNK):
+        yield prepared.dataset.__getitems__(indices[first : first + _CHUNK])
 
 
 def _describe(prepared: PreparedDataset) -> dict[str, Any]:

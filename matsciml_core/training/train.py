@@ -48,7 +48,12 @@ from matsciml_core.training.segments import (
 from matsciml_core.training.solving import solve
 from matsciml_core.training.stopping import is_trained
 from matsciml_core.training.structures import Unit
-from matsciml_core.training.summary import result_of, save_run_model, summarise
+from matsciml_core.training.summary import (
+    result_of,
+    save_run_model,
+    summarise,
+    unseen_elements,
+)
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
@@ -163,7 +168,8 @@ def train(
         except KeyboardInterrupt as stop:
             raise RunInterrupted(run.folder) from stop
     result = request.registry.after_fit(info, measured)
-    result = replace(result, notes=(*undefined(measured.metrics), *result.notes, *notes))
+    warned = (*undefined(measured.metrics), *unseen_elements(run))
+    result = replace(result, notes=(*warned, *result.notes, *notes))
     return TrainingResult(
         folder=run.folder.resolve(),
         run=run,

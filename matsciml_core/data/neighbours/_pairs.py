@@ -30,6 +30,8 @@ LARGEST_BOX = 1000.0
 """Longest lattice vector that is searched, Å. Far beyond, the search would overflow."""
 MOST_PAIRS = 1e8
 """Most pairs expected in one crystal; more are a mistake in the cell, and would fill the memory."""
+_LEAST_VOLUME = 1.0
+"""Å³ per atom; no crystal at any pressure that matters here is denser."""
 MOST_TRIALS = 1e8
 """Most pairs of atoms, or of empty boxes, that are looked at in a flat cell: about a second."""
 _WASTE = 100.0
@@ -150,6 +152,12 @@ def _check(
     expected = 4.0 / 3.0 * np.pi * cutoff**3 * counts.astype(np.float64) ** 2  # Å³ pairs
     dense = expected > MOST_PAIRS * volumes
     if dense.any():
+        index = int(dense.argmax())
+        if volumes[index] >= _LEAST_VOLUME * counts[index]:
+            raise GeometryError(
+                f"{_called(dense.argmax(), len(boxes), ids)} would have more than {MOST_PAIRS:g} "
+                f"edges within the cutoff of {cutoff:g} Å; lower that, to 4 to 12 Å as a rule."
+            )
         raise GeometryError(
             f"{_called(dense.argmax(), len(boxes), ids)} has next to no volume: it would have more "
             f"than {MOST_PAIRS:g} edges within {cutoff:g} Å. Are its lattice vectors independent "

@@ -37,6 +37,8 @@ CONVERTED: dict[str, tuple[str, float]] = {
 """Units that are converted where users declare them: canonical unit and factor."""
 _CONVERTED_SHOWN = "meV, meV/atom, meV/Å, Ha, Ry, Ha/bohr, kJ/mol, kcal/mol"
 _MISSING = frozenset({"", "na", "n/a", "nan", "none", "null"})
+_SHOWN = 40
+"""Most characters of a value that a sentence quotes."""
 _TRUE, _FALSE = frozenset({"true", "t", "yes"}), frozenset({"false", "f", "no"})
 _ENERGIES = frozenset({"energy", "total_energy", "free_energy"})
 _VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
@@ -107,7 +109,10 @@ class LabelColumn:
         try:
             return np.asarray(value, dtype=np.float64)
         except (TypeError, ValueError):
-            raise DataError(f"The label '{self.info.name}' is no number.") from None
+            said = repr(value) if len(repr(value)) <= _SHOWN else f"{repr(value)[:_SHOWN]}…"
+            raise DataError(
+                f"The label '{self.info.name}' is {said}, where a number is expected."
+            ) from None
 
 
 def parse_label(text: str, *, per_atom: bool = False) -> LabelColumn:

@@ -94,7 +94,7 @@ def test_what_cannot_be_read_is_rejected_and_the_rest_is_kept(tmp_path: Path) ->
         "A site holds no chemical element.",
         "The entry has no structure.",
         "The structure is no pymatgen dictionary.",
-        "The label '…' is no number.",
+        "The label '…' is '…', where a number is expected.",
         "The entry is no JSON object.",
     ]
 

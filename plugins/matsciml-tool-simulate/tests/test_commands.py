@@ -135,6 +135,8 @@ class TestDynamics:
             (("empty.extxyz",), "There is no structure in it."),
             (("foreign.extxyz",), "never seen Xe"),
             (("slab.extxyz", "--ensemble", "npt"), "Constant pressure needs a crystal"),
+            (("alloy.extxyz", "--pressure", "1"), "acts on the cell, which nve keeps"),
+            (("alloy.extxyz", "--device", "gpu"), "There is no device 'gpu'; use auto, cpu"),
             (("alloy.extxyz", "-o", "md.traj"), "A trajectory is extended XYZ"),
             (("alloy.extxyz", "--supercell", "2,2"), "'--supercell 2,2' is not understood"),
             (("alloy.extxyz", "-o", "alloy.extxyz/md.extxyz"), "cannot be written"),

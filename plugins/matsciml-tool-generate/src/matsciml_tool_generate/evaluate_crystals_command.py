@@ -14,6 +14,7 @@ from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
 from matsciml_core.cores import available_cores
+from matsciml_core.device_names import check_device_name
 
 if TYPE_CHECKING:
     from matsciml_tool_generate.evaluation import Evaluation
@@ -60,7 +61,10 @@ def evaluate_crystals(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; default: one per core.")
     ] = None,
-    device: Annotated[str, typer.Option(help="Of the energy model: auto, cpu, cuda, …")] = "auto",
+    device: Annotated[
+        str,
+        typer.Option(help="Of the energy model: auto, cpu, cuda, …", callback=check_device_name),
+    ] = "auto",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder for metrics.json and report.html."),

@@ -136,6 +136,13 @@ class TestGet:
         message = str(build(plugin_folder).unknown("mina"))
         assert message.startswith("There is nothing called 'mina'. Did you mean 'mine'?")
 
+    def test_many_names_without_a_kind_are_counted(self, plugin_folder: Any) -> None:
+        names = [("dataset", f"data{number}") for number in range(30)]
+        plugin_folder.add("p", offering(*names))
+        message = str(build(plugin_folder).unknown("data7x"))
+        assert "'matsciml list-plugins' shows the 30 names that are installed." in message
+        assert len(message) < 250
+
     def test_missing_requirement_of_a_component(self, plugin_folder: Any) -> None:
         source = offering(("encoder", "x"), requires=["no-such-a>=2", "pluggy", "no-such-b"])
         plugin_folder.add("p", source, version="0.4")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import shutil
 import signal
@@ -50,6 +51,23 @@ def config_of(result):
 
 
 class TestResult:
+    def test_elements_of_the_test_set_alone_are_named(self, fit):
+        first = fit(dataset=OwnDataset())
+        assert "Xe" not in str(first.notes)
+        text = (first.folder / "predictions-test.csv").read_text(encoding="utf-8")
+        rows = csv.DictReader(text.splitlines())
+        tested = {row["id"] for row in rows}
+
+        class WithXenon(OwnDataset):
+            def __getitem__(self, index):
+                crystal = super().__getitem__(index)
+                if crystal.id in tested:
+                    crystal.atomic_numbers[0] = 54
+                return crystal
+
+        note = fit(dataset=WithXenon()).notes[0]
+        assert f"{len(tested)} of {len(tested)} test crystals hold Xe, which no training" in note
+
     def test_it_says_what_was_measured(self, fit):
         result = fit(epochs=2)
         metrics = result.metrics[KEY]

@@ -92,6 +92,11 @@ def md(
         "seed": seed,
     }
     _check_request(context, file, resume)
+    if pressure and ensemble != "npt" and resume is None:
+        raise ConfigError(
+            f"'--pressure {pressure:g}' acts on the cell, which {ensemble} keeps; give --ensemble "
+            "npt, or leave the pressure away."
+        )
     from matsciml_core.convert import to_ase
     from matsciml_core.model.inputs import read_one
     from matsciml_core.model.trained import load

@@ -583,6 +583,14 @@ class TestRefusals:
             "within 9 Å. Are its lattice vectors independent rows, in Å?"
         )
 
+    def test_a_cutoff_that_is_too_long_is_blamed_and_no_crystal(self, way: str) -> None:
+        with pytest.raises(GeometryError) as caught:
+            connect([bcc_iron(), triclinic()], 5000.0)
+        assert str(caught.value) == (
+            "Crystal 'Fe' would have more than 1e+08 edges within the cutoff of 5000 Å; lower "
+            "that, to 4 to 12 Å as a rule."
+        )
+
 
 def same_pairs(one: _pairs.Pairs, other: _pairs.Pairs) -> bool:
     return all(
