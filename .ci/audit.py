@@ -4,6 +4,9 @@
 service knows the version of a build such as torch 2.13.0+cpu, and whoever installs this project by
 its pins gets what was looked at.
 
+Users may have other versions. Where a lower bound of ours stands for a fault that was fixed, the
+oldest release that it allows is looked up, too.
+
 Exit codes: 0 where nothing was found, or nobody could be asked, which says nothing about the code;
 1 where something was found that ``.ci/advisories.toml`` does not judge; 2 where pip-audit or a
 file of ours is broken.
@@ -17,15 +20,19 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 PINS = HERE.parent / "constraints.txt"
 ADVISORIES = HERE / "advisories.toml"
+PROJECT = HERE.parent / "pyproject.toml"
+BOUNDED = ("torch", "pytorch-lightning", "filelock")
+"""Packages whose lower bound in ``pyproject.toml`` stands for a fault in older releases."""
 LIMIT = 50.0
 """Seconds that the whole audit may take."""
 PIP_AUDIT = (sys.executable, "-m", "pip_audit")
@@ -87,6 +94,14 @@ class Answer:
     unknown: tuple[str, ...]
     findings: tuple[Finding, ...]
 
+    def with_oldest(self, answer: Answer) -> Answer:
+        """Add what is said of the oldest releases that users may have."""
+        return replace(
+            self,
+            unknown=(*self.unknown, *(f"{name}, oldest allowed" for name in answer.unknown)),
+            findings=(*self.findings, *answer.findings),
+        )
+
 
 def main() -> int:
     """Audit, print what came out, and return the exit code."""
@@ -94,11 +109,16 @@ def main() -> int:
     parser.add_argument("--pins", type=Path, default=PINS)
     parser.add_argument("--advisories", type=Path, default=ADVISORIES)
     given = parser.parse_args()
-    return audit(given.pins, given.advisories)
+    return audit(given.pins, given.advisories, oldest=oldest_allowed(PROJECT))
 
 
 def audit(
-    pins: Path, advisories: Path, command: Sequence[str] = PIP_AUDIT, limit: float = LIMIT
+    pins: Path,
+    advisories: Path,
+    command: Sequence[str] = PIP_AUDIT,
+    limit: float = LIMIT,
+    *,
+    oldest: Sequence[str] = (),
 ) -> int:
     """Audit, print what came out, and return the exit code.
 
@@ -107,10 +127,13 @@ def audit(
         advisories: File with the advisories that were judged.
         command: What to run as pip-audit.
         limit: Seconds that it may take.
+        oldest: Further pins, of the oldest releases that users may have.
     """
     try:
         judged = read_judgements(advisories)
         answer = ask([*command, *OPTIONS, "--requirement", str(pins)], limit)
+        if oldest:
+            answer = answer.with_oldest(ask_about(oldest, command, limit))
     except UnreachableError as error:
         print(f"Known vulnerabilities were not looked up: {error}")
         return 0
@@ -135,6 +158,33 @@ def read_judgements(file: Path) -> list[Judgement]:
         if type(one.date) is not datetime.date or not one.reason.strip():
             raise BrokenAuditError(f"'{file}' gives no date or no reason for {one.id}.")
     return judged
+
+
+def oldest_allowed(project: Path, names: Sequence[str] = BOUNDED) -> list[str]:
+    """Return pins of the oldest releases that a project allows of some packages.
+
+    Raises:
+        BrokenAuditError: A package has no lower bound.
+    """
+    lines = tomllib.loads(project.read_text("utf-8"))["project"]["dependencies"]
+    pins = []
+    for name in names:
+        found = [re.match(rf"{re.escape(name)}\s*>=\s*([\d.]+)", line) for line in lines]
+        bounds = [one[1] for one in found if one]
+        if len(bounds) != 1:
+            raise BrokenAuditError(f"'{project}' has no lower bound of {name}.")
+        parts = bounds[0].split(".")
+        # Services know a release by its full number.
+        pins.append(f"{name}=={'.'.join([*parts, '0', '0'][: max(3, len(parts))])}")
+    return pins
+
+
+def ask_about(pins: Sequence[str], command: Sequence[str], limit: float) -> Answer:
+    """Run pip-audit on some pins; as for :func:`ask`."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "oldest.txt"
+        file.write_text("\n".join(pins), "utf-8")
+        return ask([*command, *OPTIONS, "--requirement", str(file)], limit)
 
 
 def ask(command: Sequence[str], limit: float) -> Answer:
@@ -199,7 +249,9 @@ def report(answer: Answer, judged: Sequence[Judgement]) -> int:
     for found in open_ones:
         print(f"  {found}", file=sys.stderr)
     print(
-        "Raise the pins in constraints.txt, or judge them in .ci/advisories.toml.", file=sys.stderr
+        "Raise pins in constraints.txt or lower bounds in pyproject.toml, or judge them in "
+        ".ci/advisories.toml.",
+        file=sys.stderr,
     )
     return 1
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from matsciml_cli.commands import COMMANDS
+from matsciml_cli.state import slow_plugin
 from matsciml_core import __version__
 from matsciml_core.cores import has_bfloat16
 from matsciml_core.errors import did_you_mean
@@ -56,13 +57,17 @@ def all_checks(registry: Registry) -> Iterator[Check]:
 
 def interpreter(registry: Registry) -> Iterator[Check]:
     """State the versions of the core, of Python and of the system."""
-    del registry
     python = f"{platform.python_version()} ({sys.executable})"
     # platform.platform() would start a process, for the name of the processor.
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     yield Check(area="environment", name=CORE, detail=__version__)
     yield Check(area="environment", name="python", detail=python)
     yield Check(area="environment", name="platform", detail=system)
+    # lmdb 3 writes, where it is not told otherwise, what older releases cannot read.
+    engine = registry.installed.version("lmdb") or "not installed"
+    newer = engine.partition(".")[0].isdigit() and int(engine.partition(".")[0]) >= 3
+    said = f"lmdb {engine}, told to write files of version 0" if newer else f"lmdb {engine}"
+    yield Check(area="environment", name="store engine", detail=said)
     # Of a GPU torch alone knows, which is not imported here; run.json tells what a run has used.
     able = "has instructions for it" if has_bfloat16() else "has no instructions for it: float32"
     yield Check(area="environment", name="bfloat16", detail=f"the processor {able}")
@@ -115,6 +120,7 @@ def compromised_packages(registry: Registry) -> Iterator[Check]:
 
 def plugins(registry: Registry) -> Iterator[Check]:
     """Check that plugins load, and that they load fast."""
+    slowest = slow_plugin(registry.plugins)
     for plugin in registry.plugins:
         components = ", ".join(f"{spec.kind} {spec.name}" for spec in plugin.specs)
         state: State = "ok"
@@ -130,6 +136,10 @@ def plugins(registry: Registry) -> Iterator[Check]:
             imports = ", ".join(plugin.heavy_imports)
             detail = f"{plugin.module} imports {imports}, which slows every command"
             fix = f"Move the import out of {plugin.module}, into the module that its records name"
+        elif plugin is slowest:
+            state = "warning"
+            detail = f"{plugin.module} takes {plugin.seconds:.1f} s, for which every command waits"
+            fix = f"Move what takes long out of {plugin.module}, or uninstall the plugin"
         name = f"{plugin.entry_point} ({plugin.label})"
         yield Check(area="plugins", name=name, state=state, detail=detail, fix=fix)
     if not registry.plugins:

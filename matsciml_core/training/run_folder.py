@@ -39,6 +39,7 @@ _PACKAGES = (
     "torchmetrics",
     "numpy",
     "lmdb",
+    "moyopy",
     "vesin",
     "pymatgen",
 )

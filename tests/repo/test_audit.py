@@ -261,3 +261,31 @@ def test_the_real_program_without_a_network(real, service, monkeypatch, capsys, 
     monkeypatch.setenv("https_proxy", nowhere)
     assert real("tight==1.0\n") == 0
     assert "were not looked up" in capsys.readouterr().out
+
+
+def test_the_oldest_releases_that_are_allowed_are_looked_up(audit, tmp_path, capsys):
+    """Pins are sound, and a lower bound allows a release that is not."""
+    (tmp_path / "pins.txt").write_text("leaky==2.0\n")
+    (tmp_path / "advisories.toml").write_text("")
+    sound = {"dependencies": [package("leaky")], "fixes": []}
+    holed = {"dependencies": [package("leaky", HOLE)], "fixes": []}
+    program = (
+        "import sys, pathlib\n"
+        "text = pathlib.Path(sys.argv[-1]).read_text()\n"
+        f"print({json.dumps(holed)!r} if '==1.0' in text else {json.dumps(sound)!r})"
+    )
+    given = (tmp_path / "pins.txt", tmp_path / "advisories.toml", [sys.executable, "-c", program])
+    assert audit.audit(*given, oldest=["leaky==2.0"]) == 0
+    assert audit.audit(*given, oldest=["leaky==1.0"]) == 1
+    assert "leaky 1.0: PYSEC-2026-7" in capsys.readouterr().err
+
+
+def test_lower_bounds_are_those_of_the_project(audit, tmp_path):
+    torch, lightning, _ = audit.oldest_allowed(ROOT / "pyproject.toml")
+    assert tuple(map(int, torch.removeprefix("torch==").split("."))) >= (2, 10, 0)
+    version = lightning.removeprefix("pytorch-lightning==")
+    assert tuple(map(int, version.split("."))) >= (2, 6, 6)
+    loose = tmp_path / "pyproject.toml"
+    loose.write_text('[project]\ndependencies = ["torch"]\n')
+    with pytest.raises(audit.BrokenAuditError, match="no lower bound of torch"):
+        audit.oldest_allowed(loose)

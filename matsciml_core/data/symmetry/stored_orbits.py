@@ -12,6 +12,7 @@ import hashlib
 import math
 import os
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,8 @@ def write_symmetry(folder: str | os.PathLike[str], symprec: float = SYMPREC) -> 
         "crystals": len(orbits),
         "atoms": int(offsets[-1]),
         "content_hash": hashlib.sha256(data).hexdigest(),
+        # Releases differ in which operations they find near the tolerance.
+        "engine": f"moyopy {metadata.version('moyopy')}",
     }
     index = read_json(folder / INDEX_FILE) | {"symmetry": entry}
     write_json(folder / INDEX_FILE, index)

@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import pytest
 
 from matsciml_cli import _checks
 from matsciml_cli._checks import Check, all_checks
+from matsciml_cli.state import slow_plugin
 from matsciml_core import __version__
 from matsciml_core.registry import _loading
 from matsciml_core.registry._hookspecs import new_plugin_manager
 from matsciml_core.registry.installed import InstalledVersions
 from matsciml_core.registry.manager import Registry, build_registry
+from matsciml_core.registry.records import PluginRecord
 
 GOOD = """
     from matsciml_core import DatasetSpec, hookimpl
@@ -231,6 +234,27 @@ class TestPlugins:
         assert check.state == "warning"
         assert check.name == "mine (matsciml-data-mine 0.1.0)"
         assert f"{package}.plugin imports heavy_as_gold" in check.detail
+
+    def test_the_one_that_everything_waits_for(
+        self, plugin_folder: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        registry = build_registry(only=[])
+        quick = PluginRecord(
+            entry_point="a", distribution="a", version="1", module="a.plugin", state="ok"
+        )
+        slow = replace(quick, entry_point="b", module="b.plugin", seconds=9.0)
+        busy = replace(quick, entry_point="c", module="c.plugin", seconds=8.0)
+        assert slow_plugin([]) is None
+        assert slow_plugin([quick, slow]) is slow
+        assert slow_plugin([slow, busy, replace(busy, entry_point="d")]) is None  # a slow machine
+        monkeypatch.setattr(Registry, "plugins", property(lambda self: [quick, slow]))
+        first, second = _checks.plugins(registry)
+        assert (first.state, second.state) == ("ok", "warning")
+        assert second.detail == "b.plugin takes 9.0 s, for which every command waits"
+
+    def test_the_engine_of_the_store(self, plugin_folder: Any) -> None:
+        (check,) = [one for one in checks(plugin_folder, "environment") if "engine" in one.name]
+        assert check.detail.startswith("lmdb ")
 
     def test_duplicates_fail(self, plugin_folder: Any) -> None:
         for name in ("one", "two"):

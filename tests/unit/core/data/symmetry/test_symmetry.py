@@ -1,7 +1,9 @@
 """Symmetry-distinct atoms: found right, kept right, and worth the whole crystal."""
 
+import json
 import pickle
 from dataclasses import fields, replace
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -291,6 +293,11 @@ class TestStored:
 
     def test_it_says_how_much_it_saves(self, folder):
         assert write_symmetry(folder) == pytest.approx(16 / 11)
+
+    def test_the_index_says_what_found_it(self, folder):
+        write_symmetry(folder)
+        index = json.loads((folder / "index.json").read_text())
+        assert index["symmetry"]["engine"] == f"moyopy {metadata.version('moyopy')}"
 
     def test_another_tolerance_is_not_served(self, folder):
         write_symmetry(folder, symprec=1e-2)
