@@ -61,6 +61,36 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def delivering(folder: Path) -> Iterator[Path]:
+    """Yield a new, empty folder to write to; what is in it moves to ``folder`` at the end.
+
+    For what writes several files, or a folder, that should appear together or not at all.
+
+    Args:
+        folder: Where everything goes; files, links and folders of the same names are replaced.
+
+    Yields:
+        The folder to write to, which is removed in any case.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    part = folder / f".{os.urandom(8).hex()}{_SUFFIX}"
+    part.mkdir()
+    try:
+        yield part
+        for entry in sorted(part.iterdir()):
+            target = folder / entry.name
+            if target.is_dir() and not target.is_symlink():
+                shutil.rmtree(target)  # a rename replaces files, and no folder that holds any
+            elif entry.is_dir():
+                target.unlink(missing_ok=True)
+            os.replace(entry, target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
 def open_whole(path: Path) -> Iterator[BinaryIO]:
     """Open a file for writing bytes that appear under its name together, or not at all.
 

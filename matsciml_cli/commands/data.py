@@ -1,4 +1,4 @@
-"""``matsciml data``: list, fetch, import, convert, look at and split datasets."""
+"""``matsciml data``: list, fetch, import, export, convert, look at and split datasets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCHEMA = 1
 
 data = typer.Typer(
     name="data",
-    help="List, fetch, import, convert, look at and split datasets.",
+    help="List, fetch, import, export, convert, look at and split datasets.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -210,6 +210,45 @@ def import_files(
     )
     conversion = parse_files(request, registry_of(context))
     store_conversion(name, conversion, to=to, replace=replace)
+
+
+@data.command(cls=LightCommand)  # called like the function
+def export(
+    context: typer.Context,
+    name: _Name,
+    format: Annotated[
+        str,
+        typer.Option(
+            help="Format to write, for example extxyz, cif, aselmdb, parquet, atp or deepmd.",
+            autocompletion=complete_names("reader"),
+        ),
+    ] = "extxyz",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File, or folder; default: NAME in this folder."),
+    ] = None,
+    subset: Annotated[
+        str | None, typer.Option(help="train, validation or test of the split; default: all.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Which split --subset is of; default: the dataset's own.")
+    ] = None,
+    overrides: _Set = None,
+    replace: Replace = False,
+) -> None:
+    """Write a dataset to a file of some format, and show how to import that again.
+
+    Positions, cells, labels, ids and site properties are written to the digits that the format
+    keeps; what it cannot hold is said.
+    """
+    from matsciml_cli._data_export import ExportRequest, export_to_file
+
+    registry = registry_of(context)
+    spec = registry.get("dataset", name)
+    request = ExportRequest(
+        format=format, output=output, subset=subset, split=split, replace=replace
+    )
+    export_to_file(spec, request, registry, overrides=overrides or ())
 
 
 @data.command("convert", cls=LightCommand)

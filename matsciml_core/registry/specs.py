@@ -354,6 +354,12 @@ class ReaderSpec(Spec):
     """Whether memory stays flat, however many records a file has."""
     quantities: tuple[TargetInfo, ...] = ()
     """The labels whose meaning and unit the format itself defines, by the keys of its records."""
+    writer: str | None = None
+    """``"package.module:function"``: called with crystals, the declarations of their labels by name
+    and a path, it writes a file of the format there and returns a ``Written`` of
+    ``matsciml_core.data.readers``; None: the format is read, and not written."""
+    output_suffix: str | None = None
+    """What ``matsciml data export`` adds to a dataset's name; None: the first of the suffixes."""
     samples: str | None = None
     """``"package.module:function"``: called with an empty folder, it returns ``Sample`` records of
     ``matsciml_core.testing.reader``, files of the format with what they hold; ``matsciml check``

@@ -27,6 +27,7 @@ PROCESSES = {"subprocess.run", "subprocess.Popen", "subprocess.call", "subproces
 HTML = {"Markup"}
 
 OCP = "plugins/matsciml-data-ocp/src/matsciml_data_ocp/"
+READER_ASE = "plugins/matsciml-reader-ase/src/matsciml_reader_ase/"
 GENERATE = "plugins/matsciml-tool-generate/src/matsciml_tool_generate/"
 MEGNET = "plugins/matsciml-model-megnet/src/matsciml_model_megnet/"
 PAGES = "plugins/matsciml-util-pages/src/matsciml_util_pages/"
@@ -73,6 +74,7 @@ MAY_PARSE = {
     (f"{OCP}is2re.py", "tarfile.open"): TAR,
     (f"{OCP}s2ef.py", "tarfile.open"): TAR,
     (f"{MEGNET}weights.py", "load_file"): SAFE,
+    (f"{READER_ASE}writers.py", "lmdb.open"): "a new database of ours",
     (f"{GENERATE}coverage.py", "json.loads"): OWN,
     (f"{GENERATE}fingerprints.py", "lmdb.open"): "our cache",
     (f"{GENERATE}metrics_table.py", "json.loads"): OWN,

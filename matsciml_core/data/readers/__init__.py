@@ -10,13 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOME = {
-    "detection": ("find_reader", "get_reader", "readers_of"),
+    "detection": ("find_reader", "get_reader", "get_writer", "readers_of"),
     "frames": ("ID_KEYS", "Frame", "Naming", "Record", "name_of", "to_crystals"),
     "import_request": ("ImportRequest", "parse_files"),
     "imported": ("ImportedDataset", "add_dataset", "remove_dataset"),
     "input_file": ("InputFile",),
     "reader": ("Deferred", "Reader"),
     "reading": ("read",),
+    "writer": ("Written", "declarations", "export_dataset"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -30,9 +31,13 @@ __all__ = [
     "Naming",
     "Reader",
     "Record",
+    "Written",
     "add_dataset",
+    "declarations",
+    "export_dataset",
     "find_reader",
     "get_reader",
+    "get_writer",
     "name_of",
     "parse_files",
     "read",
@@ -42,7 +47,12 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from matsciml_core.data.readers.detection import find_reader, get_reader, readers_of
+    from matsciml_core.data.readers.detection import (
+        find_reader,
+        get_reader,
+        get_writer,
+        readers_of,
+    )
     from matsciml_core.data.readers.frames import (
         ID_KEYS,
         Frame,
@@ -60,6 +70,7 @@ if TYPE_CHECKING:
     from matsciml_core.data.readers.input_file import InputFile
     from matsciml_core.data.readers.reader import Deferred, Reader
     from matsciml_core.data.readers.reading import read
+    from matsciml_core.data.readers.writer import Written, declarations, export_dataset
 
 
 def __getattr__(name: str) -> Any:

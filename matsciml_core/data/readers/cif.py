@@ -28,6 +28,9 @@ from matsciml_core.interfaces.elements import SYMBOLS, atomic_number, symbol
 
 _BLOCK = re.compile(r"^data_", re.MULTILINE | re.IGNORECASE)
 _TEXT_FIELD = re.compile(r"^;.*?^;", re.MULTILINE | re.DOTALL)
+ID_TAG = "_matsciml_id"
+"""Data name of a crystal's id, of which a block's code, without blanks, is but a reminder."""
+_ID = re.compile(rf"^{ID_TAG}\s+(?:'(.*)'|\"(.*)\")\s*$", re.MULTILINE)
 _SITES = "_atom_site_"
 _CELL = (
     *(f"_cell_length_{axis}" for axis in "abc"),
@@ -332,10 +335,16 @@ def joined_cif(text: str, name: str, values: dict[str, Any]) -> Frame | Rejectio
 def named_blocks(text: str, name: str) -> Iterator[tuple[str, str]]:
     """Yield the names of a file's structures with their texts: the file's, and the blocks' too.
 
+    A block that was exported says its id itself, see :data:`ID_TAG`.
+
     Args:
         text: The file.
         name: What the file is called.
     """
     blocks = cif_blocks(text)
     for block, part in blocks:
-        yield (name if len(blocks) == 1 else f"{name}-{block}"), part
+        exported = _ID.search(part)
+        if exported is not None:
+            yield exported[1] or exported[2], part
+        else:
+            yield (name if len(blocks) == 1 else f"{name}-{block}"), part

@@ -45,6 +45,7 @@ EXTENDED_XYZ = ReaderSpec(
         TargetInfo(name="forces", kind="forces", unit="eV/A"),
         TargetInfo(name="stress", kind="stress", unit="eV/A^3"),
     ),
+    writer="matsciml_core.data.readers.extxyz.dataset_writer:write_crystals",
     samples="matsciml_core.testing.reader.extxyz_samples:samples",
 )
 """The one format that the core reads itself, because it writes predictions in it; no plugin can
@@ -171,6 +172,27 @@ def get_reader(name: str, registry: Registry) -> ReaderSpec:
         PluginLoadError: Something that it requires is not installed.
     """
     return EXTENDED_XYZ if name == EXTENDED_XYZ.name else registry.get("reader", name)
+
+
+def get_writer(name: str, registry: Registry) -> ReaderSpec:
+    """Return the format of a name, which can be written.
+
+    Args:
+        name: The name of a format.
+        registry: Where readers are looked up.
+
+    Raises:
+        UnknownNameError: There is none.
+        PluginLoadError: Something that it requires is not installed.
+        ConfigError: It is read, and not written.
+    """
+    spec = get_reader(name, registry)
+    if spec.writer is None:
+        names = ", ".join(other.name for other in readers_of(registry) if other.writer)
+        raise ConfigError(
+            f"The format '{name}' is read, and not written; give --format with one of {names}."
+        )
+    return spec
 
 
 def claimants(path: Path, specs: Sequence[ReaderSpec]) -> list[ReaderSpec]:

@@ -161,6 +161,44 @@ def parse_label(text: str, *, per_atom: bool = False) -> LabelColumn:
     return LabelColumn(info=info, column=column.strip() or name, factor=factor)
 
 
+def declaration(info: TargetInfo, column: str = "", unit: str = "") -> str:
+    """Return what declares a label on the command line; :func:`parse_label` reads it.
+
+    A value per atom of a class says so with ``--per-atom``, which stands beside it.
+
+    Args:
+        info: The label.
+        column: What the file calls it; empty: like the label.
+        unit: What the file has it in, ``kbar:vasp`` for example; empty: the label's unit.
+
+    >>> declaration(TargetInfo(name="dipole", kind="tensor", rank=1, unit="e·Å"), "mu")
+    'dipole[3]=mu:e·Å'
+    """
+    named = {
+        "energy": info.name in _ENERGIES,
+        "forces": info.name.startswith("force"),
+        "stress": "stress" in info.name,
+    }
+    axes: list[str] = []
+    if not info.is_class and not named.get(info.kind, False):
+        axes = [
+            *(["atoms"] if info.per_atom else []),
+            *(["3"] * info.rank),
+            *(["symmetric"] if info.symmetric else []),
+            *(["extensive"] if info.extensive else []),
+        ]
+    grid = info.grid
+    if grid is not None:
+        axes = [f"{grid.start!r}:{grid.stop!r}:{grid.points} {grid.unit}"]
+    count = info.num_classes
+    words = unit or (f"class({count})" if count else info.unit)
+    return (
+        info.name
+        + (f"[{','.join(axes)}]" if axes else "")
+        + f"={f'{column}:' if column and column != info.name else ''}{words}"
+    )
+
+
 def _shape(text: str, axes: str) -> dict[str, Any]:
     """Return the fields of a declaration that follow from the shape behind a name.
 

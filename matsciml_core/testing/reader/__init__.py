@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from matsciml_core.testing.checks import Check
-from matsciml_core.testing.reader import content, files
+from matsciml_core.testing.reader import content, files, writing
 
 CHECKS: tuple[Check, ...] = (
     files.recognised,
@@ -17,4 +17,5 @@ CHECKS: tuple[Check, ...] = (
     files.something_else,
     files.untouched,
     files.streaming,
+    writing.written,
 )

@@ -131,7 +131,7 @@ def plugin(cli, data, plugin_folder):
 
 def test_the_verbs_are_listed(cli):
     out = cli("data", "--help").out
-    for verb in ("list", "fetch", "import", "convert", "info", "split", "leaks"):
+    for verb in ("list", "fetch", "import", "export", "convert", "info", "split", "leaks"):
         assert f"  {verb} " in out
 
 

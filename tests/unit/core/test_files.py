@@ -186,3 +186,35 @@ class TestForeignFolders:
         os.mkfifo(folder / "run.json")
         with pytest.raises(DataError, match="pipe"):
             files.refuse_links(folder)
+
+
+class TestDelivery:
+    def test_everything_gets_its_place_at_the_end(self, folder):
+        (folder / "system").mkdir()
+        (folder / "system" / "old").write_text("old")
+        with files.delivering(folder) as part:
+            (part / "a.csv").write_text("1")
+            (part / "system").mkdir()
+            (part / "system" / "new").write_text("new")
+            assert not (folder / "a.csv").exists()
+        assert sorted(path.name for path in folder.iterdir()) == ["a.csv", "system"]
+        assert [path.name for path in (folder / "system").iterdir()] == ["new"]
+
+    def test_nothing_is_left_of_what_failed(self, folder):
+        def write():
+            with files.delivering(folder) as part:
+                (part / "a.csv").write_text("1")
+                raise ValueError("halfway")
+
+        with pytest.raises(ValueError, match="halfway"):
+            write()
+        assert list(folder.iterdir()) == []
+
+    def test_a_link_is_replaced_and_not_followed(self, folder, secret):
+        (folder / "a").symlink_to(secret)
+        (folder / "b").symlink_to(secret.parent)
+        with files.delivering(folder) as part:
+            (part / "a").write_text("theirs")
+            (part / "b").mkdir()
+        assert not (folder / "a").is_symlink()
+        assert (folder / "b").is_dir()

@@ -30,6 +30,10 @@ _POSITIONS = ("pos", "positions")
 _RENAMED = {"charge": "charges"}
 _MOVE_MASK, _TAGS, _STRESS = "move_mask", "tags", "stress"
 _LARGEST_TAG = 255
+FIRST_MEANINGS = frozenset(
+    {*_NUMBERS, *_POSITIONS, *_RENAMED, *ID_KEYS, _MOVE_MASK, _TAGS, HELD_AXES, "pbc", "virial"}
+)
+"""Keys and columns that mean something else than a label of that name."""
 _VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
 """Rows and columns of xx, yy, zz, yz, xz, xy."""
 

@@ -23,6 +23,7 @@ def _own(name: str, summary: str, path: str, suffix: str) -> ReaderSpec:
         folder_files=(f"*{suffix}",),
         cartesian=True,
         quantities=QUANTITIES,
+        writer=f"{_PACKAGE}.writers:write_{suffix[1:]}",
         samples=f"{_PACKAGE}.samples:{name.replace('-', '_')}_samples",
     )
 

@@ -10,10 +10,11 @@ def matsciml_readers() -> Iterable[ReaderSpec]:
     """Offer what pymatgen reads."""
     yield ReaderSpec(
         name="cif",
-        summary="CIF, one structure per file.",
+        summary="CIF, a structure per data block.",
         class_path="matsciml_reader_pymatgen.text_files:CIFReader",
         suffixes=(".cif",),
         folder_files=("*.cif",),
+        writer="matsciml_reader_pymatgen.cif_writer:write_crystals",
         samples="matsciml_reader_pymatgen.samples:cif_samples",
     )
     yield ReaderSpec(

@@ -36,6 +36,7 @@ FORMATS = (
         folder_files=("*.parquet",),
         cartesian=True,
         requires=("pyarrow",),
+        writer=f"{_PACKAGE}.parquet_writer:write_crystals",
         samples=f"{_PACKAGE}.parquet_samples:parquet_samples",
     ),
 )

@@ -7,6 +7,7 @@ state it; they are made of VASP's outputs), and ``functional`` says what energie
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow
 import pyarrow.parquet
 
 from matsciml_core.data.ingestion.sources import Rejection
-from matsciml_core.data.readers import InputFile, Reader, Record, name_of
+from matsciml_core.data.readers import Frame, InputFile, Reader, Record, name_of
 from matsciml_core.data.readers.structures import frame_from_optimade
 from matsciml_core.errors import DataError
 from matsciml_reader_tables.config import ParquetConfig
@@ -22,6 +23,9 @@ from matsciml_reader_tables.sources import with_units
 
 _ROWS = 1024
 """Rows that are decoded at a time; one has some kilobytes."""
+SITE_PREFIX = "_matsciml_site_"
+"""Of columns with site properties, in tables that were exported; OPTIMADE leaves such names to
+each database."""
 _NEEDED = ("lattice_vectors", "cartesian_site_positions", "species_at_sites")
 UNITS = {
     "energy": "eV",
@@ -79,7 +83,15 @@ class ParquetReader(Reader):
                     "cannot be compared; name the one to be read, for example with --set "
                     f"functional={self._functional}."
                 )
-        return with_units(frame_from_optimade(row, name, row), UNITS)
+        marks = {
+            key.removeprefix(SITE_PREFIX): row.pop(key)
+            for key in [key for key in row if key.startswith(SITE_PREFIX)]
+        }
+        record = frame_from_optimade(row, name, row)
+        if isinstance(record, Frame) and any(rows is not None for rows in marks.values()):
+            kept = {key: rows for key, rows in marks.items() if rows is not None}
+            record = replace(record, site_properties=kept)
+        return with_units(record, UNITS)
 
 
 def _decode(column: Any) -> list[Any]:

@@ -12,6 +12,7 @@ import pytest
 from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers import Frame
 from matsciml_core.data.readers.detection import EXTENDED_XYZ
+from matsciml_core.data.readers.extxyz.dataset_writer import write_crystals
 from matsciml_core.data.readers.extxyz.format import ExtendedXYZReader
 from matsciml_core.testing import ReaderContract
 from matsciml_core.testing.crystals import triclinic
@@ -266,3 +267,26 @@ def test_values_are_compared_by_key(found, expected, message):
     frames = [frame_of(CRYSTAL, values) for values in (found, expected)]
     assert value_difference(*frames).startswith(message)
     assert bool(value_difference(*frames)) == bool(message)
+
+
+def _wrong_sign(crystals, targets, path):
+    """Write stresses as VASP has them, and say nothing of it."""
+    turned = (
+        replace(crystal, labels={**crystal.labels, "stress": -crystal.labels["stress"]})
+        for crystal in crystals
+    )
+    return write_crystals(turned, targets, path)
+
+
+def _forgets_one(crystals, targets, path):
+    return write_crystals(list(crystals)[1:], targets, path)
+
+
+def _drops_what_is_held(crystals, targets, path):
+    return write_crystals((replace(c, site_properties={}) for c in crystals), targets, path)
+
+
+@pytest.mark.parametrize("writer", [_wrong_sign, _forgets_one, _drops_what_is_held])
+def test_a_writer_that_is_wrong_is_noticed(outcome, writer):
+    spec = replace(EXTENDED_XYZ, writer=f"{__name__}:{writer.__name__}")
+    assert outcome(spec).failed == {"written"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matsciml_core.data.readers.labels import parse_label
+from matsciml_core.data.readers.labels import declaration, parse_label
 from matsciml_core.errors import ConfigError, DataError, UnitError
 from matsciml_core.registry.targets import Grid, TargetInfo
 
@@ -144,3 +144,33 @@ def test_values_that_do_not_fit_are_refused(text, value, message):
     label = parse_label(text)
     with pytest.raises(DataError, match=message):
         label.read({label.column: value}, 2)
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        TargetInfo(name="energy", kind="energy", unit="eV"),
+        TargetInfo(name="forces", kind="forces", unit="eV/Å"),
+        TargetInfo(name="stress", kind="stress", unit="eV/Å³"),
+        TargetInfo(name="gap", kind="scalar", unit="eV"),
+        TargetInfo(name="metal", kind="binary", unit="class"),
+        TargetInfo(name="system", kind="multiclass", unit="class", num_classes=7),
+        TargetInfo(name="dipole", kind="tensor", rank=1, unit="e·Å", extensive=True),
+        TargetInfo(name="eps", kind="tensor", rank=2, unit="dimensionless", symmetric=True),
+        TargetInfo(name="born", kind="tensor", rank=2, unit="e", per_atom=True),
+        TargetInfo(name="charge", kind="scalar", unit="e", per_atom=True),
+        TargetInfo(
+            name="dos", kind="grid", unit="1/eV", grid=Grid(points=7, start=-1, stop=2.5, unit="eV")
+        ),
+    ],
+)
+def test_a_declaration_that_is_written_is_understood(info):
+    assert parse_label(declaration(info)).info == info
+    renamed = parse_label(declaration(info, "column"))
+    assert (renamed.info, renamed.column, renamed.factor) == (info, "column", 1.0)
+
+
+def test_an_energy_of_another_name_stays_a_total_energy_in_its_extent():
+    relaxed = TargetInfo(name="relaxed_energy", kind="energy", unit="eV")
+    info = parse_label(declaration(relaxed)).info
+    assert (info.unit, info.extensive) == ("eV", True)
