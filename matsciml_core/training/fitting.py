@@ -111,16 +111,7 @@ def fit(
     steps = -(-len(loader) // training.accumulate_batches)
     plan = Plan.of(training, steps)
     module = TrainingModule(run.encoder, run.tasks, run.strategy, training, plan)
-    length: PlannedEnd = PlannedEnd(plan, steps)
-    if training.minutes is not None:
-        length = TimeBudget(
-            plan,
-            steps,
-            60.0 * training.minutes,
-            started=time.perf_counter() if started is None else started,
-            tail=_tail(run),
-            say=(lambda sentence: None) if quiet else print,
-        )
+    length = _length(run, plan, steps, started=started, quiet=quiet)
     epochs = math.inf if plan.steps is None else plan.steps / steps
     if checkpoint is not None and is_trained(run.folder, epochs, training.patience):
         return _fitted(run, module, length)
@@ -201,15 +192,25 @@ def _fitted(run: Run, module: TrainingModule, length: PlannedEnd) -> Fitted:
     )
 
 
-def _tail(run: Run) -> float:
-    """Return how many validations the evaluation after training is worth."""
+def _length(run: Run, plan: Plan, steps: int, *, started: float | None, quiet: bool) -> PlannedEnd:
+    """Return what ends the training: a number of steps, or a budget of time."""
+    minutes = run.config.training.minutes
+    if minutes is None:
+        return PlannedEnd(plan, steps)
     sizes = {
         subset: sum(len(prepared.subsets[subset]) for prepared in run.datasets)
         for subset in ("validation", "test")
     }
-    # Whole crystals have a few times the edges of their asymmetric units, which are validated on.
+    # Whole crystals, which are tested, have a few times the edges of their asymmetric units.
     factor = 1.2 if run.symprec is None else 2.0
-    return factor * (1.0 + sizes["test"] / max(sizes["validation"], 1))
+    return TimeBudget(
+        plan,
+        steps,
+        60.0 * minutes,
+        started=time.perf_counter() if started is None else started,
+        tail=factor * (1.0 + sizes["test"] / max(sizes["validation"], 1)),
+        say=(lambda sentence: None) if quiet else print,
+    )
 
 
 def _callbacks(run: Run, registry: Registry, length: PlannedEnd, *, quiet: bool) -> list[Callback]:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from matsciml_core import EncoderSpec, TargetInfo, TaskHeadSpec, TensorHead, build_registry
+from matsciml_core import (
+    EncoderSpec,
+    StrategySpec,
+    TargetInfo,
+    TaskHeadSpec,
+    TensorHead,
+    build_registry,
+)
 from matsciml_core.errors import ConfigError
-from matsciml_core.model.components import build_head
+from matsciml_core.model.components import build_head, component_config
 from matsciml_core.testing.examples import ExampleEncoder, ExampleHead, ExampleTensorEncoder
 
 GAP = TargetInfo(name="gap", kind="scalar", unit="eV")
@@ -77,3 +84,10 @@ def test_encoders_say_whether_they_have_tensors(registry):
     able = {s.name for s in registry.specs("encoder") if s.capabilities.tensors}
     assert able == {"example-tensors"}
     assert isinstance(registry.get("encoder", "example-tensors"), EncoderSpec)
+
+
+def test_a_component_without_settings_takes_none() -> None:
+    spec = StrategySpec(name="plain", summary="Plain.", class_path="toy.strategy:Plain")
+    assert component_config(spec, {}, "strategy") is None
+    with pytest.raises(ConfigError, match=r"'plain' has no settings.*strategy\.weight"):
+        component_config(spec, {"weight": 2}, "strategy")

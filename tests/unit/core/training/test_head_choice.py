@@ -1,18 +1,16 @@
-"""How a run's parts are chosen when the user leaves them open, and what is refused."""
+"""Which head a label gets when the user leaves it open, and what is refused."""
 
 import pytest
 
-from matsciml_core import StrategySpec, TargetInfo, TaskHeadSpec
+from matsciml_core import TargetInfo, TaskHeadSpec
 from matsciml_core.errors import ConfigError
-from matsciml_core.training.assemble import (
-    component_config,
-    group_labels,
-    head_options,
-    head_spec,
-)
+from matsciml_core.training.head_choice import group_labels, head_options, head_spec
 
 GAP = TargetInfo(name="band_gap", kind="scalar", unit="eV")
 STABLE = TargetInfo(name="is_stable", kind="binary", unit="class")
+ENERGY = TargetInfo(name="energy", kind="energy", unit="eV")
+RELAXED = TargetInfo(name="energy_relaxed", kind="energy", unit="eV")
+FORCES = TargetInfo(name="forces", kind="forces", unit="eV/Å", per_atom=True)
 
 
 def head(name, *, kinds=("scalar",), default=False):
@@ -65,18 +63,6 @@ class TestHeadSpec:
     def test_no_able_head(self):
         with pytest.raises(ConfigError, match="No installed head trains binary labels"):
             head_spec(Heads(head("regression")), None, STABLE)
-
-
-def test_a_component_without_settings_takes_none():
-    spec = StrategySpec(name="plain", summary="Plain.", class_path="toy.strategy:Plain")
-    assert component_config(spec, {}, "strategy") is None
-    with pytest.raises(ConfigError, match=r"'plain' has no settings.*strategy\.weight"):
-        component_config(spec, {"weight": 2}, "strategy")
-
-
-ENERGY = TargetInfo(name="energy", kind="energy", unit="eV")
-RELAXED = TargetInfo(name="energy_relaxed", kind="energy", unit="eV")
-FORCES = TargetInfo(name="forces", kind="forces", unit="eV/Å", per_atom=True)
 
 
 class TestGroups:
