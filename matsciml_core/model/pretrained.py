@@ -91,7 +91,7 @@ def pretrained_folder(spec: PretrainedSpec, registry: Registry) -> Path:
     from matsciml_core.model.undisturbed import undisturbed  # noqa: PLC0415 - imports torch
 
     with undisturbed():
-        encoder, tasks = spec.load()(spec)
+        encoder, tasks = spec.load()(spec, registry)
     extra = {
         PRETRAINED: _record(spec, plugin.label),
         "citations": [reference.bibtex() for reference in spec.references],

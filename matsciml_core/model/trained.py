@@ -220,11 +220,12 @@ class TrainedModel:
             DataError: The model came trained, and a crystal is none that it is good for.
         """
         require_known_elements(self.description, crystals)
-        batch = CrystalBatch.from_crystals(crystals)
-        if self.encoder.neighbours is not None:  # searched in double precision, whatever follows
-            batch = attach_neighbours(batch, self.encoder.neighbours)
-            require_neighbours(self.description, batch)
-        return batch.to(self.device, self.dtype)
+        with torch.inference_mode(mode=False):  # or nothing could be differentiated later
+            batch = CrystalBatch.from_crystals(crystals)
+            if self.encoder.neighbours is not None:  # searched in double precision
+                batch = attach_neighbours(batch, self.encoder.neighbours)
+                require_neighbours(self.description, batch)
+            return batch.to(self.device, self.dtype)
 
     def unseen(self, crystal: Crystal) -> tuple[str, ...]:
         """Return the elements of a crystal that no training crystal had."""

@@ -12,9 +12,10 @@ from matsciml_core.registry.specs import Spec
 class PretrainedSpec(Spec):
     """A model that comes trained: an encoder with heads, and weights that others trained.
 
-    ``class_path`` names a function that is called with the record and returns the encoder and its
-    tasks with the weights in them, ``(Encoder, Sequence[Task])``. The core calls it once, writes
-    what it returns to a model folder in the user's data folder, and loads it from there ever after.
+    ``class_path`` names a function that is called with the record and the registry, and returns the
+    encoder and its tasks with the weights in them, ``(Encoder, Sequence[Task])``. The core calls it
+    once, writes what it returns to a model folder in the user's data folder, and loads it from
+    there ever after. Heads are looked up in the registry: a plugin imports no other.
     """
 
     kind: ClassVar[str] = "pretrained"

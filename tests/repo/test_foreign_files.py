@@ -26,6 +26,7 @@ PARSES = {
 PROCESSES = {"subprocess.run", "subprocess.Popen", "subprocess.call", "subprocess.check_output"}
 HTML = {"Markup"}
 
+CHGNET = "plugins/matsciml-model-chgnet/src/matsciml_model_chgnet/"
 OCP = "plugins/matsciml-data-ocp/src/matsciml_data_ocp/"
 READER_ASE = "plugins/matsciml-reader-ase/src/matsciml_reader_ase/"
 GENERATE = "plugins/matsciml-tool-generate/src/matsciml_tool_generate/"
@@ -71,6 +72,7 @@ MAY_PARSE = {
         "torch.load",
     ): "weights only, see torch's bound",
     ("matsciml_core/training/segments.py", "torch.load"): "weights only, see torch's bound",
+    (f"{CHGNET}weights.py", "torch.load"): "weights only, of a file that is known by its hash",
     (f"{OCP}is2re.py", "tarfile.open"): TAR,
     (f"{OCP}s2ef.py", "tarfile.open"): TAR,
     (f"{MEGNET}weights.py", "load_file"): SAFE,

@@ -74,12 +74,6 @@ def test_several_targets_are_refused():
         RegressionHead([GAP, other], 8, 8)
 
 
-def test_a_target_per_atom_is_refused():
-    moment = TargetInfo(name="moment", kind="scalar", unit="muB", per_atom=True)
-    with pytest.raises(ConfigError, match="moment"):
-        RegressionHead([moment], 8, 8)
-
-
 def test_hidden_widths_and_dropout_decide_the_layers():
     part = head(hidden=[16, 4], dropout=0.5)
     shapes = [tuple(p.shape) for p in part.parameters() if p.dim() == 2]
@@ -120,3 +114,47 @@ def test_a_grid_has_a_mean_at_each_point_and_one_spread():
     assert predicted.tolist() == [[0.0, 4.0, 5.0], [0.0, 8.0, 10.0], [0.0, 16.0, 20.0]]
     back = fitted.inverse_transform(fitted.transform(batch), batch)["dos"]
     torch.testing.assert_close(back, batch.targets["dos"])
+
+
+class TestSites:
+    """Labels of single atoms."""
+
+    MOMENT = TargetInfo(name="moment", kind="scalar", unit="μB", per_atom=True)
+
+    def batch(self):
+        crystals = [
+            Crystal(
+                id=str(k),
+                atomic_numbers=[26, 8],
+                positions=[[0.0, 0.0, 0.0], [2.0, 2.0, 2.0]],
+                cell=[[4.0, 0, 0], [0, 4.0, 0], [0, 0, 4.0]],
+                labels={} if values is None else {"moment": values},
+            )
+            for k, values in enumerate(([4.0, 0.2], None, [2.0, float("nan")]))
+        ]
+        return CrystalBatch.from_crystals(crystals, [self.MOMENT])
+
+    def test_are_read_from_the_embedding_of_atoms(self):
+        head = RegressionHead([self.MOMENT], 8, 3, RegressionConfig())
+        head.fit([self.batch()])
+        found = head(embedding_for(self.batch()), self.batch())["moment"]
+        assert found.shape == (6,)
+        values = head.inverse_transform({"moment": found}, self.batch())["moment"]
+        assert values.tolist() == pytest.approx([(4.0 + 0.2 + 2.0) / 3] * 6)
+
+    def test_have_a_baseline_for_each_element(self):
+        head = RegressionHead([self.MOMENT], 8, 8, RegressionConfig())
+        head.fit([self.batch()])
+        found = head.baseline_predictions(self.batch())["composition"]["moment"]
+        mean = 6.2 / 3
+        # Two atoms of iron and one of oxygen, and the mean as a tenth of an atom.
+        iron = mean + (6.0 - 2 * mean) / 2.1
+        oxygen = mean + (0.2 - mean) / 1.1
+        assert found.tolist() == pytest.approx([iron, oxygen] * 3)
+
+    def test_that_are_missing_do_not_count(self):
+        head = RegressionHead([self.MOMENT], 8, 8, RegressionConfig())
+        head.fit([self.batch()])
+        target, mask = head.transform(self.batch()), head.mask(self.batch())
+        assert mask["moment"].tolist() == [True, True, False, False, True, False]
+        assert head.loss({"moment": torch.zeros(6)}, target, mask).isfinite()

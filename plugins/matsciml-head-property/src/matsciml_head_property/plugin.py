@@ -12,7 +12,7 @@ def matsciml_task_heads() -> Iterable[TaskHeadSpec]:
     """Offer a regression head and two classifiers."""
     yield TaskHeadSpec(
         name="regression",
-        summary="A number per crystal, or one per point of a grid, trained in z-scores.",
+        summary="A number per crystal or atom, or one per point of a grid, in z-scores.",
         class_path=f"{_PACKAGE}.regression:RegressionHead",
         config=f"{_PACKAGE}.config:RegressionConfig",
         licence="MIT",

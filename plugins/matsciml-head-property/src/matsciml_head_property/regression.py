@@ -1,4 +1,4 @@
-"""Regression on the crystal embedding: a number per crystal, or one per point of a grid."""
+"""Regression on the embedding: a number per crystal or per atom, or one per point of a grid."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ class RegressionHead(NumberHead):
     The last layer starts at zero, so training starts from predict-the-mean.
 
     Raises:
-        ConfigError: There is not exactly one target, a number or a grid per crystal.
+        ConfigError: There is not exactly one target, a number or a grid per crystal or per atom.
     """
+
+    takes_sites = True
 
     def __init__(
         self,
@@ -33,15 +35,16 @@ class RegressionHead(NumberHead):
         super().__init__(targets, atom_width, crystal_width, config)
         self.settings = config or RegressionConfig()
         self.layers = DenseStack(
-            crystal_width,
+            atom_width if self.target.per_atom else crystal_width,
             (*self.settings.hidden, self.target.width),
             ACTIVATIONS[self.settings.activation],
             dropout=self.settings.dropout,
         ).start_at_zero()
 
     def forward(self, embedding: Embedding, batch: CrystalBatch) -> dict[str, Tensor]:
-        """Predict z-scores, ``(crystals, *shape)``."""
-        values = self.layers(embedding.crystals)  # (crystals, width)
+        """Predict z-scores, ``(crystals, *shape)``, or ``(atoms, *shape)`` per atom."""
+        rows = embedding.atoms if self.target.per_atom else embedding.crystals
+        values = self.layers(rows)  # (rows, width)
         return {self.target.name: values.view(-1, *self.target.shape)}
 
     def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:

@@ -1,8 +1,9 @@
-"""Numbers per crystal, or per point of a grid: scale, metrics and baselines."""
+"""Numbers per crystal, per atom, or per point of a grid: scale, metrics and baselines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -34,9 +35,12 @@ class NumberHead(TaskHead):
     is a mean over its atoms.
 
     Raises:
-        ConfigError: There is not exactly one target, a number or a grid per crystal.
+        ConfigError: There is not exactly one target, a number or a grid per crystal, or per atom
+            where the head takes such.
     """
 
+    takes_sites: ClassVar[bool] = False
+    """Whether it takes labels of single atoms, such as magnetic moments, too."""
     mean: Tensor
     """Mean of the training labels, ``shape`` float64, in their unit (per atom if extensive)."""
     std: Tensor
@@ -44,8 +48,9 @@ class NumberHead(TaskHead):
     median: Tensor
     """Median of the training labels, ``shape`` float64, in the same unit."""
     coefficients: Tensor
-    """What composition alone says: a value per element, ``(119, *shape)`` float64, in the same
-    unit. A baseline to compare with; training does not use it."""
+    """What composition alone says, or of an atom its element: a value per element,
+    ``(119, *shape)`` float64, in the same unit. A baseline to compare with; training does not use
+    it."""
 
     def __init__(
         self,
@@ -56,9 +61,10 @@ class NumberHead(TaskHead):
     ) -> None:
         """Make room for what is fitted."""
         super().__init__(targets, atom_width, crystal_width, config)
-        if len(self.targets) != 1 or self.targets[0].per_atom:
+        if len(self.targets) != 1 or (self.targets[0].per_atom and not self.takes_sites):
+            rows = "crystal or per atom" if self.takes_sites else "crystal"
             raise ConfigError(
-                f"{type(self).__name__} predicts one target with one value per crystal, not "
+                f"{type(self).__name__} predicts one target with one value per {rows}, not "
                 f"{', '.join(info.name for info in self.targets)}; choose another head."
             )
         self.target = self.targets[0]
@@ -74,12 +80,16 @@ class NumberHead(TaskHead):
         Raises:
             DataError: No crystal has the label, or all have the same value.
         """
-        composition, blocks, name = ElementFit(self.target.shape), [], self.target.name
+        composition, name = ElementFit(self.target.shape), self.target.name
+        blocks, numbers = [], []
         for batch in training:
             if name in batch.targets:
                 labels = batch.targets[name].to(torch.float64) / self._size(batch)
                 labelled = label_mask(labels, self.target).view(len(labels), -1).all(1)
-                composition.add(batch, labels, labelled)
+                if self.target.per_atom:
+                    numbers.append(batch.atomic_numbers[labelled])
+                else:
+                    composition.add(batch, labels, labelled)
                 blocks.append(labels[labelled])
         labels = torch.cat(blocks) if blocks else torch.empty(0)
         if not len(labels):
@@ -96,22 +106,33 @@ class NumberHead(TaskHead):
         self.mean.copy_(labels.mean(dim=0))
         self.std.copy_(std)
         self.median.copy_(labels.median(dim=0).values)
-        self.coefficients.copy_(composition.solve(PREDICTING_RIDGE))
+        if self.target.per_atom:
+            # The same fit, of which each atom is a crystal: with one element in each, the normal
+            # equations are diagonal.
+            ridge = torch.full((ELEMENTS,), PREDICTING_RIDGE, dtype=torch.float64)
+            counts = ridge + torch.bincount(torch.cat(numbers), minlength=ELEMENTS)
+            sums = torch.zeros_like(self.coefficients).index_add(
+                0, torch.cat(numbers), labels - self.mean
+            )
+            self.coefficients.copy_(self.mean + sums / counts.view(-1, *[1] * (labels.dim() - 1)))
+        else:
+            self.coefficients.copy_(composition.solve(PREDICTING_RIDGE))
 
     def _size(self, batch: CrystalBatch) -> Tensor:
-        """Return what labels are divided by, ``(crystals, 1 …)``: one, or the number of atoms."""
-        sizes = batch.atoms_per_crystal.to(torch.float64)
+        """Return what labels are divided by, ``(rows, 1 …)``: one, or the number of atoms."""
+        rows = batch.atomic_numbers if self.target.per_atom else batch.atoms_per_crystal
+        sizes = rows.to(torch.float64)
         sizes = sizes if self.target.extensive else torch.ones_like(sizes)
         return sizes.view(-1, *[1] * len(self.target.shape))
 
     def transform(self, batch: CrystalBatch) -> dict[str, Tensor]:
-        """Return the labels as z-scores, ``(crystals, *shape)``, NaN where missing."""
+        """Return the labels as z-scores, ``(rows, *shape)``, NaN where missing."""
         labels = labels_of(batch, self.target)
         scores = (labels / self._size(batch) - self.mean) / self.std
         return {self.target.name: scores.to(labels.dtype)}
 
     def inverse_transform(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
-        """Return the prediction in the label's unit, ``(crystals, *shape)`` float64."""
+        """Return the prediction in the label's unit, ``(rows, *shape)`` float64."""
         values = prediction[self.target.name].to(torch.float64) * self.std + self.mean
         return {self.target.name: values * self._size(batch)}
 
@@ -128,11 +149,15 @@ class NumberHead(TaskHead):
 
     def baseline_predictions(self, batch: CrystalBatch) -> dict[str, dict[str, Tensor]]:
         """Return mean and median of the training labels, and what composition alone says."""
-        size = self._size(batch)  # (crystals, 1 …)
-        atoms = batch.atoms_per_crystal.view_as(size)
+        size = self._size(batch)  # (rows, 1 …)
+        if self.target.per_atom:
+            composition = self.coefficients[batch.atomic_numbers]
+        else:
+            atoms = batch.atoms_per_crystal.view_as(size)
+            composition = element_sums(self.coefficients, batch) / atoms * size
         predictions = {
             "mean": self.mean * size,
             "median": self.median * size,
-            "composition": element_sums(self.coefficients, batch) / atoms * size,
+            "composition": composition,
         }
         return {name: {self.target.name: value} for name, value in predictions.items()}

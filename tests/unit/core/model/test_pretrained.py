@@ -24,7 +24,7 @@ from matsciml_core.testing.examples import ExampleEncoder, ExampleHead
 CALLS = []
 
 
-def build(spec):
+def build(spec, registry):
     CALLS.append(spec.name)
     torch.manual_seed(5)
     torch.set_default_dtype(torch.float64)  # what a package may do to its host
