@@ -35,6 +35,8 @@ PAGES = "plugins/matsciml-util-pages/src/matsciml_util_pages/"
 SOURCES = "plugins/matsciml-util-sources/src/matsciml_util_sources/"
 LAUNCHERS = "plugins/matsciml-tool-benchmark/src/matsciml_tool_benchmark/launchers/"
 
+DEEPMD = "plugins/matsciml-reader-potentials/src/matsciml_reader_potentials/deepmd.py"
+
 OF_THE_HELPER = "to a file that the helper has made"
 MAY_WRITE = {
     ("matsciml_cli/app.py", ".write_text"): "of typer's formatter, which writes help",
@@ -76,6 +78,7 @@ MAY_PARSE = {
     (f"{OCP}is2re.py", "tarfile.open"): TAR,
     (f"{OCP}s2ef.py", "tarfile.open"): TAR,
     (f"{MEGNET}weights.py", "load_file"): SAFE,
+    (DEEPMD, "np.load"): "numbers; NumPy refuses objects, which would be pickled",
     (f"{READER_ASE}writers.py", "lmdb.open"): "a new database of ours",
     (f"{GENERATE}coverage.py", "json.loads"): OWN,
     (f"{GENERATE}fingerprints.py", "lmdb.open"): "our cache",

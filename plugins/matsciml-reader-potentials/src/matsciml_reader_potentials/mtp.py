@@ -1,0 +1,133 @@
+"""Configurations of moment tensor potentials, ``.cfg`` of MLIP-2 and MLIP-3.
+
+Types count from 0, and no file says which elements they are: the user names them. ``PlusStress`` is
+the virial in eV, in the order of its header: minus the stress times the volume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matsciml_core.data.ingestion.sources import Rejection
+from matsciml_core.data.readers import Frame, InputFile, Reader, Record
+from matsciml_core.errors import ConfigError, DataError
+from matsciml_reader_potentials.config import ElementsConfig
+
+UNITS = {"energy": "eV", "forces": "eV/A", "plus_stress": "eV"}
+_VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
+_BEGIN, _END = "BEGIN_CFG", "END_CFG"
+_TORN = "The file ends before the end of the configuration."
+_AXES = ("x", "y", "z")
+
+
+class MTPReader(Reader):
+    """Reads the configurations of a file."""
+
+    def read(self, file: InputFile) -> Iterator[Record]:
+        """Yield the configurations; one that is broken or torn as a rejection.
+
+        Args:
+            file: The file.
+
+        Raises:
+            ConfigError: The elements are not named.
+            DataError: There is no configuration in it.
+        """
+        elements = self.config.numbers if isinstance(self.config, ElementsConfig) else []
+        count = 0
+        with file.open_text() as stream:
+            lines: list[list[str]] | None = None
+            for line in stream:
+                words = line.split()
+                if words == [_BEGIN]:
+                    lines = []
+                elif words == [_END] and lines is not None:
+                    if not elements:
+                        raise ConfigError(
+                            f"'{file.path}' numbers its types, and does not say which elements "
+                            "they are; name them from type 0 on, for example with "
+                            "--set elements=Cu,O."
+                        )
+                    yield _record(lines, f"{file.stem}-{count:06d}", np.array(elements))
+                    count, lines = count + 1, None
+                elif lines is not None and words:
+                    lines.append(words)
+        if lines is not None:
+            yield Rejection(f"{file.stem}-{count:06d}", _TORN)
+        elif not count:
+            raise DataError(f"'{file.path}' has no {_BEGIN}; it is no file of MTP.")
+
+
+def _record(lines: list[list[str]], name: str, elements: NDArray[np.int64]) -> Record:
+    """Return the record of the lines between a beginning and an end."""
+    try:
+        return _parse(lines, name, elements)
+    except DataError as error:
+        return Rejection.of(name, error)
+    except (KeyError, IndexError, ValueError):
+        return Rejection(name, "The configuration is incomplete, or not as its headers say.")
+
+
+def _parse(lines: list[list[str]], name: str, elements: NDArray[np.int64]) -> Frame:
+    sections: dict[str, list[list[str]]] = {}
+    features: dict[str, Any] = {}
+    rows: list[list[str]] = []
+    for words in lines:
+        if words[0] == "Feature":
+            features[words[1]] = " ".join(words[2:])
+        elif words[0].rstrip(":").isidentifier() and not _is_number(words[0]):
+            rows = sections.setdefault(words[0].rstrip(":"), [])
+            rows.append(words[1:])  # the header
+        else:
+            rows.append(words)
+    atoms = int(sections["Size"][1][0])
+    header, table = sections["AtomData"][0], np.array(sections["AtomData"][1:])
+    if table.shape != (atoms, len(header)):
+        raise DataError("The configuration has another number of atoms than it says.")
+    columns = dict(zip(header, table.T, strict=True))
+    vectors = np.array(sections.get("Supercell", [[]])[1:], dtype=np.float64).reshape(-1, 3)
+    # Fewer than three lattice vectors: a molecule, a wire, or a layer.
+    cell = np.zeros((3, 3))
+    cell[: len(vectors)] = vectors
+    types = columns["type"].astype(np.int64)
+    if types.min() < 0 or types.max() >= len(elements):
+        raise DataError(
+            f"Type {types.max()} has no element; name {types.max() + 1} with --set elements."
+        )
+    direct = "direct_x" in columns
+    positions = _vectors(columns, "direct" if direct else "cartes")
+    values: dict[str, Any] = dict(features)
+    if "fx" in columns:
+        values["forces"] = np.stack([columns[f"f{axis}"] for axis in _AXES], 1).astype(np.float64)
+    if "Energy" in sections:
+        values["energy"] = float(sections["Energy"][1][0])
+    if "PlusStress" in sections:
+        order, numbers = sections["PlusStress"][:2]
+        given = dict(zip(order, map(float, numbers), strict=True))
+        values["plus_stress"] = np.array([given[pair] for pair in _VOIGT])
+    return Frame(
+        name=name,
+        atomic_numbers=elements[types],
+        positions=positions @ cell if direct else positions,
+        cell=cell,
+        pbc=cell.any(axis=1),
+        values=values,
+        units=UNITS,
+    )
+
+
+def _vectors(columns: dict[str, NDArray[Any]], prefix: str) -> NDArray[np.float64]:
+    return np.stack([columns[f"{prefix}_{axis}"] for axis in _AXES], axis=1).astype(np.float64)
+
+
+def _is_number(word: str) -> bool:
+    """Return whether a word is a number, among them ``nan`` and ``inf``, which look like names."""
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,188 @@
+"""Training data of potentials: elements, units and signs are said, and never guessed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from matsciml_core.data import Rejection
+from matsciml_core.data.readers import Frame, ImportRequest, get_reader, parse_files, read
+from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.registry.manager import build_registry
+from matsciml_core.testing.reader.writing import TARGETS, example_crystals
+from matsciml_reader_potentials.deepmd_writer import write_crystals
+from matsciml_reader_potentials.samples import deepmd_samples, mtp_samples, n2p2_samples
+
+REGISTRY = build_registry(only=["matsciml-reader-potentials"])
+
+
+def frames(path: Path, **options: str) -> list[Frame]:
+    records = list(read(path, registry=REGISTRY, options=options))
+    assert all(isinstance(record, Frame) for record in records), records
+    return records
+
+
+def crystals(path: Path, *labels: str, **options: str):
+    request = ImportRequest(paths=(path,), labels=labels, options=options)
+    return list(parse_files(request, REGISTRY).source(0))
+
+
+def test_a_virial_becomes_a_stress_with_the_other_sign(tmp_path: Path) -> None:
+    deepmd_samples(tmp_path)
+    crystal = crystals(tmp_path / "plain", "energy", "stress=virial:eV")[0]
+    np.testing.assert_allclose(
+        crystal.labels["stress"], -np.diag([1.0, 2.0, 3.0]) / crystal.volume, rtol=1e-12
+    )
+    assert crystal.labels["energy"] == -6.5
+
+
+def test_types_without_elements_are_asked_for(tmp_path: Path) -> None:
+    deepmd_samples(tmp_path)
+    (tmp_path / "plain" / "type_map.raw").unlink()
+    with pytest.raises(DataError, match=r"no type_map.raw.*--set elements"):
+        frames(tmp_path / "plain")
+    first = frames(tmp_path / "plain", elements="K, F")[0]
+    assert np.asarray(first.atomic_numbers).tolist() == [9, 19]
+    with pytest.raises(ConfigError, match="'Xx' is no element"):
+        frames(tmp_path / "plain", elements="Xx")
+
+
+def test_a_type_map_of_names_that_are_no_elements_is_refused(tmp_path: Path) -> None:
+    deepmd_samples(tmp_path)
+    (tmp_path / "plain" / "type_map.raw").write_text("TYPE_0\nTYPE_1\n")
+    with pytest.raises(DataError, match="'TYPE_0', which is no element"):
+        frames(tmp_path / "plain")
+
+
+def test_nopbc_means_no_periodicity(tmp_path: Path) -> None:
+    deepmd_samples(tmp_path)
+    (tmp_path / "plain" / "nopbc").touch()
+    (tmp_path / "plain" / "set.000" / "box.npy").unlink()
+    frame = frames(tmp_path / "plain")[0]
+    assert frame.pbc == (False, False, False)
+    assert not np.any(frame.cell)
+
+
+def test_sets_whose_files_disagree_are_refused(tmp_path: Path) -> None:
+    deepmd_samples(tmp_path)
+    np.save(tmp_path / "plain" / "set.000" / "energy.npy", np.zeros(3))
+    with pytest.raises(DataError, match=r"2 frames, and 3 rows in energy.npy"):
+        frames(tmp_path / "plain")
+
+
+def test_objects_in_a_file_are_not_unpickled(tmp_path: Path) -> None:
+    deepmd_samples(tmp_path)
+    path = tmp_path / "plain" / "set.000" / "energy.npy"
+    np.save(path, np.array([{}, {}], dtype=object), allow_pickle=True)
+    with pytest.raises(DataError, match="cannot be read as deepmd"):
+        frames(tmp_path / "plain")
+
+
+def test_systems_of_a_folder_are_read_together(tmp_path: Path) -> None:
+    deepmd_samples(tmp_path)
+    assert len(frames(tmp_path)) == 4
+
+
+def test_sets_are_cut_where_they_grow_large(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("matsciml_reader_potentials.deepmd_writer._NUMBERS_PER_SET", 6)
+    twice = [*example_crystals()[:2], *example_crystals()[3:]]
+    write_crystals(twice, TARGETS, tmp_path / "out")
+    names = [frame.name for frame in frames(tmp_path / "out")]
+    assert sorted(names) == sorted(crystal.id for crystal in twice)
+
+
+@pytest.mark.slow
+def test_dpdata_reads_what_is_written_and_the_other_way_round(tmp_path: Path) -> None:
+    dpdata = pytest.importorskip("dpdata")
+    examples = [crystal for crystal in example_crystals() if crystal.num_atoms == 2]
+    write_crystals(examples, TARGETS, tmp_path / "out")
+    systems = dpdata.MultiSystems()
+    systems.load_systems_from_file(str(tmp_path / "out"), fmt="deepmd/npy/mixed")
+    theirs = {tuple(sorted(system["atom_types"])): system for system in systems.systems.values()}
+    assert len(theirs) == len(examples)
+    energies = sorted(float(system["energies"][0]) for system in systems.systems.values())
+    np.testing.assert_allclose(energies, sorted(c.labels["energy"] for c in examples))
+    shutil.rmtree(tmp_path / "out")
+    systems.to("deepmd/npy/mixed", str(tmp_path / "back"))
+    ours = {tuple(np.asarray(frame.atomic_numbers)): frame for frame in frames(tmp_path / "back")}
+    for crystal in examples:
+        frame = ours[tuple(crystal.atomic_numbers)]
+        # dpdata turns cells into its own frame; products of vectors stay.
+        np.testing.assert_allclose(
+            frame.cell @ frame.cell.T, crystal.cell @ crystal.cell.T, atol=1e-9
+        )
+        pressure = np.trace(frame.values["virial"]) / crystal.volume
+        assert pressure == pytest.approx(-np.trace(crystal.labels["stress"]))
+
+
+def test_types_of_mtp_are_asked_for(tmp_path: Path) -> None:
+    (sample,) = mtp_samples(tmp_path)
+    with pytest.raises(ConfigError, match=r"numbers its types.*--set elements=Cu,O"):
+        frames(sample.path)
+    records = list(read(sample.path, registry=REGISTRY, options={"elements": "Na"}))
+    assert [type(record) for record in records] == [Rejection] * 2
+    assert "Type 1 has no element" in records[0].detail
+
+
+def test_plus_stress_is_read_by_its_header(tmp_path: Path) -> None:
+    (sample,) = mtp_samples(tmp_path)
+    text = sample.path.read_text()
+    header, other = (
+        "xx          yy          zz          yz          xz          xy",
+        "xx xy xz yy yz zz",
+    )
+    sample.path.write_text(text.replace(header, other))
+    values = frames(sample.path, elements="Na,Cl")[0].values["plus_stress"]
+    assert values.tolist() == [1, 4, 6, 5, 3, 2]
+
+
+def test_the_sign_of_plus_stress_is_that_of_a_virial(tmp_path: Path) -> None:
+    (sample,) = mtp_samples(tmp_path)
+    crystal = crystals(sample.path, "energy", "stress=plus_stress:eV", elements="Na,Cl")[0]
+    assert crystal.labels["stress"][0, 0] == pytest.approx(-1.0 / crystal.volume)
+    assert crystal.labels["stress"][1, 2] == pytest.approx(-4.0 / crystal.volume)
+
+
+@pytest.mark.parametrize("cut", ["Supercell", "Energy", "END_CFG"])
+def test_a_configuration_without_a_part(tmp_path: Path, cut: str) -> None:
+    (sample,) = mtp_samples(tmp_path)
+    text = sample.path.read_text()
+    first = text[: text.index("END_CFG") + len("END_CFG\n")]
+    if cut == "Supercell":
+        lines = first.splitlines(keepends=True)
+        sample.path.write_text("".join(lines[:3] + lines[7:]))
+        (frame,) = frames(sample.path, elements="Na,Cl")
+        assert not np.any(frame.pbc)
+    elif cut == "Energy":
+        sample.path.write_text(first.replace(" Energy\n        -6.500000000000\n", ""))
+        (frame,) = frames(sample.path, elements="Na,Cl")
+        assert "energy" not in frame.values
+    else:
+        sample.path.write_text(first + text[: text.index("Energy")])
+        records = list(read(sample.path, registry=REGISTRY, options={"elements": "Na,Cl"}))
+        assert isinstance(records[1], Rejection)
+        assert "ends before the end" in records[1].reason
+
+
+def test_units_of_n2p2_are_asked_for_and_convert(tmp_path: Path) -> None:
+    (sample,) = n2p2_samples(tmp_path)
+    with pytest.raises(ConfigError, match="does not say its units"):
+        frames(sample.path)
+    atomic = crystals(sample.path, "energy", "forces", units="atomic")[0]
+    assert atomic.labels["energy"] == pytest.approx(-0.25 * 27.211386246)
+    assert atomic.labels["forces"][0, 0] == pytest.approx(0.01 * 51.42206747)
+    assert atomic.cell[0, 0] == pytest.approx(8 * 0.529177210544)
+    metal = crystals(sample.path, "energy", units="metal")[0]
+    assert (metal.labels["energy"], metal.cell[0, 0]) == (-0.25, 8.0)
+    with pytest.raises(ConfigError, match="says otherwise"):
+        crystals(sample.path, "energy=eV", units="atomic")
+
+
+def test_formats_are_told_by_content(tmp_path: Path) -> None:
+    (sample,) = n2p2_samples(tmp_path)
+    renamed = sample.path.rename(tmp_path / "train.txt")
+    assert len(frames(renamed, units="metal")) == 2
+    assert get_reader("mtp", REGISTRY).name == "mtp"
