@@ -35,6 +35,8 @@ LATE = 0.8
 """Share of the fall of the learning rate after which a run is not made longer any more."""
 UNEVEN = 0.3
 """Difference of speed, relative, within an epoch that is more than batches of different sizes."""
+WORTH_SAYING = 0.2
+"""Change of the length since it was last told, relative, from which on the user is told again."""
 LOOKS = 100
 """Times within the budget at which the speed is looked at, besides the end of each epoch."""
 
@@ -151,6 +153,7 @@ class TimeBudget(PlannedEnd):
         self._validation = 0.0
         self._next_look = 0.0
         self._extended = False
+        self._told: int | None = None  # steps
 
     @property
     def used(self) -> float:
@@ -278,19 +281,23 @@ class TimeBudget(PlannedEnd):
         chosen = distributed.sum_over_ranks((chosen or 0) if distributed.rank() == 0 else 0) or None
         if chosen is not None and chosen != steps:
             self.plan.revise(step, chosen)
-            self._tell(steps, step)
+            self._tell()
 
-    def _tell(self, before: int | None, step: int) -> None:
-        """Say what was chosen."""
-        steps = self.plan.steps or 0
+    def _tell(self) -> None:
+        """Say what was chosen; on an uneven machine the length changes often, by little."""
+        steps, told = self.plan.steps or 0, self._told
+        if told is not None and abs(steps - told) < WORTH_SAYING * told:
+            return
+        self._told = steps
         epochs = f"{steps / self.per_epoch:.3g} epochs"
         seconds = self.pace.until(self.per_epoch, 0, self.per_epoch)
-        minutes = f"{self.seconds / 60:.3g} minutes"
-        if before is None:
+        minutes = f"{self.seconds / 60:.3g}"
+        minutes += " minute" if minutes == "1" else " minutes"
+        if told is None:
             self._say(f"{minutes}: {epochs}, of {seconds:.3g} s each with validation")
         else:
-            slower = "slower" if steps < before else "faster"
+            slower = "slower" if steps < told else "faster"
             self._say(
-                f"{minutes}: {epochs} instead of {before / self.per_epoch:.3g}, because an epoch "
+                f"{minutes}: {epochs} instead of {told / self.per_epoch:.3g}, because an epoch "
                 f"is {slower} than before, {seconds:.3g} s"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -159,6 +160,20 @@ class TestEnd:
         assert len(simulation.plan.revisions) > 1
         assert "because an epoch is slower than before" in simulation.said[1]
         assert "training.plan=[[100,900]," in simulation.callback.record()["repeat"]
+
+    def test_small_changes_are_recorded_and_not_said(self, monkeypatch):
+        simulation = Simulation(monkeypatch, minutes=10)
+        simulation.run(SPEEDS["slower and slower"])
+        told, revised = simulation.said, len(simulation.plan.revisions)
+        assert revised > 3
+        assert len(told) <= 1 + revised / 2
+        for before, after in pairwise(float(words.split()[2]) for words in told):
+            assert abs(after - before) >= 0.19 * before
+
+    def test_one_minute_is_singular(self, monkeypatch):
+        simulation = Simulation(monkeypatch, minutes=1)
+        simulation.run(SPEEDS["steady"])
+        assert simulation.said[0].startswith("1 minute: ")
 
     def test_an_interrupt_costs_no_time_and_loses_no_plan(self, monkeypatch):
         simulation = Simulation(monkeypatch, minutes=2)
