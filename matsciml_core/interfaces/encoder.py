@@ -85,6 +85,9 @@ class Encoder(nn.Module, ABC):
     """Number of matrices of each atom."""
     neighbours: Neighbourhood | None
     """The neighbourhood the batch must carry; None: no edges are needed."""
+    last_layers: tuple[str, ...] = ()
+    """Names of the submodules closest to the embedding, which ``init.train=last`` trains; an
+    instance may set it. Empty: they cannot be trained alone."""
     needs_whole_crystals: bool = False
     """Whether these settings need every atom, although the spec declares ``asymmetric_unit``."""
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from matsciml_core.errors import ConfigError, UnitError
 from matsciml_core.interfaces.batch import CrystalBatch
-from matsciml_core.interfaces.encoder import Embedding, TensorEmbedding
+from matsciml_core.interfaces.encoder import Embedding, Encoder, TensorEmbedding
 from matsciml_core.registry.targets import TargetInfo
 
 if TYPE_CHECKING:
@@ -141,6 +141,22 @@ class TaskHead(nn.Module, ABC):
             Predictor name (``mean``, ``median``, ``majority``, ``zero``) → values by target; a
             predictor that makes no sense for a target leaves it out, but every target has one.
         """
+
+    def adopt(self, state: Values, encoder: Encoder, training: Iterable[CrystalBatch]) -> None:
+        """Start from the weights of a trained head for the same labels.
+
+        Weights of the same name and shape are copied. What was fitted on the training split stays
+        as it is; a head whose predictions would change with that puts it right.
+
+        Args:
+            state: The tensors of the trained head, by their names, of any shape, dimensionless.
+            encoder: The trained encoder.
+            training: Batches of the training split, with the edges that the encoder asks for.
+        """
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                if name in state and state[name].shape == parameter.shape:
+                    parameter.copy_(state[name])
 
     def mask(self, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return, for each target, where the batch has a label; False where it carries none."""

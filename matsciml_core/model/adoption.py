@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from matsciml_core.errors import ConfigError
 from matsciml_core.model.location import DESCRIPTION, read_description
-from matsciml_core.model.pretrained import locate_model
+from matsciml_core.model.pretrained import PRETRAINED, locate_model
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
@@ -33,7 +33,8 @@ def adopt_encoder(data: Mapping[str, Any], registry: Registry) -> dict[str, Any]
     if not isinstance(init, Mapping) or not isinstance(init.get("model"), str | os.PathLike):
         return dict(data)
     folder = locate_model(init["model"], registry)
-    known = read_description(folder / DESCRIPTION)["encoder"]
+    description = read_description(folder / DESCRIPTION)
+    known = description["encoder"]
     wanted = data.get("encoder") or {}
     if isinstance(wanted, str):
         wanted = {"name": wanted}
@@ -44,4 +45,28 @@ def adopt_encoder(data: Mapping[str, Any], registry: Registry) -> dict[str, Any]
             "without the model."
         )
     encoder = {"name": known["name"], **known["config"], **wanted}
-    return {**data, "encoder": encoder, "init": {**init, "model": str(folder)}}
+    adopted = {**data, "encoder": encoder, "init": {**init, "model": str(folder)}}
+    head = _pretrained_head(adopted, description)
+    return adopted if head is None else {**adopted, "head": head}
+
+
+def _pretrained_head(
+    data: Mapping[str, Any], description: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Return the settings of the pretrained head for a run's labels; None: there is none.
+
+    With them a run on fewer of its labels starts from the whole potential, and not from an encoder
+    with a new head of other sizes. Settings that the user gave come on top.
+    """
+    wanted, init = data.get("head") or {}, data["init"]
+    new = init.get("heads") == "new"
+    targets = data.get("targets") or ()
+    names = [targets] if isinstance(targets, str) else targets
+    labels = {name.rpartition("/")[2] for name in names}
+    if PRETRAINED not in description or new or not labels or not isinstance(wanted, Mapping):
+        return None
+    for head in description["heads"]:
+        predicted = {target.get("name") for target in head["targets"]}
+        if labels <= predicted and wanted.get("name", head["name"]) == head["name"]:
+            return {**head["config"], **wanted}
+    return None

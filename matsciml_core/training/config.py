@@ -74,6 +74,9 @@ class TrainingConfig(Config):
     """Most atoms in a batch, so that memory stays flat; empty: any number."""
     learning_rate: PositiveFloat = 1e-3
     """Peak learning rate of AdamW."""
+    encoder_rate: float = Field(default=1.0, gt=0.0, le=1.0)
+    """Learning rate of the encoder as a share of ``learning_rate``, dimensionless: below 1 what a
+    trained encoder knows outlives the first steps of new heads."""
     schedule: Literal["cosine", "one-cycle", "constant"] = "cosine"
     """``cosine`` rises linearly during ``warm_up``, then falls to zero as a cosine; ``one-cycle``
     rises for the first 30 % of the steps, then falls to zero, both as a cosine."""
@@ -141,8 +144,9 @@ class InitConfig(Config):
     model: str | None = None
     """Folder of a finished run, or of an exported model; empty: new weights. The encoder is the
     model's, with its settings."""
-    train: Literal["all", "heads"] = "all"
-    """``all``; or ``heads`` on an encoder that stays exactly as the model has it."""
+    train: Literal["all", "last", "heads"] = "all"
+    """``all``; ``last``: the heads and the last layers of the encoder; or ``heads`` on an encoder
+    that stays exactly as the model has it."""
     heads: Literal["matching", "new"] = "matching"
     """``matching``: a head for labels that the model predicts too starts from the model's
     weights; ``new``: every head starts from new ones. What heads fit on the training set, such
@@ -150,7 +154,7 @@ class InitConfig(Config):
 
     @model_validator(mode="after")
     def _has_a_model_to_keep(self) -> InitConfig:
-        if self.train == "heads" and self.model is None:
+        if self.train != "all" and self.model is None:
             raise ValueError("only a trained encoder can stay as it is; name its run in init.model")
         return self
 

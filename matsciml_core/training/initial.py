@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from matsciml_core.errors import ConfigError
 from matsciml_core.files import hash_of
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Strategy, Task
 from matsciml_core.model.location import DESCRIPTION, TENSORS, read_description
@@ -27,24 +27,51 @@ def freeze(config: RunConfig, encoder: Encoder, strategy: Strategy) -> None:
     Raises:
         ConfigError: The strategy weighs the tasks' gradients of the encoder, and there are none.
     """
-    if config.init.train != "heads":
+    if config.init.train == "all":
         return
     if strategy.needs_task_gradients:
         name = config.strategy.name if config.strategy else "this strategy"
         raise ConfigError(
-            f"'init.train' is 'heads', but '{name}' decides what the encoder learns from each "
-            "task; train 'all', or use a strategy that adds losses, such as additive."
+            f"'init.train' is '{config.init.train}', but '{name}' decides what the encoder learns "
+            "from each task; train 'all', or use a strategy that adds losses, such as additive."
+        )
+    if config.init.train == "last" and not encoder.last_layers:
+        raise ConfigError(
+            f"'{config.encoder.name}' does not say which of its layers are the last; train "
+            "'all' or 'heads'."
         )
     encoder.requires_grad_(False)
+    if config.init.train == "last":
+        for name in encoder.last_layers:
+            encoder.get_submodule(name).requires_grad_(True)
 
 
-def initialise(config: RunConfig, encoder: Encoder, tasks: Sequence[Task]) -> None:
+def describe_training(run: Run) -> str:
+    """Return in a sentence how much of the model learns, before it does."""
+    modules = [run.encoder, *(task.head for task in run.tasks)]
+    parameters = [one for module in modules for one in module.parameters()]
+    total = sum(one.numel() for one in parameters)
+    learning = sum(one.numel() for one in parameters if one.requires_grad)
+    sentence = f"start: {run.config.init.model}; {total:,} parameters, of which {learning:,} train"
+    share = run.config.training.encoder_rate
+    if share < 1.0 and any(one.requires_grad for one in run.encoder.parameters()):
+        sentence += f", the encoder's at {share:g} times the learning rate"
+    return sentence
+
+
+def initialise(
+    config: RunConfig,
+    encoder: Encoder,
+    tasks: Sequence[Task],
+    training: Callable[[str], Iterable[CrystalBatch]],
+) -> None:
     """Give encoder and heads the weights of the model that the run starts from, if there is one.
 
     Args:
         config: Of the run, resolved.
         encoder: Its encoder, with new weights.
         tasks: Its tasks, with heads that are fitted on the training set.
+        training: Returns batches of a dataset's training set, by the dataset's name.
 
     Raises:
         ConfigError: The encoder does not fit.
@@ -56,13 +83,11 @@ def initialise(config: RunConfig, encoder: Encoder, tasks: Sequence[Task]) -> No
     description = read_description(folder / DESCRIPTION)
     tensors = load_tensors(folder)
     _load_encoder(encoder, part_of(tensors, "encoder"), config, description)
+    encoder.eval()
     for task, index in matching_heads(tasks, config, description).items():
         # What was fitted on the training set is a buffer, and belongs to the new data.
-        state = part_of(tensors, f"heads.{index}")
-        with torch.no_grad():
-            for name, parameter in task.head.named_parameters():
-                if name in state and state[name].shape == parameter.shape:
-                    parameter.copy_(state[name])
+        task.head.adopt(part_of(tensors, f"heads.{index}"), encoder, training(task.dataset))
+    encoder.train()
 
 
 def describe_init(run: Run) -> dict[str, Any] | None:
@@ -92,8 +117,8 @@ def matching_heads(
 ) -> dict[Task, int]:
     """Return the tasks whose heads start from the model's weights, with the number of its head.
 
-    A head fits where kind of head, its settings, and names, kinds and units of its labels agree;
-    of several the one for the same dataset, or else the first.
+    A head fits where kind of head and settings agree, and it predicts all labels of the task by
+    names, kinds and units; of several the one for the same dataset, or else the first.
     """
     if config.init.heads == "new":
         return {}
@@ -111,7 +136,8 @@ def _fits(task: Task, entry: Mapping[str, Any]) -> bool:
     settings = {} if head.config is None else head.config.model_dump(mode="json")
     labels = [info.as_data() | {"description": ""} for info in head.targets]
     trained = [one | {"description": ""} for one in entry["targets"]]
-    return entry["name"] == task.head_name and trained == labels and entry["config"] == settings
+    known = all(label in trained for label in labels)
+    return entry["name"] == task.head_name and known and entry["config"] == settings
 
 
 def _load_encoder(

@@ -197,7 +197,7 @@ class TrainingModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return one AdamW over encoder, heads and strategy, with its schedule per step."""
         modules = (self.encoder, self.heads)
-        optimiser = build_optimiser(modules, self.strategy_module, self.settings)
+        optimiser = build_optimiser(modules, self.strategy_module, self.settings, self.encoder)
         # Not trainer.estimated_stepping_batches: asking for it sets up the loaders before their
         # state is restored, and a resumed epoch would start from its first batch.
         schedule = LambdaLR(optimiser, learning_rate_factor(self.settings, self.plan))

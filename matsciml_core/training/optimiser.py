@@ -19,7 +19,10 @@ END = 1e-4
 
 
 def build_optimiser(
-    modules: Iterable[nn.Module], strategy: nn.Module, settings: TrainingConfig
+    modules: Iterable[nn.Module],
+    strategy: nn.Module,
+    settings: TrainingConfig,
+    encoder: nn.Module | None = None,
 ) -> torch.optim.AdamW:
     """Build AdamW over all that is trained, with decay for those weights that it helps.
 
@@ -27,6 +30,7 @@ def build_optimiser(
         modules: Encoder and heads.
         strategy: Its parameters are weights of losses; decay would pull them all to one value.
         settings: Learning rate and weight decay.
+        encoder: That of the modules whose share of the learning rate is ``encoder_rate``.
     """
     decaying: list[nn.Parameter] = []
     others = [one for one in strategy.parameters() if one.requires_grad]
@@ -36,6 +40,18 @@ def build_optimiser(
             if parameter.requires_grad:
                 (decaying if id(parameter) in decays else others).append(parameter)
     groups: list[dict[str, Any]] = [{"params": decaying}, {"params": others, "weight_decay": 0.0}]
+    if encoder is not None and settings.encoder_rate < 1.0:
+        old = {id(one) for one in encoder.parameters()}
+        slow = [
+            {**group, "params": [one for one in group["params"] if id(one) in old]}
+            for group in groups
+        ]
+        for group in groups:
+            group["params"] = [one for one in group["params"] if id(one) not in old]
+        # Last, because the learning rate that is logged is that of the first group.
+        groups += [
+            {**group, "lr": settings.encoder_rate * settings.learning_rate} for group in slow
+        ]
     return torch.optim.AdamW(
         groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ import torch
 
 from matsciml_core.data.loader import BatchSampler, BatchSource, CrystalLoader
 from matsciml_core.errors import ConfigError
+from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Strategy, Task
 from matsciml_core.model.components import build_component
@@ -129,7 +131,7 @@ def prepare(
             module.to(torch.float64)
     freeze(config, encoder, strategy)
     if not resumed:
-        initialise(config, encoder, tasks)
+        initialise(config, encoder, tasks, partial(_training_batches, config, datasets, encoder))
     return Run(
         config=assemble.expand(config, datasets, tasks),
         folder=folder
@@ -150,6 +152,17 @@ def prepare(
         symprec=assemble.usable_symprec(config, spec, encoder, tasks),
         objects=objects,
     )
+
+
+def _training_batches(
+    config: RunConfig, datasets: Sequence[assemble.PreparedDataset], encoder: Encoder, name: str
+) -> Iterator[CrystalBatch]:
+    """Yield the training set of a dataset once, in order, with the edges of the encoder."""
+    (prepared,) = (one for one in datasets if one.name == name)
+    dtype = _DTYPES[config.training.precision]
+    source = assemble.build_source(prepared, "train", encoder, dtype=dtype, cached=False)
+    for first in range(0, len(source), config.training.batch_size):
+        yield source[range(first, min(first + config.training.batch_size, len(source)))]
 
 
 def _check_precision(encoder: Encoder, precision: str) -> None:

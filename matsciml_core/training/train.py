@@ -35,6 +35,7 @@ from matsciml_core.training.config import (
 from matsciml_core.training.config_data import merge, read_config_file
 from matsciml_core.training.faults import explained
 from matsciml_core.training.fitting import RunInterrupted, fit
+from matsciml_core.training.initial import describe_training
 from matsciml_core.training.prepare import Run, prepare
 from matsciml_core.training.request import Labels, Request, read_request
 from matsciml_core.training.result import TrainingResult
@@ -147,6 +148,8 @@ def train(
             stack.enter_context(locked(folder))
             run, checkpoint = _reopen(folder, request, sections)
         stack.enter_context(explained(run))
+        if run.config.init.model is not None and not quiet and distributed.rank() == 0:
+            print(describe_training(run), flush=True)
         info = _record(run, request.registry)
         clock = time.perf_counter()
         # First, so that a budget of minutes counts them too.

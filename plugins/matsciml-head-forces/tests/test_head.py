@@ -360,3 +360,59 @@ def test_cosine_leaves_out_atoms_without_a_force(batch):
     predicted = torch.tensor([[2.0, 0, 0], [5.0, 5, 5], [0, 0, 1.0]])
     metric.update(predicted.flatten(), labels.flatten())
     assert metric.compute().item() == pytest.approx(0.5)
+
+
+class TestAdoption:
+    """Starting from a trained head on data of another scale and another level of theory."""
+
+    SHIFT = {29: 5.0, 79: -40.0}
+
+    def other_level(self, batch):
+        """Return the crystals with three times the forces and an energy per element more."""
+        targets = dict(batch.targets)
+        targets["forces"] = 3.0 * targets["forces"]
+        targets["energy"] = targets["energy"] + sum(self.SHIFT.values())
+        return replace(batch, targets=targets)
+
+    def energies(self, head, encoder, batch):
+        seen = ready(batch, head, encoder)
+        return head.inverse_transform(head(encoder(seen), seen), seen)
+
+    def adopted(self, encoder, batch, targets=ALL):
+        trained = head_for()
+        trained.fit([batch])
+        head = head_for(targets)
+        torch.nn.init.ones_(head.layers.layers[0].weight)
+        other = self.other_level(batch)
+        head.fit([other])
+        head.adopt(trained.state_dict(), encoder, [ready(other, head, encoder)])
+        return trained, head, other
+
+    @pytest.mark.parametrize("targets", [ALL, (ENERGY, FORCES)], ids=["all", "without stress"])
+    def test_keeps_the_forces_of_the_trained_head(self, encoder, batch, targets):
+        trained, head, other = self.adopted(encoder, batch, targets)
+        assert head.std == pytest.approx(3.0 * trained.std)
+        expected = self.energies(trained, encoder, batch)["forces"]
+        found = self.energies(head, encoder, other)["forces"]
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+
+    def test_fits_the_references_to_what_the_network_leaves(self, encoder, batch):
+        _, head, other = self.adopted(encoder, batch)
+        found = self.energies(head, encoder, other)["energy"]
+        # One composition: what can be fitted is the mean.
+        rest = found.detach() - other.targets["energy"]
+        assert rest.mean().item() == pytest.approx(0.0, abs=1e-9)
+
+    def test_leaves_the_baselines_to_the_labels(self, encoder, batch):
+        _, head, other = self.adopted(encoder, batch)
+        found = head.baseline_predictions(other)["composition"]["energy"]
+        torch.testing.assert_close(found, other.targets["energy"].mean().expand(6))
+
+
+def test_a_head_that_was_saved_without_the_baseline_can_be_loaded(batch):
+    head = head_for()
+    head.fit([batch])
+    state = {name: one for name, one in head.state_dict().items() if name != "composition"}
+    other = head_for()
+    other.load_state_dict(state)
+    torch.testing.assert_close(other.composition, head.composition)

@@ -12,6 +12,7 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, R2Score
 from matsciml_core import (
     CrystalBatch,
     Embedding,
+    Encoder,
     TargetInfo,
     TaskHead,
     Values,
@@ -19,7 +20,7 @@ from matsciml_core import (
 )
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.nn.dense import ACTIVATIONS, DenseStack
-from matsciml_core.nn.element_fit import ELEMENTS, element_sums
+from matsciml_core.nn.element_fit import ELEMENTS, ElementFit, element_sums
 from matsciml_core.nn.masked_loss import masked_loss
 from matsciml_head_forces._fitting import Constants, fit_constants
 from matsciml_head_forces.config import EnergyForcesConfig
@@ -69,6 +70,9 @@ class EnergyForcesHead(TaskHead):
     """Root mean square of the training labels' force components, 0-dimensional float64, eV/Å."""
     references: Tensor
     """w, ``(119,)`` float64, eV."""
+    composition: Tensor
+    """What composition alone says of the labels, ``(119,)`` float64, eV per atom: w + μ, unless the
+    head started from a trained one. A baseline to compare with."""
     mean_stress: Tensor
     """Mean of the training labels, ``(3, 3)`` float64, eV/Å³."""
 
@@ -104,6 +108,8 @@ class EnergyForcesHead(TaskHead):
             start = torch.ones if name == "std" else torch.zeros
             self.register_buffer(name, start((), dtype=torch.float64))
         self.register_buffer("references", torch.zeros(ELEMENTS, dtype=torch.float64))
+        self.register_buffer("composition", torch.zeros(ELEMENTS, dtype=torch.float64))
+        self.register_load_state_dict_pre_hook(_add_composition)
         self.register_buffer("mean_stress", torch.zeros(3, 3, dtype=torch.float64))
 
     def fit(self, training: Iterable[CrystalBatch]) -> None:
@@ -116,6 +122,7 @@ class EnergyForcesHead(TaskHead):
         for name in (*_CONSTANTS, "references", "mean_stress"):
             if name != "std":
                 getattr(self, name).copy_(getattr(found, name))
+        self.composition.copy_(found.references + found.mean)
         self.std.copy_(self._spread(found))
 
     def _spread(self, found: Constants) -> Tensor:
@@ -134,6 +141,38 @@ class EnergyForcesHead(TaskHead):
                 "another target or more data."
             )
         return spread
+
+    def adopt(self, state: Values, encoder: Encoder, training: Iterable[CrystalBatch]) -> None:
+        """Start from a trained head, of which energies keep their scale and references are new.
+
+        The last layer is multiplied by σ of the trained head over σ of this one, so that the
+        network gives the same eV. The reference energies are fitted once more, to what the network
+        leaves of the labels: another level of theory differs from the trained one by an energy per
+        element first of all, and nothing of it is left to learn.
+        """
+        super().adopt(state, encoder, training)
+        last = self.layers.layers[-1].weight
+        trained = state.get("std")
+        if trained is None or state.get("layers.layers.0.weight") is None:
+            return
+        with torch.no_grad():
+            last.mul_((trained.to(self.std) / self.std).to(last.dtype))
+        info = self.by_kind.get("energy")
+        if info is None:
+            return
+        fit = ElementFit()
+        with torch.no_grad():
+            for batch in training:
+                network = self.layers(encoder(batch).atoms).squeeze(-1).double()  # (atoms,)
+                total = network.new_zeros(batch.num_crystals)
+                total = total.index_add(0, batch.crystal_index, network) * self.std
+                labels = labels_of(batch, info).double()
+                fit.add(
+                    batch, (labels - total) / batch.atoms_per_crystal, self.mask(batch)[info.name]
+                )
+        if fit.count:
+            self.references.copy_(fit.solve())
+            self.mean.copy_(fit.residual()[0])
 
     def forward(self, embedding: Embedding, batch: CrystalBatch) -> dict[str, Tensor]:
         """Predict E per atom, ``(crystals,)``, forces and stress, in units of the spread."""
@@ -219,7 +258,7 @@ class EnergyForcesHead(TaskHead):
         for kind, info in self.by_kind.items():
             if kind == "energy":
                 found.setdefault("mean", {})[info.name] = sizes * self.mean_energy_per_atom
-                composition = element_sums(self.references, batch) + sizes * self.mean
+                composition = element_sums(self.composition, batch)
                 found.setdefault("composition", {})[info.name] = composition
             elif kind == "forces":
                 zero = self.std.new_zeros(batch.num_atoms, 3)
@@ -229,3 +268,11 @@ class EnergyForcesHead(TaskHead):
                 found.setdefault("mean", {})[info.name] = mean
                 found.setdefault("zero", {})[info.name] = torch.zeros_like(mean)
         return found
+
+
+def _add_composition(
+    module: EnergyForcesHead, state: dict[str, Tensor], prefix: str, *rest: object
+) -> None:
+    """Complete the state of a head that was saved without the baseline, which was w + μ then."""
+    if f"{prefix}composition" not in state and f"{prefix}references" in state:
+        state[f"{prefix}composition"] = state[f"{prefix}references"] + state[f"{prefix}mean"]

@@ -59,6 +59,7 @@ class CHGNet(Encoder):
         self.angle_layers = nn.ModuleList(
             GatedPerceptron(4, width, hidden=False) for _ in range(max(between - 1, 0))
         )
+        self.last_layers = (f"atom_layers.{between}", "norm")
         self.moments = nn.Linear(width, 1)
         self.norm = nn.LayerNorm(width)
 

@@ -206,3 +206,11 @@ class TestAdoption:
     def test_refuses_another_encoder(self, registry):
         with pytest.raises(ConfigError, match="has the encoder 'example'"):
             adopt_encoder({"init": {"model": "ready"}, "encoder": "other"}, registry)
+
+    def test_takes_the_settings_of_the_head_for_its_labels(self, registry):
+        adopted = adopt_encoder({"init": {"model": "ready"}, "targets": ["mine/gap"]}, registry)
+        assert adopted["head"] == {}
+        several = {"init": {"model": "ready"}, "targets": ["gap", "other"]}
+        assert "head" not in adopt_encoder(several, registry)
+        anew = {"init": {"model": "ready", "heads": "new"}, "targets": "gap"}
+        assert "head" not in adopt_encoder(anew, registry)

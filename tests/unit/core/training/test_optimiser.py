@@ -145,6 +145,18 @@ class TestWeightDecay:
             share = 0.95 if name in ("linear.weight", "products") else 1.0
             torch.testing.assert_close(one.detach(), share * before[name])
 
+    def test_an_encoder_may_learn_at_a_share_of_the_rate(self):
+        encoder, head = Part(), nn.Linear(2, 2)
+        settings = TrainingConfig(learning_rate=0.5, encoder_rate=0.1, weight_decay=0.3)
+        groups = build_optimiser([encoder, head], nn.Module(), settings, encoder).param_groups
+        assert groups[0]["lr"] == 0.5
+        rates = {id(one): group["lr"] for group in groups for one in group["params"]}
+        assert {rates[id(one)] for one in encoder.parameters()} == {0.05}
+        assert {rates[id(one)] for one in head.parameters()} == {0.5}
+        decays = {id(one): group["weight_decay"] for group in groups for one in group["params"]}
+        assert decays[id(encoder.products)] == 0.3
+        assert decays[id(head.bias)] == 0.0
+
     def test_a_model_without_matrices_can_be_trained(self):
         norm = nn.LayerNorm(4)
         optimiser = build_optimiser([norm], nn.Module(), TrainingConfig())
