@@ -22,6 +22,7 @@ from matsciml_core.files import hash_of, read_object, replacing, write_json
 from matsciml_core.interfaces.config import Config
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Task
+from matsciml_core.model.allocation import AllocationLimit
 from matsciml_core.model.components import build_component, build_head
 from matsciml_core.model.location import (
     DESCRIPTION,
@@ -107,12 +108,12 @@ def load_model(folder: str | os.PathLike[str], registry: Registry) -> LoadedMode
     description = read_description(path / DESCRIPTION)
     entry = description["encoder"]
     require_object("encoder", entry["name"], entry["config"], registry)
-    with undisturbed():
+    tensors = load_tensors(path)
+    with undisturbed(), AllocationLimit(tensors, path / DESCRIPTION):
         encoder: Encoder = build_component(
             registry.get("encoder", entry["name"]), entry["config"], "encoder"
         )
         tasks = tuple(_build_task(item, encoder, registry) for item in description["heads"])
-    tensors = load_tensors(path)
     try:
         _restore("encoder", encoder, tensors)
         for number, task in enumerate(tasks):

@@ -17,6 +17,7 @@ from matsciml_core.convert import to_ase, to_pymatgen
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import ConfigError, DataError, GeometryError, ShapeError
 from matsciml_core.files import hash_of
+from matsciml_core.model import allocation
 from matsciml_core.testing.crystals import sodium_chloride
 
 GAP = TargetInfo(name="gap", kind="scalar", unit="eV")
@@ -248,6 +249,18 @@ class TestLoading:
         file.write_text(json.dumps(json.loads(file.read_text()) | change))
         with pytest.raises(DataError, match=words):
             load(file.parent, registry=registry)
+
+    def test_of_absurd_sizes_is_refused_before_they_are_made(
+        self, make_model, registry, monkeypatch
+    ):
+        monkeypatch.setattr(allocation, "_SLACK", 1 << 20)
+        path = make_model() / "model.json"
+        load(path.parent, registry=registry)
+        description = json.loads(path.read_text())
+        description["encoder"]["config"]["width"] = 100_000
+        path.write_text(json.dumps(description))
+        with pytest.raises(DataError, match="describes a model that is far larger than its tensor"):
+            load(path.parent, registry=registry)
 
     def test_of_labels_that_are_none_says_so(self, make_model, registry):
         file = make_model() / "model.json"
