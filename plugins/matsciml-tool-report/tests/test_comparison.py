@@ -10,6 +10,7 @@ from matsciml_core.errors import ConfigError, DataError
 from matsciml_tool_report.comparison import comparison_page, write_comparison
 from matsciml_tool_report.leaderboard import ranking, write_site
 from matsciml_tool_report.run_folders import find_runs
+from matsciml_util_pages.testing.documents import read_document
 
 
 def test_runs_are_found_once_however_they_are_named(add_run, tmp_path):
@@ -82,6 +83,30 @@ def test_seeds_are_one_entry_and_the_best_comes_first(add_run):
 def test_other_splits_are_ranked_apart(add_run):
     groups = ranking(find_runs([add_run("a"), add_run("b", split="def")]))
     assert [len(group) for group in groups] == [1, 1]
+
+
+def test_rankings_of_one_label_are_told_apart(add_run, registry, tmp_path):
+    runs = find_runs([add_run("a"), add_run("b", split="def")])
+    page = read_document(write_site(runs, tmp_path / "site", registry))
+    titles = [one for one in page.text("h2") if "split" in one]
+    assert [one.partition(", split ")[2] for one in titles] == ["abc", "def"]
+    alone = read_document(write_site(runs[:1], tmp_path / "one", registry))
+    assert not [title for title in alone.text("h2") if "split" in title]
+
+
+def test_every_baseline_stands_in_its_ranking(add_run, registry, tmp_path):
+    folder = add_run("a")
+    summary = json.loads((folder / "run.json").read_text())
+    (key,) = summary["baselines"]
+    summary["baselines"][key] = {
+        "mean": {"mae": 0.9}, "composition": {"mae": 0.4}, "zero": {"mae": 2.0},
+    }  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(summary))
+    page = write_site(find_runs([folder]), tmp_path / "site", registry)
+    text = page.read_text(encoding="utf-8")
+    places = [text.index(f"predicting {word}") for word in ("from composition", "the mean", "zero")]
+    assert places == sorted(places)
+    assert text.count("no network") == 3
 
 
 def test_the_site_stands_alone(add_run, registry, tmp_path):

@@ -46,7 +46,13 @@ def test_run_that_was_stopped_shows_what_it_has(write, run: ExampleRun) -> None:
         (SUMMARY, "[]", "run.json could not be read: it is not a mapping."),
         (METRICS, "a,b\n1,2\n", "metrics.csv could not be read: it has no column 'epoch'."),
         (METRICS, "epoch,train/loss\n0,much\n", "metrics.csv could not be read"),
-        (PREDICTIONS, "id,label\nx,1\n", "predictions-test.csv could not be read"),
+        (PREDICTIONS, "id,label\nx,1\n", "could not be read: line 2 is incomplete or holds no"),
+        (METRICS, "epoch,train/loss\n0,1.0\n1\n", "metrics.csv could not be read: line 3 is"),
+        (
+            PREDICTIONS,
+            "dataset,target,id,index,label,prediction\nmp,a,x,0,1.0,1.5\nmp,a,y,0,1.",
+            "predictions-test.csv could not be read: line 3 is incomplete or holds no",
+        ),
         (PREDICTIONS, "", "predictions-test.csv has no row for mp/formation_energy_per_atom."),
     ],
 )

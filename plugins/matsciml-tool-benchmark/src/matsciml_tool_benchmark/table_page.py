@@ -115,16 +115,17 @@ def _sheet(entries: Sequence[Entry], folder: Path) -> Sheet:
     has_strategy = len({entry.row.strategy for entry in entries}) > 1
     columns = [
         Column(key="task", title="Task"),
-        Column(key="label", title="Label", facet=True),
-        Column(key="encoder", title="Encoder", facet=True),
-        *([strategy] if has_strategy else []),
+        # What a telephone shows before anything is pushed aside: the number and its baseline.
         Column(key="metric", title="Metric", meaning="On the test set, in physical units"),
         Column(key="value", title="Here", numeric=True, strong=True),
-        *([alone] if has_alone else []),
-        Column(key="published", title="Published", numeric=True),
         Column(
             key="baseline", title="Baseline", numeric=True, meaning="The metric without any model"
         ),
+        *([alone] if has_alone else []),
+        Column(key="published", title="Published", numeric=True),
+        Column(key="label", title="Label", facet=True),
+        Column(key="encoder", title="Encoder", facet=True),
+        *([strategy] if has_strategy else []),
         Column(key="skill", title="Skill", numeric=True, meaning=metric_info("skill").meaning),
         Column(
             key="standardised",

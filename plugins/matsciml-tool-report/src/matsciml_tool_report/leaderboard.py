@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,7 @@ def write_site(
         raise ConfigError("None of these runs is finished, so there is nothing to rank.")
     links = _write_reports(finished, folder, registry)
     groups = ranking(finished)
+    keys = [group[0].key for group in groups]
     citations = [
         text for group in groups for entry in group for run in entry.runs for text in run.citations
     ]
@@ -110,7 +112,10 @@ def write_site(
         lead="Numbers compare within one ranking: the same label of the same crystals, in physical "
         "units.",
         facts=facts(("Runs", f"{len(finished)} finished, {len(runs) - len(finished)} left out")),
-        sections=[_section(index, group, links) for index, group in enumerate(groups)],
+        sections=[
+            _section(index, group, links, alone=keys.count(group[0].key) == 1)
+            for index, group in enumerate(groups)
+        ],
         command=command,
         citations=list(dict.fromkeys(citations)),
     )
@@ -171,15 +176,24 @@ def _write_reports(
     return links
 
 
-def _section(index: int, group: Sequence[RankedRuns], links: Mapping[Path, str]) -> Section:
+def _section(
+    index: int, group: Sequence[RankedRuns], links: Mapping[Path, str], *, alone: bool
+) -> Section:
+    """Return a ranking.
+
+    Args:
+        index: Its number on the page.
+        group: The runs, the best first.
+        links: Addresses of their reports.
+        alone: Whether no other ranking is of the same label; others are told apart by the split.
+    """
     # The metric is the same for all of a group: they have the same label.
     best = group[0]
     dataset, _, label = best.key.partition("/")
     title = words(label)
     columns = [
         Column(key="model", title="Encoder"),
-        Column(key="place", title="Place", numeric=True),
-        Column(key="strategy", title="Strategy", facet=True),
+        # First, so that a telephone shows it.
         Column(
             key="value",
             title=metric_info(best.metric).short,
@@ -187,6 +201,8 @@ def _section(index: int, group: Sequence[RankedRuns], links: Mapping[Path, str])
             numeric=True,
             strong=True,
         ),
+        Column(key="place", title="Place", numeric=True),
+        Column(key="strategy", title="Strategy", facet=True),
         Column(key="skill", title="Skill", numeric=True, meaning=metric_info("skill").meaning),
         Column(key="crystals", title="Trained on", numeric=True, meaning="Crystals"),
         Column(key="parameters", title="Parameters", numeric=True),
@@ -195,17 +211,34 @@ def _section(index: int, group: Sequence[RankedRuns], links: Mapping[Path, str])
         Column(key="started", title="Date"),
     ]
     rows = [_row(entry, rank, links) for rank, entry in enumerate(group, start=1)]
-    if best.baseline is not None:  # a line of the sheet, but without a place
-        name, value = best.baseline
-        model = Value(describe_baseline(name), below="no model")
+    for name, value in _baselines(group):  # lines of the sheet, but without a place
+        model = Value(describe_baseline(name), below="no network")
         baseline = {"model": model, "value": Value(number(value), order=value, tone="quiet")}
         rows.append({**dict.fromkeys((column.key for column in columns), Value()), **baseline})
+    split = "" if alone else f", split {best.split[:12] or 'unknown'}"
     return Section(
         anchor=f"ranking-{index}",
-        title=f"{title[:1].upper()}{title[1:]}, {dataset}",
+        title=f"{title[:1].upper()}{title[1:]}, {dataset}{split}",
         lead=f"Split {best.split[:12]}." if best.split else "",
         views=[Sheet(caption=f"{title} of {dataset}", columns=columns, rows=rows)],
     )
+
+
+def _baselines(group: Sequence[RankedRuns]) -> list[tuple[str, float]]:
+    """Return the baselines of a ranking with their values, the best first.
+
+    They depend on the training subset, of which runs may have taken a part: of each the best.
+    """
+    metric = group[0].metric
+    sign = -1.0 if metric_info(metric).larger_is_better else 1.0
+    best: dict[str, float] = {}
+    for entry in group:
+        for result in entry.results:
+            for name, metrics in result.baselines.items():
+                value = metrics.get(metric)
+                if value is not None and sign * value < sign * best.get(name, sign * math.inf):
+                    best[name] = value
+    return sorted(best.items(), key=lambda item: sign * item[1])
 
 
 def _row(entry: RankedRuns, rank: int, links: Mapping[Path, str]) -> dict[str, Value]:

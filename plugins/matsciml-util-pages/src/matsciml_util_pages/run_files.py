@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -154,26 +155,41 @@ def _mapping(data: Any, name: str) -> dict[str, Any]:
     return data
 
 
+@contextmanager
+def _line(number: int) -> Iterator[None]:
+    """Name the line of a table that is torn, or holds something else than numbers."""
+    try:
+        yield
+    except (TypeError, ValueError, KeyError) as error:  # a column is missing, or no number
+        raise ValueError(
+            f"line {number} is incomplete or holds no numbers; copy the run folder again, or go on "
+            "with the run where it was interrupted"
+        ) from error
+
+
 def _read_history(text: str) -> dict[str, Any]:
     reader = csv.DictReader(io.StringIO(text))
     rows = list(reader)
     columns = reader.fieldnames or []
     if "epoch" not in columns:
         raise ValueError("it has no column 'epoch'")
-    history = {
-        name: np.array([float(row[name] or "nan") for row in rows], dtype=np.float64)
-        for name in columns
-    }
+    values: dict[str, list[float]] = {name: [] for name in columns}
+    for line, row in enumerate(rows, start=2):
+        with _line(line):
+            for name in columns:
+                values[name].append(float(row[name] if row[name] != "" else "nan"))
+    history = {name: np.array(column, dtype=np.float64) for name, column in values.items()}
     return {"history": history}
 
 
 def _read_predictions(text: str) -> dict[str, Any]:
     rows: dict[str, list[tuple[str, int, float, float, float]]] = {}
-    for row in csv.DictReader(io.StringIO(text)):
-        probability = float(row.get("probability") or "nan")  # only classes have one
-        pair = float(row["label"]), float(row["prediction"])
-        value = (row["id"], int(row.get("index") or 0), *pair, probability)
-        rows.setdefault(f"{row['dataset']}/{row['target']}", []).append(value)
+    for line, row in enumerate(csv.DictReader(io.StringIO(text)), start=2):
+        with _line(line):
+            probability = float(row.get("probability") or "nan")  # only classes have one
+            pair = float(row["label"]), float(row["prediction"])
+            value = (row["id"], int(row.get("index") or 0), *pair, probability)
+            rows.setdefault(f"{row['dataset']}/{row['target']}", []).append(value)
     predictions = {}
     for key, values in rows.items():
         numbers = np.array([value[2:] for value in values], dtype=np.float64)
