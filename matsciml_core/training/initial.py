@@ -14,11 +14,15 @@ from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Strategy, Task
 from matsciml_core.model.location import DESCRIPTION, TENSORS, read_description
+from matsciml_core.model.pretrained import PRETRAINED
 from matsciml_core.model.storage import load_tensors, part_of
 from matsciml_core.training.config import RunConfig
 
 if TYPE_CHECKING:
     from matsciml_core.training.prepare import Run
+
+ANCESTOR = "ancestor"
+"""Key of a model's description for the record of the pretrained model that it goes back to."""
 
 
 def freeze(config: RunConfig, encoder: Encoder, strategy: Strategy) -> None:
@@ -94,7 +98,9 @@ def describe_init(run: Run) -> dict[str, Any] | None:
     """Return what ``run.json`` says about the model that the run started from; None: there is none.
 
     Keys are ``model`` (its folder), ``hash`` (SHA-256 of its tensors), ``train``, ``heads`` (keys
-    of the tasks whose heads started from its weights) and ``citations``.
+    of the tasks whose heads started from its weights) and ``citations``; where the model came
+    trained, or started from one that did, ``pretrained`` (its record) and ``seen`` (the datasets of
+    this run of whose crystals that one has seen most).
     """
     if run.config.init.model is None:
         return None
@@ -103,13 +109,42 @@ def describe_init(run: Run) -> dict[str, Any] | None:
         return {"model": str(folder), "train": run.config.init.train}
     description = read_description(folder / DESCRIPTION)
     found = matching_heads(run.tasks, run.config, description)
+    record = description.get(PRETRAINED) or description.get(ANCESTOR)
+    names = [prepared.name for prepared in run.datasets]
+    origin = (
+        {}
+        if not isinstance(record, Mapping)
+        else {
+            PRETRAINED: record,
+            "seen": [name for name in names if name in record.get("seen", ())],
+        }
+    )
     return {
         "model": str(folder),
         "hash": hash_of(folder / TENSORS),
         "train": run.config.init.train,
         "heads": [task.key for task in found],
         "citations": description.get("citations", []),
+        **origin,
     }
+
+
+def seen_before(run: Run) -> list[str]:
+    """Say which datasets of a run its weights have seen before it: their test is none.
+
+    Args:
+        run: The run.
+
+    Returns:
+        A sentence for each such dataset.
+    """
+    init = describe_init(run) or {}
+    return [
+        f"{name}: the pretrained model '{init[PRETRAINED].get('name')}' has seen most of these "
+        f"crystals ({init[PRETRAINED].get('trained_on')}), the test set's among them; its error "
+        "here says little about new crystals."
+        for name in init.get("seen", [])
+    ]
 
 
 def matching_heads(

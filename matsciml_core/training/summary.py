@@ -13,12 +13,13 @@ from matsciml_core.interfaces.elements import symbol
 from matsciml_core.interfaces.structure import targets_of
 from matsciml_core.model.evaluate import MODEL, Scores
 from matsciml_core.model.objects import OBJECT
+from matsciml_core.model.pretrained import PRETRAINED
 from matsciml_core.model.storage import save_model
 from matsciml_core.registry.specs import Reference, RunResult, Spec
 from matsciml_core.training import run_folder
 from matsciml_core.training.assemble import PreparedDataset
 from matsciml_core.training.fitting import Fitted
-from matsciml_core.training.initial import describe_init
+from matsciml_core.training.initial import ANCESTOR, describe_init
 from matsciml_core.training.precision import precision_record
 from matsciml_core.training.prepare import Run
 from matsciml_core.training.segments import read_segments
@@ -108,12 +109,14 @@ def save_run_model(run: Run, registry: Registry) -> None:
         registry: Where its components are from.
     """
     options = run.config.encoder.options
+    record = (describe_init(run) or {}).get(PRETRAINED)
+    ancestor = {} if record is None else {ANCESTOR: record}
     save_model(
         run.folder,
         run.config.encoder.name,
         run.encoder,
         run.tasks,
-        {"citations": citations(run, registry), "elements": elements(run)},
+        {"citations": citations(run, registry), "elements": elements(run), **ancestor},
         options if OBJECT in options else None,
     )
 

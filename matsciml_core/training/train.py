@@ -35,7 +35,7 @@ from matsciml_core.training.config import (
 from matsciml_core.training.config_data import merge, read_config_file
 from matsciml_core.training.faults import explained
 from matsciml_core.training.fitting import RunInterrupted, fit
-from matsciml_core.training.initial import describe_training
+from matsciml_core.training.initial import describe_training, seen_before
 from matsciml_core.training.prepare import Run, prepare
 from matsciml_core.training.request import Labels, Request, read_request
 from matsciml_core.training.result import TrainingResult
@@ -171,7 +171,7 @@ def train(
         except KeyboardInterrupt as stop:
             raise RunInterrupted(run.folder) from stop
     result = request.registry.after_fit(info, measured)
-    warned = (*undefined(measured.metrics), *unseen_elements(run))
+    warned = (*undefined(measured.metrics), *unseen_elements(run), *seen_before(run))
     result = replace(result, notes=(*warned, *result.notes, *notes))
     return TrainingResult(
         folder=run.folder.resolve(),

@@ -87,6 +87,13 @@ def test_run_that_is_not_finished_says_so(page_of, run: ExampleRun) -> None:
     assert notice == "This run is interrupted, not finished; its numbers may change."
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_crystals_that_were_seen_in_pretraining_are_told(page_of, run: ExampleRun) -> None:
+    run.change = lambda data: data.update(init={"model": "m", "seen": ["mp"]})
+    (notice,) = page_of(run).text("p", role="note")
+    assert notice.startswith("The weights that this run started from have seen most crystals of mp")
+
+
 def test_finished_run_has_no_notice(page: Document) -> None:
     assert not page.find("p", role="note")
 

@@ -43,6 +43,12 @@ class RankedRuns(SeedResults):
     """The runs, with their names and settings."""
 
     @property
+    def seen(self) -> bool:
+        """Whether weights that a run started from have seen most of the dataset's crystals."""
+        dataset = self.key.partition("/")[0]
+        return any(dataset in run.seen_before for run in self.seeds)
+
+    @property
     def badness(self) -> float:
         """A number by which the best comes first; runs without the metric come last."""
         mean = self.value.mean
@@ -73,6 +79,7 @@ class RankedRuns(SeedResults):
             "seeds": len(self.runs),
             "skill": self.over_seeds("skill").mean,
             "baseline": self.baseline[1] if self.baseline else None,
+            "seen_before": self.seen,
             "parameters": self.cost("parameters", "total"),
             "wall_seconds": self.cost("wall_seconds"),
             "report": report,
@@ -247,10 +254,13 @@ def _row(entry: RankedRuns, rank: int, links: Mapping[Path, str]) -> dict[str, V
     others = [
         words(key) for key in (run.results.targets if run.results else {}) if key != entry.key
     ]
+    below = f"with {', '.join(others)}" if others else run.name
+    if entry.seen:
+        below += "; has seen these crystals before the run"
     return {
         "model": Value(
             run.component("encoder"),
-            below=f"with {', '.join(others)}" if others else run.name,
+            below=below,
             link=links[run.folder],
         ),
         "place": Value(str(rank), order=rank),

@@ -11,6 +11,7 @@ from matsciml_core.training.run_folder import CONFIG, FINISHED, SUMMARY
 from matsciml_tool_report.describe_crystals import describe
 from matsciml_tool_report.headline import headline
 from matsciml_tool_report.hooks import ReportSectionSpec
+from matsciml_tool_report.run_folders import seen_before
 from matsciml_tool_report.run_targets import NO_METRICS, Target, read_targets
 from matsciml_util_pages.numbers import duration, moment, words
 from matsciml_util_pages.pages import Page, Section, check, write_page
@@ -67,6 +68,11 @@ def report_page(run: RunFiles, registry: Registry) -> Page:
     when += [f"took {duration(seconds)}"] if isinstance(seconds, int | float) else []
     # Of the other files the sections say what is missing where they would have used it.
     notices = [run.problems[name] for name in (SUMMARY, CONFIG) if name in run.problems]
+    notices += [
+        f"The weights that this run started from have seen most crystals of {dataset}, those of "
+        "the test set among them; its error there says little about new crystals."
+        for dataset in seen_before(run)
+    ]
     status = run.summary.get("status", FINISHED)
     if status != FINISHED:
         notices.append(f"This run is {words(str(status))}, not finished; its numbers may change.")

@@ -37,6 +37,11 @@ class ComparedRun:
         """Return the name of the encoder or the strategy."""
         return str(nested(self.files.config, kind).get("name", ""))
 
+    @property
+    def seen_before(self) -> tuple[str, ...]:
+        """Datasets of whose crystals the weights that it started from have seen most."""
+        return seen_before(self.files)
+
     def training(self, name: str) -> Any:
         """Return a setting of the section ``training``; None where it is absent."""
         return nested(self.files.config, "training").get(name)
@@ -118,3 +123,13 @@ def _flatten(value: Any, name: str) -> Iterator[tuple[str, str]]:
             yield from _flatten(item, f"{name}.{item['name']}")
     else:
         yield name, json.dumps(value, ensure_ascii=False) if value != "" else ""
+
+
+def seen_before(files: RunFiles) -> tuple[str, ...]:
+    """Return the datasets that a run's ``run.json`` says were seen before it.
+
+    Args:
+        files: What the run folder holds.
+    """
+    names = files.entry("init").get("seen", [])
+    return tuple(str(name) for name in names) if isinstance(names, list) else ()

@@ -8,9 +8,10 @@ import pytest
 from torch import nn
 
 from matsciml_core.errors import ConfigError
+from matsciml_core.model.storage import save_model
 from matsciml_core.testing.examples import ExampleEncoder, ExampleStrategy
 from matsciml_core.training.config import build_config
-from matsciml_core.training.initial import describe_training, freeze
+from matsciml_core.training.initial import describe_init, describe_training, freeze, seen_before
 
 BASIC = {"dataset": "example", "encoder": "example"}
 
@@ -60,3 +61,27 @@ def test_it_is_said_in_words():
         f"start: m; {total:,} parameters, of which {last:,} train, the encoder's at 0.1 times the "
         "learning rate"
     )
+
+
+class TestSeenBefore:
+    """Datasets whose crystals were among the training data of a pretrained model."""
+
+    def run(self, tmp_path, **extra):
+        encoder = ExampleEncoder()
+        save_model(tmp_path, "example", encoder, [], extra)
+        settings = config(init={"model": str(tmp_path)})
+        datasets = [SimpleNamespace(name="salts"), SimpleNamespace(name="mine")]
+        return SimpleNamespace(config=settings, encoder=encoder, tasks=[], datasets=datasets)
+
+    @pytest.mark.parametrize("key", ["pretrained", "ancestor"])
+    def test_are_told(self, tmp_path, key):
+        record = {"name": "ready", "trained_on": "Salts", "seen": ["salts", "oxides"]}
+        run = self.run(tmp_path, **{key: record})
+        assert describe_init(run)["seen"] == ["salts"]
+        (sentence,) = seen_before(run)
+        assert sentence.startswith("salts: the pretrained model 'ready' has seen most of these")
+
+    def test_are_none_of_a_model_that_a_run_trained(self, tmp_path):
+        run = self.run(tmp_path)
+        assert "seen" not in describe_init(run)
+        assert seen_before(run) == []
