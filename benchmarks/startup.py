@@ -2,7 +2,8 @@
 
 Run ``python benchmarks/startup.py``; ``--check`` exits with 1 where a command takes more than
 twice as long as ``python -c "import typer, rich, pluggy"``. The commands take turns, so that
-a noisy machine slows them all alike, and medians are compared. All of them find their modules
+a noisy machine slows them all alike, and medians are compared. A command beside five environments
+of plugins may take 1.2 times as long as without any. All of them find their modules
 compiled, in a cache that the first, untimed turn fills. ``--terminal`` runs them on a
 pseudo-terminal, where tables are drawn by rich, instead of into a pipe.
 """
@@ -10,6 +11,7 @@ pseudo-terminal, where tables are drawn by rich, instead of into a pipe.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -18,12 +20,21 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
+from matsciml_core.registry.environments import INDEX
 from matsciml_core.registry.manager import build_registry
 
 YARDSTICK = "import typer, rich, pluggy"
 LIMIT = 2.0
 """Most that a command may take, in units of the yardstick."""
+
+ENVIRONMENTS = 5
+OFFERS = 80
+"""Components that each environment offers: all that the plugins of this repository have."""
+WITHOUT, WITH = "list-plugins, no environment", f"list-plugins, {ENVIRONMENTS} environments"
+ENVIRONMENTS_LIMIT = 1.2
+"""Most that a command may take beside environments, in units of one without."""
 
 _MATSCIML = ("-c", "import sys; from matsciml_cli.app import main; main(sys.argv[1:])")
 
@@ -33,7 +44,8 @@ def main() -> int:
     options = _options()
     commands = _commands(options.name or _any_name())
     run = _run_on_terminal if options.terminal else _run_in_pipe
-    with tempfile.TemporaryDirectory() as cache:
+    with tempfile.TemporaryDirectory() as cache, tempfile.TemporaryDirectory() as data:
+        commands |= _with_environments(Path(data))
         runner = partial(run, environment=_environment(cache))
         times = measure(commands, repeats=options.repeats, runner=runner)
     medians = {name: statistics.median(seconds) for name, seconds in times.items()}
@@ -41,6 +53,10 @@ def main() -> int:
     slow = [name for name, median in medians.items() if median > LIMIT * medians[YARDSTICK]]
     if slow:
         print(f"Slower than {LIMIT:g} x the yardstick: {', '.join(slow)}.")
+    ratio = medians[WITH] / medians[WITHOUT]
+    print(f"Beside {ENVIRONMENTS} environments a command takes {ratio:.2f} x the time without any.")
+    if ratio > ENVIRONMENTS_LIMIT:
+        slow.append(WITH)
     return 1 if slow and options.check else 0
 
 
@@ -92,6 +108,28 @@ def _commands(name: str) -> dict[str, Sequence[str]]:
         f"matsciml info {name}": (*_MATSCIML, "info", name),
         "matsciml doctor": (*_MATSCIML, "doctor"),
         "matsciml --version": (*_MATSCIML, "--version"),
+    }
+
+
+def _with_environments(data: Path) -> dict[str, Sequence[str]]:
+    """Write environments that could be used, and return a command beside them, and one without."""
+    offer = {"kind": "encoder", "summary": "A network.", "distribution": "d", "version": "0.1.0"}
+    for number in range(ENVIRONMENTS):
+        folder = data / "some" / "environments" / f"e{number}"
+        (folder / "bin").mkdir(parents=True)
+        (folder / "bin" / "python").symlink_to(sys.executable)
+        index = {
+            "format": "matsciml-environment",
+            "version": 1,
+            "requirements": ["matsciml-model-theirs"],
+            "versions": {"e3nn": "0.4.4"},
+            "offers": [{**offer, "name": f"n{number}-{one}"} for one in range(OFFERS)],
+        }
+        (folder / INDEX).write_text(json.dumps(index))
+    code = "import os, sys; os.environ['MATSCIML_DATA'] = {!r}; from matsciml_cli.app import main; "
+    return {
+        name: ("-c", f"{code.format(str(data / part))}main(sys.argv[1:])", "list-plugins")
+        for name, part in ((WITHOUT, "none"), (WITH, "some"))
     }
 
 

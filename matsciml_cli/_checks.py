@@ -6,9 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from matsciml_cli.commands import COMMANDS
 from matsciml_cli.state import slow_plugin
@@ -16,30 +14,17 @@ from matsciml_core import __version__
 from matsciml_core.cores import has_bfloat16
 from matsciml_core.errors import did_you_mean
 from matsciml_core.registry import environment
+from matsciml_core.registry.checks import Check, CheckState
 from matsciml_core.registry.folders import DATA_VARIABLE, data_folder
 from matsciml_core.registry.installed import CORE, canonical_name
 from matsciml_core.registry.manager import Registry
 from matsciml_core.registry.requirements import applicable, unmet
-
-State = Literal["ok", "warning", "failed"]
 
 COMPROMISED = {
     "lightning": ("2.6.2", "2.6.3"),
     "pytorch-lightning": ("2.6.2", "2.6.3"),
 }
 """Releases that stole credentials (GHSA-w37p-236h-pfx3)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """Something that was checked, and its result."""
-
-    area: str
-    name: str
-    state: State = "ok"
-    detail: str = ""
-    fix: str = ""
-    """What to do about it; empty where the state is ``ok``."""
 
 
 def all_checks(registry: Registry) -> Iterator[Check]:
@@ -123,7 +108,7 @@ def plugins(registry: Registry) -> Iterator[Check]:
     slowest = slow_plugin(registry.plugins)
     for plugin in registry.plugins:
         components = ", ".join(f"{spec.kind} {spec.name}" for spec in plugin.specs)
-        state: State = "ok"
+        state: CheckState = "ok"
         detail, fix = components or "offers no component", ""
         if plugin.unused_hooks:
             detail += f"; nothing installed calls its {', '.join(plugin.unused_hooks)}"
@@ -228,6 +213,21 @@ def folders(registry: Registry) -> Iterator[Check]:
             yield Check(area="folders", name=name, state="failed", detail=detail, fix=fix)
 
 
+def of_plugins(registry: Registry) -> Iterator[Check]:
+    """Run the checks that plugins offer; one that fails is a fault of its plugin."""
+    for spec, plugin in registry.components("check"):
+        try:
+            yield from spec.load()(registry)
+        except Exception as error:  # whatever a plugin raises
+            yield Check(
+                area="plugins",
+                name=f"check {spec.name}",
+                state="failed",
+                detail=f"{plugin.label} cannot check: {type(error).__name__}: {error}",
+                fix=f"Reinstall it: pip install --force-reinstall {plugin.distribution}",
+            )
+
+
 CHECKS: tuple[Callable[[Registry], Iterator[Check]], ...] = (
     interpreter,
     packages,
@@ -238,5 +238,6 @@ CHECKS: tuple[Callable[[Registry], Iterator[Check]], ...] = (
     hidden_commands,
     incomplete_components,
     folders,
+    of_plugins,
 )
 """In the order of the output: what concerns everything comes before what concerns one component."""

@@ -22,9 +22,11 @@ def complete_names(kind: str | None = None) -> Callable[[str], list[tuple[str, s
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
         # A broken plugin must not fill the line that the user is typing with a traceback.
-        specs = [component.spec for component in build_registry(strict=False).components(kind)]
-        names = {spec.name: spec.summary for spec in specs if spec.name.startswith(incomplete)}
-        return list(names.items())
+        registry = build_registry(strict=False)
+        names = {spec.name: spec.summary for spec, _ in registry.components(kind)}
+        for offer, environment in registry.elsewhere(kind):
+            names[offer.name] = f"{offer.summary} (environment {environment.name})"
+        return [item for item in names.items() if item[0].startswith(incomplete)]
 
     return complete
 

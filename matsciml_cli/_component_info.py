@@ -9,6 +9,7 @@ from typing import Any
 from matsciml_cli._listings import state_of
 from matsciml_cli._settings import Setting, Settings, read_settings
 from matsciml_cli.console import Row
+from matsciml_core.registry.environments import EnvironmentSpec, current_environment
 from matsciml_core.registry.manager import Component, Registry
 from matsciml_core.registry.pretrained import PretrainedSpec
 from matsciml_core.registry.published_tasks import each_size
@@ -16,7 +17,7 @@ from matsciml_core.registry.specs import DatasetSpec, Spec
 from matsciml_core.registry.targets import TargetInfo
 
 _COMMON = tuple(field.name for field in fields(Spec))
-_SECTIONS = ("targets", "splits", "tasks", "known_problems", "limits")
+_SECTIONS = ("targets", "splits", "tasks", "known_problems", "limits", "offers")
 """Fields that are shown in sections of their own."""
 
 
@@ -26,6 +27,9 @@ def component_sections(component: Component, registry: Registry) -> Iterator[tup
     settings = settings_of(spec)
     presets = settings.presets
     yield f"{spec.kind} {spec.name}", _overview(component, registry)
+    if isinstance(spec, EnvironmentSpec):
+        offers = [(item.kind, item.name, item.distribution, item.summary) for item in spec.offers]
+        yield "offers", [Row(entries) for entries in offers]
     if isinstance(spec, DatasetSpec):
         labels = []
         for target in spec.targets:
@@ -58,6 +62,7 @@ def component_data(component: Component, registry: Registry) -> dict[str, Any]:
         "kind": spec.kind,
         "distribution": plugin.distribution,
         "version": plugin.version,
+        "environment": current_environment(),
         "state": state,
         "reason": reason,
         **plain(spec),
@@ -100,6 +105,7 @@ def _overview(component: Component, registry: Registry) -> list[Row]:
         "summary": spec.summary,
         "state": f"{state}: {reason}" if reason else state,
         "distribution": plugin.label,
+        "environment": current_environment(),
         "class path": spec.class_path,
         "config": spec.config,
         "requires": ", ".join(spec.requires),

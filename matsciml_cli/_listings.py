@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from matsciml_core import __version__
+from matsciml_core.registry.environments import Elsewhere
 from matsciml_core.registry.manager import Component, Registry
 from matsciml_core.registry.records import PluginRecord
 
@@ -29,10 +30,12 @@ class Listing:
     ``blocked``, or ``available`` (not installed)."""
     reason: str = ""
     """What is wrong, or what it needs; empty where the state is ``ok``."""
+    environment: str | None = None
+    """The environment that offers it; None: the one that runs."""
 
 
 def listings(registry: Registry, kind: str | None = None) -> list[Listing]:
-    """Return all components, then the plugins that are not in use.
+    """Return all components, then what environments offer, then the plugins that are not in use.
 
     Args:
         registry: The registry.
@@ -46,8 +49,12 @@ def listings(registry: Registry, kind: str | None = None) -> list[Listing]:
         UnknownNameError: There is no such kind.
     """
     rows = []
+    there = [_elsewhere(item) for item in registry.elsewhere(kind)]
+    replaced = {(row.kind, row.name) for row in there}
     for component in registry.components(kind):
         spec, plugin = component
+        if (spec.kind, spec.name) in replaced:  # it lacks something here
+            continue
         state, reason = state_of(component, registry)
         row = Listing(
             kind=spec.kind,
@@ -62,6 +69,7 @@ def listings(registry: Registry, kind: str | None = None) -> list[Listing]:
     own = _own_readers() if kind in (None, "reader") else []
     place = next((index for index, row in enumerate(rows) if row.kind == "reader"), len(rows))
     rows[place:place] = own
+    rows += there
     for plugin in registry.plugins:
         # They come last, and whatever kind is asked for: their components are not known.
         if plugin.state != "ok":
@@ -76,6 +84,18 @@ def listings(registry: Registry, kind: str | None = None) -> list[Listing]:
             )
             rows.append(row)
     return rows
+
+
+def _elsewhere(item: Elsewhere) -> Listing:
+    return Listing(
+        kind=item.offer.kind,
+        name=item.offer.name,
+        summary=item.offer.summary,
+        distribution=item.offer.distribution,
+        version=item.offer.version,
+        state="ok",
+        environment=item.environment.name,
+    )
 
 
 def _own_readers() -> list[Listing]:

@@ -15,7 +15,7 @@ from matsciml_cli.commands import COMMANDS, GROUPS
 from matsciml_cli.console import on_terminal, write_line
 from matsciml_cli.state import registry_of
 from matsciml_core import __version__
-from matsciml_core.errors import PluginLoadError
+from matsciml_core.errors import OtherEnvironmentError, PluginLoadError
 from matsciml_core.registry.installed import CORE
 from matsciml_core.registry.specs import CommandSpec
 
@@ -101,6 +101,13 @@ class Commands(LightGroup):
         for spec, plugin in components:
             if isinstance(spec, CommandSpec):
                 listed.setdefault(spec.name, (spec, plugin.distribution))
+        for offer, environment in registry_of(ctx).elsewhere("command"):
+            there = CommandSpec(
+                name=offer.name,
+                summary=f"{offer.summary} (environment {environment.name})",
+                class_path=environment.class_path,
+            )
+            listed.setdefault(offer.name, (there, offer.distribution))
         return listed
 
 
@@ -143,8 +150,19 @@ def execute(arguments: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:
         if os.environ.get(_COMPLETING):
             return failures.FAULT  # the shell is waiting for completions, not for prose
+        if isinstance(error, OtherEnvironmentError):
+            return _run_elsewhere(error.environment, list(arguments), debug=debug)
         return failures.report(error, debug=debug)
     return outcome if isinstance(outcome, int) and not isinstance(outcome, bool) else 0
+
+
+def _run_elsewhere(environment: Any, arguments: list[str], *, debug: bool) -> int:
+    """Run the whole command line in an environment, which takes the place of this process."""
+    try:
+        code: int = environment.load()(environment, arguments)
+    except Exception as error:
+        return failures.report(error, debug=debug)
+    return code
 
 
 def _program(

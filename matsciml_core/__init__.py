@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "registry.checks": ("Check", "CheckSpec"),
     "registry.dataset_file": ("read_dataset_spec",),
+    "registry.environments": ("EnvironmentSpec", "OfferedComponent"),
     "registry.hooks": ("hookimpl", "hookspec"),
     "registry.manager": ("Registry", "build_registry"),
     "registry.pretrained": ("PretrainedSpec",),
@@ -68,6 +70,8 @@ __all__ = [
     "BaselineSpec",
     "BenchmarkTask",
     "CallbackSpec",
+    "Check",
+    "CheckSpec",
     "CommandSpec",
     "Config",
     "Crystal",
@@ -78,12 +82,14 @@ __all__ = [
     "Encoder",
     "EncoderCapabilities",
     "EncoderSpec",
+    "EnvironmentSpec",
     "FeatureHead",
     "Grid",
     "Inventory",
     "LoggerSpec",
     "MessageGraph",
     "Neighbourhood",
+    "OfferedComponent",
     "Orbits",
     "Parameters",
     "Prediction",
@@ -142,6 +148,8 @@ if TYPE_CHECKING:
     from matsciml_core.interfaces.strategy import Parameters, Strategy, Task
     from matsciml_core.interfaces.symmetry import AsymmetricUnit, Orbits
     from matsciml_core.nn.message_graph import MessageGraph
+    from matsciml_core.registry.checks import Check, CheckSpec
+    from matsciml_core.registry.environments import EnvironmentSpec, OfferedComponent
     from matsciml_core.registry.hooks import hookimpl, hookspec
     from matsciml_core.registry.manager import Registry, build_registry
     from matsciml_core.registry.pretrained import PretrainedSpec

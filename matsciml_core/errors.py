@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 HIDDEN = (
     *range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F),
@@ -88,6 +89,20 @@ class PluginLoadError(RegistryError):
 
 class UnknownNameError(RegistryError):
     """No plugin registered the requested name."""
+
+
+class OtherEnvironmentError(UnknownNameError):
+    """The requested name is offered in an environment of its own.
+
+    Args:
+        message: What is wrong, and how to fix it.
+        environment: The record of that environment, an ``EnvironmentSpec``.
+    """
+
+    def __init__(self, message: str, environment: Any) -> None:
+        """Keep the record, for who can run a command there."""
+        super().__init__(message)
+        self.environment = environment
 
 
 def closest(name: str, names: Iterable[str], *, similarity: float = 0.5) -> str | None:

@@ -30,8 +30,18 @@ RECORDS = {
         "LoggerSpec",
         "BaselineSpec",
         "PretrainedSpec",
+        "EnvironmentSpec",
+        "CheckSpec",
     ),
-    "Records within records": ("TargetInfo", "Grid", "Reference", "BenchmarkTask", "Inventory"),
+    "Records within records": (
+        "TargetInfo",
+        "Grid",
+        "Reference",
+        "BenchmarkTask",
+        "Inventory",
+        "OfferedComponent",
+    ),
+    "What functions that records name return": ("Check",),
     "What lifecycle hooks receive": ("RunInfo", "RunResult"),
 }
 

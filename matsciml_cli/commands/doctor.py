@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
-from matsciml_cli._checks import Check, all_checks
+from matsciml_cli._checks import all_checks
 from matsciml_cli.console import STYLES, Row, write_heading, write_json, write_line, write_table
 from matsciml_cli.options import Json
 from matsciml_cli.state import registry_of
 from matsciml_core.errors import ConfigError
+from matsciml_core.registry.checks import Check
 
 SCHEMA = 1
 """Grows when a key of the JSON output changes its meaning or goes away."""

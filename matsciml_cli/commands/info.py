@@ -17,6 +17,7 @@ from matsciml_cli._component_info import (
 from matsciml_cli.console import Row, warn, write_heading, write_json, write_table
 from matsciml_cli.options import Json
 from matsciml_cli.state import registry_of
+from matsciml_core.registry.environments import EnvironmentSpec
 
 SCHEMA = 1
 """Grows when a key of the JSON output changes its meaning or goes away."""
@@ -47,13 +48,22 @@ def info(
     also by the name that other frameworks have for it, such as lr.
 
     The JSON has the keys `schema` (1) and `components`. A component has `kind`, `distribution`,
-    `version`, `state` and `reason`, the fields of its record, and `settings` and `presets`; a
-    setting has `name`, `type`, `default` and `description`. Where the name is not that of a
-    component, the JSON has `schema`, `settings` and `remark`.
+    `version`, `environment` (null: the main one), `state` and `reason`, the fields of its record,
+    and `settings` and `presets`; a setting has `name`, `type`, `default` and `description`. Where
+    the name is not that of a component, the JSON has `schema`, `settings` and `remark`.
     """
     registry = registry_of(context)
     # All of that name, duplicates included: info is how one finds out which is which.
     components = [item for item in registry.components(kind) if item.spec.name == name]
+    there = [item for item in registry.elsewhere(kind) if item.offer.name == name]
+    # What cannot be used here is looked at there. An environment is often called like what it was
+    # made for, which is what one asks for.
+    elsewhere = {EnvironmentSpec.kind, *(item.offer.kind for item in there)}
+    if there and all(item.spec.kind in elsewhere for item in components):
+        raise registry.unknown(name, kind)
+    for offer, environment in there:
+        option = f"'--kind {offer.kind}'"
+        warn(f"The {offer.kind} '{name}' of the environment '{environment.name}' needs {option}.")
     if not components and kind is None and _show_run_settings(name, as_json):
         return
     if not components:

@@ -26,7 +26,8 @@ def list_plugins(
         str | None,
         typer.Option(
             help="Only this kind: dataset, encoder, task-head, strategy, reader, command, "
-            "callback, logger, baseline, pretrained, or a kind that a tool brings.",
+            "callback, logger, baseline, pretrained, environment, check, or a kind that a tool "
+            "brings.",
             autocompletion=complete_kinds,
         ),
     ] = None,
@@ -50,9 +51,10 @@ def list_plugins(
     """List what the installed plugins offer, and the plugins that are not in use.
 
     The JSON has the keys `schema` (1), `components` and `plugins`. A component has `kind`,
-    `name`, `summary`, `distribution`, `version`, `state` (`available` where it is not installed)
-    and `reason`; a plugin has `entry_point`, `distribution`, `version`, `module`, `state`,
-    `reason`, `fix` and `components` (pairs of `kind` and `name`).
+    `name`, `summary`, `distribution`, `version`, `state` (`available` where it is not installed),
+    `reason` and `environment` (the one that offers it, null: this one); a plugin has
+    `entry_point`, `distribution`, `version`, `module`, `state`, `reason`, `fix` and `components`
+    (pairs of `kind` and `name`).
     """
     # None leaves the decision to MATSCIML_STRICT.
     registry = registry_of(context, strict=strict or None)
@@ -73,6 +75,7 @@ def list_plugins(
     lines = []
     for row in rows:
         owner = f"{row.distribution} {row.version}".rstrip()
+        owner += f" (environment {row.environment})" if row.environment else ""
         remark = f"{row.summary} ({row.reason})" if row.reason else row.summary
         style = "" if row.state == "ok" else STYLES[row.state]
         lines.append(Row((row.kind, row.name, row.state, owner, remark.lstrip()), style))

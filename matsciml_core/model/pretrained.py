@@ -59,7 +59,9 @@ def locate_model(path: str | os.PathLike[str], registry: Registry) -> Path:
         return find_model(path)
     if name in names:
         return pretrained_folder(registry.get("pretrained", name), registry)
-    if _is_known(name):  # of a plugin that is not installed, which the error says how to install
+    elsewhere = [item.offer.name for item in registry.elsewhere(PretrainedSpec.kind)]
+    # Of a plugin that is not installed, which the error says how to install, or of an environment.
+    if name in elsewhere or _is_known(name):
         raise registry.unknown(name, "pretrained")
     try:
         return find_model(path)

@@ -38,18 +38,19 @@ def read_headers(metadata: str) -> dict[str, list[str]]:
     Returns:
         The values of each header, in order; nothing where the file is missing or unreadable.
     """
+    file = "METADATA" if metadata.endswith(".dist-info") else "PKG-INFO"
+    headers: dict[str, list[str]] = {}
     try:
-        file = "METADATA" if metadata.endswith(".dist-info") else "PKG-INFO"
-        text = Path(metadata, file).read_text(encoding="utf-8")
+        # Line by line: the description that follows is most of the file.
+        with open(os.path.join(metadata, file), encoding="utf-8") as stream:
+            for line in stream:
+                if line == "\n":  # a line of blanks is part of a long header
+                    break
+                name, colon, value = line.partition(":")
+                if colon and not name.startswith((" ", "\t")):
+                    headers.setdefault(name, []).append(value.strip())
     except (OSError, ValueError):
         return {}
-    headers: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        if not line.strip():
-            break  # the description follows
-        name, colon, value = line.partition(":")
-        if colon and not name.startswith((" ", "\t")):
-            headers.setdefault(name, []).append(value.strip())
     return headers
 
 

@@ -57,6 +57,15 @@ def dataset_folder(name: str, environment: Mapping[str, str] | None = None) -> P
     return data_folder(environment) / "datasets" / name
 
 
+def environments_folder(environment: Mapping[str, str] | None = None) -> Path:
+    """Return the folder whose folders are environments of plugins; it need not exist.
+
+    Args:
+        environment: Environment variables; None: those of this process.
+    """
+    return data_folder(environment) / "environments"
+
+
 def _platform_folder(variables: Mapping[str, str], variable: str, fallback: str) -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support"

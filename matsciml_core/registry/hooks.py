@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 import pluggy
 
+from matsciml_core.registry.checks import CheckSpec
+from matsciml_core.registry.environments import EnvironmentSpec
 from matsciml_core.registry.pretrained import PretrainedSpec
 from matsciml_core.registry.specs import (
     BaselineSpec,
@@ -234,6 +236,54 @@ class MatSciMLSpecs:
                     functional="PBE",
                     trained_on="12,000 relaxations of oxides.",
                     elements=("O", "Ti"),
+                )
+
+        .. versionadded:: 0.1
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def matsciml_environments(self) -> Iterable[EnvironmentSpec]:
+        """Name environments with plugins of their own, in which whole commands are run.
+
+        Called once per process. What a record offers is listed and completed with the name of the
+        environment, as far as this environment does not have it; a command line that needs it is
+        handed to the function that ``class_path`` names, before anything was written::
+
+            @hookimpl
+            def matsciml_environments():
+                yield EnvironmentSpec(
+                    name="mine",
+                    summary="My environment.",
+                    class_path="matsciml_tool_mine.launch:run_there",
+                    folder="/opt/mine",
+                    offers=(
+                        OfferedComponent(
+                            kind="encoder",
+                            name="theirs",
+                            summary="A network.",
+                            distribution="matsciml-model-theirs",
+                        ),
+                    ),
+                )
+
+        .. versionadded:: 0.1
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def matsciml_checks(self) -> Iterable[CheckSpec]:
+        """Offer checks for ``matsciml doctor``.
+
+        Called once per process; the function that a record names is imported when ``doctor`` runs,
+        and what it returns is shown below the core's own checks::
+
+            @hookimpl
+            def matsciml_checks():
+                yield CheckSpec(
+                    name="licence",
+                    summary="The licence server answers.",
+                    class_path="matsciml_tool_mine.licence:checks",
                 )
 
         .. versionadded:: 0.1

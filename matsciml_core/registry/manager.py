@@ -18,6 +18,7 @@ import pluggy
 
 from matsciml_core.errors import (
     DuplicateNameError,
+    OtherEnvironmentError,
     PluginLoadError,
     RegistryError,
     UnknownNameError,
@@ -26,6 +27,7 @@ from matsciml_core.errors import (
 from matsciml_core.registry import environment
 from matsciml_core.registry._hookspecs import collecting_hooks, new_plugin_manager
 from matsciml_core.registry._loading import load_plugins, new_record
+from matsciml_core.registry.environments import Elsewhere, EnvironmentSpec
 from matsciml_core.registry.folders import data_folder
 from matsciml_core.registry.imported import STRUCTURES, imported_records, structures_spec
 from matsciml_core.registry.installed import (
@@ -35,6 +37,7 @@ from matsciml_core.registry.installed import (
 )
 from matsciml_core.registry.messages import (
     duplicate_sentence,
+    elsewhere_sentence,
     missing_sentence,
     unknown_sentence,
 )
@@ -251,6 +254,7 @@ class Registry:
         Raises:
             UnknownNameError: Nothing of that kind has the name; says what exists, what is
                 closest, and what might be installed or fixed.
+            OtherEnvironmentError: The name is offered, and can be used, in another environment.
             DuplicateNameError: Two plugins offer the name.
             PluginLoadError: Something that the component requires is not installed.
         """
@@ -266,7 +270,9 @@ class Registry:
         spec, plugin = matches[0]
         missing = self.missing(spec)
         if missing:
-            raise PluginLoadError(missing_sentence(spec, plugin, missing))
+            raise self._sent_elsewhere(name, kind) or PluginLoadError(
+                missing_sentence(spec, plugin, missing)
+            )
         return spec
 
     def components(self, kind: str | None = None) -> list[Component]:
@@ -298,6 +304,27 @@ class Registry:
     def find(self, name: str) -> list[Component]:
         """Return the components of that name, of whatever kind."""
         return [component for component in self.components() if component.spec.name == name]
+
+    def elsewhere(self, kind: str | None = None) -> list[Elsewhere]:
+        """Return what environments offer and this one lacks, or has in a form that cannot be used.
+
+        Args:
+            kind: One kind of component; None: all kinds.
+
+        Returns:
+            The offers by environment, each with its environment.
+        """
+        records = self.specs(EnvironmentSpec.kind)
+        environments = [record for record in records if isinstance(record, EnvironmentSpec)]
+        if not environments:  # looking for what is missing costs time
+            return []
+        usable = {(spec.kind, spec.name) for spec, _ in self.components() if not self.missing(spec)}
+        return [
+            Elsewhere(offer, environment)
+            for environment in environments
+            for offer in environment.offers
+            if kind in (None, offer.kind) and (offer.kind, offer.name) not in usable
+        ]
 
     def including(self, record: PluginRecord) -> Registry:
         """Return a registry that offers further components, which replace those of their names.
@@ -354,8 +381,12 @@ class Registry:
             builtin: Further names that exist without a plugin, such as the core's commands.
 
         Returns:
-            The error: what exists, what is closest, what might be installed or fixed.
+            The error: what exists, what is closest, what might be installed or fixed; an
+            ``OtherEnvironmentError`` where an environment offers the name.
         """
+        sent = self._sent_elsewhere(name, kind)
+        if sent is not None:
+            return sent
         from matsciml_core.registry.known_plugins import known_components  # needs json
 
         sentence = unknown_sentence(
@@ -367,6 +398,25 @@ class Registry:
             index=known_components(kind),
         )
         return UnknownNameError(sentence)
+
+    def _sent_elsewhere(self, name: str, kind: str | None) -> OtherEnvironmentError | None:
+        """Return the error that sends a command to an environment; None: none offers the name.
+
+        Raises:
+            DuplicateNameError: Several do, and nothing tells which is meant.
+        """
+        matches = [item for item in self.elsewhere(kind) if item.offer.name == name]
+        names = list(dict.fromkeys(item.environment.name for item in matches))
+        if len(names) > 1:
+            raise DuplicateNameError(
+                f"'{name}' is offered in the environments {' and '.join(names)}; remove one of "
+                "them."
+            )
+        if not matches:
+            return None
+        offer, environment = matches[0]
+        sentence = elsewhere_sentence(offer.kind, name, environment.name, environment.folder)
+        return OtherEnvironmentError(sentence, environment)
 
 
 def _blocked(entry: EntryPoint) -> PluginRecord:

@@ -112,6 +112,14 @@ def missing_sentence(spec: Spec, plugin: PluginRecord, missing: Sequence[Unmet])
     )
 
 
+def elsewhere_sentence(kind: str, name: str, environment: str, folder: str) -> str:
+    """Say that a name is offered in an environment of its own, to whom cannot be sent there."""
+    return (
+        f"The {kind} '{name}' is offered in the environment '{environment}'; the command line runs "
+        f"what needs it there, and a program must be run by the Python of '{folder}'."
+    )
+
+
 def install_command(component: KnownComponent) -> str:
     """Return the command that installs a component of the index."""
     return f"pip install {component.distribution}"

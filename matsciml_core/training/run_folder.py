@@ -178,7 +178,10 @@ def hardware(device: torch.device) -> dict[str, Any]:
 
 def command_line() -> str:
     """Return the command that started this process, as a user would type it."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0])
+    # What python -m runs, by a scheduler or in an environment of plugins.
+    name = "matsciml" if program.name == "__main__.py" else program.name
+    return shlex.join([name, *sys.argv[1:]])
 
 
 def _plain(value: Any) -> Any:

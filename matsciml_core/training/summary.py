@@ -15,6 +15,7 @@ from matsciml_core.model.evaluate import MODEL, Scores
 from matsciml_core.model.objects import OBJECT
 from matsciml_core.model.pretrained import PRETRAINED
 from matsciml_core.model.storage import save_model
+from matsciml_core.registry.environments import environment_record
 from matsciml_core.registry.specs import Reference, RunResult, Spec
 from matsciml_core.training import run_folder
 from matsciml_core.training.assemble import PreparedDataset
@@ -78,6 +79,7 @@ def summarise(
         "budget": fitted.budget,
         "segments": segments,
         "versions": run_folder.versions(),
+        "environment": environment_record(),
         "plugins": registry.distributions(),
         "hardware": run_folder.hardware(run.device),
         "precision": precision_record(registry.get("encoder", run.config.encoder.name), run.config),

@@ -33,6 +33,7 @@ GENERATE = "plugins/matsciml-tool-generate/src/matsciml_tool_generate/"
 MEGNET = "plugins/matsciml-model-megnet/src/matsciml_model_megnet/"
 PAGES = "plugins/matsciml-util-pages/src/matsciml_util_pages/"
 SOURCES = "plugins/matsciml-util-sources/src/matsciml_util_sources/"
+ENV = "plugins/matsciml-tool-env/src/matsciml_tool_env/"
 LAUNCHERS = "plugins/matsciml-tool-benchmark/src/matsciml_tool_benchmark/launchers/"
 
 DEEPMD = "plugins/matsciml-reader-potentials/src/matsciml_reader_potentials/deepmd.py"
@@ -51,6 +52,8 @@ MAY_WRITE = {
     ): "a link of ours, renamed over it",
     ("matsciml_core/model/storage.py", "save_file"): OF_THE_HELPER,
     (f"{MEGNET}weights.py", "save_file"): OF_THE_HELPER,
+    (f"{ENV}packages.py", "os.link"): "into the folder of an environment that is being made",
+    (f"{ENV}packages.py", "shutil.copy"): "the same, from one disk to another",
     (f"{GENERATE}sampling.py", "save_file"): OF_THE_HELPER,
 }
 OWN = "data of the package itself"
@@ -94,6 +97,8 @@ MAY_PARSE = {
 MAY_START = {
     ("matsciml_cli/_bug_report.py", "subprocess.run"): "asks this Python for torch's version",
     ("matsciml_core/data/readers/foreign_lmdb.py", "subprocess.Popen"): "the child that reads LMDB",
+    (f"{ENV}installer.py", "subprocess.Popen"): "pip or uv, with what the user asks for",
+    (f"{ENV}making.py", "subprocess.run"): "the Python of an environment, for what it offers",
     (f"{LAUNCHERS}_processes.py", "subprocess.Popen"): "the watcher of the user's own runs",
     (f"{LAUNCHERS}_watched.py", "subprocess.call"): "the user's own runs, without a shell",
 }

@@ -125,3 +125,25 @@ def test_a_plugin_that_is_installed_but_not_in_use_is_not_installed_again(
     found = reason(experiment(make_table, row={"datasets": ["lips"]}))
     assert found is not None
     assert "ZeroDivisionError" in found.sentence
+
+
+def test_what_an_environment_offers_can_run(make_table, reason, plugin_folder):
+    plugin_folder.add(
+        "matsciml-tool-far",
+        """
+        from matsciml_core import EnvironmentSpec, OfferedComponent, hookimpl
+
+        @hookimpl
+        def matsciml_environments():
+            yield EnvironmentSpec(
+                name="far",
+                summary="s",
+                class_path="a.b:C",
+                folder="/far",
+                offers=(
+                    OfferedComponent(kind="encoder", name="far", summary="s", distribution="d"),
+                ),
+            )
+        """,
+    )
+    assert reason(experiment(make_table, encoders={"far": {}})) is None

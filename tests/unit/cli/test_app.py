@@ -430,7 +430,10 @@ class TestCompletion:
         assert "--json" in self.complete("matsciml doctor --", 2).split()
 
     def test_kinds(self) -> None:
-        assert self.complete("matsciml list-plugins --kind e", 3).split() == ["encoder"]
+        assert self.complete("matsciml list-plugins --kind e", 3).split() == [
+            "encoder",
+            "environment",
+        ]
 
     def test_component_names(self, plugin_folder: Any) -> None:
         plugin_folder.add(

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from matsciml_cli import _checks
-from matsciml_cli._checks import Check, all_checks
+from matsciml_cli._checks import all_checks
 from matsciml_cli.state import slow_plugin
 from matsciml_core import __version__
 from matsciml_core.registry import _loading
 from matsciml_core.registry._hookspecs import new_plugin_manager
+from matsciml_core.registry.checks import Check
 from matsciml_core.registry.installed import InstalledVersions
 from matsciml_core.registry.manager import Registry, build_registry
 from matsciml_core.registry.records import PluginRecord

@@ -182,6 +182,7 @@ class TestJson:
                 "version": "1.0",
                 "state": "ok",
                 "reason": "",
+                "environment": None,
             }
         ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from matsciml_core.errors import MatSciMLError
+from matsciml_core.errors import MatSciMLError, OtherEnvironmentError
 from matsciml_core.registry.inventory import inventory_of
 from matsciml_core.registry.known_plugins import known_components
 from matsciml_core.registry.manager import Registry
@@ -46,6 +46,8 @@ def unavailability(experiment: Experiment, registry: Registry) -> Unavailable | 
         try:
             spec = registry.get(kind, name)
             lack = _missing_data(experiment, spec) if isinstance(spec, DatasetSpec) else None
+        except OtherEnvironmentError:
+            continue  # the run is handed over to the environment that has it
         except MatSciMLError as error:
             command = _command_to_install(kind, name, registry)
             return Unavailable("not installed", f"Run: {command}" if command else str(error))

@@ -17,6 +17,7 @@ from matsciml_core import (
 )
 from matsciml_core.registry import _loading
 from matsciml_core.registry._hookspecs import collecting_hooks, new_plugin_manager
+from matsciml_core.registry.environments import EnvironmentSpec
 from matsciml_core.registry.hooks import MatSciMLSpecs
 from matsciml_core.registry.manager import build_registry
 from matsciml_core.registry.records import PluginRecord
@@ -60,6 +61,7 @@ def test_every_registration_hook_is_collected(plugin_folder: Any) -> None:
         TaskHeadSpec: ", target_kinds=('scalar',)",
         BaselineSpec: ", encoder='x', head='x'",
         PretrainedSpec: ", encoder='x'",
+        EnvironmentSpec: ", folder='/x'",
     }
     for name, record in hooks.items():
         extra = required.get(record, "")

@@ -30,6 +30,8 @@ HOOKS = {
     "logger": ("matsciml_loggers", "LoggerSpec", ""),
     "baseline": ("matsciml_baselines", "BaselineSpec", ", encoder='x', head='x'"),
     "pretrained": ("matsciml_pretrained", "PretrainedSpec", ", encoder='x'"),
+    "environment": ("matsciml_environments", "EnvironmentSpec", ", folder='/x'"),
+    "check": ("matsciml_checks", "CheckSpec", ""),
 }
 
 

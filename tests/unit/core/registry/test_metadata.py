@@ -39,3 +39,11 @@ def test_thorough_search_skips_left_overs(plugin_folder: Any, tmp_path: Path) ->
     good.mkdir(parents=True)
     (good / "METADATA").write_text("Metadata-Version: 2.1\nName: dist\nVersion: 2\n")
     assert find_version("dist", [*plugin_folder.search, str(good.parent)]) == "2"
+
+
+def test_blank_lines_of_a_folded_header_do_not_end_the_headers(plugin_folder: Any) -> None:
+    metadata = plugin_folder.add_metadata("d", ONE)
+    (metadata / "METADATA").write_text(
+        "Name: d\nLicense: long\n         \n        text\nRequires-Dist: a\n\nRequires-Dist: b\n"
+    )
+    assert read_headers(str(metadata))["Requires-Dist"] == ["a"]
