@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from math import gcd
 
 _TABLE = (
@@ -33,6 +34,7 @@ def symbol(number: int) -> str:
     return SYMBOLS[number - 1]
 
 
+@lru_cache(maxsize=1024)
 def atomic_number(symbol: str) -> int | None:
     """Return the atomic number of an element's symbol, oxidation state and isotope ignored.
 

@@ -100,15 +100,34 @@ def assign(path: Path, registry: Registry, format: str | None = None) -> list[As
         raise ConfigError(_unknown(path, specs))
     if not by_file:
         files_of(path, specs[0])  # raises
+    fuller: dict[Path, dict[ReaderSpec, list[Path]]] = {}
+    for file, claims in by_file.items():
+        for spec in claims:
+            if spec.supersedes:
+                # Two are enough to know of another one, however many files a folder has.
+                first = fuller.setdefault(file.parent, {}).setdefault(spec, [])
+                first += [file] if len(first) < 2 else []
     return [
-        _assigned(file, by_file, registry)
+        _assigned(file, by_file, fuller, registry)
         for file in sorted(path.rglob("*"))
         if file.is_file() and not file.name.startswith(".")
     ]
 
 
-def _assigned(file: Path, by_file: dict[Path, list[ReaderSpec]], registry: Registry) -> Assigned:
-    """Return what becomes of a file of a folder."""
+def _assigned(
+    file: Path,
+    by_file: dict[Path, list[ReaderSpec]],
+    fuller: dict[Path, dict[ReaderSpec, list[Path]]],
+    registry: Registry,
+) -> Assigned:
+    """Return what becomes of a file of a folder.
+
+    Args:
+        file: The file.
+        by_file: The readers that may be for each.
+        fuller: By folder, readers whose files tell more than others, with their first two files.
+        registry: Where readers are looked up.
+    """
     candidates = by_file.get(file, [])
     if not candidates:
         return Assigned(file, None, "Its format is none that is read from a folder; name the file.")
@@ -120,10 +139,8 @@ def _assigned(file: Path, by_file: dict[Path, list[ReaderSpec]], registry: Regis
     # One calculation leaves several files: what one of them has in full is not read twice.
     beside = {
         spec.name
-        for other, specs in by_file.items()
-        if other.parent == file.parent and other != file
-        for spec in specs
-        if names[0] in spec.supersedes
+        for spec, first in fuller.get(file.parent, {}).items()
+        if names[0] in spec.supersedes and first != [file]
     }
     if beside:
         return Assigned(file, None, f"The same calculation is read from its {min(beside)} file.")

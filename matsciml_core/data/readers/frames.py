@@ -145,7 +145,10 @@ def _completed(frame: Frame) -> NDArray[np.float64]:
     gives it a volume.
     """
     cell = np.array(frame.cell, dtype=np.float64)
-    pbc = np.broadcast_to(np.asarray(frame.pbc, dtype=bool), (3,))
+    pbc = np.asarray(frame.pbc, dtype=bool)
+    if pbc.all():
+        return cell
+    pbc = np.broadcast_to(pbc, (3,))
     missing = ~cell.any(axis=1) & ~pbc if cell.shape == (3, 3) else np.zeros(3, dtype=bool)
     if missing.any() and pbc.any():
         # Rows of V that belong to singular values of zero are normal to the lattice vectors.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -76,16 +77,22 @@ class StressForm:
         if values.size == 9:
             tensor = values.reshape(3, 3)
         elif values.size == 6:
-            tensor = np.empty((3, 3))
-            for pair, value in zip(self.order, values.ravel(), strict=True):
-                row, column = ("xyz".index(letter) for letter in pair)
-                tensor[row, column] = tensor[column, row] = value
+            tensor = values.ravel()[_places(self.order)]
         else:
             raise DataError("The label 'stress' has a wrong number of values.")
+        if not self.virial:
+            return tensor * self.factor
         volume = float(abs(np.linalg.det(np.asarray(cell, dtype=np.float64))))
-        if self.virial and volume < 1e-6:  # Å³, as in Crystal
+        if volume < 1e-6:  # Å³, as in Crystal
             raise DataError("The virial cannot be divided by the volume: there is no cell.")
-        return tensor * self.factor / (volume if self.virial else 1.0)
+        return tensor * self.factor / volume
+
+
+@cache
+def _places(order: tuple[str, ...]) -> NDArray[np.int64]:
+    """Return which of six numbers stands at each place of a matrix, ``(3, 3)``."""
+    places = {frozenset(pair): index for index, pair in enumerate(order)}
+    return np.array([[places[frozenset((row, column))] for column in "xyz"] for row in "xyz"])
 
 
 def parse_stress(name: str, words: Sequence[str]) -> tuple[StressForm, list[str]] | None:

@@ -116,7 +116,7 @@ def _species_of(text: str) -> Any:
 
 
 def frame_from_optimade(
-    data: Mapping[str, Any], name: str, values: dict[str, Any]
+    data: Mapping[str, Any], name: str, values: dict[str, Any], **more: Any
 ) -> Frame | Rejection:
     """Return the record of a structure as OPTIMADE describes it.
 
@@ -129,6 +129,7 @@ def frame_from_optimade(
             text in JSON, as in tables.
         name: What the record is called.
         values: What was written beside it.
+        more: Further fields of the frame.
 
     Returns:
         A frame; or a rejection where sites hold something else than one atom each.
@@ -166,6 +167,7 @@ def frame_from_optimade(
         cell=cell,
         pbc=np.asarray(pbc, dtype=bool),
         values=own,
+        **more,
     )
 
 

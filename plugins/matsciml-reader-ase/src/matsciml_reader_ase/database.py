@@ -35,8 +35,17 @@ class DatabaseReader(Reader):
                 cell=row.cell,
                 pbc=row.pbc,
                 values=values,
-                site_properties=site_properties_of(row.toatoms()),
+                site_properties=site_properties_of(row.toatoms()) if says_more(row) else {},
             )
+
+
+def says_more(row: Any) -> bool:
+    """Return whether a row holds tags or constraints, for which atoms have to be made of it.
+
+    Args:
+        row: A row, or its fields as a dictionary.
+    """
+    return row.get("tags") is not None or bool(row.get("constraints"))
 
 
 def _rows(database: Any) -> Iterator[Any]:

@@ -16,6 +16,7 @@ from matsciml_core.convert.ase import site_properties_of
 from matsciml_core.data.readers import Frame, InputFile, Reader, Record, name_of
 from matsciml_core.data.readers.foreign_lmdb import read_lmdb
 from matsciml_core.errors import DataError
+from matsciml_reader_ase.database import says_more
 
 LARGEST_RECORD = 256 << 20
 """Bytes of one record, unpacked; a million atoms with forces take half of it."""
@@ -45,7 +46,9 @@ class LMDBReader(Reader):
                 cell=row["cell"],
                 pbc=row["pbc"],
                 values=values,
-                site_properties=site_properties_of(AtomsRow(row).toatoms()),
+                site_properties=(
+                    site_properties_of(AtomsRow(row).toatoms()) if says_more(row) else {}
+                ),
             )
 
 

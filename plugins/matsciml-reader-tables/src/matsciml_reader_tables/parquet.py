@@ -6,8 +6,7 @@ state it; they are made of VASP's outputs), and ``functional`` says what energie
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,10 @@ import pyarrow
 import pyarrow.parquet
 
 from matsciml_core.data.ingestion.sources import Rejection
-from matsciml_core.data.readers import Frame, InputFile, Reader, Record, name_of
+from matsciml_core.data.readers import InputFile, Reader, Record, name_of
 from matsciml_core.data.readers.structures import frame_from_optimade
 from matsciml_core.errors import DataError
 from matsciml_reader_tables.config import ParquetConfig
-from matsciml_reader_tables.sources import with_units
 
 _ROWS = 1024
 """Rows that are decoded at a time; one has some kilobytes."""
@@ -61,15 +59,20 @@ class ParquetReader(Reader):
                     f"'{file.path}' has no column '{missing[0]}'; tables with the columns of "
                     f"OPTIMADE are read. Columns: {', '.join(sorted(names))}."
                 )
+            marked = [
+                name.removeprefix(SITE_PREFIX) for name in names if name.startswith(SITE_PREFIX)
+            ]
             index = 0
             for batch in table.iter_batches(batch_size=_ROWS, use_threads=False):
                 columns = [_decode(column) for column in batch.columns]
                 for entries in zip(*columns, strict=True):
                     row = dict(zip(batch.schema.names, entries, strict=True))
-                    yield self._record(row, f"{file.stem}-{index:06d}", file)
+                    yield self._record(row, f"{file.stem}-{index:06d}", file, marked)
                     index += 1
 
-    def _record(self, row: dict[str, Any], otherwise: str, file: InputFile) -> Record:
+    def _record(
+        self, row: dict[str, Any], otherwise: str, file: InputFile, marked: Sequence[str]
+    ) -> Record:
         functional = row.get("functional")
         name = name_of(row, otherwise)
         if self._asked is not None:
@@ -83,15 +86,8 @@ class ParquetReader(Reader):
                     "cannot be compared; name the one to be read, for example with --set "
                     f"functional={self._functional}."
                 )
-        marks = {
-            key.removeprefix(SITE_PREFIX): row.pop(key)
-            for key in [key for key in row if key.startswith(SITE_PREFIX)]
-        }
-        record = frame_from_optimade(row, name, row)
-        if isinstance(record, Frame) and any(rows is not None for rows in marks.values()):
-            kept = {key: rows for key, rows in marks.items() if rows is not None}
-            record = replace(record, site_properties=kept)
-        return with_units(record, UNITS)
+        marks = {key: rows for key in marked if (rows := row.pop(SITE_PREFIX + key)) is not None}
+        return frame_from_optimade(row, name, row, site_properties=marks, units=UNITS)
 
 
 def _decode(column: Any) -> list[Any]:

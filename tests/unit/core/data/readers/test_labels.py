@@ -132,7 +132,7 @@ def test_forces_and_stress_have_their_shapes():
 @pytest.mark.parametrize(
     ("text", "value", "message"),
     [
-        ("energy=eV", "high", "no number"),
+        ("energy=eV", "high", "where a number is expected"),
         ("energy=eV", [1, 2], "wrong number of values"),
         ("forces=eV/A", [[1.0, 0, 0]], "wrong number of values"),
         ("metal=class", 2, "no class from 0 to 1"),
