@@ -55,7 +55,9 @@ def subcommands(name: str) -> list[str]:
     """
     loaded = commands()[name][0].load()
     inner = loaded.registered_commands if isinstance(loaded, typer.Typer) else []
-    return [str(command.name) for command in inner]
+    # A command without a name of its own is called like its function.
+    names = [command.name or getattr(command.callback, "__name__", "") for command in inner]
+    return [name.replace("_", "-") for name in names]
 
 
 def help_text(*arguments: str) -> str:

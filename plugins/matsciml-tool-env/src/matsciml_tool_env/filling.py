@@ -69,8 +69,9 @@ class Filling:
             there = self._there()
             # Named again, so that nothing is installed which contradicts them.
             own = [there.exact(name) for name in there.family()]
+            # An index has a release under its own name, whatever build of it is here.
             pins = {
-                name: version
+                name: version.partition("+")[0]
                 for name, version in self._main.versions().items()
                 if name not in self._family
             }
