@@ -9,6 +9,7 @@ import ase
 import ase.io
 import numpy as np
 import pytest
+from ase.build import bulk
 
 from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers import Frame, ImportRequest, find_reader, parse_files, read
@@ -92,3 +93,17 @@ def test_what_is_no_output_is_explained(tmp_path):
     (tmp_path / "vasprun.xml").write_text("<modeling>")
     with pytest.raises(DataError, match=r"is no vasprun\.xml"):
         list(read(tmp_path / "vasprun.xml"))
+
+
+def test_structures_of_an_xdatcar_that_ase_writes(tmp_path):
+    images = [bulk("NaCl", "rocksalt", a=5.6, cubic=True) for _ in range(3)]
+    for seed, image in enumerate(images):
+        image.rattle(0.05, seed=seed)
+    ase.io.write(tmp_path / "XDATCAR", images, format="vasp-xdatcar")
+    records = list(read(tmp_path / "XDATCAR"))
+    assert len(records) == len(images)
+    for frame, image in zip(records, images, strict=True):
+        assert np.asarray(frame.atomic_numbers).tolist() == image.numbers.tolist()
+        np.testing.assert_allclose(frame.positions, image.positions, atol=1e-6)
+        np.testing.assert_allclose(frame.cell, image.cell.array, atol=1e-6)
+        assert not frame.values

@@ -2,8 +2,8 @@
 
 Energy, forces and stress are what ``atompack.from_ase`` takes from ASE's calculators: eV, eV/Å and
 eV/Å³, positive under tension. Published sets hold positions and forces in float32. A file that
-breaks off shortly before its end opens without a complaint, and has no record (0.4.1); it is
-refused here.
+breaks off behind its header opens without a complaint, and has no record (0.4.1); it is refused
+here.
 """
 
 from __future__ import annotations
