@@ -22,6 +22,7 @@ from matsciml_core.data.store.labelled import label_sizes
 from matsciml_core.data.store.store_dataset import StoreDataset
 from matsciml_core.errors import ConfigError, MatSciMLError, did_you_mean
 from matsciml_core.files import write_json as write_file
+from matsciml_core.interfaces.crystal_systems import SPACE_GROUPS
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.registry.folders import dataset_folder
 from matsciml_core.registry.imported import store_of
@@ -276,7 +277,13 @@ def _scan(
         for name, gathered in ranges.items():
             gathered.add(batch.targets[name].numpy())
     labels = [
-        {"name": info.name, "unit": info.unit, "kind": info.kind, **ranges[info.name].as_data()}
+        {
+            "name": info.name,
+            "unit": info.unit,
+            "kind": info.kind,
+            "classes": info.classes,
+            **ranges[info.name].as_data(),
+        }
         for info in dataset.targets.values()
     ]
     return atoms, volumes, labels
@@ -318,5 +325,9 @@ def _show_labels(labels: Sequence[Mapping[str, Any]]) -> None:
             # Adding zero turns the "-0" of a label whose largest value is -0.0 into "0".
             low, high = label["min"] + 0.0, label["max"] + 0.0
             span = f"{low:.5g} to {high:.5g}, mean {label['mean']:.5g}"
+            if label["classes"] == SPACE_GROUPS:  # users know them by their numbers, from 1
+                span = f"space groups {low + 1:.0f} to {high + 1:.0f}"
+            elif label["classes"]:
+                span = f"classes {low:.0f} to {high:.0f} of {label['classes']}, from 0"
         rows.append(Row((label["name"], label["unit"], f"{label['count']:,} values", span)))
     write_table(rows, indent=2)

@@ -12,6 +12,8 @@ FIRST_SPACE_GROUPS = {
     "cubic": 195,
 }
 """First international number of each crystal system, ascending."""
+SPACE_GROUPS = 230
+"""Their number; a label of so many classes holds the space group, class 0 that of number 1."""
 
 
 def crystal_system(space_group: int) -> str:

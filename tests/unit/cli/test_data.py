@@ -469,3 +469,15 @@ def test_an_unknown_launcher_is_refused(plugin, file, verb):
 def test_the_name_of_a_plugins_dataset_is_refused(plugin, file):
     done = plugin("data", "import", str(file), "--name", "remote", "--label", "energy=eV")
     assert "matsciml-data-remote 0.1.0 offers a dataset 'remote' already" in done.error
+
+
+def test_space_groups_are_shown_by_their_numbers(imported, tmp_path):
+    """Classes count from 0 and space groups from 1, and users know the numbers."""
+    groups = [{**entry(number), "group": group} for number, group in enumerate((215, 220))]
+    stable = [{**one, "stable": index} for index, one in enumerate(groups)]
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(stable))
+    labels = ("--label", "group=class(230)", "--label", "stable=class")
+    out = imported("data", "import", str(path), "--name", "mine", *labels).out
+    assert "space groups 216 to 221" in out
+    assert "classes 0 to 1 of 2, from 0" in out

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.interfaces.crystal_systems import FIRST_SPACE_GROUPS
+from matsciml_core.interfaces.crystal_systems import FIRST_SPACE_GROUPS, SPACE_GROUPS
 from matsciml_util_pages.numbers import ABSENT, counted, number, percent
 from matsciml_util_pages.run_files import Predictions
 from matsciml_util_pages.views import Fact, Table, facts
 
-SPACE_GROUPS = 230
-"""Classes of a label of space groups; class k is the international number k + 1."""
 MOST = 12
 """Classes of a confusion matrix; rarer ones are put together."""
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from matsciml_core.errors import MatSciMLError
 from matsciml_core.guarded import parse_json
 from matsciml_core.interfaces.crystal import Crystal
+from matsciml_core.interfaces.crystal_systems import SPACE_GROUPS
 from matsciml_core.interfaces.elements import SYMBOLS
-from matsciml_tool_report.classes import SPACE_GROUPS
 
 TESTED_CRYSTALS = "crystals-test.csv"
 WORST_CRYSTALS = "worst-test.json"

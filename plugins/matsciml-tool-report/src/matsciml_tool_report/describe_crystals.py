@@ -21,13 +21,13 @@ from matsciml_core.data.symmetry.orbits import find_space_group
 from matsciml_core.errors import MatSciMLError
 from matsciml_core.files import write_whole
 from matsciml_core.interfaces.batch import CrystalBatch
+from matsciml_core.interfaces.crystal_systems import SPACE_GROUPS
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.elements import symbol
 from matsciml_core.model.components import build_component
 from matsciml_core.training.config import build_config
 from matsciml_core.training.config_data import read_config_file
 from matsciml_core.training.run_folder import CONFIG, PREDICTIONS
-from matsciml_tool_report.classes import SPACE_GROUPS
 from matsciml_tool_report.crystal_files import (
     COLUMNS,
     SEARCHED,

@@ -11,10 +11,9 @@ from markupsafe import Markup
 
 from matsciml_core.data.symmetry.orbits import space_group_symbol
 from matsciml_core.interfaces.crystal import Crystal
-from matsciml_core.interfaces.crystal_systems import crystal_system
+from matsciml_core.interfaces.crystal_systems import SPACE_GROUPS, crystal_system
 from matsciml_core.interfaces.elements import formula, symbol
 from matsciml_core.registry.targets import TargetInfo
-from matsciml_tool_report.classes import SPACE_GROUPS
 from matsciml_tool_report.crystal_files import CrystalFiles, PicturedCrystal
 from matsciml_tool_report.error_summary import TestedValue, worst_values
 from matsciml_tool_report.run_targets import Target
