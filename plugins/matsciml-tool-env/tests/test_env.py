@@ -16,6 +16,8 @@ import pytest
 
 from matsciml_tool_env.index import PluginEnvironment, spec_of
 
+pytestmark = pytest.mark.slow  # two dozen processes, and thousands of files linked twice
+
 PLUGIN = """
 from dataclasses import replace
 
