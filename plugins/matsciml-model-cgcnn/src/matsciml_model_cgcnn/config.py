@@ -17,7 +17,7 @@ class CGCNNConfig(Config):
     ``published`` has the convolution, the distances and the widths of the paper.
     """
 
-    cutoff: float = Field(default=4.5, gt=0)
+    cutoff: float = Field(default=4.0, gt=0)
     """Longest edge, Å."""
     max_neighbours: int | None = Field(default=None, ge=1)
     """Keep at most this many edges into each atom, the shortest ones; None: all. With a cap the
@@ -43,7 +43,7 @@ class CGCNNConfig(Config):
     paper."""
     activation: Literal["silu", "softplus"] = "silu"
     """Activation of the messages and the read-out."""
-    avg_num_neighbors: float = Field(default=9.0, gt=0)
+    avg_num_neighbors: float = Field(default=6.0, gt=0)
     """What a sum of messages is divided by, so that it is of order one."""
     readout: Literal["moments", "mean"] = "moments"
     """How atoms become a crystal. ``moments``: mean and standard deviation of a dense layer of

@@ -20,9 +20,9 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
             smooth_cutoff=True, asymmetric_unit=True, presets=("default", "published")
         ),
         training={
-            "learning_rate": 4e-3,
-            "batch_size": 64,
-            "weight_decay": 5e-2,
+            "epochs": 28,
+            "learning_rate": 3e-3,
+            "weight_decay": 2e-2,
             "average_decay": 0.99,
         },
         references=(
