@@ -1,6 +1,6 @@
 """Trains a run that is killed again and again, until it has ended.
 
-    python killed_run.py FOLDER KILLS
+    python killed_run.py FOLDER KILLS EPOCHS
 
 Each life is a fork of this process, which has imported everything, and starts as a user would: with
 ``matsciml run``, and from the first checkpoint on with ``matsciml run --resume``. It is killed with
@@ -38,7 +38,7 @@ SETTINGS = {
     "encoder.dropout": 0.2,
     "strategy.weighting": "uncertainty",
 }
-RUN = ["run", "--dataset", "mp", "--encoder", "megnet", "--strategy", "additive", "--epochs", "24"]
+RUN = ["run", "--dataset", "mp", "--encoder", "megnet", "--strategy", "additive"]
 RUN += ["--target", "band_gap", "--target", "is_stable", "--batch-size", "8"]
 RUN += [part for name, value in SETTINGS.items() for part in ("--set", f"{name}={value}")]
 
@@ -90,10 +90,11 @@ def windows(folder: Path, started: float) -> tuple[float, float]:
     return prepared, 2.5 * float(rows[-1]["seconds"]) / len(rows)
 
 
-def main(output: Path, kills: int) -> None:
+def main(output: Path, kills: int, epochs: int) -> None:
     """Train once undisturbed, and once among kills."""
+    run = [*RUN, "--epochs", str(epochs)]
     started = time.time()
-    live([*RUN, "--output", str(output / "undisturbed")], None)
+    live([*run, "--output", str(output / "undisturbed")], None)
     prepared, trained = windows(output / "undisturbed" / "latest", started)
     draw, ended, done = random.Random(1), False, 0
     parent = output / "killed"
@@ -101,7 +102,7 @@ def main(output: Path, kills: int) -> None:
     # A life that is killed while it writes the report has finished the run.
     while not (ended or finished_epochs(latest)):
         steps = steps_of(latest / CHECKPOINTS / LAST_CHECKPOINT)
-        given = ["run", "--resume", str(latest)] if steps else [*RUN, "--output", str(parent)]
+        given = ["run", "--resume", str(latest)] if steps else [*run, "--output", str(parent)]
         print(f"life {done + 1} starts after {steps} steps", flush=True)
         if done >= kills:
             ended = live(given, None)
@@ -114,4 +115,4 @@ def main(output: Path, kills: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
