@@ -214,7 +214,7 @@ class TestRequest:
             ),
             (("model", "salt.cif", "-o", "p.parquet"), "one of the endings .csv, .extxyz, .xyz"),
             (("model", "salt.cif", "--format", "pdb"), "There is no reader 'pdb'"),
-            (("model", "salt.cif", "--device", "gpu"), "device 'gpu' cannot be used"),
+            (("model", "salt.cif", "--device", "gpu"), "There is no device 'gpu'"),
             (("model", "salt.cif", "--precision", "half"), "no precision 'half'"),
             (("model", "salt.cif", "-o", "salt.cif/p.csv"), "cannot be written"),
         ],

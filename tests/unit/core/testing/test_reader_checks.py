@@ -138,16 +138,17 @@ class HoldsEverything(ExtendedXYZReader):
 
 
 FAULTS = {
-    Sorted: {"structures", "compressed"},
-    Transposed: {"structures", "compressed"},
-    ForcesInOtherOrder: {"values"},
-    EnergyInHartree: {"values"},
-    NoForces: {"values", "quantities"},
-    OneName: {"names"},
-    OtherNames: {"names"},
+    Sorted: {"structures", "compressed", "written"},
+    Transposed: {"structures", "compressed", "written"},
+    ForcesInOtherOrder: {"values", "written"},
+    EnergyInHartree: {"values", "written"},
+    NoForces: {"values", "quantities", "written"},
+    OneName: {"names", "written"},
+    OtherNames: {"names", "written"},
     NeverTheSame: {"repeatable"},
     RejectsAll: {
         "structures", "values", "quantities", "names", "repeatable", "compressed", "untouched",
+        "written",
     },
     SilentAboutTheTorn: {"torn"},
     InventsARecord: {"something-else"},

@@ -134,7 +134,12 @@ def test_ids_are_unique(tmp_path):
         ({"gap": [1.0, 2.0]}, {"gap": "evolt"}, UnitError, "'gap=evolt' has a unit .* not known"),
         ({"gap": [1.0, 2.0]}, {"gap": "eV", "gpa": "eV"}, ConfigError, "'gpa'.*Did you mean 'gap'"),
         ({"Gap": [1.0, 2.0]}, {"Gap": "eV"}, ConfigError, "'Gap' cannot be the name"),
-        ({"gap": [1.0, "wide"]}, {"gap": "eV"}, DataError, r"Structure 1 \('.*'\): .*no number"),
+        (
+            {"gap": [1.0, "wide"]},
+            {"gap": "eV"},
+            DataError,
+            r"Structure 1 \('.*'\): .*a number is expected",
+        ),
         ({"group": [1, 7]}, {"group": "class(7)"}, DataError, "Structure 1 .*from 0 to 6"),
         ({"forces": [1, 2]}, {"forces": "eV"}, UnitError, "cannot be forces"),
         ({"forces": [[1], [2]]}, {"forces": "eV/Å"}, DataError, "wrong number of values"),
