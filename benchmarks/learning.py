@@ -72,8 +72,8 @@ def rows() -> list[Row]:
         ),
         Row(
             group="to 0.100 eV/atom",
-            name=f"{FLAGSHIP}, 12 epochs",
-            arguments=(*flagship, "--epochs", "12"),
+            name=f"{FLAGSHIP}, 10 epochs",
+            arguments=(*flagship, "--epochs", "10"),
         ),
         Row(
             group="five minutes",
@@ -143,9 +143,12 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, default=Path("runs/learning"), help="folder of runs")
     parser.add_argument("--old", type=Path, help="checkout of an older build, with its .venv")
     parser.add_argument("--group", action="append", help="which groups to run; default: all")
+    parser.add_argument("--name", help="run only the rows whose name holds this")
+    parser.add_argument("--seeds", type=int, default=5, help="most seeds of a row")
     options = parser.parse_args()
     for row, seed in in_turns(rows()):
         chosen = options.group is None or row.group in options.group
+        chosen = chosen and (options.name or "") in row.name and seed < options.seeds
         if chosen and (row.build == "today" or options.old is not None):
             run(row, seed, options.keep, options.old)
     outcomes = list(read_all(options.keep))
