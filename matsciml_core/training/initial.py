@@ -129,16 +129,17 @@ def describe_init(run: Run) -> dict[str, Any] | None:
     }
 
 
-def seen_before(run: Run) -> list[str]:
+def seen_before(init: Mapping[str, Any] | None) -> list[str]:
     """Say which datasets of a run its weights have seen before it: their test is none.
 
     Args:
-        run: The run.
+        init: What :func:`describe_init` says of the run.
 
     Returns:
         A sentence for each such dataset.
     """
-    init = describe_init(run) or {}
+    if init is None:
+        return []
     return [
         f"{name}: the pretrained model '{init[PRETRAINED].get('name')}' has seen most of these "
         f"crystals ({init[PRETRAINED].get('trained_on')}), the test set's among them; its error "

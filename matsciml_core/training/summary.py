@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from matsciml_core.interfaces.batch import CrystalBatch
-from matsciml_core.interfaces.elements import symbol
+from matsciml_core.interfaces.elements import atomic_number, symbol
 from matsciml_core.interfaces.structure import targets_of
 from matsciml_core.model.evaluate import MODEL, Scores
 from matsciml_core.model.objects import OBJECT
@@ -132,30 +132,32 @@ def elements(run: Run) -> list[str]:
     return [symbol(number) for number in sorted(found)]
 
 
-def unseen_elements(run: Run) -> list[str]:
+def unseen_elements(run: Run, known: Sequence[str]) -> list[str]:
     """Say which elements stand in the test set of a dataset and in no training set.
 
     Args:
         run: The run.
+        known: Symbols of the elements in its training sets, see :func:`elements`.
 
     Returns:
         A sentence for each dataset that has such crystals.
     """
-    known = elements(run)
+    trained = [number for name in known if (number := atomic_number(name)) is not None]
     notes = []
     for prepared in run.datasets:
-        strange: set[str] = set()
+        strange: set[int] = set()
         guesses = 0
         for batch in _batches(prepared, "test"):
-            atoms = [symbol(number) for number in batch.atomic_numbers.tolist()]
-            mask = np.array([atom not in known for atom in atoms])
-            strange.update(atom for atom, new in zip(atoms, mask, strict=True) if new)
-            guesses += len(np.unique(batch.crystal_index.numpy()[mask]))
+            numbers = batch.atomic_numbers.numpy()
+            new = ~np.isin(numbers, trained)
+            strange.update(np.unique(numbers[new]).tolist())
+            guesses += len(np.unique(batch.crystal_index.numpy()[new]))
         if strange:
+            names = ", ".join(sorted(map(symbol, strange)))
             notes.append(
                 f"{prepared.name}: {guesses:,} of {len(prepared.subsets['test']):,} test crystals "
-                f"hold {', '.join(sorted(strange))}, which no training crystal has; what the model "
-                "says of them is a guess."
+                f"hold {names}, which no training crystal has; what the model says of them is a "
+                "guess."
             )
     return notes
 

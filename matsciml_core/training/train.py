@@ -171,8 +171,8 @@ def train(
         except KeyboardInterrupt as stop:
             raise RunInterrupted(run.folder) from stop
     result = request.registry.after_fit(info, measured)
-    warned = (*undefined(measured.metrics), *unseen_elements(run), *seen_before(run))
-    result = replace(result, notes=(*warned, *result.notes, *notes))
+    seen = (*unseen_elements(run, summary["elements"]), *seen_before(summary["init"]))
+    result = replace(result, notes=(*undefined(measured.metrics), *seen, *result.notes, *notes))
     return TrainingResult(
         folder=run.folder.resolve(),
         run=run,

@@ -78,10 +78,10 @@ class TestSeenBefore:
         record = {"name": "ready", "trained_on": "Salts", "seen": ["salts", "oxides"]}
         run = self.run(tmp_path, **{key: record})
         assert describe_init(run)["seen"] == ["salts"]
-        (sentence,) = seen_before(run)
+        (sentence,) = seen_before(describe_init(run))
         assert sentence.startswith("salts: the pretrained model 'ready' has seen most of these")
 
     def test_are_none_of_a_model_that_a_run_trained(self, tmp_path):
         run = self.run(tmp_path)
         assert "seen" not in describe_init(run)
-        assert seen_before(run) == []
+        assert seen_before(describe_init(run)) == []
