@@ -15,7 +15,7 @@ from matsciml_cli.commands import COMMANDS, GROUPS
 from matsciml_cli.console import on_terminal, write_line
 from matsciml_cli.state import registry_of
 from matsciml_core import __version__
-from matsciml_core.errors import OtherEnvironmentError, PluginLoadError
+from matsciml_core.errors import ConfigError, OtherEnvironmentError, PluginLoadError
 from matsciml_core.registry.installed import CORE
 from matsciml_core.registry.specs import CommandSpec
 
@@ -85,11 +85,29 @@ class Commands(LightGroup):
 
         Raises:
             Stopped: The user pressed Ctrl-C.
+            ConfigError: An option was given that does not exist, and has the name of a command.
+            UnknownNameError: The same, and the command is of a plugin that is not installed.
         """
         try:
             return super().invoke(ctx)
+        except failures.NoSuchOption as error:
+            self._point_to_command(ctx, str(error.option_name))
+            raise
         except KeyboardInterrupt as stop:
             raise failures.Stopped from stop
+
+    def _point_to_command(self, ctx: Any, option: str) -> None:
+        """Raise an error that names the command that an unknown option is called like, if any."""
+        from matsciml_core.registry.known_plugins import known_components
+
+        name = option.lstrip("-")
+        if name in self._listed(ctx):
+            raise ConfigError(
+                f"'{option}' is no option here; there is a command for it, see "
+                f"'{PROGRAM} {name} --help'."
+            )
+        if any(item.name == name for item in known_components("command")):
+            raise registry_of(ctx).unknown(name, "command", builtin=list(_BUILTIN))
 
     def _listed(self, ctx: Any) -> dict[str, tuple[CommandSpec, str]]:
         """Return record and distribution of each command; a plugin cannot replace the core's."""

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 
@@ -41,6 +42,8 @@ that a traceback would explain."""
 # typer's own copy of click, or click itself, depending on typer's version.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 _ClickException: type[Exception] = _UsageError.__bases__[0]
+NoSuchOption: type[Any] = vars(sys.modules[_UsageError.__module__])["NoSuchOption"]
+"""What is raised about an unknown option; it has an ``option_name``."""
 
 
 class Stopped(Exception):

@@ -16,6 +16,7 @@ TOOLS_OF_COMMANDS = {
         "state",
         "threads",
         "failures",
+        "run_options",
         "tasks",
     )
 }

@@ -1,0 +1,183 @@
+"""The options of ``matsciml run`` that say what is trained, for every command that trains.
+
+Nothing here imports torch, so that a misspelt name or setting is answered at once.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from matsciml_cli._completion import complete_names
+from matsciml_core.errors import ConfigError
+from matsciml_core.registry.manager import Registry
+
+_INSPECTED = 10
+"""Steps between two looks at the gradients with ``--inspect-gradients``."""
+_PARAMETER = "options"
+"""The parameter of a command in whose place it takes the options."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What the options of a run were given; None where one was not."""
+
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dataset",
+            "-d",
+            help="Dataset to train on; repeat for several.",
+            autocompletion=complete_names("dataset"),
+        ),
+    ] = None
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            "--encoder", "-e", help="Encoder to train.", autocompletion=complete_names("encoder")
+        ),
+    ] = None
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", "-t", help="Label to learn; default: the dataset's first."),
+    ] = None
+    head: Annotated[
+        str | None,
+        typer.Option(
+            "--head",
+            help="Task head; default: the usual one of each label.",
+            autocompletion=complete_names("task-head"),
+        ),
+    ] = None
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            "--strategy",
+            help="How tasks are trained together; default: the plain gradient of one.",
+            autocompletion=complete_names("strategy"),
+        ),
+    ] = None
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="YAML file with settings.")
+    ] = None
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", help="A setting as KEY=VALUE, for example encoder.cutoff=5."),
+    ] = None
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="Minutes that the run may take, in place of a number of epochs."),
+    ] = None
+    batch_size: Annotated[int | None, typer.Option(help="Most crystals in a batch.")] = None
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, order and dropout.")] = None
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = None
+    devices: Annotated[int | None, typer.Option(help="GPUs that share each batch.")] = None
+    inspect_gradients: Annotated[
+        bool,
+        typer.Option(
+            "--inspect-gradients", help="Record every tenth step how tasks pull against each other."
+        ),
+    ] = False
+    no_baselines: Annotated[
+        bool,
+        typer.Option("--no-baselines", help="Fit no baseline without a network beside the run."),
+    ] = False
+    init_from: Annotated[
+        Path | None,
+        typer.Option(help="Start from the model of a run, an exported or a pretrained one."),
+    ] = None
+
+    def flags(self, output: Path | None = None) -> dict[str, Any]:
+        """Return what the flags say, by section of a configuration; empty where nothing.
+
+        Args:
+            output: Parent of the run folder; None: not given.
+
+        Raises:
+            ConfigError: The length of the run is given twice.
+        """
+        if self.epochs is not None and self.minutes is not None:
+            raise ConfigError("Give --epochs or --minutes; each of them is the length of the run.")
+        training = {
+            "epochs": self.epochs,
+            "minutes": self.minutes,
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+            "device": self.device,
+            "devices": self.devices,
+            "inspect_gradients": _INSPECTED if self.inspect_gradients else None,
+            "baseline_crystals": 0 if self.no_baselines else None,
+        }
+        return {
+            "datasets": self.dataset,
+            "encoder": self.encoder,
+            "targets": self.target,
+            "head": {} if self.head is None else {"name": self.head},
+            "strategy": self.strategy,
+            "init": {} if self.init_from is None else {"model": str(self.init_from)},
+            "output": None if output is None else str(output),
+            "training": {key: value for key, value in training.items() if value is not None},
+        }
+
+    def read(self, registry: Registry, output: Path | None = None) -> dict[str, Any]:
+        """Join file, ``--set`` and flags into a configuration as plain data, and check names in it.
+
+        Args:
+            registry: Where the components are looked up.
+            output: As for :meth:`flags`.
+
+        Raises:
+            ConfigError: A setting is missing, unknown or wrong, or a file cannot be read.
+            RegistryError: A component does not exist or cannot be used.
+        """
+        from matsciml_cli import _request
+
+        data = _request.read(self.flags(output), self.config, self.overrides or [], registry)
+        _request.look_up(data, registry)
+        return data
+
+
+def takes_run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take the options of a run in the place of its parameter ``options``.
+
+    Args:
+        command: A function with a parameter ``options`` of the class :class:`RunOptions`, and
+            typer's annotations on its others.
+
+    Returns:
+        A function that typer makes a command of.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    shared = get_type_hints(RunOptions, include_extras=True)
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        # By keyword: after the options, which have defaults, one without may follow.
+        chosen = [parameter.replace(annotation=hints[name], kind=parameter.KEYWORD_ONLY)]
+        if name == _PARAMETER:
+            chosen = [
+                inspect.Parameter(
+                    item.name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=item.default,
+                    annotation=shared[item.name],
+                )
+                for item in fields(RunOptions)
+            ]
+        parameters += chosen
+
+    @wraps(command)
+    def with_options(**values: Any) -> None:
+        options = RunOptions(**{item.name: values.pop(item.name) for item in fields(RunOptions)})
+        command(**values, options=options)
+
+    # What typer reads, of which the one or the other depends on its version.
+    vars(with_options)["__signature__"] = inspect.Signature(parameters)
+    with_options.__annotations__ = {one.name: one.annotation for one in parameters}
+    return with_options

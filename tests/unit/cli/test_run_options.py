@@ -1,0 +1,74 @@
+"""Options that every command which trains takes, and what is said of one that is a command."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import pytest
+import typer
+
+from matsciml_cli.run_options import RunOptions, takes_run_options
+from matsciml_core.errors import ConfigError
+
+PLUGIN = """
+    from matsciml_core import CommandSpec, hookimpl
+
+    @hookimpl
+    def matsciml_commands():
+        yield CommandSpec(name="sing", summary="s", class_path="{package}.sing:sing")
+"""
+SING = """
+    from matsciml_cli.run_options import RunOptions, takes_run_options
+
+    @takes_run_options
+    def sing(options: RunOptions, loud: bool = False) -> None:
+        print(options.flags(), options.overrides, loud)
+"""
+
+
+@pytest.fixture
+def sing(plugin_folder: Any, cli: Callable[..., Any]) -> Callable[..., Any]:
+    plugin_folder.add("matsciml-tool-sing", PLUGIN, modules={"sing": SING})
+    return cli
+
+
+def test_a_command_has_the_options_of_a_run_beside_its_own() -> None:
+    def command(context: typer.Context, options: RunOptions, last: int = 3) -> None: ...
+
+    names = list(inspect.signature(takes_run_options(command)).parameters)
+    assert names == ["context", *(item.name for item in fields(RunOptions)), "last"]
+
+
+def test_options_reach_the_command_by_section(sing: Callable[..., Any]) -> None:
+    out = sing(
+        "sing", "-d", "one", "-d", "two", "--epochs", "3", "--no-baselines", "-s", "a.b=1", "--loud"
+    ).out
+    assert "'datasets': ['one', 'two']" in out
+    assert "'training': {'epochs': 3, 'baseline_crystals': 0}" in out
+    assert out.rstrip().endswith("['a.b=1'] True")
+
+
+def test_two_lengths_contradict_each_other() -> None:
+    with pytest.raises(ConfigError, match="--epochs or --minutes"):
+        RunOptions(epochs=1, minutes=1.0).flags()
+
+
+def test_an_option_that_is_a_command_names_it(sing: Callable[..., Any]) -> None:
+    error = sing("run", "--sing", "5").error
+    assert (
+        error
+        == "'--sing' is no option here; there is a command for it, see 'matsciml sing --help'."
+    )
+
+
+def test_an_option_that_is_a_command_of_another_plugin_says_what_to_install(
+    cli: Callable[..., Any],
+) -> None:
+    assert "pip install matsciml-tool-report" in cli("run", "--report", "5").error
+
+
+def test_an_option_that_is_nothing_names_the_help(sing: Callable[..., Any]) -> None:
+    assert sing("run", "--sung").error.endswith("See 'matsciml run --help'.")
