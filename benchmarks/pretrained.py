@@ -77,7 +77,7 @@ def dynamics() -> list[_measure.Task]:
     from chgnet.model import CHGNetCalculator
 
     from matsciml_core import load
-    from matsciml_tool_simulate.calculator import ModelCalculator
+    from matsciml_util_potential.calculator import ModelCalculator
 
     start: Any = bulk("Cu", cubic=True).repeat(3)
     start.rattle(0.05, seed=0)

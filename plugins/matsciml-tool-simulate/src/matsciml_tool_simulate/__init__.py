@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _MODULE_OF = {
-    "Dynamics": "dynamics",
-    "DynamicsConfig": "dynamics",
-    "ModelCalculator": "calculator",
-    "TorchSimModel": "torch_sim",
-    "relax": "relaxation",
+    "Dynamics": "matsciml_tool_simulate.dynamics",
+    "DynamicsConfig": "matsciml_tool_simulate.dynamics",
+    "ModelCalculator": "matsciml_util_potential.calculator",
+    "TorchSimModel": "matsciml_tool_simulate.torch_sim",
+    "relax": "matsciml_util_potential.relaxation",
 }
 
 # Without TorchSimModel, which needs an extra: an import of everything must not fail for it.
 __all__ = ["Dynamics", "DynamicsConfig", "ModelCalculator", "relax"]
 
 if TYPE_CHECKING:
-    from matsciml_tool_simulate.calculator import ModelCalculator
     from matsciml_tool_simulate.dynamics import Dynamics, DynamicsConfig
-    from matsciml_tool_simulate.relaxation import relax
     from matsciml_tool_simulate.torch_sim import TorchSimModel as TorchSimModel
+    from matsciml_util_potential.calculator import ModelCalculator
+    from matsciml_util_potential.relaxation import relax
 
 
 def __getattr__(name: str) -> Any:
@@ -40,7 +40,7 @@ def __getattr__(name: str) -> Any:
         from matsciml_core.convert import import_package  # noqa: PLC0415 - loads torch
 
         import_package("torch_sim")
-    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    return getattr(import_module(_MODULE_OF[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -25,10 +25,10 @@ from matsciml_core.errors import ConfigError, DataError, GeometryError
 from matsciml_core.files import cut, open_appending_text, write_json, write_whole
 from matsciml_core.guarded import read_json
 from matsciml_core.interfaces.config import Config
-from matsciml_tool_simulate.calculator import ModelCalculator
 from matsciml_tool_simulate.drift import EnergyDrift
-from matsciml_tool_simulate.held import carry_marks, hold
 from matsciml_tool_simulate.state import restore_atoms, store_atoms
+from matsciml_util_potential.calculator import ModelCalculator
+from matsciml_util_potential.held import carry_marks, hold
 
 if TYPE_CHECKING:
     from matsciml_core.model.trained import TrainedModel

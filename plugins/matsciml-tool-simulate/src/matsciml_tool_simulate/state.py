@@ -8,7 +8,7 @@ import numpy as np
 from ase import Atoms
 from ase.constraints import dict2constraint
 
-from matsciml_tool_simulate.held import KEPT
+from matsciml_util_potential.held import KEPT
 
 
 def store_atoms(atoms: Any) -> dict[str, Any]:

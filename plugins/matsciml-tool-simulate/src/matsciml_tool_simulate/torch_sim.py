@@ -13,7 +13,7 @@ from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import ConfigError
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.model.pretrained import require_neighbours
-from matsciml_tool_simulate.potential import Potential
+from matsciml_util_potential.potential import Potential
 
 if TYPE_CHECKING:
     from matsciml_core.model.trained import TrainedModel

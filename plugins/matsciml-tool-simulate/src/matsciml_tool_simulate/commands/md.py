@@ -100,9 +100,9 @@ def md(
     from matsciml_core.convert import to_ase
     from matsciml_core.model.inputs import read_one
     from matsciml_core.model.trained import load
-    from matsciml_tool_simulate.calculator import ModelCalculator
     from matsciml_tool_simulate.dynamics import Dynamics, DynamicsConfig
-    from matsciml_tool_simulate.held import check_held
+    from matsciml_util_potential.calculator import ModelCalculator
+    from matsciml_util_potential.held import check_held
 
     registry = registry_of(context)
     model = load(run, device=device, precision=precision, registry=registry)

@@ -18,7 +18,7 @@ from matsciml_core.errors import ConfigError
 from matsciml_tool_simulate.commands.table import LiveTable
 
 if TYPE_CHECKING:
-    from matsciml_tool_simulate.relaxation import RelaxationStep
+    from matsciml_util_potential.relaxation import RelaxationStep
 
 _SHOWN = 10
 """Steps between two lines of the table."""
@@ -68,9 +68,9 @@ def relax(
     from matsciml_core.convert import to_ase
     from matsciml_core.model.inputs import read_one
     from matsciml_core.model.trained import load
-    from matsciml_tool_simulate import relaxation
-    from matsciml_tool_simulate.calculator import ModelCalculator
-    from matsciml_tool_simulate.held import carry_marks, check_held
+    from matsciml_util_potential import relaxation
+    from matsciml_util_potential.calculator import ModelCalculator
+    from matsciml_util_potential.held import carry_marks, check_held
 
     relaxed = output or Path(f"{file.stem}-relaxed.extxyz")
     check_output(relaxed, replace=replace, inputs=[file])

@@ -8,7 +8,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from matsciml_core.errors import ConfigError
-from matsciml_tool_simulate import relax
+from matsciml_util_potential.relaxation import relax
 
 
 class TestRelaxation:

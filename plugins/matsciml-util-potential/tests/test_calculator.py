@@ -11,7 +11,7 @@ import torch
 from matsciml_core import TargetInfo, Task, load
 from matsciml_core.errors import ConfigError, DataError, GeometryError
 from matsciml_core.model.storage import save_model
-from matsciml_tool_simulate import ModelCalculator
+from matsciml_util_potential.calculator import ModelCalculator
 
 ENERGY = TargetInfo(name="energy", kind="energy", unit="eV")
 FORCES = TargetInfo(name="forces", kind="forces", unit="eV/Å", per_atom=True)

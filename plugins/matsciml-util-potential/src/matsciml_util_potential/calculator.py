@@ -11,7 +11,7 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal
-from matsciml_tool_simulate.potential import Potential
+from matsciml_util_potential.potential import Potential
 
 if TYPE_CHECKING:
     from matsciml_core.model.trained import TrainedModel

@@ -1,0 +1,1 @@
+"""For tests of what uses potentials: force models of random weights."""
