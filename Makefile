@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PROJECTS := pyproject.toml plugins/editable.txt $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help run test test-slow test-alone install lint audit docs benchmark clean
+.PHONY: help run test test-slow test-alone install lint audit docs docs-quick benchmark clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ audit: $(STAMP)  ## Look up known vulnerabilities of what is pinned; needs the n
 
 docs: $(STAMP)  ## Build the documentation; its tutorials are executed, warnings are errors.
 	$(BIN)/python -m sphinx -W --keep-going -j 2 -b html docs docs/_build/html
+
+docs-quick: export MATSCIML_DOCS = quick
+docs-quick: docs  ## The same without executing the pages that train for long.
 
 benchmark: $(STAMP)  ## Measure start-up, data path and training beside the usual ways.
 	$(BIN)/python benchmarks/startup.py --check
