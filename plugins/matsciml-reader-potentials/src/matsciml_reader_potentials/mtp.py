@@ -7,20 +7,19 @@ the virial in eV, in the order of its header: minus the stress times the volume.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers import Frame, InputFile, Reader, Record
 from matsciml_core.errors import ConfigError, DataError
+from matsciml_reader_potentials.blocks import read_blocks
 from matsciml_reader_potentials.config import ElementsConfig
 
 UNITS = {"energy": "eV", "forces": "eV/A", "plus_stress": "eV"}
 _VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
-_BEGIN, _END = "BEGIN_CFG", "END_CFG"
-_TORN = "The file ends before the end of the configuration."
 _AXES = ("x", "y", "z")
 
 
@@ -38,38 +37,13 @@ class MTPReader(Reader):
             DataError: There is no configuration in it.
         """
         elements = self.config.numbers if isinstance(self.config, ElementsConfig) else []
-        count = 0
-        with file.open_text() as stream:
-            lines: list[list[str]] | None = None
-            for line in stream:
-                words = line.split()
-                if words == [_BEGIN]:
-                    lines = []
-                elif words == [_END] and lines is not None:
-                    if not elements:
-                        raise ConfigError(
-                            f"'{file.path}' numbers its types, and does not say which elements "
-                            "they are; name them from type 0 on, for example with "
-                            "--set elements=Cu,O."
-                        )
-                    yield _record(lines, f"{file.stem}-{count:06d}", np.array(elements))
-                    count, lines = count + 1, None
-                elif lines is not None and words:
-                    lines.append(words)
-        if lines is not None:
-            yield Rejection(f"{file.stem}-{count:06d}", _TORN)
-        elif not count:
-            raise DataError(f"'{file.path}' has no {_BEGIN}; it is no file of MTP.")
-
-
-def _record(lines: list[list[str]], name: str, elements: NDArray[np.int64]) -> Record:
-    """Return the record of the lines between a beginning and an end."""
-    try:
-        return _parse(lines, name, elements)
-    except DataError as error:
-        return Rejection.of(name, error)
-    except (KeyError, IndexError, ValueError):
-        return Rejection(name, "The configuration is incomplete, or not as its headers say.")
+        if not elements:
+            raise ConfigError(
+                f"'{file.path}' numbers its types, and does not say which elements they are; name "
+                "them from type 0 on, for example with --set elements=Cu,O."
+            )
+        parse = partial(_parse, elements=np.array(elements))
+        yield from read_blocks(file, "BEGIN_CFG", "END_CFG", parse, "configuration")
 
 
 def _parse(lines: list[list[str]], name: str, elements: NDArray[np.int64]) -> Frame:

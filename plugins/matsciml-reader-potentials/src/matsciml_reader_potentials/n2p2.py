@@ -7,14 +7,15 @@ does. An atom's line is ``atom x y z element charge energy fx fy fz``.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers import Frame, InputFile, Reader, Record
-from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.errors import ConfigError
 from matsciml_core.interfaces.elements import atomic_number
+from matsciml_reader_potentials.blocks import read_blocks
 from matsciml_reader_potentials.config import UnitsConfig
 
 BOHR = 0.529177210544
@@ -23,7 +24,6 @@ UNITS = {
     "atomic": {"energy": "Ha", "forces": "Ha/bohr"},
     "metal": {"energy": "eV", "forces": "eV/A"},
 }
-_TORN = "The file ends before the end of the structure."
 _WIDTH = 10
 """Words of an atom's line."""
 
@@ -42,35 +42,12 @@ class N2P2Reader(Reader):
             DataError: There is no structure in it.
         """
         units = self.config.units if isinstance(self.config, UnitsConfig) else ""
-        count = 0
-        with file.open_text() as stream:
-            lines: list[list[str]] | None = None
-            for line in stream:
-                words = line.split()
-                if words == ["begin"]:
-                    lines = []
-                elif words == ["end"] and lines is not None:
-                    if not units:
-                        raise ConfigError(
-                            f"'{file.path}' does not say its units; write --set units=atomic for "
-                            "bohr and hartree, or --set units=metal for Å and eV."
-                        )
-                    yield _record(lines, f"{file.stem}-{count:06d}", units)
-                    count, lines = count + 1, None
-                elif lines is not None and words:
-                    lines.append(words)
-        if lines is not None:
-            yield Rejection(f"{file.stem}-{count:06d}", _TORN)
-        elif not count:
-            raise DataError(f"'{file.path}' has no line 'begin'; it is no input.data of n2p2.")
-
-
-def _record(lines: list[list[str]], name: str, units: str) -> Record:
-    """Return the record of the lines between a beginning and an end."""
-    try:
-        return _parse(lines, name, units)
-    except (KeyError, IndexError, ValueError):
-        return Rejection(name, "The structure is incomplete, or a line is not as n2p2 has it.")
+        if not units:
+            raise ConfigError(
+                f"'{file.path}' does not say its units; write --set units=atomic for bohr and "
+                "hartree, or --set units=metal for Å and eV."
+            )
+        yield from read_blocks(file, "begin", "end", partial(_parse, units=units), "structure")
 
 
 def _parse(lines: list[list[str]], name: str, units: str) -> Frame:
