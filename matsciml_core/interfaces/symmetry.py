@@ -129,24 +129,34 @@ class AsymmetricUnit:
         crystals = atoms_per_crystal.shape[0]
         # The mean over a group of its matrices projects onto what all of them leave as it is.
         site = orbits.site_sum[atoms.numpy()] / orbits.site_order[atoms.numpy(), None, None]
+        lattice, inverse = _lattices(cell)
+        nodes = crystal_index[atoms]
         return cls(
             atoms=atoms,
             distinct=distinct,
             multiplicity=torch.bincount(distinct, minlength=len(atoms)).to(cell.dtype),
-            atoms_per_crystal=torch.bincount(crystal_index[atoms], minlength=crystals),
-            rotation=_cartesian(orbits.rotation, cell, crystal_index),
-            site=_cartesian(site, cell, crystal_index[atoms]),
+            atoms_per_crystal=torch.bincount(nodes, minlength=crystals),
+            rotation=_cartesian(orbits.rotation, lattice, inverse, crystal_index).to(cell.dtype),
+            site=_cartesian(site, lattice, inverse, nodes).to(cell.dtype),
         )
 
 
-def _cartesian(matrix: NDArray[Any], cell: Tensor, crystal_index: Tensor) -> Tensor:
-    """Return L⁻¹ Wᵀ L of each atom: rows r = f L and f' = f Wᵀ give r' = r L⁻¹ Wᵀ L."""
-    # In double precision: whole numbers turned into rotations must be orthogonal to rounding.
+def _lattices(cell: Tensor) -> tuple[Tensor, Tensor]:
+    """Return lattice vectors and their inverse, ``(crystals, 3, 3)`` float64, Å and 1/Å.
+
+    In double precision: whole numbers turned into rotations must be orthogonal to rounding. A
+    molecule has no cell, and no operation but the identity, which any lattice leaves as it is: it
+    gets unit vectors.
+    """
     lattice = cell.to(torch.float64)
-    # A molecule has no cell, and no operation but the identity, which any lattice leaves as it is.
     flat = torch.linalg.det(lattice).abs() < SMALLEST_VOLUME
     lattice = torch.where(flat.view(-1, 1, 1), torch.eye(3, dtype=torch.float64), lattice)
-    inverse = torch.linalg.inv(lattice)
+    return lattice, torch.linalg.inv(lattice)
+
+
+def _cartesian(
+    matrix: NDArray[Any], lattice: Tensor, inverse: Tensor, crystal_index: Tensor
+) -> Tensor:
+    """Return L⁻¹ Wᵀ L of each atom: rows r = f L and f' = f Wᵀ give r' = r L⁻¹ Wᵀ L."""
     middle = torch.from_numpy(matrix.astype(np.float64)).transpose(1, 2)
-    result: Tensor = inverse[crystal_index] @ middle @ lattice[crystal_index]
-    return result.to(cell.dtype)
+    return inverse[crystal_index] @ middle @ lattice[crystal_index]

@@ -150,29 +150,23 @@ def segment_softmax(scores: Tensor, segments: Segments) -> Tensor:
     return weights / segment_gather(segment_sum(weights, segments), segments)
 
 
+# Both keep what they need in ``forward`` and not in ``setup_context``: torch 2.13 inspects the
+# signature of ``forward`` at each call of a function that has one, which takes 0.1 ms, more than
+# the sum over a small batch.
 class _Gather(torch.autograd.Function):
     """Segments → rows; its derivative is the sum, each row once."""
 
     @staticmethod
-    def forward(values: Tensor, segments: Segments) -> Tensor:
+    def forward(ctx: Any, values: Tensor, segments: Segments) -> Tensor:
         """Gather.
 
         Args:
+            ctx: Keeps the segments.
             values: ``(segments, ...)``, in any unit.
             segments: The rows of each segment.
         """
+        ctx.segments = segments
         return values.index_select(0, segments.index)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        """Keep the segments.
-
-        Args:
-            ctx: Where they are kept.
-            inputs: What ``forward`` was given.
-            output: Its result, ``(rows, ...)``, in any unit; not needed.
-        """
-        ctx.segments = inputs[1]
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
@@ -189,31 +183,20 @@ class _Sum(torch.autograd.Function):
     """Rows → segments; its derivative is the gather, times the weights."""
 
     @staticmethod
-    def forward(values: Tensor, segments: Segments, weighted: bool) -> Tensor:
+    def forward(ctx: Any, values: Tensor, segments: Segments, weighted: bool) -> Tensor:
         """Sum.
 
         Args:
+            ctx: Keeps segments and weights.
             values: ``(rows, ...)``, in any unit.
             segments: The rows of each segment.
             weighted: Whether a row counts as often as it stands for others.
         """
         width = math.prod(values.shape[1:])
         rows = values.reshape(values.shape[0], width)
-        weights = segments.weights if weighted else None
-        total = _sum_rows(rows, segments, weights)  # (segments, width)
+        ctx.segments, ctx.weights = segments, segments.weights if weighted else None
+        total = _sum_rows(rows, segments, ctx.weights)  # (segments, width)
         return total.view(segments.lengths.shape[0], *values.shape[1:])
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        """Keep the segments.
-
-        Args:
-            ctx: Where they are kept.
-            inputs: What ``forward`` was given.
-            output: Its result, ``(segments, ...)``, in any unit; not needed.
-        """
-        ctx.segments = inputs[1]
-        ctx.weights = inputs[1].weights if inputs[2] else None
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:

@@ -62,7 +62,8 @@ class StoredOrbits:
                     f"'{path}' is incomplete; fetch or build the store again, or remove the "
                     f"entry 'symmetry' from its {INDEX_FILE}."
                 )
-            data = np.memmap(path, dtype=np.uint8, mode="r")
+            # As a plain array: slices of a memmap are memmaps, and take ten times as long to make.
+            data = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
         except OSError as error:
             raise DataError(f"'{path}' cannot be read: {error.strerror}.") from error
         end = (crystals + 1) * _OFFSET.itemsize

@@ -78,15 +78,20 @@ def coupled_sum(
 
 class _CoupledSum(torch.autograd.Function):
     @staticmethod
-    def forward(messages: Messages, hidden: Tensor, weight: Tensor, *rest: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, messages: Messages, hidden: Tensor, weight: Tensor, *rest: Tensor
+    ) -> Tensor:
         """Sum piece by piece, so that no message of all edges is ever written out.
 
         Args:
+            ctx: Keeps everything that is given.
             messages: Who sends to whom.
             hidden: h, ``(edges, hidden)``, dimensionless.
             weight: W, ``(hidden, paths * features)``, dimensionless.
             *rest: x of each kind, then K of each kind.
         """
+        ctx.messages = messages
+        ctx.save_for_backward(hidden, weight, *rest)
         features, kernels = _halves(rest)
         atoms = messages.incoming.lengths.shape[0]
         total = hidden.new_zeros(atoms, sum(messages.rows) * messages.num_features)
@@ -95,18 +100,6 @@ class _CoupledSum(torch.autograd.Function):
             message = carried.mul_(_weights(hidden[piece], weight, messages))
             total.index_add_(0, messages.incoming.index[piece], message.flatten(1))
         return total.view(atoms, -1, messages.num_features)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        """Keep everything that was given.
-
-        Args:
-            ctx: Where it is kept.
-            inputs: What ``forward`` was given.
-            output: Its result, ``(atoms, rows, features)``, dimensionless; not needed.
-        """
-        ctx.messages = inputs[0]
-        ctx.save_for_backward(*inputs[1:])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
