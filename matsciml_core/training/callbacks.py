@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from matsciml_core.training.module import TrainingModule
 
 
+class TrainingLosses(Callback):
+    """Logs what the epoch's batches gave; first, because other callbacks read it."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log."""
+        cast("TrainingModule", pl_module).log_training()
+
+
 class MetricsFile(Callback):
     """Writes one line per epoch to ``metrics.csv``; a resumed run continues the file.
 

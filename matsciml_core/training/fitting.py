@@ -22,7 +22,12 @@ from matsciml_core.errors import TrainingError
 from matsciml_core.training import distributed, run_folder
 from matsciml_core.training.averaging import WeightAverage
 from matsciml_core.training.budget import PlannedEnd, TimeBudget
-from matsciml_core.training.callbacks import EpochLines, GradientAnglesFile, MetricsFile
+from matsciml_core.training.callbacks import (
+    EpochLines,
+    GradientAnglesFile,
+    MetricsFile,
+    TrainingLosses,
+)
 from matsciml_core.training.checkpoint import checkpoint_callbacks, restore_best
 from matsciml_core.training.guards import EdgeWatch, InterruptGuard, SkippedSteps, TimedCheckpoints
 from matsciml_core.training.module import TrainingModule
@@ -221,6 +226,7 @@ def _callbacks(run: Run, registry: Registry, length: PlannedEnd, *, quiet: bool)
         # First, so that a checkpoint within an epoch has the average with the last step in it.
         callbacks.append(WeightAverage(training.average_decay))
     callbacks += [
+        TrainingLosses(),
         MetricsFile(run.folder),
         *checkpoint_callbacks(run.folder),
         TimedCheckpoints(run.folder, training.checkpoint_minutes),

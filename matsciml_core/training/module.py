@@ -18,6 +18,7 @@ from matsciml_core.interfaces.strategy import Parameters, Strategy, Task
 from matsciml_core.model.evaluate import compute_metric, update_metric
 from matsciml_core.training import distributed
 from matsciml_core.training.config import TrainingConfig
+from matsciml_core.training.epoch_means import EpochMeans
 from matsciml_core.training.gradient_angles import AngleRecorder
 from matsciml_core.training.gradients import TaskGradients
 from matsciml_core.training.optimiser import build_optimiser, learning_rate_factor
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from pytorch_lightning.core.optimizer import LightningOptimizer
 
 _RANDOM = "random_states"
-"""Name in a checkpoint."""
+_LOSSES = "epoch_losses"
+"""Names in a checkpoint."""
 
 Batches = Mapping[str, CrystalBatch]
 """One batch per dataset."""
@@ -77,6 +79,8 @@ class TrainingModule(pl.LightningModule):
         self._gradients: TaskGradients | None = None
         self._inspected = False
         self._random: dict[str, Tensor] = {}
+        self._losses = {"train": EpochMeans(), "validation": EpochMeans()}
+        self._skipped: Tensor | None = None
         self._metrics = [
             {
                 # Sums in float32 would lose the last digits, and R² of labels far from zero more.
@@ -132,7 +136,7 @@ class TrainingModule(pl.LightningModule):
         self._tell_progress(self.global_step / self.plan.steps if self.plan.steps else 0.0)
         losses, count = self._losses_of(self.predictions(batch)), _count(batch)
         for key, loss in losses.items():
-            self._log(f"train/{key}/loss", loss, count)
+            self._losses["train"].add(f"train/{key}/loss", loss, count)
         # The last step of an epoch may have fewer batches than the others.
         most = self.settings.accumulate_batches
         first = batch_idx - batch_idx % most
@@ -143,7 +147,7 @@ class TrainingModule(pl.LightningModule):
                 self._begin()
             if losses:
                 total = self.strategy_module.combine(losses)
-                self._log("train/loss", total, count, bar=True)
+                self._losses["train"].add("train/loss", total, count)
                 alone = self.strategy_module.needs_task_gradients
                 if self._gradients is not None:
                     scaled = {key: loss / batches for key, loss in losses.items()}
@@ -176,10 +180,11 @@ class TrainingModule(pl.LightningModule):
             losses = self._losses_of(found)
         if losses:
             total = torch.stack([*losses.values()]).sum()
-            self._log("validation/loss", total, _count(batch), bar=True)
+            self._losses["validation"].add("validation/loss", total, _count(batch))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the metrics of the epoch, in physical units, and start anew."""
+        """Log loss and metrics of the epoch, these in physical units, and start anew."""
+        self._log_losses("validation")
         named = [
             (f"validation/{task.dataset}/{name}", metric)
             for task, metrics in zip(self.tasks, self._metrics, strict=True)
@@ -207,7 +212,8 @@ class TrainingModule(pl.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the states of the random numbers, which dropout draws from."""
+        """Add the states of the random numbers, which dropout draws from, and the losses so far."""
+        checkpoint[_LOSSES] = self._losses["train"].state_dict()
         checkpoint[_RANDOM] = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             checkpoint[_RANDOM]["cuda"] = torch.cuda.get_rng_state(self.device)
@@ -215,6 +221,8 @@ class TrainingModule(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the states until training starts: until then others draw numbers, too."""
         self._random = checkpoint.get(_RANDOM, {})
+        if _LOSSES in checkpoint:
+            self._losses["train"].load_state_dict(checkpoint[_LOSSES])
 
     def on_train_start(self) -> None:
         """Go on with the random numbers where the checkpoint stopped."""
@@ -250,7 +258,8 @@ class TrainingModule(pl.LightningModule):
     def _step(self) -> None:
         """Let the strategy decide, and move the parameters."""
         optimiser = cast("LightningOptimizer", self.optimizers())
-        parameters = [one for one in self.parameters() if one.requires_grad]
+        # What the optimiser moves: going through all modules for it takes as long as its step.
+        parameters = [one for group in optimiser.param_groups for one in group["params"]]
         distributed.average_gradients(parameters)
         if self._gradients is not None:
             gradients, self._gradients = self._gradients, None
@@ -266,10 +275,11 @@ class TrainingModule(pl.LightningModule):
         # The norm is infinite or NaN where any gradient is. Asking it on the host would wait for
         # the device; a fused optimiser reads the flag on its own device and leaves the step out.
         finite = self.finite = norm.isfinite().to(torch.float32)
-        optimiser.optimizer.found_inf = 1.0 - finite  # type: ignore[attr-defined]
+        skipped = 1.0 - finite
+        optimiser.optimizer.found_inf = skipped  # type: ignore[attr-defined]
         optimiser.step()
         cast("LambdaLR", self.lr_schedulers()).step()
-        self.log("train/skipped_steps", 1.0 - finite, on_step=False, on_epoch=True, reduce_fx="sum")
+        self._skipped = skipped if self._skipped is None else self._skipped + skipped
 
     def _losses_of(self, found: Predictions) -> dict[str, Tensor]:
         """Return the loss of each task, see :meth:`losses`."""
@@ -303,16 +313,16 @@ class TrainingModule(pl.LightningModule):
                 losses[task.key] = torch.zeros((), device=self.device, requires_grad=True)
         return losses
 
-    def _log(self, name: str, value: Tensor, count: int, *, bar: bool = False) -> None:
-        self.log(
-            name,
-            value.detach().to(torch.float32),  # one type on every rank
-            prog_bar=bar,
-            on_step=False,
-            on_epoch=True,
-            batch_size=count,
-            sync_dist=distributed.world_size() > 1,
-        )
+    def log_training(self) -> None:
+        """Log losses and skipped steps of the epoch, and start anew."""
+        self._log_losses("train")
+        if self._skipped is not None:  # the same on every rank
+            self.log("train/skipped_steps", self._skipped)
+            self._skipped = None
+
+    def _log_losses(self, part: str) -> None:
+        for name, mean in self._losses[part].take().items():
+            self.log(name, mean, prog_bar=name == f"{part}/loss")
 
 
 def _count(batches: Batches) -> int:

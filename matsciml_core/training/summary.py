@@ -103,22 +103,23 @@ def summarise(
     }
 
 
-def save_run_model(run: Run, registry: Registry) -> None:
+def save_run_model(run: Run, registry: Registry, summary: Mapping[str, Any]) -> None:
     """Write the trained model of a run into its folder.
 
     Args:
         run: The run, trained.
         registry: Where its components are from.
+        summary: What :func:`summarise` says of the run.
     """
     options = run.config.encoder.options
-    record = (describe_init(run) or {}).get(PRETRAINED)
+    record = (summary["init"] or {}).get(PRETRAINED)
     ancestor = {} if record is None else {ANCESTOR: record}
     save_model(
         run.folder,
         run.config.encoder.name,
         run.encoder,
         run.tasks,
-        {"citations": citations(run, registry), "elements": elements(run), **ancestor},
+        {"citations": citations(run, registry), "elements": summary["elements"], **ancestor},
         options if OBJECT in options else None,
     )
 

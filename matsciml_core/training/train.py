@@ -162,11 +162,11 @@ def train(
             test = evaluate(run.encoder, run.tasks, run.loader("test"), run.device, beside)
             validation = evaluate(run.encoder, run.tasks, run.loader("validation"), run.device)
             measured = result_of(test)
-            save_run_model(run, request.registry)
             run_folder.write_predictions(run.folder, test)
-            # Last, because it says that the run is finished.
             note_seconds(run.folder, time.perf_counter() - clock)
             summary = summarise(run, request.registry, fitted, measured, result_of(validation))
+            save_run_model(run, request.registry, summary)
+            # Last, because it says that the run is finished.
             run_folder.write_summary(run.folder, summary)
         except KeyboardInterrupt as stop:
             raise RunInterrupted(run.folder) from stop

@@ -24,7 +24,7 @@ from matsciml_core import (
 from matsciml_core.data.loader import BatchSampler, BatchSource, CrystalLoader
 from matsciml_core.data.steps import StepLoader
 from matsciml_core.testing.examples import ExampleHead
-from matsciml_core.training.callbacks import GradientAnglesFile
+from matsciml_core.training.callbacks import GradientAnglesFile, TrainingLosses
 from matsciml_core.training.config import TrainingConfig
 from matsciml_core.training.gradient_angles import read_gradient_angles
 from matsciml_core.training.module import TrainingModule
@@ -152,7 +152,7 @@ def fit(
         accelerator="cpu",
         max_epochs=epochs,
         logger=False,
-        callbacks=list(callbacks),
+        callbacks=[TrainingLosses(), *callbacks],
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

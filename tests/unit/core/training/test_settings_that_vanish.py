@@ -14,7 +14,7 @@ from matsciml_core.errors import ConfigError, TrainingError
 from matsciml_core.interfaces.config import Config
 from matsciml_core.training.config import TrainingConfig, build_config, normalise
 from matsciml_core.training.config_data import merge, parse_overrides, read_config_file
-from matsciml_core.training.module import TrainingModule
+from matsciml_core.training.epoch_means import EpochMeans
 
 PLAIN = {"dataset": "example", "encoder": "example", "strategy": "example"}
 
@@ -122,14 +122,14 @@ class TestWrittenOut:
 
 class TestNothingLearnt:
     def test_a_model_that_was_never_finite_is_none(self, fit, monkeypatch, tmp_path):
-        original = TrainingModule._log
+        original = EpochMeans.add
 
-        def spoil(self, name, value, *arguments, **options):
+        def spoil(means, name, value, weight):
             if name == "validation/loss":
                 value = torch.full_like(value, math.nan)
-            original(self, name, value, *arguments, **options)
+            original(means, name, value, weight)
 
-        monkeypatch.setattr(TrainingModule, "_log", spoil)
+        monkeypatch.setattr(EpochMeans, "add", spoil)
         with pytest.raises(TrainingError, match="not a finite number in any of 2 epochs"):
             fit(epochs=2)
         folder = (tmp_path / "runs" / "latest").resolve()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
 
 from matsciml_core import train
 from matsciml_core.errors import ConfigError
 from matsciml_core.files import read_object
-from matsciml_core.training.module import TrainingModule
+from matsciml_core.training.epoch_means import EpochMeans
 from matsciml_core.training.stopping import idle_epochs, is_trained, validation_losses
 
 
@@ -44,6 +45,7 @@ def test_a_run_is_trained_after_its_epochs_or_when_patience_ends(tmp_path):
 @pytest.fixture
 def fit(registry, tmp_path, monkeypatch):
     """Return ``train`` with example components, whose validation losses are handed over."""
+    original = EpochMeans.take
 
     def run(losses=None, **options):
         names = {"dataset": "example", "encoder": "example", "strategy": "example"}
@@ -51,11 +53,13 @@ def fit(registry, tmp_path, monkeypatch):
         if losses is not None:
             series = iter(losses)
 
-            def serve(module, name, value, count, *, bar=False):
-                if name == "validation/loss":
-                    module.log(name, next(series), on_epoch=True, batch_size=count)
+            def serve(means):
+                taken = original(means)
+                if "validation/loss" in taken:
+                    taken["validation/loss"] = torch.tensor(next(series))
+                return taken
 
-            monkeypatch.setattr(TrainingModule, "_log", serve)
+            monkeypatch.setattr(EpochMeans, "take", serve)
         return train(
             registry=registry, quiet=True, **({} if "resume" in options else new), **options
         )
