@@ -123,7 +123,7 @@ class Dataset(ABC):
         The default is a random 80/10/10 split over the sorted ids.
 
         Args:
-            name: One of :attr:`split_names`; None: the first.
+            name: One of :attr:`split_names`, or the path of a split file; None: the first.
             seed: Seed of the shuffle.
 
         Returns:
@@ -131,7 +131,10 @@ class Dataset(ABC):
 
         Raises:
             ConfigError: There is no split of that name.
+            SplitError: The file is no split.
         """
+        if name is not None and name.endswith(".json"):
+            return Split.load(name)
         self._check_split_name(name)
         return random_split(self.ids, seed=seed)
 

@@ -13,6 +13,7 @@ import pytest
 from matsciml_core import Split, random_split
 from matsciml_core.errors import SplitError
 from matsciml_core.interfaces.split import hash_ids
+from matsciml_core.testing.examples import ExampleDataset
 
 IDS = [f"mp-{number}" for number in range(1000)]
 
@@ -232,3 +233,10 @@ class TestFile:
     def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(SplitError, match=r"absent\.json"):
             Split.load(tmp_path / "absent.json")
+
+
+def test_every_dataset_takes_a_split_file(tmp_path: Path) -> None:
+    dataset = ExampleDataset()
+    split = random_split(dataset.ids, seed=5)
+    split.save(tmp_path / "mine.json")
+    assert dataset.split(str(tmp_path / "mine.json")) == split

@@ -1,0 +1,59 @@
+"""``matsciml folds``: options of a run and of folds, and a start without torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+PLUGIN = """
+    from matsciml_tool_folds.plugin import matsciml_commands
+
+    __all__ = ["matsciml_commands"]
+"""
+PROBE = """
+import json, sys
+import matsciml_tool_folds.plugin, matsciml_tool_folds.commands
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+NAMES = ("--dataset", "example", "--encoder", "example", "--strategy", "example")
+
+
+@pytest.fixture
+def command(cli, plugin_folder):
+    plugin_folder.add_examples()
+    plugin_folder.add("matsciml-tool-folds", PLUGIN)
+    return cli
+
+
+def test_the_command_loads_no_torch():
+    output = subprocess.run(
+        [sys.executable, "-c", PROBE], capture_output=True, text=True, check=True
+    ).stdout
+    assert not {"torch", "numpy", "yaml", "pydantic"} & set(json.loads(output))
+
+
+def test_folds_are_trained_as_the_options_say(command, tmp_path):
+    outcome = command(
+        "folds", *NAMES, "--epochs", "1", "--set", "split.seed=3", "--number", "2",
+        "--set", "training.loggers=[]", "--output", str(tmp_path / "cv"),
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert "Fold 2 of 2" in outcome.out
+    assert "over 2 of 2 folds" in outcome.out
+    assert f"Report: {tmp_path / 'cv' / 'report.html'}" in outcome.out
+    record = json.loads((tmp_path / "cv" / "folds.json").read_text())
+    assert (record["folds"]["number"], record["folds"]["seed"]) == (2, 3)
+
+
+def test_the_spelling_as_an_option_of_run_names_the_command(command):
+    assert command("run", *NAMES, "--folds", "5").error.endswith("see 'matsciml folds --help'.")
+
+
+def test_a_misspelt_name_is_answered_before_anything_is_made(command, tmp_path):
+    output = tmp_path / "cv"
+    outcome = command("folds", "--dataset", "exampel", "--encoder", "example", "-o", str(output))
+    assert "Did you mean 'example'" in outcome.error
+    assert not output.exists()
