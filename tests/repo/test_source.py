@@ -29,6 +29,8 @@ BY_NAME = {
 ``from_dict`` and ``as_dict`` forms are read field by field instead."""
 ROUND_TRIP = "matsciml_core/testing/"
 """The conformance kit pickles a component and reads it back within one expression."""
+SAMPLE_WRITER = "plugins/matsciml-reader-toolkit/src/matsciml_reader_toolkit/samples.py"
+"""Writes the pickles that the reader of the toolkit's files is checked on."""
 CODE_TEMPLATES = {"matsciml_cli/commands/new.py"}
 """Fill in templates of Python, in which escapes would be errors."""
 FIXTURES = re.compile(r"matsciml_cli/testing\.py|plugins/.*/testing/.*")
@@ -63,7 +65,12 @@ def test_nothing_is_unpickled(trees):
         for path, tree in trees.items()
         if PICKLERS & set(imports(tree)) and not path.startswith(ROUND_TRIP)
     }
-    assert not users
+    assert users == {SAMPLE_WRITER}
+
+
+def test_samples_are_pickled_and_not_read(trees):
+    used = {ast.unparse(call.func) for call in calls(trees[SAMPLE_WRITER])}
+    assert {name for name in used if name.startswith("pickle.")} == {"pickle.dumps"}
 
 
 def test_the_conformance_kit_unpickles_only_what_it_pickled(trees):

@@ -215,6 +215,8 @@ class _Plain:
 
     def _container(self, value: Any, depth: int) -> tuple[Any, int]:
         if isinstance(value, InertObject):
+            # An object may hold itself: the store of a graph of PyTorch Geometric holds the graph.
+            self._done[id(value)] = (value, value, 1)
             value.arguments, first = self._of(value.arguments, depth)
             value.state, second = self._of(value.state, depth)
             return value, first + second

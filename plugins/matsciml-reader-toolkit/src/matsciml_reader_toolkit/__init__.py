@@ -1,0 +1,3 @@
+"""MatSciML reader of the LMDB files of the Open MatSciML Toolkit."""
+
+__version__ = "0.1.0"
