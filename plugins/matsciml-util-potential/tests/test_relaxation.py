@@ -33,6 +33,16 @@ class TestRelaxation:
         np.testing.assert_allclose(ratio, ratio[0], rtol=1e-8)
         assert abs(ratio[0] - 1) > 1e-3
 
+    def test_keeps_the_volume_where_only_the_shape_changes(self, atoms):
+        atoms.calc = EMT()
+        volume, lengths = atoms.get_volume(), atoms.cell.lengths()
+        result = relax(atoms, cell="shape", optimiser="lbfgs", largest_force=1e-3)
+        assert result.converged
+        assert atoms.get_volume() == pytest.approx(volume, rel=1e-9)
+        assert np.abs(atoms.cell.lengths() / lengths - 1).max() > 1e-3
+        stress = atoms.get_stress()
+        np.testing.assert_allclose(stress[:3], stress[:3].mean(), atol=2e-4)  # eV/Å³
+
     def test_reaches_the_pressure_that_is_asked_for(self):
         copper = bulk("Cu", a=3.6)
         copper.calc = EMT()

@@ -14,7 +14,7 @@ from ase.filters import FrechetCellFilter
 from matsciml_core.errors import ConfigError
 
 Optimiser = Literal["fire", "lbfgs", "bfgs"]
-Cell = Literal["fixed", "volume", "full"]
+Cell = Literal["fixed", "volume", "shape", "full"]
 _OPTIMISERS = {"fire": "FIRE", "lbfgs": "LBFGS", "bfgs": "BFGS"}
 
 
@@ -60,7 +60,8 @@ def relax(
     Args:
         atoms: ASE Atoms with a calculator; they are moved.
         optimiser: ``fire`` is robust, ``lbfgs`` and ``bfgs`` need fewer steps near a minimum.
-        cell: What of the cell changes: nothing, its ``volume``, or volume and shape.
+        cell: What of the cell changes: nothing, its ``volume``, its ``shape`` at constant volume,
+            or both.
         largest_force: Converged where no atom feels more, eV/Å; where the cell changes, the
             stress times the volume per atom must be as small, eV.
         steps: Most steps.
@@ -105,9 +106,9 @@ def relax(
 
 def _variables(atoms: Any, cell: Cell, pressure: float) -> Any:
     """Return what the optimiser moves: the atoms, or the atoms and their cell."""
-    if cell not in ("fixed", "volume", "full"):
+    if cell not in ("fixed", "volume", "shape", "full"):
         raise ConfigError(
-            f"There is no choice '{cell}' for the cell; choose fixed, volume or full."
+            f"There is no choice '{cell}' for the cell; choose fixed, volume, shape or full."
         )
     if cell == "fixed":
         return atoms
@@ -118,5 +119,8 @@ def _variables(atoms: Any, cell: Cell, pressure: float) -> Any:
     # The logarithm of the deformation is the variable: steps stay symmetric in stretching and
     # compressing, and no step turns the cell inside out.
     return FrechetCellFilter(
-        atoms, hydrostatic_strain=cell == "volume", scalar_pressure=pressure * units.GPa
+        atoms,
+        hydrostatic_strain=cell == "volume",
+        constant_volume=cell == "shape",
+        scalar_pressure=pressure * units.GPa,
     )

@@ -1,0 +1,1 @@
+"""The commands; what is heavy is imported within functions, so that ``--help`` stays fast."""

@@ -1,0 +1,107 @@
+"""``matsciml elastic``: the elastic constants of a crystal."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from matsciml_cli.console import Row, warn, write_line, write_table
+from matsciml_cli.failures import telling_on_stop
+from matsciml_cli.options import Device, FileFormat, ModelFolder
+from matsciml_cli.outputs import Replace, check_output
+from matsciml_cli.state import registry_of
+from matsciml_cli.threads import leave_room
+
+
+def elastic(
+    context: typer.Context,
+    run: ModelFolder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File with one crystal.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of results; default: FILE-elastic."),
+    ] = None,
+    strain: Annotated[
+        float, typer.Option(min=1e-5, max=0.1, help="Largest component of the strains.")
+    ] = 0.005,
+    relaxed: Annotated[
+        Literal["none", "atoms", "full"],
+        typer.Option("--relax", help="What is relaxed before straining; full: cell and atoms."),
+    ] = "full",
+    clamped: Annotated[
+        bool, typer.Option("--clamped", help="Let no atoms relax in the strained cells.")
+    ] = False,
+    largest_force: Annotated[
+        float, typer.Option("--fmax", min=1e-8, help="Largest force that is left, eV/Å.")
+    ] = 1e-4,
+    steps: Annotated[int, typer.Option(min=1, help="Most steps of a relaxation.")] = 500,
+    symprec: Annotated[
+        float, typer.Option(min=1e-8, help="Tolerance of the search for symmetry, Å.")
+    ] = 0.01,
+    replace: Replace = False,
+    form: FileFormat = None,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
+) -> None:
+    """Compute all elastic constants of a crystal from stresses and from energies.
+
+    The cell is relaxed first, and atoms relax in every strained cell. Both ways are shown beside
+    each other; those from stresses are made as symmetric as the crystal is, and give its stability
+    and the moduli of a polycrystal. Results are elastic.json, elastic.csv and elastic.html.
+    """
+    leave_room(os.environ)  # before torch is imported, which reads the number of threads
+    from matsciml_cli.progress_bars import progress_bars
+    from matsciml_tool_physics import elastic_page
+    from matsciml_tool_physics.elasticity import elastic_constants
+    from matsciml_tool_physics.inputs import open_inputs
+    from matsciml_tool_physics.results import result_files, write_results
+
+    folder = output or Path(f"{file.stem}-elastic")
+    for path in result_files(folder, "elastic") if folder.exists() else [folder]:
+        check_output(path, replace=replace, inputs=[file])
+    settings = {
+        "strain": strain,
+        "relax": relaxed,
+        "clamped": clamped,
+        "fmax_eV_per_A": largest_force,
+        "steps": steps,
+        "symprec_A": symprec,
+        "precision": precision,
+    }
+    computation, (atoms,) = open_inputs(
+        run,
+        [file],
+        registry_of(context),
+        form=form,
+        device=device,
+        precision=precision,
+        settings=settings,
+    )
+    with telling_on_stop("Nothing was written; the same command starts anew."):
+        with progress_bars() as report:
+            result = elastic_constants(
+                atoms,
+                strain=strain,
+                relaxed=relaxed,
+                relaxed_ions=not clamped,
+                largest_force=largest_force,
+                steps=steps,
+                symprec=symprec,
+                report=report,
+            )
+        page = write_results(
+            folder,
+            "elastic",
+            elastic_page.page(result, computation),
+            elastic_page.records(result),
+            elastic_page.as_data(result, computation),
+        )
+    header = ("GPa", *map(str, range(1, 7)))
+    write_table([Row(row) for row in elastic_page.matrix_rows(result)], header=header)
+    write_table([Row(row) for row in elastic_page.summary(result)])
+    for notice in result.notices:
+        warn(f"Warning: {notice}")
+    write_line(f"Page: {page}")

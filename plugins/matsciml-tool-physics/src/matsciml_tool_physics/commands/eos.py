@@ -1,0 +1,98 @@
+"""``matsciml eos``: the equation of state of a crystal."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from matsciml_cli.console import Row, warn, write_line, write_table
+from matsciml_cli.failures import telling_on_stop
+from matsciml_cli.options import Device, FileFormat, ModelFolder
+from matsciml_cli.outputs import Replace, check_output
+from matsciml_cli.state import registry_of
+from matsciml_cli.threads import leave_room
+
+
+def eos(
+    context: typer.Context,
+    run: ModelFolder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File with one crystal.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of results; default: FILE-eos.")
+    ] = None,
+    span: Annotated[
+        float, typer.Option(min=0.001, max=0.5, help="Largest relative change of the volume.")
+    ] = 0.06,
+    points: Annotated[int, typer.Option(min=5, help="Number of volumes.")] = 11,
+    relaxed: Annotated[
+        Literal["none", "atoms", "shape"],
+        typer.Option("--relax", help="What is relaxed at each volume; shape: atoms and shape."),
+    ] = "atoms",
+    largest_force: Annotated[
+        float, typer.Option("--fmax", min=1e-6, help="Largest force that is left, eV/Å.")
+    ] = 0.005,
+    steps: Annotated[int, typer.Option(min=1, help="Most steps of a relaxation.")] = 300,
+    replace: Replace = False,
+    form: FileFormat = None,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
+) -> None:
+    """Compute energies of a crystal at several volumes, and fit an equation of state.
+
+    The third-order equation of Birch and Murnaghan gives the volume V0 of least energy, the bulk
+    modulus B0 (GPa) and its derivative B0' with respect to pressure. Volumes lie around that of
+    FILE: a minimum outside of them is reported, with a warning. Results are eos.json, eos.csv and
+    the page eos.html.
+    """
+    leave_room(os.environ)  # before torch is imported, which reads the number of threads
+    from matsciml_cli.progress_bars import progress_bars
+    from matsciml_tool_physics import eos_page
+    from matsciml_tool_physics.equation_of_state import equation_of_state
+    from matsciml_tool_physics.inputs import open_inputs
+    from matsciml_tool_physics.results import result_files, write_results
+
+    folder = output or Path(f"{file.stem}-eos")
+    for path in result_files(folder, "eos") if folder.exists() else [folder]:
+        check_output(path, replace=replace, inputs=[file])
+    settings = {
+        "span": span,
+        "points": points,
+        "relax": relaxed,
+        "fmax_eV_per_A": largest_force,
+        "steps": steps,
+        "precision": precision,
+    }
+    computation, (atoms,) = open_inputs(
+        run,
+        [file],
+        registry_of(context),
+        form=form,
+        device=device,
+        precision=precision,
+        settings=settings,
+    )
+    with telling_on_stop("Nothing was written; the same command starts anew."):
+        with progress_bars() as report:
+            result = equation_of_state(
+                atoms,
+                span=span,
+                points=points,
+                relaxed=relaxed,
+                largest_force=largest_force,
+                steps=steps,
+                report=report,
+            )
+        page = write_results(
+            folder,
+            "eos",
+            eos_page.page(result, computation),
+            eos_page.records(result),
+            eos_page.as_data(result, computation),
+        )
+    write_table([Row(row) for row in eos_page.summary(result)])
+    for notice in result.notices:
+        warn(f"Warning: {notice}")
+    write_line(f"Page: {page}")

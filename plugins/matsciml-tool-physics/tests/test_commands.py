@@ -1,0 +1,103 @@
+"""The commands as they are typed."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+
+def check_refusals(run, name, *arguments):
+    """Output that exists is replaced when asked, and what is read never."""
+    code, _, err = run(name, *arguments)
+    assert (code, "--replace" in err) == (2, True)
+    code, _, err = run(name, *arguments, "--replace")
+    assert code == 0, err
+
+
+class TestEquationOfState:
+    OPTIONS = ("alloy.extxyz", "--points", "5", "--steps", "2")
+
+    def test_writes_numbers_and_a_page(self, run, tmp_path):
+        code, out, err = run("eos", *self.OPTIONS)
+        assert code == 0, err
+        assert "Page: alloy-eos/eos.html" in out
+        data = json.loads((tmp_path / "alloy-eos" / "eos.json").read_text("utf-8"))
+        assert data["settings"]["relax"] == "atoms"
+        assert data["units"]["bulk_modulus"] == "GPa"
+        with open("alloy-eos/eos.csv", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+        assert [float(row["energy_eV"]) for row in rows] == [
+            point["energy"] for point in data["points"]
+        ]
+        assert "<svg" in (tmp_path / "alloy-eos" / "eos.html").read_text("utf-8")
+        assert sorted(path.name for path in (tmp_path / "alloy-eos").iterdir()) == [
+            "eos.csv", "eos.html", "eos.json", "eos.md",
+        ]  # fmt: skip
+        for notice in data["notices"]:
+            assert notice in err
+
+    def test_replaces_only_when_asked(self, run):
+        assert run("eos", *self.OPTIONS)[0] == 0
+        check_refusals(run, "eos", *self.OPTIONS)
+
+    def test_a_folder_with_other_files_is_no_obstacle(self, run, tmp_path):
+        assert run("eos", *self.OPTIONS, "--output", ".")[0] == 0
+        assert (tmp_path / "alloy.extxyz").exists()
+
+    def test_leaves_nothing_when_it_is_stopped(self, run, monkeypatch, tmp_path):
+        from matsciml_tool_physics import equation_of_state
+
+        def stop(*_, **__):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(equation_of_state, "relax", stop)
+        code, _, err = run("eos", *self.OPTIONS)
+        assert code == 130
+        assert "Nothing was written" in err
+        assert not (tmp_path / "alloy-eos").exists()
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (("slab.extxyz",), "periodic in all three directions"),
+            (("nowhere.extxyz",), "does not exist"),
+            (("alloy.extxyz", "--relax", "cell"), "'cell' is not one of"),
+            (("alloy.extxyz", "--precision", "half"), "half"),
+            (("alloy.extxyz", "-o", "alloy.extxyz"), "alloy.extxyz"),
+        ],
+    )
+    def test_what_cannot_be_done_is_one_sentence(self, run, arguments, words):
+        code, _, err = run("eos", *arguments)
+        assert code == 2
+        assert err.startswith("Error: ")
+        assert err.count("\n") == 1
+        assert words in err
+
+
+class TestElasticConstants:
+    OPTIONS = ("alloy.extxyz", "--relax", "none", "--clamped")
+
+    def test_writes_numbers_and_a_page(self, run, tmp_path):
+        code, out, err = run("elastic", *self.OPTIONS)
+        assert code == 0, err
+        assert "Page: alloy-elastic/elastic.html" in out
+        data = json.loads((tmp_path / "alloy-elastic" / "elastic.json").read_text("utf-8"))
+        assert data["relaxed_ions"] is False
+        assert data["stable"] is (min(data["eigenvalues"]) > 0)
+        with open("alloy-elastic/elastic.csv", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+        assert len(rows) == 21
+        for row in rows:
+            i, j = int(row["i"]) - 1, int(row["j"]) - 1
+            assert float(row["from_stresses_GPa"]) == data["from_stresses"][i][j]
+        assert "<svg" in (tmp_path / "alloy-elastic" / "elastic.html").read_text("utf-8")
+        for notice in data["notices"]:
+            assert notice in err
+        check_refusals(run, "elastic", *self.OPTIONS)
+
+    def test_a_slab_is_refused(self, run):
+        code, _, err = run("elastic", "slab.extxyz")
+        assert code == 2
+        assert "periodic in all three directions" in err
