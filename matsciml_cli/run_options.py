@@ -89,6 +89,14 @@ class RunOptions:
         bool,
         typer.Option("--no-baselines", help="Fit no baseline without a network beside the run."),
     ] = False
+    logger: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--logger",
+            help="Send metrics there, too; repeat for several.",
+            autocompletion=complete_names("logger"),
+        ),
+    ] = None
     init_from: Annotated[
         Path | None,
         typer.Option(help="Start from the model of a run, an exported or a pretrained one."),
@@ -114,6 +122,7 @@ class RunOptions:
             "devices": self.devices,
             "inspect_gradients": _INSPECTED if self.inspect_gradients else None,
             "baseline_crystals": 0 if self.no_baselines else None,
+            "loggers": self.logger or None,
         }
         return {
             "datasets": self.dataset,

@@ -131,7 +131,7 @@ class EpochLines(Callback):
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         shown = {
             name: value
-            for name, value in values.items()
+            for name, value in sorted(values.items(), key=lambda item: item[0] != "train/loss")
             if name in ("train/loss", "validation/loss") or name.endswith(("/mae", "/accuracy"))
         }
         text = "  ".join(f"{visible(name)} {value:.4g}" for name, value in shown.items())
