@@ -22,7 +22,7 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
             asymmetric_unit=True,
             presets=("default", "mp2018", "table7"),
         ),
-        training={"learning_rate": 5e-3, "batch_size": 64, "epochs": 30},
+        training={"learning_rate": 5e-3, "batch_size": 64, "epochs": 40},
         preset_training={"mp2018": _PUBLISHED, "table7": _PUBLISHED},
         references=(
             Reference(
