@@ -17,9 +17,9 @@ _HOME = {
     "registry.hooks": ("hookimpl", "hookspec"),
     "registry.manager": ("Registry", "build_registry"),
     "registry.pretrained": ("PretrainedSpec",),
+    "registry.published": ("BenchmarkTask", "PublishedNumber"),
     "registry.specs": (
         "PLAIN_TRAINING",
-        "BenchmarkTask",
         "BaselineSpec",
         "CallbackSpec",
         "CommandSpec",
@@ -95,6 +95,7 @@ __all__ = [
     "Prediction",
     "PretrainedSpec",
     "Provenance",
+    "PublishedNumber",
     "ReaderSpec",
     "Reference",
     "Registry",
@@ -153,10 +154,10 @@ if TYPE_CHECKING:
     from matsciml_core.registry.hooks import hookimpl, hookspec
     from matsciml_core.registry.manager import Registry, build_registry
     from matsciml_core.registry.pretrained import PretrainedSpec
+    from matsciml_core.registry.published import BenchmarkTask, PublishedNumber
     from matsciml_core.registry.specs import (
         PLAIN_TRAINING,
         BaselineSpec,
-        BenchmarkTask,
         CallbackSpec,
         CommandSpec,
         DatasetSpec,

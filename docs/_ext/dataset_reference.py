@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from markdown_tables import inline, markdown_table
 from plugin_reference import citation, labels_table, registry
 
-from matsciml_core.registry.specs import BenchmarkTask, DatasetSpec
+from matsciml_core.registry.published import BenchmarkTask
+from matsciml_core.registry.specs import DatasetSpec
 
 
 def datasets_markdown() -> str:

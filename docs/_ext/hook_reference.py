@@ -38,6 +38,7 @@ RECORDS = {
         "Grid",
         "Reference",
         "BenchmarkTask",
+        "PublishedNumber",
         "Inventory",
         "OfferedComponent",
     ),

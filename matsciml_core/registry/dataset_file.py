@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from matsciml_core.errors import RegistryError
-from matsciml_core.registry.specs import BenchmarkTask, DatasetSpec, Reference
+from matsciml_core.registry.published import BenchmarkTask, PublishedNumber
+from matsciml_core.registry.specs import DatasetSpec, Reference
 from matsciml_core.registry.targets import TargetInfo
 
 Record = TypeVar("Record")
@@ -68,6 +69,7 @@ def read_dataset_spec(module_file: str, *names: str, **values: Any) -> DatasetSp
             "targets": tuple(TargetInfo.from_data(entry) for entry in data.get("targets", ())),
             "references": _records(Reference, data.get("references", ())),
             "tasks": _records(BenchmarkTask, map(_with_sizes, data.get("tasks", ()))),
+            "published": _records(PublishedNumber, data.get("published", ())),
             # TOML has lists, and records must not be changed.
             "known_problems": tuple(data.get("known_problems", ())),
             "requires": tuple(data.get("requires", ())),

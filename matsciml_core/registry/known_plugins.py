@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from matsciml_core.registry.specs import BenchmarkTask
+from matsciml_core.registry.published import BenchmarkTask
 
 INDEX = Path(__file__).with_name("known_plugins.json")
 SCHEMA = 1

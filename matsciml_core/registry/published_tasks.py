@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from matsciml_core.errors import DuplicateNameError, MatSciMLError
 from matsciml_core.registry.inventory import inventory_of
 from matsciml_core.registry.manager import Registry
-from matsciml_core.registry.specs import BenchmarkTask, Inventory
+from matsciml_core.registry.published import BenchmarkTask
+from matsciml_core.registry.specs import Inventory
 
 SOURCE = (
     "Lee et al., MatSciML: A Broad, Multi-Task Benchmark for Solid-State Materials Modeling, "

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from matsciml_core.errors import PluginLoadError, RegistryError
+from matsciml_core.registry.published import BenchmarkTask, PublishedNumber
 from matsciml_core.registry.targets import TargetInfo, TargetKind
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*")
@@ -132,24 +133,6 @@ class Spec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchmarkTask:
-    """A row of a published benchmark that a dataset serves; ``list-tasks`` prints it."""
-
-    title: str
-    """What is predicted, in words, for example ``band gap``."""
-    target: str
-    """Name of the label."""
-    metric: str
-    """The metric by which it is compared, for example ``MAE``."""
-    unit: str
-    """Unit of the metric; empty for a pure number."""
-    published_sizes: tuple[int | None, int | None, int | None]
-    """Crystals for training, validation and test in the publication; None: no such subset."""
-    row: int | None = None
-    """Number of the row in the published table, by which ``list-tasks`` sorts; None: after it."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Inventory:
     """What of a dataset is on this machine, as far as can be told without reading it."""
 
@@ -199,6 +182,8 @@ class DatasetSpec(Spec):
     ``matsciml_core.data.ingestion.conversion.Conversion``."""
     tasks: tuple[BenchmarkTask, ...] = ()
     """Rows of a published benchmark that the dataset serves."""
+    published: tuple[PublishedNumber, ...] = ()
+    """Errors that others reached on the same crystals, which reports set beside a run's."""
     inventory: str | None = None
     """``"package.module:function"``: called without arguments, returns an :class:`Inventory`, or
     None where no data is on this machine. The module must not import torch."""

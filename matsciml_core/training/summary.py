@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,7 +88,10 @@ def summarise(
         "elements": elements(run),
         "init": init,
         "objects": dict(run.objects),
-        "datasets": {prepared.name: _describe(prepared) for prepared in run.datasets},
+        "datasets": {
+            prepared.name: _describe(prepared) | {"published": _published(prepared, registry)}
+            for prepared in run.datasets
+        },
         # What a head fitted are its buffers; those of one number are worth reading.
         "heads": {
             task.key: {
@@ -190,6 +194,17 @@ def _describe(prepared: PreparedDataset) -> dict[str, Any]:
             label: {key: value for key, value in info.as_data().items() if key != "name"}
             for label, info in infos.items()
         },
+    }
+
+
+def _published(prepared: PreparedDataset, registry: Registry) -> dict[str, Any]:
+    """Return the errors that others reached on these data and the labels that are trained."""
+    named = {reference.key: reference for reference in prepared.dataset.provenance.references}
+    return {
+        f"{entry.reference}/{entry.target}/{entry.metric}": asdict(entry)
+        | {"source": named[entry.reference].citation}
+        for entry in registry.get("dataset", prepared.name).published
+        if entry.target in prepared.labels and entry.reference in named
     }
 
 

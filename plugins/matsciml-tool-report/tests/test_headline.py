@@ -51,6 +51,18 @@ def test_bars_are_as_long_as_the_errors(page: Document, target: ExampleTarget) -
     assert lengths == pytest.approx([100 * error / max(errors) for error in errors], abs=0.01)
 
 
+def test_what_others_reached_stands_below_the_metrics(page_of, run: ExampleRun, undrawn) -> None:
+    dataset, _, label = TARGET.partition("/")
+    entry = {"target": label, "metric": "mae", "value": 0.37, "method": "kernel ridge regression"}
+    entry |= {"conditions": "3,000 crystals", "source": "Faber et al. (2015)"}
+    others = {"mine": entry, "band": entry | {"target": "band_gap", "value": 0.9}}
+    run.change = lambda summary: summary["datasets"][dataset].update(published=others)
+    text = page_of(run).section("results")
+    expected = "Published MAE: 0.370 eV/atom, kernel ridge regression (3,000 crystals; Faber et al."
+    assert expected in text
+    assert "0.900" not in text
+
+
 def test_metrics_table_has_units_and_baselines(page: Document, target: ExampleTarget) -> None:
     header, *rows = page.rows("results")
     assert header == [

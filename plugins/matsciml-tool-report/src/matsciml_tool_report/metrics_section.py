@@ -33,6 +33,13 @@ def metrics_table(target: Target) -> Table:
         values = [number(column.get(name)) for column in columns.values()]
         rows.append([f"{info.title}{short}{unit}", *values])
         meanings += [f"{info.short}: {info.meaning}."] if info.meaning else []
+        meanings += [
+            f"Published {info.short}: {number(entry.get('value'))}"
+            f"{f' {info.unit(target.unit)}' if info.unit(target.unit) else ''}, "
+            f"{entry.get('method')} ({entry.get('conditions')}; {entry.get('source')})."
+            for entry in target.published
+            if entry.get("metric") == name
+        ]
     return Table(
         caption=f"Metrics of {target.title} on the test set of {target.dataset}",
         columns=["Metric", *columns],

@@ -31,6 +31,8 @@ class Target:
     """Metrics of each baseline."""
     constants: dict[str, Any]
     """What the label's head fitted on the training set."""
+    published: tuple[dict[str, Any], ...] = ()
+    """Errors that others reached on the same crystals, as ``run.json`` describes them."""
 
     @property
     def dataset(self) -> str:
@@ -110,6 +112,13 @@ def read_targets(run: RunFiles) -> list[Target]:
                 validation=run.entry("metrics", "validation", key),
                 baselines={name: run.entry("baselines", key, name) for name in baselines},
                 constants=run.entry("heads", heads[0]) if heads else {},
+                published=_published(run, dataset, label),
             )
         )
     return targets
+
+
+def _published(run: RunFiles, dataset: str, label: str) -> tuple[dict[str, Any], ...]:
+    names = run.entry("datasets", dataset, "published")
+    entries = (run.entry("datasets", dataset, "published", name) for name in names)
+    return tuple(entry for entry in entries if entry.get("target") == label)

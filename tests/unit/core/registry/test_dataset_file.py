@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from matsciml_core import BenchmarkTask, Reference, TargetInfo, read_dataset_spec
+from matsciml_core import BenchmarkTask, PublishedNumber, Reference, TargetInfo, read_dataset_spec
 from matsciml_core.errors import RegistryError, UnitError
 
 MINE = """
@@ -36,6 +36,14 @@ target = "gap"
 metric = "MAE"
 unit = "eV"
 published_sizes = [80, 10]
+
+[[published]]
+target = "gap"
+metric = "mae"
+value = 0.25
+method = "trees"
+reference = "roe2020salts"
+conditions = "another split"
 
 [[references]]
 key = "roe2020salts"
@@ -84,6 +92,19 @@ def test_a_published_split_may_lack_a_subset(declare):
         title="gap", target="gap", metric="MAE", unit="eV", published_sizes=(80, 10, None)
     )
     assert declare(MINE).tasks == (task,)
+
+
+def test_published_errors_are_records(declare):
+    assert declare(MINE).published == (
+        PublishedNumber(
+            target="gap",
+            metric="mae",
+            value=0.25,
+            method="trees",
+            reference="roe2020salts",
+            conditions="another split",
+        ),
+    )
 
 
 def test_lies_beside_the_module_by_default(tmp_path):
