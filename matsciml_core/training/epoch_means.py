@@ -25,7 +25,7 @@ class EpochMeans:
 
         Args:
             name: What it is.
-            value: Scalar, in any unit.
+            value: ``()``, in any unit.
             weight: How often it counts, for example the number of crystals on all ranks.
         """
         # A sum of 10⁶ losses in float32 would have lost half of its digits.

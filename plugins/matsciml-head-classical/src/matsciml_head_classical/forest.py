@@ -41,11 +41,11 @@ class Tree:
         """Bring nodes, of which the children are named, into the order of a walk.
 
         Args:
-            left: Left child, ``(nodes,)``; of a leaf anything.
-            right: Right child, ``(nodes,)``.
-            feature: Feature, ``(nodes,)``; negative for a leaf.
-            threshold: Largest value that goes left, ``(nodes,)``.
-            value: Value of each node, ``(nodes, outputs)``.
+            left: Left child, ``(nodes,)``, dimensionless; of a leaf anything.
+            right: Right child, ``(nodes,)``, dimensionless.
+            feature: Feature, ``(nodes,)``, dimensionless; negative for a leaf.
+            threshold: Largest value that goes left, ``(nodes,)``, in the feature's unit.
+            value: Value of each node, ``(nodes, outputs)``, in the label's unit.
         """
         order, stack = [], [0]
         while stack:

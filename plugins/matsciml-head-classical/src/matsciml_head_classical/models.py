@@ -101,7 +101,13 @@ class ForestModel(Model):
         return self.forest.is_grown
 
     def solve(self, features: Floats, labels: NDArray[Any], seed: int) -> None:
-        """Grow the trees, on all threads that torch may use."""
+        """Grow the trees, on all threads that torch may use.
+
+        Args:
+            features: ``(crystals, features)``, in the encoder's units.
+            labels: ``(crystals,)``, normalised and dimensionless, or indices of classes.
+            seed: Of whatever is drawn.
+        """
         settings = self.settings
         extra = settings.method == "extra-trees"
         if self.classes:
@@ -133,12 +139,20 @@ class ForestModel(Model):
         return Tree.walked(left, right, tree.feature, tree.threshold, value)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the mean over the trees."""
+        """Return the mean over the trees.
+
+        Args:
+            features: ``(crystals, features)``, in the encoder's units.
+        """
         mean = self.forest(features).mean(dim=1)
         return mean.clamp(min=_SMALLEST).log() if self.classes else mean
 
     def spread(self, features: Tensor) -> Tensor | None:
-        """Return the standard deviation over the trees; of classes there is none."""
+        """Return the standard deviation over the trees; of classes there is none.
+
+        Args:
+            features: ``(crystals, features)``, in the encoder's units.
+        """
         return None if self.classes else self.forest(features)[..., 0].std(dim=1, correction=0)
 
 
@@ -168,7 +182,13 @@ class BoostingModel(Model):
         return self.forest.is_grown
 
     def solve(self, features: Floats, labels: NDArray[Any], seed: int) -> None:
-        """Grow the trees."""
+        """Grow the trees.
+
+        Args:
+            features: ``(crystals, features)``, in the encoder's units.
+            labels: ``(crystals,)``, normalised and dimensionless, or indices of classes.
+            seed: Of whatever is drawn.
+        """
         make = HistGradientBoostingClassifier if self.classes else HistGradientBoostingRegressor
         fitted = make(
             max_iter=self.settings.iterations,
@@ -201,7 +221,11 @@ class BoostingModel(Model):
         return Tree.walked(nodes["left"], nodes["right"], feature, nodes["num_threshold"], value)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the sum over the trees, for classes as logarithms of probabilities."""
+        """Return the sum over the trees, for classes as logarithms of probabilities.
+
+        Args:
+            features: ``(crystals, features)``, in the encoder's units.
+        """
         total = self.start + self.forest(features).sum(dim=1)
         if not self.classes:
             return total
@@ -235,7 +259,13 @@ class RidgeModel(Model):
         return bool(self.weight.any())
 
     def solve(self, features: Floats, labels: NDArray[Any], seed: int) -> None:
-        """Standardise the features, fit, and fold the scale into the coefficients."""
+        """Standardise the features, fit, and fold the scale into the coefficients.
+
+        Args:
+            features: ``(crystals, features)``, in the encoder's units.
+            labels: ``(crystals,)``, normalised and dimensionless, or indices of classes.
+            seed: Of whatever is drawn.
+        """
         wide = features.astype(np.float64)
         mean, deviation = wide.mean(axis=0), wide.std(axis=0)
         # A feature that is the same for all crystals has nothing to say.
@@ -274,6 +304,10 @@ class RidgeModel(Model):
         return model.coef_, model.intercept_, present[1:] if len(present) == 2 else present
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the linear map, for classes as logarithms of probabilities."""
+        """Return the linear map, for classes as logarithms of probabilities.
+
+        Args:
+            features: ``(crystals, features)``, in the encoder's units.
+        """
         total = features.to(torch.float64) @ self.weight.T + self.bias
         return total.log_softmax(dim=1) if self.classes else total

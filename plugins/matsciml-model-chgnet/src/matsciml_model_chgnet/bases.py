@@ -31,7 +31,14 @@ class RadialBessel(nn.Module):
         self.frequencies = nn.Parameter(math.pi * torch.arange(1, functions + 1).float())
 
     def forward(self, lengths: Tensor) -> Tensor:
-        """Return the functions of lengths ``(n,)``, Å, as ``(n, functions)``, Å^(-3/2)."""
+        """Evaluate the functions.
+
+        Args:
+            lengths: ``(bonds,)``, Å.
+
+        Returns:
+            ``(bonds, functions)``, Å^(-3/2).
+        """
         scaled = (lengths / self.cutoff).unsqueeze(1)
         waves = (2.0 / self.cutoff) ** 0.5 * torch.sin(self.frequencies * scaled)
         envelope = polynomial_envelope(scaled, self.envelope_power)
@@ -51,7 +58,14 @@ class Fourier(nn.Module):
         self.frequencies = nn.Parameter(torch.arange(1, (functions + 1) // 2).float())
 
     def forward(self, cosines: Tensor) -> Tensor:
-        """Return the functions of angles, given by cosines ``(n,)``, as ``(n, functions)``."""
+        """Evaluate the functions.
+
+        Args:
+            cosines: Of the angles, ``(angles,)``, dimensionless.
+
+        Returns:
+            ``(angles, functions)``, dimensionless.
+        """
         phase = torch.acos(cosines * _BELOW_ONE).unsqueeze(1) * self.frequencies
         constant = torch.full_like(phase[:, :1], 0.5**0.5)
         return torch.cat((constant, phase.sin(), phase.cos()), dim=1) / math.pi**0.5

@@ -69,10 +69,11 @@ class AtomConvolution(nn.Module):
         """Return the new features of the atoms.
 
         Args:
-            atoms: ``(atoms, width)``.
-            bonds: ``(bonds, width)``.
-            weights: w of each bond, zero at the cutoff, ``(bonds, width)``.
-            edges: Senders, the edges into each atom, and the bond of each edge.
+            atoms: ``(atoms, width)``, dimensionless.
+            bonds: ``(bonds, width)``, dimensionless.
+            weights: w of each bond, zero at the cutoff, ``(bonds, width)``, dimensionless.
+            edges: Senders ``(edges,)``, the edges into each atom, and the bond of each edge
+                ``(edges,)``; dimensionless.
         """
         sender, incoming, bond = edges
         parts = ((atoms, incoming.index), (bonds, bond), (atoms, sender))
@@ -95,8 +96,9 @@ class BondConvolution(nn.Module):
         """Return the new features of the short bonds.
 
         Args:
-            bonds: ``(short, width)``.
-            weights: w of each short bond, zero at the cutoff of bonds, ``(short, width)``.
+            bonds: ``(short, width)``, dimensionless.
+            weights: w of each short bond, zero at the cutoff of bonds, ``(short, width)``,
+                dimensionless.
             parts: First bond, second bond, angle and atom of each angle.
             graph: Which edges make the angles.
         """
