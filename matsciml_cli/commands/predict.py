@@ -45,6 +45,13 @@ def predict(
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first structure that cannot be used.")
     ] = False,
+    uncertainty: Annotated[
+        bool,
+        typer.Option(
+            "--uncertainty",
+            help="Add the spread of each prediction, and an interval that holds 90 % of labels.",
+        ),
+    ] = False,
     replace: Replace = False,
 ) -> None:
     """Predict the labels of structures in files, as many as there are.
@@ -69,16 +76,19 @@ def predict(
         check_output(Path(output), replace=replace, inputs=files)
     model = load(run, device=device, precision=precision, registry=registry)
     require_labels(model)
+    if uncertainty:
+        model.require_uncertainty()
     with progress_bars() as report, _opened(output) as stream:
         tally = predict_files(
             model,
             files,
-            kind(stream, model.targets),
+            kind(stream, model.targets, model.uncertainties if uncertainty else None),
             format=format,
             registry=registry,
             batch_size=batch_size,
             max_atoms=max_atoms,
             strict=strict,
+            uncertainty=uncertainty,
             report=report,
         )
     _summarise(tally, output)

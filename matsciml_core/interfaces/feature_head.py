@@ -38,15 +38,6 @@ class FeatureHead(TaskHead):
             seed: Of all that is drawn at random.
         """
 
-    def uncertainty(self, embedding: Embedding, batch: CrystalBatch) -> dict[str, Tensor]:
-        """Return how uncertain the head is, in the labels' units, where it can tell.
-
-        Returns:
-            A standard deviation for each crystal by target, ``(crystals,)`` float64; empty where
-            the head knows none.
-        """
-        return {}
-
 
 @dataclass
 class _Rows:

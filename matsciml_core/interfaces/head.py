@@ -142,6 +142,20 @@ class TaskHead(nn.Module, ABC):
             predictor that makes no sense for a target leaves it out, but every target has one.
         """
 
+    @property
+    def spread_targets(self) -> tuple[str, ...]:
+        """Names of the targets for which :meth:`uncertainty` returns a standard deviation."""
+        return ()
+
+    def uncertainty(self, embedding: Embedding, batch: CrystalBatch) -> dict[str, Tensor]:
+        """Return how uncertain the head is, in the labels' units, where it can tell.
+
+        Returns:
+            A standard deviation for each crystal by target, ``(crystals,)`` float64, for those of
+            ``spread_targets``; the default: for none.
+        """
+        return {}
+
     def adopt(self, state: Values, encoder: Encoder, training: Iterable[CrystalBatch]) -> None:
         """Start from the weights of a trained head for the same labels.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import MeanAbsoluteError, Metric
@@ -14,6 +15,7 @@ from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.head import TaskHead, with_gradients
 from matsciml_core.interfaces.strategy import Task
+from matsciml_core.model.uncertainty import Calibration, calibrate, has_interval
 from matsciml_core.registry.targets import TargetInfo
 
 MODEL = "model"
@@ -51,6 +53,11 @@ class Scores:
     """Blocks of kept rows, float64."""
     predictions: list[Tensor] = field(default_factory=list)
     """Blocks of kept rows, float64; for classes probabilities."""
+    spreads: list[Tensor] = field(default_factory=list)
+    """Standard deviations of the predictions, in blocks of kept rows, float64, in the label's unit;
+    empty where the head knows none."""
+    sizes: list[int] = field(default_factory=list)
+    """Number of atoms of the crystal of each kept row."""
 
     def summary(self, predictor: str) -> dict[str, Any]:
         """Return a predictor's metrics as plain numbers, with unit, count and skill.
@@ -71,7 +78,21 @@ class Scores:
         """Names of the baselines."""
         return [name for name in self.metrics if name != MODEL]
 
-    def keep(self, batch: CrystalBatch, rows: Tensor, values: Tensor) -> None:
+    @property
+    def calibration(self) -> Calibration | None:
+        """Intervals that hold the labels, where those are one number for a crystal."""
+        if not has_interval(self.info) or not self.ids:
+            return None
+        errors = torch.cat(self.predictions) - torch.cat(self.labels)
+        return calibrate(
+            errors.numpy(),
+            spreads=torch.cat(self.spreads).numpy() if self.spreads else None,
+            atoms=np.array(self.sizes) if self.info.extensive else None,
+        )
+
+    def keep(
+        self, batch: CrystalBatch, rows: Tensor, values: Tensor, spread: Tensor | None = None
+    ) -> None:
         """Keep labels and predictions of a batch, up to ``MOST_ROWS`` rows in all.
 
         Args:
@@ -79,6 +100,8 @@ class Scores:
             rows: Labelled crystals, or atoms, in ascending order, ``(rows,)`` int64, dimensionless.
             values: The model's prediction for all crystals, or atoms, ``(crystals, *shape)`` or
                 ``(atoms, *shape)``, in the label's unit; of classes probabilities.
+            spread: Standard deviation of each value, ``(crystals,)``, in the label's unit; None:
+                not known.
         """
         info = self.info
         self.count += len(rows)
@@ -93,6 +116,9 @@ class Scores:
         self.atoms.extend(atoms.tolist())
         self.labels.append(batch.targets[info.name][rows].to("cpu", torch.float64))
         self.predictions.append(values[rows].to("cpu", torch.float64))
+        self.sizes.extend(batch.atoms_per_crystal[owners].tolist())
+        if spread is not None:
+            self.spreads.append(spread[rows].to("cpu", torch.float64))
 
 
 def update_metric(metric: Metric, prediction: Tensor, truth: Tensor) -> None:
@@ -179,26 +205,37 @@ def evaluate(
             ]
             if not present:
                 continue
-            crystals, predictions = predict_tasks(encoder, present, batch.to(device))
+            outputs = predict_tasks(encoder, present, batch.to(device), spread=True)
             with torch.no_grad():
-                for task, predicted in zip(present, predictions, strict=True):
-                    _score_task(task, predicted, crystals, scores, beside or {})
+                for task, predicted, spread in zip(
+                    present, outputs.values, outputs.spreads, strict=True
+                ):
+                    _score_task(task, (predicted, spread), outputs.batch, scores, beside or {})
     return scores
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """What the heads of several tasks say of a batch, in physical units."""
+
+    batch: CrystalBatch
+    """The batch that was embedded, whose positions may require gradients."""
+    values: list[dict[str, Tensor]]
+    """Predictions of each task by label."""
+    spreads: list[dict[str, Tensor]]
+    """Standard deviations of each task by label; empty where none are known or asked for."""
+
+
 def predict_tasks(
-    encoder: Encoder, tasks: Sequence[Task], batch: CrystalBatch
-) -> tuple[CrystalBatch, list[dict[str, Tensor]]]:
+    encoder: Encoder, tasks: Sequence[Task], batch: CrystalBatch, *, spread: bool = False
+) -> Outputs:
     """Predict the labels of a batch of crystals, in physical units.
 
     Args:
         encoder: In evaluation mode.
         tasks: With heads in evaluation mode.
         batch: With the edges that the encoder asks for, on its device.
-
-    Returns:
-        The batch that was embedded, whose positions may require gradients, and of each task the
-        predictions by label.
+        spread: Whether to ask the heads for standard deviations, too.
     """
     heads = [task.head for task in tasks]
     # A head that differentiates with respect to positions needs a graph, also when scoring; what
@@ -213,17 +250,22 @@ def predict_tasks(
             head.inverse_transform(output, batch)
             for head, output in zip(heads, outputs, strict=True)
         ]
-    return batch, found
+        spreads = [
+            head.uncertainty(embedding, batch) if spread and head.spread_targets else {}
+            for head in heads
+        ]
+    return Outputs(batch, found, spreads)
 
 
 def _score_task(
     task: Task,
-    predicted: Mapping[str, Tensor],
+    outputs: tuple[Mapping[str, Tensor], Mapping[str, Tensor]],
     batch: CrystalBatch,
     scores: dict[str, Scores],
     beside: Beside,
 ) -> None:
     """Feed the labelled values of a batch to the metrics of the model and of the baselines."""
+    predicted, spreads = outputs
     masks = task.head.mask(batch)
     baselines = task.head.baseline_predictions(batch)
     for info in task.head.targets:
@@ -248,7 +290,8 @@ def _score_task(
                 prediction, truth = pairs.get(name, pairs[None])
                 update_metric(metric, prediction[mask].cpu(), truth[mask].cpu())
         rows = mask.flatten(1).all(1) if info.shape else mask
-        score.keep(batch, rows.nonzero()[:, 0], predicted[info.name])
+        indices = rows.nonzero()[:, 0]
+        score.keep(batch, indices, predicted[info.name], spreads.get(info.name))
 
 
 def _new_metrics(head: TaskHead, info: TargetInfo) -> dict[str, Metric]:

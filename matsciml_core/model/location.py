@@ -19,6 +19,10 @@ FORMAT = "matsciml-model"
 VERSION = 1
 TENSORS = "model.safetensors"
 DESCRIPTION = "model.json"
+ENSEMBLE = "ensemble.json"
+"""File that makes a folder an ensemble of trained models."""
+CALIBRATION = "calibration"
+"""Key of the description under which the intervals of its labels stand."""
 DIGEST = "sha256"
 """Key of the description under which the SHA-256 of the tensors stands."""
 _CONFIG = "config.yaml"
@@ -55,6 +59,11 @@ def _why_not(place: Path, shown: str) -> str:
         return (
             f"The run '{shown}' has not finished, so that it has no model yet; finish it with "
             f"matsciml run --resume {shlex.quote(shown)}"
+        )
+    if (place / ENSEMBLE).is_file():
+        return (
+            f"'{shown}' is an ensemble of models, and one is needed here; name one of the folders "
+            f"in its '{ENSEMBLE}'."
         )
     if (place / LATEST).exists():
         return f"'{shown}' is a folder of runs; name one of them, for example {place / LATEST}."

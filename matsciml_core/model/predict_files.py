@@ -66,6 +66,7 @@ def predict_files(
     batch_size: int = BATCH_SIZE,
     max_atoms: int = MAX_ATOMS,
     strict: bool = False,
+    uncertainty: bool = False,
     report: Report = silent,
 ) -> Tally:
     """Predict every structure of files; no more than a batch of them is in memory.
@@ -79,16 +80,19 @@ def predict_files(
         batch_size: Most structures at a time.
         max_atoms: Most atoms at a time.
         strict: Whether to stop at the first structure that cannot be used.
+        uncertainty: Whether to hand spreads and intervals to the writer, too.
         report: Receives progress.
 
     Returns:
         What became of the structures.
 
     Raises:
-        ConfigError: The model predicts no label.
+        ConfigError: The model predicts no label, or nothing is known of its errors.
         DataError: A structure cannot be used, or has an element that the model does not know,
             and ``strict`` holds.
     """
+    if uncertainty:
+        model.require_uncertainty()
     require_labels(model)  # before files are opened, and once instead of for every structure
     tally = Tally()
     meter = Meter("structures", report, unit="structures")
@@ -101,7 +105,9 @@ def predict_files(
                 yield structure, structure.crystal
 
     for group in in_batches(usable(), lambda pair: pair[1].num_atoms, batch_size, max_atoms):
-        for record, crystal, prediction in _predict(model, group, tally, strict=strict):
+        for record, crystal, prediction in _predict(
+            model, group, tally, strict=strict, uncertainty=uncertainty
+        ):
             writer.write(record, crystal, prediction)
             tally.count(prediction)
         writer.flush()  # what was predicted so far survives a kill
@@ -127,11 +133,13 @@ Usable = tuple[InputStructure, Crystal]
 
 
 def _predict(
-    model: TrainedModel, group: list[Usable], tally: Tally, *, strict: bool
+    model: TrainedModel, group: list[Usable], tally: Tally, *, strict: bool, uncertainty: bool
 ) -> list[tuple[InputStructure, Crystal, Prediction]]:
     """Predict a group; where that fails one by one, so that a bad one spoils no others."""
     try:
-        predictions = model.predict_crystals([crystal for _, crystal in group])
+        predictions = model.predict_crystals(
+            [crystal for _, crystal in group], uncertainty=uncertainty
+        )
     except MatSciMLError as error:
         if len(group) == 1:
             _skip(tally, group[0][0], str(error), strict=strict)
@@ -139,7 +147,9 @@ def _predict(
         return [
             predicted
             for usable in group
-            for predicted in _predict(model, [usable], tally, strict=strict)
+            for predicted in _predict(
+                model, [usable], tally, strict=strict, uncertainty=uncertainty
+            )
         ]
     for (structure, _), prediction in zip(group, predictions, strict=True):
         if strict and prediction.unseen_elements:

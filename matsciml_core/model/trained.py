@@ -6,6 +6,7 @@ import copy
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,17 +24,32 @@ from matsciml_core.interfaces.elements import symbol
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.strategy import Task
 from matsciml_core.model.devices import find_device, find_precision
+from matsciml_core.model.ensembles import read_ensemble
 from matsciml_core.model.evaluate import predict_tasks
 from matsciml_core.model.inputs import as_crystal, in_batches, is_structure
-from matsciml_core.model.location import TENSORS
+from matsciml_core.model.latest import follow_latest
+from matsciml_core.model.location import CALIBRATION, ENSEMBLE, TENSORS
 from matsciml_core.model.objects import ObjectEncoderSpec, objects_record, record_object
-from matsciml_core.model.prediction import Prediction, name_labels, take_apart
+from matsciml_core.model.prediction import (
+    Prediction,
+    combine,
+    name_labels,
+    take_apart,
+    with_intervals,
+)
 from matsciml_core.model.pretrained import (
     locate_model,
     require_known_elements,
     require_neighbours,
 )
 from matsciml_core.model.storage import load_model
+from matsciml_core.model.uncertainty import (
+    COVERAGE,
+    Calibration,
+    Uncertainty,
+    describe_uncertainty,
+    has_interval,
+)
 from matsciml_core.registry.manager import build_registry
 from matsciml_core.registry.targets import TargetInfo
 
@@ -79,6 +95,33 @@ class TrainedModel:
         That is the label's own, or ``dataset/label`` where several heads share it.
         """
         return {name: info for name, (_, info) in self._names.items()}
+
+    @cached_property
+    def calibrations(self) -> Mapping[str, Calibration]:
+        """How the intervals of labels were calibrated, by the name that predictions have."""
+        recorded = self.description.get(CALIBRATION)
+        entries = recorded if isinstance(recorded, Mapping) else {}
+        found = {
+            name: Calibration.from_data(entries.get(task.target_key(info.name)))
+            for name, (task, info) in self._names.items()
+            if has_interval(info)
+        }
+        # With few crystals to calibrate on there may be intervals of lower coverage only.
+        return {
+            name: one
+            for name, one in found.items()
+            if one is not None and COVERAGE in one.quantiles
+        }
+
+    @property
+    def uncertainties(self) -> dict[str, Uncertainty]:
+        """What is known of the errors of each label; labels of which nothing is are absent."""
+        spread = {
+            name
+            for name, (task, info) in self._names.items()
+            if info.name in task.head.spread_targets
+        }
+        return describe_uncertainty(self._names, spread, self.calibrations)
 
     @property
     def elements(self) -> tuple[str, ...] | None:
@@ -135,6 +178,7 @@ class TrainedModel:
         *,
         batch_size: int = BATCH_SIZE,
         max_atoms: int = MAX_ATOMS,
+        uncertainty: bool = False,
     ) -> list[Prediction]:
         """Predict the labels of structures.
 
@@ -142,6 +186,7 @@ class TrainedModel:
             structures: One or several of: ``Crystal``, pymatgen ``Structure``, ASE ``Atoms``.
             batch_size: Most structures that are predicted together; changes memory, no numbers.
             max_atoms: Most atoms that are predicted together.
+            uncertainty: Whether to return ``spreads`` and ``intervals``, too.
 
         Returns:
             One prediction for each structure, in order; of a single structure a list of one.
@@ -154,7 +199,8 @@ class TrainedModel:
             UserWarning: Structures hold elements that the model has never seen.
         """
         several = [structures] if is_structure(structures) else structures
-        found = list(self.stream(several, batch_size=batch_size, max_atoms=max_atoms))
+        options = {"batch_size": batch_size, "max_atoms": max_atoms}
+        found = list(self.stream(several, **options, uncertainty=uncertainty))
         unseen = sorted({one for prediction in found for one in prediction.unseen_elements})
         if unseen:
             warnings.warn(
@@ -170,6 +216,7 @@ class TrainedModel:
         *,
         batch_size: int = BATCH_SIZE,
         max_atoms: int = MAX_ATOMS,
+        uncertainty: bool = False,
     ) -> Iterator[Prediction]:
         """Yield predictions as structures come in; no more than a batch is in memory.
 
@@ -177,6 +224,7 @@ class TrainedModel:
             structures: As for :meth:`predict`, but several.
             batch_size: As for :meth:`predict`.
             max_atoms: As for :meth:`predict`.
+            uncertainty: As for :meth:`predict`.
 
         Raises:
             MatSciMLError: As for :meth:`predict`.
@@ -184,29 +232,62 @@ class TrainedModel:
         for batch in in_batches(
             map(as_crystal, structures), lambda one: one.num_atoms, batch_size, max_atoms
         ):
-            yield from self.predict_crystals(batch)
+            yield from self.predict_crystals(batch, uncertainty=uncertainty)
 
-    def predict_crystals(self, crystals: Sequence[Crystal]) -> list[Prediction]:
+    def predict_crystals(
+        self, crystals: Sequence[Crystal], *, uncertainty: bool = False
+    ) -> list[Prediction]:
         """Predict the labels of crystals, all of them together.
 
         Args:
             crystals: At least one.
+            uncertainty: As for :meth:`predict`.
 
         Raises:
-            ConfigError: The model predicts no label.
+            ConfigError: The model predicts no label, or nothing of its errors is known.
             GeometryError: A crystal is too large or too dense to be one.
             DataError: The model came trained, and a crystal is none that it is good for.
         """
         if not self._names:
             raise ConfigError(f"The model in '{self.folder}' makes crystals; it predicts no label.")
+        if uncertainty:
+            self.require_uncertainty()
         tasks = list(dict.fromkeys(task for task, _ in self._names.values()))
-        outputs = predict_tasks(self.encoder, tasks, self.batch(crystals))[1]
-        found = dict(zip(tasks, outputs, strict=True))
-        values = {
-            name: found[task][info.name].to("cpu", torch.float64)
+        outputs = predict_tasks(self.encoder, tasks, self.batch(crystals), spread=uncertainty)
+        values = self._by_label(tasks, outputs.values)
+        spreads = self._by_label(tasks, outputs.spreads)
+        found = take_apart(crystals, values, self.targets, self.unseen, spreads)
+        return self._with_intervals(crystals, found) if uncertainty else list(found)
+
+    def _by_label(
+        self, tasks: Sequence[Task], rows: Sequence[Mapping[str, Tensor]]
+    ) -> dict[str, Tensor]:
+        """Return what the heads gave by the names that predictions have, on the CPU."""
+        given = dict(zip(tasks, rows, strict=True))
+        return {
+            name: given[task][info.name].to("cpu", torch.float64)
             for name, (task, info) in self._names.items()
+            if info.name in given[task]
         }
-        return list(take_apart(crystals, values, self.targets, self.unseen))
+
+    def require_uncertainty(self) -> None:
+        """Reject a model of whose errors nothing is known.
+
+        Raises:
+            ConfigError: It gives neither spreads nor intervals.
+        """
+        if not self.uncertainties:
+            raise ConfigError(
+                f"The model in '{self.folder}' knows neither a spread nor an interval for what it "
+                "predicts; train it again with this version, or make an ensemble of several runs "
+                "with matsciml ensemble."
+            )
+
+    def _with_intervals(
+        self, crystals: Sequence[Crystal], predictions: Iterable[Prediction]
+    ) -> list[Prediction]:
+        pairs = zip(predictions, crystals, strict=True)
+        return [with_intervals(one, crystal.num_atoms, self.calibrations) for one, crystal in pairs]
 
     def batch(self, crystals: Sequence[Crystal]) -> CrystalBatch:
         """Return crystals as the batch that the encoder asks for, on the model's device.
@@ -240,6 +321,86 @@ class TrainedModel:
         return next(self.encoder.parameters(), torch.empty(0))
 
 
+class Ensemble(TrainedModel):
+    """Several models of the same labels as one: their mean, and how far they differ.
+
+    It has no encoder and no heads of its own; what needs those takes one of ``members``.
+
+    Args:
+        members: At least two.
+        calibrations: Intervals by ``"<dataset>/<label>"``.
+        folder: Where the manifest lies.
+        fingerprint: SHA-256 of the manifest, which has those of the members.
+
+    Raises:
+        ConfigError: Members differ in their labels or units.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[TrainedModel],
+        calibrations: Mapping[str, Calibration],
+        folder: Path,
+        fingerprint: str,
+    ) -> None:
+        """Check that the members belong together."""
+        self.members = tuple(members)
+        self.folder = folder
+        self._recorded = calibrations
+        elements = [member.elements for member in members]
+        self.description = {CALIBRATION: {key: one.as_data() for key, one in calibrations.items()}}
+        if None not in elements:
+            self.description["elements"] = sorted({one for row in elements for one in row or ()})
+        self._names = members[0]._names
+        self.__dict__["fingerprint"] = fingerprint
+        for member in members[1:]:
+            if member.targets != self.targets:
+                raise ConfigError(
+                    f"'{member.folder}' and '{members[0].folder}' predict different labels "
+                    f"({', '.join(member.targets)} and {', '.join(self.targets)}) or the same in "
+                    "different units; an ensemble is of models of the same labels."
+                )
+
+    def __getattr__(self, name: str) -> Any:
+        """Say that an ensemble has no encoder and no heads."""
+        if name in ("encoder", "tasks"):
+            raise ConfigError(
+                f"'{self.folder}' is an ensemble of {len(self.members)} models, and one is needed "
+                f"here; name one of them, such as '{self.members[0].folder}'."
+            )
+        raise AttributeError(name)
+
+    @property
+    def uncertainties(self) -> dict[str, Uncertainty]:
+        """What is known of the errors of each label."""
+        return describe_uncertainty(self._names, set(self._names), self.calibrations)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the members compute."""
+        return self.members[0].device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type in which they compute."""
+        return self.members[0].dtype
+
+    def to(self, device: str | None = None, precision: str | None = None) -> TrainedModel:
+        """Return the ensemble on another device, or in another precision."""
+        moved = [member.to(device, precision) for member in self.members]
+        return Ensemble(moved, self._recorded, self.folder, self.fingerprint)
+
+    def predict_crystals(
+        self, crystals: Sequence[Crystal], *, uncertainty: bool = False
+    ) -> list[Prediction]:
+        """Predict the labels of crystals by the mean over the members."""
+        parts = [member.predict_crystals(crystals) for member in self.members]
+        found = [combine(row, self.targets) for row in zip(*parts, strict=True)]
+        if uncertainty:
+            return self._with_intervals(crystals, found)
+        return [replace(one, spreads={}) for one in found]
+
+
 def load(
     path: str | os.PathLike[str],
     *,
@@ -251,8 +412,9 @@ def load(
     """Load a trained model; nothing in its files can execute code.
 
     Args:
-        path: Folder of a finished run such as ``runs/latest``, one that ``matsciml export``
-            wrote, or the name of a pretrained model; a folder of that name goes first.
+        path: Folder of a finished run such as ``runs/latest``, one that ``matsciml export`` or
+            ``matsciml ensemble`` wrote, or the name of a pretrained model, before which a folder of
+            that name goes.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, …
         precision: ``float32`` or ``float64``; None: the one it was trained in.
         encoder: The encoder to load the weights into, for a model whose encoder was an object of
@@ -268,6 +430,14 @@ def load(
         RegistryError: The plugin of the encoder or of a head is not installed.
     """
     registry = registry or build_registry(strict=False)
+    joint = follow_latest(Path(path))
+    if (joint / ENSEMBLE).is_file():
+        manifest = read_ensemble(joint)
+        members = [
+            load(one, device=device, precision=precision, registry=registry)
+            for one in manifest.members
+        ]
+        return Ensemble(members, manifest.calibrations, joint.resolve(), manifest.digest)
     folder = locate_model(path, registry)
     if encoder is not None:
         spec, _ = record_object(encoder, ObjectEncoderSpec, registry)

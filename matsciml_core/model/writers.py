@@ -18,10 +18,12 @@ from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.elements import formula
 from matsciml_core.model.inputs import InputStructure
 from matsciml_core.model.prediction import Prediction
+from matsciml_core.model.uncertainty import Uncertainty
 from matsciml_core.registry.targets import TargetInfo
 
 _FIRST = ("file", "id", "formula", "atoms")
 _NOTE = "note"
+_UNKNOWN = Uncertainty(spread=False, coverage=None)
 
 
 class CsvPredictions:
@@ -32,14 +34,21 @@ class CsvPredictions:
     Args:
         stream: Where to write.
         targets: The labels, by the name that predictions have.
+        uncertainties: What of their errors is written, too; None: nothing.
     """
 
-    def __init__(self, stream: TextIO, targets: Mapping[str, TargetInfo]) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        targets: Mapping[str, TargetInfo],
+        uncertainties: Mapping[str, Uncertainty] | None = None,
+    ) -> None:
         """Write the header."""
         self._stream = stream
         self._targets = targets
+        self._uncertainties = uncertainties or {}
         self._writer = csv.writer(stream, lineterminator="\n")
-        self._writer.writerow(header(targets))
+        self._writer.writerow(header(targets, self._uncertainties))
 
     def write(self, record: InputStructure, crystal: Crystal, prediction: Prediction) -> None:
         """Write the line of a structure."""
@@ -49,6 +58,11 @@ class CsvPredictions:
             entries.append(_entry(prediction.values[name]))
             if info.is_class:
                 entries.append(_entry(prediction.probabilities[name].max(axis=-1)))
+            uncertainty = self._uncertainties.get(name, _UNKNOWN)
+            if uncertainty.spread:
+                entries.append(_entry(prediction.spreads[name]))
+            if uncertainty.coverage is not None:
+                entries += map(_entry, prediction.intervals[name])
         self._writer.writerow([*first, *entries, note(crystal, prediction)])
 
     def flush(self) -> None:
@@ -62,9 +76,16 @@ class XyzPredictions:
     Args:
         stream: Where to write.
         targets: The labels, by the name that predictions have.
+        uncertainties: What of their errors is written, too, under keys that end in ``_spread``,
+            ``_low`` and ``_high``, in the labels' units; None: nothing.
     """
 
-    def __init__(self, stream: TextIO, targets: Mapping[str, TargetInfo]) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        targets: Mapping[str, TargetInfo],
+        uncertainties: Mapping[str, Uncertainty] | None = None,
+    ) -> None:
         """Choose the keys: those of ASE where there is one label of a kind that it knows."""
         self._stream = stream
         # With two energies neither may take ASE's key: readers would mistake one for the other.
@@ -74,16 +95,25 @@ class XyzPredictions:
             for name, info in targets.items()
         }
         self._per_atom = {name for name, info in targets.items() if info.per_atom}
+        self._uncertainties = uncertainties or {}
 
     def write(self, record: InputStructure, crystal: Crystal, prediction: Prediction) -> None:
         """Write the frame of a structure; what is not finite is left out."""
         values: dict[str, Any] = {}
         columns: dict[str, Any] = {}
-        for name, value in prediction.values.items():
+        written = {self._keys[name]: (name, value) for name, value in prediction.values.items()}
+        for name, uncertainty in self._uncertainties.items():
+            # Never under a key of ASE: it would take a spread for an energy.
+            if uncertainty.spread:
+                written[f"{name}_spread"] = name, prediction.spreads[name]
+            if uncertainty.coverage is not None:
+                low, high = prediction.intervals[name]
+                written |= {f"{name}_low": (name, low), f"{name}_high": (name, high)}
+        for key, (name, value) in written.items():
             if np.isfinite(value).all():
                 # The format holds columns: a matrix per atom becomes nine of them.
                 part = columns if name in self._per_atom else values
-                part[self._keys[name]] = value.reshape(len(value), -1) if part is columns else value
+                part[key] = value.reshape(len(value), -1) if part is columns else value
         write_frame(self._stream, replace(crystal, id=record.id), values=values, columns=columns)
 
     def flush(self) -> None:
@@ -115,13 +145,27 @@ def writer_of(output: str) -> type[CsvPredictions] | type[XyzPredictions]:
     return FORMATS[suffix]
 
 
-def header(targets: Mapping[str, TargetInfo]) -> list[str]:
-    """Return the titles of the columns."""
+def header(
+    targets: Mapping[str, TargetInfo], uncertainties: Mapping[str, Uncertainty] | None = None
+) -> list[str]:
+    """Return the titles of the columns.
+
+    Args:
+        targets: The labels, by the name that predictions have.
+        uncertainties: What of their errors is written, too.
+    """
     titles = list(_FIRST)
     for name, info in targets.items():
         titles.append(f"{name} ({info.unit})")
         if info.is_class:
             titles.append(f"{name} (probability)")
+        uncertainty = (uncertainties or {}).get(name, _UNKNOWN)
+        if uncertainty.spread:
+            unit = "probability" if info.is_class else info.unit
+            titles.append(f"{name} (spread, {unit})")
+        if uncertainty.coverage is not None:
+            share = f"{100 * uncertainty.coverage:g} % interval"
+            titles += [f"{name} ({share} {end}, {info.unit})" for end in ("from", "to")]
     return [*titles, _NOTE]
 
 

@@ -116,17 +116,24 @@ def write_predictions(folder: Path, scores: Mapping[str, Scores]) -> None:
 
     ``index`` counts the numbers of a crystal's label: width · atom + component, where atom is 0 for
     a label per crystal, and width and component are those of ``TargetInfo``. Classes are written as
-    the predicted class with its ``probability``; without them that column is left away.
+    the predicted class with its ``probability``, and heads that know it give the standard deviation
+    of a prediction, its ``spread``; where there are none, these columns are left away.
     """
-    classes = any(score.info.is_class for score in scores.values())
+    more = [("probability", any(score.info.is_class for score in scores.values()))]
+    more += [("spread", any(score.spreads for score in scores.values()))]
     header = ["dataset", "target", "id", "index", "label", "prediction"]
+    header += [name for name, present in more if present]
     with open_whole_text(folder / PREDICTIONS, newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow([*header, "probability"] if classes else header)
+        writer = csv.DictWriter(stream, header)
+        writer.writeheader()
         for key, score in scores.items():
             dataset, _, target = key.partition("/")
-            for row in _prediction_rows(score):
-                writer.writerow([dataset, target, *row] + [""] * (classes and len(row) == 4))
+            spreads = torch.cat(score.spreads).tolist() if score.spreads else []
+            for number, row in enumerate(_prediction_rows(score)):
+                entry = dict(zip(header[2:6], row, strict=False), dataset=dataset, target=target)
+                entry |= {"probability": row[4]} if len(row) > 4 else {}
+                entry |= {"spread": repr(spreads[number])} if spreads else {}
+                writer.writerow(entry)
 
 
 def _prediction_rows(score: Scores) -> Iterator[list[str | int]]:

@@ -13,6 +13,7 @@ from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.elements import atomic_number, symbol
 from matsciml_core.interfaces.structure import targets_of
 from matsciml_core.model.evaluate import MODEL, Scores
+from matsciml_core.model.location import CALIBRATION
 from matsciml_core.model.objects import OBJECT
 from matsciml_core.model.pretrained import PRETRAINED
 from matsciml_core.model.storage import save_model
@@ -107,23 +108,33 @@ def summarise(
     }
 
 
-def save_run_model(run: Run, registry: Registry, summary: Mapping[str, Any]) -> None:
+def save_run_model(
+    run: Run, registry: Registry, summary: Mapping[str, Any], validation: Mapping[str, Scores]
+) -> None:
     """Write the trained model of a run into its folder.
 
     Args:
         run: The run, trained.
         registry: Where its components are from.
         summary: What :func:`summarise` says of the run.
+        validation: Scores of the validation set, on which intervals are calibrated.
     """
     options = run.config.encoder.options
     record = (summary["init"] or {}).get(PRETRAINED)
     ancestor = {} if record is None else {ANCESTOR: record}
+    calibrations = {key: score.calibration for key, score in validation.items()}
+    intervals = {key: one.as_data() for key, one in calibrations.items() if one is not None}
     save_model(
         run.folder,
         run.config.encoder.name,
         run.encoder,
         run.tasks,
-        {"citations": citations(run, registry), "elements": summary["elements"], **ancestor},
+        {
+            "citations": citations(run, registry),
+            "elements": summary["elements"],
+            **({CALIBRATION: intervals} if intervals else {}),
+            **ancestor,
+        },
         options if OBJECT in options else None,
     )
 

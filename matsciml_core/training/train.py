@@ -165,7 +165,7 @@ def train(
             run_folder.write_predictions(run.folder, test)
             note_seconds(run.folder, time.perf_counter() - clock)
             summary = summarise(run, request.registry, fitted, measured, result_of(validation))
-            save_run_model(run, request.registry, summary)
+            save_run_model(run, request.registry, summary, validation)
             # Last, because it says that the run is finished.
             run_folder.write_summary(run.folder, summary)
         except KeyboardInterrupt as stop:

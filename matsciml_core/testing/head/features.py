@@ -17,7 +17,8 @@ def fits_features(subject: TaskHeadSubject) -> str:
 
     Measured: ``fit_features`` on the embeddings of a labelled batch must change what is predicted
     and leave it finite; the same seed must give the same again; what stands at missing labels must
-    make no difference; and a new head that loads the state from a safetensors file must predict the
+    make no difference; the spreads that it promises must be there, one for each crystal, finite and
+    not negative; and a new head that loads the state from a safetensors file must predict the
     same to the last bit. Only for a ``FeatureHead``.
 
     Why: the shapes of trees depend on the data, and a fit that is kept outside the state is lost
@@ -33,6 +34,7 @@ def fits_features(subject: TaskHeadSubject) -> str:
                 raise Broken(f"fit_features changes nothing that is predicted of {name}.")
             if not value.isfinite().all():
                 raise Broken(f"A prediction of {name} is not finite after fit_features.")
+        _need_spreads(bench)
         _need_equal(after, _fitted(subject, group).physical(), "the same seed")
         _need_equal(after, _fitted(subject, group, absurd=True).physical(), "missing labels")
         state = {name: one.contiguous().clone() for name, one in bench.head.state_dict().items()}
@@ -59,6 +61,20 @@ def _fitted(subject: TaskHeadSubject, group: Targets, *, absurd: bool = False) -
         }
     head.fit_features(features, target, mask, seed=SEED)
     return bench
+
+
+def _need_spreads(bench: Bench) -> None:
+    with torch.no_grad():
+        spreads = bench.head.uncertainty(bench.embedding(), bench.batch)
+    if set(spreads) != set(bench.head.spread_targets):
+        raise Broken(
+            f"uncertainty gives a spread of {sorted(spreads)}, and spread_targets names "
+            f"{sorted(bench.head.spread_targets)}."
+        )
+    for name, spread in spreads.items():
+        right = spread.shape == (bench.batch.num_crystals,) and spread.isfinite().all()
+        if not right or (spread < 0).any():
+            raise Broken(f"The spread of {name} is not a number from zero up for each crystal.")
 
 
 def _need_equal(expected: dict[str, Tensor], found: dict[str, Tensor], what: str) -> None:

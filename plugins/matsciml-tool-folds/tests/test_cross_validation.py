@@ -12,6 +12,7 @@ import matsciml_tool_folds.cross_validation as subject
 from matsciml_core import build_registry
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_tool_folds.cross_validation import cross_validate
+from matsciml_tool_folds.ensemble import make_ensemble
 from matsciml_tool_folds.making import FoldRequest
 from matsciml_tool_folds.results import lines
 
@@ -21,7 +22,7 @@ CONFIG = {
     "strategy": "example",
     "training": {"epochs": 1, "loggers": []},
 }
-REQUEST = FoldRequest(number=3)
+REQUEST = FoldRequest(number=3, validation=0.3)
 KEY = "example/energy"
 
 
@@ -177,3 +178,15 @@ def test_other_data_than_before_are_refused(folder, registry):
     with pytest.raises(DataError, match="are not those that the folds"):
         cross_validate(CONFIG, REQUEST, registry, folder=folder)
     record.write_text(text)
+
+
+def test_the_folds_make_an_ensemble_that_is_calibrated_on_what_their_runs_were_validated_on(
+    folder, registry, tmp_path
+):
+    made = make_ensemble([folder], tmp_path / "ensemble", registry)
+    validation = set()
+    for run in runs(folder):
+        split = json.loads((run / "split-example.json").read_text())["subsets"]
+        validation |= set(split["validation"])
+    assert len(made.members) == 3
+    assert made.calibrations["energy"].count == len(validation)

@@ -12,6 +12,8 @@ import pytest
 
 from matsciml_core import TargetInfo
 from matsciml_core.convert import to_ase, to_pymatgen
+from matsciml_core.model.ensembles import write_ensemble
+from matsciml_core.model.uncertainty import Calibration
 from matsciml_core.testing.crystals import hcp_magnesium, sodium_chloride
 
 ase_io = pytest.importorskip("ase.io", reason="ASE is not installed")
@@ -234,3 +236,31 @@ def test_predictions_that_exist_are_replaced_when_asked_and_structures_never(cli
     outcome = cli("predict", "model", "salt.extxyz", "-o", "salt.extxyz", "--replace")
     assert outcome.code == 2
     assert "is what the command reads" in outcome.error
+
+
+class TestUncertainty:
+    @pytest.fixture
+    def ensemble(self, model, write_model, tmp_path):
+        gap = TargetInfo(name="gap", kind="scalar", unit="eV")
+        other = write_model(tmp_path / "other", [gap], constants={"mean": 2.0})
+        (tmp_path / "both").mkdir()
+        interval = Calibration(scale="", count=40, quantiles={0.9: 10.0})
+        write_ensemble(tmp_path / "both", [model, other], {"mine/gap": interval})
+        return "both"
+
+    def test_has_columns_with_units(self, cli, ensemble, files):
+        outcome = cli("predict", ensemble, "salt.extxyz", "--uncertainty", "--output", "-")
+        (line,) = rows(outcome.out)
+        assert float(line["gap (spread, eV)"]) == pytest.approx(2**0.5, abs=1e-5)
+        low, high = (float(line[f"gap (90 % interval {end}, eV)"]) for end in ("from", "to"))
+        assert (low, high) == pytest.approx((float(line["gap (eV)"]) - 10, low + 20))
+
+    def test_has_keys_in_extended_xyz(self, cli, ensemble, files, tmp_path):
+        cli("predict", ensemble, "salt.extxyz", "--uncertainty", "--output", "found.extxyz")
+        found = ase_io.read(tmp_path / "found.extxyz").info
+        assert found["gap_spread"] == pytest.approx(2**0.5, abs=1e-5)
+        assert found["gap_high"] - found["gap_low"] == pytest.approx(20)
+
+    def test_is_refused_where_nothing_is_known(self, cli, model, files):
+        error = cli("predict", "model", "salt.extxyz", "--uncertainty").error
+        assert "knows neither a spread nor an interval" in error

@@ -91,6 +91,12 @@ class _Classical(FeatureHead):
         """Return what the model says; None: it is not fitted."""
         return self.model(self.features(embedding, batch)) if self.model.is_fitted else None
 
+    @property
+    def spread_targets(self) -> tuple[str, ...]:
+        """The label, where it is a number that a forest predicts."""
+        able = isinstance(self, NumberHead) and isinstance(self.model, ForestModel)
+        return (self.targets[0].name,) if able else ()
+
     def uncertainty(self, embedding: Embedding, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return the spread of the trees of a forest of numbers, in the label's unit."""
         if not isinstance(self, NumberHead) or not self.model.is_fitted:

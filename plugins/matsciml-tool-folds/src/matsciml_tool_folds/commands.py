@@ -1,6 +1,6 @@
-"""``matsciml folds``: cross-validation from the command line.
+"""``matsciml folds`` and ``matsciml ensemble``: cross-validation, and several models as one.
 
-The modules that do the work are imported inside the function, so that ``--help`` stays fast.
+The modules that do the work are imported inside the functions, so that ``--help`` stays fast.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import typer
 
 from matsciml_cli.console import write_line
 from matsciml_cli.failures import INTERRUPTED, telling_on_stop
+from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.run_options import RunOptions, takes_run_options
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
@@ -72,3 +73,41 @@ def folds(
         write_line(line)
     write_line(f"Folder: {folder}")
     write_line(f"Report: {folder / REPORT}")
+
+
+def ensemble(
+    context: typer.Context,
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Runs, exported models, or a folder of folds."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the ensemble.")] = Path(
+        "ensemble"
+    ),
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Copy the models into the folder, to share it.")
+    ] = False,
+    replace: Replace = False,
+) -> None:
+    """Write an ensemble: trained models whose mean and spread are predicted.
+
+    The folder holds a file that names the models, relative to itself, with their hashes, and
+    intervals calibrated on crystals that no model was trained on. It is used as a run is:
+    matsciml predict FOLDER files… --uncertainty.
+    """
+    leave_room(os.environ)
+    check_output(output, replace=replace, inputs=runs)
+    registry = registry_of(context)
+    from matsciml_tool_folds.ensemble import make_ensemble
+
+    made = make_ensemble(runs, output, registry, copy=copy)
+    write_line(f"Ensemble of {len(made.members)} models: {output}")
+    for name, one in made.uncertainties.items():
+        calibration = made.calibrations.get(name)
+        if calibration is None or one.coverage is None:
+            write_line(f"{name}: spread; no interval, since no validation crystals are known.")
+            continue
+        write_line(
+            f"{name}: spread, and intervals of {100 * one.coverage:g} % calibrated on "
+            f"{calibration.count:,} crystals."
+        )

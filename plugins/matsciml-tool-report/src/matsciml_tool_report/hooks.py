@@ -17,7 +17,8 @@ class ReportSectionSpec(Spec):
     """A section of the report; ``class_path`` names a function.
 
     The function takes a ``matsciml_util_pages.run_files.RunFiles``, what the run folder holds, and
-    returns the views of ``matsciml_util_pages.views`` that the section consists of. What it raises
+    returns the views of ``matsciml_util_pages.views`` that the section consists of; where there are
+    none, the report has no such section. What it raises
     costs the report this section, in whose place a sentence stands.
     """
 
@@ -28,7 +29,8 @@ class ReportSectionSpec(Spec):
     # Behind what the reader came for, before what documents the run.
     order: int = 40
     """Where it stands among the sections, which ascend. Those of this plugin are metrics 10,
-    learning 20, predictions 30, data 50, model 60, cost 70, provenance 80 and citation 90."""
+    learning 20, predictions 30, uncertainty 35, data 50, model 60, cost 70, provenance 80 and
+    citation 90."""
 
 
 class ReportHooks:

@@ -85,8 +85,9 @@ def report_page(run: RunFiles, registry: Registry) -> Page:
         notices=notices,
         top=top if targets else [NO_METRICS],
         sections=[
-            _section(spec, run, registry)
+            section
             for spec in sorted(specs.values(), key=lambda spec: (spec.order, spec.name))
+            if (section := _section(spec, run, registry)).views
         ],
     )
 

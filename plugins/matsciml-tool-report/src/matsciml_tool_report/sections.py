@@ -32,6 +32,13 @@ SECTIONS = (
         class_path=f"{_PACKAGE}.predictions_section:predictions",
     ),
     ReportSectionSpec(
+        name="uncertainty",
+        title="Uncertainty",
+        order=35,
+        summary="Coverage of intervals, and error against spread, where a model knows its spread.",
+        class_path=f"{_PACKAGE}.uncertainty_section:uncertainty",
+    ),
+    ReportSectionSpec(
         name="data",
         title="Data",
         order=50,

@@ -45,6 +45,8 @@ class Predictions:
     """Index of each value within its crystal, ``(values,)``: width · atom + component."""
     probabilities: Numbers | None = None
     """Of predicted classes, ``(values,)``."""
+    spreads: Numbers | None = None
+    """Standard deviation of each prediction, ``(values,)``, in the label's unit."""
 
     @property
     def errors(self) -> Numbers:
@@ -183,12 +185,13 @@ def _read_history(text: str) -> dict[str, Any]:
 
 
 def _read_predictions(text: str) -> dict[str, Any]:
-    rows: dict[str, list[tuple[str, int, float, float, float]]] = {}
+    rows: dict[str, list[tuple[str, int, float, float, float, float]]] = {}
     for line, row in enumerate(csv.DictReader(io.StringIO(text)), start=2):
         with _line(line):
-            probability = float(row.get("probability") or "nan")  # only classes have one
+            # Only classes have a probability, and only some heads know their spread.
+            more = float(row.get("probability") or "nan"), float(row.get("spread") or "nan")
             pair = float(row["label"]), float(row["prediction"])
-            value = (row["id"], int(row.get("index") or 0), *pair, probability)
+            value = (row["id"], int(row.get("index") or 0), *pair, *more)
             rows.setdefault(f"{row['dataset']}/{row['target']}", []).append(value)
     predictions = {}
     for key, values in rows.items():
@@ -202,5 +205,6 @@ def _read_predictions(text: str) -> dict[str, Any]:
             not_finite=int((~finite).sum()),
             indices=np.array([value[1] for value in values], dtype=np.int64)[finite],
             probabilities=numbers[finite, 2] if np.isfinite(numbers[:, 2]).any() else None,
+            spreads=numbers[finite, 3] if np.isfinite(numbers[finite, 3]).any() else None,
         )
     return {"predictions": predictions}
