@@ -27,6 +27,7 @@ PROCESSES = {"subprocess.run", "subprocess.Popen", "subprocess.call", "subproces
 HTML = {"Markup"}
 
 CHGNET = "plugins/matsciml-model-chgnet/src/matsciml_model_chgnet/"
+SEVENNET = "plugins/matsciml-model-sevennet/src/matsciml_model_sevennet/"
 OCP = "plugins/matsciml-data-ocp/src/matsciml_data_ocp/"
 READER_ASE = "plugins/matsciml-reader-ase/src/matsciml_reader_ase/"
 GENERATE = "plugins/matsciml-tool-generate/src/matsciml_tool_generate/"
@@ -78,6 +79,10 @@ MAY_PARSE = {
     ): "weights only, see torch's bound",
     ("matsciml_core/training/segments.py", "torch.load"): "weights only, see torch's bound",
     (f"{CHGNET}weights.py", "torch.load"): "weights only, of a file that is known by its hash",
+    (
+        f"{SEVENNET}checkpoint.py",
+        "torch.load",
+    ): "weights and plain arrays, of a file known by its hash",
     (f"{OCP}is2re.py", "tarfile.open"): TAR,
     (f"{OCP}s2ef.py", "tarfile.open"): TAR,
     (f"{MEGNET}weights.py", "load_file"): SAFE,

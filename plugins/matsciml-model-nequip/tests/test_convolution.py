@@ -6,9 +6,10 @@ import pytest
 import torch
 from e3nn import o3
 
-import matsciml_model_nequip._chunks as chunks
 from matsciml_core.nn.segments import Segments
-from matsciml_model_nequip.convolution import Convolution, EdgeGeometry, _couplings
+from matsciml_model_nequip.convolution import Convolution
+from matsciml_util_equivariant import message_sums
+from matsciml_util_equivariant.edge_kernels import EdgeGeometry, _couplings
 
 ATOMS, HIDDEN, FEATURES = 6, 5, 3
 NATURAL = [o3.Irrep(kind) for kind in ("0e", "1o", "2e")]
@@ -77,7 +78,7 @@ def reference(convolution: Convolution, lmax: int) -> tuple[o3.TensorProduct, li
     ],
 )
 def test_agrees_with_the_tensor_product_of_e3nn(kinds_in, kinds_out, lmax, monkeypatch):
-    monkeypatch.setattr(chunks, "_CACHED", 1)  # pieces of 32 edges: the last one is shorter
+    monkeypatch.setattr(message_sums, "_CACHED", 1)  # pieces of 32 edges: the last one is shorter
     convolution, edges = Convolution(features(kinds_in), kinds_out, lmax), make_edges(lmax)
     x, hidden, weight = inputs(convolution, edges)
     product, columns = reference(convolution, lmax)
@@ -103,7 +104,7 @@ def test_kinds_without_a_path_are_left_out():
 class TestDerivatives:
     @pytest.fixture
     def problem(self, monkeypatch):
-        monkeypatch.setattr(chunks, "_CACHED", 1)
+        monkeypatch.setattr(message_sums, "_CACHED", 1)
         convolution, edges = Convolution(features(NATURAL), NATURAL, 2), make_edges(2)
         return convolution, edges, inputs(convolution, edges)
 

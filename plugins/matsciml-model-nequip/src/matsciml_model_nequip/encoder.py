@@ -14,8 +14,8 @@ from matsciml_core.nn.elements import ElementEmbedding
 from matsciml_core.nn.radial import BesselBasis
 from matsciml_core.nn.segments import Segments, segment_mean
 from matsciml_model_nequip.config import NequIPConfig
-from matsciml_model_nequip.convolution import EdgeGeometry
 from matsciml_model_nequip.interaction import SCALAR, Interaction
+from matsciml_util_equivariant.edge_kernels import EdgeGeometry
 
 VECTOR, MATRIX = o3.Irrep("1o"), o3.Irrep("2e")
 """Kinds of feature that are Cartesian vectors, and symmetric matrices without trace."""

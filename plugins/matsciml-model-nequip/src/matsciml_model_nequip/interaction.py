@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from matsciml_model_nequip.config import NequIPConfig
-from matsciml_model_nequip.convolution import Convolution, EdgeGeometry
+from matsciml_model_nequip.convolution import Convolution
+from matsciml_util_equivariant.edge_kernels import EdgeGeometry
 
 SCALAR = o3.Irrep("0e")
 _SHARE = math.sqrt(0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -401,6 +402,9 @@ def test_a_chiral_encoder_may_declare_so(outcome):
     found = outcome(spec(symmetry="SE(3)", smooth_cutoff=True), Chiral)
     assert not found.failed
     assert "reflection" in found.skipped
+    said = found.row("reflection").explanation
+    (difference,) = re.findall(r"mirror images differ by up to (\S+), in triclinic", said)
+    assert float(difference) > 1e-5
     assert found.row("rotation").result == "passed"
 
 
