@@ -34,6 +34,10 @@ def run(folder, tmp_path, monkeypatch, capsys):
     slab = alloy.copy()
     slab.pbc = (True, True, False)
     write("slab.extxyz", slab)
+    write("copper.extxyz", bulk("Cu", a=3.7))
+    chain = bulk("Cu", cubic=True, a=3.7) * (2, 1, 1)
+    for name, gap in (("a", 0), ("b", 1)):  # an atom less, beside its neighbour
+        write(f"hop-{name}.extxyz", chain[[index for index in range(8) if index != gap]])
 
     def command(name, *arguments):
         capsys.readouterr()

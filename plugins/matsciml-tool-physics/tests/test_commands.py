@@ -6,6 +6,7 @@ import csv
 import json
 
 import pytest
+from ase.io import read
 
 
 def check_refusals(run, name, *arguments):
@@ -101,3 +102,76 @@ class TestElasticConstants:
         code, _, err = run("elastic", "slab.extxyz")
         assert code == 2
         assert "periodic in all three directions" in err
+
+
+class TestPhonons:
+    OPTIONS = ("copper.extxyz", "--supercell", "2", "--relax", "none", "--mesh", "10")
+
+    def test_writes_numbers_a_page_and_force_constants(self, run, tmp_path):
+        code, out, err = run("phonons", *self.OPTIONS)
+        assert code == 0, err
+        assert "Page: copper-phonons/phonons.html" in out
+        data = json.loads((tmp_path / "copper-phonons" / "phonons.json").read_text("utf-8"))
+        assert [one["displacement"] for one in data["spectra"]] == [0.01, 0.03]
+        assert data["supercell"] == [2, 2, 2]
+        with open("copper-phonons/phonons.csv", encoding="utf-8") as stream:
+            first = next(csv.DictReader(stream))
+        assert first["segment"] == "G-X"
+        assert float(first["THz_at_0.03_A"]) == pytest.approx(0, abs=1e-3)
+        assert (tmp_path / "copper-phonons" / "phonons.html").read_text("utf-8").count("<svg") == 3
+        assert "force_constants" in (tmp_path / "copper-phonons" / "phonopy.yaml").read_text()
+        for notice in data["notices"]:
+            assert notice in err
+        check_refusals(run, "phonons", *self.OPTIONS)
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (("slab.extxyz",), "periodic in all three directions"),
+            (("copper.extxyz", "--supercell", "2,2"), "'--supercell 2,2' is not understood"),
+            (("copper.extxyz", "--displacement", "3"), "between 0 and 1 Å"),
+        ],
+    )
+    def test_what_cannot_be_done_is_one_sentence(self, run, arguments, words):
+        code, _, err = run("phonons", *arguments)
+        assert (code, err.count("\n")) == (2, 1)
+        assert words in err
+
+
+class TestBarrier:
+    def test_writes_numbers_a_page_and_the_path(self, run, tmp_path):
+        options = ("hop-a.extxyz", "hop-b.extxyz", "--keep-ends", "--images", "1", "--steps", "2")
+        code, out, err = run("barrier", *options)
+        data = json.loads((tmp_path / "hop-a-hop-b-barrier" / "barrier.json").read_text("utf-8"))
+        assert code == (0 if data["converged"] else 1), err
+        assert "Page: hop-a-hop-b-barrier/barrier.html" in out
+        images = read("hop-a-hop-b-barrier/path.extxyz", index=":")
+        energies = [image.get_potential_energy() for image in images]
+        assert max(energies) - energies[0] == pytest.approx(data["forward"], abs=1e-6)
+        assert max(energies) - energies[-1] == pytest.approx(data["backward"], abs=1e-6)
+        assert all((image.numbers == images[0].numbers).all() for image in images)
+        assert "<svg" in (tmp_path / "hop-a-hop-b-barrier" / "barrier.html").read_text("utf-8")
+        code, _, err = run("barrier", *options)
+        assert (code, "--replace" in err) == (2, True)
+
+    def test_the_path_is_never_written_over_what_is_read(self, run, tmp_path):
+        folder = tmp_path / "there"
+        folder.mkdir()
+        (tmp_path / "hop-a.extxyz").rename(folder / "path.extxyz")
+        code, _, err = run(
+            "barrier", "there/path.extxyz", "hop-b.extxyz", "-o", "there", "--replace"
+        )
+        assert code == 2
+        assert "is what the command reads" in err
+
+    @pytest.mark.parametrize(
+        ("second", "words"),
+        [
+            ("alloy.extxyz", "structures of the same atoms"),
+            ("hop-a.extxyz", "the same once they are relaxed"),
+        ],
+    )
+    def test_what_cannot_be_done_is_one_sentence(self, run, second, words):
+        code, _, err = run("barrier", "hop-a.extxyz", second, "--keep-ends")
+        assert (code, err.count("\n")) == (2, 1)
+        assert words in err

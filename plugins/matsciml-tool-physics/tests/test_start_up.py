@@ -9,8 +9,10 @@ import sys
 PROBE = """
 import json, sys
 import matsciml_tool_physics.plugin
+import matsciml_tool_physics.commands.barrier
 import matsciml_tool_physics.commands.elastic
 import matsciml_tool_physics.commands.eos
+import matsciml_tool_physics.commands.phonons
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 

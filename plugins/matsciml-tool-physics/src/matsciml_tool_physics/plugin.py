@@ -22,3 +22,15 @@ def matsciml_commands() -> Iterable[CommandSpec]:
         summary="Compute elastic constants with a model.",
         class_path="matsciml_tool_physics.commands.elastic:elastic",
     )
+    yield CommandSpec(
+        name="phonons",
+        group="Use a model",
+        summary="Compute phonons with a model.",
+        class_path="matsciml_tool_physics.commands.phonons:phonons",
+    )
+    yield CommandSpec(
+        name="barrier",
+        group="Use a model",
+        summary="Find the barrier between two structures.",
+        class_path="matsciml_tool_physics.commands.barrier:barrier",
+    )

@@ -1,0 +1,104 @@
+"""``matsciml barrier``: the barrier between two structures."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matsciml_cli.console import Row, warn, write_line, write_table
+from matsciml_cli.failures import FAULT, telling_on_stop
+from matsciml_cli.options import Device, FileFormat, ModelFolder
+from matsciml_cli.outputs import Replace, check_output
+from matsciml_cli.state import registry_of
+from matsciml_cli.threads import leave_room
+
+
+def barrier(
+    context: typer.Context,
+    run: ModelFolder,
+    initial: Annotated[Path, typer.Argument(metavar="A", help="File with one structure.")],
+    final: Annotated[Path, typer.Argument(metavar="B", help="File with another of its cell.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of results; default: A-B-barrier."),
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Images between A and B.")] = 5,
+    keep_order: Annotated[
+        bool, typer.Option("--keep-order", help="Equal rows belong together; match no atoms.")
+    ] = False,
+    keep_ends: Annotated[
+        bool, typer.Option("--keep-ends", help="Do not relax A and B before.")
+    ] = False,
+    largest_force: Annotated[
+        float, typer.Option("--fmax", min=1e-6, help="Largest force that is left, eV/Å.")
+    ] = 0.05,
+    steps: Annotated[int, typer.Option(min=1, help="Most steps of each relaxation.")] = 500,
+    replace: Replace = False,
+    form: FileFormat = None,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
+) -> None:
+    """Find the barrier between two structures by a nudged elastic band with a climbing image.
+
+    Both structures are relaxed in their cell; atoms of B are matched to the nearest ones of A,
+    across the faces of the cell. Atoms that A holds in place stay. Results are barrier.json,
+    barrier.csv, barrier.html, and the images as path.extxyz in the order of A. Exit code 1: not
+    converged within --steps.
+    """
+    leave_room(os.environ)  # before torch is imported, which reads the number of threads
+    from matsciml_cli.progress_bars import progress_bars
+    from matsciml_tool_physics import barrier_page, transition
+    from matsciml_tool_physics.inputs import open_inputs
+    from matsciml_tool_physics.results import result_files, write_results
+
+    folder = output or Path(f"{initial.stem}-{final.stem}-barrier")
+    files = result_files(folder, "barrier", ["path.extxyz"])
+    for path in files if folder.exists() else [folder]:
+        check_output(path, replace=replace, inputs=[initial, final])
+    settings = {
+        "images": images,
+        "keep_order": keep_order,
+        "keep_ends": keep_ends,
+        "fmax_eV_per_A": largest_force,
+        "steps": steps,
+        "precision": precision,
+    }
+    computation, (first, second) = open_inputs(
+        run,
+        [initial, final],
+        registry_of(context),
+        form=form,
+        device=device,
+        precision=precision,
+        settings=settings,
+    )
+    with telling_on_stop("Nothing was written; the same command starts anew."):
+        with progress_bars() as report:
+            result = transition.barrier(
+                first,
+                second,
+                images=images,
+                match=not keep_order,
+                relax_ends=not keep_ends,
+                largest_force=largest_force,
+                steps=steps,
+                report=report,
+            )
+        page = write_results(
+            folder,
+            "barrier",
+            barrier_page.page(result, computation),
+            barrier_page.records(result),
+            barrier_page.as_data(result, computation),
+            {"path.extxyz": partial(barrier_page.write_path, result)},
+        )
+    write_table([Row(row) for row in barrier_page.summary(result)])
+    for notice in result.notices:
+        warn(f"Warning: {notice}")
+    write_line(f"Page: {page}")
+    if not result.converged:
+        raise typer.Exit(FAULT)

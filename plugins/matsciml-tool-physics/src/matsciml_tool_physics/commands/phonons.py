@@ -1,0 +1,127 @@
+"""``matsciml phonons``: vibrations of a crystal."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from matsciml_cli.console import Row, warn, write_line, write_table
+from matsciml_cli.failures import telling_on_stop
+from matsciml_cli.options import Device, FileFormat, ModelFolder
+from matsciml_cli.outputs import Replace, check_output
+from matsciml_cli.state import registry_of
+from matsciml_cli.threads import leave_room
+from matsciml_core.errors import ConfigError
+
+
+def phonons(
+    context: typer.Context,
+    run: ModelFolder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File with one crystal.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of results; default: FILE-phonons."),
+    ] = None,
+    displacement: Annotated[
+        list[float] | None,
+        typer.Option(help="Length, Å; repeat to compare. Default: 0.01 and 0.03."),
+    ] = None,
+    supercell: Annotated[
+        str | None,
+        typer.Option(help="Cells along each axis, such as 3,3,2; default: at least 10 Å."),
+    ] = None,
+    relaxed: Annotated[
+        Literal["none", "atoms", "full"],
+        typer.Option("--relax", help="What is relaxed before; full: cell and atoms."),
+    ] = "full",
+    largest_force: Annotated[
+        float, typer.Option("--fmax", min=1e-8, help="Largest force that is left, eV/Å.")
+    ] = 1e-4,
+    steps: Annotated[int, typer.Option(min=1, help="Most steps of the relaxation.")] = 500,
+    mesh: Annotated[
+        float, typer.Option(min=1, help="Points along an axis times its length, Å.")
+    ] = 60.0,
+    replace: Replace = False,
+    form: FileFormat = None,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
+) -> None:
+    """Compute phonons of a crystal: bands, density of states, free energy, imaginary modes.
+
+    Atoms of a supercell are displaced by phonopy. Two lengths of displacement are compared, since
+    forces of some models do not follow small ones; the numbers are those of the larger. Results are
+    phonons.json, phonons.csv (bands), phonons.html, and phonopy.yaml with the force constants,
+    which phonopy goes on from.
+    """
+    leave_room(os.environ)  # before torch is imported, which reads the number of threads
+    from matsciml_cli.progress_bars import progress_bars
+    from matsciml_tool_physics import phonon_spectrum, phonons_page
+    from matsciml_tool_physics.inputs import open_inputs
+    from matsciml_tool_physics.results import result_files, write_results
+
+    folder = output or Path(f"{file.stem}-phonons")
+    files = result_files(folder, "phonons", ["phonopy.yaml"])
+    for path in files if folder.exists() else [folder]:
+        check_output(path, replace=replace, inputs=[file])
+    lengths = displacement or [0.01, 0.03]
+    cells = None if supercell is None else _cells(supercell)
+    settings = {
+        "displacements_A": lengths,
+        "supercell": supercell,
+        "relax": relaxed,
+        "fmax_eV_per_A": largest_force,
+        "steps": steps,
+        "mesh_A": mesh,
+        "precision": precision,
+    }
+    computation, (atoms,) = open_inputs(
+        run,
+        [file],
+        registry_of(context),
+        form=form,
+        device=device,
+        precision=precision,
+        settings=settings,
+    )
+    with telling_on_stop("Nothing was written; the same command starts anew."):
+        with progress_bars() as report:
+            result, objects = phonon_spectrum.phonons(
+                atoms,
+                displacements=lengths,
+                supercell=cells,
+                relaxed=relaxed,
+                largest_force=largest_force,
+                steps=steps,
+                mesh=mesh,
+                report=report,
+            )
+        save = partial(objects[-1].save, settings={"force_constants": True})
+        page = write_results(
+            folder,
+            "phonons",
+            phonons_page.page(result, computation),
+            phonons_page.records(result),
+            phonons_page.as_data(result, computation),
+            {"phonopy.yaml": save},
+        )
+    write_table([Row(row) for row in phonons_page.summary(result)])
+    for notice in result.notices:
+        warn(f"Warning: {notice}")
+    write_line(f"Page: {page}")
+
+
+def _cells(text: str) -> tuple[int, int, int]:
+    """Read how many cells a supercell has along each axis."""
+    parts = text.split(",")
+    numbers = [int(part) for part in parts if part.strip().isdecimal() and int(part) > 0]
+    if len(numbers) != len(parts) or len(numbers) not in (1, 3):
+        raise ConfigError(
+            f"'--supercell {text}' is not understood; write one number, such as 3, or three, such "
+            "as 3,3,2."
+        )
+    first, second, third = numbers * 3 if len(numbers) == 1 else numbers
+    return first, second, third
