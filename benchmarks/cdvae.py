@@ -37,6 +37,7 @@ from matsciml_core.interfaces.structure import STRUCTURE, read_crystals
 from matsciml_model_cdvae.config import CDVAEConfig, CrystalGenerationConfig
 from matsciml_model_cdvae.head import CrystalGeneration
 from matsciml_model_cdvae.latent import CDVAEEncoder
+from matsciml_model_cdvae.samplers import Move
 from matsciml_model_cdvae.sampling import ScoreField, Walkers
 
 ATOMS = (50, 100, 200, 400, 800)
@@ -72,6 +73,8 @@ class Model:
         parameters = [*self.encoder.parameters(), *self.head.parameters()]
         self.optimiser = torch.optim.AdamW(parameters, lr=1e-5, fused=True)
         self.field, self.walkers = self._sampling()
+        size = torch.full((batch.num_crystals,), SIZE)
+        self.move = Move(drift=size / SIGMA, spread=(2.0 * size).sqrt())
 
     def _make_plain(self, config: CrystalGenerationConfig) -> None:
         network = PlainDimeNet(self.encoder.config)
@@ -108,7 +111,7 @@ class Model:
         """Make a Langevin step; every one starts from the same positions."""
         with torch.no_grad():
             noise = torch.zeros_like(self.walkers.fractional)
-            self.field.step(self.walkers, noise, SIGMA, SIZE)
+            self.field.step(self.walkers, noise, self.move)
 
 
 def crystals_of_mp(count: int) -> CrystalBatch:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -42,16 +42,19 @@ class LatentEmbedding(Embedding):
 
 
 class SamplingConfig(Config):
-    """Settings of annealed Langevin dynamics, by which crystals are sampled."""
+    """Settings of the sampler that turns noise into crystals."""
 
+    sampler: Literal["ancestral", "langevin"] = "langevin"
+    """``langevin``: annealed Langevin dynamics, as published; ``ancestral``: fewer and longer
+    steps through the same noise, each to an estimate of the crystal and part of the way back."""
     levels: PositiveInt | None = None
     """Noise levels, from the largest to the smallest that was trained, each the same factor below
-    the one before; empty: as many as were trained."""
-    steps_per_level: PositiveInt = 100
-    """Langevin steps at each noise level."""
+    the one before; empty: as many as the sampler needs (``langevin``: as many as were trained)."""
+    steps_per_level: PositiveInt | None = None
+    """Steps at each noise level; empty: as many as the sampler needs (``langevin``: 100)."""
     step_size: PositiveFloat = 1e-4
     """Size of a Langevin step at the smallest noise level, Å²; it grows as the square of the
-    noise."""
+    noise. Of no effect on other samplers."""
     smallest_sigma: float = Field(default=0.0, ge=0.0)
     """Noise levels below this, Å, are left out."""
 
@@ -208,10 +211,10 @@ class GenerativeHead(TaskHead):
         Args:
             latents: ``(crystals, latent_width)``, dimensionless; memory grows with their number,
                 so that a caller with many passes them in batches.
-            sampling: Noise levels and steps.
+            sampling: Sampler, noise levels and steps.
             composition: Ground truth about the crystals (reconstruction); None: it is predicted.
             generator: Source of random numbers, on the CPU; None: a new one seeded from torch's.
-            progress: Called after every Langevin step.
+            progress: Called after every step of the sampler.
             checkpoint: Called with the state after every noise level.
             state: A state to resume from; ``latents``, ``sampling`` and ``composition`` must be
                 what they were. None: from the start.

@@ -5,7 +5,7 @@ from collections import Counter
 import torch
 
 from matsciml_core import TargetInfo
-from matsciml_core.interfaces.generation import LatentEmbedding
+from matsciml_core.interfaces.generation import LatentEmbedding, SamplingConfig
 from matsciml_core.nn.envelopes import polynomial_envelope
 from matsciml_core.nn.radial import BesselBasis
 from matsciml_model_cdvae import bases, losses
@@ -17,6 +17,7 @@ from matsciml_model_cdvae.head import CrystalGeneration
 from matsciml_model_cdvae.latent import LatentReadout
 from matsciml_model_cdvae.lattice import lattice_vectors, nearest_image, to_cartesian, to_fractional
 from matsciml_model_cdvae.noise import NoiseSample, species_weights
+from matsciml_model_cdvae.samplers import schedule
 from matsciml_model_cdvae.sampling import ScoreField, Walkers
 from matsciml_model_cdvae.schedules import geometric, step_sizes
 from matsciml_model_cdvae.triplets import Paths
@@ -192,8 +193,7 @@ def test_langevin_step(reference, original):
         after = field.step(
             walkers,
             reference["langevin_step/noise_unit"],
-            float(SIGMAS[level]),
-            float(step_sizes(SIGMAS, 1e-4)[level]),
+            schedule(SamplingConfig(sampler="langevin"), original.HEAD, batch.cell).move(level, 0),
         )
     _close(after.fractional, reference["langevin_step/frac_after"], 1e-6)
     assert torch.equal(after.species + 1, reference["langevin_step/types_after"])

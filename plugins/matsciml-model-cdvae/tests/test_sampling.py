@@ -15,7 +15,7 @@ from matsciml_model_cdvae.config import CrystalGenerationConfig
 from matsciml_model_cdvae.head import CrystalGeneration
 from matsciml_model_cdvae.initial_state import check_cells, sample_species
 
-SHORT = SamplingConfig(levels=4, steps_per_level=3)
+SHORT = SamplingConfig(sampler="langevin", levels=4, steps_per_level=3)
 
 
 @pytest.fixture
@@ -60,15 +60,23 @@ def test_a_seed_repeats_and_another_does_not(head):
     assert _positions(other) != _positions(_decode(head, latents))
 
 
-def test_an_interrupted_sampling_goes_on_as_if_it_had_not_been(head, tmp_path):
+@pytest.mark.parametrize("sampler", ["langevin", "ancestral"])
+def test_an_interrupted_sampling_goes_on_as_if_it_had_not_been(head, tmp_path, sampler):
     latents = _latents(head)
     states = []
-    whole = _decode(head, latents, checkpoint=states.append)
+    short = SamplingConfig(sampler=sampler, levels=4, steps_per_level=3)
+    whole = _decode(head, latents, sampling=short, checkpoint=states.append)
     assert [state.level for state in states] == [1, 2, 3, 4]
     states[1].save(tmp_path / "state.safetensors")
     state = SamplingState.load(tmp_path / "state.safetensors")
     steps = []
-    rest = _decode(head, latents, state=state, progress=lambda *step: steps.append(step))
+    rest = _decode(
+        head,
+        latents,
+        sampling=short,
+        state=state,
+        progress=lambda *step: steps.append(step),
+    )
     assert _positions(rest) == _positions(whole)
     assert steps == [(number, 12) for number in range(7, 13)]
 
@@ -80,6 +88,9 @@ def test_a_state_of_other_settings_is_rejected(head, tmp_path):
         _decode(head, _latents(head, 5), state=states[0])
     with pytest.raises(ConfigError, match="levels"):
         _decode(head, latents, sampling=SamplingConfig(levels=5), state=states[0])
+    other = SamplingConfig(sampler="ancestral", levels=4, steps_per_level=3)
+    with pytest.raises(ConfigError, match="levels"):
+        _decode(head, latents, sampling=other, state=states[0])
     (tmp_path / "broken").write_bytes(b"nothing")
     with pytest.raises(DataError, match="remove it"):
         SamplingState.load(tmp_path / "broken")
@@ -108,7 +119,7 @@ def test_crystals_of_a_batch_do_not_see_each_other(head):
     """With the same places and noise a crystal alone ends where it ends among others."""
     latents = _latents(head).double()
     head = head.double()
-    one = SamplingConfig(levels=1, steps_per_level=1, step_size=1e-12)
+    one = SamplingConfig(sampler="langevin", levels=1, steps_per_level=1, step_size=1e-12)
     together = _decode(head, latents, sampling=one)[0]
     alone = _decode(head, latents[:1], sampling=one)[0]
     assert together.crystal.cell.ravel() == pytest.approx(alone.crystal.cell.ravel())
@@ -216,6 +227,6 @@ def test_guidance_moves_latents_to_where_the_objective_is_smaller(head):
 
 def test_levels_below_the_smallest_are_left_out(head):
     steps = []
-    sampling = SamplingConfig(levels=4, steps_per_level=1, smallest_sigma=0.05)
+    sampling = SamplingConfig(sampler="langevin", levels=4, steps_per_level=1, smallest_sigma=0.05)
     _decode(head, _latents(head), sampling=sampling, progress=lambda *step: steps.append(step))
     assert steps[-1] == (3, 3)

@@ -105,7 +105,7 @@ class RockSaltHead(GenerativeHead, UntrainedHead):
         checkpoint=None,
         state=None,
     ):
-        levels, steps = sampling.levels or 3, sampling.steps_per_level
+        levels, steps = sampling.levels or 3, sampling.steps_per_level or 100
         noise = torch.zeros(len(latents), 2, 3)
         start = 0
         if state is not None:

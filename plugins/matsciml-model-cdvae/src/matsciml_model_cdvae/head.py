@@ -23,7 +23,7 @@ from matsciml_core.interfaces.generation import (
 )
 from matsciml_core.nn.segments import Segments
 from matsciml_model_cdvae import losses
-from matsciml_model_cdvae import sampling as langevin
+from matsciml_model_cdvae import sampling as denoising
 from matsciml_model_cdvae.config import CrystalGenerationConfig
 from matsciml_model_cdvae.connect import Candidates
 from matsciml_model_cdvae.gemnet import NUM_SPECIES, GemNetDecoder
@@ -258,7 +258,7 @@ class CrystalGeneration(GenerativeHead):
         checkpoint: Callable[[SamplingState], None] | None = None,
         state: SamplingState | None = None,
     ) -> list[GeneratedCrystal]:
-        """Decode latent vectors into crystals by annealed Langevin dynamics.
+        """Decode latent vectors into crystals by the sampler of the settings.
 
         Args:
             latents: ``(crystals, latent_width)``, dimensionless.
@@ -275,14 +275,14 @@ class CrystalGeneration(GenerativeHead):
         """
         generator = generator or torch.Generator().manual_seed(int(torch.randint(2**31, ())))
         inputs = self._inputs(latents, composition)
-        start, rejections = langevin.prepare(self.decoder, self.settings, inputs, generator)
+        start, rejections = denoising.prepare(self.decoder, self.settings, inputs, generator)
         if start is None:
             return [GeneratedCrystal(crystal=None, rejected=reason) for reason in rejections]
-        sampler = langevin.Sampler(start.field, sampling, generator)
+        sampler = denoising.Sampler(start.field, sampling, generator)
         ends = sampler.run(start.walkers, progress=progress, checkpoint=checkpoint, state=state)
-        return langevin.collect(start, ends, rejections)
+        return denoising.collect(start, ends, rejections)
 
-    def _inputs(self, latents: Tensor, truth: Composition | None) -> langevin.SamplingInputs:
+    def _inputs(self, latents: Tensor, truth: Composition | None) -> denoising.SamplingInputs:
         """Return the predictions from latent vectors, with ground truth in their place."""
         latents = latents.to(self.decoder.species.weight)
         predicted: Predicted = self.predictors(latents)
@@ -299,7 +299,7 @@ class CrystalGeneration(GenerativeHead):
                         f"{NUM_SPECIES} can be decoded; leave it out, or do not give the decoder "
                         "the species."
                     )
-        return langevin.SamplingInputs(
+        return denoising.SamplingInputs(
             latents=latents,
             atoms_per_crystal=counts,
             lattice=self.scaler.parameters_of(predicted.lattice, counts),

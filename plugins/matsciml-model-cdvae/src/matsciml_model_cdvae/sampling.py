@@ -1,4 +1,4 @@
-"""Annealed Langevin dynamics: from latent vectors to crystals, a whole batch at a time."""
+"""From latent vectors to crystals, a whole batch at a time and noise level after noise level."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from matsciml_model_cdvae.connect import Candidates
 from matsciml_model_cdvae.gemnet import GemNetDecoder
 from matsciml_model_cdvae.initial_state import check_cells, sample_species
 from matsciml_model_cdvae.lattice import to_cartesian, to_fractional
-from matsciml_model_cdvae.schedules import geometric, step_sizes
+from matsciml_model_cdvae.samplers import Move, schedule
 
 if TYPE_CHECKING:
     from matsciml_model_cdvae.config import CrystalGenerationConfig
@@ -94,21 +94,20 @@ class ScoreField:
         scores, logits = self.decoder(walkers.species, self.latents, self.crystal_index, edges)
         return positions, scores, logits
 
-    def step(self, walkers: Walkers, noise: Tensor, sigma: float, size: float) -> Walkers:
-        """Make one Langevin step, x + e o/σ + √(2e) η.
+    def step(self, walkers: Walkers, noise: Tensor, move: Move) -> Walkers:
+        """Make one step of a sampler, x + drift · o + spread · η.
 
         Args:
             walkers: The crystals before it.
             noise: η, standard normal, ``(atoms, 3)``, dimensionless.
-            sigma: σ, Å.
-            size: e, Å².
-
-        References:
-            Song, Ermon, NeurIPS 2019, Algorithm 1; Xie et al., ICLR 2022, Algorithm 1.
+            move: The step.
         """
         positions, scores, logits = self.score(walkers)
-        # o is σ times the score, so that o/σ is the gradient of the logarithm of the density.
-        displaced = positions + size / sigma * scores + (2.0 * size) ** 0.5 * noise
+        drift, spread = (
+            value.to(positions).index_select(0, self.crystal_index).unsqueeze(1)
+            for value in (move.drift, move.spread)
+        )
+        displaced = positions + drift * scores + spread * noise
         fractional = to_fractional(displaced, self.cell, self.crystal_index)
         # An atom that would leave the numbers stays where it was, and its crystal is marked, so
         # that the other crystals of the batch go on, and no neighbour search sees a NaN.
@@ -139,14 +138,8 @@ class Sampler:
         self, field: ScoreField, sampling: SamplingConfig, generator: torch.Generator
     ) -> None:
         """Compute the noise levels."""
-        self.field, self.sampling, self.generator = field, sampling, generator
-        config = field.config
-        sigmas = geometric(
-            config.largest_sigma, config.smallest_sigma, sampling.levels or config.num_levels
-        )
-        sizes = step_sizes(sigmas, sampling.step_size)
-        used = sigmas >= sampling.smallest_sigma
-        self.levels = list(zip(sigmas[used].tolist(), sizes[used].tolist(), strict=True))
+        self.field, self.generator = field, generator
+        self.schedule = schedule(sampling, field.config, field.cell)
 
     def run(
         self,
@@ -167,15 +160,15 @@ class Sampler:
         start = 0
         if state is not None:
             walkers, start = self._restore(state), state.level
-        steps = self.sampling.steps_per_level
-        for level, (sigma, size) in enumerate(self.levels[start:], start):
+        levels, steps = len(self.schedule.sigmas), self.schedule.steps
+        for level in range(start, levels):
             for step in range(steps):
                 # On the CPU, so that a seed gives the same crystals on every device.
                 noise = torch.randn(walkers.fractional.shape, generator=self.generator)
                 noise = noise.to(walkers.fractional)
-                walkers = self.field.step(walkers, noise, sigma, size)
+                walkers = self.field.step(walkers, noise, self.schedule.move(level, step))
                 if progress is not None:
-                    progress(level * steps + step + 1, len(self.levels) * steps)
+                    progress(level * steps + step + 1, levels * steps)
             if checkpoint is not None:
                 tensors = {
                     "fractional": walkers.fractional,
@@ -192,11 +185,12 @@ class Sampler:
     @property
     def _conditions(self) -> dict[str, Tensor]:
         """Tensors that must be equal where a sampling resumes from a state."""
-        levels = torch.tensor(self.levels, dtype=torch.float64).view(-1, 2)
+        first = [self.schedule.move(level, 0) for level in range(len(self.schedule.sigmas))]
         return {
             "latents": self.field.latents.detach().cpu(),
-            "levels": levels,
-            "steps": torch.tensor(self.sampling.steps_per_level),
+            # What the first step at each level does tells one sampler from another.
+            "levels": torch.stack([torch.stack((move.drift, move.spread)) for move in first]),
+            "steps": torch.tensor(self.schedule.steps),
         }
 
     def _restore(self, state: SamplingState) -> Walkers:

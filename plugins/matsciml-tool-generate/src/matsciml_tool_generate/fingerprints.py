@@ -18,6 +18,7 @@ from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.registry.folders import data_folder
 from matsciml_tool_generate.coverage import STRUCTURE_WIDTH, Fingerprint
+from matsciml_tool_generate.site_fingerprints import SiteFingerprint
 
 _CACHE_SIZE = 1 << 32
 """Largest size of the cache, bytes: 2.7 million fingerprints; the file grows as it fills."""
@@ -77,7 +78,10 @@ def featurizers() -> tuple[Any, Any]:
         from matminer.featurizers.composition.composite import ElementProperty  # noqa: PLC0415
         from matminer.featurizers.site.fingerprint import CrystalNNFingerprint  # noqa: PLC0415
 
-        return CrystalNNFingerprint.from_preset("ops"), ElementProperty.from_preset("magpie")
+        return (
+            SiteFingerprint(CrystalNNFingerprint.from_preset("ops")),
+            ElementProperty.from_preset("magpie"),
+        )
 
 
 class FingerprintCache:

@@ -21,9 +21,10 @@ from matsciml_cli.threads import leave_room
 from matsciml_core.errors import ConfigError
 from matsciml_tool_generate.sampling_options import (
     GeneratorFolder,
-    LangevinSteps,
     LangevinStepSize,
     Levels,
+    Sampler,
+    Steps,
     sampling_config,
 )
 
@@ -42,8 +43,9 @@ def generate(
     ),
     batch_size: Annotated[int, typer.Option(min=1, help="Crystals sampled together.")] = 64,
     seed: Seed = 0,
+    sampler: Sampler = "langevin",
     levels: Levels = None,
-    steps: LangevinSteps = 100,
+    steps: Steps = None,
     step_size: LangevinStepSize = 1e-4,
     guide: Annotated[
         list[str] | None,
@@ -77,7 +79,7 @@ def generate(
         number=number,
         batch_size=batch_size,
         seed=seed,
-        sampling=sampling_config(levels, steps, step_size),
+        sampling=sampling_config(sampler, levels, steps, step_size),
         guidance=GuidanceConfig.from_options(
             {"steps": guide_steps, "learning_rate": guide_rate}, where="guide"
         ),

@@ -14,9 +14,10 @@ from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
 from matsciml_tool_generate.sampling_options import (
     GeneratorFolder,
-    LangevinSteps,
     LangevinStepSize,
     Levels,
+    Sampler,
+    Steps,
     sampling_config,
 )
 
@@ -38,8 +39,9 @@ def reconstruct(
     ] = "nothing",
     batch_size: Annotated[int, typer.Option(min=1, help="Crystals decoded together.")] = 64,
     seed: Seed = 0,
+    sampler: Sampler = "langevin",
     levels: Levels = None,
-    steps: LangevinSteps = 100,
+    steps: Steps = None,
     step_size: LangevinStepSize = 1e-4,
     published: Annotated[
         str, typer.Option(help="Published numbers beside: mp20, perov or carbon.")
@@ -73,7 +75,7 @@ def reconstruct(
     settings = reconstruction.ReconstructionSettings(
         batch_size=batch_size,
         seed=seed,
-        sampling=sampling_config(levels, steps, step_size),
+        sampling=sampling_config(sampler, levels, steps, step_size),
         condition=condition,
         workers=workers,
     )

@@ -13,16 +13,25 @@ if TYPE_CHECKING:
 GeneratorFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder of a run that learnt to generate crystals.")
 ]
+Sampler = Annotated[
+    str,
+    typer.Option(help="langevin, annealed Langevin dynamics as published; or ancestral, faster."),
+]
 Levels = Annotated[
-    int | None, typer.Option(min=1, help="Noise levels; default: as many as were trained.")
+    int | None, typer.Option(min=1, help="Noise levels; default: as many as the sampler needs.")
 ]
-LangevinSteps = Annotated[int, typer.Option(min=1, help="Langevin steps at each noise level.")]
+Steps = Annotated[
+    int | None,
+    typer.Option(min=1, help="Steps at each level; default: as many as the sampler needs."),
+]
 LangevinStepSize = Annotated[
-    float, typer.Option(help="Size of a step at the smallest noise level, Å².")
+    float, typer.Option(help="Size of a Langevin step at the smallest noise level, Å².")
 ]
 
 
-def sampling_config(levels: int | None, steps: int, step_size: float) -> SamplingConfig:
+def sampling_config(
+    sampler: str, levels: int | None, steps: int | None, step_size: float
+) -> SamplingConfig:
     """Return the settings of the sampler.
 
     Raises:
@@ -31,5 +40,11 @@ def sampling_config(levels: int | None, steps: int, step_size: float) -> Samplin
     from matsciml_core.interfaces.generation import SamplingConfig  # noqa: PLC0415 - imports torch
 
     return SamplingConfig.from_options(
-        {"levels": levels, "steps_per_level": steps, "step_size": step_size}, where="sampling"
+        {
+            "sampler": sampler,
+            "levels": levels,
+            "steps_per_level": steps,
+            "step_size": step_size,
+        },
+        where="sampling",
     )
