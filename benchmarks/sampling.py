@@ -222,9 +222,13 @@ def _distances(
 
 
 def _share(flags: Sequence[bool]) -> Value:
-    """Return a share and its standard error."""
-    share = float(np.mean(flags)) if flags else float("nan")
-    return share, float(np.sqrt(share * (1.0 - share) / max(len(flags), 1)))
+    """Return a share and its standard error, which is not zero where all or none are counted."""
+    if not flags:
+        return float("nan"), float("nan")
+    # Of one success and one failure more (Agresti, Coull, Am. Stat. 52, 119 (1998)).
+    number = len(flags) + 2
+    smoothed = (sum(flags) + 1) / number
+    return float(np.mean(flags)), float(np.sqrt(smoothed * (1.0 - smoothed) / number))
 
 
 def _resampled(metric: Callable[[NDArray[np.int64]], float], number: int) -> Value:
@@ -252,7 +256,6 @@ def page(
             other, its = columns[name][key]
             if abs(other - value) > 2.0 * np.hypot(error, its):
                 different.append(f"{name}: {key}")
-    epochs = model.folder.name
     sentences = (
         f"{options.number} latent vectors of the prior, and {options.limit} crystals of the test "
         f"set to reconstruct, of which {options.reference} at most are the reference of coverage "
@@ -261,7 +264,7 @@ def page(
         "The number after ± is one standard error.",
         f"More than two standard errors from {names[0]}: {'; '.join(different) or 'nothing'}.",
     )
-    facts = {"run": epochs} | _measure.machine(("torch", "matminer", "pymatgen"))
+    facts = {"run": model.folder.name} | _measure.machine(("torch", "matminer", "pymatgen"))
     table = _measure.markdown_table(["", *names], rows)
     return "\n\n".join(
         ("# Samplers of one model", *sentences, table, _measure.markdown_list(facts), "")
