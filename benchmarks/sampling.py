@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument(
         "--samplers",
         nargs="+",
-        default=["langevin", "langevin/50/2", "ancestral"],
+        default=["langevin", "langevin/50/10", "ancestral"],
         help="NAME, or NAME/LEVELS/STEPS; the first one is what the others are compared with",
     )
     parser.add_argument("--keep", type=Path, required=True, help="folder of what was made")

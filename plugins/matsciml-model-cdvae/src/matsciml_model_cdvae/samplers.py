@@ -18,7 +18,7 @@ _UNIFORM = 0.5
 density of an atom is uniform but for exp(−2π² 0.5²), less than a hundredth."""
 _KEPT = 0.5
 """Share of its noise that a corrector step keeps; the rest is new."""
-_ANCESTRAL_LEVELS, _ANCESTRAL_STEPS = 50, 2
+_ANCESTRAL_LEVELS, _ANCESTRAL_STEPS = 50, 10
 _LANGEVIN_STEPS = 100
 
 
