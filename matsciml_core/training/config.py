@@ -72,8 +72,11 @@ class TrainingConfig(Config):
     """Most crystals in a batch."""
     max_atoms: PositiveInt | None = None
     """Most atoms in a batch, so that memory stays flat; empty: any number."""
+    optimiser: Literal["adamw", "muon"] = "adamw"
+    """``muon`` steps matrices of at least 16 rows and columns by Muon, and all else by AdamW; one
+    learning rate serves both."""
     learning_rate: PositiveFloat = 1e-3
-    """Peak learning rate of AdamW."""
+    """Peak learning rate of the optimiser."""
     encoder_rate: float = Field(default=1.0, gt=0.0, le=1.0)
     """Learning rate of the encoder as a share of ``learning_rate``, dimensionless: below 1 what a
     trained encoder knows outlives the first steps of new heads."""
@@ -84,7 +87,7 @@ class TrainingConfig(Config):
     """Epochs over which the learning rate of ``cosine`` rises, at most 30 % of all; 0: it starts
     at the peak."""
     weight_decay: float = Field(default=0.1, ge=0.0)
-    """Decoupled weight decay of AdamW, for the matrices of encoder and heads; biases, gains of
+    """Decoupled weight decay, for the matrices of encoder and heads; biases, gains of
     normalisation layers and embeddings do not decay."""
     gradient_clip: PositiveFloat | None = 10.0
     """Largest norm of the gradient; empty: not clipped."""

@@ -200,7 +200,7 @@ class TrainingModule(pl.LightningModule):
                 metric.reset()
 
     def configure_optimizers(self) -> Any:
-        """Return one AdamW over encoder, heads and strategy, with its schedule per step."""
+        """Return one optimiser over encoder, heads and strategy, with its schedule per step."""
         modules = (self.encoder, self.heads)
         optimiser = build_optimiser(modules, self.strategy_module, self.settings, self.encoder)
         # Not trainer.estimated_stepping_batches: asking for it sets up the loaders before their

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from matsciml_core.training.config import TrainingConfig
+from matsciml_core.training.muon import Muon, matrices_of
 from matsciml_core.training.plan import Plan
 
 LOWEST = 1e-2
@@ -24,12 +25,12 @@ def build_optimiser(
     settings: TrainingConfig,
     encoder: nn.Module | None = None,
 ) -> torch.optim.AdamW:
-    """Build AdamW over all that is trained, with decay for those weights that it helps.
+    """Build the optimiser over all that is trained, with decay for those weights that it helps.
 
     Args:
         modules: Encoder and heads.
         strategy: Its parameters are weights of losses; decay would pull them all to one value.
-        settings: Learning rate and weight decay.
+        settings: Optimiser, learning rate and weight decay.
         encoder: That of the modules whose share of the learning rate is ``encoder_rate``.
     """
     decaying: list[nn.Parameter] = []
@@ -52,9 +53,10 @@ def build_optimiser(
         groups += [
             {**group, "lr": settings.encoder_rate * settings.learning_rate} for group in slow
         ]
-    return torch.optim.AdamW(
-        groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimiser == "muon":
+        return Muon(groups, matrices_of(decaying), lr=rate, weight_decay=decay)
+    return torch.optim.AdamW(groups, lr=rate, weight_decay=decay, fused=True)
 
 
 def decaying_parameters(module: nn.Module) -> set[int]:

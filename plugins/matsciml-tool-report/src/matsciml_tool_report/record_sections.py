@@ -56,6 +56,9 @@ class Citations(View):
     citations: Sequence[Citation]
 
 
+_OPTIMISERS = {"adamw": "AdamW", "muon": "Muon for matrices, AdamW for the rest"}
+
+
 def model(run: RunFiles) -> list[View]:
     """Describe the model: components, parameters, and the constants fitted before training."""
     training = nested(run.config, "training")
@@ -71,7 +74,7 @@ def model(run: RunFiles) -> list[View]:
     entries = facts(
         Fact("Encoder", str(encoder or ""), code=True),
         Fact("Strategy", str(strategy or ""), code=True),
-        ("Optimiser", "AdamW" if training else None),
+        ("Optimiser", _OPTIMISERS.get(str(training.get("optimiser", "adamw")))),
         ("Peak learning rate", number(training.get("learning_rate"))),
         ("Schedule", training.get("schedule")),
         ("Batch size", f"{count(batch_size)} crystals" if isinstance(batch_size, int) else None),

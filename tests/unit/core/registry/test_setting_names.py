@@ -53,7 +53,7 @@ def test_every_name_has_one_meaning():
         ("batch", "training.batch_size"), ("bs", "training.batch_size"),
         ("wd", "training.weight_decay"), ("max_epochs", "training.epochs"),
         ("num-epochs", "training.epochs"), ("LR", "training.learning_rate"),
-        ("early_stopping", "training.patience"), ("optimizer", "training.learning_rate"),
+        ("early_stopping", "training.patience"), ("optimizer", "training.optimiser"),
     ],
 )  # fmt: skip
 def test_usual_names(name, setting):
@@ -96,7 +96,7 @@ def test_what_does_not_exist_is_said():
         ),
         ({"training": {"monitor": 1}}, "evaluated after every epoch"),
         ({"lr": 1}, "'lr' is not a section of a run. Did you mean 'training.learning_rate'?"),
-        ({"optimizer": "adam"}, "The optimiser is AdamW"),
+        ({"optimizer": "adam"}, "It is adamw or muon."),
         ({"split": {"fractions": 1}}, "data split --fractions"),
     ],
 )
