@@ -35,7 +35,7 @@ MEGNET = "plugins/matsciml-model-megnet/src/matsciml_model_megnet/"
 PAGES = "plugins/matsciml-util-pages/src/matsciml_util_pages/"
 SOURCES = "plugins/matsciml-util-sources/src/matsciml_util_sources/"
 ENV = "plugins/matsciml-tool-env/src/matsciml_tool_env/"
-LAUNCHERS = "plugins/matsciml-tool-benchmark/src/matsciml_tool_benchmark/launchers/"
+LAUNCHERS = "plugins/matsciml-util-launchers/src/matsciml_util_launchers/"
 
 DEEPMD = "plugins/matsciml-reader-potentials/src/matsciml_reader_potentials/deepmd.py"
 
@@ -93,7 +93,7 @@ MAY_PARSE = {
     (f"{GENERATE}metrics_table.py", "json.loads"): OWN,
     (f"{GENERATE}sampling.py", "json.loads"): "what was written as JSON a moment before",
     (f"{GENERATE}sampling.py", "load_file"): SAFE,
-    (f"{LAUNCHERS}_watched.py", "json.loads"): "words of our own command line",
+    (f"{LAUNCHERS}watched.py", "json.loads"): "words of our own command line",
     (f"{PAGES}crystal_pictures.py", "yaml.safe_load"): "a table of colours that pymatgen ships",
     (f"{SOURCES}archive.py", "tarfile.open"): TAR,
     (f"{SOURCES}archive.py", "zipfile.ZipFile"): TAR,
@@ -104,8 +104,8 @@ MAY_START = {
     ("matsciml_core/data/readers/foreign_lmdb.py", "subprocess.Popen"): "the child that reads LMDB",
     (f"{ENV}installer.py", "subprocess.Popen"): "pip or uv, with what the user asks for",
     (f"{ENV}making.py", "subprocess.run"): "the Python of an environment, for what it offers",
-    (f"{LAUNCHERS}_processes.py", "subprocess.Popen"): "the watcher of the user's own runs",
-    (f"{LAUNCHERS}_watched.py", "subprocess.call"): "the user's own runs, without a shell",
+    (f"{LAUNCHERS}processes.py", "subprocess.Popen"): "the watcher of the user's own runs",
+    (f"{LAUNCHERS}watched.py", "subprocess.call"): "the user's own runs, without a shell",
 }
 MAY_TRUST = {
     (f"{PAGES}crystal_pictures.py", "Markup"): "numbers, formatted here",

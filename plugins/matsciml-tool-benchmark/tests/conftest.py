@@ -16,10 +16,10 @@ from matsciml_cli.testing import cli
 from matsciml_core.testing.plugin_folder import PluginFolder
 from matsciml_tool_benchmark.benchmark import Benchmark
 from matsciml_tool_benchmark.experiments import plan
-from matsciml_tool_benchmark.launchers import open_launcher
 from matsciml_tool_benchmark.running import run_experiments
 from matsciml_tool_benchmark.table import BenchmarkTable, checked
 from matsciml_tool_benchmark.table_folder import TableFolder
+from matsciml_util_launchers.choice import open_launcher
 
 __all__ = ["cli"]
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 
@@ -16,9 +13,8 @@ import pytest
 from filelock import FileLock
 
 from matsciml_tool_benchmark.experiments import plan
-from matsciml_tool_benchmark.launchers import Job, _watched, open_launcher
-from matsciml_tool_benchmark.launchers._local import LocalLauncher
 from matsciml_tool_benchmark.running import run_experiments
+from matsciml_util_launchers.choice import open_launcher
 
 
 @pytest.fixture
@@ -94,56 +90,3 @@ def test_what_finished_meanwhile_is_not_run_again(waiting, folder):
     waiting.config["encoder"]["told"] = ""
     assert len(fill(waiting, folder)) == 1
     assert fill(waiting, folder) == []
-
-
-def outcome(tmp_path, *commands):
-    """Run a job, and return how it ended."""
-    job = Job(
-        key="a",
-        commands=commands,
-        log=str(tmp_path / "log.txt"),
-        lock=str(tmp_path / ".lock"),
-    )
-    with LocalLauncher(jobs=1) as launcher:
-        (ended,) = launcher.run([job])
-    return ended
-
-
-@pytest.mark.parametrize(("end", "code"), [("sys.exit(3)", 3), ("os.kill(os.getpid(), 9)", -9)])
-def test_the_end_of_a_command_is_the_end_of_its_job(tmp_path, end, code):
-    later = tmp_path / "later"
-    first = (sys.executable, "-c", f"import os, sys; {end}")
-    second = (sys.executable, "-c", f"open({str(later)!r}, 'w')")
-    assert outcome(tmp_path, first, second).code == code
-    assert not later.exists()
-    assert outcome(tmp_path, second, second).code == 0
-    assert later.exists()
-
-
-def test_a_job_whose_lock_is_held_is_not_run(tmp_path):
-    with FileLock(tmp_path / ".lock"):
-        ended = outcome(tmp_path, (sys.executable, "-c", "print('ran')"))
-    assert ended.code == _watched.BUSY
-    assert (tmp_path / "log.txt").read_text().startswith("Error: Another process works on this")
-
-
-def test_commands_that_ignore_ctrl_c_are_killed(tmp_path):
-    lock, started = tmp_path / ".lock", tmp_path / "started"
-    lock.touch()
-    script = (
-        "import pathlib, signal, sys, time\n"
-        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        "pathlib.Path(sys.argv[1]).touch()\n"
-        "time.sleep(60)\n"
-    )
-    commands = json.dumps([[sys.executable, "-c", script, str(started)]])
-    process = subprocess.Popen(
-        [sys.executable, "-I", _watched.__file__, str(lock), "0.2", commands],
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-    )
-    until(started.exists, "the command did not start")
-    process.stdin.close()
-    assert process.wait(30) == -signal.SIGKILL
-    with FileLock(lock, timeout=20):
-        pass

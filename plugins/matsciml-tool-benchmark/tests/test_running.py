@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 
@@ -15,10 +14,9 @@ from matsciml_core.errors import ConfigError
 from matsciml_tool_benchmark.availability import Unavailable
 from matsciml_tool_benchmark.benchmark import Benchmark
 from matsciml_tool_benchmark.experiments import plan
-from matsciml_tool_benchmark.launchers import Job, open_launcher
-from matsciml_tool_benchmark.launchers._local import LocalLauncher
 from matsciml_tool_benchmark.running import run_experiments
 from matsciml_tool_benchmark.table_folder import failure_sentence
+from matsciml_util_launchers.choice import open_launcher
 
 
 def told(make_table, *words, seeds=1, **changes):
@@ -116,70 +114,6 @@ def test_two_processes_do_not_fill_one_folder(make_table, folder):
         pytest.raises(ConfigError, match="Another process is filling"),
     ):
         run(told(make_table, ""), folder)
-
-
-def test_jobs_run_side_by_side(tmp_path):
-    script = (
-        "import pathlib, sys, time\n"
-        "mine, other = map(pathlib.Path, sys.argv[1:])\n"
-        "mine.touch()\n"
-        "while not other.exists(): time.sleep(0.02)\n"
-    )
-    names = [str(tmp_path / "a"), str(tmp_path / "b")]
-    jobs = [
-        Job(
-            key=order[0],
-            commands=((sys.executable, "-c", script, *order),),
-            log=str(tmp_path / "log.txt"),
-            lock=f"{order[0]}.lock",
-        )
-        for order in (names, names[::-1])
-    ]
-    with open_launcher("local", jobs=2) as launcher:
-        assert [outcome.code for outcome in launcher.run(jobs)] == [0, 0]
-
-
-def test_cores_are_split_between_the_jobs(make_table, folder, monkeypatch):
-    monkeypatch.setattr("matsciml_tool_benchmark.launchers._local.available_cores", lambda: 6)
-    experiments = told(make_table, "")
-    run(experiments, folder, jobs=2)
-    assert (folder.of(experiments[0]) / "latest" / "threads.txt").read_text() == "3"
-
-
-def test_threads_that_the_user_chose_are_kept(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    assert "OMP_NUM_THREADS" not in LocalLauncher(jobs=2).environment(0)
-
-
-def test_gpus_go_round(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
-    launcher = LocalLauncher()
-    assert launcher.slots == 2
-    shares = [launcher.environment(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)]
-    assert shares == ["4", "6", "4"]
-
-
-def test_leaving_a_launcher_ends_its_jobs(tmp_path):
-    script = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
-    started = tmp_path / "started"
-    job = Job(
-        key="a",
-        commands=((sys.executable, "-c", script, str(started)),),
-        log=str(tmp_path / "log.txt"),
-        lock=str(tmp_path / ".lock"),
-    )
-    begin = time.monotonic()
-    with open_launcher("local", jobs=1) as launcher:
-        outcomes = launcher.run([job])
-        threading.Thread(target=lambda: next(outcomes, None), daemon=True).start()
-        while not started.exists():
-            time.sleep(0.02)
-    assert time.monotonic() - begin < 30
-
-
-def test_an_unknown_launcher_is_answered_with_those_there_are():
-    with pytest.raises(ConfigError, match=r"no launcher 'slurn'.*'slurm'"):
-        open_launcher("slurn")
 
 
 def test_the_reason_of_a_failure_is_its_error_or_its_last_line(tmp_path):

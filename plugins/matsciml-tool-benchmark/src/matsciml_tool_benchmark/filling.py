@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from matsciml_tool_benchmark.benchmark import Benchmark
 from matsciml_tool_benchmark.entries import Entry
 from matsciml_tool_benchmark.experiments import Experiment
-from matsciml_tool_benchmark.launchers import open_launcher
 from matsciml_tool_benchmark.request import TableRequest
 from matsciml_tool_benchmark.running import Progress, run_experiments
 from matsciml_tool_benchmark.table_folder import LOG
 from matsciml_tool_benchmark.table_page import write_table
+from matsciml_util_launchers.choice import open_launcher
 from matsciml_util_pages.metrics import metric_info
 from matsciml_util_pages.numbers import ABSENT, duration, number
 from matsciml_util_pages.sheets import spread_value

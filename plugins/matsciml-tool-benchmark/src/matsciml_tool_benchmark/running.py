@@ -13,8 +13,8 @@ from filelock import FileLock, Timeout
 
 from matsciml_core.errors import ConfigError
 from matsciml_tool_benchmark.experiments import Experiment
-from matsciml_tool_benchmark.launchers import Launcher
 from matsciml_tool_benchmark.table_folder import Status, TableFolder
+from matsciml_util_launchers.launcher import Launcher
 
 
 @dataclass(frozen=True, kw_only=True)

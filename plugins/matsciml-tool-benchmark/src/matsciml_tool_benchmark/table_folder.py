@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from matsciml_core.files import read_object, write_json, write_whole
 from matsciml_core.model.latest import LATEST, follow_latest
 from matsciml_tool_benchmark.experiments import Experiment
-from matsciml_tool_benchmark.launchers import Job, Outcome
+from matsciml_util_launchers.launcher import Job, Outcome
 from matsciml_util_pages.finished_runs import EVALUATED, EVALUATION, SUMMARY
 
 EXPERIMENTS = "experiments"

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from importlib import import_module
 
 from matsciml_core.errors import ConfigError, did_you_mean
-from matsciml_tool_benchmark.launchers._launcher import Launcher
+from matsciml_util_launchers.launcher import Launcher
 
 LAUNCHERS: Mapping[str, str] = {
-    "local": "_local:LocalLauncher",
-    "ray": "_ray:RayLauncher",
-    "slurm": "_slurm:SlurmLauncher",
+    "local": "local:LocalLauncher",
+    "ray": "ray_cluster:RayLauncher",
+    "slurm": "slurm:SlurmLauncher",
 }
 """Name → module and class."""
 

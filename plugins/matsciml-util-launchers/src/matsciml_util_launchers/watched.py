@@ -1,6 +1,6 @@
 """Runs the commands of a job as long as the process that wants them lives.
 
-    python -I _watched.py LOCK PATIENCE COMMANDS
+    python -I watched.py LOCK PATIENCE COMMANDS
 
 The watcher's input is a pipe whose other end that process alone holds: it ends when the process
 does, however that ends, SIGKILL included, on every system that has pipes. The commands are then

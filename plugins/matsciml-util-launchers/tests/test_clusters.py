@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from matsciml_core.errors import ConfigError, MissingPackageError
-from matsciml_tool_benchmark.experiments import plan
-from matsciml_tool_benchmark.launchers import Job, open_launcher
-from matsciml_tool_benchmark.launchers._slurm import EXECUTOR, parameters_of
-from matsciml_tool_benchmark.running import run_experiments
+from matsciml_util_launchers.choice import open_launcher
+from matsciml_util_launchers.slurm import EXECUTOR, parameters_of
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None,
-    reason="Ray is not installed: pip install 'matsciml-tool-benchmark[ray]'",
+    reason="Ray is not installed: pip install 'matsciml-util-launchers[ray]'",
 )
 needs_submitit = pytest.mark.skipif(
     importlib.util.find_spec("submitit") is None,
-    reason="submitit is not installed: pip install 'matsciml-tool-benchmark[slurm]'",
+    reason="submitit is not installed: pip install 'matsciml-util-launchers[slurm]'",
 )
 # What other projects leave open or call by its old name is not ours to fix.
 foreign = pytest.mark.filterwarnings(
@@ -32,37 +29,35 @@ foreign = pytest.mark.filterwarnings(
 )
 
 
-def fill(make_table, folder, name, **options):
-    """Run three experiments, the second of which fails, and return their states."""
-    table = make_table(encoders={"a": {}, "b": {"told": "fail"}, "c": {}})
-    experiments = plan(table, "mini")
-    statuses = {}
-    run_experiments(
-        experiments,
-        folder,
-        open_launcher(name, folder=str(folder.path), **options),
-        lambda progress: statuses.update({progress.experiment.column: progress.status}),
-    )
-    assert {item.column: folder.status(item) for item in experiments} == statuses
-    return statuses
+@pytest.fixture
+def ended(make_job, tmp_path):
+    """A function that runs three jobs, the second of which fails, and returns their exit codes."""
+    scripts = {"a": "print('first')", "b": "import sys; sys.exit('Error: No moon.')", "c": ""}
+    jobs = [make_job((script,), key=key) for key, script in scripts.items()]
+
+    def run(name, **options):
+        with open_launcher(name, folder=str(tmp_path), **options) as launcher:
+            outcomes = {outcome.key: outcome for outcome in launcher.run(jobs)}
+        assert not any(outcome.problem for outcome in outcomes.values())
+        return {key: outcome.code for key, outcome in outcomes.items()}
+
+    return run
 
 
 @pytest.mark.slow
 @needs_ray
 @foreign
-def test_experiments_run_on_a_ray_cluster(make_table, folder, monkeypatch):
+def test_jobs_run_on_a_ray_cluster(ended, tmp_path, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    statuses = fill(make_table, folder, "ray", jobs=2)
-    assert {column: status.state for column, status in statuses.items()} == {
-        "a": "finished", "b": "failed", "c": "finished",
-    }  # fmt: skip
-    assert statuses["b"].sentence == "The moon is in the wrong place."
+    assert ended("ray", jobs=2) == {"a": 0, "b": 1, "c": 0}
+    assert (tmp_path / "a.txt").read_text() == "first\n"
+    assert (tmp_path / "b.txt").read_text() == "Error: No moon.\n"
 
 
 @pytest.mark.slow
 @needs_ray
 @foreign
-def test_leaving_ray_stops_what_runs(tmp_path, monkeypatch):
+def test_leaving_ray_stops_what_runs(tmp_path, make_job, until, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     marks = [tmp_path / "started", tmp_path / "stopped"]
     script = (
@@ -72,16 +67,10 @@ def test_leaving_ray_stops_what_runs(tmp_path, monkeypatch):
         "try: time.sleep(120)\n"
         "except KeyboardInterrupt: stopped.touch()\n"
     )
-    job = Job(
-        key="a",
-        commands=((sys.executable, "-c", script, *map(str, marks)),),
-        log=str(tmp_path / "log.txt"),
-        lock=str(tmp_path / ".lock"),
-    )
+    job = make_job((script, *map(str, marks)))
 
     def interrupted_once_it_runs(handles, **options):
-        while not marks[0].exists():
-            time.sleep(0.05)
+        until(marks[0].exists, "the job did not start")
         raise KeyboardInterrupt
 
     launcher = open_launcher("ray", jobs=1)
@@ -97,13 +86,10 @@ def test_leaving_ray_stops_what_runs(tmp_path, monkeypatch):
 @pytest.mark.slow
 @needs_submitit
 @foreign
-def test_experiments_run_through_submitit(make_table, folder, monkeypatch):
+def test_jobs_run_through_submitit(ended, tmp_path, monkeypatch):
     monkeypatch.setenv(EXECUTOR, "local")
-    statuses = fill(make_table, folder, "slurm")
-    assert {column: status.state for column, status in statuses.items()} == {
-        "a": "finished", "b": "failed", "c": "finished",
-    }  # fmt: skip
-    assert (folder.path / "slurm").is_dir()
+    assert ended("slurm") == {"a": 0, "b": 1, "c": 0}
+    assert (tmp_path / "slurm").is_dir()
 
 
 @needs_submitit
@@ -147,6 +133,6 @@ def test_a_setting_of_slurm_without_a_value_is_an_error(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("name", "package"), [("ray", "ray"), ("slurm", "submitit")])
 def test_a_launcher_without_its_package_says_how_to_get_it(monkeypatch, name, package):
     monkeypatch.setitem(sys.modules, package, None)
-    fix = rf"pip install 'matsciml-tool-benchmark\[{name}\]'"
+    fix = rf"pip install 'matsciml-util-launchers\[{name}\]'"
     with pytest.raises(MissingPackageError, match=fix):
         open_launcher(name, folder=str(Path.cwd()))

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matsciml_core.cores import available_cores
-from matsciml_tool_benchmark.launchers._launcher import Job, Launcher, Outcome
-from matsciml_tool_benchmark.launchers._processes import (
+from matsciml_util_launchers.launcher import Job, Launcher, Outcome
+from matsciml_util_launchers.processes import (
     POLL_SECONDS,
     release,
     start_job,

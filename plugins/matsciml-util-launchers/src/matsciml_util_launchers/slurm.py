@@ -11,8 +11,8 @@ from tempfile import mkdtemp
 from typing import Any
 
 from matsciml_core.errors import ConfigError, MissingPackageError
-from matsciml_tool_benchmark.launchers._launcher import Job, Launcher, Outcome
-from matsciml_tool_benchmark.launchers._processes import run_job
+from matsciml_util_launchers.launcher import Job, Launcher, Outcome
+from matsciml_util_launchers.processes import run_job
 
 SETTINGS = "MATSCIML_SLURM"
 """Variable with settings of the jobs: ``partition=gpu,gpus_per_node=1,timeout_min=240``."""
@@ -45,7 +45,7 @@ class SlurmLauncher(Launcher):
         except ImportError as error:
             raise MissingPackageError(
                 "The launcher 'slurm' needs submitit; install it with: "
-                "pip install 'matsciml-tool-benchmark[slurm]'"
+                "pip install 'matsciml-util-launchers[slurm]'"
             ) from error
         parameters = parameters_of(os.environ.get(SETTINGS, ""))
         cluster = os.environ.get(EXECUTOR) or "slurm"

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from matsciml_core.files import open_appending
-from matsciml_tool_benchmark.launchers import _watched
-from matsciml_tool_benchmark.launchers._launcher import Job, Outcome
+from matsciml_util_launchers import watched
+from matsciml_util_launchers.launcher import Job, Outcome
 
 POLL_SECONDS = 0.1
 """Time between two looks at whether a process has ended."""
@@ -25,7 +25,8 @@ _PATIENCE = 60.0
 def start_job(job: Job, more: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     """Start a job in a session of its own, so that Ctrl-C reaches it through its launcher only.
 
-    It ends with this process, which holds the other end of its input, see ``_watched``.
+    It ends with this process, which holds the other end of its input, see the module
+    ``watched``.
 
     Args:
         job: What to start.
@@ -35,7 +36,7 @@ def start_job(job: Job, more: Mapping[str, str] | None = None) -> subprocess.Pop
     words = [job.lock, str(_PATIENCE), json.dumps(job.commands)]
     with open_appending(Path(job.log)) as log, _unblocked_interrupts():
         return subprocess.Popen(
-            [sys.executable, "-I", str(_watched.__file__), *words],
+            [sys.executable, "-I", str(watched.__file__), *words],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import Any, Self
 
 from matsciml_core.errors import MissingPackageError
-from matsciml_tool_benchmark.launchers._launcher import Job, Launcher, Outcome
-from matsciml_tool_benchmark.launchers._processes import run_job
+from matsciml_util_launchers.launcher import Job, Launcher, Outcome
+from matsciml_util_launchers.processes import run_job
 
 _PATIENCE = 90.0
 """Seconds that jobs which are stopped may take to write a checkpoint."""
@@ -40,7 +40,7 @@ class RayLauncher(Launcher):
         except ImportError as error:
             raise MissingPackageError(
                 "The launcher 'ray' needs Ray; install it with: "
-                "pip install 'matsciml-tool-benchmark[ray]'"
+                "pip install 'matsciml-util-launchers[ray]'"
             ) from error
         self._task: Any = None
 
@@ -52,7 +52,7 @@ class RayLauncher(Launcher):
         # Ray's own log would mix with the progress; a job has a log of its own.
         self._ray.init(**options)
         # A job takes a GPU where the cluster has any, else a core. Ray must not repeat one that
-        # failed: the table does so, and knows what is already done.
+        # failed: who submits jobs does so, and knows what is already done.
         gpus = 1 if self._ray.cluster_resources().get("GPU", 0) else 0
         self._task = self._ray.remote(max_retries=0, num_cpus=1, num_gpus=gpus)(run_job)
         return self
