@@ -15,7 +15,6 @@ from matsciml_tool_benchmark.availability import Unavailable
 from matsciml_tool_benchmark.benchmark import Benchmark
 from matsciml_tool_benchmark.experiments import plan
 from matsciml_tool_benchmark.running import run_experiments
-from matsciml_tool_benchmark.table_folder import failure_sentence
 from matsciml_util_launchers.choice import open_launcher
 
 
@@ -114,12 +113,3 @@ def test_two_processes_do_not_fill_one_folder(make_table, folder):
         pytest.raises(ConfigError, match="Another process is filling"),
     ):
         run(told(make_table, ""), folder)
-
-
-def test_the_reason_of_a_failure_is_its_error_or_its_last_line(tmp_path):
-    log = tmp_path / "log.txt"
-    assert failure_sentence(3, log) == "It ended with the code 3 and printed nothing."
-    log.write_text("one\n\ntwo\n\n")
-    assert failure_sentence(1, log) == "two"
-    log.write_text("Epoch 1\nError: There is no target 'gap'.\n")
-    assert failure_sentence(2, log) == "There is no target 'gap'."

@@ -63,6 +63,27 @@ def test_leaving_a_launcher_ends_its_jobs(tmp_path, make_job, until):
     assert time.monotonic() - begin < 30
 
 
+def test_a_job_is_cancelled_as_by_ctrl_c_and_others_go_on(tmp_path, make_job, until):
+    script = (
+        "import pathlib, sys, time\n"
+        "pathlib.Path(sys.argv[1]).touch()\n"
+        "try: time.sleep(60)\n"
+        "except KeyboardInterrupt: sys.exit(130)\n"
+    )
+    first, second = tmp_path / "first", tmp_path / "second"
+    with open_launcher("local", jobs=2) as launcher:
+        hopeless = launcher.submit(make_job((script, str(first)), key="a"))
+        launcher.running[hopeless] = make_job((script, str(first)), key="a")
+        other = launcher.submit(make_job((script, str(second)), key="b"))
+        launcher.running[other] = make_job((script, str(second)), key="b")
+        until(lambda: first.exists() and second.exists(), "the jobs did not start")
+        launcher.cancel(hopeless)
+        ended = []
+        until(lambda: ended.extend(launcher.wait()) or bool(ended), "the job did not end")
+        assert ended == [hopeless]
+        assert launcher.outcome(hopeless, launcher.running.pop(hopeless)).code == 130
+
+
 def test_an_unknown_launcher_is_answered_with_those_there_are():
     with pytest.raises(ConfigError, match=r"no launcher 'slurn'.*'slurm'"):
         open_launcher("slurn")

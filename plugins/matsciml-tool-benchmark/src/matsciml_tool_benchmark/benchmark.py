@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from matsciml_core.errors import ConfigError
 from matsciml_core.registry.manager import Registry
@@ -15,6 +13,7 @@ from matsciml_tool_benchmark.experiments import Experiment, plan
 from matsciml_tool_benchmark.request import TableRequest
 from matsciml_tool_benchmark.table import BenchmarkTable
 from matsciml_tool_benchmark.table_folder import TableFolder
+from matsciml_util_launchers.runs import program
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,15 +67,12 @@ def open_benchmark(table: BenchmarkTable, request: TableRequest, registry: Regis
     # Seeds of one experiment need the same components and data: one of them is looked up.
     by_name = {experiment.name: experiment for experiment in experiments}
     reasons = {name: unavailability(item, registry) for name, item in by_name.items()}
-    # The program of this environment, not the one that happens to come first in PATH.
-    script = Path(sys.executable).with_name("matsciml")
-    program = (str(script),) if script.is_file() else (sys.executable, "-m", "matsciml_cli")
     path = request.output / f"{table.name}-{request.budget}"
     return Benchmark(
         table=table,
         budget=request.budget,
         experiments=experiments,
-        folder=TableFolder(path.resolve(), program),
+        folder=TableFolder(path.resolve(), program()),
         unavailable={name: reason for name, reason in reasons.items() if reason is not None},
         command=request.command,
     )

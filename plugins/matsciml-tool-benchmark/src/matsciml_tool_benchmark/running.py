@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from matsciml_core.errors import ConfigError
 from matsciml_tool_benchmark.experiments import Experiment
 from matsciml_tool_benchmark.table_folder import Status, TableFolder
 from matsciml_util_launchers.launcher import Launcher
+from matsciml_util_launchers.runs import stoppable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +52,7 @@ def run_experiments(
     """
     folder.path.mkdir(parents=True, exist_ok=True)
     by_key = {experiment.key: experiment for experiment in experiments}
-    with _locked(folder), _stoppable():
+    with _locked(folder), stoppable():
         for experiment in experiments:
             folder.wait_for(experiment, tell)
         left = [one for one in experiments if folder.status(one).state != "finished"]
@@ -87,16 +86,3 @@ def _locked(folder: TableFolder) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Let SIGTERM, by which queues and shells end a process, stop the jobs as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python lets only the main thread set handlers
-        return
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

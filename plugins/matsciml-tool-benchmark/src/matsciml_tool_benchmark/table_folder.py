@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import re
-import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from filelock import FileLock, Timeout
 
 from matsciml_core.files import read_object, write_json, write_whole
 from matsciml_core.model.latest import LATEST, follow_latest
 from matsciml_tool_benchmark.experiments import Experiment
 from matsciml_util_launchers.launcher import Job, Outcome
+from matsciml_util_launchers.runs import (
+    INTERRUPTED,
+    failure_sentence,
+    own_variables,
+    wait_until_free,
+)
 from matsciml_util_pages.finished_runs import EVALUATED, EVALUATION, SUMMARY
 
 EXPERIMENTS = "experiments"
@@ -25,9 +27,6 @@ LOG = "log.txt"
 GENERATED = "generated.extxyz"
 _CONFIG = "experiment.yaml"
 _LOCK = ".lock"
-_INTERRUPTED = (130, -signal.SIGINT, -signal.SIGTERM)
-"""Exit codes of a run that was stopped: its own after Ctrl-C, and those of the signals."""
-_OURS = "MATSCIML_"
 _REQUIRED = (SUMMARY, "model.safetensors")
 """Files without which a run folder is not complete."""
 
@@ -81,16 +80,12 @@ class TableFolder:
             experiment: The experiment.
             tell: Receives a sentence where there is something to wait for.
         """
-        file = self.of(experiment) / _LOCK
-        if not file.is_file():
-            return
-        lock = FileLock(file)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            tell(f"{experiment.key}: waiting for what an earlier call started, until it has ended.")
-            lock.acquire()
-        lock.release()
+        wait_until_free(
+            self.of(experiment) / _LOCK,
+            lambda: tell(
+                f"{experiment.key}: waiting for what an earlier call started, until it has ended."
+            ),
+        )
 
     def prepare(self, experiment: Experiment) -> Job:
         """Write the configuration of an experiment, and return the job that trains it.
@@ -116,8 +111,7 @@ class TableFolder:
             commands=tuple((*self.command, *words) for words in steps),
             log=str(folder / LOG),
             lock=str(folder / _LOCK),
-            # Other machines do not know what the user has set here.
-            environment={name: os.environ[name] for name in os.environ if name.startswith(_OURS)},
+            environment=own_variables(),
         )
 
     def conclude(self, experiment: Experiment, outcome: Outcome) -> Status:
@@ -126,7 +120,7 @@ class TableFolder:
         if outcome.code == 0 and run is not None and _is_complete(run, experiment):
             self._record(experiment, "finished")
             return self.status(experiment)
-        if outcome.code in _INTERRUPTED:
+        if outcome.code in INTERRUPTED:
             self._record(experiment, "interrupted")
             return self.status(experiment)
         sentence = outcome.problem or failure_sentence(outcome.code, self.of(experiment) / LOG)
@@ -147,29 +141,6 @@ class TableFolder:
     def _latest_run(self, experiment: Experiment) -> Path | None:
         run = follow_latest(self.of(experiment) / LATEST)
         return run.resolve() if run.is_dir() else None
-
-
-def failure_sentence(code: int, log: Path) -> str:
-    """Return in one sentence why a job failed.
-
-    Args:
-        code: Its exit code; negative: the number of the signal that ended it.
-        log: File with its output; need not exist.
-
-    >>> failure_sentence(-9, Path("no such file"))
-    'It was ended by the signal SIGKILL; most likely the memory was full.'
-    """
-    if code < 0:
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-        likely = "; most likely the memory was full" if name == "SIGKILL" else ""
-        return f"It was ended by the signal {name}{likely}."
-    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
-    # The command line ends with the sentence of the error; a foreign program with anything.
-    errors = re.findall(r"^Error: (.*)$", text, re.MULTILINE)
-    if errors:
-        return str(errors[-1]).strip()
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else f"It ended with the code {code} and printed nothing."
 
 
 def _steps(experiment: Experiment, folder: Path, resumed: Path | None) -> Iterator[tuple[str, ...]]:

@@ -89,5 +89,13 @@ class Launcher(ABC):
         """Wait until a job has ended, or for a moment; return the handles of those that have."""
 
     @abstractmethod
+    def cancel(self, handle: Any) -> None:
+        """Stop a job as Ctrl-C does, and return at once; it still counts as running until it ends.
+
+        Args:
+            handle: As :meth:`submit` returned it.
+        """
+
+    @abstractmethod
     def outcome(self, handle: Any, job: Job) -> Outcome:
         """Return how a job that has ended did so."""

@@ -13,6 +13,7 @@ from matsciml_core.cores import available_cores
 from matsciml_util_launchers.launcher import Job, Launcher, Outcome
 from matsciml_util_launchers.processes import (
     POLL_SECONDS,
+    interrupt,
     release,
     start_job,
     stop_processes,
@@ -68,6 +69,10 @@ class LocalLauncher(Launcher):
         if not ended:
             time.sleep(POLL_SECONDS)
         return ended
+
+    def cancel(self, handle: _Process) -> None:
+        """Interrupt a job."""
+        interrupt(handle.process)
 
     def outcome(self, handle: _Process, job: Job) -> Outcome:
         """Return the exit code and the time of a process."""

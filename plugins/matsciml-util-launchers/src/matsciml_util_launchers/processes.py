@@ -79,7 +79,7 @@ def stop_processes(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         processes: The processes, each the leader of its session.
     """
     for process in processes:
-        _signal_session(process, signal.SIGINT)
+        interrupt(process)
     deadline = time.monotonic() + _PATIENCE
     for process in processes:
         try:
@@ -89,6 +89,15 @@ def stop_processes(processes: Sequence[subprocess.Popen[bytes]]) -> None:
             _signal_session(process, signal.SIGKILL)
             process.wait()
         release(process)
+
+
+def interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt a job as Ctrl-C does, and return at once.
+
+    Args:
+        process: The leader of its session.
+    """
+    _signal_session(process, signal.SIGINT)
 
 
 def release(process: subprocess.Popen[bytes]) -> None:

@@ -14,6 +14,9 @@ from matsciml_util_launchers.processes import run_job
 _PATIENCE = 90.0
 """Seconds that jobs which are stopped may take to write a checkpoint."""
 
+_POLL_SECONDS = 1.0
+"""Longest wait for a job, after which whoever started it may look at it, or stop it."""
+
 
 class RayLauncher(Launcher):
     """Hands jobs to Ray, which places each on a machine with a free core, or a free GPU.
@@ -71,9 +74,13 @@ class RayLauncher(Launcher):
         return self._task.remote(job)
 
     def wait(self) -> Sequence[Any]:
-        """Wait until a job has ended, and return its handle."""
-        ended, _ = self._ray.wait(list(self.running), num_returns=1)
+        """Wait until a job has ended, or for a moment."""
+        ended, _ = self._ray.wait(list(self.running), num_returns=1, timeout=_POLL_SECONDS)
         return list(ended)
+
+    def cancel(self, handle: Any) -> None:
+        """Interrupt a job, or take it out of the queue."""
+        self._ray.cancel(handle)
 
     def outcome(self, handle: Any, job: Job) -> Outcome:
         """Return what the worker returned, or why it could not."""

@@ -62,7 +62,7 @@ class SlurmLauncher(Launcher):
     def __exit__(self, *raised: object) -> None:
         """Cancel what still runs."""
         for handle in self.running:
-            handle.cancel()
+            self.cancel(handle)
 
     def submit(self, job: Job) -> Any:
         """Submit a job."""
@@ -74,6 +74,10 @@ class SlurmLauncher(Launcher):
         if not ended:
             time.sleep(_POLL_SECONDS)
         return ended
+
+    def cancel(self, handle: Any) -> None:
+        """Cancel a job."""
+        handle.cancel()
 
     def outcome(self, handle: Any, job: Job) -> Outcome:
         """Return what the job returned, or why it could not."""

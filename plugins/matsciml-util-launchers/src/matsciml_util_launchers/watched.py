@@ -43,7 +43,7 @@ def main(lock: str, patience: float, commands: list[list[str]]) -> int:
         # The lock that filelock takes, too, on systems with fcntl.
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        print("Error: Another process works on this experiment; try again when it has ended.")
+        print("Error: Another process works on this run; try again when it has ended.")
         return BUSY
     # A handler, and not SIG_IGN, which the commands would inherit.
     signal.signal(signal.SIGINT, lambda *_: None)
