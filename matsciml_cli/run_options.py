@@ -6,7 +6,7 @@ Nothing here imports torch, so that a misspelt name or setting is answered at on
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
@@ -153,8 +153,27 @@ class RunOptions:
         return data
 
 
+def look_up(data: Mapping[str, Any], registry: Registry) -> None:
+    """Check names and settings of a configuration, which need not be that of the options.
+
+    Args:
+        data: A configuration as plain data.
+        registry: Where the components are looked up.
+
+    Raises:
+        ConfigError: A setting is missing, unknown or wrong.
+        RegistryError: A component does not exist or cannot be used.
+    """
+    from matsciml_cli import _request
+
+    _request.look_up(data, registry)
+
+
 def takes_run_options(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command take the options of a run in the place of its parameter ``options``.
+
+    An option that the command has itself, such as minutes that are not those of one run, is its own
+    and not one of the run.
 
     Args:
         command: A function with a parameter ``options`` of the class :class:`RunOptions`, and
@@ -166,7 +185,9 @@ def takes_run_options(command: Callable[..., None]) -> Callable[..., None]:
     hints = get_type_hints(command, include_extras=True)
     shared = get_type_hints(RunOptions, include_extras=True)
     parameters: list[inspect.Parameter] = []
-    for name, parameter in inspect.signature(command).parameters.items():
+    own = inspect.signature(command).parameters
+    taken = [item for item in fields(RunOptions) if item.name not in own]
+    for name, parameter in own.items():
         # By keyword: after the options, which have defaults, one without may follow.
         chosen = [parameter.replace(annotation=hints[name], kind=parameter.KEYWORD_ONLY)]
         if name == _PARAMETER:
@@ -177,13 +198,13 @@ def takes_run_options(command: Callable[..., None]) -> Callable[..., None]:
                     default=item.default,
                     annotation=shared[item.name],
                 )
-                for item in fields(RunOptions)
+                for item in taken
             ]
         parameters += chosen
 
     @wraps(command)
     def with_options(**values: Any) -> None:
-        options = RunOptions(**{item.name: values.pop(item.name) for item in fields(RunOptions)})
+        options = RunOptions(**{item.name: values.pop(item.name) for item in taken})
         command(**values, options=options)
 
     # What typer reads, of which the one or the other depends on its version.

@@ -51,6 +51,17 @@ def test_options_reach_the_command_by_section(sing: Callable[..., Any]) -> None:
     assert out.rstrip().endswith("['a.b=1'] True")
 
 
+def test_an_option_that_a_command_has_itself_is_its_own(
+    plugin_folder: Any, cli: Callable[..., Any]
+) -> None:
+    own = SING.replace("loud: bool = False", "minutes: float = 2.0")
+    own = own.replace("overrides, loud", "minutes, minutes")
+    plugin_folder.add("matsciml-tool-sing", PLUGIN, modules={"sing": own})
+    out = cli("sing", "--minutes", "7").out
+    assert "'training': {}" in out
+    assert out.rstrip().endswith("None 7.0")
+
+
 def test_two_lengths_contradict_each_other() -> None:
     with pytest.raises(ConfigError, match="--epochs or --minutes"):
         RunOptions(epochs=1, minutes=1.0).flags()
