@@ -8,6 +8,9 @@ import sys
 
 import pytest
 
+from matsciml_core import TargetInfo
+from matsciml_core.testing.models import write_model
+
 PLUGIN = """
     from matsciml_tool_folds.plugin import matsciml_commands
 
@@ -57,3 +60,17 @@ def test_a_misspelt_name_is_answered_before_anything_is_made(command, tmp_path):
     outcome = command("folds", "--dataset", "exampel", "--encoder", "example", "-o", str(output))
     assert "Did you mean 'example'" in outcome.error
     assert not output.exists()
+
+
+def test_models_become_an_ensemble_that_is_not_replaced_unasked(command, tmp_path):
+    energy = TargetInfo(name="energy", kind="scalar", unit="eV/atom")
+    runs = [
+        str(write_model(tmp_path / name, [energy], constants={"mean": mean}))
+        for name, mean in (("one", 0.0), ("two", 1.0))
+    ]
+    output = str(tmp_path / "both")
+    outcome = command("ensemble", *runs, "--output", output)
+    assert outcome.code == 0, outcome.err
+    assert "Ensemble of 2 models" in outcome.out
+    assert "energy: spread; no interval" in outcome.out
+    assert "give --replace" in command("ensemble", *runs, "--output", output).error
