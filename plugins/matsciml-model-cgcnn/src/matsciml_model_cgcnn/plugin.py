@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from matsciml_core import EncoderCapabilities, EncoderSpec, Reference, hookimpl
+from matsciml_core import (
+    PLAIN_TRAINING,
+    EncoderCapabilities,
+    EncoderSpec,
+    Reference,
+    hookimpl,
+)
 
 
 @hookimpl
@@ -21,10 +27,12 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
         ),
         training={
             "epochs": 28,
-            "learning_rate": 3e-3,
-            "weight_decay": 2e-2,
+            "batch_size": 64,
+            "optimiser": "muon",
+            "learning_rate": 1e-2,
             "average_decay": 0.99,
         },
+        preset_training={"published": {**PLAIN_TRAINING, "learning_rate": 3e-3}},
         references=(
             Reference(
                 key="xie2018cgcnn",

@@ -22,7 +22,7 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
             asymmetric_unit=True,
             presets=("default", "mp2018", "table7"),
         ),
-        training={"learning_rate": 5e-3, "batch_size": 64, "epochs": 40},
+        training={"optimiser": "muon", "learning_rate": 1e-2, "batch_size": 64},
         preset_training={"mp2018": _PUBLISHED, "table7": _PUBLISHED},
         references=(
             Reference(
