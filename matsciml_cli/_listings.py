@@ -154,7 +154,7 @@ def state_of(component: Component, registry: Registry) -> tuple[str, str]:
         return "duplicate", f"also offered by {' and by '.join(rivals)}"
     missing = registry.missing(spec)
     if missing:
-        return "incomplete", " and ".join(problem.reason for problem in missing)
+        return "incomplete", ", ".join(problem.reason for problem in missing)
     return "ok", ""
 
 

@@ -94,5 +94,7 @@ def look_up(raw: Mapping[str, Any], registry: Registry) -> None:
         model = registry.get(kind, component.name).load_config()
         if model is not None:
             model.from_options(component.options, where=where)
+    for name in config.training.loggers or ():
+        registry.get("logger", name)
     if "name" in config.head:
         registry.get("task-head", config.head["name"])

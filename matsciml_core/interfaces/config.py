@@ -113,5 +113,9 @@ def _explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
         )
     if first["type"] == "missing":
         return f"'{key}' is missing; give it with '--set {key}=VALUE' or in the configuration file."
+    if first["type"] in ("int_parsing", "int_from_float"):
+        return f"'{key}' is {first['input']!r}; give a whole number, such as 3."
+    if first["type"] == "float_parsing":
+        return f"'{key}' is {first['input']!r}; give a number, such as 0.5."
     message = first["msg"].removeprefix("Value error, ")
     return f"'{key}' is {first['input']!r}: {message[0].lower()}{message[1:]}."

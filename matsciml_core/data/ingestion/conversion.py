@@ -230,7 +230,10 @@ def _finish(
     tally = writer.tally
     rejected = dict(sorted(tally.rejected.items(), key=lambda item: -item[1]["count"]))
     if not tally.accepted and not rejected:
-        raise DataError("The source is empty; there is nothing to make a store of.")
+        raise DataError(
+            "The source has no record, so that there is nothing to make a dataset of; check that "
+            "the file is whole, and the one that you mean."
+        )
     if not tally.accepted:
         reason, entry = next(iter(rejected.items()))
         raise DataError(

@@ -83,8 +83,8 @@ def add_dataset(
         done = None if present is None else read_manifest(present)
         if done is None or done.fingerprint != conversion.fingerprint:
             raise DataError(
-                f"There is an imported dataset '{name}' already, of other data; choose another "
-                "--name, or give --replace."
+                f"There is an imported dataset '{name}' already, made of other "
+                "files, or with other labels; choose another --name, or give --replace."
             )
     replaced = present if replace_existing else None
     if replaced is not None and store == replaced:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matsciml_core.data.readers.stress import UNITS as STRESS_UNITS
 from matsciml_core.data.readers.stress import StressForm, parse_stress
 from matsciml_core.errors import ConfigError, DataError, UnitError
 from matsciml_core.registry.targets import Grid, TargetInfo, TargetKind
@@ -140,6 +141,11 @@ def parse_label(text: str, *, per_atom: bool = False) -> LabelColumn:
     left, equals, rest = text.partition("=")
     column, colon, unit = rest.rpartition(":")
     match = _NAME.fullmatch(left.strip())
+    if not equals and _NAME.fullmatch(text.strip()):
+        raise ConfigError(
+            f"'--label {text}' names no unit, and the format of these files defines none for it; "
+            f"write {text}=UNIT, for example energy=eV, or {text}=COLUMN:UNIT."
+        )
     if not equals or match is None or (colon and not column.strip()):
         raise ConfigError(
             f"'--label {text}' is not understood; write NAME=UNIT, for example energy=eV, or "
@@ -264,6 +270,11 @@ def _canonical(name: str, unit: str) -> tuple[str, float]:
         return canonical_unit(converted, label=name), factor
     except UnitError:
         units = [other for other in UNITS if other != "class"]
+        if unit.partition(":")[0].lower() in STRESS_UNITS:
+            raise UnitError(
+                f"'{name}={unit}' has a unit of stress; label the stress so, as in stress={unit}, "
+                "and forces in eV/A, energies in eV."
+            ) from None
         raise UnitError(
             f"'{name}={unit}' has a unit that is not known; use one of {', '.join(units)}, "
             f"one that is converted ({_CONVERTED_SHOWN}), or class, class(7), … for classes."

@@ -115,6 +115,10 @@ def _read_file(
         explained: MatSciMLError
         if isinstance(error, MatSciMLError):
             explained = error
+        elif isinstance(error, IsADirectoryError):
+            explained = DataError(
+                f"'{file}' is a folder, and {spec.name} is read from files; name the file in it."
+            )
         elif isinstance(error, UnicodeDecodeError):
             explained = DataError(f"'{file}' is not in UTF-8; save it in that encoding.")
         else:

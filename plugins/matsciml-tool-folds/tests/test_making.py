@@ -145,6 +145,13 @@ def test_an_unknown_way_names_the_closest(dataset):
         FoldRequest(by="compositions").make(dataset, "energy")
 
 
+def test_a_path_is_told_from_a_way(dataset, tmp_path):
+    with pytest.raises(ConfigError, match="is a folder"):
+        FoldRequest(by=str(tmp_path)).make(dataset, "energy")
+    with pytest.raises(ConfigError, match=r"The file 'folds\.json' does not exist"):
+        FoldRequest(by="folds.json").make(dataset, "energy")
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1])
 def test_a_share_that_is_none_is_refused(dataset, share):
     with pytest.raises(ConfigError, match="is no share"):

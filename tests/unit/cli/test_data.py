@@ -219,6 +219,8 @@ def test_what_was_rejected_is_shown(imported, tmp_path):
         (["absent.json", "--label", "energy=eV"], "does not exist"),
         (["FILE", "--label", "enrgy=eV"], "Did you mean 'energy'"),
         (["FILE", "--label", "energy=furlong"], "has a unit that is not known; use one of eV"),
+        (["FILE", "--label", "forces=kbar"], "has a unit of stress; label the stress so"),
+        (["FILE", "--label", "gap"], "write gap=UNIT"),
         (["FILE"], "Declare at least one label"),
         (["FILE", "--label", "energy=eV", "--name", "A B"], "not a valid dataset name"),
     ],

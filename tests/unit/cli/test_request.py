@@ -117,6 +117,7 @@ class TestReadChanges:
         (["--dataset", "mine", "--encoder", "net", "--set", "head.name=numer"], "'number'"),
         (["--dataset", "mine", "--encoder", "net", "--strategy", "none"], "no strategy 'none'"),
         (["--dataset", "mine", "--encoder", "net", "--epochs", "-1"], "'training.epochs' is -1"),
+        (["--dataset", "mine", "--encoder", "net", "--logger", "nope"], "no logger 'nope'"),
     ],
 )
 def test_mistakes_are_found_before_torch_is_imported(

@@ -160,6 +160,13 @@ class FoldRequest:
         if self.file is not None:
             return self._listed(self.file, ids)
         if self.by not in _WAYS:
+            if Path(self.by).is_dir():
+                raise ConfigError(f"'--by {self.by}' is a folder; name the file with the folds.")
+            if Path(self.by).suffix or "/" in self.by:
+                raise ConfigError(
+                    f"The file '{self.by}' does not exist; name one with a list of ids for each "
+                    f"fold, or a way to make folds: {', '.join(WAYS)}."
+                )
             raise ConfigError(
                 f"'--by {self.by}' is neither a way to make folds nor a file."
                 f"{did_you_mean(self.by, WAYS)} Ways: {', '.join(WAYS)}."

@@ -15,6 +15,7 @@ def matsciml_loggers() -> Iterable[LoggerSpec]:
         summary="Weights & Biases; without an account offline, in the folder of the runs.",
         class_path="matsciml_tool_loggers.weights_and_biases:make_logger",
         requires=("wandb>=0.17",),
+        requires_note="'matsciml-tool-loggers[wandb]' brings what it needs",
         default=False,
     )
     yield LoggerSpec(
@@ -22,6 +23,7 @@ def matsciml_loggers() -> Iterable[LoggerSpec]:
         summary="MLflow: the server of MLFLOW_TRACKING_URI, or a database beside the runs.",
         class_path="matsciml_tool_loggers.ml_flow:make_logger",
         requires=("mlflow-skinny>=3", "sqlalchemy>=2", "alembic>=1.13"),
+        requires_note="'matsciml-tool-loggers[mlflow]' brings what it needs",
         default=False,
     )
     yield LoggerSpec(
@@ -29,5 +31,6 @@ def matsciml_loggers() -> Iterable[LoggerSpec]:
         summary="Trackio: a database beside the runs, shown by 'trackio show'.",
         class_path="matsciml_tool_loggers.track_io:make_logger",
         requires=("trackio>=0.20",),
+        requires_note="'matsciml-tool-loggers[trackio]' brings what it needs",
         default=False,
     )
