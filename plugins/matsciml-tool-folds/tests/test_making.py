@@ -131,6 +131,7 @@ def test_a_number_beside_a_file_must_be_the_files(dataset, tmp_path):
     ("request_", "sentence"),
     [
         (FoldRequest(number=41), "cannot be dealt to 41 folds"),
+        (FoldRequest(number=10**9), "cannot be dealt to 1000000000 folds"),
         (FoldRequest(by="trajectory", number=3), "2 groups by trajectory"),
         (FoldRequest(number=1), "at least 2"),
     ],

@@ -173,13 +173,16 @@ class FoldRequest:
             )
         way, number = _WAYS[self.by], 5 if self.number is None else self.number
         keys = dict(zip(ids, way.keys(dataset, label), strict=True))
+        units = len(set(keys.values())) if way.kind == "groups" else len(ids)
+        # Before anything is dealt, which a billion folds would take an hour for.
+        possible = 2 <= number <= units
         deal = {"strata": _deal_strata, "groups": _deal_groups, "series": _deal_series}[way.kind]
-        members = deal(ids, keys, number, self.seed)
-        if number < 2 or not all(members):
-            units = f"{len(set(keys.values()))} groups" if way.kind == "groups" else "crystals"
+        members = deal(ids, keys, number, self.seed) if possible else []
+        if not possible or not all(members):
+            noun = "groups" if way.kind == "groups" else "crystals"
             raise SplitError(
-                f"{len(ids)} crystals ({units} by {self.by}) cannot be dealt to {number} folds; "
-                "take at least 2 folds, and no more than there are crystals or groups."
+                f"{len(ids)} crystals ({units} {noun} by {self.by}) cannot be dealt to {number} "
+                "folds; take at least 2 folds, and no more than there are crystals or groups."
             )
         return Folds(
             algorithm=_WORDS.get(self.by, "{}").format(self.by.replace("-", " ")),
