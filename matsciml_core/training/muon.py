@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -85,7 +85,7 @@ class Muon(torch.optim.AdamW):
             alike.setdefault(matrix.shape, []).append(matrix)
         for shape, members in alike.items():
             # Matrices of one shape together: most of the time of a small one is spent around it.
-            gradient = torch.stack([_gradient(one) for one in members])
+            gradient = torch.stack([cast("Tensor", one.grad) for one in members])
             momentum = torch.stack([self._momentum(one) for one in members])
             moved = momentum.lerp(gradient, 1.0 - MOMENTUM)
             direction = orthogonalised(gradient.lerp(moved, MOMENTUM))
@@ -137,8 +137,3 @@ def orthogonalised(matrices: Tensor) -> Tensor:
         square = x @ x.mT
         x = a * x + (b * square + c * square @ square) @ x
     return x if wide else x.mT
-
-
-def _gradient(matrix: nn.Parameter) -> Tensor:
-    assert matrix.grad is not None
-    return matrix.grad

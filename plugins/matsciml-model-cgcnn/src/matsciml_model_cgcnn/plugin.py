@@ -1,16 +1,10 @@
 """What the registry learns about this plugin."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
-from matsciml_core import (
-    PLAIN_TRAINING,
-    EncoderCapabilities,
-    EncoderSpec,
-    Reference,
-    hookimpl,
-)
+from matsciml_core import PLAIN_TRAINING, EncoderCapabilities, EncoderSpec, Reference, hookimpl
+
+_MUON = {"optimiser": "muon", "learning_rate": 1e-2, "batch_size": 64}
 
 
 @hookimpl
@@ -25,13 +19,7 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
         capabilities=EncoderCapabilities(
             smooth_cutoff=True, asymmetric_unit=True, presets=("default", "published")
         ),
-        training={
-            "epochs": 28,
-            "batch_size": 64,
-            "optimiser": "muon",
-            "learning_rate": 1e-2,
-            "average_decay": 0.99,
-        },
+        training={**_MUON, "epochs": 28, "average_decay": 0.99},
         preset_training={"published": {**PLAIN_TRAINING, "learning_rate": 3e-3}},
         references=(
             Reference(
