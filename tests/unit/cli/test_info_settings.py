@@ -54,7 +54,7 @@ def test_type_default_and_meaning(cli: Callable[..., Any]) -> None:
         ("training.bs", "training.batch_size", "is called 'training.batch_size' here."),
         ("ema", "training.average_decay", "is called"),
         ("monitor", "training.epochs", "evaluated after every epoch"),
-        ("optimizer", "training.learning_rate", "The optimiser is AdamW"),
+        ("optimizer", "training.optimiser", "It is adamw or muon."),
         ("epohs", "training.epochs", "There is no setting 'epohs'; the closest is"),
         ("learning-rate", "training.learning_rate", "There is no setting"),
     ],
