@@ -42,7 +42,9 @@ def log(name: str, folder: Path, *parts: dict[int, float]) -> str:
         "        logger.experiment.finish()\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, name, str(folder), json.dumps(parts)],
+        # By a relative path, as the default folder of runs is one.
+        [sys.executable, "-c", script, name, str(Path(*folder.parts[-2:])), json.dumps(parts)],
+        cwd=folder.parents[1],
         capture_output=True,
         text=True,
         check=True,

@@ -33,7 +33,8 @@ def make_logger(folder: Path) -> MLFlowLogger:
     Raises:
         ConfigError: The server does not answer, or refuses.
     """
-    local = f"sqlite:///{folder.parent.resolve() / 'mlflow.db'}"
+    parent = folder.parent.resolve()
+    local = f"sqlite:///{parent / 'mlflow.db'}"
     address = os.environ.get("MLFLOW_TRACKING_URI", local)
     # It tells of each table of a new database.
     logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -43,7 +44,7 @@ def make_logger(folder: Path) -> MLFlowLogger:
         tracking_uri=address,
         run_name=folder.name,
         run_id=known_as(folder, "mlflow"),
-        artifact_location=None if address != local else (folder.parent / "mlflow").as_uri(),
+        artifact_location=None if address != local else (parent / "mlflow").as_uri(),
     )
     if is_first_process():
         try:
