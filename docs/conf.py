@@ -50,7 +50,10 @@ _LONG = (
     "fine-tune",
     "generate-crystals",
     "molecular-dynamics",
+    "physics-of-a-force-model",
     "pretrained",
+    "sweep",
+    "uncertainty",
     "wrap-a-pyg-model",
     "write-an-encoder",
 )
