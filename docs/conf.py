@@ -60,6 +60,7 @@ _LONG = (
 nb_execution_mode = "force"
 if os.environ.get("MATSCIML_DOCS") == "quick":
     nb_execution_excludepatterns = [f"*/{name}.md" for name in _LONG]
+    suppress_warnings = ["myst-nb.lexer"]  # told by the kernel, which is not started for these
 nb_execution_in_temp = True
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
