@@ -9,7 +9,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "reference" / "run-folder.md"
-_DATASET = ("source", "release", "licence", "content_hash", "split", "dropped", "labels")
+_DATASET = (
+    "source",
+    "release",
+    "licence",
+    "content_hash",
+    "split",
+    "dropped",
+    "published",
+    "labels",
+)
 """Keys of a dataset in ``run.json``, which the page lists below those of the run."""
 
 
