@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from matsciml_core import PretrainedSpec, Reference
 from matsciml_core.interfaces.elements import symbol
 
@@ -43,43 +45,44 @@ _PBE = "PBE, with U for oxides and fluorides as in the Materials Project, uncorr
 _MPTRJ = "MPtrj: 1.58 million frames of 146,000 relaxations of the Materials Project"
 
 
+_RECORD = PretrainedSpec(
+    name="sevennet",
+    summary="",
+    class_path="matsciml_model_sevennet.weights:build",
+    requires=("matsciml-head-forces",),
+    references=(PAPER,),
+    licence=_LICENCE,
+    encoder="sevennet",
+    weights="",
+    digest="",
+    functional=_PBE,
+    trained_on=_MPTRJ,
+    seen=("mp",),
+    elements=SYMBOLS,
+    limits=LIMITS,
+)
+"""What the records have in common."""
+
+
 def sevennet_0() -> PretrainedSpec:
     """Return the record of SevenNet-0 of 11 July 2024."""
-    return PretrainedSpec(
+    return replace(
+        _RECORD,
         name="sevennet-0",
         summary="SevenNet-0 (July 2024): energy, forces and stress of 89 elements, PBE(+U).",
-        class_path="matsciml_model_sevennet.weights:build",
-        requires=("matsciml-head-forces",),
-        references=(PAPER,),
-        licence=_LICENCE,
-        encoder="sevennet",
         weights=f"{_WEIGHTS}SevenNet_0__11Jul2024/checkpoint_sevennet_0.pth",
         digest="7052cb42b7b3be42b40b97fa0d21077a48c54b5548948fc4dcf346629f813c36",
-        functional=_PBE,
-        trained_on=_MPTRJ,
-        seen=("mp",),
-        elements=SYMBOLS,
-        limits=LIMITS,
     )
 
 
 def sevennet_l3i5() -> PretrainedSpec:
     """Return the record of the larger network, with tensors of third rank."""
-    return PretrainedSpec(
+    return replace(
+        _RECORD,
         name="sevennet-l3i5",
         summary="SevenNet-l3i5: more accurate than SevenNet-0 at 2.3 times the cost, PBE(+U).",
-        class_path="matsciml_model_sevennet.weights:build",
-        requires=("matsciml-head-forces",),
-        references=(PAPER,),
-        licence=_LICENCE,
-        encoder="sevennet",
         weights=f"{_WEIGHTS}SevenNet_l3i5/checkpoint_l3i5.pth",
         digest="a7ff190d41efe5b8317a03d20a468e4036a1a3e64e0b14fdbab64ac3f4bfc09d",
-        functional=_PBE,
-        trained_on=_MPTRJ,
-        seen=("mp",),
-        elements=SYMBOLS,
-        limits=LIMITS,
     )
 
 
@@ -95,20 +98,16 @@ def sevennet_mf_0(level: str) -> PretrainedSpec:
         "Ytterbium is rejected: the weights return energies without meaning for it.",
         "Energies lie up to 55 eV/atom from those of PBE; never mix the two.",
     )
-    return PretrainedSpec(
+    return replace(
+        _RECORD,
         name="sevennet-mf-0" if pbe else "sevennet-mf-0-r2scan",
         summary=f"SevenNet-MF-0, one network for two levels of theory, as {level}: energy, forces "
         "and stress.",
-        class_path="matsciml_model_sevennet.weights:build",
-        requires=("matsciml-head-forces",),
         references=(PAPER, FIDELITIES),
-        licence=_LICENCE,
-        encoder="sevennet",
         weights=f"{_WEIGHTS}SevenNet_MF_0/checkpoint_sevennet_mf_0.pth",
         digest="81791329b37d445f46b531578c182c41792d98c7814222c9e5dde276402225fd",
         functional=_PBE if pbe else "r2SCAN",
         trained_on="MPtrj and MP-r2SCAN at once",
-        seen=("mp",),
         elements=elements,
         limits=LIMITS if pbe else (*extra, *LIMITS),
     )
