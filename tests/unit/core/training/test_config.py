@@ -83,7 +83,7 @@ class TestBuild:
         ("change", "words"),
         [
             ({"training": {"epoch": 3}}, ["training.epoch", "Did you mean 'epochs'?"]),
-            ({"training": {"epochs": "many"}}, ["training.epochs", "'many'", "integer"]),
+            ({"training": {"epochs": "many"}}, ["training.epochs", "'many'", "whole number"]),
             ({"training": {"epochs": 0}}, ["training.epochs", "0", "greater than 0"]),
             ({"training": {"precision": "half"}}, ["training.precision", "float32"]),
             ({"split": {"sed": 1}}, ["split.sed", "seed"]),
