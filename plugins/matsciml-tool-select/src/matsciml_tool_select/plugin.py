@@ -1,0 +1,18 @@
+"""What the registry learns about this plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from matsciml_core import CommandSpec, hookimpl
+
+
+@hookimpl
+def matsciml_commands() -> Iterable[CommandSpec]:
+    """Offer active learning."""
+    yield CommandSpec(
+        name="select",
+        group="Use a model",
+        summary="Select what to compute next: where models differ, far from what is known.",
+        class_path="matsciml_tool_select.commands:select",
+    )
