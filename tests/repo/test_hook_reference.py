@@ -12,10 +12,11 @@ import pytest
 from matsciml_core.registry.hooks import MatSciMLSpecs
 from matsciml_tool_benchmark.hooks import BenchmarkHooks
 from matsciml_tool_report.hooks import ReportHooks
+from matsciml_util_pages.folder_pages import FolderPageHooks
 
 SPECIFICATIONS: dict[str, Any] = {
     name: function
-    for holder in (MatSciMLSpecs, BenchmarkHooks, ReportHooks)
+    for holder in (MatSciMLSpecs, BenchmarkHooks, FolderPageHooks, ReportHooks)
     for name, function in vars(holder).items()
     if name.startswith("matsciml_")
 }

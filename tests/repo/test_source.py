@@ -13,6 +13,7 @@ from matsciml_core.registry.known_plugins import known_components
 from matsciml_core.registry.manager import build_registry
 from matsciml_core.registry.targets import TargetKind
 from matsciml_tool_report.hooks import ReportSectionSpec
+from matsciml_util_pages.folder_pages import FolderPageSpec
 
 WORDS = {
     "single", "additive", "regression", "descriptors", "trees", "boosting", "ridge", "probe",
@@ -49,7 +50,8 @@ def names(plugins) -> set[str]:
     registry = build_registry(only=[plugin.name for plugin in plugins])
     # Sections of a report are called like their headings: data, model, cost. Readers are called
     # like their formats: csv, json, cif. Checks are called like what they look at: environments.
-    worldly = (ReportSectionSpec.kind, "reader", "check")
+    # Pages about folders are called like what they show: comparison.
+    worldly = (ReportSectionSpec.kind, FolderPageSpec.kind, "reader", "check")
     names = {spec.name for spec, _ in registry.components() if spec.kind not in worldly}
     return names - set(get_args(TargetKind))  # a head may be called like the labels it trains
 

@@ -33,13 +33,13 @@ def test_where_there_is_no_run_the_error_says_what_to_name(tmp_path):
 
 def test_runs_stand_beside_each_other(add_run, tmp_path):
     runs = [add_run("one"), add_run("two", mae=0.25, encoder="other"), add_run("x", finished=False)]
-    page = comparison_page(find_runs(runs), tmp_path)
+    page = comparison_page(find_runs(runs), str)
     results, learning, settings = page.sections
     texts = [{key: value.text for key, value in row.items()} for row in results.sheets[0].rows]
     assert [one["run"] for one in texts] == ["A", "B", "C"]
     assert [one["value"] for one in texts] == ["0.500", "0.250", "—"]
     assert [one["state"] for one in texts] == ["finished", "finished", "not finished"]
-    assert results.sheets[0].rows[0]["run"].link == "runs/one/report.html"
+    assert results.sheets[0].rows[0]["run"].link == str(runs[0])
     (figure,) = learning.views[0].plots
     assert figure.title == "Validation MAE, toy/gap"
     assert "A: 1.50\u00a0eV after epoch 1" in figure.caption
@@ -51,13 +51,13 @@ def test_runs_stand_beside_each_other(add_run, tmp_path):
 
 def test_runs_that_were_tested_on_other_crystals_are_pointed_out(add_run, tmp_path):
     runs = [add_run("one"), add_run("two", split="def")]
-    (notice,) = comparison_page(find_runs(runs), tmp_path).notices
+    (notice,) = comparison_page(find_runs(runs), str).notices
     assert "2 different splits" in notice
 
 
 def test_runs_of_different_length_share_a_figure(add_run, tmp_path):
     runs = [add_run("one", epochs=2), add_run("two", epochs=5)]
-    (figure,) = comparison_page(find_runs(runs), tmp_path).sections[1].views[0].plots
+    (figure,) = comparison_page(find_runs(runs), str).sections[1].views[0].plots
     assert "after epoch 2" in figure.caption
     assert "after epoch 5" in figure.caption
 
@@ -66,6 +66,7 @@ def test_the_comparison_is_one_file(add_run, tmp_path):
     path = write_comparison(find_runs([add_run("one"), add_run("two")]), tmp_path / "page.html")
     text = path.read_text(encoding="utf-8")
     assert "2 runs compared" in text
+    assert 'href="runs/one/report.html"' in text
     assert "All settings are the same" not in text or "training.seed" not in text
     assert '<svg class="plot"' in text
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from matsciml_core.training.run_folder import command_line
 from matsciml_tool_folds.results import FoldResults
 from matsciml_util_pages import svg
-from matsciml_util_pages.finished_runs import FinishedRun
 from matsciml_util_pages.metrics import describe_baseline, metric_info
 from matsciml_util_pages.numbers import ABSENT, count, counted, duration, number, with_unit, words
 from matsciml_util_pages.pages import Page, Section, write_page
@@ -41,14 +40,22 @@ def write_report(found: FoldResults, path: Path) -> Path:
     Returns:
         The file.
     """
-    return write_page(report_page(found), path)
+    folder = found.place.path.resolve()
+
+    def report_of(run: Path) -> str:
+        report = run / "report.html"
+        return Path(os.path.relpath(report, folder)).as_posix() if report.is_file() else ""
+
+    return write_page(report_page(found, report_of, command_line()), path)
 
 
-def report_page(found: FoldResults) -> Page:
-    """Return the report of a cross-validation, with links relative to its folder.
+def report_page(found: FoldResults, address: Callable[[Path], str], command: str = "") -> Page:
+    """Return the report of a cross-validation.
 
     Args:
         found: At least one finished run.
+        address: Returns the address of the report of a run folder; empty where it has none.
+        command: What made it, for people.
     """
     done, whole = len(found.runs), found.number
     notices = []
@@ -85,9 +92,9 @@ def report_page(found: FoldResults) -> Page:
         sections=[
             results,
             Section(anchor="predictions", title="Out of fold", views=[Figures(figures)]),
-            Section(anchor="folds", title="Folds", views=[_folds(found)]),
+            Section(anchor="folds", title="Folds", views=[_folds(found, address)]),
         ],
-        command=command_line(),
+        command=command,
         citations=list(dict.fromkeys(c for run in found.runs.values() for c in run.citations)),
     )
 
@@ -128,7 +135,7 @@ def _results(found: FoldResults) -> Sheet:
     return Sheet(caption="Every metric of every label", columns=columns, rows=rows)
 
 
-def _folds(found: FoldResults) -> Sheet:
+def _folds(found: FoldResults, address: Callable[[Path], str]) -> Sheet:
     columns = [
         Column(key="fold", title="Fold"),
         Column(key="label", title="Label", facet=True),
@@ -143,21 +150,22 @@ def _folds(found: FoldResults) -> Sheet:
         Column(key="time", title="Time", numeric=True),
     ]
     rows = [
-        _fold_row(found, fold, run, key) for fold, run in found.runs.items() for key in run.targets
+        _fold_row(found, fold, key, address(run.folder))
+        for fold, run in found.runs.items()
+        for key in run.targets
     ]
     return Sheet(caption="Every label of every fold", columns=columns, rows=rows)
 
 
-def _fold_row(found: FoldResults, fold: int, run: FinishedRun, key: str) -> dict[str, Value]:
+def _fold_row(found: FoldResults, fold: int, key: str, link: str) -> dict[str, Value]:
+    run = found.runs[fold]
     target = run.targets[key]
     metric, baseline = found.headline(key)
     reference = None if baseline is None else target.baselines[baseline].get(metric)
-    report = run.folder / "report.html"
-    link = Path(os.path.relpath(report, found.place.path.resolve())).as_posix()
     sizes = nested(run.summary, "datasets", target.dataset, "split", "sizes")
     seconds, epochs = run.number("wall_seconds"), run.number("epochs")
     return {
-        "fold": Value(str(fold + 1), order=fold, link=link if report.is_file() else ""),
+        "fold": Value(str(fold + 1), order=fold, link=link),
         "label": Value(words(target.label)),
         "metric": Value(metric_info(metric).short, below=found.unit(key, metric)),
         "value": number_value(target.metrics.get(metric)),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from matsciml_core import CommandSpec, hookimpl
+from matsciml_core import CommandSpec, Spec, hookimpl
+from matsciml_tool_folds import offers
 
 
 @hookimpl
@@ -22,3 +23,9 @@ def matsciml_commands() -> Iterable[CommandSpec]:
         summary="Make one model of several: their mean, and how far they differ.",
         class_path="matsciml_tool_folds.commands:ensemble",
     )
+
+
+@hookimpl(optionalhook=True)
+def matsciml_folder_pages() -> Iterable[Spec]:
+    """Offer the page of a cross-validation to what shows folders of runs."""
+    return offers.PAGES

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from matsciml_tool_report.learning_curves import Curve, CurvePlot, learning_curve
+from matsciml_tool_report.report import REPORT
 from matsciml_tool_report.run_folders import ComparedRun
 from matsciml_util_pages import svg
 from matsciml_util_pages.finished_runs import TargetResult, metric_unit
@@ -60,18 +61,32 @@ def write_comparison(runs: Sequence[ComparedRun], path: Path, command: str = "")
     Returns:
         The file.
     """
-    return write_page(comparison_page(runs, path.resolve().parent, command), path)
+    folder = path.resolve().parent
+
+    def report_of(run: Path) -> str:
+        report = run / REPORT
+        return Path(os.path.relpath(report, folder)).as_posix() if report.is_file() else ""
+
+    return write_page(comparison_page(runs, report_of, command), path)
 
 
-def comparison_page(runs: Sequence[ComparedRun], folder: Path, command: str = "") -> Page:
-    """Return the page, with links relative to the folder that it is written to."""
+def comparison_page(
+    runs: Sequence[ComparedRun], address: Callable[[Path], str], command: str = ""
+) -> Page:
+    """Return the page.
+
+    Args:
+        runs: The runs; at least one.
+        address: Returns the address of the report of a run folder; empty where it has none.
+        command: The command that made it, for people.
+    """
     alphabet = string.ascii_uppercase
     letters = {
         # A to Z, then A2 and so on.
         run.folder: alphabet[index % 26] + (str(index // 26 + 1) if index > 25 else "")
         for index, run in enumerate(runs)
     }
-    rows = [row for run in runs for row in _rows(run, letters[run.folder], folder)]
+    rows = [row for run in runs for row in _rows(run, letters[run.folder], address(run.folder))]
     differences = _differences(runs, letters)
     results = Section(
         anchor="results",
@@ -98,7 +113,7 @@ def comparison_page(runs: Sequence[ComparedRun], folder: Path, command: str = ""
     )
 
 
-def _rows(run: ComparedRun, letter: str, folder: Path) -> Iterator[dict[str, Value]]:
+def _rows(run: ComparedRun, letter: str, link: str) -> Iterator[dict[str, Value]]:
     """Yield a row for each target of a run; of a run without results, a row that says so."""
     # A run that was interrupted is compared too: its curves show how far it had come.
     results = run.results
@@ -106,8 +121,6 @@ def _rows(run: ComparedRun, letter: str, folder: Path) -> Iterator[dict[str, Val
     seconds = results.number("wall_seconds") if results else None
     seed, epochs = run.training("seed"), len(run.files.epochs)
     started = run.files.summary.get("started")
-    report = run.folder / "report.html"
-    link = Path(os.path.relpath(report, folder)).as_posix() if report.is_file() else ""
     shared = {
         "run": Value(letter, below=run.name, link=link),
         "encoder": Value(run.component("encoder")),

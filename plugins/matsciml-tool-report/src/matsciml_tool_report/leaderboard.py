@@ -103,17 +103,50 @@ def write_site(
     Raises:
         ConfigError: No run is finished.
     """
+    finished = finished_runs(runs)
+    links = _write_reports(finished, folder, registry)
+    page = leaderboard_page(runs, links, command)
+    records = [
+        entry.as_dict(rank, links[entry.seeds[0].folder])
+        for group in ranking(finished)
+        for rank, entry in enumerate(group, start=1)
+    ]
+    return write_page_files(page, records, folder, "index", {"schema": SCHEMA, "entries": records})
+
+
+def finished_runs(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
+    """Return the runs that can be ranked.
+
+    Raises:
+        ConfigError: No run is finished.
+    """
     # An interrupted run may have been better had it finished, which a rank would deny.
     finished = [run for run in runs if run.results is not None and run.results.targets]
     if not finished:
         raise ConfigError("None of these runs is finished, so there is nothing to rank.")
-    links = _write_reports(finished, folder, registry)
+    return finished
+
+
+def leaderboard_page(
+    runs: Sequence[ComparedRun], links: Mapping[Path, str], command: str = ""
+) -> Page:
+    """Return the page that ranks runs.
+
+    Args:
+        runs: The runs; those that are not finished are left out.
+        links: Addresses of the reports of finished runs, by their folders.
+        command: The command that made it, for people.
+
+    Raises:
+        ConfigError: No run is finished.
+    """
+    finished = finished_runs(runs)
     groups = ranking(finished)
     keys = [group[0].key for group in groups]
     citations = [
         text for group in groups for entry in group for run in entry.runs for text in run.citations
     ]
-    page = Page(
+    return Page(
         eyebrow="MatSciML leaderboard",
         title=f"{counted(len(groups), 'ranking')} of {counted(len(finished), 'run')}",
         lead="Numbers compare within one ranking: the same label of the same crystals, in physical "
@@ -126,12 +159,6 @@ def write_site(
         command=command,
         citations=list(dict.fromkeys(citations)),
     )
-    records = [
-        entry.as_dict(rank, links[entry.seeds[0].folder])
-        for group in groups
-        for rank, entry in enumerate(group, start=1)
-    ]
-    return write_page_files(page, records, folder, "index", {"schema": SCHEMA, "entries": records})
 
 
 def ranking(runs: Sequence[ComparedRun]) -> list[list[RankedRuns]]:

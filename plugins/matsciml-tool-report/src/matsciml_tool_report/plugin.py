@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
-from matsciml_core import CommandSpec, RunInfo, hookimpl
-from matsciml_tool_report import hooks, sections
+from matsciml_core import CommandSpec, RunInfo, Spec, hookimpl
+from matsciml_tool_report import hooks, offers, sections
 
 
 @hookimpl
@@ -21,15 +20,16 @@ def matsciml_report_sections() -> Iterable[hooks.ReportSectionSpec]:
     return sections.SECTIONS
 
 
+@hookimpl(optionalhook=True)
+def matsciml_folder_pages() -> Iterable[Spec]:
+    """Offer report, comparison and leaderboard to what shows folders of runs."""
+    return offers.PAGES
+
+
 @hookimpl
 def matsciml_commands() -> Iterable[CommandSpec]:
     """Offer reports, comparisons and the leaderboard."""
-    for name, summary in (
-        ("report", "Draw a run's report again, or compare runs on one page."),
-        ("leaderboard", "Rank finished runs, as a static site."),
-    ):
-        class_path = f"matsciml_tool_report.commands:{name}"
-        yield CommandSpec(name=name, group="Evaluate", summary=summary, class_path=class_path)
+    return offers.COMMANDS
 
 
 @hookimpl
@@ -37,4 +37,4 @@ def matsciml_after_fit(run: RunInfo) -> str:
     """Write the report of a finished run."""
     from matsciml_tool_report.report import write_report
 
-    return f"Report:     {write_report(Path(run.folder), run.registry, run.datasets)}"
+    return f"Report:     {write_report(run.folder, run.registry, run.datasets)}"

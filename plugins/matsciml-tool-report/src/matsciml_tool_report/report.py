@@ -26,7 +26,7 @@ REPORT = "report.html"
 
 
 def write_report(
-    folder: Path, registry: Registry, datasets: Mapping[str, Dataset] | None = None
+    folder: str | Path, registry: Registry, datasets: Mapping[str, Dataset] | None = None
 ) -> Path:
     """Write ``report.html`` into a run folder.
 
@@ -44,6 +44,7 @@ def write_report(
     Raises:
         ConfigError: It is no run folder.
     """
+    folder = Path(folder)
     run = read_run(folder)
     if datasets is not None and run.predictions:
         describe(run, datasets)

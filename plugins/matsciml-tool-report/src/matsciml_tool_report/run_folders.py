@@ -93,10 +93,19 @@ def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[ComparedRun]:
         )
     for folder in folders:
         refuse_links(folder)
-    return [
-        ComparedRun(folder=folder, files=read_run(folder), results=read_finished_run(folder))
-        for folder in folders
-    ]
+    return [read_compared(folder) for folder in folders]
+
+
+def read_compared(folder: Path) -> ComparedRun:
+    """Read a run folder, which holds no link.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        ConfigError: It is no run folder.
+    """
+    return ComparedRun(folder=folder, files=read_run(folder), results=read_finished_run(folder))
 
 
 def _is_run(folder: Path) -> bool:

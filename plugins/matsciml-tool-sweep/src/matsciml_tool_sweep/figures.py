@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from matsciml_tool_sweep.metric import Metric
-from matsciml_tool_sweep.searching import shown
-from matsciml_tool_sweep.space import Axis, Choices
+from matsciml_tool_sweep.space import Axis, Choices, shown
 from matsciml_tool_sweep.trials import Trial, ranked
 from matsciml_util_pages import svg
 from matsciml_util_pages.numbers import counted, number, percent

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matsciml_core.files import write_whole
 from matsciml_tool_sweep.figures import history, importances, parallel_coordinates
 from matsciml_tool_sweep.metric import Metric
-from matsciml_tool_sweep.searching import shown
-from matsciml_tool_sweep.study import Study
+from matsciml_tool_sweep.space import shown
 from matsciml_tool_sweep.sweep import BEST, Sweep, to_yaml
 from matsciml_tool_sweep.trials import Trial, best_of, ranked
 from matsciml_util_pages.finished_runs import FinishedRun, read_finished_run
@@ -21,11 +20,16 @@ from matsciml_util_pages.plots import Figures
 from matsciml_util_pages.sheets import Column, Sheet, Value, number_value
 from matsciml_util_pages.views import Absent, Fact, Lead, Table, View, facts
 
+if TYPE_CHECKING:
+    from matsciml_tool_sweep.study import Study
+
+RESULTS = "sweep"
+"""Name of the files with what a sweep has found, without their ending."""
 SCHEMA = 1
 """Grows when a key of ``sweep.json`` changes its meaning or goes away."""
 _TONES = {"finished": "good", "failed": "bad"}
-_WORDS = {"running": "interrupted", "pruned": "stopped early"}
-"""States as a reader of a page that does not change understands them."""
+_WORDS = {"running": "not finished", "pruned": "stopped early"}
+"""States as a reader of a page understands them who does not know how old it is."""
 
 
 def write_best(sweep: Sweep, trials: Sequence[Trial]) -> Path | None:
@@ -71,6 +75,9 @@ def write_results(sweep: Sweep, study: Study) -> Path:
         "metric": sweep.metric.name,
         "unit": sweep.metric.unit,
         "seed": sweep.seed,
+        "patience": sweep.patience,
+        "datasets": [item["name"] for item in sweep.data.get("datasets", ())],
+        "encoder": (sweep.data.get("encoder") or {}).get("name"),
         "varied": {axis.key: axis.text for axis in sweep.axes},
         "importances": shares,
         "trials": [
@@ -78,7 +85,8 @@ def write_results(sweep: Sweep, study: Study) -> Path:
             for record, trial in zip(records, ranked(trials, sweep.metric), strict=True)
         ],
     }
-    return write_page_files(_page(sweep, trials, shares), records, sweep.path, "sweep", data)
+    page = sweep_page(sweep, trials, shares)
+    return write_page_files(page, records, sweep.path, RESULTS, data)
 
 
 def texts(trial: Trial, rank: int | None, sweep: Sweep) -> tuple[str, ...]:
@@ -128,7 +136,14 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, int | float | str | None) else shown(value)
 
 
-def _page(sweep: Sweep, trials: Sequence[Trial], shares: dict[str, float]) -> Page:
+def sweep_page(sweep: Sweep, trials: Sequence[Trial], shares: Mapping[str, float]) -> Page:
+    """Return the page of a sweep.
+
+    Args:
+        sweep: The sweep.
+        trials: Its trials.
+        shares: How much each setting matters, the largest first; they sum to 1.
+    """
     best, run = best_of(trials, sweep.metric), best_run(sweep, trials)
     data = sweep.data
     names = " + ".join(item["name"] for item in data.get("datasets", ()))

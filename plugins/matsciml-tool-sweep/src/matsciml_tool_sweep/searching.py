@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matsciml_core.errors import TrainingError
-from matsciml_tool_sweep.space import combinations, written_as
+from matsciml_tool_sweep.space import combinations, shown
 from matsciml_tool_sweep.study import Study
 from matsciml_tool_sweep.sweep import Sweep
 from matsciml_tool_sweep.trials import Trial, best_of
@@ -230,15 +230,6 @@ class Search:
         """Return how long a trial has run in this call, s."""
         begun = self._begun.get(trial.number)
         return 0.0 if begun is None else time.monotonic() - begun
-
-
-def shown(value: Any) -> str:
-    """Return a value of a setting with as many digits as a person reads.
-
-    >>> shown(0.0012345678), shown(5), shown("both")
-    ('0.001235', '5', 'both')
-    """
-    return f"{value:.4g}" if isinstance(value, float) else written_as(value)
 
 
 def _usual_seconds(trials: list[Trial]) -> float:

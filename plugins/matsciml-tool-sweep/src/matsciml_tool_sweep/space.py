@@ -180,6 +180,15 @@ def written_as(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
 
+def shown(value: Any) -> str:
+    """Return a value of a setting with as many digits as a person reads.
+
+    >>> shown(0.0012345678), shown(5), shown("both")
+    ('0.001235', '5', 'both')
+    """
+    return f"{value:.4g}" if isinstance(value, float) else written_as(value)
+
+
 def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings with dotted names as sections of a configuration.
 

@@ -55,6 +55,7 @@ def fill_page(
     *,
     styles: Sequence[str] = (),
     scripts: Sequence[str] = (),
+    connects: bool = False,
 ) -> str:
     """Return a whole page as HTML, in the style that all pages share.
 
@@ -65,6 +66,8 @@ def fill_page(
         values: As for :func:`fill`.
         styles: Style sheets that follow the shared one.
         scripts: Scripts that follow the shared one.
+        connects: Whether these may ask the server that the page is from, as pages do that follow a
+            run; those in files never do.
     """
     # No more than one script: a policy that admits any inline script would admit one in an id, too.
     script = "\n".join([read_asset(_OWN, "page.js"), *scripts])
@@ -72,5 +75,6 @@ def fill_page(
         "style": Markup("\n".join([read_asset(_OWN, "page.css"), *styles])),
         "script": Markup(script),
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "connects": Markup("'self'" if connects else "'none'"),
     }
     return fill(template, {**values, **frame})

@@ -77,14 +77,23 @@ class Page:
         return views
 
 
-def render(page: Page) -> str:
-    """Return a page as HTML; it needs no network and nothing beside it."""
-    # A page without sheets needs neither their style nor their script.
-    sheets = {"styles": ["sheets.css"], "scripts": ["sheets.js"]} if page.wide else {}
+def render(page: Page, *, style: str = "", script: str = "") -> str:
+    """Return a page as HTML; it needs no network and nothing beside it.
+
+    Args:
+        page: The page.
+        style: A style sheet that follows the shared ones.
+        script: A script that follows the shared ones, and may ask the server that the page is from.
+    """
+    # A page without sheets needs neither their style nor their script; one that is followed by a
+    # script may have sheets later.
+    wide = page.wide or bool(script)
     return fill_page(
         f"{_OWN}/assets/page.html.j2",
         {"page": page},
-        **{kind: [read_asset(_OWN, name) for name in names] for kind, names in sheets.items()},
+        styles=[*([read_asset(_OWN, "sheets.css")] if wide else []), style],
+        scripts=[*([read_asset(_OWN, "sheets.js")] if wide else []), script],
+        connects=bool(script),
     )
 
 

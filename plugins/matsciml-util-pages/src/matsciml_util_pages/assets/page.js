@@ -1,6 +1,6 @@
 "use strict";
 // Copy buttons appear only where this script runs; the text can be selected without them.
-for (const button of document.querySelectorAll("button.copy")) {
+function enhanceCopy(button) {
   const source = document.getElementById(button.dataset.copy);
   const label = button.firstChild;
   button.hidden = false;
@@ -11,6 +11,7 @@ for (const button of document.querySelectorAll("button.copy")) {
     setTimeout(() => { label.data = "Copy"; }, 2000);
   });
 }
+for (const button of document.querySelectorAll("button.copy")) enhanceCopy(button);
 
 async function copy(source) {
   try {
@@ -43,7 +44,7 @@ function showTip(cell) {
   tip.style.top = `${above < 4 ? place.bottom + 6 : above}px`;
 }
 
-for (const table of document.querySelectorAll("table.elements")) {
+function enhanceElements(table) {
   const cells = [...table.querySelectorAll(".element")];
   table.setAttribute("role", "grid");
   cells.forEach((cell, number) => {
@@ -68,6 +69,7 @@ for (const table of document.querySelectorAll("table.elements")) {
     next.focus();
   });
 }
+for (const table of document.querySelectorAll("table.elements")) enhanceElements(table);
 addEventListener("scroll", () => showTip(tipped), { capture: true, passive: true });
 
 // The nearest cell in the direction of a key; rows may have gaps.

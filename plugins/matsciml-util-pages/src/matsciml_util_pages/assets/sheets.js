@@ -1,5 +1,5 @@
 // Sorting and filtering appear only where this script runs; the table is whole without it.
-for (const tools of document.querySelectorAll(".tools")) {
+function enhanceSheet(tools) {
   const table = document.getElementById(tools.dataset.sheet);
   const rows = [...table.tBodies[0].rows];
   const heads = [...table.tHead.rows[0].cells];
@@ -55,3 +55,4 @@ for (const tools of document.querySelectorAll(".tools")) {
   tools.hidden = rows.length < 4;  // nobody searches three rows
   filter();
 }
+for (const tools of document.querySelectorAll(".tools")) enhanceSheet(tools);

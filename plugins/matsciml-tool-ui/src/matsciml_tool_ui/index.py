@@ -1,0 +1,113 @@
+"""Which pages the folders of a tree have, and which of them are runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import quote
+
+from matsciml_tool_ui.scan import Folder, within
+from matsciml_util_pages.folder_pages import RUN_FILES, FolderPageSpec
+
+_BEGUN = ("config.yaml", "run.json")
+"""Files that tell when a run began: the first is written then, and not again."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """A tree of folders, as pages are looked up in it."""
+
+    root: Path
+    folders: Mapping[str, Folder]
+    """By their paths within the root."""
+    specs: Sequence[FolderPageSpec]
+    """All kinds of pages, in their order."""
+
+    def pages(self, name: str) -> list[FolderPageSpec]:
+        """Return the pages that a folder has; none of a folder that is not there."""
+        folder = self.folders.get(name)
+        return [
+            spec for spec in self.specs if folder and not folder.files.keys().isdisjoint(spec.files)
+        ]
+
+    @cached_property
+    def runs(self) -> list[str]:
+        """The run folders, the newest first."""
+        found = [name for name, one in self.folders.items() if is_run(one)]
+        return sorted(found, key=lambda name: (self._began(name), name), reverse=True)
+
+    @cached_property
+    def groups(self) -> list[str]:
+        """Folders with a page that are no runs: sweeps, cross-validations."""
+        return sorted(n for n, one in self.folders.items() if not is_run(one) and self.pages(n))
+
+    def group_of(self, run: str) -> str | None:
+        """Return the folder of a sweep or the like that a run is part of; None: of none."""
+        holding = [name for name in self.groups if run.startswith(f"{name}/" if name else "")]
+        return max(holding, key=len, default=None)
+
+    @cached_property
+    def separate(self) -> list[str]:
+        """The run folders that can be compared, the newest first.
+
+        Runs within a sweep or a cross-validation have its page; they count where there are no
+        others. One with a link in it is left out, see :meth:`link`.
+        """
+        safe = [run for run in self.runs if not self.link(run)]
+        return [run for run in safe if self.group_of(run) is None] or safe
+
+    def link(self, name: str) -> str:
+        """Return the path of a link, device or pipe in a folder or below it; empty: there is none.
+
+        What it leads to might be shown, or waited for.
+        """
+        for folder in within(self.folders, name):
+            if folder.strange:
+                return str(folder.path / folder.strange[0])
+        return ""
+
+    def changed(self, name: str) -> float:
+        """Return when a file of a folder, or below it, was changed last, s since 1970."""
+        times = [time for one in within(self.folders, name) for time, _ in one.files.values()]
+        return max(times, default=0) / 1e9
+
+    def stamp(self, names: Iterable[str]) -> tuple[object, ...]:
+        """Return what differs where a file in one of these folders, or below, has changed."""
+        return tuple(
+            (folder.name, file, *stamp)
+            for name in names
+            for folder in within(self.folders, name)
+            for file, stamp in folder.files.items()
+        )
+
+    def address(self, folder: Path) -> str:
+        """Return the address of the first page of a folder; empty where it has none."""
+        if not folder.is_relative_to(self.root):
+            return ""
+        name = "/".join(folder.relative_to(self.root).parts)
+        pages = self.pages(name)
+        return page_address(pages[0].name, name) if pages else ""
+
+    def _began(self, run: str) -> int:
+        files = self.folders[run].files
+        return next((files[name][0] for name in _BEGUN if name in files), 0)
+
+
+def is_run(folder: Folder) -> bool:
+    """Return whether a folder is that of a run."""
+    return not folder.files.keys().isdisjoint(RUN_FILES)
+
+
+def page_address(page: str, folder: str = "") -> str:
+    """Return the address of a page.
+
+    Args:
+        page: Name of the kind of page.
+        folder: Path of the folder within the root.
+
+    >>> page_address("report", "a run/é")
+    '/page/report/a%20run/%C3%A9'
+    """
+    return f"/page/{page}/{quote(folder)}"
