@@ -75,6 +75,14 @@ class RunOptions:
         float | None,
         typer.Option(help="Minutes that the run may take, in place of a number of epochs."),
     ] = None
+    early_stop: Annotated[
+        int | None,
+        typer.Option(
+            "--early-stop",
+            metavar="EPOCHS",
+            help="Stop after so many epochs without a better validation loss.",
+        ),
+    ] = None
     batch_size: Annotated[int | None, typer.Option(help="Most crystals in a batch.")] = None
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and dropout.")] = None
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = None
@@ -116,6 +124,7 @@ class RunOptions:
         training = {
             "epochs": self.epochs,
             "minutes": self.minutes,
+            "patience": self.early_stop,
             "batch_size": self.batch_size,
             "seed": self.seed,
             "device": self.device,

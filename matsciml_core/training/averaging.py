@@ -1,13 +1,17 @@
-"""The exponential moving average of the weights, which is validated, tested and saved."""
+"""The average of the weights over the steps, which is validated, tested and saved."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from matsciml_core.training.plan import Plan
 
 _LIVE = "live_weights"
 """Name in a checkpoint of the weights that the optimiser moves; ``state_dict`` has the average."""
@@ -20,6 +24,9 @@ class WeightAverage(Callback):
     back over about a ninth of the steps so far, so that a short run is not held back by its initial
     weights. The rule is that of TensorFlow's ``ExponentialMovingAverage`` with ``num_updates``.
 
+    With ``last`` it is the plain mean over the last steps instead, and the weights themselves
+    before (Izmailov et al. 2018, arXiv:1803.05407, who average once per epoch).
+
     Buffers in floating point are averaged likewise. Those that move are statistics of normalisation
     layers, which describe the weights of their time; constants are their own average. Of counters
     and indices, which are integers, the averaged model has those of the model in training.
@@ -29,11 +36,15 @@ class WeightAverage(Callback):
 
     Args:
         decay: Largest decay per step, dimensionless, below 1.
+        last: Share of the steps that have equal parts in the mean; None: the exponential average.
+        plan: How many steps there are; needed with ``last``.
     """
 
-    def __init__(self, decay: float) -> None:
+    def __init__(self, decay: float, last: float | None = None, plan: Plan | None = None) -> None:
         """Start without an average; the weights are not there yet."""
         self.decay = decay
+        self.last = last
+        self.plan = plan
         self._weights: dict[str, Tensor] = {}
         self._average: list[Tensor] = []
         self._loaded: dict[str, Tensor] | None = None
@@ -58,8 +69,17 @@ class WeightAverage(Callback):
         if trainer.global_step == self._step:
             return
         self._step = trainer.global_step
-        decay = min(self.decay, (1 + self._step) / (10 + self._step))
-        torch._foreach_lerp_(self._average, [*self._weights.values()], 1.0 - decay)
+        torch._foreach_lerp_(self._average, [*self._weights.values()], 1.0 - self._decay())
+
+    def _decay(self) -> float:
+        """Return the share of the average so far in the next one, dimensionless."""
+        if self.last is None:
+            return min(self.decay, (1 + self._step) / (10 + self._step))
+        steps = None if self.plan is None else self.plan.steps
+        if steps is None:  # a budget of time has not chosen the length yet
+            return 0.0
+        averaged = self._step - math.floor((1.0 - self.last) * steps)
+        return max(averaged - 1, 0) / max(averaged, 1)
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the average in the place of the weights."""

@@ -114,15 +114,53 @@ class GradientAnglesFile(Callback):
 
 
 class EpochLines(Callback):
-    """Prints one line per epoch, for output that is not a terminal."""
+    """Prints a line per epoch, and one per minute within it, for output that is not a terminal.
 
-    def __init__(self) -> None:
+    Args:
+        every: Seconds between two lines within an epoch.
+    """
+
+    def __init__(self, every: float = 60.0) -> None:
         """Start the clock."""
-        self._started = time.perf_counter()
+        self.every = every
+        self._started = self._told = time.perf_counter()
+        self._first: int | None = None  # batch of this epoch in this process
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the time."""
-        self._started = time.perf_counter()
+        self._started = self._told = time.perf_counter()
+        self._first = None
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
+    ) -> None:
+        """Remember the first batch, which is not 0 where an epoch is resumed."""
+        if self._first is None:
+            self._first = batch_idx
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: object,
+        batch: object,
+        batch_idx: int,
+    ) -> None:
+        """Print how far the epoch is, and when it will have trained, once a minute."""
+        now = time.perf_counter()
+        batches = trainer.num_training_batches
+        if now - self._told < self.every or batch_idx + 1 >= batches:
+            return
+        self._told = now
+        if trainer.is_global_zero:
+            seconds = now - self._started
+            done = batch_idx + 1 - (self._first or 0)
+            left = seconds / done * (batches - batch_idx - 1)
+            print(
+                f"epoch {trainer.current_epoch + 1}{_of(trainer, pl_module)}  "
+                f"batch {batch_idx + 1:,} of {batches:,}  {seconds:.0f} s, {left:.0f} s left",
+                flush=True,
+            )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print epoch, losses, metrics in physical units, and seconds."""
@@ -136,6 +174,11 @@ class EpochLines(Callback):
         }
         text = "  ".join(f"{visible(name)} {value:.4g}" for name, value in shown.items())
         seconds = time.perf_counter() - self._started
-        known = cast("TrainingModule", pl_module).plan.steps is not None
-        epochs = f"/{trainer.max_epochs}" if known else ""
-        print(f"epoch {trainer.current_epoch + 1}{epochs}  {text}  {seconds:.1f} s", flush=True)
+        epoch = f"epoch {trainer.current_epoch + 1}{_of(trainer, pl_module)}"
+        print(f"{epoch}  {text}  {seconds:.1f} s", flush=True)
+
+
+def _of(trainer: pl.Trainer, pl_module: pl.LightningModule) -> str:
+    """Return the number of epochs, as it stands behind that of one; empty while it is open."""
+    known = cast("TrainingModule", pl_module).plan.steps is not None
+    return f"/{trainer.max_epochs}" if known else ""

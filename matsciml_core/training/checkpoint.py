@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import Tensor
 
 from matsciml_core.errors import TrainingError
-from matsciml_core.training.run_folder import BEST_CHECKPOINT, CHECKPOINTS, CONFIG, LAST_CHECKPOINT
+from matsciml_core.training.run_folder import (
+    BEST_CHECKPOINT,
+    CHECKPOINTS,
+    CONFIG,
+    LAST_CHECKPOINT,
+    read_metrics,
+)
+
+if TYPE_CHECKING:
+    from matsciml_core.training.config import TrainingConfig
 
 MONITOR = "validation/loss"
 
@@ -29,11 +41,16 @@ class MovableCheckpoint(ModelCheckpoint):
         super().load_state_dict(_moved(state_dict, old, new))
 
 
-def checkpoint_callbacks(folder: Path) -> tuple[MovableCheckpoint, MovableCheckpoint]:
-    """Return what saves the best epoch, and what saves every epoch.
+class KeptEpochs(MovableCheckpoint):
+    """Keeps several good epochs; Lightning tells the states of callbacks apart by their class."""
+
+
+def checkpoint_callbacks(folder: Path, keep_best: int = 1) -> list[MovableCheckpoint]:
+    """Return what saves the best epoch, what saves every epoch, and what keeps several good ones.
 
     Args:
         folder: The run folder.
+        keep_best: Epochs of the lowest validation losses to keep.
     """
     best = MovableCheckpoint(
         folder / CHECKPOINTS,
@@ -49,24 +66,65 @@ def checkpoint_callbacks(folder: Path) -> tuple[MovableCheckpoint, MovableCheckp
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
-    return best, last
+    if keep_best == 1:
+        return [best, last]
+    kept = KeptEpochs(
+        folder / CHECKPOINTS,
+        filename="step-{step}",
+        auto_insert_metric_name=False,
+        monitor=MONITOR,
+        save_top_k=keep_best,
+        enable_version_counter=False,
+    )
+    return [best, last, kept]
 
 
-def restore_best(module: pl.LightningModule, folder: Path) -> int:
-    """Load the best weights of a run; return their epoch, counted from 1.
+def restore(module: pl.LightningModule, folder: Path, training: TrainingConfig) -> tuple[int, ...]:
+    """Load the weights of a run that are to be tested.
 
     Args:
         module: Receives the weights.
         folder: The run folder.
+        training: Says by ``tested`` and ``keep_best`` which they are.
+
+    Returns:
+        The epochs that they are from, counted from 1: several where they are a mean.
 
     Raises:
-        TrainingError: The checkpoint is missing or damaged.
+        TrainingError: A checkpoint is missing or damaged.
     """
-    file = folder / CHECKPOINTS / BEST_CHECKPOINT
-    check_sound(file)
-    checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    module.load_state_dict(checkpoint["state_dict"])
-    return int(checkpoint["epoch"]) + 1
+    files = [
+        folder / CHECKPOINTS / (LAST_CHECKPOINT if training.tested == "last" else BEST_CHECKPOINT)
+    ]
+    if training.tested == "mean":
+        # By the losses, because a run that was killed may have left more files than it keeps.
+        losses = {
+            int(row["step"]): float(row.get(MONITOR) or math.inf) for row in read_metrics(folder)
+        }
+        present = [step for step in losses if _kept(folder, step).is_file()]
+        best = sorted(present, key=losses.__getitem__)[: training.keep_best]
+        files = [_kept(folder, step) for step in best]
+    states = []
+    for file in files:
+        check_sound(file)
+        states.append(torch.load(file, map_location="cpu", weights_only=True))
+    tensors = {
+        name: _mean([state["state_dict"][name] for state in states])
+        for name in states[0]["state_dict"]
+    }
+    module.load_state_dict(tensors)
+    return tuple(sorted(int(state["epoch"]) + 1 for state in states))
+
+
+def _kept(folder: Path, step: int) -> Path:
+    return folder / CHECKPOINTS / f"step-{step}.ckpt"
+
+
+def _mean(tensors: Sequence[Tensor]) -> Tensor:
+    """Return the mean of tensors; the first one where there is no mean of such numbers."""
+    if len(tensors) == 1 or not tensors[0].is_floating_point():
+        return tensors[0]
+    return torch.stack([*tensors]).double().mean(0).to(tensors[0].dtype)
 
 
 def check_sound(file: Path) -> None:

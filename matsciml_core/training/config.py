@@ -80,12 +80,18 @@ class TrainingConfig(Config):
     encoder_rate: float = Field(default=1.0, gt=0.0, le=1.0)
     """Learning rate of the encoder as a share of ``learning_rate``, dimensionless: below 1 what a
     trained encoder knows outlives the first steps of new heads."""
-    schedule: Literal["cosine", "one-cycle", "constant"] = "cosine"
+    schedule: Literal["cosine", "one-cycle", "constant", "plateau"] = "cosine"
     """``cosine`` rises linearly during ``warm_up``, then falls to zero as a cosine; ``one-cycle``
-    rises for the first 30 % of the steps, then falls to zero, both as a cosine."""
+    rises for the first 30 % of the steps, then falls to zero, both as a cosine; ``plateau`` rises
+    like ``cosine`` and is multiplied by ``plateau_factor`` whenever the validation loss has not
+    improved for ``plateau_epochs``."""
     warm_up: float = Field(default=2.0, ge=0.0)
-    """Epochs over which the learning rate of ``cosine`` rises, at most 30 % of all; 0: it starts
-    at the peak."""
+    """Epochs over which the learning rate of ``cosine`` and ``plateau`` rises, at most 30 % of
+    all; 0: it starts at the peak."""
+    plateau_factor: float = Field(default=0.5, gt=0.0, lt=1.0)
+    """Factor of the learning rate of ``plateau``, dimensionless."""
+    plateau_epochs: PositiveInt = 5
+    """Epochs without a better validation loss after which ``plateau`` lowers the rate."""
     weight_decay: float = Field(default=0.1, ge=0.0)
     """Decoupled weight decay, for the matrices of encoder and heads; biases, gains of
     normalisation layers and embeddings do not decay."""
@@ -100,6 +106,15 @@ class TrainingConfig(Config):
     average_decay: float = Field(default=0.995, ge=0.0, lt=1.0)
     """Decay per step of the exponential moving average of the weights that is validated, tested
     and saved; after t steps at most (1 + t)/(10 + t). 0: the weights themselves."""
+    average_last: float | None = Field(default=None, gt=0.0, lt=1.0)
+    """Share of the steps, from the last backwards, whose weights are averaged with equal shares
+    (stochastic weight averaging) in place of the exponential average; until then the weights
+    themselves are validated. Goes with a rate that stays up: ``schedule=constant``."""
+    keep_best: PositiveInt = 1
+    """Epochs of the lowest validation losses whose weights are kept as checkpoints."""
+    tested: Literal["best", "last", "mean"] = "best"
+    """Weights that are tested and saved as the model: of the ``best`` epoch on the validation
+    part, of the ``last`` one, or the ``mean`` of those that ``keep_best`` keeps."""
     patience: PositiveInt | None = None
     """Epochs without a better validation loss after which training stops; the best weights are
     kept anyhow. Empty: training goes on to its end."""
@@ -138,6 +153,8 @@ class TrainingConfig(Config):
             raise ValueError("the steps of a plan must rise from 0, each before the run's end")
         if self.plan and self.minutes is not None:
             raise ValueError("a plan repeats a run with minutes; leave one of the two away")
+        if self.tested == "mean" and self.keep_best < 2:
+            raise ValueError("the mean of the best epochs needs several; set keep_best, such as 5")
         return self
 
 

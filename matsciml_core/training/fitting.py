@@ -6,7 +6,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from matsciml_core.training.callbacks import (
     MetricsFile,
     TrainingLosses,
 )
-from matsciml_core.training.checkpoint import checkpoint_callbacks, restore_best
+from matsciml_core.training.checkpoint import checkpoint_callbacks, restore
 from matsciml_core.training.guards import EdgeWatch, InterruptGuard, SkippedSteps, TimedCheckpoints
 from matsciml_core.training.module import TrainingModule
 from matsciml_core.training.plan import Plan
@@ -36,6 +36,7 @@ from matsciml_core.training.prepare import Run
 from matsciml_core.training.segments import SegmentClock
 from matsciml_core.training.stopping import (
     EarlyStop,
+    PlateauWatch,
     idle_epochs,
     is_trained,
     validation_losses,
@@ -81,7 +82,9 @@ class Fitted:
     """How the training of a run went."""
 
     best_epoch: int
-    """The epoch that the best weights are from, counted from 1."""
+    """The epoch of the lowest validation loss, counted from 1."""
+    tested_epochs: Sequence[int]
+    """Those that the weights which are tested are from, counted from 1."""
     stopped_early: bool
     """Whether patience ended it."""
     budget: Mapping[str, Any] | None
@@ -191,7 +194,8 @@ def _fitted(run: Run, module: TrainingModule, length: PlannedEnd) -> Fitted:
         )
     impatient = patience is not None and idle_epochs(losses) >= patience
     return Fitted(
-        best_epoch=restore_best(module, run.folder),
+        best_epoch=1 + losses.index(min(filter(math.isfinite, losses))),
+        tested_epochs=restore(module, run.folder, run.config.training),
         stopped_early=impatient and steps < (length.plan.steps or math.inf),
         budget=length.record() if isinstance(length, TimeBudget) else None,
     )
@@ -222,17 +226,20 @@ def _callbacks(run: Run, registry: Registry, length: PlannedEnd, *, quiet: bool)
     """Return what writes files, the plugins' callbacks, and what shows progress."""
     training = run.config.training
     callbacks: list[Callback] = []
-    if training.average_decay:
+    if training.average_decay or training.average_last:
         # First, so that a checkpoint within an epoch has the average with the last step in it.
-        callbacks.append(WeightAverage(training.average_decay))
+        average = WeightAverage(training.average_decay, training.average_last, length.plan)
+        callbacks.append(average)
     callbacks += [
         TrainingLosses(),
         MetricsFile(run.folder),
-        *checkpoint_callbacks(run.folder),
+        *checkpoint_callbacks(run.folder, training.keep_best),
         TimedCheckpoints(run.folder, training.checkpoint_minutes),
         SkippedSteps(run.folder, training.learning_rate),
         length,
     ]
+    if training.schedule == "plateau":
+        callbacks.append(PlateauWatch(run.folder, length.plan, training.plateau_epochs))
     if training.patience is not None:
         callbacks.append(EarlyStop(run.folder, training.patience))
     callbacks += [spec.load()() for spec in registry.specs("callback")]

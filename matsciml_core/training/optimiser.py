@@ -99,7 +99,10 @@ def learning_rate_factor(settings: TrainingConfig, plan: Plan) -> Callable[[int]
         if settings.schedule == "one-cycle" and rise < 1.0:
             return LOWEST + (1.0 - LOWEST) * (1.0 - _cosine(rise))
         # Adam's second moments are those of few gradients at first, and its steps too long.
-        return min(max(rise, LOWEST), 1.0) * max(_cosine(fall), END)
+        risen = min(max(rise, LOWEST), 1.0)
+        if settings.schedule == "plateau":
+            return risen * max(settings.plateau_factor**plan.lowered, END)
+        return risen * max(_cosine(fall), END)
 
     return factor
 

@@ -26,6 +26,8 @@ class Plan:
     """Steps of the warm-up, unless that is more than 30 % of all; infinite: exactly 30 %."""
     revisions: list[tuple[int, int]] = field(default_factory=list)
     """The step at which the length was chosen, and the steps of the whole run as of then."""
+    lowered: int = 0
+    """Times that ``plateau`` has lowered the learning rate so far."""
 
     @classmethod
     def of(cls, settings: TrainingConfig, steps_per_epoch: int) -> Plan:
@@ -35,8 +37,8 @@ class Plan:
             settings: With length, schedule and warm-up.
             steps_per_epoch: Steps of the optimiser in an epoch.
         """
-        cosine = settings.schedule == "cosine"
-        warm_up = settings.warm_up * steps_per_epoch if cosine else math.inf
+        share = settings.schedule in ("one-cycle", "constant")
+        warm_up = math.inf if share else settings.warm_up * steps_per_epoch
         fixed = [] if settings.minutes is not None else [(0, settings.epochs * steps_per_epoch)]
         return cls(warm_up=warm_up, revisions=[*settings.plan] or fixed)
 

@@ -35,6 +35,7 @@ _APPLIED = (
     "patience",
     "minutes",
     "plan",
+    "tested",
     "gradient_clip",
     "inspect_gradients",
     "device",

@@ -56,4 +56,4 @@ def solve(run: Run, *, quiet: bool = False) -> Fitted:
     if not quiet:
         errors = [f"{key} {value:.4g}" for key, value in values.items() if key.endswith("/mae")]
         print("  ".join(["fitted", *errors, f"{seconds:.1f} s"]), flush=True)
-    return Fitted(best_epoch=1, stopped_early=False, budget=None)
+    return Fitted(best_epoch=1, tested_epochs=(1,), stopped_early=False, budget=None)

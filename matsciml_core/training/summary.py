@@ -78,6 +78,7 @@ def summarise(
         "epochs": len(rows),
         "stopped_early": fitted.stopped_early,
         "best_epoch": fitted.best_epoch,
+        "tested_epochs": list(fitted.tested_epochs),
         "budget": fitted.budget,
         "segments": segments,
         "versions": run_folder.versions(),

@@ -22,6 +22,7 @@ def card():
             "hardware": {"cpu": "A CPU", "gpu": None},
             "epochs": 3,
             "best_epoch": 2,
+            "tested_epochs": [2],
             "seed": 0,
             "training_seconds": 12.3,
             "versions": {"torch": "2.13.0"},

@@ -45,3 +45,19 @@ def test_epochs_of_classifiers_show_their_accuracy(capsys):
     lines.on_train_epoch_start(trainer, module)
     lines.on_train_epoch_end(trainer, module)
     assert "validation/mp/is_stable/accuracy 0.75" in capsys.readouterr().out
+
+
+def test_a_long_epoch_says_how_far_it_is_and_how_long_it_takes(capsys):
+    lines = EpochLines(every=0.0)
+    trainer = SimpleNamespace(
+        is_global_zero=True, current_epoch=0, max_epochs=2, num_training_batches=4000
+    )
+    module = SimpleNamespace(plan=SimpleNamespace(steps=8000))
+    lines.on_train_epoch_start(trainer, module)
+    lines.on_train_batch_start(trainer, module, None, 999)  # where a resumed epoch goes on
+    lines.on_train_batch_end(trainer, module, None, None, 999)
+    words = capsys.readouterr().out.split("  ")
+    assert words[:2] == ["epoch 1/2", "batch 1,000 of 4,000"]
+    assert words[2].endswith(" s left\n")
+    lines.on_train_batch_end(trainer, module, None, None, 3999)
+    assert capsys.readouterr().out == ""

@@ -202,7 +202,7 @@ class ModelCard:
         run, hardware, init = self.run, self.run["hardware"], self.run.get("init")
         rows = {
             "encoder": f"`{self.model['encoder']['name']}`, settings in `model.json`",
-            "epochs": f"{run['epochs']}, weights of epoch {run['best_epoch']}",
+            "epochs": f"{run['epochs']}, weights of {_epochs(run['tested_epochs'])}",
             "seed": run["seed"],
             "time": f"{run['training_seconds']:,.0f} s on {hardware['gpu'] or hardware['cpu']}",
             "versions": ", ".join(
@@ -258,6 +258,13 @@ def _columns(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _format(value: Any) -> str:
     # A baseline lacks some metrics, and JSON has null for those that are undefined.
     return f"{value:.4g}" if isinstance(value, int | float) else ""
+
+
+def _epochs(tested: Sequence[int]) -> str:
+    """Return which epochs weights are from, in words."""
+    if len(tested) == 1:
+        return f"epoch {tested[0]}"
+    return f"epochs {', '.join(map(str, tested))}, their mean"
 
 
 def _properties(rows: Mapping[str, Any]) -> str:

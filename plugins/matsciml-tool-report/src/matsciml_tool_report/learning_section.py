@@ -26,7 +26,9 @@ def learning(run: RunFiles) -> list[View]:
     curves = _curves(run)
     if len(run.epochs) > 1:
         if run.best_epoch is not None:
-            views.append(Lead(f"A ring marks epoch {run.best_epoch}, whose weights were tested."))
+            tested = list(run.tested_epochs) == [run.best_epoch]
+            what = "whose weights were tested" if tested else "the lowest validation loss"
+            views.append(Lead(f"A ring marks epoch {run.best_epoch}, {what}."))
         curves += [_validation_curve(run, target) for target in read_targets(run)]
     views.append(Figures(curves))
     # Recorded only where it was asked for, with --inspect-gradients.

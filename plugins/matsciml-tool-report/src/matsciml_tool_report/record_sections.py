@@ -67,9 +67,7 @@ def model(run: RunFiles) -> list[View]:
     if len(run.epochs):
         epochs = f"{len(run.epochs):,}"
         if run.best_epoch is not None:
-            epochs += (
-                f"; the weights of epoch {run.best_epoch}, the lowest validation loss, were tested"
-            )
+            epochs += _tested(run.best_epoch, run.tested_epochs)
     encoder, strategy = (nested(run.config, kind).get("name") for kind in ("encoder", "strategy"))
     entries = facts(
         Fact("Encoder", str(encoder or ""), code=True),
@@ -89,6 +87,18 @@ def model(run: RunFiles) -> list[View]:
     rows.append(["Total", count(sizes.get("total"))])
     parameters = Table(caption="Trainable parameters", columns=["Part", "Parameters"], rows=rows)
     return card(entries, [parameters, *_constants(run)])
+
+
+def _tested(best: int, tested: Sequence[int]) -> str:
+    """Return which weights were tested, as it goes on after the number of epochs."""
+    if list(tested) == [best]:
+        return f"; the weights of epoch {best}, the lowest validation loss, were tested"
+    if len(tested) > 1:
+        numbers = ", ".join(map(str, tested))
+        return f"; the mean of the weights of epochs {numbers} was tested"
+    return (
+        f"; the weights of epoch {tested[0]} were tested, the lowest validation loss is of {best}"
+    )
 
 
 def _constants(run: RunFiles) -> list[Table]:

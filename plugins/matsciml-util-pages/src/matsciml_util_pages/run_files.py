@@ -98,9 +98,17 @@ class RunFiles:
 
     @property
     def best_epoch(self) -> int | None:
-        """The epoch whose weights were tested, counted from 1."""
+        """The epoch of the lowest validation loss, counted from 1."""
         epoch = self.summary.get("best_epoch")
         return epoch if isinstance(epoch, int) else None
+
+    @property
+    def tested_epochs(self) -> tuple[int, ...]:
+        """The epochs whose weights were tested, counted from 1; several of a mean of weights."""
+        epochs = self.summary.get("tested_epochs")
+        if isinstance(epochs, list) and epochs and all(isinstance(one, int) for one in epochs):
+            return tuple(epochs)
+        return () if self.best_epoch is None else (self.best_epoch,)
 
 
 def read_run(folder: str | Path) -> RunFiles:

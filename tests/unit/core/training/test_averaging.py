@@ -13,6 +13,7 @@ from matsciml_core import RunInterrupted, train
 from matsciml_core.files import read_object
 from matsciml_core.training.averaging import WeightAverage, averaged_tensors
 from matsciml_core.training.guards import InterruptGuard
+from matsciml_core.training.plan import Plan
 
 KEY = "validation/example/energy/mae"
 
@@ -56,6 +57,31 @@ class TestAverage:
         run_steps(average, module, changes)
         average.on_validation_epoch_start(None, module)
         assert module.linear.weight[0, 0].item() == pytest.approx(expected, rel=1e-6)
+
+    def test_over_the_last_steps_it_is_the_plain_mean_and_before_the_weights_themselves(self):
+        module, plan = Normalised(), Plan(warm_up=0.0, revisions=[(0, 8)])
+        average = WeightAverage(0.9, last=0.5, plan=plan)
+        start = module.linear.weight[0, 0].item()
+        run_steps(average, module, [1.0] * 4)
+        average.on_validation_epoch_start(None, module)
+        assert module.linear.weight[0, 0].item() == pytest.approx(start + 4)
+        average.on_validation_epoch_end(None, module)
+        trainer = SimpleNamespace(global_step=4)
+        for _ in range(4):
+            trainer.global_step += 1
+            with torch.no_grad():
+                module.linear.weight.add_(1.0)
+            average.on_train_batch_end(trainer, module)
+        average.on_validation_epoch_start(None, module)
+        assert module.linear.weight[0, 0].item() == pytest.approx(start + (5 + 6 + 7 + 8) / 4)
+
+    def test_while_the_length_is_open_nothing_is_averaged(self):
+        module = Normalised()
+        average = WeightAverage(0.9, last=0.5, plan=Plan(warm_up=0.0))
+        run_steps(average, module, [1.0, 2.0])
+        live = module.linear.weight.clone()
+        average.on_validation_epoch_start(None, module)
+        assert torch.equal(module.linear.weight, live)
 
     def test_the_weights_come_back_bit_for_bit(self):
         module, average = Normalised(), WeightAverage(0.9)

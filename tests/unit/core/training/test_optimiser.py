@@ -53,6 +53,16 @@ class TestSchedule:
     def test_a_warm_up_takes_no_more_than_thirty_percent(self):
         assert factors(steps=20, warm_up=2)[6] == pytest.approx(1.0)
 
+    def test_plateau_rises_and_falls_by_a_factor_whenever_the_loss_stays(self):
+        plan = Plan.of(TrainingConfig(epochs=10, schedule="plateau"), 10)
+        values = factors(schedule="plateau", plan=plan)
+        assert values[0] == pytest.approx(0.01)
+        assert set(values[20:]) == {1.0}
+        plan.lowered = 2
+        assert factors(schedule="plateau", plateau_factor=0.3, plan=plan)[50] == pytest.approx(0.09)
+        plan.lowered = 50
+        assert factors(schedule="plateau", plan=plan)[50] == pytest.approx(1e-4)
+
     def test_constant_is_constant(self):
         assert set(factors(schedule="constant")) == {1.0}
 

@@ -11,7 +11,12 @@ from matsciml_core import train
 from matsciml_core.errors import ConfigError
 from matsciml_core.files import read_object
 from matsciml_core.training.epoch_means import EpochMeans
-from matsciml_core.training.stopping import idle_epochs, is_trained, validation_losses
+from matsciml_core.training.stopping import (
+    idle_epochs,
+    is_trained,
+    plateaus,
+    validation_losses,
+)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +33,23 @@ from matsciml_core.training.stopping import idle_epochs, is_trained, validation_
 )
 def test_epochs_since_the_best(losses, idle):
     assert idle_epochs(losses) == idle
+
+
+@pytest.mark.parametrize(
+    ("losses", "count"),
+    [
+        ([], 0),
+        ([3.0, 2.0, 1.0], 0),
+        ([1.0, 2.0], 0),
+        ([1.0, 2.0, 2.0], 1),
+        ([1.0, 2.0, 2.0, 2.0], 1),
+        ([1.0, 2.0, 2.0, 2.0, 2.0], 2),
+        ([1.0, 2.0, 2.0, 0.5, 2.0], 1),
+        ([math.nan] * 4, 2),
+    ],
+)
+def test_a_plateau_is_some_epochs_without_a_better_one(losses, count):
+    assert plateaus(losses, 2) == count
 
 
 def test_a_run_is_trained_after_its_epochs_or_when_patience_ends(tmp_path):
@@ -76,6 +98,14 @@ class TestRun:
         assert len(result.history["epoch"]) == 4
         assert (summary["epochs"], summary["best_epoch"]) == (4, 2)
         assert summary["stopped_early"] is True
+
+    def test_a_plateau_halves_the_rate_from_the_next_step_on_also_after_a_resume(self, fit):
+        settings = {"schedule": "plateau", "plateau_epochs": 2, "warm_up": 0, "learning_rate": 0.01}
+        result = fit(self.LOSSES, epochs=9, **settings)
+        # Epochs 3 and 4 bring nothing; 5 begins a stretch that 6 ends.
+        assert result.history["learning_rate"] == pytest.approx([0.01] * 4 + [0.005] * 5)
+        again = fit((0.9, 1.0), resume=result.folder, epochs=11)
+        assert again.history["learning_rate"][8:] == pytest.approx([0.005, 0.0025, 0.0025])
 
     def test_a_run_that_goes_to_its_end_says_so(self, fit):
         result = fit(self.LOSSES, epochs=4, patience=5)

@@ -154,6 +154,7 @@ def example_summary(targets: Mapping[str, ExampleTarget], epochs: int) -> dict[s
         "seed": 7,
         "epochs": epochs,
         "best_epoch": epochs,
+        "tested_epochs": [epochs],
         "versions": {"python": "3.11.7", "torch": "2.13.0"},
         "plugins": {"matsciml-data-mp": "0.1.0"},
         "hardware": {
