@@ -46,6 +46,7 @@ myst_heading_anchors = 3
 # more than half a minute each; a quick build shows their cells without output.
 _LONG = (
     "add-a-strategy",
+    "choose-how-to-train",
     "declare-a-label-of-your-own-shape",
     "fine-tune",
     "generate-crystals",

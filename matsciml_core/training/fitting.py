@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 _ADVICE = (
     "does not have many workers",  # batches are cheap; workers pay off later, see docs
     "log_every_n_steps",
+    "have no `val_dataloader`",  # nothing is validated where nothing is kept
     "exists and is not empty",  # a resumed run continues in its own folder
     "LeafSpec.*is deprecated",  # Lightning's own use of a torch function
     "callbacks used to create the checkpoint",  # a run may go on with other settings
@@ -115,7 +116,7 @@ def fit(
         RunInterrupted: The user pressed Ctrl-C.
     """
     training = run.config.training
-    loader = _training_loader(run)
+    loader = training_loader(run)
     steps = -(-len(loader) // training.accumulate_batches)
     plan = Plan.of(training, steps)
     module = TrainingModule(run.encoder, run.tasks, run.strategy, training, plan)
@@ -130,11 +131,11 @@ def fit(
         callbacks.append(EdgeWatch(getattr(run.encoder.neighbours, "cutoff", None)))
     callbacks.append(guard)
     try:
-        with _without_advice(), distributed.process_group(run.folder):
+        with without_advice(), distributed.process_group(run.folder):
             # While the length is open, a checkpoint may be of any epoch, which is -1 for Lightning.
             resumed_open = checkpoint is not None and plan.steps is None
             most = -1 if resumed_open else length.epochs
-            _trainer(run, most, callbacks, build_loggers(run, registry)).fit(
+            build_trainer(run, most, callbacks, build_loggers(run, registry)).fit(
                 module,
                 loader,
                 StepLoader(run.loader("validation"), "max_size"),
@@ -171,7 +172,12 @@ def build_loggers(run: Run, registry: Registry) -> list[Logger]:
     return [spec.load()(run.folder) for spec in specs]
 
 
-def _training_loader(run: Run) -> StepLoader:
+def training_loader(run: Run) -> StepLoader:
+    """Return the batches of an epoch, one per dataset and step as the strategy wants them.
+
+    Args:
+        run: The run.
+    """
     loaders, strategy = run.loader("train"), run.strategy
     sizes = {name: len(loader) for name, loader in loaders.items()}
     return StepLoader(
@@ -250,7 +256,17 @@ def _callbacks(run: Run, registry: Registry, length: PlannedEnd, *, quiet: bool)
     return callbacks
 
 
-def _trainer(run: Run, epochs: int, callbacks: list[Callback], loggers: list[Logger]) -> pl.Trainer:
+def build_trainer(
+    run: Run, epochs: int, callbacks: list[Callback], loggers: list[Logger]
+) -> pl.Trainer:
+    """Return a trainer on the device and in the precision of a run.
+
+    Args:
+        run: The run.
+        epochs: Most epochs; −1: no limit.
+        callbacks: All callbacks.
+        loggers: All loggers.
+    """
     training = run.config.training
     return pl.Trainer(
         accelerator=run.device.type,
@@ -272,7 +288,7 @@ def _trainer(run: Run, epochs: int, callbacks: list[Callback], loggers: list[Log
 
 
 @contextmanager
-def _without_advice() -> Iterator[None]:
+def without_advice() -> Iterator[None]:
     """Silence Lightning's advice that does not apply here."""
     logger = logging.getLogger("pytorch_lightning")
     level = logger.level

@@ -320,8 +320,16 @@ class TrainingModule(pl.LightningModule):
             self.log("train/skipped_steps", self._skipped)
             self._skipped = None
 
+    def take_losses(self, part: str) -> dict[str, Tensor]:
+        """Return the mean losses since they were last taken, ``()`` each, dimensionless.
+
+        Args:
+            part: ``train`` or ``validation``; names begin with it, as ``train/loss``.
+        """
+        return self._losses[part].take()
+
     def _log_losses(self, part: str) -> None:
-        for name, mean in self._losses[part].take().items():
+        for name, mean in self.take_losses(part).items():
             self.log(name, mean, prog_bar=name == f"{part}/loss")
 
 

@@ -23,6 +23,8 @@ from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.files import read_object, write_json
 from matsciml_core.training import distributed, run_folder
 from matsciml_core.training.config import TrainingConfig, dump_config
+from matsciml_core.training.optimiser import learning_rate_factor
+from matsciml_core.training.plan import Plan
 
 if TYPE_CHECKING:
     from matsciml_core.training.assemble import PreparedDataset
@@ -110,6 +112,31 @@ def check_changes(before: Mapping[str, Any], changes: Mapping[str, Any], checkpo
             f"within one; go on from the end of the best epoch by copying {best} over "
             f"'{checkpoint}', or leave the setting away."
         )
+
+
+def describe_length(folder: Path, epochs: int, training: TrainingConfig) -> str | None:
+    """Say at which rate a run goes on whose schedule spreads over another number of epochs.
+
+    Args:
+        folder: The run folder.
+        epochs: Epochs that the run had so far.
+        training: Its settings from now on.
+
+    Returns:
+        A sentence; None where the schedule stays, or does not depend on the length.
+    """
+    rows = run_folder.read_metrics(folder)
+    open_ended = training.minutes is not None or training.schedule in ("constant", "plateau")
+    if not rows or training.plan or open_ended or epochs == training.epochs:
+        return None
+    step = int(rows[-1]["step"])
+    plan = Plan.of(training, round(step / len(rows)))
+    rate = training.learning_rate * learning_rate_factor(training, plan)(step)
+    return (
+        f"The schedule '{training.schedule}' spreads over {training.epochs} instead of {epochs} "
+        f"epochs: the learning rate goes on at {rate:.2g}, after "
+        f"{float(rows[-1]['learning_rate']):.2g} at the end of epoch {len(rows)}."
+    )
 
 
 def dump(config: TrainingConfig) -> dict[str, Any]:

@@ -43,6 +43,7 @@ from matsciml_core.training.segments import (
     begin_segment,
     check_changes,
     check_data,
+    describe_length,
     locked,
     note_seconds,
 )
@@ -146,7 +147,7 @@ def train(
             folder = run_folder.find_run(resume)
             refuse_links(folder)  # everything in it is written again
             stack.enter_context(locked(folder))
-            run, checkpoint = _reopen(folder, request, sections)
+            run, checkpoint = _reopen(folder, request, sections, quiet=quiet)
         stack.enter_context(explained(run))
         if run.config.init.model is not None and not quiet and distributed.rank() == 0:
             print(describe_training(run), flush=True)
@@ -202,7 +203,9 @@ def _open(request: Request) -> Run:
         raise
 
 
-def _reopen(folder: Path, request: Request, sections: Mapping[str, Any]) -> tuple[Run, Path]:
+def _reopen(
+    folder: Path, request: Request, sections: Mapping[str, Any], *, quiet: bool
+) -> tuple[Run, Path]:
     """Prepare a run that was interrupted, in its own folder; return it with its last checkpoint."""
     for key, value in sections.items():
         items = value if isinstance(value, list | tuple) else [value]
@@ -225,6 +228,7 @@ def _reopen(folder: Path, request: Request, sections: Mapping[str, Any]) -> tupl
     if changes.get("epochs") is not None:  # instead of the length that the run had before
         changes |= {"minutes": None, "plan": []}
     check_changes(data["training"], changes, checkpoint)
+    epochs = data["training"]["epochs"]
     data = merge(data, {"training": changes})
     for dataset in data["datasets"]:
         if dataset["name"] == STRUCTURES and (folder / STRUCTURES).is_dir():
@@ -233,6 +237,9 @@ def _reopen(folder: Path, request: Request, sections: Mapping[str, Any]) -> tupl
     _require_unfinished(folder, config.training)
     run = prepare(config, request.registry, folder, resumed=True)
     check_data(folder, run.datasets)
+    length = describe_length(folder, epochs, config.training)
+    if length is not None and not quiet and distributed.rank() == 0:
+        print(length, flush=True)
     return run, checkpoint
 
 

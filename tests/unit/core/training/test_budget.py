@@ -256,8 +256,8 @@ class TestRun:
         with monkeypatch.context() as patch:
             patch.setattr(InterruptGuard, "on_train_batch_end", stop)
             with pytest.raises(RunInterrupted) as stopped:
-                fit(minutes=0.2)
-        result = fit(resume=stopped.value.folder)
+                fit(minutes=5)  # enough for 25 steps on any machine
+        result = fit(resume=stopped.value.folder, minutes=0.2)
         steps = result.history["step"]
         assert steps[-1] == read_object(result.folder / "run.json")["budget"]["steps"]
         assert steps == sorted(set(steps))

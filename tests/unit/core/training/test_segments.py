@@ -31,7 +31,7 @@ def fit(registry, tmp_path):
                 "batch_size": 16,
                 "device": "cpu",
             } | options
-        return train(registry=registry, quiet=True, **options)
+        return train(registry=registry, **{"quiet": True, **options})
 
     return run
 
@@ -53,6 +53,16 @@ class TestParts:
         times = [segment["wall_seconds"] for segment in after["segments"]]
         assert after["wall_seconds"] == pytest.approx(sum(times), abs=0.11)
         assert times[0] == before["segments"][0]["wall_seconds"]
+
+    def test_say_at_which_rate_a_schedule_goes_on_that_is_drawn_out(self, fit, capsys):
+        first = fit(epochs=2, warm_up=0, learning_rate=0.01)
+        capsys.readouterr()
+        fit(resume=first.folder, epochs=4, quiet=False)
+        # Half way down a cosine, after its end.
+        assert (
+            "spreads over 4 instead of 2 epochs: the learning rate goes on at 0.005, after 1e-06 "
+            "at the end of epoch 2." in capsys.readouterr().out
+        )
 
     def test_are_the_same_bit_for_bit_as_no_parts(self, fit):
         """Lightning's trap: a checkpoint after a fit ended names the epoch that never began."""
