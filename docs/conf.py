@@ -53,6 +53,7 @@ _LONG = (
     "molecular-dynamics",
     "physics-of-a-force-model",
     "pretrained",
+    "select",
     "sweep",
     "uncertainty",
     "wrap-a-pyg-model",

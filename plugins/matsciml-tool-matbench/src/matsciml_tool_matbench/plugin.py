@@ -1,0 +1,18 @@
+"""What the registry learns about this plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from matsciml_core import CommandSpec, hookimpl
+
+
+@hookimpl
+def matsciml_commands() -> Iterable[CommandSpec]:
+    """Offer MatBench's tasks and records."""
+    yield CommandSpec(
+        name="matbench",
+        group="Evaluate",
+        summary="Run the tasks of MatBench with their folds, and write its records.",
+        class_path="matsciml_tool_matbench.commands:matbench",
+    )
