@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 
@@ -178,3 +179,41 @@ def test_hostile_names_are_words(make_site, root, add_run):
 def test_names_that_are_no_text_are_passed_over(make_site, root):
     os.mkdir(os.fsencode(root) + b"/\xff")
     assert make_site().overview().html
+
+
+LONG = "1" + "0" * 400
+"""An integer that no number of a machine holds."""
+
+
+@pytest.mark.parametrize("minutes", ["null", LONG, ".inf", "-5", "[1]", "soon"])
+def test_numbers_that_mean_nothing_harm_nothing(make_site, root, minutes):
+    (root / "live" / "config.yaml").write_text(
+        'encoder: {name: "\\ud800 <b>"}\n'
+        "datasets: [3, {name: [1]}, {name: null}]\n"
+        f"training: {{epochs: {LONG}, minutes: {minutes}}}\n"
+    )
+    rows = "epoch,seconds,train/loss\n0,nan,inf\n1,inf,1e308\n2,-inf,1\n"
+    (root / "live" / "metrics.csv").write_text(rows)
+    summary = {"metrics": {"test": {"a/b": {"mae": 10**400, "unit": 3}, "c": None}}}
+    (root / "done" / "run.json").write_text(json.dumps(summary))
+    page = overview(make_site())
+    assert row_of(page, "live")[1] == "training"
+    assert row_of(page, "done")[5] == "—"
+
+
+@pytest.mark.parametrize("time", [2**41, -(2**33)])
+def test_a_time_beyond_any_calendar_is_absent(make_site, root, time):
+    for file in (root / "live").iterdir():
+        os.utime(file, (time, time))
+    assert row_of(overview(make_site()), "live")[0].startswith("live")
+
+
+def test_a_folder_with_many_others_is_looked_at_in_one_pass(make_site, root, add_run):
+    for number in range(30):
+        (root / f"sweep-{number}" / "trials" / "0000").mkdir(parents=True)
+    site = make_site()
+    site.overview()
+    index = site._index[1]
+    assert index.changed("") == max(index.changed("live"), index.changed("done"))
+    assert index.stamp(["live"]) != index.stamp(["done"])
+    assert index.stamp([""]) == index.stamp(["live", "done"])

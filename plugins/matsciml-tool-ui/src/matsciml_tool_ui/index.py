@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
-from matsciml_tool_ui.scan import Folder, within
+from matsciml_tool_ui.scan import Folder
 from matsciml_util_pages.folder_pages import RUN_FILES, FolderPageSpec
 
 _BEGUN = ("config.yaml", "run.json")
@@ -63,22 +63,37 @@ class Index:
 
         What it leads to might be shown, or waited for.
         """
-        for folder in within(self.folders, name):
+        return self._links.get(name, "")
+
+    @cached_property
+    def _links(self) -> dict[str, str]:
+        links: dict[str, str] = {}
+        for name, folder in self.folders.items():
             if folder.strange:
-                return str(folder.path / folder.strange[0])
-        return ""
+                for holding in with_parents(name):
+                    links.setdefault(holding, str(folder.path / folder.strange[0]))
+        return links
 
     def changed(self, name: str) -> float:
         """Return when a file of a folder, or below it, was changed last, s since 1970."""
-        times = [time for one in within(self.folders, name) for time, _ in one.files.values()]
-        return max(times, default=0) / 1e9
+        return self._changed.get(name, 0.0)
+
+    @cached_property
+    def _changed(self) -> dict[str, float]:
+        changed: dict[str, float] = {}
+        for name, folder in self.folders.items():
+            last = max((time for time, _ in folder.files.values()), default=0) / 1e9
+            for holding in with_parents(name):
+                changed[holding] = max(last, changed.get(holding, 0.0))
+        return changed
 
     def stamp(self, names: Iterable[str]) -> tuple[object, ...]:
         """Return what differs where a file in one of these folders, or below, has changed."""
+        chosen = set(names)
         return tuple(
-            (folder.name, file, *stamp)
-            for name in names
-            for folder in within(self.folders, name)
+            (name, file, *stamp)
+            for name, folder in self.folders.items()
+            if not chosen.isdisjoint(with_parents(name))
             for file, stamp in folder.files.items()
         )
 
@@ -93,6 +108,17 @@ class Index:
     def _began(self, run: str) -> int:
         files = self.folders[run].files
         return next((files[name][0] for name in _BEGUN if name in files), 0)
+
+
+def with_parents(name: str) -> list[str]:
+    """Return the path of a folder within the root, and those of all that hold it.
+
+    >>> with_parents("a/b"), with_parents("")
+    (['a/b', 'a', ''], [''])
+    """
+    parts = name.split("/")
+    paths = ["/".join(parts[:end]) for end in range(len(parts), 0, -1)]
+    return [*paths, ""] if name else paths
 
 
 def is_run(folder: Folder) -> bool:

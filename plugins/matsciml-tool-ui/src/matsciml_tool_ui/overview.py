@@ -185,5 +185,8 @@ def _number(value: int) -> Value:
 
 
 def _moment(time: float) -> Value:
-    local = datetime.fromtimestamp(time, UTC).astimezone()
+    try:
+        local = datetime.fromtimestamp(time, UTC).astimezone()
+    except (ValueError, OverflowError, OSError):  # archives keep any time, such as the year 10000
+        return Value(ABSENT, order=time)
     return Value(moment(local.isoformat()), order=time)

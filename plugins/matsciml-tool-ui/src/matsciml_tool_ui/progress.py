@@ -17,6 +17,7 @@ import yaml
 
 from matsciml_core.files import read_object
 from matsciml_core.guarded import parse_yaml, read_text
+from matsciml_util_pages.finished_runs import finite
 from matsciml_util_pages.run_json import nested
 
 State = Literal["training", "finished", "silent", "unreadable"]
@@ -61,8 +62,8 @@ class Progress:
     def planned(self) -> int | None:
         """Epochs that were asked for; None where a time was, or nothing that can be read."""
         training = nested(self.config, "training")
-        epochs = training.get("epochs")
-        return epochs if isinstance(epochs, int) and training.get("minutes") is None else None
+        epochs = finite(training).get("epochs")
+        return None if epochs is None or training.get("minutes") is not None else round(epochs)
 
     @property
     def epoch_seconds(self) -> float:
@@ -78,8 +79,8 @@ class Progress:
         seconds = self.rows[-1].get("seconds", 0.0)
         if self.planned is not None:
             return max(0.0, (self.planned - self.epochs) * seconds / self.epochs)
-        minutes = nested(self.config, "training").get("minutes")
-        return max(0.0, 60.0 * minutes - seconds) if isinstance(minutes, int | float) else None
+        minutes = finite(nested(self.config, "training")).get("minutes")
+        return None if minutes is None else max(0.0, 60.0 * minutes - seconds)
 
     @property
     def share(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -80,19 +80,6 @@ def scan(root: Path) -> dict[str, Folder]:
         name = "/".join(place.parts)
         folders[name] = Folder(path, name, files, tuple(strange))
     return folders
-
-
-def within(folders: Mapping[str, Folder], name: str) -> Iterator[Folder]:
-    """Yield a folder and all below it.
-
-    Args:
-        folders: What :func:`scan` returns.
-        name: Path of the folder.
-    """
-    below = f"{name}/" if name else ""
-    for other, folder in folders.items():
-        if other == name or other.startswith(below):
-            yield folder
 
 
 def _entries(path: Path) -> list[os.DirEntry[str]]:

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, ClassVar
@@ -95,7 +96,8 @@ class Site:
         """Return the first page."""
         with self._lock:
             index = self._look()
-            return self._show(overview(index, self._read, self.clock()), "/", index)
+            page = overview(index, partial(self._read, index), self.clock())
+            return self._show(page, "/", index)
 
     def page(self, kind: str, folder: str) -> Shown | None:
         """Return a page about a folder, or about all runs; None: there is none of this address.
@@ -128,9 +130,9 @@ class Site:
             }
         return self._index[1]
 
-    def _read(self, run: str) -> Progress:
+    def _read(self, index: Index, run: str) -> Progress:
         """Return how far a run has come, read again where a file of it has changed."""
-        folder = self._look().folders[run]
+        folder = index.folders[run]
         known = self._progress.get(run)
         if known is None or known[0] != folder.files:
             known = dict(folder.files), read_progress(folder.path)
@@ -194,7 +196,8 @@ class Site:
             style=read_asset("matsciml_tool_ui", "live.css"),
             script=read_asset("matsciml_tool_ui", "live.js"),
         )
-        html = str(markup)  # markup escapes what is put into it
+        # As text, because markup escapes what is put into it; JSON may hold halves of characters.
+        html = str(markup).encode(errors="replace").decode()
         mark = hashlib.sha256(html.encode()).hexdigest()[:32]
         # Quotation marks in the texts of a page are escaped, so that this is the template's own.
         return Shown(html.replace(_MARK, f'data-mark="{mark}"', 1), mark)

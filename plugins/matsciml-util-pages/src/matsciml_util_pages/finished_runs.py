@@ -209,12 +209,17 @@ def finite(values: Mapping[str, Any]) -> dict[str, float]:
 
     >>> finite({"mae": 0.5, "r2": None, "unit": "eV", "skill": float("nan"), "done": True})
     {'mae': 0.5}
+    >>> finite({"count": 10**400})
+    {}
     """
-    return {
-        name: float(value)
-        for name, value in values.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    }
+    numbers = {}
+    for name, value in values.items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            try:
+                numbers[name] = float(value)
+            except OverflowError:  # JSON and YAML have integers of any length
+                continue
+    return {name: value for name, value in numbers.items() if math.isfinite(value)}
 
 
 def usual_metric(info: TargetInfo) -> str:
