@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -57,6 +57,9 @@ class SamplingConfig(Config):
     noise. Of no effect on other samplers."""
     smallest_sigma: float = Field(default=0.0, ge=0.0)
     """Noise levels below this, Å, are left out."""
+    space_group: int | None = Field(default=None, ge=1, le=230)
+    """Cells and positions keep the symmetry of this space group in every step; empty: they are
+    free. Only for heads that declare ``space_groups``."""
 
 
 class GuidanceConfig(Config):
@@ -90,7 +93,7 @@ class GeneratedCrystal:
 
 @dataclass(frozen=True, kw_only=True)
 class Composition:
-    """Ground truth about the crystals that latent vectors are decoded to."""
+    """Atoms of the crystals that latent vectors are decoded to."""
 
     atoms_per_crystal: Tensor
     """``(crystals,)`` int64, at least 1 each."""
@@ -157,6 +160,10 @@ class GenerativeHead(TaskHead):
 
     latent_width: int
     """Width of the latent space."""
+    max_atoms: int | None = None
+    """Most atoms in the cell of a crystal that it decodes; None: there is no limit."""
+    space_groups: ClassVar[bool] = False
+    """Whether it can sample within a space group."""
 
     def sample_latents(
         self,
@@ -180,6 +187,44 @@ class GenerativeHead(TaskHead):
         # Another device or dtype would turn the same seed into other vectors.
         latents = torch.randn(number, self.latent_width, generator=generator)
         return latents.to(device=like.device if device is None else device, dtype=like.dtype)
+
+    def log_probability(self, latents: Tensor, composition: Composition) -> Tensor:
+        """Return log p(atoms of the cell | latent vector), up to a constant.
+
+        Where the composition is prescribed, latent vectors are chosen by it. A head that predicts
+        no composition keeps this method, by which all of them are equally good.
+
+        Args:
+            latents: ``(crystals, latent_width)``, dimensionless.
+            composition: Of the cell that each would be decoded to.
+
+        Returns:
+            ``(crystals,)``, dimensionless.
+        """
+        return latents.new_zeros(len(latents))
+
+    def fits_space_group(self, counts: Sequence[int], space_group: int) -> bool:
+        """Return whether atoms can be arranged in the primitive cell of a space group.
+
+        Args:
+            counts: Atoms of each species.
+            space_group: Its number, 1 to 230.
+        """
+        return self.space_groups
+
+    def log_symmetry(self, latents: Tensor, space_group: int) -> Tensor:
+        """Return log p(cell of the space group | latent vector), up to a constant.
+
+        Latent vectors are chosen by it where a space group is prescribed.
+
+        Args:
+            latents: ``(crystals, latent_width)``, dimensionless.
+            space_group: Its number, 1 to 230.
+
+        Returns:
+            ``(crystals,)``, dimensionless.
+        """
+        return latents.new_zeros(len(latents))
 
     @abstractmethod
     def encode(self, embedding: Embedding) -> Tensor:
@@ -212,7 +257,8 @@ class GenerativeHead(TaskHead):
             latents: ``(crystals, latent_width)``, dimensionless; memory grows with their number,
                 so that a caller with many passes them in batches.
             sampling: Sampler, noise levels and steps.
-            composition: Ground truth about the crystals (reconstruction); None: it is predicted.
+            composition: What is known of the crystals (reconstruction) or prescribed, and stays as
+                it is; None: it is predicted.
             generator: Source of random numbers, on the CPU; None: a new one seeded from torch's.
             progress: Called after every step of the sampler.
             checkpoint: Called with the state after every noise level.

@@ -115,6 +115,28 @@ def test_an_element_that_the_decoder_lacks_is_rejected(head):
         _decode(head, _latents(head, 1), composition=known)
 
 
+@torch.no_grad()
+def test_the_probability_of_a_composition_is_that_of_its_atoms_and_species(head):
+    latents = _latents(head, 3)
+    cells = [[11, 17], [8, 22, 8, 22, 8, 8], [26]]
+    known = Composition(
+        atoms_per_crystal=torch.tensor([len(cell) for cell in cells]),
+        atomic_numbers=torch.tensor([number for cell in cells for number in cell]),
+    )
+    predicted = head.predictors(latents)
+    for k, (cell, value) in enumerate(
+        zip(cells, head.log_probability(latents, known), strict=True)
+    ):
+        counts = torch.bincount(torch.tensor(cell) - 1, minlength=100).double()
+        species = torch.distributions.Multinomial(len(cell), logits=predicted.composition[k])
+        expected = predicted.atoms[k].log_softmax(0)[len(cell)] + species.log_prob(counts)
+        assert float(value) == pytest.approx(float(expected), rel=1e-5)
+    sizes = Composition(atoms_per_crystal=known.atoms_per_crystal)
+    assert head.log_probability(latents, sizes)[2].item() == pytest.approx(
+        predicted.atoms[2].log_softmax(0)[1].item()
+    )
+
+
 def test_crystals_of_a_batch_do_not_see_each_other(head):
     """With the same places and noise a crystal alone ends where it ends among others."""
     latents = _latents(head).double()

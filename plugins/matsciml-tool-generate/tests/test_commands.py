@@ -54,9 +54,25 @@ class TestGenerate:
             "formation_energy_per_atom": 2.4
         }
 
+    def test_prescribed_composition(self, cli: Cli, run: Path) -> None:
+        arguments = ("generate", str(run), "--number", "5", "--composition", "NaCl")
+        outcome = cli(*arguments, *FEW)
+        assert (outcome.code, outcome.err) == (0, "")
+        assert json.loads(Path("generated.extxyz.json").read_text())["formula"] == {
+            "Na": 1,
+            "Cl": 1,
+        }
+        # The positions fade into noise of 0.01 Å, by which crystals of one cell stay the same.
+        assert "Duplicates of earlier ones, by StructureMatcher: " in outcome.out
+        first = Path("generated.extxyz").read_text()
+        assert cli(*arguments, *FEW, "--output", "again.extxyz").code == 0
+        assert Path("again.extxyz").read_text() == first
+
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
+            (("run", "--composition", "NaCl)"), "'--composition NaCl)' is not a formula"),
+            (("run", "--space-group", "225"), "cannot sample within a space group"),
             (("run", "--guide", "energy"), "is not NAME=VALUE"),
             (("run", "--guide", "energy=low"), "is not NAME=VALUE"),
             (("run", "--guide", "energy=nan"), "is not NAME=VALUE"),

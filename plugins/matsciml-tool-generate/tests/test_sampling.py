@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -73,6 +74,19 @@ class TestGeneration:
             "new.extxyz",
             "new.extxyz.json",
         ]
+
+    def test_space_groups_are_counted(self, make_model: Make, tmp_path: Path) -> None:
+        model = make_model()
+        generative_head(model).space_groups = True  # type: ignore[misc]
+        asked = SamplingConfig(levels=40, steps_per_level=1, space_group=225)
+        result = generate_crystals(model, replace(SETTINGS, sampling=asked), tmp_path / "a.extxyz")
+        found = read_file(tmp_path / "a.extxyz", build_registry(only=[]))
+        numbers = [str(int(one.labels["space_group"])) for one in found]
+        assert result.space_groups == Counter(numbers)
+        assert sum(result.space_groups.values()) == result.written
+        summary = json.loads((tmp_path / "a.extxyz.json").read_text())
+        assert summary["space_groups"] == result.space_groups
+        assert summary["sampling"]["space_group"] == 225
 
     def test_seeds(self, make_model: Make, tmp_path: Path) -> None:
         model = make_model()

@@ -27,18 +27,23 @@ from matsciml_model_cdvae import sampling as denoising
 from matsciml_model_cdvae.config import CrystalGenerationConfig
 from matsciml_model_cdvae.connect import Candidates
 from matsciml_model_cdvae.gemnet import NUM_SPECIES, GemNetDecoder
+from matsciml_model_cdvae.initial_state import are_possible
 from matsciml_model_cdvae.latent import LatentReadout
 from matsciml_model_cdvae.lattice import lattice_parameters
 from matsciml_model_cdvae.metrics import ColumnMean
 from matsciml_model_cdvae.niggli import niggli_reduced
 from matsciml_model_cdvae.noise import Noise, NoiseSample, Noisy, species_of
+from matsciml_model_cdvae.orbits import can_occupy
 from matsciml_model_cdvae.predictors import LatticeScaler, Predicted, Predictors
+from matsciml_model_cdvae.symmetry import nearest_numbers, symmetric_cells
 from matsciml_model_cdvae.training_statistics import Statistics, fit_statistics
 
 ERRORS = ("atoms_accuracy", "lengths_mae", "angles_mae", "species_accuracy")
 """Further columns of a prediction: whether the number of atoms is right (0 or 1), mean absolute
 errors of the predicted lengths (Å) and angles (degrees), and the share of noisy atoms of which the
 decoder predicts the species."""
+_STRAIN = 0.05
+"""σ, the strain by which a predicted cell may miss a space group without being unlikely."""
 
 
 class CrystalGeneration(GenerativeHead):
@@ -60,6 +65,7 @@ class CrystalGeneration(GenerativeHead):
     """
 
     units: ClassVar[Mapping[str, tuple[str, ...]]] = {"structure": ("dimensionless",)}
+    space_groups: ClassVar[bool] = True
     weights: Tensor
     """Weights of the terms, ``(6,)``, dimensionless."""
 
@@ -81,6 +87,7 @@ class CrystalGeneration(GenerativeHead):
         self.target = self.targets[0]
         self.settings = settings = config or CrystalGenerationConfig()
         self.latent_width = settings.latent_width or crystal_width
+        self.max_atoms = settings.max_atoms
         self.readout = (
             None
             if settings.latent_width is None
@@ -247,6 +254,64 @@ class CrystalGeneration(GenerativeHead):
         return self.latent(embedding).mean
 
     @torch.no_grad()
+    def log_probability(self, latents: Tensor, composition: Composition) -> Tensor:
+        """Return log p(number of atoms | z) + log p(species | z, number of atoms).
+
+        The species are independent samples of the predicted composition: a multinomial
+        distribution.
+
+        Args:
+            latents: z, ``(crystals, latent_width)``, dimensionless.
+            composition: As for :class:`GenerativeHead`; with at most ``max_atoms`` atoms each.
+
+        Returns:
+            ``(crystals,)``, dimensionless.
+        """
+        predicted: Predicted = self.predictors(latents.to(self.decoder.species.weight))
+        sizes = composition.atoms_per_crystal.to(latents.device)
+        atoms = predicted.atoms.log_softmax(1).gather(1, sizes.unsqueeze(1)).squeeze(1)
+        if composition.atomic_numbers is None:
+            return atoms
+        shares = predicted.composition.log_softmax(1)
+        species = composition.atomic_numbers.to(latents.device) - 1
+        crystals = torch.repeat_interleave(sizes)
+        counts = torch.zeros_like(shares).index_put(
+            (crystals, species), shares.new_ones(len(species)), accumulate=True
+        )  # (crystals, species)
+        orders = torch.lgamma(sizes + 1.0) - torch.lgamma(counts + 1.0).sum(1)
+        return atoms + orders + (counts * shares).sum(1)
+
+    def fits_space_group(self, counts: Sequence[int], space_group: int) -> bool:
+        """Return whether atoms fill whole orbits of a space group's primitive cell.
+
+        Args:
+            counts: Atoms of each species.
+            space_group: Its number.
+        """
+        return can_occupy(space_group, counts)
+
+    @torch.no_grad()
+    def log_symmetry(self, latents: Tensor, space_group: int) -> Tensor:
+        """Return −(strain/σ)²/2 for the strain that makes the predicted cell one of the group's.
+
+        Args:
+            latents: ``(crystals, latent_width)``, dimensionless.
+            space_group: Its number.
+
+        Returns:
+            ``(crystals,)``, dimensionless; −∞ where the predicted cell is impossible.
+        """
+        predicted: Predicted = self.predictors(latents.to(self.decoder.species.weight))
+        # A cell of 100 atoms, so that none is too small; strain does not depend on the size.
+        counts = torch.full((len(latents),), 100, device=latents.device)
+        parameters = self.scaler.parameters_of(predicted.lattice, counts).cpu()
+        possible = are_possible(parameters)
+        weights = torch.full((len(latents),), -torch.inf, dtype=parameters.dtype)
+        strain = symmetric_cells(parameters[possible], space_group).strain
+        weights[possible] = -0.5 * (strain / _STRAIN).square()
+        return weights.to(latents.device)
+
+    @torch.no_grad()
     def decode(
         self,
         latents: Tensor,
@@ -271,10 +336,11 @@ class CrystalGeneration(GenerativeHead):
 
         Raises:
             ConfigError: The state does not belong to these latent vectors, or a species of the
-                composition is beyond those that the decoder has.
+                composition is beyond those that the decoder has; or the atoms do not fill whole
+                orbits of the space group of the settings.
         """
         generator = generator or torch.Generator().manual_seed(int(torch.randint(2**31, ())))
-        inputs = self._inputs(latents, composition)
+        inputs = self._inputs(latents, composition, sampling.space_group)
         start, rejections = denoising.prepare(self.decoder, self.settings, inputs, generator)
         if start is None:
             return [GeneratedCrystal(crystal=None, rejected=reason) for reason in rejections]
@@ -282,11 +348,15 @@ class CrystalGeneration(GenerativeHead):
         ends = sampler.run(start.walkers, progress=progress, checkpoint=checkpoint, state=state)
         return denoising.collect(start, ends, rejections)
 
-    def _inputs(self, latents: Tensor, truth: Composition | None) -> denoising.SamplingInputs:
-        """Return the predictions from latent vectors, with ground truth in their place."""
+    def _inputs(
+        self, latents: Tensor, truth: Composition | None, space_group: int | None
+    ) -> denoising.SamplingInputs:
+        """Return the predictions from latent vectors, with what is known in their place."""
         latents = latents.to(self.decoder.species.weight)
         predicted: Predicted = self.predictors(latents)
         counts = predicted.atoms.argmax(1)
+        if space_group is not None and truth is None:
+            counts = nearest_numbers(space_group, counts, self.settings.max_atoms)
         species = None
         if truth is not None:
             counts = truth.atoms_per_crystal.to(counts)
@@ -305,6 +375,7 @@ class CrystalGeneration(GenerativeHead):
             lattice=self.scaler.parameters_of(predicted.lattice, counts),
             composition=predicted.composition,
             species=species,
+            space_group=space_group,
         )
 
 

@@ -34,6 +34,28 @@ def check_cells(parameters: Tensor, atoms_per_crystal: Tensor) -> Cells:
         parameters: a, b, c (Å) and α, β, γ (degrees), ``(crystals, 6)``; any numbers.
         atoms_per_crystal: ``(crystals,)`` int64, dimensionless.
     """
+    cells, checks = _checked(parameters, atoms_per_crystal)
+    rejections = [
+        next((reason for reason, passed in checks if not passed[index]), None)
+        for index in range(len(cells))
+    ]
+    return Cells(vectors=cells.to(parameters), rejections=rejections)
+
+
+def are_possible(parameters: Tensor) -> Tensor:
+    """Return which lattice parameters span a cell that is accepted, ``(crystals,)`` bool.
+
+    Args:
+        parameters: a, b, c (Å) and α, β, γ (degrees), ``(crystals, 6)``; any numbers.
+    """
+    _, checks = _checked(parameters, torch.ones(len(parameters)))
+    return torch.stack([passed for _, passed in checks]).all(0)
+
+
+def _checked(
+    parameters: Tensor, atoms_per_crystal: Tensor
+) -> tuple[Tensor, tuple[tuple[Rejection, Tensor], ...]]:
+    """Return cells, and for each reason which of them are not rejected by it; on the CPU."""
     # On the CPU, since the reasons are read one by one, and each would wait for the device.
     exact = parameters.to("cpu", torch.float64)
     lengths, angles = exact[:, :3], exact[:, 3:]
@@ -47,11 +69,7 @@ def check_cells(parameters: Tensor, atoms_per_crystal: Tensor) -> Cells:
         (Rejection.ANGLES, spans),
         (Rejection.THIN_CELL, heights(cells).amin(dim=1) > SMALLEST_HEIGHT),
     )
-    rejections = [
-        next((reason for reason, passed in checks if not passed[index]), None)
-        for index in range(len(exact))
-    ]
-    return Cells(vectors=cells.to(parameters), rejections=rejections)
+    return cells, checks
 
 
 def sample_species(logits: Tensor, atoms_per_crystal: Tensor, generator: torch.Generator) -> Tensor:

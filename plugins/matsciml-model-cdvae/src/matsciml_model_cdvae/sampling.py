@@ -21,8 +21,14 @@ from matsciml_core.interfaces.generation import (
 from matsciml_model_cdvae.connect import Candidates
 from matsciml_model_cdvae.gemnet import GemNetDecoder
 from matsciml_model_cdvae.initial_state import check_cells, sample_species
-from matsciml_model_cdvae.lattice import to_cartesian, to_fractional
+from matsciml_model_cdvae.lattice import (
+    lattice_parameters,
+    lattice_vectors,
+    to_cartesian,
+    to_fractional,
+)
 from matsciml_model_cdvae.samplers import Move, schedule
+from matsciml_model_cdvae.symmetry import Symmetry, arrange, symmetric_cells
 
 if TYPE_CHECKING:
     from matsciml_model_cdvae.config import CrystalGenerationConfig
@@ -56,7 +62,9 @@ class ScoreField:
     """``(atoms,)`` int64."""
     candidates: Candidates
     fixed_species: bool = False
-    """Whether the species are ground truth, and stay as they are."""
+    """Whether the species are known, and stay as they are."""
+    symmetry: Symmetry | None = None
+    """The orbits of atoms that move alike; None: each moves by itself."""
 
     @classmethod
     def of(
@@ -103,6 +111,8 @@ class ScoreField:
             move: The step.
         """
         positions, scores, logits = self.score(walkers)
+        if self.symmetry is not None:
+            scores, noise, logits = self.symmetry.project(scores, noise, logits)
         drift, spread = (
             value.to(positions).index_select(0, self.crystal_index).unsqueeze(1)
             for value in (move.drift, move.spread)
@@ -114,12 +124,15 @@ class ScoreField:
         finite = fractional.isfinite().all(1) & logits.isfinite().all(1)  # (atoms,)
         infinite = torch.zeros_like(self.atoms_per_crystal)
         infinite = infinite.index_add(0, self.crystal_index, (~finite).to(torch.int64))
+        fractional = torch.where(finite.unsqueeze(1), fractional, walkers.fractional)
+        if self.symmetry is not None:
+            fractional = self.symmetry.follow(fractional)
         species = walkers.species
         if not self.fixed_species:
             # The most probable species, as in the original, and not a sample.
             species = torch.where(finite, logits.argmax(1), species)
         return Walkers(
-            fractional=torch.where(finite.unsqueeze(1), fractional, walkers.fractional),
+            fractional=fractional,
             species=species,
             failed=walkers.failed | (infinite > 0),
         )
@@ -224,7 +237,9 @@ class SamplingInputs:
     composition: Tensor
     """Logits of the species, ``(crystals, 100)``."""
     species: Tensor | None
-    """Ground truth of all atoms of all crystals, ``(atoms,)`` int64; None: they are sampled."""
+    """Known ones of all atoms of all crystals, ``(atoms,)`` int64; None: they are sampled."""
+    space_group: int | None = None
+    """The space group to sample within; None: without symmetry."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,6 +267,9 @@ def prepare(
     Returns:
         The crystals, None where none is left; and for every latent vector the reason why it is
         rejected, None where it is not.
+
+    Raises:
+        ConfigError: Given species do not fill whole orbits of the space group.
     """
     cells = check_cells(inputs.lattice, inputs.atoms_per_crystal)
     accepted = torch.tensor([reason is None for reason in cells.rejections])
@@ -264,13 +282,25 @@ def prepare(
     else:
         species = inputs.species.cpu()[accepted.repeat_interleave(counts)]
     chosen = accepted.to(device)
+    cell, symmetry = cells.vectors[chosen], None
+    if inputs.space_group is not None:
+        symmetric = symmetric_cells(lattice_parameters(cell), inputs.space_group)
+        cell = lattice_vectors(symmetric.parameters)
+        symmetry, species = arrange(
+            inputs.space_group,
+            cell,
+            species,
+            counts[accepted],
+            generator,
+            fixed=inputs.species is not None,
+        )
     field = ScoreField.of(
-        decoder, config, inputs.latents[chosen], cells.vectors[chosen], counts[accepted].to(device)
+        decoder, config, inputs.latents[chosen], cell, counts[accepted].to(device)
     )
-    field = replace(field, fixed_species=inputs.species is not None)
-    fractional = torch.rand(len(species), 3, generator=generator)
+    field = replace(field, fixed_species=inputs.species is not None, symmetry=symmetry)
+    fractional = torch.rand(len(species), 3, generator=generator).to(field.cell)
     walkers = Walkers(
-        fractional=fractional.to(field.cell),
+        fractional=fractional if symmetry is None else symmetry.start(fractional),
         species=species.to(device),
         failed=torch.zeros_like(field.atoms_per_crystal, dtype=torch.bool),
     )

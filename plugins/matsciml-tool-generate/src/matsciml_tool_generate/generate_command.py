@@ -20,16 +20,22 @@ from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
 from matsciml_core.errors import ConfigError
 from matsciml_tool_generate.sampling_options import (
+    CrystalFormula,
     GeneratorFolder,
     LangevinStepSize,
     Levels,
+    PrescribedSpaceGroup,
     Sampler,
     Steps,
     sampling_config,
 )
 
 if TYPE_CHECKING:
-    from matsciml_tool_generate.sampling import GenerationResult
+    from matsciml_core.registry.manager import Registry
+    from matsciml_tool_generate.sampling import GenerationResult, GenerationSettings
+
+_MOST_COMPARED = 200
+"""Crystals up to which all pairs are compared, which takes less than a minute."""
 
 
 def generate(
@@ -47,6 +53,8 @@ def generate(
     levels: Levels = None,
     steps: Steps = None,
     step_size: LangevinStepSize = 1e-4,
+    composition: CrystalFormula = None,
+    space_group: PrescribedSpaceGroup = None,
     guide: Annotated[
         list[str] | None,
         typer.Option(help="Target property as NAME=VALUE in its unit; repeat for several."),
@@ -71,6 +79,7 @@ def generate(
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_core.interfaces.generation import GuidanceConfig
     from matsciml_core.model.trained import load
+    from matsciml_tool_generate.prescribed import parse_formula
     from matsciml_tool_generate.sampling import GenerationSettings, generate_crystals
 
     if not output.is_dir():  # which is refused below, whatever is asked for
@@ -79,11 +88,12 @@ def generate(
         number=number,
         batch_size=batch_size,
         seed=seed,
-        sampling=sampling_config(sampler, levels, steps, step_size),
+        sampling=sampling_config(sampler, levels, steps, step_size, space_group),
         guidance=GuidanceConfig.from_options(
             {"steps": guide_steps, "learning_rate": guide_rate}, where="guide"
         ),
         targets=_targets(guide or ()),
+        formula=None if composition is None else parse_formula(composition),
     )
     try:
         model = load(run, device=device, registry=registry_of(context))
@@ -94,7 +104,9 @@ def generate(
         again = ["matsciml", *(word for word in sys.argv[1:] if word != "--restart")]
         warn(f"\nInterrupted. Finished batches are saved; resume with:\n  {shlex.join(again)}")
         raise typer.Exit(INTERRUPTED) from stop
-    _write_result(result, number)
+    _write_result(result, settings)
+    if result.written and (composition is not None or space_group is not None):
+        _write_duplicates(result.path, registry_of(context))
 
 
 def _targets(pairs: Sequence[str]) -> dict[str, float]:
@@ -115,13 +127,46 @@ def _targets(pairs: Sequence[str]) -> dict[str, float]:
     return targets
 
 
-def _write_result(result: GenerationResult, number: int) -> None:
-    write_heading(f"{result.written:,} of {number:,} crystals: {result.path}")
-    if result.rejected:
-        rows = [Row((f"{n:,}", f"rejected: {why}")) for why, n in result.rejected.items()]
+def _write_result(result: GenerationResult, settings: GenerationSettings) -> None:
+    write_heading(f"{result.written:,} of {settings.number:,} crystals: {result.path}")
+    rows = [Row((f"{n:,}", f"rejected: {why}")) for why, n in result.rejected.items()]
+    rows += _symmetry_rows(result, settings.sampling.space_group)
+    if rows:
         write_table(rows, indent=2)
     if not result.written:  # evaluate-crystals would find nothing in the file
         write_line("No crystal came of it; train for longer, or ask for more with --number.")
         return
     path = shlex.quote(str(result.path))
     write_line(f"Evaluate them: matsciml evaluate-crystals {path} --reference …")
+
+
+def _symmetry_rows(result: GenerationResult, prescribed: int | None) -> list[Row]:
+    """Return how many crystals have the space group that was asked for, and which others have."""
+    from matsciml_core.data.symmetry.orbits import space_group_symbol
+
+    rows = []
+    for number, count in sorted(result.space_groups.items(), key=lambda item: -item[1]):
+        name = f"{number} ({space_group_symbol(int(number))})" if int(number) else "not found"
+        asked = "" if int(number) == prescribed else f", and not {prescribed}"
+        rows.append(Row((f"{count:,}", f"space group {name}{asked}")))
+    return rows
+
+
+def _write_duplicates(path: Path, registry: Registry) -> None:
+    """Say how many of the crystals in a file are the same as an earlier one."""
+    from matsciml_cli.progress_bars import progress_bars
+    from matsciml_tool_generate.reference import read_file
+    from matsciml_tool_generate.uniqueness import find_duplicates
+
+    structures = read_file(path, registry)
+    if len(structures) > _MOST_COMPARED:
+        write_line(
+            f"Duplicates of more than {_MOST_COMPARED} crystals are counted by evaluate-crystals."
+        )
+        return
+    crystals = [structure.crystal for structure in structures if structure.crystal is not None]
+    with progress_bars() as report:
+        found = find_duplicates(crystals, report=report).representative
+    write_line(
+        f"Duplicates of earlier ones, by StructureMatcher: {len(found) - len(set(found)):,}."
+    )

@@ -15,10 +15,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from matsciml_core.data.readers.extxyz import write_frame
+from matsciml_core.data.symmetry.orbits import find_space_group
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.files import open_whole_text, replacing, write_json
 from matsciml_core.guarded import read_json
+from matsciml_core.interfaces.elements import symbol
 from matsciml_core.interfaces.generation import (
+    Composition,
     GeneratedCrystal,
     GenerativeHead,
     GuidanceConfig,
@@ -27,11 +30,14 @@ from matsciml_core.interfaces.generation import (
 )
 from matsciml_core.progress import Meter, Report, silent
 from matsciml_tool_generate.latent_properties import LatentObjective
+from matsciml_tool_generate.prescribed import Prescription
 
 if TYPE_CHECKING:
     from matsciml_core.model.trained import TrainedModel
 
 SCHEMA = 1
+SYMMETRY_TOLERANCE = 0.01
+"""Å, to which the space group of generated crystals is determined."""
 _SEED_STRIDE = 1_000_003
 """Between the seeds of two batches, so that the batches of neighbouring seeds differ."""
 
@@ -49,6 +55,9 @@ class GenerationSettings:
     guidance: GuidanceConfig = field(default_factory=GuidanceConfig)
     targets: Mapping[str, float] = field(default_factory=dict)
     """Properties to guide towards: label → value in its unit; empty: no guidance."""
+    formula: Mapping[int, int] | None = None
+    """Atoms of a formula unit, by atomic number, of which each cell has one or more; None: the
+    composition is sampled, too."""
 
     @property
     def num_batches(self) -> int:
@@ -69,6 +78,9 @@ class GenerationSettings:
             # Without a target it changes nothing, so that it may differ where a call resumes.
             "guidance": self.guidance.model_dump(mode="json") if self.targets else None,
             "targets": dict(self.targets),
+            "formula": None
+            if self.formula is None
+            else {symbol(number): count for number, count in sorted(self.formula.items())},
         }
 
 
@@ -82,6 +94,9 @@ class GenerationResult:
     """Crystals in it."""
     rejected: Mapping[str, int]
     """Latent vectors of which no crystal came, by reason."""
+    space_groups: Mapping[str, int] = field(default_factory=dict)
+    """Crystals by the number of the space group that was found, ``0`` where there is none; empty
+    where none was prescribed."""
 
 
 def summary_path(output: Path) -> Path:
@@ -142,30 +157,40 @@ def generate_crystals(
         The file and its counts.
 
     Raises:
-        ConfigError: The model generates no crystals, or does not predict a property of the
-            targets; or an interrupted call had other settings.
+        ConfigError: The model generates no crystals, does not predict a property of the targets,
+            or cannot generate the formula or the space group; or an interrupted call had other
+            settings.
         DataError: What an interrupted call left behind is damaged.
     """
     head = generative_head(model)
     objective = LatentObjective(model, settings.targets) if settings.targets else None
+    formula, space_group = settings.formula, settings.sampling.space_group
+    prescription = (
+        None
+        if formula is None and space_group is None
+        else Prescription(model, head, formula, space_group)
+    )
     folder = output.with_name(f"{output.name}.partial")
     if restart:
         shutil.rmtree(folder, ignore_errors=True)
     _open_partial(folder, {"model": model.fingerprint, **settings.as_data()}, output)
-    _Sampler(head, settings, folder, objective, report).run()
+    _Sampler(head, settings, folder, objective, prescription, report).run()
     rejected: Counter[str] = Counter()
+    space_groups: Counter[str] = Counter()
     written = 0
     # The crystals first: a summary beside a missing file would be counted as its rejections.
     with open_whole_text(output) as stream:
         for batch in range(settings.num_batches):
             counts = read_json(folder / f"{batch:06d}.json")
             rejected.update(counts["rejected"])
+            space_groups.update(counts["space_groups"])
             written += counts["written"]
             stream.write((folder / f"{batch:06d}.extxyz").read_text(encoding="utf-8"))
     record = {"schema": SCHEMA, "model": str(model.folder), **settings.as_data()}
-    write_json(summary_path(output), {**record, "written": written, "rejected": dict(rejected)})
+    counts = {"rejected": dict(rejected), "space_groups": dict(space_groups)}
+    write_json(summary_path(output), {**record, "written": written, **counts})
     shutil.rmtree(folder)
-    return GenerationResult(path=output, written=written, rejected=dict(rejected))
+    return GenerationResult(path=output, written=written, **counts)
 
 
 class _Sampler:
@@ -177,10 +202,11 @@ class _Sampler:
         settings: GenerationSettings,
         folder: Path,
         objective: Callable[[Tensor], Tensor] | None,
+        prescription: Prescription | None,
         report: Report,
     ) -> None:
         self.head, self.settings, self.folder = head, settings, folder
-        self.objective, self.report = objective, report
+        self.objective, self.prescription, self.report = objective, prescription, report
         self._meter: Meter | None = None
 
     def run(self) -> None:
@@ -196,7 +222,11 @@ class _Sampler:
         # A seed for each batch, so that its crystals are the same whichever call samples it.
         seed = (self.settings.seed + batch * _SEED_STRIDE) % 2**63
         generator = torch.Generator().manual_seed(seed)
-        latents = self.head.sample_latents(self.settings.size(batch), generator=generator)
+        composition: Composition | None = None
+        if self.prescription is None:
+            latents = self.head.sample_latents(self.settings.size(batch), generator=generator)
+        else:
+            latents, composition = self.prescription.sample(self.settings.size(batch), generator)
         if self.objective is not None:
             latents = self._guided(latents, self.objective, batch)
         state_file = self.folder / f"{batch:06d}.safetensors"
@@ -215,6 +245,7 @@ class _Sampler:
         generated = self.head.decode(
             latents,
             sampling=self.settings.sampling,
+            composition=composition,
             generator=generator,
             progress=count,
             checkpoint=lambda state: state.save(state_file),
@@ -245,14 +276,24 @@ class _Sampler:
         path = self.folder / f"{batch:06d}.extxyz"
         start = batch * self.settings.batch_size
         rejected: Counter[str] = Counter()
+        space_groups: Counter[str] = Counter()  # by number, "0" where there is none
         with open_whole_text(path) as stream:
             for index, result in enumerate(generated, start):
                 if result.crystal is None:
                     rejected[str(result.rejected)] += 1
                     continue
                 crystal = replace(result.crystal, id=f"generated-{index:06d}")
-                write_frame(stream, crystal, values={"seed": self.settings.seed})
-        counts = {"written": len(generated) - rejected.total(), "rejected": dict(rejected)}
+                values = {"seed": self.settings.seed}
+                if self.settings.sampling.space_group is not None:
+                    number = find_space_group(crystal, SYMMETRY_TOLERANCE) or 0
+                    space_groups[str(number)] += 1
+                    values["space_group"] = number
+                write_frame(stream, crystal, values=values)
+        counts = {
+            "written": len(generated) - rejected.total(),
+            "rejected": dict(rejected),
+            "space_groups": dict(space_groups),
+        }
         write_json(self.folder / f"{batch:06d}.json", counts)
 
 
@@ -269,8 +310,9 @@ def _open_partial(folder: Path, settings: Mapping[str, Any], output: Path) -> No
                 f"'{record}' is damaged; give --restart to begin '{output}' anew."
             ) from error
         # As JSON, where tuples are lists and numbers are as they were written.
-        if earlier != json.loads(json.dumps(settings)):
-            changed = [key for key in settings if settings[key] != earlier.get(key)]
+        now = json.loads(json.dumps(settings))
+        changed = [key for key in now if now[key] != earlier.get(key)]
+        if changed:
             raise ConfigError(
                 f"'{folder}' holds an unfinished generation with another "
                 f"{' and '.join(changed)}; give the same again to resume it, or --restart to begin "

@@ -27,10 +27,32 @@ Steps = Annotated[
 LangevinStepSize = Annotated[
     float, typer.Option(help="Size of a Langevin step at the smallest noise level, Å².")
 ]
+CrystalFormula = Annotated[
+    str | None,
+    typer.Option(
+        "--composition",
+        metavar="FORMULA",
+        help="Formula of every crystal, such as NaCl; cells of several units are tried, too.",
+    ),
+]
+PrescribedSpaceGroup = Annotated[
+    int | None,
+    typer.Option(
+        "--space-group",
+        metavar="NUMBER",
+        min=1,
+        max=230,
+        help="Sample within this space group, by its number; Fm-3m is 225.",
+    ),
+]
 
 
 def sampling_config(
-    sampler: str, levels: int | None, steps: int | None, step_size: float
+    sampler: str,
+    levels: int | None,
+    steps: int | None,
+    step_size: float,
+    space_group: int | None = None,
 ) -> SamplingConfig:
     """Return the settings of the sampler.
 
@@ -45,6 +67,7 @@ def sampling_config(
             "levels": levels,
             "steps_per_level": steps,
             "step_size": step_size,
+            "space_group": space_group,
         },
         where="sampling",
     )
