@@ -25,6 +25,9 @@ from matsciml_tool_generate.sampling_options import (
     LangevinStepSize,
     Levels,
     PrescribedSpaceGroup,
+    RelaxForce,
+    RelaxModel,
+    RelaxSteps,
     Sampler,
     Steps,
     sampling_config,
@@ -63,6 +66,9 @@ def generate(
         int, typer.Option(min=1, help="Optimisation steps in the latent space towards it.")
     ] = 5000,
     guide_rate: Annotated[float, typer.Option(help="Learning rate of these steps.")] = 1e-3,
+    relax: RelaxModel = None,
+    relax_steps: RelaxSteps = 200,
+    relax_fmax: RelaxForce = 0.05,
     device: Device = "auto",
     restart: Annotated[
         bool, typer.Option("--restart", help="Throw away an unfinished generation.")
@@ -80,10 +86,13 @@ def generate(
     from matsciml_core.interfaces.generation import GuidanceConfig
     from matsciml_core.model.trained import load
     from matsciml_tool_generate.prescribed import parse_formula
-    from matsciml_tool_generate.sampling import GenerationSettings, generate_crystals
+    from matsciml_tool_generate.relaxing import CrystalRelaxer
+    from matsciml_tool_generate.sampling import GenerationSettings, generate_crystals, relaxed_path
 
     if not output.is_dir():  # which is refused below, whatever is asked for
         check_output(output, replace=replace)
+        if relax is not None:
+            check_output(relaxed_path(output), replace=replace)
     settings = GenerationSettings(
         number=number,
         batch_size=batch_size,
@@ -97,8 +106,14 @@ def generate(
     )
     try:
         model = load(run, device=device, registry=registry_of(context))
+        relaxer = None
+        if relax is not None:
+            potential = load(relax, device=device, registry=registry_of(context))
+            relaxer = CrystalRelaxer(potential, steps=relax_steps, largest_force=relax_fmax)
         with progress_bars() as report:
-            result = generate_crystals(model, settings, output, restart=restart, report=report)
+            result = generate_crystals(
+                model, settings, output, relaxer=relaxer, restart=restart, report=report
+            )
     except KeyboardInterrupt as stop:
         # With --restart, the next call would throw away what this one has sampled.
         again = ["matsciml", *(word for word in sys.argv[1:] if word != "--restart")]
@@ -136,8 +151,15 @@ def _write_result(result: GenerationResult, settings: GenerationSettings) -> Non
     if not result.written:  # evaluate-crystals would find nothing in the file
         write_line("No crystal came of it; train for longer, or ask for more with --number.")
         return
-    path = shlex.quote(str(result.path))
-    write_line(f"Evaluate them: matsciml evaluate-crystals {path} --reference …")
+    path = result.path
+    if (relaxed := result.relaxation) is not None:
+        write_line(
+            f"Relaxed: {relaxed.converged:,} of {result.written:,} converged, "
+            f"{relaxed.written - relaxed.converged:,} not, {relaxed.failed:,} failed; median RMSD "
+            f"{relaxed.median_rmsd:.3g} Å: {relaxed.path}"
+        )
+        path = relaxed.path
+    write_line(f"Evaluate them: matsciml evaluate-crystals {shlex.quote(str(path))} --reference …")
 
 
 def _symmetry_rows(result: GenerationResult, prescribed: int | None) -> list[Row]:

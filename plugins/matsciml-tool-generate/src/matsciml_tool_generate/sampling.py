@@ -14,11 +14,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from matsciml_core.data.readers import read
 from matsciml_core.data.readers.extxyz import write_frame
 from matsciml_core.data.symmetry.orbits import find_space_group
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.files import open_whole_text, replacing, write_json
 from matsciml_core.guarded import read_json
+from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.elements import symbol
 from matsciml_core.interfaces.generation import (
     Composition,
@@ -31,9 +33,11 @@ from matsciml_core.interfaces.generation import (
 from matsciml_core.progress import Meter, Report, silent
 from matsciml_tool_generate.latent_properties import LatentObjective
 from matsciml_tool_generate.prescribed import Prescription
+from matsciml_tool_generate.structures import ParsedStructure
 
 if TYPE_CHECKING:
     from matsciml_core.model.trained import TrainedModel
+    from matsciml_tool_generate.relaxing import CrystalRelaxer, RelaxationSummary
 
 SCHEMA = 1
 SYMMETRY_TOLERANCE = 0.01
@@ -97,6 +101,8 @@ class GenerationResult:
     space_groups: Mapping[str, int] = field(default_factory=dict)
     """Crystals by the number of the space group that was found, ``0`` where there is none; empty
     where none was prescribed."""
+    relaxation: RelaxationSummary | None = None
+    """Where they end when they are relaxed; None: they were not."""
 
 
 def summary_path(output: Path) -> Path:
@@ -136,6 +142,7 @@ def generate_crystals(
     settings: GenerationSettings,
     output: Path,
     *,
+    relaxer: CrystalRelaxer | None = None,
     restart: bool = False,
     report: Report = silent,
 ) -> GenerationResult:
@@ -150,6 +157,7 @@ def generate_crystals(
         model: A model with a generative head.
         settings: Settings.
         output: The extended XYZ file. Settings and counts go into ``<output>.json``.
+        relaxer: Relaxes the crystals into ``<output>-relaxed``; None: they stay as they are.
         restart: Whether to throw away what an interrupted call left behind.
         report: Receives progress: Langevin steps times crystals.
 
@@ -173,11 +181,17 @@ def generate_crystals(
     folder = output.with_name(f"{output.name}.partial")
     if restart:
         shutil.rmtree(folder, ignore_errors=True)
-    _open_partial(folder, {"model": model.fingerprint, **settings.as_data()}, output)
+    unfinished = {"model": model.fingerprint, **settings.as_data()}
+    if relaxer is not None:
+        unfinished["relax"] = relaxer.as_data()
+    _open_partial(folder, unfinished, output)
     _Sampler(head, settings, folder, objective, prescription, report).run()
     rejected: Counter[str] = Counter()
     space_groups: Counter[str] = Counter()
     written = 0
+    relaxation = None
+    if relaxer is not None:
+        relaxation = _relax(relaxer, settings, folder, output, report)
     # The crystals first: a summary beside a missing file would be counted as its rejections.
     with open_whole_text(output) as stream:
         for batch in range(settings.num_batches):
@@ -190,7 +204,35 @@ def generate_crystals(
     counts = {"rejected": dict(rejected), "space_groups": dict(space_groups)}
     write_json(summary_path(output), {**record, "written": written, **counts})
     shutil.rmtree(folder)
-    return GenerationResult(path=output, written=written, **counts)
+    return GenerationResult(path=output, written=written, relaxation=relaxation, **counts)
+
+
+def relaxed_path(output: Path) -> Path:
+    """Return the file of relaxed crystals that belongs to one of generated crystals."""
+    return output.with_name(f"{output.stem}-relaxed{output.suffix}")
+
+
+def _relax(
+    relaxer: CrystalRelaxer,
+    settings: GenerationSettings,
+    folder: Path,
+    output: Path,
+    report: Report,
+) -> RelaxationSummary:
+    """Relax the crystals of all batches."""
+    from matsciml_tool_generate.relaxing import relax_all  # noqa: PLC0415 - imports ASE
+
+    crystals: dict[str, Crystal] = {}
+    rejected: Counter[str] = Counter()
+    for batch in range(settings.num_batches):
+        rejected.update(read_json(folder / f"{batch:06d}.json")["rejected"])
+        for record in read(folder / f"{batch:06d}.extxyz"):
+            crystal = ParsedStructure.from_record(record).crystal
+            if crystal is not None:
+                crystals[crystal.id] = crystal
+    return relax_all(
+        crystals, relaxer, folder, relaxed_path(output), rejected=rejected, report=report
+    )
 
 
 class _Sampler:

@@ -45,6 +45,19 @@ PrescribedSpaceGroup = Annotated[
         help="Sample within this space group, by its number; Fm-3m is 225.",
     ),
 ]
+RelaxModel = Annotated[
+    Path | None,
+    typer.Option(
+        "--relax",
+        metavar="MODEL",
+        help="Relax the crystals by this run or pretrained model of energies.",
+    ),
+]
+RelaxSteps = Annotated[int, typer.Option(min=1, help="Most steps of a relaxation.")]
+RelaxForce = Annotated[
+    float,
+    typer.Option("--relax-fmax", min=1e-6, help="Largest force that a relaxation leaves, eV/Å."),
+]
 
 
 def sampling_config(
