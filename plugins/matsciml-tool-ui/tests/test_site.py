@@ -155,6 +155,10 @@ def test_a_page_is_drawn_again_only_when_a_file_has_changed(make_site, root, mon
     site.page("report", "done")
     site.page("report", "done")
     assert len(calls) == 1
+    for name in ("events.out.tfevents.1", "last.ckpt", ".lock"):
+        (root / "done" / name).write_text("at every step")
+    site.page("report", "done")
+    assert len(calls) == 1
     (root / "done" / "notes.txt").write_text("new")
     assert "new" in site.page("report", "done").html
     assert len(calls) == 2
@@ -177,7 +181,10 @@ def test_hostile_names_are_words(make_site, root, add_run):
 
 
 def test_names_that_are_no_text_are_passed_over(make_site, root):
-    os.mkdir(os.fsencode(root) + b"/\xff")
+    try:
+        os.mkdir(os.fsencode(root) + b"/\xff")
+    except OSError:
+        pytest.skip("this file system takes text for names only")
     assert make_site().overview().html
 
 

@@ -14,6 +14,10 @@ from matsciml_util_pages.folder_pages import RUN_FILES, FolderPageSpec
 _BEGUN = ("config.yaml", "run.json")
 """Files that tell when a run began: the first is written then, and not again."""
 
+_UNSHOWN_BEGIN, _UNSHOWN_END = (".", "events.out."), (".ckpt",)
+"""How files begin and end that no page shows: locks and unfinished files, events for TensorBoard,
+checkpoints. Some change at every step, and a page would be drawn again each time."""
+
 
 @dataclass(frozen=True)
 class Index:
@@ -95,6 +99,7 @@ class Index:
             for name, folder in self.folders.items()
             if not chosen.isdisjoint(with_parents(name))
             for file, stamp in folder.files.items()
+            if not file.startswith(_UNSHOWN_BEGIN) and not file.endswith(_UNSHOWN_END)
         )
 
     def address(self, folder: Path) -> str:
