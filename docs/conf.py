@@ -56,6 +56,7 @@ _LONG = (
     "select",
     "sweep",
     "uncertainty",
+    "use-a-model-outside-python",
     "wrap-a-pyg-model",
     "write-an-encoder",
 )

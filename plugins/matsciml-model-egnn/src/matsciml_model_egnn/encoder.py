@@ -13,6 +13,7 @@ from matsciml_core.nn.elements import ElementEmbedding
 from matsciml_core.nn.envelopes import polynomial_envelope
 from matsciml_core.nn.message_graph import MessageGraph
 from matsciml_core.nn.segments import segment_mean, segment_sum
+from matsciml_core.nn.tracing import is_traced
 from matsciml_model_egnn.config import EGNNConfig
 from matsciml_model_egnn.features import DistanceFeatures
 from matsciml_model_egnn.layer import EdgeGeometry, EGNNLayer
@@ -158,4 +159,4 @@ class EGNN(Encoder):
 
 def _fusing(vectors: Tensor) -> bool:
     """Return whether to go over the edges in blocks: on a CPU; a GPU has no large cache."""
-    return vectors.device.type == "cpu" and not torch.compiler.is_compiling()
+    return vectors.device.type == "cpu" and not is_traced(vectors)

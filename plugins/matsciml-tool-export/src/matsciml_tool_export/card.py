@@ -43,6 +43,8 @@ class ModelCard:
     """Content of ``model.json``."""
     licence: str = ""
     """Licence of the model, as an SPDX identifier; empty: not stated."""
+    usage_text: str = ""
+    """How to use the model, as Markdown; empty: as a folder of this project."""
 
     def markdown(self) -> str:
         """Return the whole card, with a header that hubs of models read."""
@@ -113,6 +115,8 @@ class ModelCard:
 
     def usage(self) -> str:
         """Return commands and Python code that use the model."""
+        if self.usage_text:
+            return self.usage_text
         has_energy = any(label["kind"] == "energy" for label in self._labels)
         relaxation = ["matsciml relax FOLDER structure.cif --cell full"]
         calculator = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -58,20 +58,20 @@ def export_model(
     """
     source = find_model(run)
     target = Path(folder)
-    summary = _read_summary(source, str(run))
+    summary = read_summary(source, str(run))
     description = read_description(source / DESCRIPTION)
     load_tensors(source)  # only to see that they can be loaded
-    _check_target(target, source, replace=replace)
+    check_target(target, source, FILES, {DESCRIPTION, TENSORS, CARD}, replace=replace)
     name = name or source.name
     hidden = _private_folders(source)
     segments = [_without_private(segment) for segment in summary.get("segments", [])]
     summary = _shared(_without_private({**summary, "segments": segments}), hidden)
     description = _shared(description, hidden)
     card = ModelCard(
-        name=_for_card(name),
-        run=_for_card(summary),
-        model=_for_card(description),
-        licence=_for_card(licence),
+        name=for_card(name),
+        run=for_card(summary),
+        model=for_card(description),
+        licence=for_card(licence),
     ).markdown()
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def export_model(
         _write_text(target / CONFIG, _shared_config(source, hidden))
         write_json(target / SUMMARY, summary)
         _write_text(target / CARD, card)
-        _write_text(target / CITATIONS, "\n\n".join(summary["citations"]) + "\n")
+        _write_text(target / CITATIONS, citations_text(summary))
     except OSError as error:
         raise ConfigError(
             f"The folder '{folder}' cannot be written ({error.strerror}); name another with --to."
@@ -88,8 +88,18 @@ def export_model(
     return target
 
 
-def _read_summary(source: Path, shown: str) -> dict[str, Any]:
-    """Read ``run.json``; ``shown`` is the run as the user named it."""
+def read_summary(source: Path, shown: str, *, exported: bool = False) -> dict[str, Any]:
+    """Read ``run.json``.
+
+    Args:
+        source: The folder.
+        shown: The folder as the user named it.
+        exported: Whether it may be an exported model's.
+
+    Raises:
+        ConfigError: There is none, or it is an exported model's.
+        DataError: It is damaged.
+    """
     file = source / SUMMARY
     if not file.is_file():
         raise ConfigError(
@@ -101,19 +111,32 @@ def _read_summary(source: Path, shown: str) -> dict[str, Any]:
     except ValueError as error:
         raise DataError(f"'{file}' is damaged ({error}); repeat the run.") from error
     # The command is what an export leaves out, see _PRIVATE.
-    if not isinstance(summary, dict) or "command" not in summary:
+    if not isinstance(summary, dict) or not (exported or "command" in summary):
         raise ConfigError(f"'{shown}' is an exported model already; copy its folder.")
     return summary
 
 
-def _check_target(target: Path, source: Path, *, replace: bool) -> None:
-    """Reject a target folder that holds anything but an export that may be replaced."""
+def check_target(
+    target: Path, source: Path, files: Sequence[str], needed: Set[str], *, replace: bool
+) -> None:
+    """Reject a target folder that holds anything but an export that may be replaced.
+
+    Args:
+        target: The folder.
+        source: Folder of the model.
+        files: Names of all files of such an export.
+        needed: Those by which it is recognised.
+        replace: Whether one may be replaced.
+
+    Raises:
+        ConfigError: The folder cannot be written to.
+    """
     if target.exists() and not target.is_dir():
         raise ConfigError(f"'{target}' is a file; name a folder with --to.")
     if target.is_dir() and target.resolve() == source:
         raise ConfigError("A run cannot be exported into its own folder; name another with --to.")
     present = {path.name for path in target.iterdir()} if target.is_dir() else set()
-    exported = {DESCRIPTION, TENSORS, CARD} <= present <= set(FILES)
+    exported = needed <= present <= set(files)
     if present and not (replace and exported):
         advice = "give --replace" if exported else "name an empty or a new one"
         raise ConfigError(f"The folder '{target}' is not empty; {advice}.")
@@ -166,18 +189,26 @@ def _shared_config(source: Path, hidden: Sequence[str]) -> str:
     return text
 
 
-def _for_card(value: Any) -> Any:
+def for_card(value: Any) -> Any:
     """Return plain data whose texts are text in Markdown: no HTML, and no end of a fence.
 
     Names of datasets and labels, and citations, may be a stranger's, and hubs show cards as pages.
+
+    Args:
+        value: Mappings, lists, texts and numbers.
     """
     if isinstance(value, Mapping):
-        return {_for_card(key): _for_card(item) for key, item in value.items()}
+        return {for_card(key): for_card(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_for_card(item) for item in value]
+        return [for_card(item) for item in value]
     if not isinstance(value, str):
         return value
     return visible(value).replace("<", "&lt;").replace("```", "'''").replace("~~~", "'''")
+
+
+def citations_text(summary: Mapping[str, Any]) -> str:
+    """Return the citations of a run, as BibTeX."""
+    return "\n\n".join(summary["citations"]) + "\n"
 
 
 def _write_text(path: Path, text: str) -> None:

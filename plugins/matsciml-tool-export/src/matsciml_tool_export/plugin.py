@@ -9,10 +9,16 @@ from matsciml_core import CommandSpec, hookimpl
 
 @hookimpl
 def matsciml_commands() -> Iterable[CommandSpec]:
-    """Offer exported models."""
+    """Offer exported models, and models in LAMMPS."""
     yield CommandSpec(
         name="export",
         group="Use a model",
         summary="Write a trained model to a folder, ready to share.",
         class_path="matsciml_tool_export.commands:export",
+    )
+    yield CommandSpec(
+        name="lammps",
+        group="Use a model",
+        summary="Run a LAMMPS script with a trained model.",
+        class_path="matsciml_tool_export.commands:lammps",
     )

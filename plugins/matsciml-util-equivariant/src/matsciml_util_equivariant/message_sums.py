@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from matsciml_core.nn.segments import Segments
+from matsciml_core.nn.tracing import is_traced
 
 _CACHED = 1 << 18
 """Numbers in one piece of a message on a CPU, so that a few such tensors stay in its cache."""
@@ -41,7 +42,9 @@ class Messages:
     """Multiplicity of every kind of feature."""
 
     def pieces(self) -> Iterator[slice]:
-        """Cut the edges into pieces."""
+        """Cut the edges into pieces; while a graph of operations is made, into a single one."""
+        if is_traced(self.sender):
+            return iter((slice(None),))
         limit = _CACHED if self.sender.device.type == "cpu" else _LAUNCHED
         step = max(32, limit // (sum(self.rows) * self.num_features))
         edges = self.sender.shape[0]
