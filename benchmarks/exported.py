@@ -38,7 +38,6 @@ SUBJECTS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "cgcnn": ("cgcnn", {}),
-    "egnn, forces": ("egnn", {"preset": "forces"}),
 }
 """Encoders and their settings."""
 

@@ -12,6 +12,7 @@ Units and names of the results are in ``program.json``.
 
 import itertools
 import json
+import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+# PyTorch 2.13 warns of a symbol that it left out itself.
+logging.getLogger("torch._export.serde.serialize").setLevel(logging.ERROR)
 
 Edges = tuple[NDArray[Any], NDArray[Any]]
 

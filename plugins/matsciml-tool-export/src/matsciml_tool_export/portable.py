@@ -26,6 +26,7 @@ from matsciml_tool_export.export import (
     for_card,
     read_summary,
 )
+from matsciml_tool_export.exported_model import ExportedModel
 from matsciml_tool_export.program import INPUTS, Program, trace
 
 PORTABLE = "model.pt2"
@@ -105,10 +106,10 @@ def export_program(
         target.mkdir(parents=True, exist_ok=True)
         with delivering(target) as part:
             torch.export.save(program.graph, part / PORTABLE)
-            program.check(torch.export.load(part / PORTABLE).module())
+            write_json(part / PROGRAM, description)
+            program.check(ExportedModel(part).run)
             if compiled:
                 note = _compile(program, part / COMPILED)
-            write_json(part / PROGRAM, description)
             copy_whole(Path(__file__).with_name(SCRIPT), part / SCRIPT)
             _write_card(model, description, name, licence, part)
         if note or not compiled:  # one of an earlier export is not of this model
