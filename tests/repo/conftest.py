@@ -110,3 +110,27 @@ def sources(own_text: dict[str, str]) -> dict[str, str]:
         if path.endswith(".py")
         and (path.startswith(("matsciml_core/", "matsciml_cli/")) or "/src/" in path)
     }
+
+
+@pytest.fixture(scope="session")
+def plugins_page() -> str:
+    """The reference of all plugins; making it takes a second."""
+    from plugin_reference import plugins_markdown
+
+    return plugins_markdown()
+
+
+@pytest.fixture(scope="session")
+def datasets_page() -> str:
+    """The reference of all datasets."""
+    from dataset_reference import datasets_markdown
+
+    return datasets_markdown()
+
+
+@pytest.fixture(scope="session")
+def command_pages() -> dict[str, str]:
+    """The page of each command; making them renders every help."""
+    from command_line_reference import command_pages
+
+    return command_pages()

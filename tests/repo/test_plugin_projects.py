@@ -196,11 +196,8 @@ def test_what_it_offers_is_in_the_readme_table(registered, root: Path):
         assert f"`{name}`" in row
 
 
-def test_it_is_in_the_reference(registered):
-    from plugin_reference import plugins_markdown
-
-    page = plugins_markdown()
-    assert f"## `{registered.name}`" in page
+def test_it_is_in_the_reference(registered, plugins_page):
+    assert f"## `{registered.name}`" in plugins_page
 
 
 def test_every_module_of_a_library_is_in_the_reference(library, root: Path):

@@ -74,25 +74,22 @@ def test_the_schema_describes_a_run():
     assert not schema["additionalProperties"]
 
 
-def test_every_setting_of_a_plugin_is_in_the_reference_and_explained(plugin):
-    from plugin_reference import plugins_markdown
-
-    page = plugins_markdown()
+def test_every_setting_of_a_plugin_is_in_the_reference_and_explained(plugin, plugins_page):
     for spec, _ in build_registry(only=[plugin.name]).components():
         model = spec.load_config()
         for name, field in (model.model_fields if model else {}).items():
             assert field.description, f"{spec.name}: {name} has no docstring"
-            assert f"\n| `{name}` | " in page
+            assert f"\n| `{name}` | " in plugins_page
 
 
-def test_every_dataset_is_in_the_reference_with_what_to_know_about_it(plugin):
-    from dataset_reference import datasets_markdown
+def test_every_dataset_is_in_the_reference_with_what_to_know_about_it(plugin, datasets_page):
     from markdown_tables import inline
 
-    page = datasets_markdown()
     specs = [spec for spec, _ in build_registry(only=[plugin.name]).components("dataset")]
     for spec in specs:
-        section = page.partition(f"(dataset-{spec.name})=\n")[2].partition("\n(dataset-")[0]
+        section = datasets_page.partition(f"(dataset-{spec.name})=\n")[2].partition("\n(dataset-")[
+            0
+        ]
         assert spec.licence
         assert spec.references
         assert spec.extent or spec.size, f"{spec.name} does not say how much there is"
@@ -113,13 +110,12 @@ def test_declared_splits_are_those_that_the_dataset_offers():
     assert set(offered) <= set(spec.splits)
 
 
-def test_every_command_has_a_page():
-    from command_line_reference import command_pages, commands, subcommands
+def test_every_command_has_a_page(command_pages):
+    from command_line_reference import commands, subcommands
 
-    pages = command_pages()
-    assert pages.keys() == {f"{name}.md" for name in commands()}
+    assert command_pages.keys() == {f"{name}.md" for name in commands()}
     for name, (_, distribution) in commands().items():
-        page = pages[f"{name}.md"]
+        page = command_pages[f"{name}.md"]
         assert page.startswith(f"# `matsciml {name}`\n\nPart of ")
         assert f"```text\nUsage: matsciml {name} " in page
         assert distribution == "matsciml" or f"Part of `{distribution}`." in page
@@ -138,12 +134,9 @@ def test_every_command_is_in_the_overview_and_in_the_contents():
         assert f"\ncommands/{name}\n" in page
 
 
-def test_the_page_of_a_command_leads_to_where_it_is_used():
-    from command_line_reference import command_pages
-
-    pages = command_pages()
-    assert "](../../how-to/use-a-trained-model.md)" in pages["predict.md"]
-    data = pages["data.md"]
+def test_the_page_of_a_command_leads_to_where_it_is_used(command_pages):
+    assert "](../../how-to/use-a-trained-model.md)" in command_pages["predict.md"]
+    data = command_pages["data.md"]
     fetching = data.partition("## `matsciml data fetch`")[2].partition("\n## ")[0]
     assert "](../../how-to/fetch-a-dataset.md)" in fetching
     assert "](../../how-to/use-your-own-data.md)" not in fetching
@@ -204,11 +197,9 @@ def links_in(text: str) -> list[str]:
     return re.findall(r"\]\(\s*([^)\s#]+)", prose)
 
 
-def test_a_plugins_readme_is_part_of_its_reference(plugin):
-    from plugin_reference import plugins_markdown
-
+def test_a_plugins_readme_is_part_of_its_reference(plugin, plugins_page):
     paragraph = (plugin.folder / "README.md").read_text("utf-8").split("\n\n")[1]
-    assert paragraph.split("[")[0].strip() in plugins_markdown()  # links to files become text
+    assert paragraph.split("[")[0].strip() in plugins_page  # links to files become text
 
 
 def test_the_run_folder_page_lists_what_the_program_writes():
