@@ -161,10 +161,14 @@ def site_properties_of(atoms: Any) -> dict[str, Any]:
     return site_properties | {FIXED: fixed} | ({HELD_AXES: axes} if np.any(axes) else {})
 
 
+_UNDERSTOOD = ("FixAtoms", "FixCartesian", "FixScaled", "FixedPlane", "FixedLine")
+
+
 def _directions(constraint: Any) -> NDArray[np.bool_] | None:
     """Return along which of x, y, z and the lattice vectors a constraint holds; None: others."""
-    # By name: the classes are ASE's, which need not be imported for this.
-    name = type(constraint).__name__
+    # By name: the classes are ASE's, or made from them, and need not be imported for this.
+    names = [one.__name__ for one in type(constraint).__mro__]
+    name = next((one for one in names if one in _UNDERSTOOD), "")
     free = np.zeros(3, dtype=bool)
     if name == "FixAtoms":
         return np.concatenate([~free, free])

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from ase.constraints import FixScaled
 
+from matsciml_core.convert.ase import site_properties_of
 from matsciml_core.errors import ConfigError
+from matsciml_core.interfaces.held import held_directions
 from matsciml_util_potential.relaxation import relax
 
 
@@ -49,6 +52,29 @@ class TestRelaxation:
         result = relax(copper, cell="full", pressure=10.0, largest_force=1e-4)
         assert result.converged
         assert result.final.pressure == pytest.approx(10.0, abs=0.05)
+
+    @pytest.mark.parametrize("mask", [(1, 0, 0), (0, 1, 0), (1, 0, 1), (1, 1, 1)])
+    @pytest.mark.parametrize("cell", ["fixed", "full"])
+    def test_finds_the_minimum_of_what_fractions_are_held(self, mask, cell):
+        # The matrix of a primitive cell of a cubic lattice is its own transpose, and shows less.
+        copper = bulk("Cu", "hcp", a=2.6, c=4.2) * (2, 2, 1)
+        copper.rattle(0.1, seed=1)
+        copper.set_constraint(FixScaled([1, 3], mask))
+        copper.calc = EMT()
+        before = copper.get_scaled_positions(wrap=False)[[1, 3]]
+        result = relax(copper, optimiser="bfgs", cell=cell, largest_force=1e-5, steps=500)
+        assert result.converged
+        held = np.array(mask, dtype=bool)
+        after = copper.get_scaled_positions(wrap=False)[[1, 3]]
+        np.testing.assert_allclose(after[:, held], before[:, held], atol=1e-9)
+        # At the minimum the energy does not change along the vectors that are free.
+        forces = copper.get_forces(apply_constraint=False)
+        np.testing.assert_allclose((forces @ copper.cell.array.T)[1][~held], 0, atol=1e-4)
+        np.testing.assert_allclose((forces @ copper.cell.array.T)[3][~held], 0, atol=1e-4)
+        assert np.abs(np.delete(forces, [1, 3], axis=0)).max() < 1e-5
+        assert held_directions(site_properties_of(copper), 8, along_lattice=True)[1].tolist() == (
+            [False] * 3 if held.all() else held.tolist()
+        )
 
     def test_says_when_it_is_not_done(self, atoms):
         atoms.calc = EMT()

@@ -17,6 +17,7 @@ from scipy.optimize import linear_sum_assignment
 
 from matsciml_core.errors import ConfigError
 from matsciml_core.progress import Meter, Report, silent
+from matsciml_util_potential.held import hold_fractions
 from matsciml_util_potential.relaxation import relax
 
 _SAME_CELL = 1e-3
@@ -215,6 +216,7 @@ def _relax_band(band: Sequence[Any], largest_force: float, steps: int, report: R
     """Relax a band whose ends have a calculator; return whether it converged."""
     for image in band:
         image.calc = band[0].calc
+        hold_fractions(image)
     neb = NEB(band, climb=False, method="improvedtangent", allow_shared_calculator=True)
     # Distances between atoms are interpolated, so that none run into each other. Positions are
     # continuous across the cell's faces already.

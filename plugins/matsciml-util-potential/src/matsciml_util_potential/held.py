@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from ase.constraints import FixCartesian, FixedLine, FixedPlane, FixScaled
+from numpy.typing import NDArray
 
 from matsciml_core.convert.ase import site_properties_of
 from matsciml_core.errors import ConfigError
@@ -33,6 +34,43 @@ def check_held(crystal: Crystal) -> None:
         )
 
 
+class FixFractions(FixScaled):
+    """Holds fractional coordinates, and takes from forces what is across the free lattice vectors.
+
+    ASE's class (3.29.0) keeps the coordinates, but multiplies forces by the cell where it should by
+    its transpose. In a cell that is not rectangular what is left of a force is then zero elsewhere
+    than at the minimum, and a relaxation reports convergence there. To files it is ASE's class.
+    """
+
+    def adjust_forces(self, atoms: Any, forces: NDArray[np.float64]) -> None:
+        """Project the forces of held atoms onto the free lattice vectors of the cell as it is.
+
+        Args:
+            atoms: ASE Atoms with a cell.
+            forces: ``(atoms, 3)``, eV/Å; changed in place.
+        """
+        free = atoms.cell.array[~self.mask]
+        if len(free) == 0:
+            forces[self.index] = 0.0
+            return
+        along, _ = np.linalg.qr(free.T)  # an orthonormal basis of what they span
+        forces[self.index] = forces[self.index] @ along @ along.T
+
+
+def hold_fractions(atoms: Any) -> None:
+    """Let constraints on fractional coordinates act on forces as they do on positions.
+
+    Args:
+        atoms: ASE Atoms; their constraints are changed.
+    """
+    atoms.set_constraint(
+        [
+            FixFractions(one.index, one.mask) if type(one) is FixScaled else one
+            for one in atoms.constraints
+        ]
+    )
+
+
 def hold(atoms: Any) -> None:
     """Bring constraints into a form in which forces, momenta and positions are projected alike.
 
@@ -48,7 +86,7 @@ def hold(atoms: Any) -> None:
     """
     constraints = []
     for constraint in atoms.constraints:
-        if type(constraint) is not FixScaled:
+        if not isinstance(constraint, FixScaled):
             constraints.append(constraint)
         elif constraint.mask.all():
             constraints.append(FixCartesian(constraint.index))

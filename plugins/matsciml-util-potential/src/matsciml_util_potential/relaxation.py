@@ -12,6 +12,7 @@ from ase import units
 from ase.filters import FrechetCellFilter
 
 from matsciml_core.errors import ConfigError
+from matsciml_util_potential.held import hold_fractions
 
 Optimiser = Literal["fire", "lbfgs", "bfgs"]
 Cell = Literal["fixed", "volume", "shape", "full"]
@@ -75,6 +76,7 @@ def relax(
         ConfigError: A cell is to change that is not periodic, or a choice does not exist.
         DataError: The model's energy or forces are not finite, or the cell collapses.
     """
+    hold_fractions(atoms)
     variables = _variables(atoms, cell, pressure)
     if optimiser not in _OPTIMISERS:
         raise ConfigError(
