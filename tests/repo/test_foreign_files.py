@@ -61,8 +61,10 @@ OWN = "data of the package itself"
 SAFE = "safetensors, which hold numbers and a header of JSON"
 TAR = "names are not used as paths, and sizes are checked"
 MAY_PARSE = {
-    ("plugins/matsciml-tool-export/src/matsciml_tool_export/exported_model.py", "json.loads"):
-        "travels with an exported program, and runs where this project is not installed",
+    (
+        "plugins/matsciml-tool-export/src/matsciml_tool_export/exported_model.py",
+        "json.loads",
+    ): "travels with an exported program, and runs where this project is not installed",
     ("matsciml_core/data/readers/_lmdb_child.py", "lmdb.open"): "in a process of its own",
     ("matsciml_core/data/store/crystal_store.py", "lmdb.open"): "our store; its size is compared",
     ("matsciml_core/data/store/resumable.py", "lmdb.open"): "our unfinished store",
