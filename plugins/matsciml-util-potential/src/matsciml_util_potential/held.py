@@ -40,7 +40,15 @@ class FixFractions(FixScaled):
     ASE's class (3.29.0) keeps the coordinates, but multiplies forces by the cell where it should by
     its transpose. In a cell that is not rectangular what is left of a force is then zero elsewhere
     than at the minimum, and a relaxation reports convergence there. To files it is ASE's class.
+
+    Args:
+        indices: The atoms, ``(held,)``.
+        mask: Whether the coordinate along each lattice vector is held, ``(3,)``.
     """
+
+    def __init__(self, indices: NDArray[np.int64], mask: NDArray[np.bool_]) -> None:
+        """Hold the atoms."""
+        super().__init__(indices, mask)  # type: ignore[no-untyped-call]  # ASE's has no types
 
     def adjust_forces(self, atoms: Any, forces: NDArray[np.float64]) -> None:
         """Project the forces of held atoms onto the free lattice vectors of the cell as it is.
