@@ -97,13 +97,7 @@ def restore(module: pl.LightningModule, folder: Path, training: TrainingConfig) 
         folder / CHECKPOINTS / (LAST_CHECKPOINT if training.tested == "last" else BEST_CHECKPOINT)
     ]
     if training.tested == "mean":
-        # By the losses, because a run that was killed may have left more files than it keeps.
-        losses = {
-            int(row["step"]): float(row.get(MONITOR) or math.inf) for row in read_metrics(folder)
-        }
-        present = [step for step in losses if _kept(folder, step).is_file()]
-        best = sorted(present, key=losses.__getitem__)[: training.keep_best]
-        files = [_kept(folder, step) for step in best]
+        files = _best_kept(folder, training.keep_best)
     states = []
     for file in files:
         check_sound(file)
@@ -116,8 +110,21 @@ def restore(module: pl.LightningModule, folder: Path, training: TrainingConfig) 
     return tuple(sorted(int(state["epoch"]) + 1 for state in states))
 
 
-def _kept(folder: Path, step: int) -> Path:
-    return folder / CHECKPOINTS / f"step-{step}.ckpt"
+def _best_kept(folder: Path, count: int) -> list[Path]:
+    """Return the checkpoints of the lowest validation losses, the lowest first."""
+    # By the losses, because a run that was killed may have left more files than it keeps.
+    files = []
+    for row in read_metrics(folder):
+        file = folder / CHECKPOINTS / f"step-{int(row['step'])}.ckpt"
+        loss = float(row.get(MONITOR) or math.nan)
+        if math.isfinite(loss) and file.is_file():
+            files.append((loss, file))
+    if not files:
+        raise TrainingError(
+            f"'{folder / CHECKPOINTS}' has none of the epochs that training.keep_best kept, so "
+            "that there is no mean of their weights; resume with --set training.tested=best."
+        )
+    return [file for _, file in sorted(files)[:count]]
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:

@@ -114,20 +114,23 @@ def check_changes(before: Mapping[str, Any], changes: Mapping[str, Any], checkpo
         )
 
 
-def describe_length(folder: Path, epochs: int, training: TrainingConfig) -> str | None:
+def describe_length(
+    folder: Path, before: Mapping[str, Any], training: TrainingConfig
+) -> str | None:
     """Say at which rate a run goes on whose schedule spreads over another number of epochs.
 
     Args:
         folder: The run folder.
-        epochs: Epochs that the run had so far.
+        before: The section ``training`` of the run so far.
         training: Its settings from now on.
 
     Returns:
-        A sentence; None where the schedule stays, or does not depend on the length.
+        A sentence; None where the schedule stays, or its length is or was not one in epochs.
     """
-    rows = run_folder.read_metrics(folder)
-    open_ended = training.minutes is not None or training.schedule in ("constant", "plateau")
-    if not rows or training.plan or open_ended or epochs == training.epochs:
+    rows, epochs = run_folder.read_metrics(folder), before.get("epochs")
+    lengths = (training.minutes, training.plan, before.get("minutes"), before.get("plan"))
+    alike = training.schedule in ("constant", "plateau") or epochs == training.epochs
+    if not rows or any(lengths) or alike:
         return None
     step = int(rows[-1]["step"])
     plan = Plan.of(training, round(step / len(rows)))

@@ -228,7 +228,7 @@ def _reopen(
     if changes.get("epochs") is not None:  # instead of the length that the run had before
         changes |= {"minutes": None, "plan": []}
     check_changes(data["training"], changes, checkpoint)
-    epochs = data["training"]["epochs"]
+    before = dict(data["training"])  # which `merge` changes
     data = merge(data, {"training": changes})
     for dataset in data["datasets"]:
         if dataset["name"] == STRUCTURES and (folder / STRUCTURES).is_dir():
@@ -237,7 +237,7 @@ def _reopen(
     _require_unfinished(folder, config.training)
     run = prepare(config, request.registry, folder, resumed=True)
     check_data(folder, run.datasets)
-    length = describe_length(folder, epochs, config.training)
+    length = describe_length(folder, before, config.training)
     if length is not None and not quiet and distributed.rank() == 0:
         print(length, flush=True)
     return run, checkpoint

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from matsciml_util_pages.testing.documents import Document, single_spaced
+from matsciml_core import build_registry
+from matsciml_tool_report.report import write_report
+from matsciml_util_pages.testing.documents import Document, read_document, single_spaced
 from matsciml_util_pages.testing.example_runs import (
     TARGET,
     ExampleRun,
@@ -36,6 +38,29 @@ def test_model_card(page: Document) -> None:
     assert "Constants fitted on the training set (labels in eV/atom)" in text
     assert "32 crystals" in text
     assert "6; the weights of epoch 6, the lowest validation loss, were tested" in text
+
+
+@pytest.mark.parametrize(
+    ("tested", "words"),
+    [
+        ([2], "6; the weights of epoch 2 were tested, the lowest validation loss is of 6"),
+        ([2, 3, 6], "6; the mean of the weights of epochs 2, 3, 6 was tested"),
+        ("x", "6; the weights of epoch 6, the lowest validation loss, were tested"),
+    ],
+)
+def test_other_weights_than_the_best(page_of, run: ExampleRun, tested, words) -> None:
+    run.change = lambda summary: summary.update(tested_epochs=tested)
+    assert words in page_of(run).section("model")
+
+
+def test_the_mean_of_the_last_steps_stands_in_for_the_moving_average(run: ExampleRun) -> None:
+    folder = run.write()
+    config = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
+    config["training"] |= {"average_decay": 0.995, "average_last": 0.25}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), "utf-8")
+    text = single_spaced(read_document(write_report(folder, build_registry())).section("model"))
+    assert "mean over the last 25.0 % of the steps" in text
+    assert "decay per step" not in text
 
 
 def test_cost_card(page: Document) -> None:

@@ -17,6 +17,7 @@ from matsciml_util_pages.numbers import (
     duration,
     moment,
     number,
+    percent,
     quantity,
     words,
 )
@@ -62,7 +63,9 @@ _OPTIMISERS = {"adamw": "AdamW", "muon": "Muon for matrices, AdamW for the rest"
 def model(run: RunFiles) -> list[View]:
     """Describe the model: components, parameters, and the constants fitted before training."""
     training = nested(run.config, "training")
-    decay, batch_size = training.get("average_decay"), training.get("batch_size")
+    decay, last = training.get("average_decay"), training.get("average_last")
+    batch_size = training.get("batch_size")
+    mean = f"mean over the last {percent(last)} of the steps" if isinstance(last, float) else None
     epochs = None
     if len(run.epochs):
         epochs = f"{len(run.epochs):,}"
@@ -76,7 +79,8 @@ def model(run: RunFiles) -> list[View]:
         ("Peak learning rate", number(training.get("learning_rate"))),
         ("Schedule", training.get("schedule")),
         ("Batch size", f"{count(batch_size)} crystals" if isinstance(batch_size, int) else None),
-        ("Weight average, decay per step", number(decay) if decay else None),
+        ("Weight average", mean),
+        ("Weight average, decay per step", number(decay) if decay and mean is None else None),
         ("Precision", training.get("precision")),
         ("Epochs", epochs),
     )

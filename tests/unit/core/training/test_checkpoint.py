@@ -82,6 +82,16 @@ class TestTested:
             mean = sum(state[f"encoder.{name}"].double() for state in states) / 3
             torch.testing.assert_close(tensor.double(), mean, rtol=1e-6, atol=1e-7)
 
+    def test_of_epochs_that_are_gone_there_is_no_mean(self, fit, registry):
+        folder = fit(tested="mean", keep_best=2).folder
+        (folder / "run.json").unlink()
+        for file in (folder / "checkpoints").glob("step-*.ckpt"):
+            file.unlink()
+        with pytest.raises(TrainingError, match=r"resume with --set training\.tested=best"):
+            train(resume=folder, quiet=True, registry=registry)
+        again = train(resume=folder, tested="best", quiet=True, registry=registry)
+        assert len(read_object(again.folder / "run.json")["tested_epochs"]) == 1
+
     def test_of_one_epoch_there_is_no_mean(self, fit):
         with pytest.raises(ConfigError, match="set keep_best, such as 5"):
             fit(tested="mean")
