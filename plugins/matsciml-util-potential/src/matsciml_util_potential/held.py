@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from ase.constraints import FixCartesian, FixedLine, FixedPlane, FixScaled
+from ase.constraints import FixScaled
 from numpy.typing import NDArray
 
 from matsciml_core.convert.ase import site_properties_of
@@ -13,8 +13,9 @@ from matsciml_core.errors import ConfigError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.held import HELD_AXES, held_directions, held_otherwise
 
-KEPT = ("FixAtoms", "FixCartesian", "FixedPlane", "FixedLine")
-"""Constraints of ASE that a state can keep; each is a projection of the motion of one atom."""
+KEPT = ("FixAtoms", "FixCartesian", "FixedPlane", "FixedLine", "FixScaled")
+"""Constraints of ASE that a state can keep, as files name them; each is a projection of the motion
+of single atoms."""
 
 
 def check_held(crystal: Crystal) -> None:
@@ -35,11 +36,12 @@ def check_held(crystal: Crystal) -> None:
 
 
 class FixFractions(FixScaled):
-    """Holds fractional coordinates, and takes from forces what is across the free lattice vectors.
+    """Holds fractional coordinates: positions, momenta and forces keep what the free vectors span.
 
-    ASE's class (3.29.0) keeps the coordinates, but multiplies forces by the cell where it should by
-    its transpose. In a cell that is not rectangular what is left of a force is then zero elsewhere
-    than at the minimum, and a relaxation reports convergence there. To files it is ASE's class.
+    In a cell that is not rectangular ASE's class (3.29.0) projects each of these in another
+    direction. It multiplies forces by the cell where it should by its transpose, so that what is
+    left of a force is zero elsewhere than at the minimum, and a relaxation reports convergence
+    there; momenta keep a part that positions do not follow. To files it is ASE's class.
 
     Args:
         indices: The atoms, ``(held,)``.
@@ -50,23 +52,34 @@ class FixFractions(FixScaled):
         """Hold the atoms."""
         super().__init__(indices, mask)  # type: ignore[no-untyped-call]  # ASE's has no types
 
+    def adjust_positions(self, atoms: Any, new: NDArray[np.float64]) -> None:
+        """Take from the steps of held atoms what leads out of the free directions.
+
+        Args:
+            atoms: ASE Atoms with a cell, where they were.
+            new: Where they are to be, ``(atoms, 3)``, Å; changed in place.
+        """
+        old = atoms.positions[self.index]
+        new[self.index] = old + self._along_free(atoms, new[self.index] - old)
+
     def adjust_forces(self, atoms: Any, forces: NDArray[np.float64]) -> None:
-        """Project the forces of held atoms onto the free lattice vectors of the cell as it is.
+        """Project the forces, or momenta, of held atoms onto the free lattice vectors.
 
         Args:
             atoms: ASE Atoms with a cell.
-            forces: ``(atoms, 3)``, eV/Å; changed in place.
+            forces: ``(atoms, 3)``, eV/Å or ASE's unit of momentum; changed in place.
         """
-        free = atoms.cell.array[~self.mask]
-        if len(free) == 0:
-            forces[self.index] = 0.0
-            return
-        along, _ = np.linalg.qr(free.T)  # an orthonormal basis of what they span
-        forces[self.index] = forces[self.index] @ along @ along.T
+        forces[self.index] = self._along_free(atoms, forces[self.index])
+
+    def _along_free(self, atoms: Any, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the projection of vectors, ``(held, 3)``, onto the free vectors of the cell."""
+        basis, _ = np.linalg.qr(atoms.cell.array[~self.mask].T)
+        projected: NDArray[np.float64] = vectors @ basis @ basis.T
+        return projected
 
 
 def hold_fractions(atoms: Any) -> None:
-    """Let constraints on fractional coordinates act on forces as they do on positions.
+    """Let ASE's constraints on fractional coordinates be ours.
 
     Args:
         atoms: ASE Atoms; their constraints are changed.
@@ -80,11 +93,7 @@ def hold_fractions(atoms: Any) -> None:
 
 
 def hold(atoms: Any) -> None:
-    """Bring constraints into a form in which forces, momenta and positions are projected alike.
-
-    ASE's ``FixScaled`` keeps a coordinate along a lattice vector, and takes from momenta what is
-    along that vector. In a cell that is not rectangular these are different directions, and the
-    atom drifts. To keep the coordinate along a is to move in the plane of b and c.
+    """Bring constraints into a form that dynamics can keep, see :class:`FixFractions`.
 
     Args:
         atoms: ASE Atoms; their constraints are changed.
@@ -92,26 +101,14 @@ def hold(atoms: Any) -> None:
     Raises:
         ConfigError: There is a constraint of another kind.
     """
-    constraints = []
     for constraint in atoms.constraints:
-        if not isinstance(constraint, FixScaled):
-            constraints.append(constraint)
-        elif constraint.mask.all():
-            constraints.append(FixCartesian(constraint.index))
-        elif constraint.mask.sum() == 2:
-            direction = atoms.cell.array[~constraint.mask][0]
-            constraints.append(FixedLine(constraint.index, direction))
-        elif constraint.mask.any():
-            first, second = atoms.cell.array[~constraint.mask]
-            constraints.append(FixedPlane(constraint.index, np.cross(first, second)))
-    other = next((held for held in constraints if type(held).__name__ not in KEPT), None)
-    if other is not None:
-        raise ConfigError(
-            f"Dynamics cannot be continued with the constraint {type(other).__name__}; they keep "
-            f"{', '.join(KEPT)} and FixScaled."
-        )
-    if atoms.constraints:
-        atoms.set_constraint(constraints)
+        name = type(constraint).__name__
+        if name not in KEPT and not isinstance(constraint, FixFractions):
+            raise ConfigError(
+                f"Dynamics cannot be continued with the constraint {name}; "
+                f"they keep {', '.join(KEPT[:-1])} and {KEPT[-1]}."
+            )
+    hold_fractions(atoms)
 
 
 def carry_marks(atoms: Any) -> Any:
