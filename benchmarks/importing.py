@@ -282,7 +282,7 @@ def _parse_cif(parser: Any, path: Path) -> object:
 
 def _write_vasprun(path: Path) -> None:
     """Write a run of as many ionic steps as other files have crystals."""
-    from matsciml_reader_ase.samples import vasprun_samples
+    from matsciml_reader_ase.vasp_samples import vasprun_samples
 
     (sample,) = vasprun_samples(path.parent)
     if sample.write_many is not None:

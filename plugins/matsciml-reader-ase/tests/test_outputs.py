@@ -15,7 +15,7 @@ from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers import Frame, ImportRequest, find_reader, parse_files, read
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.registry.manager import build_registry
-from matsciml_reader_ase.samples import vasprun_samples
+from matsciml_reader_ase.vasp_samples import vasprun_samples
 
 FIELD = Path(__file__).resolve().parents[3].parent / "shared" / "field"
 

@@ -52,7 +52,7 @@ VASP = (
         folder_files=("*vasprun*.xml", "*/vasprun.xml"),
         supersedes=("outcar", "xdatcar", "poscar"),
         detect=f"{_PACKAGE}.detection:is_vasprun",
-        samples=f"{_PACKAGE}.samples:vasprun_samples",
+        samples=f"{_PACKAGE}.vasp_samples:vasprun_samples",
     ),
     ReaderSpec(
         name="outcar",
