@@ -27,3 +27,9 @@ class TestVasprun(ReaderContract):
     """What ``matsciml check vasprun`` checks."""
 
     spec_name = "vasprun"
+
+
+class TestVaspout(ReaderContract):
+    """What ``matsciml check vaspout`` checks."""
+
+    spec_name = "vaspout"
