@@ -161,7 +161,7 @@ def read_one(path: Path, format: str | None = None, registry: Registry | None = 
 def _record(path: Path, item: Crystal | Rejection) -> InputStructure:
     """Return what a reader made of a structure, checked as an import would check it."""
     if isinstance(item, Rejection):
-        return InputStructure(path=path, id=item.id, problem=item.reason)
+        return InputStructure(path=path, id=item.id, problem=item.detail or item.reason)
     try:
         check_geometry(item)
     except MatSciMLError as error:

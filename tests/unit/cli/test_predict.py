@@ -167,6 +167,7 @@ class TestWhatIsWrong:
         assert outcome.code == 0
         (line,) = [one for one in outcome.err.splitlines() if one.startswith(f"Left out {name}")]
         assert COMPLAINTS[name] in line
+        assert "…" not in line  # names and numbers are those of the file
 
     def test_stops_everything_where_strict(self, cli, files, bad_files):
         outcome = cli("predict", "model", "salt.cif", "nan.extxyz", "--strict")

@@ -181,6 +181,8 @@ def _classes(task: MatbenchTask, file: Path, registry: Registry) -> list[bool] |
     classes = []
     for record in _records(task, file, registry):
         if not isinstance(record, Frame):
-            raise DataError(f"'{record.id}' of '{file}' cannot be read: {record.reason}")
+            raise DataError(
+                f"'{record.id}' of '{file}' cannot be read: {record.detail or record.reason}"
+            )
         classes.append(bool(record.values[task.column]))
     return classes
