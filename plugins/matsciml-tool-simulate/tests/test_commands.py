@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ase.build import bulk
 from ase.io import read, write
@@ -87,8 +89,9 @@ class TestRelax:
         ],
     )
     def test_what_cannot_be_done_is_one_sentence(self, run, arguments, words):
-        code, _, err = run("relax", *arguments)
+        code, out, err = run("relax", *arguments)
         assert code == 2
+        assert "step" not in out or "out.unknown" in arguments  # no table without a number
         assert err.startswith("Error: ")
         assert err.count("\n") == 1
         assert words in err
@@ -124,6 +127,17 @@ class TestDynamics:
         assert code == 2
         assert "exists; continue it with --resume alloy-md.extxyz, give --replace" in err
         assert run("md", "alloy.extxyz", "--steps", "10", "--replace")[0] == 0
+
+    def test_keeps_a_trajectory_where_the_next_one_cannot_begin(self, run):
+        assert run("md", "alloy.extxyz", "--steps", "10", "-o", "kept.extxyz")[0] == 0
+        before = Path("kept.extxyz").read_bytes()
+        code, _, err = run("md", "foreign.extxyz", "-o", "kept.extxyz", "--replace")
+        assert code == 2
+        assert "never seen Xe" in err
+        assert Path("kept.extxyz").read_bytes() == before
+        assert run("md", "--resume", "kept.extxyz", "--steps", "5")[0] == 0
+        assert run("md", "foreign.extxyz", "-o", "new.extxyz")[0] == 2
+        assert not Path("new.extxyz").exists()
 
     @pytest.mark.parametrize(
         ("arguments", "words"),

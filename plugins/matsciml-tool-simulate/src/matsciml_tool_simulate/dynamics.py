@@ -119,7 +119,8 @@ class Dynamics:
 
         Raises:
             ConfigError: See the class; or the trajectory cannot be written.
-            DataError: The model's energy or forces are not finite.
+            DataError: The model's energy or forces are not finite, or it does not know an element;
+                a trajectory that lies at the path stays as it is.
         """
         # A stream of its own: the thermostat's does not depend on the number of atoms.
         random = np.random.Generator(np.random.PCG64([config.seed, 1]))
@@ -129,6 +130,9 @@ class Dynamics:
         )
         atoms.set_momenta(momenta)  # those of held atoms are set to zero
         dynamics = cls(atoms, config, path, model)
+        # Before a trajectory that lies there is replaced: atoms may be none that the model takes.
+        # What is computed is kept, so that the first frame does not cost twice.
+        atoms.get_forces()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, b"")

@@ -14,16 +14,19 @@ class LiveTable:
     """
 
     def __init__(self, columns: Mapping[str, tuple[int, str]]) -> None:
-        """Print the titles."""
+        """Keep the columns; their titles are printed with the first line."""
         self._columns = tuple(columns.values())
-        print("  ".join(f"{title:>{width}}" for title, (width, _) in columns.items()))
+        self._titles = "  ".join(f"{title:>{width}}" for title, (width, _) in columns.items())
 
     def add(self, *values: float) -> None:
-        """Print a line.
+        """Print a line, and the titles before the first one.
 
         Args:
             *values: One number per column; NaN leaves its column empty.
         """
+        if self._titles:  # not before there are numbers: an error needs no table
+            print(self._titles)
+            self._titles = ""
         texts = [
             " " * width if math.isnan(value) else f"{value:>{width}{form}}"
             for value, (width, form) in zip(values, self._columns, strict=True)
