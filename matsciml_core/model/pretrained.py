@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.errors import ConfigError, DataError, did_you_mean
 from matsciml_core.files import hash_of
 from matsciml_core.interfaces.elements import symbol
 from matsciml_core.model.location import (
@@ -66,8 +66,7 @@ def locate_model(path: str | os.PathLike[str], registry: Registry) -> Path:
     try:
         return find_model(path)
     except ConfigError as error:
-        hint = f" Pretrained models: {', '.join(names)}." if names else ""
-        raise ConfigError(f"{error}{hint}") from error
+        raise ConfigError(f"{error}{_names_hint(name, names, registry)}") from error
 
 
 def pretrained_folder(spec: PretrainedSpec, registry: Registry) -> Path:
@@ -155,6 +154,16 @@ def require_neighbours(description: Mapping[str, Any], batch: CrystalBatch) -> N
             f"'{crystal}' has an atom without any neighbour within the cutoff, for which the "
             f"pretrained model '{record['name']}' has no meaningful energy; leave it out."
         )
+
+
+def _names_hint(name: str, names: Sequence[str], registry: Registry) -> str:
+    """Return what to add to the error about a model that does not exist; may be empty."""
+    if not names:
+        return ""
+    own = [spec.name for spec in registry.specs("pretrained") if spec.encoder == name]
+    if own:
+        return f" '{name}' is an encoder; pretrained models that have it: {', '.join(own)}."
+    return f"{did_you_mean(name, names)} Pretrained models: {', '.join(names)}."
 
 
 def _record(spec: PretrainedSpec, distribution: str) -> dict[str, Any]:

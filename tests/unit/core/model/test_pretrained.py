@@ -123,6 +123,12 @@ class TestNames:
         with pytest.raises(ConfigError, match=r"does not exist.*Pretrained models: blocked, ready"):
             locate_model("raedy", registry)
 
+    def test_that_are_misspelt_or_those_of_encoders_lead_to_the_right_one(self, registry):
+        with pytest.raises(ConfigError, match="Did you mean 'ready'"):
+            locate_model("redy", registry)
+        with pytest.raises(ConfigError, match=r"'example' is an encoder; pretrained .*: .*ready"):
+            locate_model("example", registry)
+
     def test_of_plugins_that_are_not_installed_say_what_to_install(self, registry, monkeypatch):
         from matsciml_core.registry import known_plugins
 
