@@ -52,6 +52,12 @@ def predict(
             help="Add the spread of each prediction, and an interval that holds 90 % of labels.",
         ),
     ] = False,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Predict this label only; repeat. An energy alone is faster than with forces."
+        ),
+    ] = None,
     replace: Replace = False,
 ) -> None:
     """Predict the labels of structures in files, as many as there are.
@@ -64,6 +70,7 @@ def predict(
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_core.data.readers import get_reader
     from matsciml_core.model.predict_files import predict_files, require_labels
+    from matsciml_core.model.restriction import restrict
     from matsciml_core.model.trained import load
     from matsciml_core.model.writers import writer_of
 
@@ -76,6 +83,8 @@ def predict(
         check_output(Path(output), replace=replace, inputs=files)
     model = load(run, device=device, precision=precision, registry=registry)
     require_labels(model)
+    if label:
+        model = restrict(model, label)
     if uncertainty:
         model.require_uncertainty()
     with progress_bars() as report, _opened(output) as stream:

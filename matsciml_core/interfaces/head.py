@@ -156,6 +156,17 @@ class TaskHead(nn.Module, ABC):
         """
         return {}
 
+    def restricted(self, names: Sequence[str]) -> TaskHead:
+        """Return a head that predicts some of the targets only, with the same weights.
+
+        It is for prediction alone. A head whose targets differ in cost, as an energy and its
+        derivatives do, overrides this; the default predicts all of them.
+
+        Args:
+            names: Names of the targets that are asked for, at least one.
+        """
+        return self
+
     def adopt(self, state: Values, encoder: Encoder, training: Iterable[CrystalBatch]) -> None:
         """Start from the weights of a trained head for the same labels.
 

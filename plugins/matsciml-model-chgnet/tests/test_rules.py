@@ -13,6 +13,7 @@ from matsciml_core import Crystal, CrystalBatch, Neighbourhood, build_registry, 
 from matsciml_core.convert import to_pymatgen
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import DataError, ShapeError
+from matsciml_core.model.restriction import restrict
 from matsciml_core.testing.crystals import isolated_atom, sodium_chloride
 from matsciml_model_chgnet import weights
 from matsciml_model_chgnet.encoder import CHGNet
@@ -33,6 +34,21 @@ def rattled(element, cell, *, scale=1.0, pbc=True):
 
 RIGHT = [[3.0, 0.1, 0.0], [0.0, 3.1, 0.2], [0.1, 0.0, 3.2]]
 LEFT = [RIGHT[1], RIGHT[0], RIGHT[2]]
+
+
+def test_an_energy_alone_is_the_same_and_is_not_differentiated(model, monkeypatch):
+    crystals = [rattled(29, RIGHT), rattled(29, LEFT)]
+    expected = [one["energy"] for one in model.predict(crystals)]
+    energy = restrict(model, ["energy"])
+
+    def differentiate(*arguments, **options):
+        raise AssertionError("an energy has no derivative")
+
+    monkeypatch.setattr(torch.autograd, "grad", differentiate)
+    assert [one["energy"] for one in energy.predict(crystals)] == expected
+    assert list(energy.targets) == ["energy"]
+    with pytest.raises(AssertionError, match="no derivative"):
+        restrict(model, ["forces"]).predict(crystals)
 
 
 @pytest.mark.parametrize("cell", [RIGHT, LEFT], ids=["right-handed", "left-handed"])

@@ -220,6 +220,7 @@ class TestRequest:
             (("model", "salt.cif", "--device", "gpu"), "There is no device 'gpu'"),
             (("model", "salt.cif", "--precision", "half"), "no precision 'half'"),
             (("model", "salt.cif", "-o", "salt.cif/p.csv"), "cannot be written"),
+            (("model", "salt.cif", "--label", "gop"), "Did you mean 'gap'?"),
         ],
     )
     def test_that_cannot_be_met_is_one_sentence(self, cli, model, files, arguments, words):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
@@ -93,8 +94,7 @@ class EnergyForcesHead(TaskHead):
                 "The head 'energy-forces' predicts at most one energy, its forces and its stress, "
                 f"not {named}; choose other targets, or another head."
             )
-        self.needs_position_gradient = bool(self.by_kind.keys() - {"energy"})
-        self.needs_cell_gradient = "stress" in self.by_kind
+        self._find_derivatives()
         # The last layer does not start at zero: untrained encoders hardly move when atoms do, and
         # would get no gradient to speak of until it has grown. It has no bias: a constant per atom
         # is in μ already, it has no force, and forces alone would never train it.
@@ -111,6 +111,20 @@ class EnergyForcesHead(TaskHead):
         self.register_buffer("composition", torch.zeros(ELEMENTS, dtype=torch.float64))
         self.register_load_state_dict_pre_hook(_add_composition)
         self.register_buffer("mean_stress", torch.zeros(3, 3, dtype=torch.float64))
+
+    def _find_derivatives(self) -> None:
+        """Note what the targets differentiate with respect to."""
+        self.needs_position_gradient = bool(self.by_kind.keys() - {"energy"})
+        self.needs_cell_gradient = "stress" in self.by_kind
+
+    def restricted(self, names: Sequence[str]) -> EnergyForcesHead:
+        """Return a head for some of the targets: energies alone are not differentiated."""
+        # Shallow: parameters and buffers are the same tensors, which a device or dtype moves once.
+        head = copy.copy(self)
+        head.targets = tuple(info for info in self.targets if info.name in names)
+        head.by_kind = {info.kind: info for info in head.targets}
+        head._find_derivatives()
+        return head
 
     def fit(self, training: Iterable[CrystalBatch]) -> None:
         """Fit reference energies, mean and spread on the training labels.

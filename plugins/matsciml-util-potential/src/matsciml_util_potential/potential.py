@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from matsciml_core.model.trained import TrainedModel
 
 
+_LISTED = 20
+"""Most elements that an error lists one by one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Derivatives:
     """Energies of a batch of crystals, and their derivatives; float64, without graph."""
@@ -49,6 +53,8 @@ class Potential:
         self.model = model
         self.task = _energy_task(model, dataset)
         self._names = {info.kind: info.name for info in self.task.head.targets}
+        # Its own derivatives would be computed beside those here, of positions and strain at once.
+        self._head = self.task.head.restricted([self._names["energy"]])
 
     def __call__(
         self, batch: CrystalBatch, *, forces: bool = True, stress: bool = False
@@ -60,7 +66,7 @@ class Potential:
             forces: Whether to differentiate with respect to positions.
             stress: Whether to differentiate with respect to a strain.
         """
-        head = self.task.head
+        head = self._head
         differentiable = forces or stress or head.needs_position_gradient
         with torch.inference_mode(mode=False), torch.set_grad_enabled(differentiable):
             strain = batch.cell.new_zeros(batch.cell.shape).requires_grad_(differentiable)
@@ -97,9 +103,12 @@ class Potential:
             return
         unseen = [name for name in map(symbol, sorted(set(atomic_numbers))) if name not in elements]
         if unseen:
+            known = f"it knows {', '.join(elements)}"
+            if len(elements) > _LISTED:
+                known = f"it knows {len(elements)} other elements"
             raise DataError(
                 f"The model has never seen {', '.join(unseen)}, so that its forces would be "
-                f"guesses; it knows {', '.join(elements)}."
+                f"guesses; {known}."
             )
 
 
