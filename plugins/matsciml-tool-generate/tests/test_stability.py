@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -117,6 +118,28 @@ class TestHull:
     ) -> None:
         with pytest.raises(DataError, match=f"has the label '{LABEL}'"):
             stability([salt()], [0.0], [ParsedStructure.from_crystal(salt())], model)
+
+    def test_of_a_pretrained_model_is_of_its_own_energies(
+        self,
+        model: EnergyModel,
+        salt: Callable[..., Crystal],
+        write_run: Callable[..., Path],
+        toy_registry: Registry,
+    ) -> None:
+        folder = write_run()
+        description = json.loads((folder / "model.json").read_text())
+        description["pretrained"] = {"name": "salts", "elements": []}
+        write_json(folder / "model.json", description)
+        ready = EnergyModel(folder, toy_registry, "cpu")
+        assert (model.pretrained, ready.pretrained) == (False, True)
+        crystals = [salt(), salt(7.0)]
+        # Labels of another code, hundreds of eV away: they count for nothing.
+        reference = [known(crystal, -500.0) for crystal in crystals]
+        labelled = ready.label_reference(reference, [-2.0, None])
+        assert [one.labels for one in labelled] == [{LABEL: -2.0}, {}]
+        found = stability(crystals, [-2.0, -1.5], labelled, ready)
+        assert found.above_hull == (pytest.approx(0.0), pytest.approx(0.5))
+        assert "model's own energies of the reference; 2 of 2" in found.reservation
 
 
 class TestError:

@@ -281,19 +281,25 @@ def _stability(
     ]
     energies = model.energies(crystals, report, "energies of generated crystals")
     names = [inputs.names.get(key, key) for key in ("reference", "training")]
+    # Predicted for the reference as well, so that the model's bias drops out of their distance.
+    truth = [structure.crystal for structure in inputs.reference]
+    predicted = model.energies(truth, report, "energies of the reference")
+    reference: Sequence[ParsedStructure] = (*inputs.reference, *inputs.training)
+    if model.pretrained:
+        training = [structure.crystal for structure in inputs.training]
+        more = model.energies(training, report, "energies of the training set")
+        reference = model.label_reference(reference, [*predicted, *more])
     stable = stability(
         crystals,
         energies,
-        (*inputs.reference, *inputs.training),
+        reference,
         model,
         cutoff=settings.hull_cutoff,
         reference_name=" and ".join(names if inputs.training else names[:1]),
         number=inputs.sizes["generated"],
         report=report,
     )
-    # Predicted for the reference as well, so that the model's bias drops out of their distance.
-    truth = [structure.crystal for structure in inputs.reference]
-    return stable, (energies, model.energies(truth, report, "energies of the reference"))
+    return stable, (energies, predicted)
 
 
 def _crystals(structures: Sequence[ParsedStructure]) -> list[Crystal]:

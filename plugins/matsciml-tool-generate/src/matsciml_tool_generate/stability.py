@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,12 +62,20 @@ class Stability:
     """Predicted for each crystal, eV/atom; None: there is no crystal, or no finite energy."""
     above_hull: tuple[float | None, ...]
     """Distance of each to the hull, eV/atom, negative below it; None: not known."""
+    predicted_hull: bool = False
+    """Whether the reference's energies are the model's own, as those of a pretrained one are."""
     model_error: float | None = None
     """Mean absolute error of the model on its own test set, eV/atom; None: not recorded."""
 
     @property
     def reservation(self) -> str:
         """The cut-off beside the model's error, in a sentence."""
+        if self.predicted_hull:
+            return (
+                f"Stable: at most {self.cutoff:g} eV/atom above the hull of the model's own "
+                f"energies of the reference; {self.evaluated} of {self.total} crystals have their "
+                "elements in it."
+            )
         if self.model_error is None:
             return (
                 f"Stable: at most {self.cutoff:g} eV/atom above the hull, by a model whose error "
@@ -93,6 +101,7 @@ class EnergyModel:
 
     def __init__(self, path: Path, registry: Registry, device: str = "auto") -> None:
         """Load the model, and choose a label of which a hull can be made."""
+        from matsciml_core.model.restriction import restrict  # noqa: PLC0415 - imports torch
         from matsciml_core.model.trained import load  # noqa: PLC0415 - imports torch
 
         self.path = path
@@ -113,6 +122,10 @@ class EnergyModel:
         self.label, unit = chosen
         self.per_atom = unit == "eV/atom"
         """Whether the label is an energy per atom, rather than of the cell."""
+        self.pretrained = "pretrained" in self.model.description
+        """Whether others trained it: its energies are then compared with its own of the reference,
+        and never with those of another code or level of theory, which lie eV per atom apart."""
+        self.model = restrict(self.model, [self.label])  # without derivatives, which none needs
         self.error = _error_of(self.model.folder, self.label, per_atom=self.per_atom)
         """Mean absolute error on the model's own test set, eV/atom; None: not recorded."""
 
@@ -149,6 +162,24 @@ class EnergyModel:
         meter.finish()
         return energies
 
+    def label_reference(
+        self, reference: Sequence[ParsedStructure], energies: Sequence[float | None]
+    ) -> list[ParsedStructure]:
+        """Return the reference with predicted energies as labels, for a hull of one level.
+
+        Args:
+            reference: Its crystals.
+            energies: Predicted for each, eV/atom; None: it gets no label.
+        """
+        labelled = []
+        for structure, energy in zip(reference, energies, strict=True):
+            others = {key: value for key, value in structure.labels.items() if key != self.label}
+            if energy is not None and structure.crystal is not None:
+                scale = 1 if self.per_atom else structure.crystal.num_atoms
+                others[self.label] = energy * scale
+            labelled.append(replace(structure, labels=others))
+        return labelled
+
     def _predict(self, crystals: Sequence[Crystal]) -> list[float | None]:
         """Predict together; where that fails, one by one, so that a bad crystal spoils no other."""
         try:
@@ -180,9 +211,10 @@ def stability(
 
     The energy above the hull is how much a crystal's predicted energy per atom lies above that of
     the most favourable mixture of reference crystals of the same overall composition. The
-    reference has the energies of its own source, not predicted ones, and generated crystals do
-    not take part in the hull; they are taken as they are, unrelaxed. Both make the share a lower
-    bound of what relaxation would give, and the model's error enters in full.
+    reference has the energies of its own source, not predicted ones, unless they are those of
+    :meth:`EnergyModel.label_reference`, and generated crystals do not take part in the hull; they
+    are taken as they are, unrelaxed. Both make the share a lower bound of what relaxation would
+    give, and the model's error enters in full.
 
     For formation energies the elements themselves lie at zero. For total energies each element
     of a crystal must be in the reference by itself, or the crystal's distance is not known.
@@ -238,6 +270,7 @@ def stability(
         reference_size=hull.size,
         energies=tuple(energies),
         above_hull=tuple(above),
+        predicted_hull=model.pretrained,
         model_error=model.error,
     )
 
