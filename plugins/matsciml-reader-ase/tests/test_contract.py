@@ -33,3 +33,9 @@ class TestVaspout(ReaderContract):
     """What ``matsciml check vaspout`` checks."""
 
     spec_name = "vaspout"
+
+
+class TestCP2K(ReaderContract):
+    """What ``matsciml check cp2k`` checks."""
+
+    spec_name = "cp2k"

@@ -81,7 +81,7 @@ def test_files_of_the_codes_themselves_are_read_as_ase_does(name, reader):
     assert len(frames) == len(images) > 0
     for frame, atoms in zip(frames, images, strict=True):
         np.testing.assert_allclose(frame.positions, atoms.positions)
-        energy = frame.values["energy_sigma0" if reader == "outcar" else "energy"]
+        energy = frame.values["energy" if reader == "aims" else "energy_sigma0"]
         assert energy == atoms.calc.results["energy"]
         assert "fixed" not in frame.site_properties or reader != "outcar"
 

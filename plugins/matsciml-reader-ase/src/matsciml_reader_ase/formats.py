@@ -32,7 +32,7 @@ def _code(name: str, title: str, reader: str, **fields: Any) -> ReaderSpec:
     return ReaderSpec(
         name=name,
         summary=f"Output of {title}.",
-        class_path=f"{_PACKAGE}.codes:{reader}",
+        class_path=f"{_PACKAGE}.{reader}",
         streams=False,
         **fields,
     )
@@ -66,7 +66,7 @@ VASP = (
     ReaderSpec(
         name="outcar",
         summary="OUTCAR of VASP, all ionic steps.",
-        class_path=f"{_PACKAGE}.codes:OutcarReader",
+        class_path=f"{_PACKAGE}.vasp_text:OutcarReader",
         file_names=("OUTCAR*", "*.outcar"),
         folder_files=("OUTCAR*", "*/OUTCAR"),
         supersedes=("xdatcar", "poscar"),
@@ -76,7 +76,7 @@ VASP = (
     ReaderSpec(
         name="xdatcar",
         summary="XDATCAR of VASP, structures alone.",
-        class_path=f"{_PACKAGE}.codes:XdatcarReader",
+        class_path=f"{_PACKAGE}.vasp_text:XdatcarReader",
         file_names=("XDATCAR*",),
         folder_files=("XDATCAR*", "*/XDATCAR"),
         supersedes=("poscar",),
@@ -87,12 +87,22 @@ CODES = (
     _code(
         "espresso",
         "Quantum ESPRESSO's pw.x",
-        "EspressoReader",
+        "text_codes:EspressoReader",
         suffixes=(".pwo",),
         detect=f"{_PACKAGE}.detection:is_espresso",
     ),
-    _code("aims", "FHI-aims", "AimsReader", detect=f"{_PACKAGE}.detection:is_aims"),
-    _code("castep", "CASTEP", "CastepReader", suffixes=(".castep",)),
-    _code("abinit", "ABINIT", "AbinitReader", detect=f"{_PACKAGE}.detection:is_abinit"),
-    _code("gpaw", "GPAW", "GpawReader", detect=f"{_PACKAGE}.detection:is_gpaw"),
+    _code("aims", "FHI-aims", "text_codes:AimsReader", detect=f"{_PACKAGE}.detection:is_aims"),
+    _code("castep", "CASTEP", "text_codes:CastepReader", suffixes=(".castep",)),
+    _code("abinit", "ABINIT", "abinit:AbinitReader", detect=f"{_PACKAGE}.detection:is_abinit"),
+    _code("gpaw", "GPAW", "text_codes:GpawReader", detect=f"{_PACKAGE}.detection:is_gpaw"),
+    ReaderSpec(
+        name="cp2k",
+        summary="Trajectories of CP2K, PROJECT-pos-1.xyz with forces and cells beside it.",
+        class_path=f"{_PACKAGE}.cp2k:CP2KReader",
+        config=f"{_PACKAGE}.config:CP2KConfig",
+        file_names=("*-pos-[0-9].xyz", "*-frc-[0-9].xyz", "*-vel-[0-9].xyz"),
+        folder_files=("*-pos-[0-9].xyz", "*-frc-[0-9].xyz", "*-vel-[0-9].xyz"),
+        cartesian=True,
+        samples=f"{_PACKAGE}.cp2k_samples:cp2k_samples",
+    ),
 )

@@ -1,4 +1,4 @@
-"""Outputs of electronic-structure codes, as ASE reads them: whole trajectories."""
+"""OUTCAR and XDATCAR of VASP, as ASE reads them: whole trajectories."""
 
 from __future__ import annotations
 
@@ -78,33 +78,3 @@ class XdatcarReader(CodeReader):
     """Reads VASP's XDATCAR, which has structures alone."""
 
     form = "vasp-xdatcar"
-
-
-class EspressoReader(CodeReader):
-    """Reads the output of Quantum ESPRESSO's pw.x."""
-
-    form = "espresso-out"
-
-
-class AimsReader(CodeReader):
-    """Reads the output of FHI-aims."""
-
-    form = "aims-output"
-
-
-class CastepReader(CodeReader):
-    """Reads CASTEP's .castep."""
-
-    form = "castep-castep"
-
-
-class AbinitReader(CodeReader):
-    """Reads the output of ABINIT."""
-
-    form = "abinit-out"
-
-
-class GpawReader(CodeReader):
-    """Reads GPAW's text output."""
-
-    form = "gpaw-out"
