@@ -163,8 +163,8 @@ def _dataset(lines: list[str], atoms: int) -> tuple[list[_Step], bool]:
                 begun = False
                 step = _Step(cell=dict(step.cell))
         elif "cartesian coordinates (angstrom) at end" in line and not moving:
-            rows = _rows(lines, index, atoms, columns=slice(1, 4))
-            step.positions = None if rows is None else rows / BOHR
+            angstrom = _rows(lines, index, atoms, columns=slice(1, 4))
+            step.positions = None if angstrom is None else angstrom / BOHR
         elif "cartesian forces (hartree/bohr) at end" in line and not moving:
             step.forces = _rows(lines, index, atoms, columns=slice(1, 4))
     if not moving and _is_whole(step):
