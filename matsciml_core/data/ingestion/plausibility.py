@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matsciml_core.data.ingestion.energy_units import EnergyUnits
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.elements import formula
 from matsciml_core.registry.targets import TargetInfo
@@ -102,6 +103,7 @@ class Plausibility:
         kinds = {info.kind: name for name, info in targets.items()}
         self._energy, self._forces = kinds.get("energy"), kinds.get("forces")
         self._stress = kinds.get("stress")
+        self._units = EnergyUnits(self._energy, self._forces) if self._energy else None
         self._outliers: dict[str, _Outliers] = defaultdict(_Outliers)
         self._groups: dict[bytes, _Group] = {}
         self._crystals = self._molecules = 0
@@ -124,6 +126,8 @@ class Plausibility:
             self._count(name, info, values.reshape(len(values), -1), owner, batch.ids)
         self._add_forces(batch, counts)
         self._add_groups(batch, counts)
+        if self._units is not None:
+            self._units.add(batch)
 
     def _count(
         self,
@@ -185,7 +189,8 @@ class Plausibility:
     def remarks(self) -> list[str]:
         """Return what looks wrong, each as a sentence with the likely cause; nothing: nothing."""
         found = [self._outlier(name, outliers) for name, outliers in self._outliers.items()]
-        return [text for text in (*found, *self._physics()) if text]
+        units = [] if self._units is None else self._units.remarks()
+        return [text for text in (*found, *self._physics(), *units) if text]
 
     def _outlier(self, name: str, outliers: _Outliers) -> str:
         if not outliers.count:
