@@ -127,3 +127,24 @@ def test_no_crystal_of_cdvaes_file_is_read_wrongly():
     records = records_of("cdvae_mp")
     assert len(records) == 50
     assert all(isinstance(record, Rejection) and "CSV" in record.reason for record in records)
+
+
+def test_tensors_of_pytorch_as_colabfit_has_them(tmp_path):
+    torch = pytest.importorskip("torch")
+    record = {
+        "pos": torch.tensor([[0.0, 0.0, 0.0], [1.8, 1.8, 0.0]]),
+        "cell": 3.6 * torch.eye(3),
+        "atomic_numbers": torch.tensor([29, 29]),
+        "pbc": torch.tensor([True, True, False]),
+        "potential-energy": torch.tensor(-4.1),
+        "force": torch.tensor([[0.0, 0.0, 0.1], [0.0, 0.0, -0.1]]),
+        "stress": torch.full((9,), 2.0),
+    }
+    write_records(tmp_path / "colabfit.lmdb", [record])
+    (frame,) = read(tmp_path / "colabfit.lmdb")
+    assert frame.atomic_numbers.tolist() == [29, 29]
+    assert frame.pbc.tolist() == [True, True, False]
+    np.testing.assert_allclose(frame.positions[1], [1.8, 1.8, 0.0], rtol=1e-6)
+    np.testing.assert_allclose(frame.values["potential-energy"], -4.1, rtol=1e-6)
+    np.testing.assert_allclose(frame.values["force"][1], [0.0, 0.0, -0.1], rtol=1e-6)
+    assert np.size(frame.values["stress"]) == 9

@@ -9,6 +9,12 @@ CDVAE's records (development set of the toolkit, 50 crystals) have both a struct
 the positions of the graph, Å, stand in the structure as fractions. Nor do they fit the lattice,
 which was built anew from lengths and angles and points elsewhere. Which crystal was meant can't be
 told, so all are refused.
+
+ColabFit's records (development set of the toolkit 1.1, 262 crystals of copper) are tensors of
+PyTorch under ``pos``, ``cell`` and ``atomic_numbers``. Their ``potential-energy`` is eV per atom,
+with 6 atoms as with 108, beside forces in eV/Å, and ``stress`` is in kbar, positive under
+compression; the file says neither. Declare them as ``energy_per_atom=potential-energy:eV/atom`` and
+``stress=kbar:vasp``.
 """
 
 from __future__ import annotations
