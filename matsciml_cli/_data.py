@@ -289,6 +289,10 @@ def _scan(
     return atoms, volumes, labels
 
 
+_ROUNDING = 1e-12
+"""Share of the largest value below which a mean is the rounding of a sum, dimensionless."""
+
+
 class _Range:
     """Count, smallest, largest and mean of a label."""
 
@@ -324,7 +328,9 @@ def _show_labels(labels: Sequence[Mapping[str, Any]]) -> None:
         if label["count"]:
             # Adding zero turns the "-0" of a label whose largest value is -0.0 into "0".
             low, high = label["min"] + 0.0, label["max"] + 0.0
-            span = f"{low:.5g} to {high:.5g}, mean {label['mean']:.5g}"
+            # What remains where values cancel, as forces do, is rounding, and no number to read.
+            cancels = abs(label["mean"]) < _ROUNDING * max(abs(low), abs(high))
+            span = f"{low:.5g} to {high:.5g}, mean {0.0 if cancels else label['mean']:.5g}"
             if label["classes"] == SPACE_GROUPS:  # users know them by their numbers, from 1
                 span = f"space groups {low + 1:.0f} to {high + 1:.0f}"
             elif label["classes"]:

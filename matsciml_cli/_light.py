@@ -14,6 +14,9 @@ from typer.core import TyperCommand, TyperGroup
 
 from matsciml_core.errors import ConfigError
 
+_TOO_LARGE = 2**63
+"""What libraries in C cannot hold as a whole number."""
+
 
 class _Conversion:
     """Converts the values of one parameter in place of the object that typer makes for that."""
@@ -56,14 +59,20 @@ class LightCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments; a number that is not finite passes every ``min`` and ``max``.
 
+        So does a whole number that libraries cannot hold.
+
         Raises:
             ConfigError: There is one.
         """
         rest: list[str] = super().parse_args(ctx, args)
-        for name, value in ctx.params.items():
+        for parameter in self.get_params(ctx):
+            value = ctx.params.get(parameter.name)
             if isinstance(value, float) and not math.isfinite(value):
-                option = f"--{name.replace('_', '-')}"
+                option = max(parameter.opts, key=len)  # its long name, where it has a short one
                 raise ConfigError(f"'{option}' is {value}; give a finite number.")
+            if isinstance(value, int) and abs(value) >= _TOO_LARGE:
+                option = max(parameter.opts, key=len)
+                raise ConfigError(f"'{option}' is {value}; give a number below 2^63.")
         return rest
 
 

@@ -86,7 +86,7 @@ def look_up(raw: Mapping[str, Any], registry: Registry) -> None:
     config = build_config(raw)
     require_objects(config, registry)
     components = [
-        *(("dataset", item, f"datasets.{item.name}") for item in config.datasets),
+        *(("dataset", item, config.section_of(item)) for item in config.datasets),
         ("encoder", config.encoder, "encoder"),
         *([("strategy", config.strategy, "strategy")] if config.strategy is not None else []),
     ]

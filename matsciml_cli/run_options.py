@@ -6,7 +6,8 @@ Nothing here imports torch, so that a misspelt name or setting is answered at on
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
@@ -15,11 +16,21 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from matsciml_cli._completion import complete_names
-from matsciml_core.errors import ConfigError
+from matsciml_core.errors import ConfigError, SettingError
 from matsciml_core.registry.manager import Registry
 
 _INSPECTED = 10
 """Steps between two looks at the gradients with ``--inspect-gradients``."""
+_TRAINING = {
+    "epochs": "epochs",
+    "minutes": "minutes",
+    "early_stop": "patience",
+    "batch_size": "batch_size",
+    "seed": "seed",
+    "device": "device",
+    "devices": "devices",
+}
+"""Options with a value of their own → the settings of ``training`` that they give."""
 _PARAMETER = "options"
 """The parameter of a command in whose place it takes the options."""
 
@@ -121,14 +132,8 @@ class RunOptions:
         """
         if self.epochs is not None and self.minutes is not None:
             raise ConfigError("Give --epochs or --minutes; each of them is the length of the run.")
-        training = {
-            "epochs": self.epochs,
-            "minutes": self.minutes,
-            "patience": self.early_stop,
-            "batch_size": self.batch_size,
-            "seed": self.seed,
-            "device": self.device,
-            "devices": self.devices,
+        training = {setting: getattr(self, name) for name, setting in _TRAINING.items()}
+        training |= {
             "inspect_gradients": _INSPECTED if self.inspect_gradients else None,
             "baseline_crystals": 0 if self.no_baselines else None,
             "loggers": self.logger or None,
@@ -158,8 +163,24 @@ class RunOptions:
         from matsciml_cli import _request
 
         data = _request.read(self.flags(output), self.config, self.overrides or [], registry)
-        _request.look_up(data, registry)
+        with self.naming_flags():
+            _request.look_up(data, registry)
         return data
+
+    @contextmanager
+    def naming_flags(self) -> Iterator[None]:
+        """Let an error about a setting that was given by an option name the option.
+
+        Raises:
+            SettingError: The error, under the name that was typed.
+        """
+        try:
+            yield
+        except SettingError as error:
+            for name, setting in _TRAINING.items():
+                if error.key == f"training.{setting}" and getattr(self, name) is not None:
+                    raise error.named(f"--{name.replace('_', '-')}") from error
+            raise
 
 
 def look_up(data: Mapping[str, Any], registry: Registry) -> None:

@@ -43,6 +43,29 @@ class ConfigError(MatSciMLError):
     """A configuration value is missing, unknown, or of the wrong type."""
 
 
+class SettingError(ConfigError):
+    """A setting is unknown, or has a value that it does not take.
+
+    Args:
+        key: Its name in a configuration, such as ``training.patience``.
+        problem: The rest of the sentence, of which the quoted name is the subject.
+    """
+
+    def __init__(self, key: str, problem: str) -> None:
+        """Make the sentence."""
+        super().__init__(f"'{key}' {problem}")
+        self.key = key
+        self.problem = problem
+
+    def named(self, name: str) -> SettingError:
+        """Return the same error about the name under which the user gave the setting.
+
+        Args:
+            name: For example ``--early-stop``.
+        """
+        return SettingError(name, self.problem)
+
+
 class DataError(MatSciMLError):
     """A data file or dataset cannot be used as it is."""
 

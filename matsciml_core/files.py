@@ -48,7 +48,8 @@ def replacing(path: Path) -> Iterator[Path]:
     _require_replaceable(path)
     # 64 random bits: a name that lies in a folder already cannot have been laid for us.
     part = path.with_name(f".{path.name[:60]}.{os.urandom(8).hex()}{_SUFFIX}")
-    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, 0o666))
+    with _naming(path, part):
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, 0o666))
     try:
         yield part
         with part.open("rb+") as stream:
@@ -57,6 +58,17 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         with suppress(OSError):
             part.unlink()
+        raise
+
+
+@contextmanager
+def _naming(path: Path, part: Path) -> Iterator[None]:
+    """Let an error of the block name what was asked for, and not the file that stands for it."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None and os.fspath(error.filename) == os.fspath(part):
+            error.filename = os.fspath(path)
         raise
 
 
@@ -76,7 +88,8 @@ def delivering(folder: Path) -> Iterator[Path]:
         OSError: The folder cannot be written.
     """
     part = folder / f".{os.urandom(8).hex()}{_SUFFIX}"
-    part.mkdir()
+    with _naming(folder, part):
+        part.mkdir()
     try:
         yield part
         for entry in sorted(part.iterdir()):

@@ -42,7 +42,8 @@ def run(
     from matsciml_core import RunInterrupted, train
 
     try:
-        with telling_on_stop("Nothing was trained yet; the same command starts again."):
+        stopping = telling_on_stop("Nothing was trained yet; the same command starts again.")
+        with stopping, options.naming_flags():
             result = train(**request, registry=registry)
     except RunInterrupted as stop:
         write_line(f"\n{explain_interruption(stop)}")

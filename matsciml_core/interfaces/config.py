@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from matsciml_core.errors import ConfigError, did_you_mean
+from matsciml_core.errors import SettingError, did_you_mean
 from matsciml_core.registry.setting_names import suggest_setting
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -50,16 +50,17 @@ class Config(BaseModel):
             The validated settings.
 
         Raises:
-            ConfigError: A key is unknown or a value has the wrong type.
+            SettingError: A key is unknown or a value has the wrong type.
         """
         values = dict(options)
         preset = values.pop("preset", next(iter(cls.presets), None))
         if preset is not None:
             if not isinstance(preset, str) or preset not in cls.presets:
-                raise ConfigError(
-                    f"'{where}.preset' is '{preset}', which does not exist."
+                raise SettingError(
+                    f"{where}.preset",
+                    f"is '{preset}', which does not exist."
                     f"{did_you_mean(str(preset), cls.presets)}"
-                    f" Presets: {', '.join(cls.presets) or 'none'}."
+                    f" Presets: {', '.join(cls.presets) or 'none'}.",
                 )
             values = {**cls.presets[preset], **values}
         return validate(cls, values, where=where)
@@ -69,20 +70,21 @@ def validate(model: type[Model], values: Mapping[str, Any], *, where: str) -> Mo
     """Build a pydantic model, turning its errors into one clear sentence.
 
     Raises:
-        ConfigError: The first thing that is wrong, with its key and what was expected.
+        SettingError: The first thing that is wrong, with its key and what was expected.
     """
     for name, field in model.model_fields.items():
         # pydantic reads a truth value as 1 or 0: ``batch_size: yes`` would be batches of one.
         if _has_truth_value(values.get(name)) and not _admits_truth(field.annotation):
             key = f"{where}.{name}" if where else name
-            raise ConfigError(
-                f"'{key}' is {values[name]!r}, which YAML reads yes, no, on and off as too; it "
-                "takes no truth value."
+            raise SettingError(
+                key,
+                f"is {values[name]!r}, which YAML reads yes, no, on and off as too; it takes no "
+                "truth value.",
             )
     try:
         return model(**values)
     except ValidationError as error:
-        raise ConfigError(_explain(error, model, where)) from error
+        raise _explain(error, model, where) from error
 
 
 def _has_truth_value(value: Any) -> bool:
@@ -101,21 +103,24 @@ def _admits_truth(annotation: Any) -> bool:
     return any(_admits_truth(part) or isinstance(part, bool) for part in parts)
 
 
-def _explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
+def _explain(error: ValidationError, model: type[BaseModel], where: str) -> SettingError:
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in (where, *first["loc"]) if part != "")
     if first["type"] == "extra_forbidden":
         name = str(first["loc"][-1])
         fields = sorted(model.model_fields)
-        return (
-            f"'{key}' is not a setting.{suggest_setting(name, fields, section=where)}"
-            f" Settings of '{where or 'the run'}': {', '.join(fields) or 'none'}."
+        return SettingError(
+            key,
+            f"is not a setting.{suggest_setting(name, fields, section=where)}"
+            f" Settings of '{where or 'the run'}': {', '.join(fields) or 'none'}.",
         )
     if first["type"] == "missing":
-        return f"'{key}' is missing; give it with '--set {key}=VALUE' or in the configuration file."
+        return SettingError(
+            key, f"is missing; give it with '--set {key}=VALUE' or in the configuration file."
+        )
     if first["type"] in ("int_parsing", "int_from_float"):
-        return f"'{key}' is {first['input']!r}; give a whole number, such as 3."
+        return SettingError(key, f"is {first['input']!r}; give a whole number, such as 3.")
     if first["type"] == "float_parsing":
-        return f"'{key}' is {first['input']!r}; give a number, such as 0.5."
+        return SettingError(key, f"is {first['input']!r}; give a number, such as 0.5.")
     message = first["msg"].removeprefix("Value error, ")
-    return f"'{key}' is {first['input']!r}: {message[0].lower()}{message[1:]}."
+    return SettingError(key, f"is {first['input']!r}: {message[0].lower()}{message[1:]}.")

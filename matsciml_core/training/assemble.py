@@ -87,7 +87,7 @@ def resolve(raw: Mapping[str, Any], registry: Registry, *, adopt: bool = True) -
         preset, device = config.encoder.options.get("preset"), training.get("device", "auto")
         training["precision"], _ = choose_precision(encoder_spec, preset, device)
     datasets = [
-        _expanded(registry.get("dataset", item.name), item.options, f"datasets.{item.name}")
+        _expanded(registry.get("dataset", item.name), item.options, config.section_of(item))
         for item in config.datasets
     ]
     strategy = config.strategy

@@ -201,6 +201,14 @@ class RunConfig(Config):
     output: str = "runs"
     """Folder that receives the run folder."""
 
+    def section_of(self, dataset: ComponentConfig) -> str:
+        """Return under which name a dataset's settings are given, for error messages.
+
+        Args:
+            dataset: One of ``datasets``.
+        """
+        return "dataset" if len(self.datasets) == 1 else f"datasets.{dataset.name}"
+
 
 def normalise(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Bring the spellings a person may use into the one of :class:`RunConfig`.

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from matsciml_cli import _completion, state
+from matsciml_cli._data import _show_labels
 from matsciml_core.registry.manager import build_registry
 from matsciml_core.testing.server import FaultServer
 
@@ -483,3 +484,12 @@ def test_space_groups_are_shown_by_their_numbers(imported, tmp_path):
     out = imported("data", "import", str(path), "--name", "mine", *labels).out
     assert "space groups 216 to 221" in out
     assert "classes 0 to 1 of 2, from 0" in out
+
+
+def test_a_mean_of_what_cancels_is_zero(capsys):
+    # Forces of one crystal add up to the rounding of their sum, and not to a number.
+    label = {"name": "forces", "unit": "eV/Å", "count": 6, "classes": None}
+    _show_labels([{**label, "min": -1.2, "max": 1.2, "mean": 1e-17}])
+    assert "-1.2 to 1.2, mean 0\n" in capsys.readouterr().out.replace("  ", "")
+    _show_labels([{**label, "min": -1e-15, "max": 1e-15, "mean": 1e-17}])
+    assert "mean 1e-17" in capsys.readouterr().out

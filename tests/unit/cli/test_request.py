@@ -116,7 +116,7 @@ class TestReadChanges:
         (["--dataset", "mine", "--encoder", "net", "--set", "encoder.widht=3"], "'width'"),
         (["--dataset", "mine", "--encoder", "net", "--set", "head.name=numer"], "'number'"),
         (["--dataset", "mine", "--encoder", "net", "--strategy", "none"], "no strategy 'none'"),
-        (["--dataset", "mine", "--encoder", "net", "--epochs", "-1"], "'training.epochs' is -1"),
+        (["--dataset", "mine", "--encoder", "net", "--epochs", "-1"], "'--epochs' is -1"),
         (["--dataset", "mine", "--encoder", "net", "--logger", "nope"], "no logger 'nope'"),
     ],
 )

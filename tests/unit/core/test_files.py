@@ -218,3 +218,17 @@ class TestDelivery:
             (part / "b").mkdir()
         assert not (folder / "a").is_symlink()
         assert (folder / "b").is_dir()
+
+
+@pytest.mark.parametrize("way", WRITERS)
+def test_an_error_names_the_file_that_was_asked_for(way, tmp_path):
+    path = tmp_path / "nowhere" / "new"
+    with pytest.raises(FileNotFoundError) as caught:
+        WRITERS[way](path)
+    assert caught.value.filename == str(path)
+
+
+def test_an_error_names_the_folder_that_was_asked_for(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, files.delivering(tmp_path / "nowhere"):
+        pass
+    assert caught.value.filename == str(tmp_path / "nowhere")

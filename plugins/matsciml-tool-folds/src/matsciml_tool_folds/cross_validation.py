@@ -114,7 +114,7 @@ def _open(config: RunConfig, registry: Registry) -> Dataset:
         )
     (item,) = config.datasets
     dataset: Dataset = build_component(
-        registry.get("dataset", item.name), item.options, f"datasets.{item.name}"
+        registry.get("dataset", item.name), item.options, config.section_of(item)
     )
     return dataset
 

@@ -150,7 +150,7 @@ def _open(folder: Path, name: str, registry: Registry) -> Dataset:
     config = build_config(read_config_file(folder / CONFIG))
     (item,) = (item for item in config.datasets if item.name == name)
     dataset: Dataset = build_component(
-        registry.get("dataset", name), item.options, f"datasets.{name}"
+        registry.get("dataset", name), item.options, config.section_of(item)
     )
     return dataset
 
