@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,20 @@ def test_the_comparison_goes_where_it_is_told_to(runs: Path, tmp_path: Path) -> 
     page = tmp_path / "new" / "page.html"
     assert execute(["report", str(runs / "one"), "--output", str(page)]) == 0
     assert "1 run compared" in page.read_text("utf-8")
+
+
+def test_copies_and_repeats_of_a_run_are_no_further_seeds(
+    runs: Path, tmp_path: Path, add_run
+) -> None:
+    shutil.copytree(runs / "one", runs / "one-copied")
+    add_run("one-repeated", mae=0.5)
+    add_run("one-reseeded", mae=0.7, seed=1)
+    site = tmp_path / "site"
+    assert execute(["leaderboard", str(runs), "--output", str(site)]) == 0
+    entries = json.loads((site / "index.json").read_text("utf-8"))["entries"]
+    assert {entry["encoder"]: entry["seeds"] for entry in entries} == {"net": 2, "other": 1}
+    assert next(entry for entry in entries if entry["encoder"] == "net")["mean"] == 0.6
+    assert "2 repeats of the same seeds left out" in (site / "index.html").read_text("utf-8")
 
 
 def test_the_leaderboard_is_a_site(runs: Path, tmp_path: Path, capsys) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class RankedRuns(SeedResults):
     """SHA-256 of the split."""
     seeds: Sequence[ComparedRun]
     """The runs, with their names and settings."""
+    repeats: int
+    """Further runs of the same seeds, which are left out: they are no further evidence."""
 
     @property
     def seen(self) -> bool:
@@ -169,7 +172,8 @@ def ranking(runs: Sequence[ComparedRun]) -> list[list[RankedRuns]]:
         for key, target in (run.results.targets if run.results else {}).items():
             members.setdefault((key, target.split, run.recipe), []).append((run, target))
     groups: dict[tuple[str, str], list[RankedRuns]] = {}
-    for (key, split, _), pairs in members.items():
+    for (key, split, _), all_pairs in members.items():
+        pairs = _once_per_seed(all_pairs)
         target = pairs[0][1]
         entry = RankedRuns(
             key=key,
@@ -178,9 +182,27 @@ def ranking(runs: Sequence[ComparedRun]) -> list[list[RankedRuns]]:
             seeds=[run for run, _ in pairs],
             runs=[run.results for run, _ in pairs if run.results],
             results=[result for _, result in pairs],
+            repeats=len(all_pairs) - len(pairs),
         )
         groups.setdefault((key, split), []).append(entry)
     return [sorted(group, key=lambda entry: entry.badness) for _, group in sorted(groups.items())]
+
+
+def _once_per_seed(
+    pairs: Sequence[tuple[ComparedRun, TargetResult]],
+) -> list[tuple[ComparedRun, TargetResult]]:
+    """Return the newest run of each seed; copies of a folder are of one seed, too."""
+    newest: dict[Any, tuple[ComparedRun, TargetResult]] = {}
+    for run, target in pairs:
+        seed = json.dumps(run.training("seed"))
+        if seed not in newest or _started(run) > _started(newest[seed][0]):
+            newest[seed] = (run, target)
+    return list(newest.values())
+
+
+def _started(run: ComparedRun) -> str:
+    """Return when the run started, in ISO 8601, by which text sorts as time does."""
+    return str(run.files.summary.get("started", ""))
 
 
 def _write_reports(
@@ -282,6 +304,8 @@ def _row(entry: RankedRuns, rank: int, links: Mapping[Path, str]) -> dict[str, V
         words(key) for key in (run.results.targets if run.results else {}) if key != entry.key
     ]
     below = f"with {', '.join(others)}" if others else run.name
+    if entry.repeats:
+        below += f"; {counted(entry.repeats, 'repeat')} of the same seeds left out"
     if entry.seen:
         below += "; has seen these crystals before the run"
     return {
