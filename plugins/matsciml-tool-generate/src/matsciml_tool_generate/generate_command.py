@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
     from matsciml_tool_generate.sampling import GenerationResult, GenerationSettings
 
+_GUIDE_STEPS, _GUIDE_RATE = 5000, 1e-3
+_RELAX_STEPS, _RELAX_FMAX = 200, 0.05
 _MOST_COMPARED = 200
 """Crystals up to which all pairs are compared, which takes less than a minute."""
 
@@ -64,11 +66,11 @@ def generate(
     ] = None,
     guide_steps: Annotated[
         int, typer.Option(min=1, help="Optimisation steps in the latent space towards it.")
-    ] = 5000,
-    guide_rate: Annotated[float, typer.Option(help="Learning rate of these steps.")] = 1e-3,
+    ] = _GUIDE_STEPS,
+    guide_rate: Annotated[float, typer.Option(help="Learning rate of these steps.")] = _GUIDE_RATE,
     relax: RelaxModel = None,
-    relax_steps: RelaxSteps = 200,
-    relax_fmax: RelaxForce = 0.05,
+    relax_steps: RelaxSteps = _RELAX_STEPS,
+    relax_fmax: RelaxForce = _RELAX_FMAX,
     device: Device = "auto",
     restart: Annotated[
         bool, typer.Option("--restart", help="Throw away an unfinished generation.")
@@ -89,6 +91,12 @@ def generate(
     from matsciml_tool_generate.relaxing import CrystalRelaxer
     from matsciml_tool_generate.sampling import GenerationSettings, generate_crystals, relaxed_path
 
+    if output.suffix.lower() not in (".extxyz", ".xyz") and not output.is_dir():
+        raise ConfigError(f"Crystals are written as extended XYZ; end '{output}' in .extxyz.")
+    if relax is None and (relax_steps, relax_fmax) != (_RELAX_STEPS, _RELAX_FMAX):
+        raise ConfigError("--relax-steps and --relax-fmax are of --relax; name a model with it.")
+    if not guide and (guide_steps, guide_rate) != (_GUIDE_STEPS, _GUIDE_RATE):
+        raise ConfigError("--guide-steps and --guide-rate are of --guide; name a target with it.")
     if not output.is_dir():  # which is refused below, whatever is asked for
         check_output(output, replace=replace)
         if relax is not None:
@@ -155,8 +163,9 @@ def _write_result(result: GenerationResult, settings: GenerationSettings) -> Non
     if (relaxed := result.relaxation) is not None:
         write_line(
             f"Relaxed: {relaxed.converged:,} of {result.written:,} converged, "
-            f"{relaxed.written - relaxed.converged:,} not, {relaxed.failed:,} failed; median RMSD "
-            f"{relaxed.median_rmsd:.3g} Å: {relaxed.path}"
+            f"{relaxed.written - relaxed.converged:,} not, {relaxed.failed:,} failed"
+            + (f"; median RMSD {relaxed.median_rmsd:.3g} Å" if relaxed.written else "")
+            + f": {relaxed.path}"
         )
         path = relaxed.path
     write_line(f"Evaluate them: matsciml evaluate-crystals {shlex.quote(str(path))} --reference …")

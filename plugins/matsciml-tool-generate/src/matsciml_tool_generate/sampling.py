@@ -366,5 +366,5 @@ def _open_partial(folder: Path, settings: Mapping[str, Any], output: Path) -> No
         write_json(record, settings)
     except OSError as error:
         raise ConfigError(
-            f"'{folder}' cannot be written ({error.strerror}); name another --output."
+            f"'{output}' cannot be written ({error.strerror}); name another --output."
         ) from error

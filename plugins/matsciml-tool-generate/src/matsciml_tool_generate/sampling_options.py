@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from matsciml_core.errors import SettingError
+
 if TYPE_CHECKING:
     from matsciml_core.interfaces.generation import SamplingConfig
 
@@ -74,13 +76,15 @@ def sampling_config(
     """
     from matsciml_core.interfaces.generation import SamplingConfig  # noqa: PLC0415 - imports torch
 
-    return SamplingConfig.from_options(
-        {
-            "sampler": sampler,
-            "levels": levels,
-            "steps_per_level": steps,
-            "step_size": step_size,
-            "space_group": space_group,
-        },
-        where="sampling",
-    )
+    options = {
+        "sampler": sampler,
+        "levels": levels,
+        "steps_per_level": steps,
+        "step_size": step_size,
+        "space_group": space_group,
+    }
+    try:
+        return SamplingConfig.from_options(options, where="sampling")
+    except SettingError as error:
+        name = error.key.rpartition(".")[2].removesuffix("_per_level").replace("_", "-")
+        raise error.named(f"--{name}") from error

@@ -132,4 +132,6 @@ def _tell_of_selection(selected: Selected, number: int) -> None:
     if len(selected.rows) > _SHOWN:
         write_line(f"… and {len(selected.rows) - _SHOWN} more.")
     if len(selected.rows) < number:
-        warn(f"Only {len(selected.rows)} of {number} could be selected; the others have twins.")
+        left_out = selection.twins_of_training + selection.twins_of_taken
+        reason = "there are no more candidates" if not left_out else "the others are near-twins"
+        warn(f"Only {len(selected.rows)} of {number} could be selected: {reason}.")

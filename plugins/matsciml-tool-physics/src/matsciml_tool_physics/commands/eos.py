@@ -26,7 +26,7 @@ def eos(
     span: Annotated[
         float, typer.Option(min=0.001, max=0.5, help="Largest relative change of the volume.")
     ] = 0.06,
-    points: Annotated[int, typer.Option(min=5, help="Number of volumes.")] = 11,
+    points: Annotated[int, typer.Option(min=5, max=1000, help="Number of volumes.")] = 11,
     relaxed: Annotated[
         Literal["none", "atoms", "shape"],
         typer.Option("--relax", help="What is relaxed at each volume; shape: atoms and shape."),
