@@ -10,6 +10,7 @@ from ase.io import read, write
 
 from matsciml_cli.app import execute
 from matsciml_core import build_registry
+from matsciml_core.model.ensembles import write_ensemble
 
 
 @pytest.fixture
@@ -106,6 +107,17 @@ class TestDynamics:
         assert len(frames[0]) == 8
         assert "eV/atom/ps" in out
 
+    def test_stops_where_the_models_of_an_ensemble_differ(self, run, write_force_model, capsys):
+        members = [write_force_model(Path(f"scale-{scale}"), scale=scale) for scale in (5.0, 9.0)]
+        Path("joint").mkdir()
+        write_ensemble(Path("joint"), members, {})
+        options = ("alloy.extxyz", "--steps", "50", "--max-spread", "1e-4", "-o", "joint.extxyz")
+        assert execute(["md", "joint", *options]) == 0
+        captured = capsys.readouterr()
+        assert "Stopped at step 0: the models differ by" in captured.err
+        assert "nan" not in captured.out
+        assert read("joint.extxyz").info["force_spread"] > 1e-4
+
     def test_continues_as_if_it_had_never_stopped(self, run):
         options = ("--ensemble", "nvt", "--every", "5", "--timestep", "2")
         assert run("md", "alloy.extxyz", "--steps", "20", *options, "-o", "whole.extxyz")[0] == 0
@@ -150,6 +162,7 @@ class TestDynamics:
             (("foreign.extxyz",), "never seen Xe"),
             (("slab.extxyz", "--ensemble", "npt"), "Constant pressure needs a crystal"),
             (("alloy.extxyz", "--pressure", "1"), "acts on the cell, which nve keeps"),
+            (("alloy.extxyz", "--max-spread", "0.1"), "name an ensemble"),
             (("alloy.extxyz", "--device", "gpu"), "There is no device 'gpu'; use auto, cpu"),
             (("alloy.extxyz", "-o", "md.traj"), "A trajectory is extended XYZ"),
             (("alloy.extxyz", "--supercell", "2,2"), "'--supercell 2,2' is not understood"),

@@ -12,6 +12,7 @@ from ase.io import read
 
 from matsciml_core import load
 from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.model.ensembles import write_ensemble
 from matsciml_tool_simulate import Dynamics, DynamicsConfig, ModelCalculator, relax
 from matsciml_tool_simulate.dynamics import state_file
 
@@ -148,3 +149,60 @@ class TestDynamics:
         static = relax(relaxed, cell="volume", pressure=20.0, largest_force=1e-3).final.volume
         assert volumes[20.0] == pytest.approx(static, rel=0.02)
         assert volumes[0.0] > 1.08 * volumes[20.0]
+
+
+@pytest.fixture(scope="module")
+def ensemble(tmp_path_factory, write_force_model):
+    """Two models of the same weights whose energies are of another scale."""
+    folder = tmp_path_factory.mktemp("ensemble")
+    members = [write_force_model(folder / str(scale), scale=scale) for scale in (5.0, 6.0)]
+    write_ensemble(folder, members, {})
+    return folder
+
+
+class TestDynamicsOfAnEnsemble:
+    def test_are_those_of_the_mean(self, ensemble, atoms):
+        members = []
+        for name in ("5.0", "6.0"):
+            atoms.calc = ModelCalculator(load(ensemble / name, device="cpu"), stress=True)
+            members.append((atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress()))
+        atoms.calc = ModelCalculator(load(ensemble, device="cpu"), stress=True)
+        joint = (atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress())
+        for value, one, other in zip(joint, *members, strict=True):
+            assert np.allclose(value, (one + other) / 2, rtol=1e-12, atol=1e-12)
+        # Of two numbers the standard deviation is their difference divided by the root of 2.
+        difference = np.linalg.norm(members[0][1] - members[1][1], axis=1).max()
+        assert atoms.calc.force_spread == pytest.approx(difference / np.sqrt(2), rel=1e-12)
+
+    def test_conserve_the_energy(self, ensemble, atoms, tmp_path):
+        atoms.calc = ModelCalculator(load(ensemble, device="cpu"))
+        dynamics = Dynamics.start(atoms, DynamicsConfig(every=1), tmp_path / "md.extxyz")
+        dynamics.run(50)
+        assert dynamics.drift.fluctuation < 1e-4
+
+    def test_stop_where_the_models_differ_and_at_no_earlier_step(self, ensemble, atoms, tmp_path):
+        model = load(ensemble, device="cpu")
+        spreads, paths = [], (tmp_path / "free.extxyz", tmp_path / "md.extxyz")
+        for path in paths:
+            moving = atoms.copy()
+            moving.calc = ModelCalculator(model)
+            limit = max(spreads[:20]) if spreads else None
+            config = DynamicsConfig(
+                every=1 if limit is None else 7, temperature=900.0, max_spread=limit
+            )
+            dynamics = Dynamics.start(moving, config, path, model.identity)
+            dynamics.run(60)
+            spreads = spreads or [frame.info["force_spread"] for frame in read(path, ":")]
+        first = next(step for step, spread in enumerate(spreads) if spread > limit)
+        assert (dynamics.step, dynamics.is_uncertain) == (first, True)
+        frames = read(paths[1], ":")
+        assert [frame.info["step"] for frame in frames] == [*range(0, first, 7), first]
+        assert np.allclose(frames[-1].positions, read(paths[0], first).positions, atol=1e-9)
+        resumed = Dynamics.resume(paths[1], load(ensemble, device="cpu"))
+        resumed.run(5)
+        assert (resumed.step, len(read(paths[1], ":"))) == (first, len(frames))
+
+    def test_of_a_single_model_cannot_stop_at_a_spread(self, model, atoms, tmp_path):
+        atoms.calc = ModelCalculator(model)
+        with pytest.raises(ConfigError, match="name an ensemble"):
+            Dynamics.start(atoms, DynamicsConfig(max_spread=0.1), tmp_path / "md.extxyz")

@@ -64,6 +64,9 @@ class DynamicsConfig(Config):
     """Steps between two frames of the trajectory."""
     seed: int = Field(default=0, ge=0)
     """Seed of velocities and thermostat."""
+    max_spread: PositiveFloat | None = None
+    """Spread of an ensemble's forces, eV/Å, beyond which the dynamics stop, see ``force_spread`` of
+    ``ModelCalculator``; empty: they go on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +98,7 @@ class Dynamics:
 
     Raises:
         ConfigError: The volume is to change of what is not periodic or is held, or atoms are held
-            in a way that the state cannot keep.
+            in a way that the state cannot keep; or one model alone has no spread to stop at.
     """
 
     def __init__(self, atoms: Any, config: DynamicsConfig, path: Path, model: str = "") -> None:
@@ -104,6 +107,11 @@ class Dynamics:
         self.random = np.random.Generator(np.random.PCG64(config.seed))
         self.drift = EnergyDrift()
         self.step = 0
+        if config.max_spread is not None and not getattr(atoms.calc, "knows_spread", False):
+            raise ConfigError(
+                "The forces of a single model have no spread at which to stop; name an ensemble, "
+                "which 'matsciml ensemble' makes of several runs."
+            )
         hold(atoms)
         self._integrator = _integrator(atoms, config, self.random)
 
@@ -179,8 +187,23 @@ class Dynamics:
             ) from error
         return dynamics
 
+    @property
+    def spread(self) -> float | None:
+        """Spread of the forces at the last step, eV/Å; None of a single model."""
+        spread: float | None = getattr(self.atoms.calc, "force_spread", None)
+        return spread
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether the spread of the forces exceeds ``max_spread``, so that no step is taken."""
+        limit = self.config.max_spread
+        return limit is not None and self.spread is not None and self.spread > limit
+
     def run(self, steps: int, on_frame: Callable[[DynamicsStep], None] | None = None) -> None:
         """Take steps, adding frames to the trajectory.
+
+        Where the models of an ensemble differ by more than ``max_spread``, it takes no further
+        step: the frame at which they do is the last of the trajectory.
 
         Args:
             steps: How many more.
@@ -190,9 +213,13 @@ class Dynamics:
             DataError: The trajectory blows up.
         """
         last, saved = self.step + steps, self.step
-        while self.step < last:
+        if self.config.max_spread is not None:
+            self.atoms.get_forces()  # resumed dynamics have not calculated any yet
+        while self.step < last and not self.is_uncertain:
             # To the next multiple of ``every``, wherever an earlier run has stopped.
             until = min(last, (self.step // self.config.every + 1) * self.config.every)
+            if self.config.max_spread is not None:  # looked at after each step
+                until = self.step + 1
             try:
                 self._integrator.run(until - self.step)
             except (DataError, GeometryError) as error:
@@ -201,11 +228,11 @@ class Dynamics:
                     f"{error} Take a shorter time step, or relax the structure first."
                 ) from error
             self.step = until
-            if not until % self.config.every:
+            if not until % self.config.every or self.is_uncertain:
                 frame = self._record()
                 if on_frame is not None:
                     on_frame(frame)
-            if self.step - saved >= _SAVE_EVERY or self.step == last:
+            if self.step - saved >= _SAVE_EVERY or self.step == last or self.is_uncertain:
                 self.save()
                 saved = self.step
 
@@ -265,6 +292,8 @@ class Dynamics:
             "time_fs": frame.index * self.config.timestep,
             "temperature_K": round(frame.temperature, 4),
         }
+        if self.spread is not None:
+            atoms.info["force_spread"] = self.spread  # eV/Å, as energies and forces are
         results = {
             "energy": self.atoms.get_potential_energy(),
             "forces": self.atoms.get_forces(apply_constraint=False),

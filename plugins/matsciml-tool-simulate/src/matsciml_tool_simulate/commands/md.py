@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from matsciml_cli.console import write_line
+from matsciml_cli.console import warn, write_line
 from matsciml_cli.failures import INTERRUPTED
 from matsciml_cli.options import Device, FileFormat, ModelFolder, Precision
 from matsciml_cli.outputs import Replace, check_output
@@ -65,6 +66,12 @@ def md(
         str, typer.Option(help="Cells along each axis, such as 2 or 2,2,1.")
     ] = "1",
     seed: Annotated[int, typer.Option(min=0, help="Seed of velocities and thermostat.")] = 0,
+    max_spread: Annotated[
+        float | None,
+        typer.Option(
+            min=1e-9, help="Stop where the forces of an ensemble differ by more than this, eV/Å."
+        ),
+    ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Trajectory to continue, as it was begun.")
     ] = None,
@@ -75,10 +82,10 @@ def md(
 ) -> None:
     """Let the atoms of a structure move, and write a trajectory (extended XYZ).
 
-    The model must predict a total energy. Velocities are sampled at --temperature. Beside the
-    trajectory lies a state from which matsciml md RUN --resume TRAJECTORY continues it as if it
-    had never stopped. Masses and atoms that are held in place are those of the file. At the end
-    stands how well the energy was conserved.
+    The model, or each of an ensemble, must predict a total energy. Velocities are sampled at
+    --temperature. Beside the trajectory lies a state from which matsciml md RUN --resume TRAJECTORY
+    continues it as if it had never stopped. Masses and atoms that are held in place are those of
+    the file. At the end stands how well the energy was conserved.
     """
     leave_room(os.environ)  # before torch is imported, which reads the number of threads
     settings = {
@@ -90,6 +97,7 @@ def md(
         "pressure": pressure,
         "every": every,
         "seed": seed,
+        "max_spread": max_spread,
     }
     _check_request(context, file, resume)
     if pressure and ensemble != "npt" and resume is None:
@@ -120,10 +128,17 @@ def md(
         dynamics = Dynamics.start(atoms, config, path, model.identity)
     _run(dynamics, steps, run)
     drift = dynamics.drift
-    if dynamics.config.ensemble == "nve":  # a thermostat exchanges energy
+    # A thermostat exchanges energy, and one point has no line.
+    if dynamics.config.ensemble == "nve" and not math.isnan(drift.slope):
         write_line(
             f"Energy: drift {drift.slope:+.2e} eV/atom/ps, fluctuation {drift.fluctuation:.2e} "
             f"eV/atom, never more than {drift.largest:.2e} eV/atom from the start."
+        )
+    if dynamics.is_uncertain:
+        warn(
+            f"Stopped at step {dynamics.step}: the models differ by {dynamics.spread:.3g} eV/Å in "
+            f"the force on an atom, more than --max-spread {dynamics.config.max_spread:g}. The "
+            "last frame is the structure to compute and to train on."
         )
     write_line(f"Trajectory: {dynamics.path}")
 
