@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from matsciml_core.errors import ConfigError, MissingPackageError
 from matsciml_util_launchers.choice import open_launcher
+from matsciml_util_launchers.ray_cluster import _require_token
 from matsciml_util_launchers.slurm import EXECUTOR, parameters_of
 
 needs_ray = pytest.mark.skipif(
@@ -52,6 +55,51 @@ def test_jobs_run_on_a_ray_cluster(ended, tmp_path, monkeypatch):
     assert ended("ray", jobs=2) == {"a": 0, "b": 1, "c": 0}
     assert (tmp_path / "a.txt").read_text() == "first\n"
     assert (tmp_path / "b.txt").read_text() == "Error: No moon.\n"
+
+
+@pytest.mark.slow
+@needs_ray
+@foreign
+@pytest.mark.parametrize(("token", "answered"), [("own", True), ("another", False), (None, False)])
+def test_a_ray_cluster_of_this_machine_asks_for_its_token(monkeypatch, token, answered):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    with open_launcher("ray", jobs=1) as launcher:
+        address = launcher._ray.get_runtime_context().gcs_address
+        # That of a user without the token, who reaches the port.
+        environment = {**os.environ, "RAY_AUTH_MODE": "token" if token else "disabled"}
+        if token != "own":
+            environment["RAY_AUTH_TOKEN"] = "0" * 64
+        script = (
+            "import sys; from ray._raylet import GcsClient; "
+            "print(GcsClient(address=sys.argv[1]).internal_kv_keys(b'', None, timeout=10))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script, address],
+            env=environment, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+    assert (done.returncode == 0) == answered, done.stderr
+    if not answered:
+        assert "UNAUTHENTICATED" in done.stderr.upper() or "token" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"RAY_AUTH_MODE": "disabled"},
+        {"RAY_AUTH_TOKEN": "mine"},
+        {"RAY_AUTH_TOKEN_PATH": "mine"},
+    ],
+)
+def test_what_the_user_has_set_of_rays_token_stays(given):
+    environment = dict(given)
+    _require_token(environment)
+    assert environment.items() >= given.items()
+    own = not given
+    assert (len(environment.get("RAY_AUTH_TOKEN", "")) == 64) == own
+    assert environment["RAY_AUTH_MODE"] == given.get("RAY_AUTH_MODE", "token")
 
 
 @pytest.mark.slow

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import secrets
+from collections.abc import MutableMapping, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Any, Self
 
@@ -16,6 +18,23 @@ _PATIENCE = 90.0
 
 _POLL_SECONDS = 1.0
 """Longest wait for a job, after which whoever started it may look at it, or stop it."""
+
+
+def _require_token(environment: MutableMapping[str, str]) -> None:
+    """Let the cluster of this machine run programs of those alone who have its token.
+
+    Ray listens on all interfaces, also where its node is told to be 127.0.0.1. The token is one of
+    this process and its jobs; one that the user has set stays.
+    """
+    environment.setdefault("RAY_AUTH_MODE", "token")
+    if environment["RAY_AUTH_MODE"] == "token" and "RAY_AUTH_TOKEN_PATH" not in environment:
+        environment.setdefault("RAY_AUTH_TOKEN", _token())
+
+
+@cache
+def _token() -> str:
+    """Return a random token, the same as long as the process lives: Ray keeps the first it sees."""
+    return secrets.token_hex(32)
 
 
 class RayLauncher(Launcher):
@@ -38,6 +57,8 @@ class RayLauncher(Launcher):
         """
         del folder
         super().__init__(jobs)
+        if "RAY_ADDRESS" not in os.environ:
+            _require_token(os.environ)  # before Ray is imported
         try:
             self._ray: Any = import_module("ray")
         except ImportError as error:
