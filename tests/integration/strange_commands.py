@@ -80,6 +80,7 @@ class Strange:
 
 
 _MODEL = tuple(f"model/{name}" for name in _MODEL_FILES)
+_GENERATOR = ("generator/model.json", "generator/model.safetensors")
 _RUN = ("run", "--dataset", "tiny", "--encoder", "egnn", "--epochs", "1", "--no-baselines")
 HONEST = (
     Honest((*_RUN, "--output", "runs", "--device", "cpu"), 170, least=2),
@@ -118,10 +119,32 @@ HONEST = (
     Honest(("leaderboard", "model", "-o", "site"), 60, 1, _MODEL),
     Honest(("export", "model", "--to", "out"), 90, 1, _MODEL[:3]),
     Honest(
-        ("generate", "model", "--number", "1", "--steps", "1", "-o", "g.xyz"), 60, 1, _MODEL[:2]
+        (
+            *("generate", "generator", "--number", "1", "--levels", "2", "--steps", "1"),
+            *("-o", "g.xyz"),
+        ),
+        60,
+        1,
+        _GENERATOR,
     ),
-    Honest(("evaluate-crystals", "crystals.xyz", "--no-coverage", "-o", "e"), 60, 1, _FILES[:1]),
-    Honest(("reconstruct", "model", "--limit", "1", "--steps", "1"), 40),
+    Honest(
+        (
+            *("evaluate-crystals", "one.xyz", "--reference", "crystals.xyz", "--no-coverage"),
+            *("--workers", "1", "-o", "e"),
+        ),
+        60,
+        1,
+        ("one.xyz",),
+    ),
+    Honest(
+        (
+            *("reconstruct", "generator", "--dataset", "one.xyz", "--levels", "2", "--steps", "1"),
+            *("--workers", "1"),
+        ),
+        40,
+        1,
+        _GENERATOR,
+    ),
     Honest(
         ("relax", "model", "one.xyz", "--steps", "2", "-o", "r.xyz"),
         100,

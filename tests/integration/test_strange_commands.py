@@ -33,6 +33,13 @@ datasets: [{name: tiny}]
 encoder: {name: egnn, width: 8, num_layers: 1}
 training: {epochs: 1, device: cpu, batch_size: 8, baseline_crystals: 0}
 """
+GENERATOR = """
+datasets: [{name: tiny}]
+targets: [structure]
+encoder: {name: cdvae, hidden: 8, num_blocks: 1, triplet_width: 4, output_width: 8, latent_width: 8}
+head: {hidden: 8, num_blocks: 1, num_radial: 4, triplet_width: 4, predictor_width: 8}
+training: {epochs: 1, device: cpu, batch_size: 8, baseline_crystals: 0}
+"""
 PRECIOUS = "This file belongs to the user."
 
 
@@ -120,7 +127,10 @@ def base(tmp_path_factory):
         assert run(("data", "import", "crystals.xyz", "--name", "tiny", *words)).code == 0
         targets = ("--target", "energy", "--target", "forces")
         assert run(("run", "--config", "config.yaml", *targets)).code == 0
-    shutil.copytree((folder / "runs" / "latest").resolve(), folder / "model")
+        shutil.copytree((folder / "runs" / "latest").resolve(), folder / "model")
+        (folder / "generator.yaml").write_text(GENERATOR)
+        assert run(("run", "--config", "generator.yaml")).code == 0
+        shutil.copytree((folder / "runs" / "latest").resolve(), folder / "generator")
     shutil.rmtree(folder / "runs")
     return folder
 
