@@ -247,6 +247,24 @@ class TestReconstruct:
         assert outcome.data["match_rate"] == 1.0
         assert list(outcome.data["distances"]) == ["NaCl"]
 
+    @pytest.mark.parametrize(
+        ("output", "options", "words"),
+        [
+            ("kept.extxyz", (), "'kept.extxyz' exists"),
+            ("truth.extxyz", ("--replace",), "never replaced"),
+            ("new.cif", (), "end 'new.cif' in .extxyz"),
+        ],
+    )
+    def test_nothing_of_the_users_is_written_over(
+        self, cli: Cli, run: Path, output: str, options: tuple[str, ...], words: str
+    ) -> None:
+        for name in ("truth.extxyz", "kept.extxyz"):
+            Path(name).write_text("mine")
+        arguments = ("--dataset", "truth.extxyz", "--output", output, *options)
+        outcome = cli("reconstruct", str(run), *arguments)
+        assert (outcome.code, words in outcome.error) == (2, True)
+        assert {Path(name).read_text() for name in ("truth.extxyz", "kept.extxyz")} == {"mine"}
+
     def test_mistakes(self, cli: Cli, run: Path) -> None:
         outcome = cli("reconstruct", str(run), "--dataset", "nothing.extxyz")
         assert outcome.code == 2

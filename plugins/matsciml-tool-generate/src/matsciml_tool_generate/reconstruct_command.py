@@ -10,8 +10,10 @@ import typer
 
 from matsciml_cli.console import Row, write_heading, write_json, write_table
 from matsciml_cli.options import Device, Json, Seed
+from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
+from matsciml_core.errors import ConfigError
 from matsciml_tool_generate.sampling_options import (
     GeneratorFolder,
     LangevinStepSize,
@@ -55,6 +57,7 @@ def reconstruct(
     ] = None,
     device: Device = "auto",
     as_json: Json = False,
+    replace: Replace = False,
 ) -> None:
     """Encode crystals, decode them again, and report how many come back.
 
@@ -62,6 +65,10 @@ def reconstruct(
     run was trained on the dataset, its settings and its split hold. The JSON has the keys `schema`
     (1), `crystals`, `reconstructed`, `match_rate`, `rms` and `distances` by id.
     """
+    if output is not None:
+        if output.suffix.lower() not in (".extxyz", ".xyz"):
+            raise ConfigError(f"Crystals are written as extended XYZ; end '{output}' in .extxyz.")
+        check_output(output, replace=replace, inputs=[Path(dataset)])
     leave_room(os.environ)  # before torch is imported
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_core.data.readers.extxyz import write_frames
