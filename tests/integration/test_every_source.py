@@ -135,7 +135,7 @@ def test_from_a_killed_fetch_to_four_workers(world: World, tmp_path: Path) -> No
 def test_an_epoch_is_trained(world: World, tmp_path: Path) -> None:
     pytest.importorskip("matsciml_model_egnn")
     world.fetch()
-    small = ["encoder.width=16", "encoder.num_layers=1", "encoder.cutoff=4"]
+    small = ["encoder.width=16", "encoder.num_layers=1", "encoder.cutoff=6"]
     small += [f"dataset.{key}={value}" for key, value in world.source.settings.items()]
     world.run(
         *("run", "--dataset", world.name, "--encoder", "egnn", "--epochs", "1"),

@@ -82,7 +82,7 @@ def test_a_table_has_numbers_of_real_runs(folder):
     assert alone["state"] == "finished"
     assert alone["mean"] == alone["mae"] > 0
     assert alone["unit"] == "eV/atom"
-    assert alone["baseline_name"] == "mean"
+    assert alone["baseline_name"] == "trees"
     assert alone["parameters"] > 100
 
 

@@ -187,6 +187,8 @@ def test_the_scripts_neighbours_are_those_of_training(crystal, cap):
 
 
 @pytest.mark.slow  # the compiler takes a minute
+# The compiler of torch 2.13 uses what torch itself has deprecated.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_the_compiled_program_gives_the_same(force_model, tmp_path):
     done = export_program(force_model, tmp_path / "out", precision="float64")
     assert done.compiled, done.note
