@@ -13,6 +13,7 @@ import pytest
 
 from matsciml_core.training.config import build_config
 from matsciml_tool_benchmark.experiments import plan
+from matsciml_tool_benchmark.request import TableRequest
 from matsciml_tool_benchmark.table import read_table
 
 TABLES = sorted(
@@ -177,3 +178,12 @@ def test_listing_experiments_imports_no_torch(tmp_path: Path) -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_an_interrupted_table_goes_on_with_what_was_asked_for_and_no_more() -> None:
+    request = TableRequest(table="table2", only=("*/megnet", "mp band"), jobs=2, launcher="ray")
+    assert request.resumption == (
+        "matsciml benchmark table2 --budget mini --only '*/megnet' --only 'mp band' --jobs 2 "
+        "--launcher ray"
+    )
+    assert TableRequest(table="table2").resumption == "matsciml benchmark table2 --budget mini"

@@ -174,7 +174,7 @@ def _run(opened: Benchmark, experiments: Sequence[Experiment], request: TableReq
         failed = fill(opened, experiments, request, lambda text: write_line(text, flush=True))
     except KeyboardInterrupt as stop:
         left = len(opened.unfinished(experiments))
-        warn(f"Interrupted; {left} of {total} runs are left. Go on with: {request.command}")
+        warn(f"Interrupted; {left} of {total} runs are left. Go on with: {request.resumption}")
         raise typer.Exit(INTERRUPTED) from stop
     rows = [
         Row(texts(entry), _STYLES.get(entry.state, "dim")) for entry in opened.entries(experiments)

@@ -36,3 +36,11 @@ class TableRequest:
         words += [word for path in self.rows for word in ("--rows", str(path))]
         words += ["--output", str(self.output)] if str(self.output) != "runs" else []
         return shlex.join(words)
+
+    @property
+    def resumption(self) -> str:
+        """The command that goes on with what was asked for now, and with no more than that."""
+        words = [word for name in self.only for word in ("--only", name)]
+        words += ["--jobs", str(self.jobs)] if self.jobs else []
+        words += ["--launcher", self.launcher] if self.launcher != "local" else []
+        return " ".join([self.command, shlex.join(words)]).strip()

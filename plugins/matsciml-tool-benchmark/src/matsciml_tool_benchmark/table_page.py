@@ -116,16 +116,18 @@ def _sheet(entries: Sequence[Entry], folder: Path) -> Sheet:
     columns = [
         Column(key="task", title="Task"),
         # What a telephone shows before anything is pushed aside: the number and its baseline.
-        Column(key="metric", title="Metric", meaning="On the test set, in physical units"),
         Column(key="value", title="Here", numeric=True, strong=True),
         Column(
             key="baseline", title="Baseline", numeric=True, meaning="The metric without any model"
         ),
+        Column(key="metric", title="Metric", meaning="On the test set, in physical units"),
         *([alone] if has_alone else []),
         Column(key="published", title="Published", numeric=True),
         Column(key="label", title="Label", facet=True),
         Column(key="encoder", title="Encoder", facet=True),
         *([strategy] if has_strategy else []),
+        # Before what is looked up: a narrow window shows which rows are waiting, and for what.
+        Column(key="state", title="State", facet=True),
         Column(key="skill", title="Skill", numeric=True, meaning=metric_info("skill").meaning),
         Column(
             key="standardised",
@@ -134,7 +136,6 @@ def _sheet(entries: Sequence[Entry], folder: Path) -> Sheet:
             meaning="MSE in squared standard deviations of the training labels; 1 is a constant",
         ),
         Column(key="mae", title="MAE", numeric=True),
-        Column(key="state", title="State", facet=True),
         Column(key="time", title="Time", numeric=True, meaning="Wall time of one run"),
         Column(key="parameters", title="Parameters", numeric=True),
     ]
@@ -163,7 +164,9 @@ def _row(entry: Entry, compared: Mapping[Any, Entry], folder: Path) -> dict[str,
         "encoder": Value(entry.column),
         "strategy": Value(entry.row.strategy or "alone"),
         "metric": Value(metric_info(entry.metric).short, below=entry.unit),
-        "value": replace(spread_value(entry.value), link=_report(entry, folder)),
+        "value": replace(
+            spread_value(entry.value), link=_report(entry, folder), below=_metric_of(entry)
+        ),
         "alone": Value("") if alone is None or entry.row.reference else spread_value(alone.value),
         "published": published,
         "baseline": baseline,
@@ -174,6 +177,13 @@ def _row(entry: Entry, compared: Mapping[Any, Entry], folder: Path) -> dict[str,
         "time": _optional(seconds, duration(seconds)),
         "state": Value(entry.state, below=entry.remark, tone=_TONES.get(entry.state, "quiet")),
     }
+
+
+def _metric_of(entry: Entry) -> str:
+    """Return metric and unit of a number; empty where there is none."""
+    if entry.value.mean is None:
+        return ""
+    return " ".join(filter(None, (metric_info(entry.metric).short, entry.unit)))
 
 
 def _optional(value: float | None, text: str, below: str = "") -> Value:
