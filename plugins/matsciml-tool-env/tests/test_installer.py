@@ -103,3 +103,18 @@ def test_a_wheel_is_installed(near, write_wheel, tmp_path, monkeypatch):
     }
     assert any(line.startswith("Processing ") for line in lines)
     assert installer.contradictions(environment) == ""
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (
+            ["Looking in indexes: a", "ERROR: No version of x", "ERROR: No match.", "[notice] pip"],
+            "No version of x No match.",
+        ),
+        (["Collecting x", "killed"], "Collecting x killed."),
+        ([], ""),
+    ],
+)
+def test_what_pip_says_is_cut_to_its_errors(lines: list[str], sentence: str) -> None:
+    assert installer._last(lines) == sentence

@@ -168,8 +168,11 @@ def _run(command: Sequence[str], say: Say) -> tuple[int, list[str]]:
 
 
 def _last(lines: Sequence[str]) -> str:
-    """Bring the end of a program's output into one sentence."""
-    telling = [line for line in lines if line and not line.startswith(("WARNING", "[notice]"))]
+    """Bring the errors of a program's output into one sentence, or its end where it names none."""
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    telling = errors or [
+        line for line in lines if line and not line.startswith(("WARNING", "[notice]"))
+    ]
     text = " ".join(telling[-_SHOWN:])
     return text if text.endswith(".") or not text else f"{text}."
 
