@@ -30,6 +30,7 @@ _POSITIONS = ("pos", "positions")
 _RENAMED = {"charge": "charges"}
 _MOVE_MASK, _TAGS, _STRESS = "move_mask", "tags", "stress"
 _LARGEST_TAG = 255
+_ISOTOPES = frozenset(ISOTOPES)
 FIRST_MEANINGS = frozenset(
     {*_NUMBERS, *_POSITIONS, *_RENAMED, *ID_KEYS, _MOVE_MASK, _TAGS, HELD_AXES, "pbc", "virial"}
 )
@@ -86,7 +87,7 @@ def _record(frame: XYZFrame | XYZFault, otherwise: str) -> Record:
         return Rejection(name, "The frame does not say of three directions whether it is periodic.")
     site_properties = _site_properties(columns, len(numbers))
     values = _values(frame.info, columns)
-    if numbers.max(initial=0) in ISOTOPES:
+    if numbers.dtype != np.uint8 or not _ISOTOPES.isdisjoint(numbers.tobytes()):
         symbols = [ISOTOPES.get(number, "") for number in numbers.tolist()]
         values = {**isotope_masses(symbols), **values}
         numbers = np.where(np.isin(numbers, list(ISOTOPES)), 1, numbers)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matsciml_core.data.readers.extxyz.columns import Malformed, describe, read_table, split_lines
-from matsciml_core.data.readers.extxyz.second_line import LATTICE, PBC, split_pairs
+from matsciml_core.data.readers.extxyz.second_line import LATTICE, PBC, real_numbers, split_pairs
 from matsciml_core.errors import DataError
 
 BLOCK = 1 << 20
@@ -52,11 +52,10 @@ class XYZFrame:
         Raises:
             DataError: There is none.
         """
-        try:
-            parts = self.info[LATTICE].replace(",", " ").split()
-            return np.array(parts, dtype=np.float64).reshape(3, 3)
-        except (KeyError, ValueError):
-            raise DataError("The frame has no 'Lattice' of nine numbers.") from None
+        numbers = real_numbers(self.info.get(LATTICE, "").replace(",", " ").split())
+        if numbers is None or numbers.size != 9:
+            raise DataError("The frame has no 'Lattice' of nine numbers.")
+        return numbers.reshape(3, 3)
 
     @property
     def pbc(self) -> tuple[bool, ...]:

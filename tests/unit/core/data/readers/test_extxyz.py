@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matsciml_core.data.readers.extxyz import XYZFrame, read_extended_xyz, scan
+from matsciml_core.data.readers.extxyz import XYZFrame, read_extended_xyz, scan, second_line
 from matsciml_core.errors import DataError
 
 HEADER = 'Lattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3:tags:I:1 energy=-1.5'
@@ -220,3 +220,20 @@ def test_packed_files_are_read_as_a_stream(tmp_path: Path) -> None:
     file.write_bytes(lzma.compress(frame_text("H  1.5 2.5 3.5 0").encode() * 500))
     with lzma.open(file) as stream:
         assert sum(1 for _ in read_extended_xyz(stream)) == 500
+
+
+def test_second_lines_of_the_usual_form_and_others_say_the_same():
+    """The quick way takes a line as the careful one does, or leaves it to that."""
+    random = np.random.default_rng(0)
+    usual = ["a", "b=1", 'c="1 2"', "k,l", "m=-1e-3", 'n="x y"']
+    pieces = usual * 3 + ['d = "3"', "=", '"', "e=", " ", "f=g=h", "'i j'", '""']
+    lines = [
+        joint.join(random.choice(pieces, size=random.integers(1, 6))).strip()
+        for joint in (" ", "  ", "")
+        for _ in range(500)
+    ]
+    quick = {line: second_line._split_usual(line) for line in lines}
+    taken = [line for line, pairs in quick.items() if pairs is not None]
+    assert 100 < len(taken) < len(quick)
+    for line in taken:
+        assert quick[line] == second_line._split_slowly(line), line
