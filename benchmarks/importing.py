@@ -5,8 +5,9 @@ FILE`` writes the result as Markdown. Everything runs on one core, in turns, on 
 every format: cells of eight atoms with energy, forces and stress, exported by this package. What
 is compared with the libraries' structures are records, which hold as much; checked crystals with
 labels stand beside them.
-``--memory`` measures the peak memory of reading 10⁴ and 10⁵ records instead, each in a process of
-its own.
+``--memory`` measures the peak memory of reading 10⁴ and 10⁶ records instead, each in a process of
+its own, and of MPtrj's form of JSON, one object of 1 GB and a tenth of that. Its result is appended
+to ``--output``.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ PARQUET = 20_000
 """Structures per second that are needed of Parquet."""
 STREAMED = ("extxyz", "parquet", "atp")
 """Formats whose memory is measured."""
+MPTRJ = "mptrj"
+"""One JSON object with materials, which hold frames, as MPtrj is published."""
+FRAMES_OF_A_MATERIAL = 10
+MPTRJ_BYTES = (10**8, 10**9)
 MOST, FLAT = 300, 1.2
 """MiB; and how much more the larger file may take than the smaller one."""
 
@@ -62,7 +67,10 @@ def main() -> int:
         _measure.on_one_core()
         text, passed = _speed(options.repeats)
     print(text)
-    if options.output is not None:
+    if options.output is not None and options.memory and options.output.exists():
+        before = options.output.read_text(encoding="utf-8").partition("\n# Memory")[0]
+        options.output.write_text(f"{before}\n{text}", encoding="utf-8")
+    elif options.output is not None:
         options.output.write_text(text, encoding="utf-8")
     return 0 if passed or not options.check else 1
 
@@ -71,7 +79,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--repeats", type=int, default=7, help="at least 7 for a fair median")
     parser.add_argument("--memory", action="store_true", help="measure memory, not speed")
-    parser.add_argument("--records", type=int, nargs="+", default=[10**4, 10**5])
+    parser.add_argument("--records", type=int, nargs="+", default=[10**4, 10**6])
     parser.add_argument("--check", action="store_true", help="exit with 1 where a bar is missed")
     parser.add_argument("--output", type=Path, help="Markdown file to write")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
@@ -120,6 +128,9 @@ def write(name: str, path: Path, count: int) -> None:
     from matsciml_core.registry.manager import build_registry
 
     targets = {key: parse_label(text).info for key, text in LABELS.items()}
+    if name == MPTRJ:
+        _write_mptrj(path, count)
+        return
     if name != "jsonl":
         spec = get_writer(name, build_registry())
         spec.load_named(spec.writer or "")(crystals(count), targets, path)
@@ -133,6 +144,34 @@ def write(name: str, path: Path, count: int) -> None:
                 "forces": crystal.labels["forces"].tolist(),
             }
             stream.write(f"{json.dumps(record)}\n")
+
+
+def _write_mptrj(path: Path, size: int) -> None:
+    """Write frames of eight atoms with the keys of MPtrj until a file has so many bytes."""
+    from matsciml_core.convert import to_pymatgen
+
+    frames = []
+    for crystal in crystals(FRAMES_OF_A_MATERIAL):
+        energy = crystal.labels["energy"]
+        frame = {
+            "structure": to_pymatgen(crystal).as_dict(),
+            "uncorrected_total_energy": energy,
+            "corrected_total_energy": energy,
+            "energy_per_atom": energy / ATOMS,
+            "ef_per_atom": -1.0,
+            "force": crystal.labels["forces"].tolist(),
+            "stress": (crystal.labels["stress"] * 1600).tolist(),
+            "magmom": None,
+            "bandgap": 0.5,
+        }
+        frames.append(json.dumps(frame))
+    with path.open("w", encoding="utf-8") as stream:
+        material = 0
+        while stream.tell() < size:
+            named = (f'"mp-{material}-{i}-0": {frame}' for i, frame in enumerate(frames))
+            stream.write(f'{", " if material else "{"}"mp-{material}": {{{", ".join(named)}}}')
+            material += 1
+        stream.write("}")
 
 
 @cache
@@ -360,44 +399,56 @@ def _speed(repeats: int) -> tuple[str, bool]:
 
 def _memory(records: list[int]) -> tuple[str, bool]:
     rows, passed = [], True
-    for form in STREAMED:
-        peaks = []
-        for count in records:
-            command = [sys.executable, __file__, "--one", form, str(count)]
+    tasks = [(form, records) for form in STREAMED] + [(MPTRJ, list(MPTRJ_BYTES))]
+    for form, sizes in tasks:
+        peaks, counts, sizes_read = [], [], []
+        for size in sizes:
+            command = [sys.executable, __file__, "--one", form, str(size)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
-            peaks.append(float(done.stdout.split()[-1]))
+            peak, count, read = done.stdout.split()[-3:]
+            peaks.append(float(peak))
+            counts.append(f"{int(count):,}")
+            sizes_read.append(f"{int(read) / 1e9:.3g} GB")
         met = max(peaks) <= MOST and peaks[-1] <= FLAT * peaks[0]
         passed &= met
-        rows.append([form, *(f"{peak:,.0f} MiB" for peak in peaks), "pass" if met else "FAIL"])
-    header = ("format", *(f"{count:,} records" for count in records), "")
+        cells = zip(counts, sizes_read, peaks, strict=True)
+        texts = [f"{count} in {size}: {peak:,.0f} MiB" for count, size, peak in cells]
+        rows.append([form, *texts, f"{peaks[-1] / peaks[0]:.2f}", "pass" if met else "FAIL"])
+    header = ("format", "smaller file", "larger file", "ratio", "")
     parts = [
         "# Memory of importing",
         "Written by `python benchmarks/importing.py --memory "
-        "--output benchmarks/results/importing_memory.md`.",
+        "--output benchmarks/results/importing.md`.",
         _measure.markdown_list(_measure.machine(("numpy", "ase", "pyarrow", "atompack-db"))),
-        f"Most memory that a process held that read so many crystals of {ATOMS} atoms into checked "
-        f"crystals, Python and its libraries among it. Needed: at most {MOST} MiB, and at most "
-        f"{FLAT:g} times as much for the larger file.",
+        f"Records of {ATOMS} atoms in each file, and the most resident memory of a process that "
+        "read it into checked crystals with energy, forces and stress, Python and its libraries "
+        f"among it; `{MPTRJ}` is one JSON object, as MPtrj is published. Parquet is mapped into "
+        f"memory, which counts pages of the file. Needed: at most {MOST} MiB, and at most {FLAT:g} "
+        "times as much for the larger file.",
         _measure.markdown_table(header, rows),
     ]
     return "\n\n".join(parts) + "\n", passed
 
 
-def _peak(form: str, count: str) -> float:
-    """Return the most memory that reading takes, in MiB; another process writes the file."""
+def _peak(form: str, count: str) -> str:
+    """Return the most memory that reading takes, MiB, how many records, and bytes of the file."""
     labels = {"jsonl": tuple(LABELS.values())[:2]}.get(form, tuple(LABELS.values()))
     if form == "deepmd":
         labels = (*labels[:2], "stress=virial:eV")
+    elif form == MPTRJ:
+        labels = ("energy=uncorrected_total_energy:eV", "forces=force:eV/A", "stress=kbar:vasp")
     with TemporaryDirectory() as name:
         path = Path(name) / f"file.{form}"
+        # Another process writes the file, lest what it holds be counted.
         script = (
             f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); "
             f"from pathlib import Path; import importing; "
             f"importing.write({form!r}, Path({str(path)!r}), {int(count)})"
         )
         subprocess.run([sys.executable, "-c", script], check=True)
-        convert(form, path, labels)
-    return _measure.peak_memory()
+        records = convert("json" if form == MPTRJ else form, path, labels)
+        size = path.stat().st_size
+    return f"{_measure.peak_memory()} {records} {size}"
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from matsciml_core.data.ingestion.plausibility import range_of
 from matsciml_core.data.ingestion.sources import Rejection, reason_of
 from matsciml_core.data.readers.detection import assign, readers_of
 from matsciml_core.data.readers.frames import (
+    ID_KEYS,
     Frame,
     Naming,
     Record,
@@ -36,6 +37,10 @@ from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.registry.manager import Registry
 from matsciml_core.registry.specs import ReaderSpec
 
+_SHOWN = 12
+"""Values that are named where they are left out."""
+_KEPT = frozenset({"tags", "fixed"})
+"""Values that are site properties, too."""
 _PROBED = 64
 """Records that are looked at before the import begins, for labels that are misspelt."""
 
@@ -122,10 +127,11 @@ def parse_files(request: ImportRequest, registry: Registry) -> Conversion:
     said = (labels, request.naming, formats, *options)
     properties = sorted({key for frame in frames for key in frame.site_properties})
     numbered: list[str] = []
+    keys: set[str] = set()
 
     def items() -> Iterator[Item]:
         numbered.clear()
-        crystals = to_crystals(records(), labels, request.naming, table)
+        crystals = to_crystals(_noting(records(), keys), labels, request.naming, table)
         if request.reject_outliers:
             crystals = _without_outliers(crystals, labels)
         # Only what the user names as the id may cost a record where it repeats.
@@ -141,7 +147,7 @@ def parse_files(request: ImportRequest, registry: Registry) -> Conversion:
         fingerprint=fingerprint_of((*request.paths, *read_too), *said),
         summary=f"Imported from {names}.",
         site_properties=properties,
-        remarks=lambda: _remarks(labels, numbered),
+        remarks=lambda: _remarks(labels, numbered) + _left_out(keys, labels, request.naming),
     )
 
 
@@ -202,6 +208,27 @@ def _widening(items: Iterator[Item], properties: list[str]) -> Iterator[Item]:
             properties += sorted(item.site_properties.keys() - set(properties))
             raise LateSiteProperty(f"'{item.id}' has the site properties {properties}.")
         yield item
+
+
+def _noting(records: Iterator[Record], keys: set[str]) -> Iterator[Record]:
+    """Pass records on, and collect the names of what they have."""
+    for record in records:
+        if isinstance(record, Frame):
+            keys.update(record.values)
+        yield record
+
+
+def _left_out(keys: set[str], labels: Sequence[LabelColumn], naming: Naming) -> list[str]:
+    """Return a sentence about what records have and the dataset will not; nothing: nothing."""
+    taken = {label.column for label in labels} | {naming.column, naming.trajectory} | {*ID_KEYS}
+    # What a reader keeps as a site property, too, is not lost; it is found by the same name.
+    names = sorted(key for key in map(str, keys - taken - _KEPT) if key)
+    if not names:
+        return []
+    shown = ", ".join(names[:_SHOWN]) + (
+        f" and {len(names) - _SHOWN} more" if names[_SHOWN:] else ""
+    )
+    return [f"Left out, because no --label names them: {shown}."]
 
 
 def _remarks(labels: Sequence[LabelColumn], numbered: Sequence[str]) -> list[str]:

@@ -161,3 +161,15 @@ def test_reasons_keep_the_numbers_of_the_first(tmp_path):
     (reason, entry), *_ = run(path).rejected.items()
     assert "… Å³ per atom" in reason
     assert "has 1 Å³ per atom" in entry["detail"]
+
+
+def test_what_no_label_takes_is_named_wherever_it_stands(tmp_path):
+    """Velocities, masses and charges, also of the last record alone, are not lost in silence."""
+    first = write(tmp_path / "a.xyz", 70)
+    late = FRAME.format(pairs="energy=1 charge=2 run=7").replace("pos:R:3", "pos:R:3:momenta:R:3")
+    first.write_text(first.read_text() + late.replace("Cu 0 0 0", "Cu 0 0 0 1 0 0"))
+    manifest = run(first)
+    assert manifest.remarks == ["Left out, because no --label names them: charge, momenta, run."]
+    labels = ("energy=eV", "charge=e", "momentum[atoms,3]=momenta:eV")
+    assert run(first, labels=labels, naming=Naming(column="run")).remarks == []
+    assert run(write(tmp_path / "b.xyz", 3, "energy=1 name=x{index}")).remarks == []
