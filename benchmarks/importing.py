@@ -40,6 +40,9 @@ MPTRJ = "mptrj"
 """One JSON object with materials, which hold frames, as MPtrj is published."""
 FRAMES_OF_A_MATERIAL = 10
 MPTRJ_BYTES = (10**8, 10**9)
+BLOCK = 10**4
+"""Crystals that differ in longer files, which repeat them: writing a million takes much longer than
+reading them."""
 MOST, FLAT = 300, 1.2
 """MiB; and how much more the larger file may take than the smaller one."""
 
@@ -131,6 +134,9 @@ def write(name: str, path: Path, count: int) -> None:
     if name == MPTRJ:
         _write_mptrj(path, count)
         return
+    if name in ("extxyz", "parquet") and count > BLOCK:
+        _repeat(name, path, count // BLOCK)
+        return
     if name != "jsonl":
         spec = get_writer(name, build_registry())
         spec.load_named(spec.writer or "")(crystals(count), targets, path)
@@ -144,6 +150,24 @@ def write(name: str, path: Path, count: int) -> None:
                 "forces": crystal.labels["forces"].tolist(),
             }
             stream.write(f"{json.dumps(record)}\n")
+
+
+def _repeat(name: str, path: Path, times: int) -> None:
+    """Write a file that holds the same crystals several times, one behind the other."""
+    import pyarrow.parquet
+
+    block = path.with_name(f"block.{name}")
+    write(name, block, BLOCK)
+    if name == "extxyz":
+        content = block.read_bytes()
+        with path.open("wb") as stream:
+            for _ in range(times):
+                stream.write(content)
+        return
+    table = pyarrow.parquet.read_table(block)
+    with pyarrow.parquet.ParquetWriter(path, table.schema) as writer:
+        for _ in range(times):
+            writer.write_table(table)
 
 
 def _write_mptrj(path: Path, size: int) -> None:
