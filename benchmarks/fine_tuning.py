@@ -161,7 +161,8 @@ def page(rows: Sequence[Row]) -> str:
         ]
     parts.append(
         "Test errors, means over seeds, which choose frames, on `emt` the trajectories of the test "
-        "too, and new weights, with the largest distance from the mean. Both ways train energies and forces with the default settings, "
+        "too, and new weights, with the largest distance from the mean. Both ways train energies "
+        "and forces with the default settings, "
         "fine-tuning with `training.encoder_rate=0.1`.\n"
     )
     return "\n\n".join(parts)
