@@ -67,7 +67,7 @@ def create(
     other plugins come along as far as they get along. Cut off, the same command goes on. What is
     offered there is listed and completed, and commands that name it are run there:
 
-    matsciml env create mace matsciml-model-mace
+    matsciml env create mace 'matsciml-model-mace[mace]'
     """
     from matsciml_tool_env.installer import interpreter
     from matsciml_tool_env.making import Request, make_environment
