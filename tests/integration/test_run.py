@@ -259,7 +259,7 @@ class TestMistakes:
                 ["--dataset", "mp", "--dataset", "mp", "--encoder", "megnet"],
                 ["'mp'", "more than once"],
             ),
-            ([*SMALL, "--seed", str(2**32)], ["training.seed", "less than"]),
+            ([*SMALL, "--seed", str(2**32)], ["'--seed'", "less than"]),
             ([*SMALL, "--strategy", ""], ["no strategy ''"]),
             ([*SMALL, "--set", "split.seed=-1"], ["split.seed", "-1"]),
             ([*SMALL, "--set", "head.name=regresion"], ["'regresion'", "'regression'"]),

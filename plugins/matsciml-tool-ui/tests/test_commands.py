@@ -42,6 +42,15 @@ def test_a_port_in_use_is_one_sentence(cli, registry, root):
     assert "is in use; name another with --port" in done.error
 
 
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["terminal", "background"])
+def ctrl_c(request):
+    """What Ctrl-C did before the command, which is nothing in what a script starts with ``&``."""
+    previous = signal.signal(signal.SIGINT, request.param)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_it_serves_until_ctrl_c(cli, registry, root, monkeypatch):
     with listen(0) as listener:
         port = listener.getsockname()[1]

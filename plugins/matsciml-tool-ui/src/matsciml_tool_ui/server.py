@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import uvicorn
 from starlette.applications import Starlette
@@ -72,7 +72,7 @@ def make_app(site: Site, access: Access) -> ASGIApp:
     )
 
 
-def serve(app: ASGIApp, listener: socket.socket) -> None:
+def serve(app: ASGIApp, listener: socket.socket) -> NoReturn:
     """Answer requests until Ctrl-C.
 
     Args:
@@ -83,6 +83,9 @@ def serve(app: ASGIApp, listener: socket.socket) -> None:
         KeyboardInterrupt: The user pressed Ctrl-C.
     """
     make_server(app).run(sockets=[listener])
+    # Only a signal ends it. uvicorn raises that again when it has ended, which does nothing where
+    # Ctrl-C was ignored before, as in what a script starts in the background.
+    raise KeyboardInterrupt
 
 
 def make_server(app: ASGIApp) -> uvicorn.Server:
