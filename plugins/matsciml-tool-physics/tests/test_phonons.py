@@ -150,6 +150,37 @@ def test_masses_of_the_file_count(metal):
     np.testing.assert_allclose(result.main.bands[0][-1], metal[0].main.bands[0][-1] / 2, rtol=1e-4)
 
 
+def test_isotopes_of_one_element_stay_apart():
+    atoms = bulk("Cu", a=3.5896, cubic=True)
+    masses = np.array([63.0, 63.0, 10.0, 10.0])
+    atoms.set_masses(masses)
+    atoms.calc = EMT()
+    settings = {"supercell": (2, 2, 2), "relaxed": "none", "mesh": 12.0, "displacements": [0.01]}
+    result, (theirs,) = phonons(atoms, **settings)
+    assert result.num_atoms == 4
+    np.testing.assert_allclose(np.sort(theirs.primitive.masses), np.sort(masses))
+    plain = atoms.copy()
+    plain.set_masses([63.0] * 4)
+    plain.calc = EMT()
+    natural, (equal,) = phonons(plain, **settings)
+    assert natural.num_atoms == 1
+    # The mean squared frequency is that of each atom on its own spring, k/m.
+    share = _mean_square(theirs) / _mean_square(equal)
+    assert share == pytest.approx((63 / masses).mean(), rel=1e-3)
+    # Masses in layers make the third direction another one, which all q points show.
+    theirs.run_mesh(12.0, is_mesh_symmetry=False)
+    theirs.run_thermal_properties(
+        temperatures=result.main.temperatures, exclude_gamma_acoustic=True
+    )
+    expected = theirs.thermal_properties.free_energy * units.kJ / units.mol / 4
+    np.testing.assert_allclose(result.main.free_energy, expected, rtol=1e-9)
+
+
+def _mean_square(phonon):
+    mesh = phonon.mesh
+    return np.average((mesh.frequencies**2).mean(axis=1), weights=mesh.weights)
+
+
 class TestRefusals:
     def test_a_slab(self):
         slab = fcc111("Cu", (1, 1, 3), vacuum=8.0)
