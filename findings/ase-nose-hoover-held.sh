@@ -3,9 +3,8 @@
 #
 # Guess: a thermostat at 300 K gives 300 K, whichever atoms are held, as Langevin and Bussi of the same
 # package do; or it refuses, as IsotropicMTKNPT of the same module does. Seen: the chain counts three
-# degrees of freedom for every atom, and momenta that it has given to held atoms as kinetic energy, so
-# that a crystal with half of its atoms held settles far below 100 K. Nothing is said; the quantity
-# that should be conserved drifts by electronvolts.
+# degrees of freedom for every atom, held ones included, and a crystal with half of its atoms held settles
+# far below 100 K. Nothing is said; the quantity that should be conserved drifts by electronvolts.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
