@@ -255,21 +255,21 @@ def _displaced(
         phonopy = Phonopy(
             unit,
             np.diag(cells),
-            primitive_matrix=np.eye(3) if _has_isotopes(unit.masses, unit.symbols) else "auto",
+            primitive_matrix=np.eye(3) if _has_isotopes(unit) else "auto",
             symprec=symprec,
         )
     phonopy.generate_displacements(distance=displacement)
     return phonopy
 
 
-def _has_isotopes(masses: Array, symbols: Sequence[str]) -> bool:
-    """Return whether an element has several masses.
+def _has_isotopes(cell: PhonopyAtoms) -> bool:
+    """Return whether an element of a cell has several masses.
 
     phonopy 4.10 looks for symmetry without masses: its primitive cell folds isotopes into one atom
     with the mass of the first, and its mesh counts q points as equal that differ by masses.
     """
-    isotopes = set(zip(symbols, masses.round(6).tolist(), strict=True))
-    return len(isotopes) > len(set(symbols))
+    isotopes = set(zip(cell.symbols, cell.masses.round(6).tolist(), strict=True))
+    return len(isotopes) > len(set(cell.symbols))
 
 
 def _path(cell: Array) -> list[Segment]:
@@ -317,9 +317,7 @@ def _spectrum(
     at_gamma = phonopy.qpoints.frequencies[0]
     phonopy.symmetrize_force_constants(show_drift=False)  # translations cost no energy
     phonopy.run_band_structure([segment.q for segment in path])
-    primitive = phonopy.primitive
-    isotopes = _has_isotopes(primitive.masses, primitive.symbols)
-    phonopy.run_mesh(mesh, is_mesh_symmetry=not isotopes)
+    phonopy.run_mesh(mesh, is_mesh_symmetry=not _has_isotopes(phonopy.primitive))
     phonopy.run_total_dos()
     dos = phonopy.total_dos
     # The crystal moving as a whole is no vibration; rounding gives it a frequency near zero, whose
