@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,3 +20,11 @@ def pytest_collect_file(file_path: Path) -> Iterator[None]:
     if "tests" not in file_path.parts:
         return collectors
     return [one for one in collectors if type(one).__name__ != "DoctestModule"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def heed_control_c() -> Iterator[None]:
+    """Let Ctrl-C reach this process and its children, also where tests run in the background."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +78,6 @@ SUMMARY = {
     "baselines": {"toy/gap": {"mean": {"mse": 4.0, "mae": 1.5, "unit": "eV", "count": 9}}},
     "citations": ["@article{one, title={One}}"],
 }
-
-
-@pytest.fixture(autouse=True)
-def heed_control_c() -> Iterator[None]:
-    """Let Ctrl-C reach this process and its children, also where tests run in the background."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, previous)
 
 
 @pytest.fixture

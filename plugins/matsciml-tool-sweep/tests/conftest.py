@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import signal
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -98,14 +97,6 @@ DATA: dict[str, Any] = {
     "encoder": {"name": "net"},
     "training": {"epochs": 3},
 }
-
-
-@pytest.fixture(autouse=True)
-def heed_control_c() -> Iterator[None]:
-    """Let Ctrl-C reach this process and its children, also where tests run in the background."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, previous)
 
 
 @pytest.fixture

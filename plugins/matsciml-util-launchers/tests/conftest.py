@@ -1,24 +1,15 @@
-"""Jobs that cost nothing, and an environment in which Ctrl-C is heeded."""
+"""Jobs that cost nothing, and a function that waits for them."""
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from matsciml_util_launchers.launcher import Job
-
-
-@pytest.fixture(autouse=True)
-def heed_control_c() -> Iterator[None]:
-    """Let Ctrl-C reach this process and its children, also where tests run in the background."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, previous)
 
 
 @pytest.fixture
