@@ -225,7 +225,7 @@ def _outlook(work: Work) -> str:
         f"{_percent(_published()['match_rate'])}; for that the species of all five atoms must be "
         f"right, and the decoder predicts that of {accuracy:.0f} % of the noisy atoms. The "
         f"divergence weighs {weight:g} (published: 0.01): more favours crystals that are sampled "
-        "over those that are reconstructed; runs with other weights were not made. To evaluate "
+        "over those that are reconstructed; no run of this benchmark has another. To evaluate "
         f"as the publication does, {PUBLISHED_NUMBER:,} crystals with {PUBLISHED_STEPS:,} steps "
         f"each would take {sampling / 3600:.0f} hours here."
     )

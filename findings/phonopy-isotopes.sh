@@ -4,9 +4,10 @@
 # Guess: masses that are handed in atom by atom count; a primitive cell (the default, "auto") keeps
 # atoms apart whose masses differ, or refuses. Seen: an ordered crystal of two isotopes has a
 # primitive cell of one atom, as heavy as whichever stands first, without a warning: the highest
-# frequency depends on the order of the atoms and is wrong by more than a factor of two. With the
-# symbols that phonopy offers for such a case (`Cu1`, `Cu2`) "auto" raises an error; with these and
-# the identity as the primitive matrix all four atoms stay, and so do the frequencies.
+# frequency depends on the order of the atoms, and is less than half of what it should be where the
+# heavy ones stand first. With the symbols that phonopy offers for such a case (`Cu1`, `Cu2`) "auto"
+# raises an error; with these and the identity as the primitive matrix all four atoms stay, and so do
+# the frequencies.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# pymatgen 2026.10.24: StructureMatcher takes left quartz for right quartz, in the strictest settings.
+# pymatgen 2026.10.24: StructureMatcher takes left quartz for right quartz, in strict settings too.
 #
 # Guess: crystals of different space groups (P3_121 and P3_221) do not match, at least not within a
 # thousandth of the bond length and without scaling. Seen: they match, at a distance of zero: the mapping
