@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,8 @@ class BatchSource(TorchDataset[CrystalBatch]):
         orbits: Where the crystals' symmetry comes from, so that only the edges into
             symmetry-distinct atoms are attached; None: all edges are.
         dataset_index: Index of the dataset within the run.
+        weights: Weight of every crystal of the dataset in the loss of a label, by label,
+            ``(crystals,)``, dimensionless; None: all count alike.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class BatchSource(TorchDataset[CrystalBatch]):
         cache: NeighbourCache | None = None,
         orbits: OrbitSource | None = None,
         dataset_index: int = 0,
+        weights: Mapping[str, NDArray[np.float64]] | None = None,
     ) -> None:
         """Keep what is needed to make batches."""
         self.dataset = dataset
@@ -56,6 +59,7 @@ class BatchSource(TorchDataset[CrystalBatch]):
         self.dtype = dtype
         self.orbits = orbits if neighbourhood is not None else None
         self.dataset_index = dataset_index
+        self.weights = weights or {}
 
     def __len__(self) -> int:
         """Return the number of crystals in this subset."""
@@ -69,7 +73,12 @@ class BatchSource(TorchDataset[CrystalBatch]):
             batch = replace(batch, asymmetric_unit=self.orbits.unit(batch, indices))
         edges = None if self.edges is None else self.edges.find(batch, indices)
         dataset = torch.full((batch.num_crystals,), self.dataset_index, dtype=torch.int64)
-        batch = replace(batch, targets=self._present(batch), dataset_index=dataset)
+        batch = replace(
+            batch,
+            targets=self._present(batch),
+            dataset_index=dataset,
+            weights={n: torch.from_numpy(w[indices]) for n, w in self.weights.items()},
+        )
         # After symmetry and edges, which are found in the precision of the data.
         batch = batch.to(dtype=self.dtype)
         return batch if edges is None else attach(batch, edges)

@@ -55,6 +55,9 @@ class CrystalBatch:
     """Declaration of each label in ``targets``."""
     site_properties: dict[str, Tensor] = field(default_factory=dict)
     """Site properties of the atoms by name, ``(atoms,)`` uint8, see :class:`Crystal`."""
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    """Weight of each crystal in the loss of a label, by label, ``(crystals,)``, dimensionless;
+    labels that are not there have all crystals count alike."""
     dataset_index: Tensor | None = None
     """The dataset each crystal came from, ``(crystals,)`` int64."""
     ids: Sequence[str] = ()
@@ -228,6 +231,7 @@ class CrystalBatch:
             if isinstance(value, Tensor):
                 changes[item.name] = function(value)
         changes["targets"] = {name: function(value) for name, value in self.targets.items()}
+        changes["weights"] = {name: function(value) for name, value in self.weights.items()}
         changes["site_properties"] = {
             name: function(value) for name, value in self.site_properties.items()
         }

@@ -110,8 +110,10 @@ class TaskHead(nn.Module, ABC):
         """Return the batch's labels in the space the head trains in; missing ones stay missing."""
 
     @abstractmethod
-    def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
-        """Return the mean loss over the labelled entries, a scalar.
+    def loss(
+        self, prediction: Values, target: Values, mask: Values, weights: Values | None = None
+    ) -> Tensor:
+        """Return the mean loss over the labelled entries, each times its weight, a scalar.
 
         The terms of several targets are added, each a mean over its own labels: distributed
         training weighs every term by the labels that each process had.
@@ -120,6 +122,10 @@ class TaskHead(nn.Module, ABC):
             prediction: What ``forward`` returned.
             target: What ``transform`` returned.
             mask: True where a label exists, same shapes as the labels.
+            weights: Weight of each crystal, or atom, in the mean over the labels of a target,
+                ``(crystals,)`` or ``(atoms,)`` by name, dimensionless: the sum of weighted losses
+                is divided by the number of labels. None: all count alike. A head that has no such
+                argument trains on unweighted data only.
 
         Returns:
             A scalar; zero, with a graph, where the batch has no label at all.

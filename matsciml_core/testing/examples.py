@@ -191,11 +191,15 @@ class ExampleHead(TaskHead):
             for k, info in enumerate(self.targets)
         }
 
-    def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
+    def loss(
+        self, prediction: Values, target: Values, mask: Values, weights: Values | None = None
+    ) -> Tensor:
         """Return the mean squared error over labelled entries, averaged over targets."""
         return torch.stack(
             [
-                masked_mean_square(prediction[i.name], target[i.name], mask[i.name])
+                masked_mean_square(
+                    prediction[i.name], target[i.name], mask[i.name], (weights or {}).get(i.name)
+                )
                 for i in self.targets
             ]
         ).mean()
@@ -246,18 +250,22 @@ def mean_over_atoms(atoms: Tensor, batch: CrystalBatch) -> Tensor:
     return total / batch.atoms_per_crystal[:, None].to(total)
 
 
-def masked_mean_square(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+def masked_mean_square(
+    prediction: Tensor, target: Tensor, mask: Tensor, weights: Tensor | None = None
+) -> Tensor:
     """Return the mean square of the labelled errors; zero, with a graph, where there are none.
 
     Args:
         prediction: Normalised values, ``(crystals,)``, dimensionless.
         target: Normalised labels, ``(crystals,)``, dimensionless; anything where one is missing.
         mask: Which labels there are, ``(crystals,)``, dimensionless.
+        weights: Weight of each square, ``(crystals,)``, dimensionless; None: all count alike.
     """
     # Inside as well as outside: a NaN that is only multiplied by zero, or selected away after the
     # subtraction, comes back in the gradient.
     error = torch.where(mask, prediction - torch.where(mask, target, 0.0), 0.0)
-    return error.square().sum() / mask.sum().clamp_min(1)
+    squares = error.square() if weights is None else weights * error.square()
+    return squares.sum() / mask.sum().clamp_min(1)
 
 
 ENCODER = EncoderSpec(

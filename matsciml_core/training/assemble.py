@@ -226,6 +226,7 @@ def build_source(
     cached: bool,
     symprec: float | None = None,
     index: int = 0,
+    weights: Mapping[str, NDArray[np.float64]] | None = None,
 ) -> BatchSource:
     """Return the source of one subset's batches, with the edges the encoder asks for.
 
@@ -238,6 +239,8 @@ def build_source(
         symprec: Tolerance, Å, of the symmetry by which edges into equivalent atoms are left out;
             None: all edges are there.
         index: Index of the dataset within the run.
+        weights: Weight of each crystal of the dataset by label, ``(crystals,)``, dimensionless;
+            None: all count alike.
     """
     return BatchSource(
         prepared.dataset,
@@ -248,6 +251,7 @@ def build_source(
         cache=NeighbourCache() if cached else None,
         orbits=None if symprec is None else OrbitSource(prepared.dataset, symprec),
         dataset_index=index,
+        weights=weights,
     )
 
 

@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     model_validator,
@@ -28,6 +29,10 @@ from matsciml_core.training.config_data import merge
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
+
+
+Weight = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+"""How much something counts beside others, dimensionless."""
 
 
 class ComponentConfig(BaseModel):
@@ -115,6 +120,17 @@ class TrainingConfig(Config):
     tested: Literal["best", "last", "mean"] = "best"
     """Weights that are tested and saved as the model: of the ``best`` epoch on the validation
     part, of the ``last`` one, or the ``mean`` of those that ``keep_best`` keeps."""
+    sample_weight: str | None = None
+    """Label of the dataset, a number of at least 0 for each crystal, by which the crystal counts in
+    the training loss: one of weight 2 as if it were there twice. ``dataset/label`` where only one
+    of several datasets is meant. Empty: all count alike."""
+    group_weights: Mapping[str, Mapping[NonNegativeInt, Weight]] = Field(default_factory=dict)
+    """Weights in the training loss of the classes of a label, by label and class, for example
+    ``training.group_weights.config_type.2=5``; classes that are not named have the weight 1. They
+    multiply with ``sample_weight``."""
+    weighted_validation: bool = False
+    """Whether the validation loss, which decides about the best epoch, is weighted like that of
+    training. Metrics are never weighted."""
     patience: PositiveInt | None = None
     """Epochs without a better validation loss after which training stops; the best weights are
     kept anyhow. Empty: training goes on to its end."""

@@ -289,8 +289,7 @@ class TrainingModule(pl.LightningModule):
         for task in self.tasks:
             if task.key in found:
                 prediction, batch = found[task.key]
-                labels, mask = task.head.transform(batch), task.head.mask(batch)
-                losses[task.key] = task.head.loss(prediction, labels, mask)
+                losses[task.key] = _loss(task, prediction, batch, task.head.mask(batch))
         return losses
 
     def _joint_losses(self, found: Predictions) -> dict[str, Tensor]:
@@ -306,9 +305,9 @@ class TrainingModule(pl.LightningModule):
                     row[column] = masks[info.name].sum()
         factors = distributed.loss_weights(counts)  # (tasks, targets)
         losses = {}
-        for task, here, weights in zip(self.tasks, present, factors, strict=True):
+        for task, here, shares in zip(self.tasks, present, factors, strict=True):
             if task.key in found:
-                losses[task.key] = _weighted_loss(task, *found[task.key], weights)
+                losses[task.key] = _shared_loss(task, *found[task.key], shares)
             elif here:  # on another rank; a leaf, so that a strategy can differentiate it
                 losses[task.key] = torch.zeros((), device=self.device, requires_grad=True)
         return losses
@@ -338,19 +337,38 @@ def _count(batches: Batches) -> int:
     return distributed.sum_over_ranks(sum(crystals.num_crystals for crystals in batches.values()))
 
 
-def _weighted_loss(
-    task: Task, prediction: Mapping[str, Tensor], batch: CrystalBatch, weights: Tensor
+def _loss(
+    task: Task, prediction: Mapping[str, Tensor], batch: CrystalBatch, mask: Mapping[str, Tensor]
 ) -> Tensor:
-    """Return the loss with a weight for each target, whose losses are means of their own.
+    """Return the loss of a task, weighted where the batch has weights for one of its targets."""
+    labels = task.head.transform(batch)
+    weights = {
+        info.name: (
+            batch.weights[info.name][batch.crystal_index]
+            if info.per_atom
+            else batch.weights[info.name]
+        )
+        for info in task.head.targets
+        if info.name in batch.weights
+    }
+    if not weights:  # heads need not have the argument
+        return task.head.loss(prediction, labels, mask)
+    return task.head.loss(prediction, labels, mask, weights)
+
+
+def _shared_loss(
+    task: Task, prediction: Mapping[str, Tensor], batch: CrystalBatch, shares: Tensor
+) -> Tensor:
+    """Return the loss with this rank's share of each target, whose losses are means of their own.
 
     The loss of a head is a sum over its targets, so that masking all but one gives its part.
     """
-    labels, masks = task.head.transform(batch), task.head.mask(batch)
+    masks = task.head.mask(batch)
     parts = []
-    for info, weight in zip(task.head.targets, weights, strict=False):
+    for info, share in zip(task.head.targets, shares, strict=False):
         alone = {
             name: mask if name == info.name else torch.zeros_like(mask)
             for name, mask in masks.items()
         }
-        parts.append(weight * task.head.loss(prediction, labels, alone))
+        parts.append(share * _loss(task, prediction, batch, alone))
     return torch.stack(parts).sum()

@@ -24,6 +24,7 @@ from matsciml_core.model.objects import ObjectDatasetSpec, ObjectEncoderSpec, cl
 from matsciml_core.training import assemble, distributed, run_folder
 from matsciml_core.training.config import RunConfig
 from matsciml_core.training.initial import freeze, initialise
+from matsciml_core.training.weights import Weights, crystal_weights
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
@@ -45,6 +46,8 @@ class Run:
     device: torch.device
     symprec: float | None
     """Tolerance, Å, of the symmetry used in training and validation; None: whole crystals."""
+    weights: Mapping[str, Weights]
+    """Weights of crystals in the training loss by dataset; one that is absent is not weighted."""
     objects: Mapping[str, Mapping[str, str]]
     """Of components that were handed over as objects what can be said of them, by name."""
 
@@ -85,7 +88,9 @@ class Run:
 
     def source(self, prepared: assemble.PreparedDataset, subset: str, index: int) -> BatchSource:
         """Return the source of batches of one dataset and subset."""
-        cached = self.config.training.cache_neighbours and subset != "test"
+        training = self.config.training
+        cached = training.cache_neighbours and subset != "test"
+        weighted = subset == "train" or (subset == "validation" and training.weighted_validation)
         return assemble.build_source(
             prepared,
             subset,
@@ -95,6 +100,7 @@ class Run:
             # The test is made on whole crystals, whatever symmetry saved in training.
             symprec=self.symprec if subset != "test" else None,
             index=index,
+            weights=self.weights.get(prepared.name) if weighted else None,
         )
 
 
@@ -125,6 +131,7 @@ def prepare(
     objects = _describe_objects(spec, encoder, datasets, registry)
     tasks = assemble.build_tasks(config, registry, datasets, encoder)
     strategy = assemble.build_strategy(config, registry, tasks)
+    weights = crystal_weights(config.training, datasets, tasks)
     # After the heads are fitted: what they fit is in float64 whatever the run computes in.
     if config.training.precision == "float64":
         for module in (encoder, strategy, *(task.head for task in tasks)):
@@ -150,6 +157,7 @@ def prepare(
         strategy=strategy,
         device=device,
         symprec=assemble.usable_symprec(config, spec, encoder, tasks),
+        weights=weights,
         objects=objects,
     )
 

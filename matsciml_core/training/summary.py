@@ -26,6 +26,7 @@ from matsciml_core.training.initial import ANCESTOR, describe_init
 from matsciml_core.training.precision import precision_record
 from matsciml_core.training.prepare import Run
 from matsciml_core.training.segments import read_segments
+from matsciml_core.training.weights import describe_weights
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
@@ -91,7 +92,17 @@ def summarise(
         "init": init,
         "objects": dict(run.objects),
         "datasets": {
-            prepared.name: _describe(prepared) | {"published": _published(prepared, registry)}
+            prepared.name: _describe(prepared)
+            | (
+                {
+                    "weights": describe_weights(
+                        run.config.training, prepared, run.weights[prepared.name]
+                    )
+                }
+                if prepared.name in run.weights
+                else {}
+            )
+            | {"published": _published(prepared, registry)}
             for prepared in run.datasets
         },
         # What a head fitted are its buffers; those of one number are worth reading.

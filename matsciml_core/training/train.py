@@ -56,6 +56,7 @@ from matsciml_core.training.summary import (
     summarise,
     unseen_elements,
 )
+from matsciml_core.training.weights import say_weights
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
@@ -151,6 +152,8 @@ def train(
         stack.enter_context(explained(run))
         if run.config.init.model is not None and not quiet and distributed.rank() == 0:
             print(describe_training(run), flush=True)
+        if run.weights and not quiet and distributed.rank() == 0:
+            print(say_weights(run.config.training, run.datasets, run.weights), flush=True)
         info = _record(run, request.registry)
         clock = time.perf_counter()
         # First, so that a budget of minutes counts them too.

@@ -19,6 +19,7 @@ CHECKS: tuple[Check, ...] = (
     training.perfect_prediction,
     training.masked_values,
     training.mean_over_labelled,
+    training.weighted_rows,
     training.no_labels,
     training.gradients,
     training.unlabelled_training,

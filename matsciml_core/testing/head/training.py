@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import fields, replace
 
@@ -134,6 +135,49 @@ def mean_over_labelled(subject: TaskHeadSubject) -> Measured:
         only = [{n: values[n][rows[n]] for n in rows} for values in (prediction, target, mask)]
         alone, within = bench.head.loss(*only), bench.head.loss(prediction, target, mask)
         worst.add(_relative(within.detach(), alone.detach()), f"for {bench.names}")
+    return worst.found
+
+
+@check("task-head", tolerance=SAME_LOSS)
+def weighted_rows(subject: TaskHeadSubject) -> Measured:
+    """A row of weight 2 counts like the same row twice.
+
+    Measured: the relative difference between loss and gradient of a batch whose first row has
+    twice the weight of the others, over the mean weight, and those of the batch with that row
+    repeated; and that the loss grows in proportion to the weights.
+
+    Why: weights that are lost in some branch of a loss train on other data than were asked for.
+    """
+    worst = Worst()
+    if "weights" not in inspect.signature(subject.component.loss).parameters:
+        raise NotApplicable("The loss takes no weights; runs with weights reject the head.")
+    for bench in subject.benches():
+        target, mask = bench.head.transform(bench.batch), bench.head.mask(bench.batch)
+        weights, twice = {}, {}
+        for name, labelled in mask.items():
+            rows = torch.arange(len(labelled))
+            weights[name] = 1.0 + (rows == 0).double()
+            counts = labelled.reshape(len(labelled), -1).sum(1)
+            weights[name] /= (weights[name] * counts).sum() / counts.sum()
+            twice[name] = torch.cat((rows[:1], rows))
+        results = []
+        for weighted in (True, False):
+            leaves = bench.leaves()
+            if weighted:
+                loss = bench.head.loss(leaves, target, mask, weights)
+            else:
+                repeated = (
+                    {name: values[name][twice[name]] for name in twice}
+                    for values in (leaves, target, mask)
+                )
+                loss = bench.head.loss(*repeated)
+            torch.autograd.backward(loss)
+            grads = [one.grad.flatten() for one in leaves.values() if one.grad is not None]
+            results.append(torch.cat([loss.detach().flatten(), *grads]))
+        worst.add(_relative(*results), f"for {bench.names}")
+        tripled = {name: 3.0 * one for name, one in weights.items()}
+        tripled_loss = bench.head.loss(bench.leaves(), target, mask, tripled).detach()
+        worst.add(_relative(tripled_loss / 3.0, results[0][:1]), f"for {bench.names}")
     return worst.found
 
 

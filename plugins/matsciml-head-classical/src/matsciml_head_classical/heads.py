@@ -115,10 +115,14 @@ class _Numbers(_Classical, NumberHead):
             values = 0.0 * embedding.crystals.sum(dim=1, keepdim=True)
         return {self.target.name: values.squeeze(1)}
 
-    def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
+    def loss(
+        self, prediction: Values, target: Values, mask: Values, weights: Values | None = None
+    ) -> Tensor:
         """Return the mean absolute error over the labelled crystals, in z-scores."""
         name = self.target.name
-        return masked_loss("l1", prediction[name], target[name], mask[name])
+        return masked_loss(
+            "l1", prediction[name], target[name], mask[name], (weights or {}).get(name)
+        )
 
 
 class _TwoClasses(_Classical, BinaryBase):
@@ -132,14 +136,16 @@ class _TwoClasses(_Classical, BinaryBase):
             return {self.target.name: start + 0.0 * embedding.crystals.sum(dim=1)}
         return {self.target.name: values[:, 1] - values[:, 0]}
 
-    def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
+    def loss(
+        self, prediction: Values, target: Values, mask: Values, weights: Values | None = None
+    ) -> Tensor:
         """Return the mean cross-entropy over the labelled crystals, nats."""
         name = self.target.name
         labels = target[name].clamp(0, 1).to(prediction[name].dtype)
         losses = functional.binary_cross_entropy_with_logits(
             prediction[name], labels, reduction="none"
         )
-        return masked_mean(losses, mask[name])
+        return masked_mean(losses, mask[name], (weights or {}).get(name))
 
 
 class _Classes(_Classical, MulticlassBase):
@@ -153,12 +159,14 @@ class _Classes(_Classical, MulticlassBase):
             values = shares + 0.0 * embedding.crystals.sum(dim=1, keepdim=True)
         return {self.target.name: values}
 
-    def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
+    def loss(
+        self, prediction: Values, target: Values, mask: Values, weights: Values | None = None
+    ) -> Tensor:
         """Return the mean cross-entropy over the labelled crystals, nats."""
         name = self.target.name
         labels = target[name].clamp(min=0)
         losses = functional.cross_entropy(prediction[name], labels, reduction="none")
-        return masked_mean(losses, mask[name])
+        return masked_mean(losses, mask[name], (weights or {}).get(name))
 
 
 class TreesHead(_Classical):

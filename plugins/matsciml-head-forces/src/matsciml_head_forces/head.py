@@ -223,17 +223,23 @@ class EnergyForcesHead(TaskHead):
             found[name] = found[name] & (fixed == 0).unsqueeze(1)
         return found
 
-    def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
+    def loss(
+        self, prediction: Values, target: Values, mask: Values, weights: Values | None = None
+    ) -> Tensor:
         """Return the weighted mean of the losses of the kinds, each over its labelled entries."""
-        weights = {kind: float(getattr(self.settings, f"{kind}_weight")) for kind in self.by_kind}
-        if len(weights) > 1 and "energy" in weights:  # w s^(1 - t), t being the share of training
-            weights["energy"] *= self.settings.energy_start ** (1.0 - self.progress)
-        whole = sum(weights.values()) or 1.0
+        shares = {kind: float(getattr(self.settings, f"{kind}_weight")) for kind in self.by_kind}
+        if len(shares) > 1 and "energy" in shares:  # w s^(1 - t), t being the share of training
+            shares["energy"] *= self.settings.energy_start ** (1.0 - self.progress)
+        whole = sum(shares.values()) or 1.0
         parts = [
-            weights[kind]
+            shares[kind]
             / whole
             * masked_loss(
-                self.settings.loss, prediction[info.name], target[info.name], mask[info.name]
+                self.settings.loss,
+                prediction[info.name],
+                target[info.name],
+                mask[info.name],
+                (weights or {}).get(info.name),
             )
             for kind, info in self.by_kind.items()
         ]

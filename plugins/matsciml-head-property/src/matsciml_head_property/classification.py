@@ -70,7 +70,9 @@ class BinaryHead(BinaryBase):
         """Predict logits, ``(crystals,)``."""
         return {self.target.name: self.layers(embedding.crystals).squeeze(-1)}
 
-    def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
+    def loss(
+        self, prediction: Values, target: Values, mask: Values, weights: Values | None = None
+    ) -> Tensor:
         """Return the mean cross-entropy over the labelled crystals, nats."""
         name = self.target.name
         labels = target[name].clamp(0, 1)
@@ -78,9 +80,9 @@ class BinaryHead(BinaryBase):
             prediction[name], labels.to(prediction[name].dtype), reduction="none"
         )
         if self.settings.balance:
-            weights = 0.5 * self.counts.sum() / self.counts
-            losses = losses * weights.to(losses.dtype)[labels]
-        return masked_mean(losses, mask[name])
+            balance = 0.5 * self.counts.sum() / self.counts
+            losses = losses * balance.to(losses.dtype)[labels]
+        return masked_mean(losses, mask[name], (weights or {}).get(name))
 
 
 class MulticlassHead(MulticlassBase):
@@ -130,7 +132,9 @@ class MulticlassHead(MulticlassBase):
         """Predict logits, ``(crystals, classes)``."""
         return {self.target.name: self.layers(embedding.crystals)}
 
-    def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
+    def loss(
+        self, prediction: Values, target: Values, mask: Values, weights: Values | None = None
+    ) -> Tensor:
         """Return the mean weighted cross-entropy over the labelled crystals, nats."""
         name = self.target.name
         logits, labels = prediction[name], target[name].clamp(min=0)
@@ -139,4 +143,5 @@ class MulticlassHead(MulticlassBase):
         losses = functional.cross_entropy(
             logits, labels, reduction="none", label_smoothing=self.settings.label_smoothing
         )
-        return masked_mean(losses * self.weights.to(losses)[labels], mask[name])
+        losses = losses * self.weights.to(losses)[labels]
+        return masked_mean(losses, mask[name], (weights or {}).get(name))

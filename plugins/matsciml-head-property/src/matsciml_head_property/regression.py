@@ -47,7 +47,15 @@ class RegressionHead(NumberHead):
         values = self.layers(rows)  # (rows, width)
         return {self.target.name: values.view(-1, *self.target.shape)}
 
-    def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
+    def loss(
+        self, prediction: Values, target: Values, mask: Values, weights: Values | None = None
+    ) -> Tensor:
         """Return the mean loss over the labelled numbers, in z-scores."""
         name = self.target.name
-        return masked_loss(self.settings.loss, prediction[name], target[name], mask[name])
+        return masked_loss(
+            self.settings.loss,
+            prediction[name],
+            target[name],
+            mask[name],
+            (weights or {}).get(name),
+        )

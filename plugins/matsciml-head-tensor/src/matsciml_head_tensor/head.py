@@ -184,15 +184,18 @@ class TensorRegressionHead(TensorHead):
         values = (labels / self._size(batch) - mean) / self.std
         return {self.target.name: values.to(labels.dtype)}
 
-    def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
+    def loss(
+        self, prediction: Values, target: Values, mask: Values, weights: Values | None = None
+    ) -> Tensor:
         """Return the mean loss over the labelled tensors, in units of σ."""
-        values, labelled = prediction[self.target.name], mask[self.target.name]
+        name = self.target.name
+        values, labelled = prediction[name], mask[name]
         # Missing labels are replaced before the difference is taken: NaN x 0 is NaN.
-        labels = torch.where(labelled, target[self.target.name], values.detach())
+        labels = torch.where(labelled, target[name], values.detach())
         norms = torch.linalg.vector_norm((values - labels).flatten(1), dim=1)
         norms = norms / self.target.width**0.5
         losses = norms if self.settings.loss == "norm" else norms.square()
-        return masked_mean(losses, labelled.flatten(1).all(1))
+        return masked_mean(losses, labelled.flatten(1).all(1), (weights or {}).get(name))
 
     def inverse_transform(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:
         """Return the prediction in the label's unit, float64."""

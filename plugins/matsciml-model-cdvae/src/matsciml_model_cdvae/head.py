@@ -214,13 +214,17 @@ class CrystalGeneration(GenerativeHead):
         """Return the labels as they are: a number where the crystal is labelled, else NaN."""
         return {self.target.name: labels_of(batch, self.target)}
 
-    def loss(self, prediction: Values, target: Values, mask: Values) -> Tensor:
+    def loss(
+        self, prediction: Values, target: Values, mask: Values, weights: Values | None = None
+    ) -> Tensor:
         """Return the weighted sum of the terms, each a mean over the labelled crystals."""
         labelled = mask[self.target.name]
         terms = prediction[self.target.name][:, : len(losses.TERMS)]
         # A masked crystal may have infinite terms, so that it is not enough to multiply by zero.
-        sums = torch.where(labelled.unsqueeze(1), terms, 0.0).sum(0)
-        means = sums / labelled.sum().clamp(min=1)
+        kept = torch.where(labelled.unsqueeze(1), terms, 0.0)
+        if weights is not None:
+            kept = kept * weights[self.target.name].unsqueeze(1)
+        means = kept.sum(0) / labelled.sum().clamp(min=1)
         return (means * self.weights.to(means.dtype)).sum()
 
     def inverse_transform(self, prediction: Values, batch: CrystalBatch) -> dict[str, Tensor]:

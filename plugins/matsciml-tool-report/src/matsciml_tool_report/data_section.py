@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from matsciml_util_pages.numbers import ABSENT, UNITLESS, count, percent, words
+from collections.abc import Mapping
+from typing import Any
+
+from matsciml_util_pages.numbers import ABSENT, UNITLESS, count, number, percent, words
 from matsciml_util_pages.run_files import RunFiles
 from matsciml_util_pages.views import Absent, Fact, Facts, Heading, Table, Tables, View, facts
 
@@ -18,6 +21,7 @@ def data(run: RunFiles) -> list[View]:
             ("Licence", description.get("licence")),
             ("Split", split.get("algorithm")),
             ("Seed of the split", count(split.get("seed"))),
+            ("Weighted", _weighted(run.entry("datasets", name, "weights"))),
             Fact("Hash of the split (SHA-256)", str(split.get("hash") or ""), code=True),
             Fact(
                 "Hash of the data (SHA-256)", str(description.get("content_hash") or ""), code=True
@@ -36,6 +40,19 @@ def card(entries: list[Fact], tables: list[Table]) -> list[View]:
     if tables:
         views.append(Tables(tables))
     return views or [Absent("The run recorded nothing here.")]
+
+
+def _weighted(weights: Mapping[str, Any]) -> str | None:
+    """Say which losses are weighted, and by what; None: none is."""
+    if not weights:
+        return None
+    names = [*filter(None, [weights.get("sample_weight")]), *(weights.get("group_weights") or {})]
+    both = weights.get("validation_loss")
+    return (
+        f"{'losses of training and validation' if both else 'training loss'}, by "
+        f"{' and '.join(map(str, names))}: {number(weights.get('smallest'))} to "
+        f"{number(weights.get('largest'))} times the mean; metrics are not"
+    )
 
 
 def _subsets(run: RunFiles, name: str) -> Table:

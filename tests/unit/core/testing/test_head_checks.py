@@ -47,6 +47,20 @@ class NanWithoutLabels(ExampleHead):
         return (prediction[name] - target[name])[mask[name]].square().mean()
 
 
+class ForgetsTheWeights(ExampleHead):
+    def loss(self, prediction, target, mask, weights=None):
+        return super().loss(prediction, target, mask)
+
+
+class DividesByTheWeights(ExampleHead):
+    """A mean in which a batch of light rows counts as much as one of heavy rows."""
+
+    def loss(self, prediction, target, mask, weights=None):
+        (name,) = target
+        whole = super().loss(prediction, target, mask, weights)
+        return whole if weights is None else whole / weights[name][mask[name]].mean()
+
+
 class Biased(ExampleHead):
     """A loss that is smallest somewhere else."""
 
@@ -174,6 +188,8 @@ FAULTS = [
     (ZeroForMissing, {"masked-values", "mean-over-labelled", "no-labels"}),
     (DividesByTheBatch, {"mean-over-labelled"}),
     (NanWithoutLabels, {"no-labels"}),
+    (ForgetsTheWeights, {"weighted-rows"}),
+    (DividesByTheWeights, {"weighted-rows"}),
     (Biased, {"perfect-prediction"}),
     (ForgetsTheMean, {"normalisation"}),
     (FillsMissing, {"normalisation"}),

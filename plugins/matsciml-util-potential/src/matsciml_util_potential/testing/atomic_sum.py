@@ -82,7 +82,7 @@ class AtomicSumHead(TaskHead):
         """Not done."""
         raise NotImplementedError(_UNUSED)
 
-    def loss(self, prediction: Any, target: Any, mask: Any) -> Never:
+    def loss(self, prediction: Any, target: Any, mask: Any, weights: Any = None) -> Never:
         """Not done."""
         raise NotImplementedError(_UNUSED)
 
