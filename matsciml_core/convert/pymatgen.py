@@ -54,8 +54,8 @@ def from_pymatgen(structure: Any, *, id: str | None = None) -> Crystal:
     """Build a crystal from a ``pymatgen.core.Structure``.
 
     Site properties and properties that are numbers, or arrays of numbers, become labels;
-    None at a site becomes NaN. Selective dynamics become site properties. Oxidation states and
-    charges are not kept.
+    None at a site becomes NaN. Spins of species, in μB, become the label ``spin``. Selective
+    dynamics become site properties. Oxidation states and charges are not kept.
 
     Args:
         structure: The structure, ordered.
@@ -82,7 +82,8 @@ def from_pymatgen(structure: Any, *, id: str | None = None) -> Crystal:
     labels = {key: as_label(value) for key, value in properties.items()}
     sites = dict(structure.site_properties)
     flags = sites.pop(_SELECTIVE, [])
-    labels |= {key: as_atom_label(rows) for key, rows in sites.items()}
+    spins = [getattr(species, "spin", None) for species in structure.species]
+    labels |= {key: as_atom_label(rows) for key, rows in {"spin": spins, **sites}.items()}
     free = [(True, True, True) if row is None else row for row in flags]
     held = held_properties(np.logical_not(np.array(free)), along_lattice=True) if free else {}
     return Crystal(

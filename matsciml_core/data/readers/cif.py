@@ -4,8 +4,9 @@ pymatgen cuts the text into tags and knows the operations of the space groups. T
 here, because pymatgen 2026.10 loses some of what they say: it sorts them by electronegativity, so
 that values per atom that stand beside a file fall on other atoms; it skips sites whose type symbol
 it does not know (``OH``); an occupancy of ``?`` or ``.``, which the core dictionary defines as 1,
-ends in a site less; of labels without type symbols it takes HO1 for holmium; and hydrogens that are
-in the formula sum, but not among the sites, are missed in a warning.
+ends in a site less; of labels without type symbols it takes HO1 for holmium; hydrogens that are
+in the formula sum, but not among the sites, are missed in a warning; and a space group that is
+named in a spelling that it does not know becomes P 1 in another one.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers.frames import Frame
 from matsciml_core.data.readers.isotopes import isotope_masses
+from matsciml_core.data.readers.space_group import Operations, check_metric, named_operations
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.elements import SYMBOLS, atomic_number, symbol
 
@@ -37,6 +39,17 @@ _CELL = (
     *(f"_cell_angle_{angle}" for angle in ("alpha", "beta", "gamma")),
 )
 _UNKNOWN = ("?", ".", "")
+_GROUP_NAMES = (
+    (
+        "_space_group_name_h-m_alt",
+        "_symmetry_space_group_name_h-m",
+        "_space_group_name_h-m_full",
+        "_space_group_name_h-m_ref",
+    ),
+    ("_space_group_name_hall", "_symmetry_space_group_name_hall"),
+    ("_space_group_it_number", "_symmetry_int_tables_number"),
+)
+"""Data names of a space group's symbol, of its symbol by Hall, and of its number."""
 _TYPE = re.compile(r"([A-Za-z][a-z]?)(?:\d*[+-]\d*|\d*)")
 _LETTERS = re.compile(r"[A-Za-z]+")
 _COUNT = re.compile(r"([A-Z][a-z]?)\s*(\d*\.?\d*)")
@@ -89,6 +102,10 @@ def frame_from_cif(text: str, name: str, values: dict[str, Any]) -> Frame | Reje
         return Rejection(name, f"{reason}.", f"{reason}: {error}.")
 
 
+_Atoms = tuple[list[int], NDArray[np.float64]]
+"""The site that each atom belongs to, and fractional coordinates, ``(atoms, 3)``."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Sites:
     """The sites of the asymmetric unit."""
@@ -108,18 +125,30 @@ def _read_block(text: str, name: str, values: dict[str, Any]) -> Frame:
 
     start = _BLOCK.search(text)
     block = CifBlock.from_str(text[0 if start is None else start.start() :])
-    data: Mapping[str, Any] = {key.lower(): value for key, value in block.data.items()}
+    # CIF 2 and magnetic CIF write _atom_site.label for what was _atom_site_label.
+    data: Mapping[str, Any] = {
+        key.lower().replace(".", "_"): value for key, value in block.data.items()
+    }
     missing = next((key for key in _CELL if key not in data), None)
     if missing is not None:
         raise DataError(f"The CIF has no cell: '{missing}' is missing.")
+    if str(data.get("_cell_modulation_dimension", "0")) not in ("0", *_UNKNOWN):
+        raise DataError("The CIF has a modulated structure, which no cell holds; give a supercell.")
     cell = Lattice.from_parameters(*[str2float(data[key]) for key in _CELL]).matrix
     sites = _read_sites(data)
-    rotations, shifts = _operations(data, text, block)
-    index, fractional = _expand(sites.fractional, rotations, shifts)
+    listed = _listed_operations(data, text, block)
+    readings = [listed] if listed is not None else _named_operations(data, cell)
+    check_metric(readings[0][0], cell)
+    expanded = [_expand(sites.fractional, *operations) for operations in readings]
+    if len(expanded) > 1:
+        expanded = [_only_one(expanded, sites, data)]
+    index, fractional = expanded[0]
     _check_overlaps(sites, index, fractional)
     _check_occupancies(sites)
     symbols = [sites.symbols[number] for number in index]
     _check_formula(str(data.get("_chemical_formula_sum", "")), symbols)
+    if listed is None or len(listed[0]) == 1:
+        _check_units(data, len(symbols))
     return Frame(
         name=name,
         atomic_numbers=[atomic_number(entry) or 0 for entry in symbols],
@@ -151,6 +180,15 @@ def _read_sites(data: Mapping[str, Any]) -> _Sites:
     blank = next((i for i, row in enumerate(coordinates) if any(c in _UNKNOWN for c in row)), None)
     if blank is not None:
         raise DataError(f"The site '{labels[blank]}' of the CIF has no coordinates.")
+    if "dum" in column("calc_flag", ""):
+        dummy = labels[column("calc_flag", "").index("dum")]
+        raise DataError(f"The site '{dummy}' of the CIF is a dummy, whose position means nothing.")
+    groups = {entry for entry in column("disorder_group", ".") if entry not in _UNKNOWN}
+    if len(groups) > 1:
+        raise DataError(
+            "The CIF has disordered groups of atoms, of which one at a time is there: "
+            f"{', '.join(sorted(groups))}; keep one of them."
+        )
     attached = [entry for entry in column("attached_hydrogens", "0") if entry not in _UNKNOWN]
     total = sum(int(float(entry)) for entry in attached)
     if total:
@@ -210,10 +248,8 @@ def _check_occupancies(sites: _Sites) -> None:
             )
 
 
-def _operations(
-    data: Mapping[str, Any], text: str, block: Any
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return rotations ``(operations, 3, 3)`` and shifts ``(operations, 3)``, dimensionless."""
+def _listed_operations(data: Mapping[str, Any], text: str, block: Any) -> Operations | None:
+    """Return the operations that a block lists; None: it lists none."""
     from pymatgen.core.operations import SymmOp  # noqa: PLC0415
     from pymatgen.io.cif import CifParser  # noqa: PLC0415
 
@@ -226,17 +262,32 @@ def _operations(
         return np.eye(3)[None], np.zeros((1, 3))
     elif any("_magn_" in key or key.startswith("_space_group_magn") for key in data):
         operations = CifParser.from_str(text).get_magsymops(block)
-    else:  # by the symbol or the number of the space group
-        operations = CifParser.from_str(text).get_symops(block)
+    else:
+        return None
     return (
         np.array([operation.rotation_matrix for operation in operations]),
         np.array([operation.translation_vector for operation in operations]),
     )
 
 
+def _named_operations(data: Mapping[str, Any], cell: NDArray[np.float64]) -> list[Operations]:
+    """Return the operations that the name of a space group may mean; of none, the identity.
+
+    Raises:
+        DataError: There is no space group of that name, or the cell has not its symmetry.
+    """
+    symbol, hall, number = (
+        next((str(data[key]) for key in keys if str(data.get(key, "?")) not in _UNKNOWN), "")
+        for keys in _GROUP_NAMES
+    )
+    if not symbol and not hall and not number:
+        return [(np.eye(3)[None], np.zeros((1, 3)))]
+    return named_operations(symbol, hall, int(number) if number.isdigit() else None, cell)
+
+
 def _expand(
     fractional: NDArray[np.float64], rotations: NDArray[np.float64], shifts: NDArray[np.float64]
-) -> tuple[list[int], NDArray[np.float64]]:
+) -> _Atoms:
     """Return all atoms of the cell: the site that each belongs to, and fractional coordinates.
 
     Args:
@@ -259,6 +310,64 @@ def _expand(
         index += [number] * int(first.sum())
         atoms.append(copies[first])
     return index, np.concatenate(atoms)
+
+
+def _only_one(expanded: Sequence[_Atoms], sites: _Sites, data: Mapping[str, Any]) -> _Atoms:
+    """Return the atoms that agree with the numbers of atoms and copies that a block states.
+
+    Args:
+        expanded: The atoms by each reading of the space group.
+        sites: The sites of the asymmetric unit.
+        data: The block.
+
+    Raises:
+        DataError: Several do, or none.
+    """
+    units = _formula_units(data)
+    keys = ("_atom_site_symmetry_multiplicity", "_atom_site_site_symmetry_multiplicity")
+    stated = next((data[key] for key in keys if isinstance(data.get(key), list)), None)
+    fitting = []
+    for index, fractional in expanded:
+        copies = [str(index.count(number)) for number in range(len(sites.labels))]
+        if (stated is None or stated == copies) and (units is None or len(index) in units):
+            fitting.append((index, fractional))
+    if len(fitting) != 1:
+        raise DataError(
+            "The space group that the CIF names has several settings, origins for example, and its "
+            "sites fit several or none; list the operations (_space_group_symop_operation_xyz)."
+        )
+    return fitting[0]
+
+
+def _formula_units(data: Mapping[str, Any]) -> set[int] | None:
+    """Return how many atoms a cell may have, by formula sum and number of units; None: unsaid."""
+    units = str(data.get("_cell_formula_units_z", ""))
+    counts = [
+        float(count or 1)
+        for entry, count in _COUNT.findall(str(data.get("_chemical_formula_sum", "")))
+        if entry in _ELEMENTS
+    ]
+    if not units.isdigit() or not int(units) or not counts:
+        return None
+    atoms = {round(int(units) * sum(counts))}
+    # pymatgen and ASE write the sum of the whole cell, and how many units that is.
+    whole = all(abs(count / int(units) - round(count / int(units))) < 1e-6 for count in counts)
+    return atoms | ({round(sum(counts))} if whole else set())
+
+
+def _check_units(data: Mapping[str, Any], atoms: int) -> None:
+    """Reject sites that are those of an asymmetric unit, where no operations are known.
+
+    Raises:
+        DataError: The cell has another number of atoms by its formula units.
+    """
+    expected = _formula_units(data)
+    if expected is not None and atoms not in expected:
+        raise DataError(
+            f"The CIF states {data['_cell_formula_units_z']} units of "
+            f"'{data['_chemical_formula_sum']}' in the cell, and its sites make {atoms} atoms; "
+            "are operations of the space group missing (_space_group_symop_operation_xyz)?"
+        )
 
 
 def _check_overlaps(sites: _Sites, index: Sequence[int], fractional: NDArray[np.float64]) -> None:

@@ -104,16 +104,37 @@ class LabelColumn:
         shape = self.info.value_shape(num_atoms)
         if array.size != math.prod(shape):
             raise DataError(f"The label '{self.info.name}' has a wrong number of values.")
+        # As many numbers in other rows, (3, atoms) for (atoms, 3), would be shuffled.
+        axes = [size for size in array.shape if size > 1]
+        if self.info.per_atom and num_atoms > 1 < len(axes) and axes[0] != num_atoms:
+            raise DataError(
+                f"The label '{self.info.name}' has the shape {array.shape}, where {shape} is "
+                "expected; exchange rows and columns."
+            )
         return array.reshape(shape) if shape else array.item()
 
     def _array(self, value: Any) -> NDArray[np.float64]:
+        # A key without a value is true, and a truth value is no energy.
+        flag = isinstance(value, bool | np.bool_) and not self.info.is_class
         try:
-            return np.asarray(value, dtype=np.float64)
+            if not flag or self.info.unit == "dimensionless":
+                return _numbers(value)
         except (TypeError, ValueError):
-            said = repr(value) if len(repr(value)) <= _SHOWN else f"{repr(value)[:_SHOWN]}…"
-            raise DataError(
-                f"The label '{self.info.name}' is {said}, where a number is expected."
-            ) from None
+            pass
+        said = repr(value) if len(repr(value)) <= _SHOWN else f"{repr(value)[:_SHOWN]}…"
+        raise DataError(f"The label '{self.info.name}' is {said}, where a number is expected.")
+
+
+def _numbers(value: Any) -> NDArray[np.float64]:
+    """Return a value as an array; None in a list, also for a row of it, is NaN."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        if not isinstance(value, list) or None not in value:
+            raise
+        shape = np.shape(next(row for row in value if row is not None))
+        rows = [np.full(shape, np.nan) if row is None else row for row in value]
+        return np.asarray(rows, dtype=np.float64)
 
 
 def parse_label(text: str, *, per_atom: bool = False) -> LabelColumn:

@@ -20,6 +20,8 @@ from matsciml_core.interfaces.held import held_properties
 
 _SELECTIVE = "selective_dynamics"
 """What pymatgen calls the flags of a POSCAR."""
+_PLAIN_SPECIES = 2
+"""Members of a species that is an element, and has an occupancy."""
 _DISORDERED = "A site holds several species, or is only partly occupied"
 
 
@@ -60,7 +62,11 @@ def frame_from_structure(
         positions=fractional @ cell,
         cell=cell,
         pbc=lattice.get("pbc", (True, True, True)),
-        values=isotope_masses([_isotope_of(site) for site in data["sites"]]) | properties | values,
+        values=isotope_masses([_isotope_of(site) for site in data["sites"]])
+        | _species_values(species)
+        | _own_properties(data)
+        | properties
+        | values,
         site_properties=_held(dynamics),
     )
 
@@ -88,6 +94,26 @@ def _isotope_of(site: Mapping[str, Any]) -> str:
     label = str(site.get("label", "")).rstrip("0123456789")
     element = str(site["species"][0].get("element", ""))
     return label if element == "H" and label in ISOTOPES else element
+
+
+def _own_properties(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is said of the structure as a whole, and its charge where it is not neutral."""
+    properties = data.get("properties")
+    charge = {"charge": data["charge"]} if data.get("charge") else {}
+    return charge | (dict(properties) if isinstance(properties, Mapping) else {})
+
+
+def _species_values(species: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """Return oxidation states and spins (μB), which pymatgen keeps in species, where there are."""
+    values: dict[str, Any] = {}
+    if not any(len(site[0]) > _PLAIN_SPECIES for site in species):
+        return values
+    for key in ("oxidation_state", "spin"):
+        # Older files have the spin among the properties of a species.
+        column = [site[0].get(key, (site[0].get("properties") or {}).get(key)) for site in species]
+        if any(entry is not None for entry in column):
+            values[key] = column
+    return values
 
 
 def _properties_of(sites: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

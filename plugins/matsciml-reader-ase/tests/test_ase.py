@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from pathlib import Path
+from typing import Any
 
 import lmdb
 import numpy as np
@@ -41,18 +42,43 @@ def test_forces_on_atoms_that_are_held_are_kept(tmp_path: Path, name: str) -> No
     path = tmp_path / name
     if name.endswith(".traj"):
         write(path, [atoms()])
-        format = None
     else:
         with connect(str(path)) as rows:
             rows.write(atoms())
-        format = "ase-db"  # a JSON file may be anything
     labels = [parse_label("energy=eV"), parse_label("forces=eV/A")]
-    (crystal,) = to_crystals(read(path, format), labels, Naming())
+    (crystal,) = to_crystals(read(path), labels, Naming())
     assert isinstance(crystal, Crystal)
     assert crystal.labels["energy"] == -1.5
     assert np.asarray(crystal.labels["forces"])[0].tolist() == [1, 2, 3]
     assert crystal.site_properties["fixed"].tolist() == [1, 0, 0]
     assert crystal.site_properties["tags"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["mine.db", "mine.json"])
+@pytest.mark.parametrize("direction", [(), (3,)])
+def test_what_a_row_has_of_its_atoms_is_read(tmp_path: Path, name: str, direction: Any) -> None:
+    made = atoms()
+    moments = np.arange(float(np.prod((3, *direction)))).reshape(3, *direction)
+    made.set_initial_magnetic_moments(moments)
+    made.set_masses([63.5, 200, 16])
+    made.set_initial_charges([0.1, 0.2, -0.3])
+    made.set_momenta(np.eye(3), apply_constraint=False)
+    made.calc = SinglePointCalculator(made, energy=-1.5, dipole=[1.0, 2, 3], magmoms=moments)
+    with connect(str(tmp_path / name)) as rows:
+        rows.write(made)
+    (frame,) = records(tmp_path / name)
+    assert isinstance(frame, Frame)
+    expected = {
+        "masses": [63.5, 200, 16],
+        "initial_charges": [0.1, 0.2, -0.3],
+        "initial_magmoms": moments,
+        "momenta": np.eye(3),
+        "magmoms": moments,
+        "dipole": [1, 2, 3],
+    }
+    for key, value in expected.items():
+        np.testing.assert_array_equal(frame.values[key], value)
+    assert frame.site_properties["fixed"].tolist() == [1, 0, 0]
 
 
 def test_rows_come_in_the_order_of_their_ids(

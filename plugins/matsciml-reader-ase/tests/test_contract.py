@@ -17,6 +17,12 @@ class TestDatabases(ReaderContract):
     spec_name = "ase-db"
 
 
+class TestJSON(ReaderContract):
+    """What ``matsciml check ase-json`` checks."""
+
+    spec_name = "ase-json"
+
+
 class TestLMDB(ReaderContract):
     """What ``matsciml check aselmdb`` checks."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 from pymatgen.core import Structure
 
 from matsciml_core.data.readers import read
@@ -58,6 +59,46 @@ def test_selective_dynamics_hold_along_lattice_vectors(tmp_path):
         assert plain(frame.site_properties) == {"fixed": [1, 0, 0], "held_axes": [0, 32, 0]}
 
 
+@pytest.mark.parametrize("header", ["", "Cu O\n"])
+def test_flags_are_no_elements(tmp_path, header):
+    # T and F are also tritium and fluorine; of VASP 4 the symbols stand behind the flags.
+    flags = iter(("F F F Cu", "T T F Cu", "T T T O"))
+    lines = [
+        f"{' '.join(line.split()[:3])} {next(flags)}" if line[-1] in "FT" else line
+        for line in POSCAR.splitlines()
+    ]
+    (tmp_path / "POSCAR").write_text("\n".join(lines).replace("Cu O\n", header))
+    (frame,) = read(tmp_path / "POSCAR")
+    assert list(frame.atomic_numbers) == [29, 29, 8]
+    (tmp_path / "POSCAR").write_text(POSCAR.replace("Cu O\n", "").replace("slab", "a slab"))
+    (frame,) = read(tmp_path / "POSCAR")
+    assert "no line of symbols" in frame.reason
+
+
+def test_symbols_that_contradict_each_other_are_rejected(tmp_path):
+    text = POSCAR.replace("Selective dynamics\n", "").replace("F F F", "O").replace("T T F", "Cu")
+    (tmp_path / "POSCAR").write_text(text.replace("T T T", "O"))
+    (rejection,) = read(tmp_path / "POSCAR")
+    assert "that atom 1 is Cu, and at the end of the atom's line that it is O" in rejection.detail
+
+
+def test_velocities_are_read_and_a_comment_is_no_number(tmp_path):
+    text = POSCAR.replace("2 1\n", "2 1 ! 16 layers\n")
+    zeros = "0.0 0.0 0.0\n" * 3
+    (tmp_path / "POSCAR").write_text(f"{text}\n{zeros}")
+    (frame,) = read(tmp_path / "POSCAR")
+    assert frame.values == {}
+    (tmp_path / "POSCAR").write_text(f"{text}\n0.0 0.1 0.0\n{zeros}")
+    (frame,) = read(tmp_path / "POSCAR")
+    assert frame.values["velocities"].tolist() == [[0, 0.1, 0], [0, 0, 0], [0, 0, 0]]
+
+
+def test_three_scale_factors_are_positive(tmp_path):
+    (tmp_path / "POSCAR").write_text(POSCAR.replace("1.0\n", "-1.0 1.0 1.0\n", 1))
+    (rejection,) = read(tmp_path / "POSCAR")
+    assert "must be positive" in rejection.reason
+
+
 def test_isotopes_keep_their_masses(tmp_path):
     (tmp_path / "heavy.cif").write_text(DEUTERIUM)
     structure = Structure.from_file(tmp_path / "heavy.cif").as_dict()
@@ -69,6 +110,13 @@ def test_isotopes_keep_their_masses(tmp_path):
         masses = np.asarray(frame.values["masses"])
         assert masses[np.asarray(frame.atomic_numbers) == 1].tolist() == [2.014101778]
         assert np.isnan(masses[np.asarray(frame.atomic_numbers) == 3]).all()
+
+
+def test_an_isotope_of_a_poscar_keeps_its_mass(tmp_path):
+    (tmp_path / "POSCAR").write_text(POSCAR.replace("Cu O", "D O"))
+    (frame,) = read(tmp_path / "POSCAR")
+    assert list(frame.atomic_numbers) == [1, 1, 8]
+    assert frame.values["masses"][:2].tolist() == [2.014101778] * 2
 
 
 def test_without_isotopes_no_masses_are_made_up(tmp_path):

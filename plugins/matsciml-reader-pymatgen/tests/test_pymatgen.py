@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Lattice, Species, Structure
 
 from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers import Frame, InputFile, Record, find_reader, read
@@ -136,6 +136,23 @@ def test_json_that_is_no_structure_is_rejected(tmp_path: Path, text: str, reason
     rejection = records(path)[-1]
     assert isinstance(rejection, Rejection)
     assert rejection.reason == reason
+
+
+def test_what_pymatgen_keeps_in_species_and_of_the_whole_is_read(tmp_path: Path) -> None:
+    species = [Species("Fe", 3, spin=5), Species("Fe", 3, spin=-5), "O"]
+    places = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0]]
+    structure = Structure(
+        Lattice.cubic(4), species, places, charge=6, properties={"total_magnetization": 0.5}
+    )
+    (tmp_path / "one.json").write_text(json.dumps(structure.as_dict()))
+    (frame,) = records(tmp_path / "one.json")
+    assert isinstance(frame, Frame)
+    assert frame.values == {
+        "spin": [5, -5, None],
+        "oxidation_state": [3, 3, None],
+        "charge": 6,
+        "total_magnetization": 0.5,
+    }
 
 
 def test_json_that_breaks_off_is_explained(tmp_path: Path) -> None:

@@ -52,6 +52,9 @@ def describe(properties: bytes) -> tuple[tuple[str, str, int], ...]:
     legible = all(kind in "SRIL" for kind in kinds) and all(_WIDTH.fullmatch(w) for w in widths)
     if len(parts) % 3 or not legible:
         raise Malformed(f"cannot be read, because 'Properties={text}' is not understood.")
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:  # of forces of two methods nobody knows which is meant
+        raise Malformed(f"cannot be read, because 'Properties' names '{repeated}' twice.")
     return tuple((n, k, int(w)) for n, k, w in zip(names, kinds, widths, strict=True))
 
 

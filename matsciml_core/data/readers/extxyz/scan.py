@@ -17,7 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matsciml_core.data.readers.extxyz.columns import Malformed, describe, read_table, split_lines
-from matsciml_core.data.readers.extxyz.second_line import LATTICE, PBC, real_numbers, split_pairs
+from matsciml_core.data.readers.extxyz.second_line import (
+    LATTICE,
+    PBC,
+    checked_pairs,
+    real_numbers,
+    split_pairs,
+)
 from matsciml_core.errors import DataError
 
 BLOCK = 1 << 20
@@ -28,6 +34,7 @@ _MOST_DIGITS = 12
 """Of a number of atoms; Python itself limits the digits of what it converts."""
 _SIGNS = (b"roperties", b"attice")
 """What the second line of a frame has, and no line of an atom; the first letter may be small."""
+_TRUE, _FALSE = frozenset({"t", "true", "1"}), frozenset({"f", "false", "0"})
 _TORN = "ends before its last atom."
 _VECTOR = b"VEC"
 """Begins the lines behind the atoms in which ADF, and ASE for it, write the cell."""
@@ -59,9 +66,11 @@ class XYZFrame:
 
     @property
     def pbc(self) -> tuple[bool, ...]:
-        """Periodic directions; all where the frame does not say."""
-        words = self.info.get(PBC, "T T T").replace(",", " ").split()
-        flags = tuple(word[0] in "Tt1" for word in words)
+        """Periodic directions; all where the frame does not say, none where it is no word of it."""
+        words = self.info.get(PBC, "T T T").replace(",", " ").lower().split()
+        flags = tuple(word in _TRUE for word in words)
+        if not all(word in _TRUE or word in _FALSE for word in words):
+            return ()
         return flags * 3 if len(flags) == 1 else flags
 
     def number(self, name: str) -> float:
@@ -353,7 +362,7 @@ def _read_within(text: bytes, span: _Span, fault: str) -> Iterator[XYZFrame | XY
 def _info(span: _Span) -> dict[str, str]:
     """Return the pairs of a frame; one with cell vectors behind its atoms has a free comment."""
     if not span.vectors:
-        return split_pairs(span.comment)
+        return checked_pairs(span.comment)
     rows = [line.split()[1:4] for line in span.vectors.decode(errors="replace").splitlines()]
     cell = [*rows, *[["0", "0", "0"]] * (3 - len(rows))]
     return {

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matsciml_core.data.readers.extxyz.columns import Malformed
 from matsciml_core.guarded import parse_json
 
 LATTICE, PROPERTIES, PBC = "Lattice", "Properties", "pbc"
@@ -45,31 +46,59 @@ def split_pairs(comment: bytes) -> dict[str, str]:
     >>> split_pairs(b'Lattice="3 0 0 0 3 0 0 0 3" energy = -1.5 relaxed')
     {'Lattice': '3 0 0 0 3 0 0 0 3', 'energy': '-1.5', 'relaxed': 'T'}
     """
+    return _as_dict(_split(comment))
+
+
+def checked_pairs(comment: bytes) -> dict[str, str]:
+    """Return the pairs of a second line, in which no key has two values.
+
+    Args:
+        comment: The line.
+
+    Raises:
+        Malformed: One has, and nobody knows which energy, say, is meant; ASE takes the last.
+    """
+    pairs = _split(comment)
+    values = _as_dict(pairs)
+    if len(values) < len(pairs):
+        for key, value in pairs:
+            if values[_SPELLINGS.get(key.lower(), key)] != value:
+                raise Malformed(f"cannot be read, because it has two values of '{key}'.")
+    return values
+
+
+def _as_dict(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """Return pairs by key, the two of the format in their usual spelling."""
+    values = dict(pairs)
+    if LATTICE not in values or PROPERTIES not in values:
+        values = {_SPELLINGS.get(key.lower(), key): value for key, value in pairs}
+    return values
+
+
+def _split(comment: bytes) -> list[tuple[str, str]]:
+    """Return the pairs of a line in their order."""
     text = comment.decode(errors="replace").strip()
     pairs = _split_usual(text)
     if pairs is not None:
-        pass
-    elif _PAIRS.fullmatch(text):
+        return pairs
+    if _PAIRS.fullmatch(text):
         # Of the five groups of a value at most one is not empty; a key alone has none.
-        pairs = {
-            key: double or single or braces or brackets or plain or "T"
+        return [
+            (key, double or single or braces or brackets or plain or "T")
             for key, double, single, braces, brackets, plain in _PAIR.findall(text)
-        }
-    else:  # escapes, quotes within a word or around nothing: rare, and ten times as slow
-        pairs = _split_slowly(text)
-    if LATTICE not in pairs or PROPERTIES not in pairs:
-        pairs = {_SPELLINGS.get(key.lower(), key): value for key, value in pairs.items()}
-    return pairs
+        ]
+    # Escapes, quotes within a word or around nothing: rare, and ten times as slow.
+    return _split_slowly(text)
 
 
-def _split_usual(text: str) -> dict[str, str] | None:
+def _split_usual(text: str) -> list[tuple[str, str]] | None:
     """Split a line as nearly all programs write it, in a fifth of the time; None: it is another.
 
     Words without blanks, joined by ``=``, and values within ``"…"``.
     """
     if any(character in text for character in _UNUSUAL):
         return None
-    pairs: dict[str, str] = {}
+    pairs: list[tuple[str, str]] = []
     outside = text.split('"')
     if len(outside) % 2 == 0:
         return None
@@ -91,13 +120,13 @@ def _split_usual(text: str) -> dict[str, str] | None:
             name, equals, plain = word.partition("=")
             if not name or "=" in plain or (equals and not plain):
                 return None
-            pairs[name] = plain or "T"
+            pairs.append((name, plain or "T"))
         if key:
-            pairs[key] = value
+            pairs.append((key, value))
     return pairs
 
 
-def _split_slowly(text: str) -> dict[str, str]:
+def _split_slowly(text: str) -> list[tuple[str, str]]:
     """Split a line character by character."""
     entries: list[list[list[str]]] = [[[]]]  # pairs → parts between ``=`` → characters
     closing, escaped = "", False
@@ -125,7 +154,7 @@ def _split_slowly(text: str) -> dict[str, str]:
         else:
             parts[-1].append(letter)
     words = [["".join(part) for part in parts] for parts in entries if parts != [[]]]
-    return {parts[0]: "=".join(parts[1:]) if len(parts) > 1 else "T" for parts in words}
+    return [(parts[0], "=".join(parts[1:]) if len(parts) > 1 else "T") for parts in words]
 
 
 def parse_value(key: str, text: str) -> Any:

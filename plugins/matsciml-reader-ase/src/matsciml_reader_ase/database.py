@@ -1,10 +1,13 @@
-"""Databases of ASE: SQLite (``.db``), or JSON with ``--format ase-db``."""
+"""Databases of ASE: SQLite (``.db``), or JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import all_properties
 from ase.db import connect
 
 from matsciml_core.convert.ase import site_properties_of
@@ -12,7 +15,9 @@ from matsciml_core.data.readers import Frame, InputFile, Reader, Record, name_of
 
 _PAGE = 500
 """Rows that are asked for at a time: ASE holds all that a query finds."""
-_RESULTS = ("energy", "free_energy", "forces", "stress", "magmom", "magmoms", "charges")
+_KEPT = (*("masses", "momenta", "initial_magmoms", "initial_charges"), *all_properties)
+"""What was set for the atoms, and what was calculated."""
+_MOMENTS = frozenset({"initial_magmoms", "magmoms"})
 
 
 class DatabaseReader(Reader):
@@ -25,9 +30,14 @@ class DatabaseReader(Reader):
             file: The file.
         """
         for row in _rows(connect(str(file.plain_path()))):
-            results = {name: row.get(name) for name in _RESULTS if row.get(name) is not None}
+            own = {name: row.get(name) for name in _KEPT if row.get(name) is not None}
+            for name in _MOMENTS & own.keys():
+                # ASE 3.29 keeps those with a direction in SQLite as so many numbers, and then
+                # cannot make atoms of the row.
+                if np.size(own[name]) == 3 * len(row.numbers):
+                    own[name] = np.reshape(own[name], (-1, 3))
             # The row's own id is a name only where its key-value pairs hold no better one.
-            values = {"id": row.id, **row.data, **row.key_value_pairs, **results}
+            values = {"id": row.id, **row.data, **row.key_value_pairs, **own}
             yield Frame(
                 name=name_of(values, f"{file.path.stem}-{row.id:06d}"),
                 atomic_numbers=row.numbers,
@@ -35,17 +45,20 @@ class DatabaseReader(Reader):
                 cell=row.cell,
                 pbc=row.pbc,
                 values=values,
-                site_properties=site_properties_of(row.toatoms()) if says_more(row) else {},
+                site_properties=properties_of_row(row),
             )
 
 
-def says_more(row: Any) -> bool:
-    """Return whether a row holds tags or constraints, for which atoms have to be made of it.
+def properties_of_row(row: Any) -> dict[str, Any]:
+    """Return the tags of a row, and which atoms are held.
 
     Args:
-        row: A row, or its fields as a dictionary.
+        row: ASE's ``AtomsRow``.
     """
-    return row.get("tags") is not None or bool(row.get("constraints"))
+    tags, constraints = row.get("tags"), row.constraints
+    if tags is None and not constraints:
+        return {}
+    return site_properties_of(Atoms(row.numbers, row.positions, tags=tags, constraint=constraints))
 
 
 def _rows(database: Any) -> Iterator[Any]:

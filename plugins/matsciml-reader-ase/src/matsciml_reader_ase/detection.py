@@ -7,11 +7,17 @@ from pathlib import Path
 
 _VASPRUN = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<modeling>")
 _OUTCAR = re.compile(rb"\s*vasp\.\d")
+_ASE_JSON = re.compile(rb'\s*\{\s*"\d+":\s*\{\s*"(?:calculator|cell|constraints|ctime|data)"')
 
 
 def is_vasprun(path: Path, head: bytes) -> bool:
     """Return whether a file is VASP's vasprun.xml, whatever it is called."""
     return bool(_VASPRUN.match(head))
+
+
+def is_ase_json(path: Path, head: bytes) -> bool:
+    """Return whether a file is a database of ASE in JSON: rows by number, arrays in its form."""
+    return b"__ndarray__" in head and bool(_ASE_JSON.match(head))
 
 
 def is_outcar(path: Path, head: bytes) -> bool:

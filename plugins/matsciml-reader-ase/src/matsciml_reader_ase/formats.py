@@ -40,7 +40,18 @@ def _code(name: str, title: str, reader: str, **fields: Any) -> ReaderSpec:
 
 FORMATS = (
     _own("traj", "Trajectories of ASE.", "trajectory:TrajectoryReader", ".traj"),
-    _own("ase-db", "Databases of ASE: SQLite, or JSON.", "database:DatabaseReader", ".db"),
+    _own("ase-db", "Databases of ASE in SQLite.", "database:DatabaseReader", ".db"),
+    ReaderSpec(
+        name="ase-json",
+        summary="Databases of ASE in JSON.",
+        class_path=f"{_PACKAGE}.database:DatabaseReader",
+        suffixes=(".json",),
+        detect=f"{_PACKAGE}.detection:is_ase_json",
+        cartesian=True,
+        streams=False,
+        quantities=QUANTITIES,
+        samples=f"{_PACKAGE}.samples:ase_json_samples",
+    ),
     _own("aselmdb", "Databases of ASE in LMDB.", "lmdb_database:LMDBReader", ".aselmdb"),
 )
 VASP = (

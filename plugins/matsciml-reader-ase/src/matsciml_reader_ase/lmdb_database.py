@@ -9,14 +9,14 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from ase.db.row import AtomsRow
 from ase.io.jsonio import decode
 
-from matsciml_core.convert.ase import site_properties_of
 from matsciml_core.data.readers import Frame, InputFile, Reader, Record, name_of
 from matsciml_core.data.readers.foreign_lmdb import read_lmdb
 from matsciml_core.errors import DataError
-from matsciml_reader_ase.database import says_more
+from matsciml_reader_ase.database import properties_of_row
 
 LARGEST_RECORD = 256 << 20
 """Bytes of one record, unpacked; a million atoms with forces take half of it."""
@@ -43,12 +43,10 @@ class LMDBReader(Reader):
                 name=name_of(values.get("data", {}), f"{path.stem}-{int(key):06d}"),
                 atomic_numbers=row["numbers"],
                 positions=row["positions"],
-                cell=row["cell"],
-                pbc=row["pbc"],
+                cell=row.get("cell", np.zeros((3, 3))),
+                pbc=row.get("pbc", np.zeros(3, dtype=bool)),
                 values=values,
-                site_properties=(
-                    site_properties_of(AtomsRow(row).toatoms()) if says_more(row) else {}
-                ),
+                site_properties=properties_of_row(AtomsRow(row)),
             )
 
 

@@ -38,6 +38,13 @@ def ase_db_samples(folder: Path) -> list[Sample]:
     return [_sample(path, _write_database)]
 
 
+def ase_json_samples(folder: Path) -> list[Sample]:
+    """Write a database in JSON into a folder."""
+    path = folder / "mine.json"
+    _write_database(path, len(_CRYSTALS))
+    return [_sample(path, _write_database)]
+
+
 def aselmdb_samples(folder: Path) -> list[Sample]:
     """Write a database in LMDB into a folder."""
     path = folder / "mine.aselmdb"

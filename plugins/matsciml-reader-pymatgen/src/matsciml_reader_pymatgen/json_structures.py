@@ -35,6 +35,6 @@ class StructureReader(Reader):
         for index, entry in enumerate(data if isinstance(data, list) else [data]):
             name = f"{file.stem}-{index:06d}"
             if isinstance(entry, dict):
-                yield frame_from_structure(entry, name, dict(entry.get("properties") or {}))
+                yield frame_from_structure(entry, name, {})
             else:
                 yield Rejection(name, "The entry is no JSON object.")

@@ -61,10 +61,7 @@ def cif_samples(folder: Path) -> list[Sample]:
         )
     path = folder / "rutile.cif"
     path.write_text(_RUTILE, encoding="utf-8")
-    crystal = rutile()
-    # The copies of a site follow the order of the operations, which is not that of the example.
-    order = [0, 1, 2, 4, 5, 3]
-    frame = frame_of(crystal, name="rutile", positions=crystal.positions[order])
+    frame = frame_of(rutile(), name="rutile")
     return [*samples, Sample(path=path, frames=[frame], same_orientation=False)]
 
 

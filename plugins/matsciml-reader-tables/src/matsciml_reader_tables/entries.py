@@ -45,7 +45,7 @@ def record_from_entry(entry: Any, otherwise: str) -> Record | Deferred:
     if not isinstance(entry, dict):
         return Rejection(otherwise, "The entry is no JSON object.")
     if "lattice" in entry and "sites" in entry:
-        return frame_from_structure(entry, otherwise, dict(entry.get("properties") or {}))
+        return frame_from_structure(entry, otherwise, {})
     if isinstance(entry.get("attributes"), dict):  # OPTIMADE
         entry = {**entry["attributes"], "id": entry.get("id")}
     # Records of some databases keep their labels one level down, under "data".

@@ -218,6 +218,13 @@ class TestPymatgen:
         np.testing.assert_array_equal(found.labels["magmom"], [1.5, np.nan])
         assert from_pymatgen(structure, id="mine").id == "mine"
 
+    def test_spins_of_species_are_a_label(self):
+        core = pytest.importorskip("pymatgen.core")
+        species = [core.Species("Fe", 3, spin=5), core.Species("Fe", 3, spin=-5), "O"]
+        places = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0]]
+        crystal = from_pymatgen(core.Structure(core.Lattice.cubic(4), species, places))
+        np.testing.assert_array_equal(crystal.labels["spin"], [5, -5, np.nan])
+
     @pytest.mark.parametrize("species", [{"Mg": 0.5, "Fe": 0.5}, {"Mg": 0.9}])
     def test_disorder_is_refused(self, species):
         from pymatgen.core import Lattice, Structure

@@ -238,6 +238,17 @@ BROKEN = {
     "no coordinates": (f"1\n{CELL} Properties=species:S:1 id=bad\nH\n", "no three coordinates"),
     "no elements": (f"1\n{CELL} Properties=pos:R:3 id=bad\n0 0 0\n", "what its atoms are"),
     "half a cell": ('1\nLattice="4 0 0" id=bad\nH 0 0 0\n', "no 'Lattice' of nine numbers"),
+    "flags that are one word": (f"1\n{CELL} pbc=TTF id=bad\nH 0 0 0\n", "three directions"),
+    "two energies": (f"1\n{CELL} energy=-1 id=bad energy=-2\nH 0 0 0\n", "two values of 'energy'"),
+    "two cells": (
+        f"1\n{CELL} lattice='5 0 0 0 5 0 0 0 5' id=bad\nH 0 0 0\n",
+        "two values of 'Lattice'",
+    ),
+    "two columns of one name": (
+        f"1\n{CELL} Properties=species:S:1:pos:R:3:forces:R:3:forces:R:3 id=bad\n"
+        "H 0 0 0 1 1 1 2 2 2\n",
+        "names 'forces' twice",
+    ),
     "two flags": (f'1\n{CELL} pbc="T T" id=bad\nH 0 0 0\n', "three directions"),
     "atoms that are missing": (f"3\n{CELL} id=bad\nH 0 0 0\n", "ends before its last atom"),
     "no atoms, one frame's length": (f"4\n{CELL} id=bad\n", "ends before its last atom"),

@@ -134,6 +134,8 @@ def test_forces_and_stress_have_their_shapes():
     [
         ("energy=eV", "high", "where a number is expected"),
         ("energy=eV", [1, 2], "wrong number of values"),
+        ("energy=eV", True, "is True, where a number is expected"),
+        ("forces=eV/A", [[1.0, 2], [3, 4], [5, 6]], "exchange rows and columns"),
         ("forces=eV/A", [[1.0, 0, 0]], "wrong number of values"),
         ("metal=class", 2, "no class from 0 to 1"),
         ("system=class(7)", 3.5, "no class from 0 to 6"),
@@ -144,6 +146,31 @@ def test_values_that_do_not_fit_are_refused(text, value, message):
     label = parse_label(text)
     with pytest.raises(DataError, match=message):
         label.read({label.column: value}, 2)
+
+
+def test_rows_of_atoms_may_be_written_in_several_ways():
+    label, expected = parse_label("forces=eV/A"), np.arange(6.0).reshape(2, 3)
+    for rows in (expected, expected.ravel(), expected[None], expected.tolist()):
+        assert np.array_equal(label.read({"forces": rows}, 2), expected)
+    born = parse_label("born[atoms,3,3]=e", per_atom=True)
+    flat = np.arange(18.0).reshape(2, 9)
+    assert np.array_equal(born.read({"born": flat}, 2), flat.reshape(2, 3, 3))
+
+
+def test_an_atom_without_a_value_has_none():
+    moments = parse_label("magmom[atoms,3]=muB", per_atom=True).read(
+        {"magmom": [[0, 0, 1], None]}, 2
+    )
+    assert moments[0].tolist() == [0, 0, 1]
+    assert np.isnan(moments[1]).all()
+    charges = parse_label("charge=e", per_atom=True).read({"charge": [None, 0.5]}, 2)
+    assert np.isnan(charges[0])
+    assert charges[1] == 0.5
+
+
+def test_a_truth_value_may_be_a_class_or_a_number_without_a_unit():
+    assert parse_label("metal=class").read({"metal": True}, 2) == 1
+    assert parse_label("metal=dimensionless").read({"metal": False}, 2) == 0.0
 
 
 @pytest.mark.parametrize(
