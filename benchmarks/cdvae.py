@@ -9,6 +9,9 @@ structures per second and in atoms times steps per second:
 - *plain*: triplets listed in Python loops, gathered and scattered;
 - *matsciml*: the plugin.
 
+With ``--old CHECKOUT`` the same steps of an older build, by the interpreter in that checkout's
+``.venv``, are timed in turns with those of today, each build in a process of its own.
+
 Memory and time against the number of atoms are measured in processes of their own, one for each
 number.
 """
@@ -22,10 +25,11 @@ if __name__ == "__main__":
 
 import argparse
 import csv
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -40,9 +44,21 @@ from matsciml_model_cdvae.latent import CDVAEEncoder
 from matsciml_model_cdvae.samplers import Move
 from matsciml_model_cdvae.sampling import ScoreField, Walkers
 
+Rows = list[list[str]]
+"""Cells of a table, row by row."""
 ATOMS = (50, 100, 200, 400, 800)
 """Atoms of a batch, for memory and time."""
 MAX_ATOMS = 25
+SERVE = """
+import sys, time, cdvae
+model = cdvae.Model(sys.argv[1], int(sys.argv[2]))
+for line in sys.stdin:
+    step = getattr(model, line.strip())
+    start = time.process_time()
+    step()
+    print(time.process_time() - start, flush=True)
+"""
+"""Program of a build's process: times the steps whose names it reads."""
 SIGMA, SIZE = 1.0, 1e-2
 """Noise, Å, and step, Å², of the Langevin step that is timed; its cost does not depend on them."""
 
@@ -123,7 +139,7 @@ def crystals_of_mp(count: int) -> CrystalBatch:
     return read_crystals(dataset, [k * every for k in range(count)], [STRUCTURE.name])
 
 
-def time_steps(preset: str, crystals: int, repeats: int) -> list[list[str]]:
+def time_steps(preset: str, crystals: int, repeats: int) -> Rows:
     """Return a row for each kind of step: plain and own rates, and their ratio."""
     models = {
         name: Model(preset, crystals, plain=name == "plain") for name in ("plain", "matsciml")
@@ -148,6 +164,55 @@ def time_steps(preset: str, crystals: int, repeats: int) -> list[list[str]]:
                 ]
             )
     return rows
+
+
+def time_builds(checkouts: Mapping[str, Path], preset: str, crystals: int, repeats: int) -> Rows:
+    """Return a row for each kind of step and build: its rate, and its ratio to that of the first.
+
+    Args:
+        checkouts: The builds by name, each with its ``.venv`` and this benchmark.
+        preset: Of the model.
+        crystals: In the batch.
+        repeats: How many times each step of each build is timed.
+    """
+    builds = {}
+    for name, checkout in checkouts.items():
+        interpreter = checkout.resolve() / ".venv" / "bin" / "python"
+        builds[name] = subprocess.Popen(
+            [interpreter, "-c", SERVE, preset, str(crystals)],
+            cwd=checkout / "benchmarks",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    rows = []
+    for title, step in (("training", "train"), ("Langevin", "sample")):
+        seconds: dict[str, list[float]] = {name: [] for name in builds}
+        for _ in range(repeats + 1):  # the first one warms caches
+            for name, build in builds.items():
+                seconds[name].append(_ask(build, step))
+        first = next(iter(builds))
+        for name, times in seconds.items():
+            pairs = zip(seconds[first][1:], times[1:], strict=True)
+            rows.append(
+                [
+                    f"{preset}, {title}, {name}",
+                    f"{crystals / statistics.median(times[1:]):.1f}",
+                    f"{statistics.median(old / new for old, new in pairs):.2f}",
+                ]
+            )
+    for build in builds.values():
+        build.communicate()
+    return rows
+
+
+def _ask(build: subprocess.Popen[str], step: str) -> float:
+    """Return the processor seconds of one step of a build."""
+    assert build.stdin is not None
+    assert build.stdout is not None
+    build.stdin.write(f"{step}\n")
+    build.stdin.flush()
+    return float(build.stdout.readline())
 
 
 def one_size(preset: str, atoms: int) -> tuple[float, float, float]:
@@ -181,7 +246,7 @@ def sizes(preset: str, atoms: Sequence[int]) -> list[list[float]]:
     return rows
 
 
-def report(rows: Sequence[Sequence[str]], grown: Sequence[Sequence[float]]) -> str:
+def report(rows: Rows, builds: Rows, grown: Sequence[Sequence[float]]) -> str:
     """Return the result as Markdown."""
     rates = _measure.markdown_table(
         ["preset, step, way", "structures/s", "atoms · steps/s", "times plain"], rows
@@ -191,7 +256,11 @@ def report(rows: Sequence[Sequence[str]], grown: Sequence[Sequence[float]]) -> s
         [[f"{a:.0f}", f"{t:.3f}", f"{s:.3f}", f"{m:.0f}"] for a, t, s, m in grown],
     )
     facts = _measure.markdown_list(_measure.machine(("torch", "numpy")))
-    return f"# CDVAE\n\n{rates}\n\n{table}\n\n{facts}\n"
+    parts = ["# CDVAE", rates, table, facts]
+    if builds:
+        header = ["preset, step, build", "structures/s", "times older"]
+        parts.insert(2, _measure.markdown_table(header, builds))
+    return "\n\n".join(parts) + "\n"
 
 
 def plot(grown: Sequence[Sequence[float]], preset: str, output: Path) -> None:
@@ -230,6 +299,7 @@ def main() -> None:
     parser.add_argument("--crystals", type=int, default=32, help="in the batch that is timed")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--atoms", type=int, nargs="+", default=ATOMS)
+    parser.add_argument("--old", type=Path, help="checkout of an older build, with its .venv")
     parser.add_argument("--output", type=Path, help="path of the results, without a suffix")
     parser.add_argument("--one", nargs=2, metavar=("PRESET", "ATOMS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -241,8 +311,13 @@ def main() -> None:
         for preset in options.presets
         for row in time_steps(preset, options.crystals, options.repeats)
     ]
+    builds: Rows = []
+    if options.old:
+        checkouts = {"older": options.old, "today": Path(__file__).parents[1]}
+        for preset in options.presets:
+            builds += time_builds(checkouts, preset, options.crystals, options.repeats)
     grown = sizes(options.presets[0], options.atoms)
-    text = report(rows, grown)
+    text = report(rows, builds, grown)
     sys.stdout.write(text)
     if options.output:
         options.output.parent.mkdir(parents=True, exist_ok=True)

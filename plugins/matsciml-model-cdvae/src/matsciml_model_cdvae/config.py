@@ -76,11 +76,14 @@ class CDVAEConfig(DimeNetConfig):
 
     latent_width: PositiveInt = 64
     """Width of the latent space, and of the embedding."""
+    composition_path: bool = True
+    """Whether the latent distribution is also read from the mean of an embedding of the atoms'
+    elements, beside the network's output."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         {
             "small": MappingProxyType({}),
-            "published": MappingProxyType({**_PUBLISHED, "latent_width": 256}),
+            "published": MappingProxyType({**_PUBLISHED, "latent_width": 256, "composition_path": False}),
         }
     )
 

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from matsciml_core import CrystalBatch
 from matsciml_core.interfaces.generation import LatentEmbedding
+from matsciml_core.nn.elements import ElementEmbedding
+from matsciml_core.nn.segments import Segments, segment_mean
 from matsciml_model_cdvae.config import CDVAEConfig
 from matsciml_model_cdvae.dimenet import DimeNetEncoder
 
@@ -47,8 +49,10 @@ class CDVAEEncoder(DimeNetEncoder):
 
     References:
         Xie, Fu, Ganea, Barzilay, Jaakkola, ICLR 2022, arXiv:2110.06197. Deviations: the graph is
-        of the nearest neighbours, where the original has the bonds that CrystalNN finds; see
-        also :class:`DimeNet`.
+        of the nearest neighbours, where the original has the bonds that CrystalNN finds; the
+        composition has a path of its own to the latent distribution (``composition_path``, off in
+        ``published``), since through the messages alone it arrives last, and a crystal can only be
+        reconstructed once it has arrived; see also :class:`DimeNet`.
     """
 
     config: CDVAEConfig
@@ -61,7 +65,12 @@ class CDVAEEncoder(DimeNetEncoder):
         """
         config = config or CDVAEConfig()
         super().__init__(config)
-        self.readout = LatentReadout(config.embedding_width, config.latent_width)
+        width = config.embedding_width
+        self.elements: ElementEmbedding | None = None
+        if config.composition_path:
+            self.elements = ElementEmbedding(config.latent_width, config.elements)
+            width += config.latent_width
+        self.readout = LatentReadout(width, config.latent_width)
         self.crystal_width = config.latent_width
 
     def forward(self, batch: CrystalBatch) -> LatentEmbedding:
@@ -73,5 +82,9 @@ class CDVAEEncoder(DimeNetEncoder):
         atoms, crystals = self.embed(batch)
         # In full precision, as the embedding: a rounded latent vector is another crystal's.
         with torch.autocast(crystals.device.type, enabled=False):
+            if self.elements is not None:
+                segments = Segments(batch.crystal_index, batch.atoms_per_crystal)
+                composition = segment_mean(self.elements(batch.atomic_numbers), segments)
+                crystals = torch.cat((crystals, composition), dim=1)
             embedding: LatentEmbedding = self.readout(crystals, atoms)
         return embedding
