@@ -79,6 +79,7 @@ def test_a_prepared_task_is_recorded_beside_the_published_errors(matbench, small
     record = json.loads(Path("results.json").read_text())
     assert record["user_metadata"] == {"algorithm": "mine"}
     assert list(record["tasks"]) == ["matbench_phonons"]
+    assert json.loads(Path("results.matbench.json").read_text())["algorithm"] == "mine"
     assert "give --replace" in matbench("record", "cv").error
 
 

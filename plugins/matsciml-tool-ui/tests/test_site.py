@@ -224,3 +224,45 @@ def test_a_folder_with_many_others_is_looked_at_in_one_pass(make_site, root, add
     assert index.changed("") == max(index.changed("live"), index.changed("done"))
     assert index.stamp(["live"]) != index.stamp(["done"])
     assert index.stamp([""]) == index.stamp(["live", "done"])
+
+
+PATTERN = """
+    from matsciml_core import hookimpl
+
+    @hookimpl(optionalhook=True)
+    def matsciml_folder_pages():
+        from matsciml_util_pages.folder_pages import FolderPageSpec
+
+        for name, holds in (("beside", False), ("around", True)):
+            yield FolderPageSpec(
+                name=name,
+                title=name.title(),
+                summary="A page.",
+                class_path="{package}.pages:" + name,
+                files=(f"*.{name}.json",),
+                holds_runs=holds,
+            )
+"""
+
+
+class TestFilesByPattern:
+    @pytest.fixture
+    def index_of(self, plugin_folder, root):
+        from matsciml_core import build_registry
+        from matsciml_tool_ui.index import Index
+        from matsciml_tool_ui.scan import scan
+
+        plugin_folder.add("matsciml-tool-ui", "from matsciml_tool_ui.plugin import *\n")
+        plugin_folder.add("matsciml-tool-pattern", PATTERN)
+        registry = build_registry(path=plugin_folder.search)
+        return lambda: Index(root, scan(root), registry.specs("folder-page"))
+
+    def test_a_pattern_marks_a_folder(self, index_of, root):
+        (root / "mine.beside.json").write_text("{}")
+        assert [spec.name for spec in index_of().pages("")] == ["beside"]
+
+    def test_runs_below_are_parts_only_where_the_page_says_so(self, index_of, root):
+        (root / "mine.beside.json").write_text("{}")
+        assert index_of().group_of("done") is None
+        (root / "mine.around.json").write_text("{}")
+        assert index_of().group_of("done") == ""

@@ -14,6 +14,7 @@ from matsciml_cli.console import Row, write_heading, write_line, write_table
 from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 from matsciml_core.errors import ConfigError
+from matsciml_tool_matbench.offers import ENDING
 
 matbench = typer.Typer(
     add_completion=False,
@@ -100,13 +101,16 @@ def record_tasks(
     The package reads the file by MatbenchBenchmark.from_file. Errors are means over the folds, in
     the published unit, with the standard deviation over the folds; of classes ROC-AUC is shown.
     """
-    check_output(output, replace=replace)
+    summary = output.with_suffix(ENDING)
+    for path in (output, summary):
+        check_output(path, replace=replace)
     from matsciml_core.files import write_json
-    from matsciml_tool_matbench.record import comparison, make_record
+    from matsciml_tool_matbench.record import comparison, make_record, summary_of
     from matsciml_tool_matbench.tasks import find_task
 
     record = make_record(folders, {"algorithm": algorithm})
     write_json(output, record)
+    write_json(summary, summary_of(record))
     for name, entry in record["tasks"].items():
         task = find_task(name)
         metric = "ROC-AUC" if task.is_class else f"MAE ({task.published_unit or task.unit})"

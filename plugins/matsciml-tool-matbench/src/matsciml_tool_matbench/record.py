@@ -22,10 +22,12 @@ from sklearn import metrics
 
 from matsciml_core.errors import DataError
 from matsciml_core.files import read_object
+from matsciml_core.training.run_folder import command_line
 from matsciml_tool_matbench.preparing import FOLDS
 from matsciml_tool_matbench.tasks import BENCHMARK, MatbenchTask, find_task
 
 PREDICTIONS = "predictions.csv"
+SUMMARY_FORMAT = "matsciml-matbench"
 _ASSIGNMENT = "assignment.json"
 _VERSION = "0.6"
 """Of the package whose form of a record is written."""
@@ -136,6 +138,34 @@ def scores(
     return {name: float(value) for name, value in found.items()}
 
 
+def summary_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scores of a record among published errors, without its predictions.
+
+    Args:
+        record: What :func:`make_record` returned.
+    """
+    tasks = []
+    for name, entry in record["tasks"].items():
+        task = find_task(name)
+        tasks.append(
+            {
+                "name": name,
+                "metric": _metric(task),
+                "unit": "" if task.is_class else task.published_unit or task.unit,
+                "larger_is_better": task.is_class,
+                "folds": [fold["scores"] for fold in entry["results"].values()],
+                "published": {one.model: one.mae for one in task.published},
+            }
+        )
+    return {
+        "format": SUMMARY_FORMAT,
+        "version": 1,
+        "command": command_line(),
+        "algorithm": record["user_metadata"].get("algorithm", ""),
+        "tasks": tasks,
+    }
+
+
 def comparison(task: MatbenchTask, results: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Return rows of model, error and deviation over the folds: ours among the published ones.
 
@@ -143,12 +173,15 @@ def comparison(task: MatbenchTask, results: Mapping[str, Any]) -> list[tuple[str
         task: The task.
         results: What :func:`task_results` returned.
     """
-    metric = "rocauc" if task.is_class else "mae"
-    values = np.array([entry["scores"][metric] for entry in results.values()])
+    values = np.array([entry["scores"][_metric(task)] for entry in results.values()])
     ours = ("this model", float(values.mean()), f"{values.std(ddof=1):.4g}")
     rows = [ours, *((one.model, one.mae, "") for one in task.published)]
     ordered = sorted(rows, key=lambda row: row[1], reverse=task.is_class)
     return [(model, f"{value:.4g}", deviation) for model, value, deviation in ordered]
+
+
+def _metric(task: MatbenchTask) -> str:
+    return "rocauc" if task.is_class else "mae"
 
 
 def _prediction(task: MatbenchTask, row: Mapping[str, str]) -> float:

@@ -17,6 +17,7 @@ from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
 from matsciml_core.errors import ConfigError, DataError
+from matsciml_tool_select.offers import ENDING
 
 if TYPE_CHECKING:
     from matsciml_core.model.predict_files import Tally
@@ -73,11 +74,12 @@ def select(
     if output.suffix.lower() not in (".extxyz", ".xyz"):
         raise ConfigError(f"Structures are written as extended XYZ; end '{output}' in .extxyz.")
     table = output.with_suffix(".csv")
-    for path in (output, table):
+    for path in (output, table, output.with_suffix(ENDING)):
         check_output(path, replace=replace, inputs=[*files, *(known or [])])
     leave_room(os.environ)
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_core.model.trained import load
+    from matsciml_tool_select.record import write_record
     from matsciml_tool_select.selecting import SelectionRequest, run_selection, write_selected
 
     registry = registry_of(context)
@@ -100,6 +102,7 @@ def select(
             "known, or cannot be used; name other files."
         )
     write_selected(selected, output, table)
+    write_record(selected, request, output, str(run))
     _tell_of_selection(selected, number)
     write_line(f"Structures: {output}")
     write_line(f"Table: {table}")

@@ -70,6 +70,11 @@ class Selected:
     """What became of the files' structures."""
     compared: str
     """What the candidates were compared with, in a sentence."""
+    spreads: NDArray[np.float64] | None = None
+    """Spread of every candidate, ``(candidates,)``, in the unit that its title names; None: none
+    was asked for."""
+    spread_title: str = ""
+    """What the spreads are of, with their unit."""
 
 
 def run_selection(
@@ -111,7 +116,9 @@ def run_selection(
         spreads = np.array([spread_of(one, label, info) for one in candidates])
         spreads = _drop_endless(candidates, spreads, tally)
     if not candidates:
-        empty = Selection(choices=(), twins_of_training=0, twins_of_taken=0)
+        empty = Selection(
+            choices=(), to_training=np.empty(0), twins_of_training=0, twins_of_taken=0
+        )
         return Selected(
             candidates=(), selection=empty, titles=(), rows=(), values=(), tally=tally, compared=""
         )
@@ -151,6 +158,8 @@ def run_selection(
         values=values,
         tally=tally,
         compared=compared,
+        spreads=spreads,
+        spread_title=spread if label else "",
     )
 
 

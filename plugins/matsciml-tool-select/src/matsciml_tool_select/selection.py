@@ -46,6 +46,9 @@ class Selection:
     """What was taken, and what was left out because there is nearly the same already."""
 
     choices: Sequence[Choice]
+    to_training: NDArray[np.float64]
+    """Distance of every structure of the pool to the nearest of the training set,
+    ``(structures,)``, in units of the typical one; ∞ where there is none."""
     twins_of_training: int
     """Structures of the pool that are nearly one of the training set."""
     twins_of_taken: int
@@ -104,7 +107,10 @@ def select_structures(
         to_taken = np.minimum(to_taken, nearest_distances(scaled, scaled[index : index + 1]))
     twins = free & ~taken & (to_taken < min_distance)
     return Selection(
-        choices=choices, twins_of_training=int((~free).sum()), twins_of_taken=int(twins.sum())
+        choices=choices,
+        to_training=to_training,
+        twins_of_training=int((~free).sum()),
+        twins_of_taken=int(twins.sum()),
     )
 
 

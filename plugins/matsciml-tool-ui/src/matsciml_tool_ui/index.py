@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import filter as filter_names
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
@@ -33,7 +34,9 @@ class Index:
         """Return the pages that a folder has; none of a folder that is not there."""
         folder = self.folders.get(name)
         return [
-            spec for spec in self.specs if folder and not folder.files.keys().isdisjoint(spec.files)
+            spec
+            for spec in self.specs
+            if folder and any(filter_names(folder.files, pattern) for pattern in spec.files)
         ]
 
     @cached_property
@@ -49,8 +52,12 @@ class Index:
 
     def group_of(self, run: str) -> str | None:
         """Return the folder of a sweep or the like that a run is part of; None: of none."""
-        holding = [name for name in self.groups if run.startswith(f"{name}/" if name else "")]
+        holding = [name for name in self._holders if run.startswith(f"{name}/" if name else "")]
         return max(holding, key=len, default=None)
+
+    @cached_property
+    def _holders(self) -> list[str]:
+        return [n for n in self.groups if any(spec.holds_runs for spec in self.pages(n))]
 
     @cached_property
     def separate(self) -> list[str]:

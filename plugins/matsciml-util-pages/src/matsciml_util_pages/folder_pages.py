@@ -36,8 +36,11 @@ class FolderPageSpec(Spec):
     title: str
     """What links to the page are called."""
     files: tuple[str, ...] = ()
-    """Names of files of which any marks a folder that the page is about; empty: the page is about
-    all runs of a folder together."""
+    """Names of files, or patterns such as ``*.selection.json``, of which any marks a folder that
+    the page is about; empty: the page is about all runs of a folder together."""
+    holds_runs: bool = True
+    """Whether runs below such a folder are parts of what the page is about, as the trials of a
+    sweep are, rather than lie there by chance."""
     order: int = 50
     """Where it stands among the pages, which ascend."""
 
