@@ -83,7 +83,9 @@ class CDVAEConfig(DimeNetConfig):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         {
             "small": MappingProxyType({}),
-            "published": MappingProxyType({**_PUBLISHED, "latent_width": 256, "composition_path": False}),
+            "published": MappingProxyType(
+                {**_PUBLISHED, "latent_width": 256, "composition_path": False}
+            ),
         }
     )
 
