@@ -110,7 +110,7 @@ class _Group:
 
         entry = HallSymbolEntry(hall_number)
         self.number: int = entry.number
-        self.setting: str = entry.setting
+        self.setting = str(entry.setting)  # typed otherwise in moyopy 0.21
         self.hall = _hall_key(entry.hall_symbol)
         self.names = {_key(entry.hm_full)}
         if self.number in _MONOCLINIC:
