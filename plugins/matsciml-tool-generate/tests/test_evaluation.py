@@ -22,9 +22,11 @@ from matsciml_tool_generate.evaluation import (
     EvaluationSettings,
     evaluate_crystals,
 )
-from matsciml_tool_generate.metrics_table import published
+from matsciml_tool_generate.metrics_table import Measurements, published, tabulate
 from matsciml_tool_generate.page import evaluation_page, write_results
+from matsciml_tool_generate.stability import Stability
 from matsciml_tool_generate.structures import ParsedStructure
+from matsciml_tool_generate.uniqueness import Duplicates
 from matsciml_util_pages.pages import render
 from matsciml_util_pages.testing.documents import Document
 
@@ -95,6 +97,39 @@ class TestNumbers:
         assert data["crystals"][2]["space_group"] == 136
         assert data["rejected"] == {"no atoms were predicted": 2}
         assert data["stability"] is None
+
+    def test_stable_unique_and_novel(self, evaluation: Evaluation) -> None:
+        """Of the five valid ones, one is a duplicate, one known, and one lies above the hull."""
+        assert len(evaluation.valid) == 5
+        above: list[float | None] = [None] * len(evaluation.validities)
+        for index, energy in zip(evaluation.valid, (0.0, 0.05, 0.0, 0.2, 0.1), strict=True):
+            above[index] = energy
+        measured = Measurements(
+            generated=evaluation.validities,
+            reference=evaluation.reference,
+            sizes=evaluation.sizes,
+            coverage=None,
+            duplicates=Duplicates(
+                representative=(0, 0, 2, 3, 4),
+                in_training=(False, False, True, False, False),
+            ),
+            stability=Stability(
+                stable=4 / 22,
+                on_hull=2 / 22,
+                evaluated=5,
+                total=22,
+                cutoff=0.1,
+                label="formation_energy_per_atom",
+                model="chgnet",
+                reference="mp:test",
+                reference_size=1,
+                energies=tuple(above),
+                above_hull=tuple(above),
+            ),
+            energies=None,
+        )
+        values = {line.key: line.value for line in tabulate(measured, ())}
+        assert values["stable_unique_novel"] == pytest.approx(2 / 22)
 
     @pytest.mark.parametrize(
         "settings", [EvaluationSettings(cutoffs="mp21"), EvaluationSettings(published=("mp26",))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from matsciml_core.errors import ConfigError
 from matsciml_core.registry.manager import Registry
@@ -63,7 +63,10 @@ def open_benchmark(table: BenchmarkTable, request: TableRequest, registry: Regis
     """
     if table.kind == "data":
         raise ConfigError(f"The table '{table.name}' is about data and has no experiments.")
-    experiments = plan(table, request.budget, seeds=request.seeds)
+    experiments = [
+        _with_installed_model(experiment, registry)
+        for experiment in plan(table, request.budget, seeds=request.seeds)
+    ]
     # Seeds of one experiment need the same components and data: one of them is looked up.
     by_name = {experiment.name: experiment for experiment in experiments}
     reasons = {name: unavailability(item, registry) for name, item in by_name.items()}
@@ -76,3 +79,15 @@ def open_benchmark(table: BenchmarkTable, request: TableRequest, registry: Regis
         unavailable={name: reason for name, reason in reasons.items() if reason is not None},
         command=request.command,
     )
+
+
+def _with_installed_model(experiment: Experiment, registry: Registry) -> Experiment:
+    """Return an experiment that asks for no energies of a model that is not installed.
+
+    The other metrics need none, and the table says of those that do that there is no number.
+    """
+    generation = experiment.generation
+    installed = {spec.name for spec in registry.specs("pretrained")}
+    if generation is None or generation.energy_model in {None, *installed}:
+        return experiment
+    return replace(experiment, generation=generation.model_copy(update={"energy_model": None}))

@@ -21,12 +21,16 @@ class Generation(Config):
 
     number: PositiveInt = 100
     """Crystals to sample."""
-    steps: PositiveInt = 100
-    """Langevin steps at each noise level."""
+    sampler: Literal["ancestral", "langevin"] = "langevin"
+    """How, see ``matsciml generate``."""
+    steps: PositiveInt | None = None
+    """Steps at each noise level; empty: as many as the sampler needs."""
     cutoffs: str = "mp20"
     """Cut-offs of coverage, see ``matsciml evaluate-crystals``."""
     coverage: bool = True
     """Whether to compute coverage, which takes longest."""
+    energy_model: str | None = None
+    """A pretrained model whose energies decide on stability, if it is installed; empty: none."""
 
 
 class Budget(Config):

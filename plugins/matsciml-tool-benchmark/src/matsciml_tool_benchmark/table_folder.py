@@ -161,13 +161,15 @@ def _steps(experiment: Experiment, folder: Path, resumed: Path | None) -> Iterat
         crystals = f"{latest}/{GENERATED}"
         yield (
             "generate", latest, "--number", str(generation.number),
-            "--steps", str(generation.steps), "--seed", str(experiment.seed),
-            "--output", crystals,
+            "--sampler", generation.sampler, "--seed", str(experiment.seed), "--output", crystals,
+            *(("--steps", str(generation.steps)) if generation.steps else ()),
         )  # fmt: skip
         yield (
             "evaluate-crystals", crystals, "--reference", f"{latest}:test",
+            "--reference-train", f"{latest}:train",
             "--cutoffs", generation.cutoffs, "--output", f"{latest}/{EVALUATION}",
             *(() if generation.coverage else ("--no-coverage",)),
+            *(("--energy-model", generation.energy_model) if generation.energy_model else ()),
         )  # fmt: skip
 
 

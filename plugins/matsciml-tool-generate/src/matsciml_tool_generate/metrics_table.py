@@ -173,3 +173,30 @@ def _among_valid(measured: Measurements) -> Iterator[Metric]:
             note=f"at most {stable.cutoff:g} eV/atom above the hull of {stable.reference} by "
             f"{stable.label}",
         )
+        if measured.sizes["training"]:
+            yield Metric(
+                key="stable_unique_novel",
+                title="stable, unique and novel",
+                value=_stable_unique_novel(measured, stable),
+                unit=SHARE,
+                note="of all, each of these as above; unrelaxed",
+            )
+
+
+def _stable_unique_novel(measured: Measurements, stable: Stability) -> float:
+    """Return the share of all generated crystals that are stable, unique and novel.
+
+    References:
+        Zeni et al., Nature 639, 624 (2025), arXiv:2312.03687, who relax crystals first.
+    """
+    valid = [index for index, validity in enumerate(measured.generated) if validity.valid]
+    found = set()
+    duplicates = zip(
+        valid, measured.duplicates.representative, measured.duplicates.in_training, strict=True
+    )
+    for index, representative, in_training in duplicates:
+        above = stable.above_hull[index]
+        if not in_training and above is not None and above <= stable.cutoff:
+            found.add(representative)  # of several that are the same, one counts
+    number = measured.sizes["generated"]
+    return len(found) / number if number else float("nan")
