@@ -175,3 +175,109 @@ class TestBarrier:
         code, _, err = run("barrier", "hop-a.extxyz", second, "--keep-ends")
         assert (code, err.count("\n")) == (2, 1)
         assert words in err
+
+
+class TestVacancy:
+    OPTIONS = ("copper.extxyz", "--supercell", "2", "--supercell", "2,2,3", "--steps", "3")
+
+    def test_writes_numbers_a_page_and_structures(self, run, tmp_path):
+        code, out, err = run("vacancy", *self.OPTIONS)
+        assert code == 0, err
+        assert "Page: copper-vacancy/vacancy.html" in out
+        folder = tmp_path / "copper-vacancy"
+        data = json.loads((folder / "vacancy.json").read_text("utf-8"))
+        (vacancy,) = data["vacancies"]
+        assert [one["num_atoms"] for one in vacancy["supercells"]] == [8, 12]
+        last = vacancy["supercells"][-1]["minus_crystal"]
+        assert vacancy["formation"] == pytest.approx(last + vacancy["potential"])
+        with open(folder / "vacancy.csv", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+        assert float(rows[-1]["formation_eV"]) == pytest.approx(vacancy["formation"])
+        assert "<svg" in (folder / "vacancy.html").read_text("utf-8")
+        assert len(read(folder / "vacancies.extxyz")) == 11
+        for notice in data["notices"]:
+            assert notice in err
+        check_refusals(run, "vacancy", *self.OPTIONS)
+
+    def test_a_compound_needs_a_reference(self, run):
+        options = ("alloy.extxyz", "--supercell", "1", "--relax", "none", "--steps", "1")
+        code, out, err = run("vacancy", *options)
+        assert code == 0, err
+        assert "to be added" in out
+        assert "--reference" in err
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (("slab.extxyz",), "periodic in all three directions"),
+            (("copper.extxyz", "--supercell", "0"), "'--supercell 0' is not understood"),
+            (("copper.extxyz", "--element", "Au"), "The crystal has no Au"),
+            (("copper.extxyz", "--reference", "alloy.extxyz"), "several elements"),
+            (("copper.extxyz", "--reference", "nowhere.extxyz"), "does not exist"),
+        ],
+    )
+    def test_what_cannot_be_done_is_one_sentence(self, run, arguments, words):
+        code, _, err = run("vacancy", *arguments)
+        assert (code, err.count("\n")) == (2, 1)
+        assert words in err
+
+    def test_a_reference_is_never_written_over(self, run, tmp_path):
+        folder = tmp_path / "there"
+        folder.mkdir()
+        (tmp_path / "copper.extxyz").rename(folder / "vacancies.extxyz")
+        code, _, err = run(
+            "vacancy", "alloy.extxyz", "--reference", "there/vacancies.extxyz", "-o", "there",
+            "--replace",
+        )  # fmt: skip
+        assert code == 2
+        assert "is what the command reads" in err
+
+
+class TestSurface:
+    OPTIONS = ("copper.extxyz", "--miller", "1,0,0", "--thickness", "4", "--thickness", "7",
+               "--steps", "2")  # fmt: skip
+
+    def test_writes_numbers_a_page_and_slabs(self, run, tmp_path):
+        code, out, err = run("surface", *self.OPTIONS)
+        assert code == 0, err
+        assert "Page: copper-surface/surface.html" in out
+        folder = tmp_path / "copper-surface"
+        data = json.loads((folder / "surface.json").read_text("utf-8"))
+        (surface,) = data["surfaces"]
+        assert surface["miller"] == [1, 0, 0]
+        # E_slab − N ε over both faces, 16.02 J/m² being 1 eV/Å²
+        slab = surface["slabs"][-1]
+        excess = slab["energy"] - slab["num_atoms"] * data["energy_per_atom"]
+        expected = 16.02176634 * excess / (2 * slab["area"])
+        assert surface["surface_energy"] == pytest.approx(expected)
+        with open(folder / "surface.csv", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+        assert float(rows[-1]["surface_energy_J_per_m2"]) == surface["surface_energy"]
+        assert "<svg" in (folder / "surface.html").read_text("utf-8")
+        slab = read(folder / "slabs.extxyz")
+        assert slab.pbc.tolist() == [True, True, False]
+        for notice in data["notices"]:
+            assert notice in err
+        check_refusals(run, "surface", *self.OPTIONS)
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (("slab.extxyz",), "periodic in all three directions"),
+            (("copper.extxyz", "--miller", "1,1"), "'--miller 1,1' is not understood"),
+            (("copper.extxyz", "--miller", "1,0,1,0"), "first three add up to zero"),
+            (("copper.extxyz", "--miller", "a,b,c"), "is not understood"),
+            (("copper.extxyz", "--miller", "0,0,0"), "no direction"),
+            (("copper.extxyz", "--thickness", "-3"), "between 0 and 200"),
+        ],
+    )
+    def test_what_cannot_be_done_is_one_sentence(self, run, arguments, words):
+        code, _, err = run("surface", *arguments)
+        assert (code, err.count("\n")) == (2, 1)
+        assert words in err
+
+    @pytest.mark.parametrize("text", ["111", "1,1,1", "1,1,-2,1"])
+    def test_indices_are_read_as_they_are_written(self, text):
+        from matsciml_tool_physics.commands.surface import _miller
+
+        assert _miller(text) == (1, 1, 1)

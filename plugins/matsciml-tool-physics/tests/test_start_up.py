@@ -13,6 +13,8 @@ import matsciml_tool_physics.commands.barrier
 import matsciml_tool_physics.commands.elastic
 import matsciml_tool_physics.commands.eos
 import matsciml_tool_physics.commands.phonons
+import matsciml_tool_physics.commands.surface
+import matsciml_tool_physics.commands.vacancy
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from matsciml_core.errors import ConfigError
+
+Cells = tuple[int, int, int]
+"""How many cells a supercell has along each axis."""
 
 
 def require_crystal(atoms: Any, quantity: str) -> None:
@@ -54,3 +58,36 @@ def deformed(atoms: Any, deformation: NDArray[Any]) -> Any:
     copy.calc = atoms.calc
     copy.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
     return copy
+
+
+def cells_for(crystal: Any, length: float) -> Cells:
+    """Return how many cells along each axis make its height at least ``length``.
+
+    Args:
+        crystal: ASE Atoms.
+        length: Å.
+    """
+    # The height over the plane of two vectors is the inverse of the third reciprocal one.
+    heights = 1 / np.linalg.norm(crystal.cell.reciprocal(), axis=1)
+    first, second, third = (int(max(1, np.ceil(length / height - 1e-9))) for height in heights)
+    return first, second, third
+
+
+def read_cells(text: str) -> Cells:
+    """Read how many cells a supercell has along each axis.
+
+    Args:
+        text: One number, or three with commas.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    parts = text.split(",")
+    numbers = [int(part) for part in parts if part.strip().isdecimal() and int(part) > 0]
+    if len(numbers) != len(parts) or len(numbers) not in (1, 3):
+        raise ConfigError(
+            f"'--supercell {text}' is not understood; write one number, such as 3, or three, such "
+            "as 3,3,2."
+        )
+    first, second, third = numbers * 3 if len(numbers) == 1 else numbers
+    return first, second, third

@@ -18,7 +18,13 @@ from phonopy.structure.atoms import PhonopyAtoms
 
 from matsciml_core.errors import ConfigError
 from matsciml_core.progress import Meter, Report, silent
-from matsciml_tool_physics.crystals import deformed, require_crystal, require_free_atoms
+from matsciml_tool_physics.crystals import (
+    Cells,
+    cells_for,
+    deformed,
+    require_crystal,
+    require_free_atoms,
+)
 from matsciml_util_potential.relaxation import relax
 
 Relaxed = Literal["none", "atoms", "full"]
@@ -89,7 +95,7 @@ class Phonons:
     formula: str
     num_atoms: int
     """Of the primitive cell."""
-    supercell: tuple[int, int, int]
+    supercell: Cells
     supercell_atoms: int
     num_displacements: int
     """Supercells for each length of displacement."""
@@ -161,7 +167,7 @@ def phonons(
     atoms: Any,
     *,
     displacements: Sequence[float] = (0.01, 0.03),
-    supercell: tuple[int, int, int] | None = None,
+    supercell: Cells | None = None,
     length: float = 10.0,
     relaxed: Relaxed = "full",
     largest_force: float = 1e-4,
@@ -208,7 +214,7 @@ def phonons(
         converged = relax(
             crystal, optimiser="lbfgs", cell=cell, largest_force=largest_force, steps=steps
         ).converged
-    cells = supercell or _cells(crystal, length)
+    cells = supercell or cells_for(crystal, length)
     objects = [_displaced(crystal, cells, float(one), symprec) for one in sorted(displacements)]
     count = len(objects[0].supercells_with_displacements)
     meter = Meter("displacements", report, unit="displacements", total=count * len(objects))
@@ -232,17 +238,7 @@ def phonons(
     return result, objects
 
 
-def _cells(crystal: Any, length: float) -> tuple[int, int, int]:
-    """Return how many cells along each axis make its height at least ``length``."""
-    # The height over the plane of two vectors is the inverse of the third reciprocal one.
-    heights = 1 / np.linalg.norm(crystal.cell.reciprocal(), axis=1)
-    first, second, third = (int(max(1, np.ceil(length / height - 1e-9))) for height in heights)
-    return first, second, third
-
-
-def _displaced(
-    crystal: Any, cells: tuple[int, int, int], displacement: float, symprec: float
-) -> Phonopy:
+def _displaced(crystal: Any, cells: Cells, displacement: float, symprec: float) -> Phonopy:
     unit = PhonopyAtoms(
         symbols=crystal.get_chemical_symbols(),
         cell=crystal.cell.array,

@@ -6,31 +6,23 @@ from collections.abc import Iterable
 
 from matsciml_core import CommandSpec, hookimpl
 
+_COMMANDS = {
+    "eos": "Fit an equation of state to energies of a model.",
+    "elastic": "Compute elastic constants with a model.",
+    "phonons": "Compute phonons with a model.",
+    "barrier": "Find the barrier between two structures.",
+    "vacancy": "Compute formation energies of vacancies with a model.",
+    "surface": "Compute surface energies with a model.",
+}
+
 
 @hookimpl
 def matsciml_commands() -> Iterable[CommandSpec]:
     """Offer properties that follow from energies, forces and stresses."""
-    yield CommandSpec(
-        name="eos",
-        group="Use a model",
-        summary="Fit an equation of state to energies of a model.",
-        class_path="matsciml_tool_physics.commands.eos:eos",
-    )
-    yield CommandSpec(
-        name="elastic",
-        group="Use a model",
-        summary="Compute elastic constants with a model.",
-        class_path="matsciml_tool_physics.commands.elastic:elastic",
-    )
-    yield CommandSpec(
-        name="phonons",
-        group="Use a model",
-        summary="Compute phonons with a model.",
-        class_path="matsciml_tool_physics.commands.phonons:phonons",
-    )
-    yield CommandSpec(
-        name="barrier",
-        group="Use a model",
-        summary="Find the barrier between two structures.",
-        class_path="matsciml_tool_physics.commands.barrier:barrier",
-    )
+    for name, summary in _COMMANDS.items():
+        yield CommandSpec(
+            name=name,
+            group="Use a model",
+            summary=summary,
+            class_path=f"matsciml_tool_physics.commands.{name}:{name}",
+        )

@@ -15,7 +15,6 @@ from matsciml_cli.options import Device, FileFormat, ModelFolder
 from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
-from matsciml_core.errors import ConfigError
 
 
 def phonons(
@@ -60,6 +59,7 @@ def phonons(
     leave_room(os.environ)  # before torch is imported, which reads the number of threads
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_tool_physics import phonon_spectrum, phonons_page
+    from matsciml_tool_physics.crystals import read_cells
     from matsciml_tool_physics.inputs import open_inputs
     from matsciml_tool_physics.results import result_files, write_results
 
@@ -68,7 +68,7 @@ def phonons(
     for path in files if folder.exists() else [folder]:
         check_output(path, replace=replace, inputs=[file])
     lengths = displacement or [0.01, 0.03]
-    cells = None if supercell is None else _cells(supercell)
+    cells = None if supercell is None else read_cells(supercell)
     settings = {
         "displacements_A": lengths,
         "supercell": supercell,
@@ -112,16 +112,3 @@ def phonons(
     for notice in result.notices:
         warn(f"Warning: {notice}")
     write_line(f"Page: {page}")
-
-
-def _cells(text: str) -> tuple[int, int, int]:
-    """Read how many cells a supercell has along each axis."""
-    parts = text.split(",")
-    numbers = [int(part) for part in parts if part.strip().isdecimal() and int(part) > 0]
-    if len(numbers) != len(parts) or len(numbers) not in (1, 3):
-        raise ConfigError(
-            f"'--supercell {text}' is not understood; write one number, such as 3, or three, such "
-            "as 3,3,2."
-        )
-    first, second, third = numbers * 3 if len(numbers) == 1 else numbers
-    return first, second, third

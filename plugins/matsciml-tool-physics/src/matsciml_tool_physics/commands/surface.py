@@ -1,0 +1,132 @@
+"""``matsciml surface``: energies of surfaces."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from matsciml_cli.console import Row, warn, write_line, write_table
+from matsciml_cli.failures import telling_on_stop
+from matsciml_cli.options import Device, FileFormat, ModelFolder
+from matsciml_cli.outputs import Replace, check_output
+from matsciml_cli.state import registry_of
+from matsciml_cli.threads import leave_room
+from matsciml_core.errors import ConfigError
+
+
+def surface(
+    context: typer.Context,
+    run: ModelFolder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File with one crystal.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of results; default: FILE-surface."),
+    ] = None,
+    miller: Annotated[
+        list[str] | None,
+        typer.Option(help="Miller indices, such as 1,1,-1; repeat. Default: up to --max-index."),
+    ] = None,
+    max_index: Annotated[
+        int, typer.Option(min=1, max=4, help="Largest index, where no --miller is given.")
+    ] = 1,
+    thickness: Annotated[
+        list[float] | None,
+        typer.Option(help="Least thickness, Å; repeat to compare. Default: 8, 12 and 16."),
+    ] = None,
+    vacuum: Annotated[float, typer.Option(help="Height of the cell above the slab, Å.")] = 15.0,
+    relaxed: Annotated[
+        Literal["none", "atoms", "full"],
+        typer.Option("--relax", help="What of the crystal is relaxed first; full: all of it."),
+    ] = "full",
+    largest_force: Annotated[
+        float, typer.Option("--fmax", min=1e-7, help="Largest force that is left, eV/Å.")
+    ] = 0.01,
+    steps: Annotated[int, typer.Option(min=1, help="Most steps of a relaxation.")] = 500,
+    replace: Replace = False,
+    form: FileFormat = None,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
+) -> None:
+    """Compute surface energies of a crystal, against the thickness of the slab.
+
+    Miller indices are those of the conventional cell; all terminations that keep the composition
+    are cut by pymatgen. Atoms relax, and the lattice vectors stay. Results are surface.json,
+    surface.csv, surface.html, and the thickest slabs as slabs.extxyz.
+    """
+    leave_room(os.environ)  # before torch is imported, which reads the number of threads
+    from matsciml_cli.progress_bars import progress_bars
+    from matsciml_tool_physics import surface_page, surfaces
+    from matsciml_tool_physics.inputs import open_inputs
+    from matsciml_tool_physics.results import result_files, write_results
+
+    folder = output or Path(f"{file.stem}-surface")
+    files = result_files(folder, "surface", ["slabs.extxyz"])
+    for path in files if folder.exists() else [folder]:
+        check_output(path, replace=replace, inputs=[file])
+    directions = [_miller(text) for text in miller or []]
+    lengths = thickness or list(surfaces.THICKNESSES)
+    settings = {
+        "miller": miller,
+        "max_index": None if miller else max_index,
+        "thicknesses_A": lengths,
+        "vacuum_A": vacuum,
+        "relax": relaxed,
+        "fmax_eV_per_A": largest_force,
+        "steps": steps,
+        "precision": precision,
+    }
+    computation, (atoms,) = open_inputs(
+        run,
+        [file],
+        registry_of(context),
+        form=form,
+        device=device,
+        precision=precision,
+        settings=settings,
+    )
+    with telling_on_stop("Nothing was written; the same command starts anew."):
+        with progress_bars() as report:
+            result = surfaces.surfaces(
+                atoms,
+                millers=directions or None,
+                max_index=max_index,
+                thicknesses=lengths,
+                vacuum=vacuum,
+                relaxed=relaxed,
+                largest_force=largest_force,
+                steps=steps,
+                report=report,
+            )
+        page = write_results(
+            folder,
+            "surface",
+            surface_page.page(result, computation),
+            surface_page.records(result),
+            surface_page.as_data(result, computation),
+            {"slabs.extxyz": partial(surface_page.write_structures, result)},
+        )
+    write_table([Row(row) for row in surface_page.summary(result)])
+    for notice in result.notices:
+        warn(f"Warning: {notice}")
+    write_line(f"Page: {page}")
+
+
+def _miller(text: str) -> tuple[int, int, int]:
+    """Read three Miller indices, or four of a hexagonal lattice (h, k, −h − k, l)."""
+    try:
+        indices = [int(part) for part in (text if text.isdecimal() else text.split(","))]
+    except ValueError:
+        indices = []
+    if len(indices) == 4 and indices[0] + indices[1] + indices[2] == 0:
+        del indices[2]
+    if len(indices) != 3:
+        raise ConfigError(
+            f"'--miller {text}' is not understood; write three whole numbers, such as 1,1,-1, or "
+            "four whose first three add up to zero, such as 1,0,-1,0."
+        )
+    first, second, third = indices
+    return first, second, third

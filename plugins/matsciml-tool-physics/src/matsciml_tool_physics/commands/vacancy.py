@@ -1,0 +1,128 @@
+"""``matsciml vacancy``: formation energies of vacancies."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from matsciml_cli.console import Row, warn, write_line, write_table
+from matsciml_cli.failures import telling_on_stop
+from matsciml_cli.options import Device, FileFormat, ModelFolder
+from matsciml_cli.outputs import Replace, check_output
+from matsciml_cli.state import registry_of
+from matsciml_cli.threads import leave_room
+
+
+def vacancy(
+    context: typer.Context,
+    run: ModelFolder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File with one crystal.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of results; default: FILE-vacancy."),
+    ] = None,
+    supercell: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Cells along each axis, such as 3,3,2; repeat to compare. Default: 6, 9 and 12 Å."
+        ),
+    ] = None,
+    element: Annotated[
+        list[str] | None, typer.Option(help="Element of the vacancies; repeat. Default: all.")
+    ] = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="File of what the atom goes to, of one element: crystal or molecule; repeat."
+        ),
+    ] = None,
+    relaxed: Annotated[
+        Literal["none", "atoms", "full"],
+        typer.Option("--relax", help="What of the crystal is relaxed first; full: all of it."),
+    ] = "full",
+    rattle: Annotated[
+        float, typer.Option(min=0.0, max=0.5, help="Displacements before relaxing, Å.")
+    ] = 0.01,
+    largest_force: Annotated[
+        float, typer.Option("--fmax", min=1e-7, help="Largest force that is left, eV/Å.")
+    ] = 0.01,
+    steps: Annotated[int, typer.Option(min=1, help="Most steps of a relaxation.")] = 500,
+    replace: Replace = False,
+    form: FileFormat = None,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
+) -> None:
+    """Compute formation energies of vacancies of a crystal, against the size of the supercell.
+
+    One neutral vacancy on each site that is distinct by symmetry, at the volume of the crystal. Of
+    an element the atom goes back to the crystal; of a compound its chemical potential is the energy
+    per atom of a --reference. Results are vacancy.json, vacancy.csv, vacancy.html, and the largest
+    supercells as vacancies.extxyz.
+    """
+    leave_room(os.environ)  # before torch is imported, which reads the number of threads
+    from matsciml_cli.progress_bars import progress_bars
+    from matsciml_tool_physics import vacancies, vacancy_page
+    from matsciml_tool_physics.crystals import read_cells
+    from matsciml_tool_physics.inputs import open_inputs
+    from matsciml_tool_physics.references import chemical_potentials
+    from matsciml_tool_physics.results import result_files, write_results
+
+    folder = output or Path(f"{file.stem}-vacancy")
+    references = reference or []
+    files = result_files(folder, "vacancy", ["vacancies.extxyz"])
+    for path in files if folder.exists() else [folder]:
+        check_output(path, replace=replace, inputs=[file, *references])
+    sizes = [read_cells(text) for text in supercell or []]
+    settings = {
+        "supercells": supercell,
+        "elements": element,
+        "references": [path.name for path in references],
+        "relax": relaxed,
+        "rattle_A": rattle,
+        "fmax_eV_per_A": largest_force,
+        "steps": steps,
+        "precision": precision,
+    }
+    computation, (atoms, *others) = open_inputs(
+        run,
+        [file, *references],
+        registry_of(context),
+        form=form,
+        device=device,
+        precision=precision,
+        settings=settings,
+    )
+    with telling_on_stop("Nothing was written; the same command starts anew."):
+        with progress_bars() as report:
+            potentials = chemical_potentials(
+                dict(zip(references, others, strict=True)),
+                largest_force=largest_force,
+                steps=steps,
+            )
+            result = vacancies.vacancies(
+                atoms,
+                supercells=sizes,
+                elements=element or (),
+                potentials=potentials,
+                relaxed=relaxed,
+                rattle=rattle,
+                largest_force=largest_force,
+                steps=steps,
+                report=report,
+            )
+        page = write_results(
+            folder,
+            "vacancy",
+            vacancy_page.page(result, computation),
+            vacancy_page.records(result),
+            vacancy_page.as_data(result, computation),
+            {"vacancies.extxyz": partial(vacancy_page.write_structures, result)},
+        )
+    write_table([Row(row) for row in vacancy_page.summary(result)])
+    for notice in result.notices:
+        warn(f"Warning: {notice}")
+    write_line(f"Page: {page}")
