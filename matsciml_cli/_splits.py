@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_cli._data import open_dataset
-from matsciml_cli.console import write_line
+from matsciml_cli.console import warn, write_line
 from matsciml_cli.outputs import check_output
 from matsciml_core.data.splits import algorithms, grouping
 from matsciml_core.data.splits.listed import listed_split, read_lists
@@ -76,8 +76,9 @@ class SplitRequest:
         if by == "random":
             return random_split(ids, **options)
         if by == "time":
-            # Frames of one series, whose ids differ at the end only, are cut where time passes.
-            series = [name.rpartition("/")[0] for name in ids]
+            series, assumed = grouping.series(ids)
+            if assumed:
+                warn(f"Note: {assumed}")
             return algorithms.blocked_split(ids, series, fractions=self.fractions)
         if by == "crystal-system":
             strata = grouping.crystal_systems(dataset)

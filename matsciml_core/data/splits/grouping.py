@@ -75,12 +75,48 @@ def trajectories(ids: Sequence[str]) -> list[str]:
     ['a', 'a', 'b']
     """
     names = [name.rpartition("/")[0] or name for name in ids]
+    _require_shared(names)
+    return names
+
+
+def series(ids: Sequence[str]) -> tuple[list[str], str]:
+    """Return the series in time of each id, and a sentence about what was assumed.
+
+    A series is a trajectory, in the order of the records. Ids without any make one series of the
+    whole dataset, which is right where that is a single trajectory, and is said.
+
+    Raises:
+        SplitError: There are trajectories, and none has two frames.
+
+    >>> series(["a/1", "a/2", "b/1"])
+    (['a', 'a', 'b'], '')
+    >>> series(["1", "2"])[0]
+    ['', '']
+    """
+    names = [name.rpartition("/")[0] for name in ids]
+    if any(names):
+        _require_shared([name or id for name, id in zip(names, ids, strict=True)])
+        alone = names.count("")
+        if not alone:
+            return names, ""
+        return names, (
+            f"{alone:,} of {len(ids):,} crystals are of no trajectory, by their ids; they are "
+            "taken as one series in the order of the records."
+        )
+    return names, (
+        "No crystal is of a trajectory, by its id, which would begin with the trajectory and '/': "
+        "all are taken as one series in the order of the records. Where that is not the order of "
+        "time, import the data with --trajectory, or split by something else."
+    )
+
+
+def _require_shared(names: Sequence[str]) -> None:
+    """Reject trajectories of which none has two frames: that would be to split at random."""
     if len(set(names)) == len(names):
         raise SplitError(
             "No two crystals are of one trajectory, by their ids, which begin with the trajectory "
             "and '/'; import the data with --trajectory, or split by something else."
         )
-    return names
 
 
 def unhanded(space_group: int) -> int:

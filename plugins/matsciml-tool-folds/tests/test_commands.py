@@ -72,5 +72,13 @@ def test_models_become_an_ensemble_that_is_not_replaced_unasked(command, tmp_pat
     outcome = command("ensemble", *runs, "--output", output)
     assert outcome.code == 0, outcome.err
     assert "Ensemble of 2 models" in outcome.out
-    assert "energy: spread; no interval" in outcome.out
+    assert "energy: spread; no interval, which needs at least 9 validation" in outcome.out
     assert "give --replace" in command("ensemble", *runs, "--output", output).error
+
+
+def test_folds_in_time_say_what_they_assume(command, tmp_path):
+    arguments = ["--dataset", "example", "--encoder", "example", "--strategy", "example"]
+    arguments += ["--epochs", "1", "-n", "2", "-o", str(tmp_path / "cv")]
+    outcome = command("folds", *arguments, "--by", "time")
+    assert outcome.code == 0, outcome.err
+    assert "Note: No crystal is of a trajectory" in outcome.out

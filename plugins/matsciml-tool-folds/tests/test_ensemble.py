@@ -100,3 +100,31 @@ def test_one_model_is_no_ensemble(registry, models, tmp_path):
     with pytest.raises(ConfigError, match="at least two models"):
         make_ensemble([models[0], models[0]], tmp_path / "both", registry)
     assert not (tmp_path / "both").exists()
+
+
+@pytest.mark.parametrize("name", ["run.json", "folds.json", "model.json", "notes.txt"])
+def test_none_is_written_among_other_things(registry, models, tmp_path, name):
+    folder = tmp_path / "there"
+    folder.mkdir()
+    (folder / name).write_text("{}")
+    with pytest.raises(ConfigError, match=f"'{name}' is there"):
+        make_ensemble(models, folder, registry)
+    assert [one.name for one in folder.iterdir()] == [name]
+
+
+def test_an_ensemble_is_replaced_by_another(registry, models, tmp_path):
+    third = write_model(tmp_path / "run-3", [ENERGY], constants={"mean": 9.0})
+    make_ensemble(models, tmp_path / "both", registry)
+    made = make_ensemble([models[0], third], tmp_path / "both", registry)
+    assert [one.folder for one in made.members] == [models[0], third]
+
+
+def test_copies_never_replace_members(registry, models, tmp_path):
+    folder = tmp_path / "both"
+    make_ensemble(models, folder, registry, copy=True)
+    members = [folder / "member-2", folder / "member-1"]
+    before = [(one / "model.json").read_bytes() for one in members]
+    with pytest.raises(ConfigError, match="lies in the folder that the copies are written to"):
+        make_ensemble(members, folder, registry, copy=True)
+    assert [(one / "model.json").read_bytes() for one in members] == before
+    make_ensemble(members, folder, registry)  # which writes nothing but their names

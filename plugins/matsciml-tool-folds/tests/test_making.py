@@ -163,3 +163,15 @@ def test_a_run_without_validation_crystals_is_refused(dataset):
     folds = FoldRequest(number=20, validation=0.001).make(dataset, "energy")
     with pytest.raises(SplitError, match="left for validation beside fold 1"):
         folds.split(0)
+
+
+class Unnamed(ExampleDataset):
+    """The example as frames that do not say whose they are."""
+
+
+def test_time_without_trajectories_is_one_series_and_said(dataset):
+    assert FoldRequest(by="time", number=5).make(dataset, "energy").assumed == ""
+    folds = FoldRequest(by="time", number=4).make(Unnamed(), "energy")
+    assert "No crystal is of a trajectory" in folds.assumed
+    assert folds.members[0] == tuple(Unnamed().ids[:10])
+    assert FoldRequest(by="random").make(Unnamed(), "energy").assumed == ""

@@ -274,6 +274,7 @@ def test_every_way_to_split_works(mine, data, by):
         assert "too few" in done.error
         return
     assert done.code == 0, done.err
+    assert ("are taken as one series" in done.err) is (by == "time")
     name = by if by == "time" else f"{by}-0"
     assert (data / "datasets" / "mine" / "splits" / f"{name}.json").exists()
 

@@ -98,6 +98,7 @@ def ensemble(
     leave_room(os.environ)
     check_output(output, replace=replace, inputs=runs)
     registry = registry_of(context)
+    from matsciml_core.model.uncertainty import has_interval
     from matsciml_tool_folds.ensemble import make_ensemble
 
     made = make_ensemble(runs, output, registry, copy=copy)
@@ -105,7 +106,12 @@ def ensemble(
     for name, one in made.uncertainties.items():
         calibration = made.calibrations.get(name)
         if calibration is None or one.coverage is None:
-            write_line(f"{name}: spread; no interval, since no validation crystals are known.")
+            reason = (
+                "which needs at least 9 validation crystals of the runs"
+                if has_interval(made.targets[name])
+                else "which only one number of a crystal can have"
+            )
+            write_line(f"{name}: spread; no interval, {reason}.")
             continue
         write_line(
             f"{name}: spread, and intervals of {100 * one.coverage:g} % calibrated on "

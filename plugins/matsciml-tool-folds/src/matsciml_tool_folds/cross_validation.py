@@ -48,7 +48,7 @@ def cross_validate(
         folder: Where everything is written; None: a folder named by the settings, in ``output`` of
             the configuration.
         quiet: Whether the runs show no progress.
-        tell: Receives a sentence as each fold begins.
+        tell: Receives a sentence as each fold begins, and one about what was assumed of the data.
 
     Returns:
         The folder.
@@ -63,6 +63,8 @@ def cross_validate(
     settings = {key: value for key, value in dump_config(resolved).items() if key not in _ELSEWHERE}
     settings["split"] = {**settings["split"], "name": None}
     place = FoldFolder(Path(folder) if folder is not None else _named(resolved, settings, folds))
+    if folds.assumed:
+        tell(f"Note: {folds.assumed}")
     with place.locked():
         place.begin(folds, settings, dataset.provenance.content_hash)
         try:

@@ -17,7 +17,7 @@ from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.split import Split
 from matsciml_core.model.components import build_component
 from matsciml_core.model.ensembles import write_ensemble
-from matsciml_core.model.location import DESCRIPTION, TENSORS, find_model
+from matsciml_core.model.location import DESCRIPTION, ENSEMBLE, TENSORS, find_model
 from matsciml_core.model.prediction import name_labels
 from matsciml_core.model.trained import Ensemble, TrainedModel, load
 from matsciml_core.model.uncertainty import FEWEST, Calibration, calibrate, has_interval
@@ -52,11 +52,13 @@ def make_ensemble(
         The ensemble, on the processor.
 
     Raises:
-        ConfigError: There are fewer than two models, or their labels differ.
+        ConfigError: There are fewer than two models, their labels differ, or the folder is that of
+            something else.
         DataError: A file is damaged.
     """
     places = [find_model(place) for run in runs for place in _runs_of(run)]
     places = list(dict.fromkeys(places))
+    _check_folder(folder, places, copy=copy)
     if len(places) < 2:
         raise ConfigError(
             f"An ensemble needs at least two models, and there is {len(places)}; name several "
@@ -71,6 +73,22 @@ def make_ensemble(
         places = [_copied(place, folder / f"member-{k}") for k, place in enumerate(places, start=1)]
     write_ensemble(folder, places, calibrations)
     return Ensemble(members, calibrations, folder, "")
+
+
+def _check_folder(folder: Path, places: Sequence[Path], *, copy: bool) -> None:
+    """Reject a folder that holds another thing than an ensemble, or members that copies replace."""
+    present = sorted(one.name for one in folder.iterdir()) if folder.is_dir() else []
+    if present and ENSEMBLE not in present:
+        raise ConfigError(
+            f"'{folder}' holds something else than an ensemble ('{present[0]}' is there), among "
+            "which none is written; name an empty or a new folder with --output."
+        )
+    within = [place for place in places if place.resolve().is_relative_to(folder.resolve())]
+    if copy and within:
+        raise ConfigError(
+            f"'{within[0]}' lies in the folder that the copies are written to, which could replace "
+            "it; name another folder with --output."
+        )
 
 
 def calibrate_members(

@@ -41,7 +41,7 @@ _WAYS: Mapping[str, _Way] = {
     "composition": _Way("groups", lambda dataset, label: grouping.compositions(dataset)),
     "prototype": _Way("groups", lambda dataset, label: grouping.prototypes(dataset)),
     "trajectory": _Way("groups", lambda dataset, label: grouping.trajectories(dataset.ids)),
-    "time": _Way("series", lambda dataset, label: [id.rpartition("/")[0] for id in dataset.ids]),
+    "time": _Way("series", lambda dataset, label: grouping.series(dataset.ids)[0]),
 }
 WAYS = tuple(_WAYS)
 """What ``FoldRequest.by`` takes beside files."""
@@ -63,6 +63,8 @@ class Folds:
     """Stratum, group or series of each crystal."""
     validation: float
     """Share of the crystals outside a fold that its run is validated on, dimensionless."""
+    assumed: str = ""
+    """What was assumed of the data, in a sentence; empty: nothing was."""
 
     @property
     def number(self) -> int:
@@ -192,6 +194,7 @@ class FoldRequest:
             kind=way.kind,
             keys=keys,
             validation=self.validation,
+            assumed=grouping.series(ids)[1] if way.kind == "series" else "",
         )
 
     def _listed(self, file: Path, ids: Sequence[str]) -> Folds:

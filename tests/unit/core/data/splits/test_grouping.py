@@ -12,6 +12,7 @@ from matsciml_core.data.splits.grouping import (
     SYMPREC,
     crystal_systems,
     prototypes,
+    series,
     trajectories,
     unhanded,
 )
@@ -126,3 +127,15 @@ IDS = [f"id-{number}" for number in range(20)]
 def test_shares_that_are_none_are_refused(split, fractions):
     with pytest.raises(SplitError, match="are no shares of training, validation and test"):
         split(fractions)
+
+
+def test_what_a_series_is_made_of_is_said():
+    assert series(["a/1", "a/2", "b/1", "b/2"]) == (["a", "a", "b", "b"], "")
+    names, said = series(["1", "2", "3"])
+    assert names == ["", "", ""]
+    assert "all are taken as one series in the order of the records" in said
+    names, said = series(["a/1", "a/2", "1", "2"])
+    assert names == ["a", "a", "", ""]
+    assert said.startswith("2 of 4 crystals are of no trajectory")
+    with pytest.raises(SplitError, match="No two crystals are of one trajectory"):
+        series(["a/1", "b/1", "c"])
