@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PRETRAINED = "pretrained"
 """Key of a model's description under which its record stands, if it came trained."""
+_SAME_PLACE = 1e-6
+"""Å; directions of shorter edges are rounding errors."""
 
 
 def locate_model(path: str | os.PathLike[str], registry: Registry) -> Path:
@@ -153,6 +155,30 @@ def require_neighbours(description: Mapping[str, Any], batch: CrystalBatch) -> N
         raise DataError(
             f"'{crystal}' has an atom without any neighbour within the cutoff, for which the "
             f"pretrained model '{record['name']}' has no meaningful energy; leave it out."
+        )
+
+
+def require_distinct_positions(description: Mapping[str, Any], batch: CrystalBatch) -> None:
+    """Reject two atoms at one place, for which potentials give no number.
+
+    Args:
+        description: What ``model.json`` says.
+        batch: What a pretrained model is asked about, with edges.
+
+    Raises:
+        DataError: Two atoms of a crystal have one position.
+    """
+    if description.get(PRETRAINED) is None or batch.edge_index is None:
+        return
+    same = (batch.edge_vectors().norm(dim=1) < _SAME_PLACE).nonzero()[:, 0].tolist()
+    if same:
+        atoms = batch.edge_index[:, same[0]].tolist()
+        number = int(batch.crystal_index[atoms[0]])
+        first = int(batch.atoms_per_crystal[:number].sum())
+        one, other = sorted(atom - first for atom in atoms)
+        raise DataError(
+            f"Atoms {one} and {other} of '{batch.ids[number]}', counted from 0, are at one place; "
+            "remove one of them."
         )
 
 

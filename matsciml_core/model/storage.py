@@ -115,9 +115,10 @@ def load_model(folder: str | os.PathLike[str], registry: Registry) -> LoadedMode
         )
         tasks = tuple(_build_task(item, encoder, registry) for item in description["heads"])
     try:
-        _restore("encoder", encoder, tensors)
-        for number, task in enumerate(tasks):
-            _restore(f"heads.{number}", task.head, tensors)
+        with undisturbed():  # a change of precision within inference mode could not be undone
+            _restore("encoder", encoder, tensors)
+            for number, task in enumerate(tasks):
+                _restore(f"heads.{number}", task.head, tensors)
     except RuntimeError as error:
         raise DataError(
             f"'{path / TENSORS}' does not hold the model that '{DESCRIPTION}' describes: {error}"

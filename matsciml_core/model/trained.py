@@ -39,6 +39,7 @@ from matsciml_core.model.prediction import (
 )
 from matsciml_core.model.pretrained import (
     locate_model,
+    require_distinct_positions,
     require_known_elements,
     require_neighbours,
 )
@@ -163,14 +164,15 @@ class TrainedModel:
         dtype = self.dtype if precision is None else find_precision(precision)
         if (where, dtype) == (self.device, self.dtype):
             return self
-        encoder, tasks = copy.deepcopy((self.encoder, self.tasks))
-        for task in tasks:
-            task.head.to(where)
-            # Not head.to(dtype): what it fitted, such as reference energies, is in double
-            # precision, which total energies of thousands of eV need.
-            for parameter in task.head.parameters():
-                parameter.data = parameter.data.to(dtype)
-        return TrainedModel(encoder.to(where, dtype), tasks, self.description, self.folder)
+        with torch.inference_mode(mode=False):  # or nothing could be differentiated later
+            encoder, tasks = copy.deepcopy((self.encoder, self.tasks))
+            for task in tasks:
+                task.head.to(where)
+                # Not head.to(dtype): what it fitted, such as reference energies, is in double
+                # precision, which total energies of thousands of eV need.
+                for parameter in task.head.parameters():
+                    parameter.data = parameter.data.to(dtype)
+            return TrainedModel(encoder.to(where, dtype), tasks, self.description, self.folder)
 
     def predict(
         self,
@@ -306,6 +308,7 @@ class TrainedModel:
             if self.encoder.neighbours is not None:  # searched in double precision
                 batch = attach_neighbours(batch, self.encoder.neighbours)
                 require_neighbours(self.description, batch)
+                require_distinct_positions(self.description, batch)
             return batch.to(self.device, self.dtype)
 
     def unseen(self, crystal: Crystal) -> tuple[str, ...]:

@@ -16,6 +16,14 @@ def write_network(tmp_path):
     import numpy as np
     from e3nn import o3
 
+    def built_of(key, value):
+        """Return the object of mace-torch or e3nn that a text names."""
+        if key.startswith("interaction_cls"):
+            return modules.interaction_classes[value]
+        if key == "readout_cls":
+            return modules.readout_classes[value]
+        return o3.Irreps(value) if "irreps" in key else value
+
     def write(name="small", *, network="ScaleShiftMACE", dtype=torch.float64, heads=(), **options):
         torch.manual_seed(4)
         rows = max(len(heads), 1)
@@ -41,7 +49,7 @@ def write_network(tmp_path):
             "correlation": 3,
             "heads": list(heads) or None,
             **(scale if network == "ScaleShiftMACE" else {}),
-            **{key: o3.Irreps(one) if "irreps" in key else one for key, one in options.items()},
+            **{key: built_of(key, value) for key, value in options.items()},
         }
         torch.set_default_dtype(dtype)
         try:

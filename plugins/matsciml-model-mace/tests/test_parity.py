@@ -25,7 +25,13 @@ CASES = {
     "repulsion and transformed lengths": {"pair_repulsion": True, "distance_transform": "Agnesi"},
     "full coupling": {"use_reduced_cg": False},
     "gaussian": {"radial_type": "gaussian"},
-    "heads": {"heads": ("pbe", "r2scan")},
+    "heads": {"heads": ("pbe", "r2scan"), "MLP_irreps": "8x0e"},
+    "density": {
+        "interaction_cls": "RealAgnosticDensityResidualInteractionBlock",
+        "interaction_cls_first": "RealAgnosticDensityInteractionBlock",
+        "distance_transform": "Soft",
+    },
+    "tensors": {"hidden_irreps": "6x0e + 6x1o + 6x2e", "max_ell": 3, "radial_MLP": [16]},
 }
 
 
@@ -108,3 +114,15 @@ def test_the_process_stays_as_it_was(write_network, monkeypatch):
     assert torch.equal(torch.rand(3), expected)
     assert "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD" not in os.environ
     assert torch.get_default_dtype() == torch.float32
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_model_loaded_in_any_context_gives_the_same_numbers(write_network, dtype):
+    file = write_network(dtype=dtype)
+    expected = converted(file).predict(structures())
+    for context in (torch.no_grad, torch.inference_mode):
+        with context():
+            found = load(file.with_suffix(""), device="cpu").predict(structures())
+        for one, wanted in zip(found, expected, strict=True):
+            assert one["energy"] == pytest.approx(wanted["energy"], abs=1e-6)
+            assert one["forces"] == pytest.approx(wanted["forces"], abs=1e-6)

@@ -11,9 +11,9 @@ import torch
 from matsciml_cli.app import execute
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_model_mace.conversion import settings_of
-from matsciml_model_mace.weights_file import WeightsFile
+from matsciml_model_mace.weights_file import WeightsFile, part_of
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, by mace-torch
+pytestmark = pytest.mark.filterwarnings("ignore")  # of torch and e3nn, by mace-torch
 
 
 class Calls:
@@ -100,3 +100,33 @@ def test_several_heads_are_listed(write_network):
         settings_of(WeightsFile(file).network, None, file)
     with pytest.raises(ConfigError, match="Did you mean 'r2scan'"):
         settings_of(WeightsFile(file).network, "r2scam", file)
+
+
+REJECTED = {
+    "no activation": ({"gate": None}, "read-out without activation"),
+    "correlations": ({"correlation": [3, 2]}, "correlation that differs"),
+    "no envelope": ({"apply_cutoff": False}, "do not end at the cutoff"),
+    "uneven": ({"hidden_irreps": "8x0e + 4x1o"}, "not equally many of each degree"),
+    "readout": ({"readout_cls": "NonLinearBiasReadoutBlock"}, "has NonLinearBiasReadoutBlock"),
+    "attention": (
+        {"interaction_cls": "RealAgnosticAttResidualInteractionBlock"},
+        "has RealAgnosticAttResidualInteractionBlock",
+    ),
+    "order": ({"atomic_numbers": [17, 8, 12, 11]}, "elements are not in order"),
+}
+
+
+@pytest.mark.parametrize("case", REJECTED)
+def test_what_the_encoder_would_compute_otherwise_is_named(write_network, case):
+    options, words = REJECTED[case]
+    file = write_network(**options)
+    with pytest.raises(DataError, match=words):
+        settings_of(WeightsFile(file).network, None, file)
+
+
+def test_an_activation_that_was_scaled_otherwise_is_rejected(write_network):
+    file = write_network()
+    network = WeightsFile(file).network
+    part_of(network, "readouts", "1", "non_linearity", "acts", "0").state["cst"] = 1.5
+    with pytest.raises(DataError, match=r"activations scaled by 1\.5"):
+        settings_of(network, None, file)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from matsciml_core.files import hash_of
 from matsciml_core.interfaces.elements import symbol
 from matsciml_core.model.storage import save_model
 from matsciml_core.model.undisturbed import undisturbed
-from matsciml_model_mace.config import MACEConfig
+from matsciml_model_mace.config import Interaction, MACEConfig
 from matsciml_model_mace.records import PAPER
 from matsciml_model_mace.weights_file import WeightsFile, part_of, tensors_of
 from matsciml_util_toolkit_lmdb.pickle_machine import InertObject
@@ -30,6 +31,10 @@ _TRANSFORMS = {"AgnesiTransform": "Agnesi", "SoftTransform": "Soft"}
 _FOREIGN = ("joint_embedding", "embedding_readout", "edge_irreps", "cueq_config", "oeq_config")
 _FLAGS = ("use_so3", "use_agnostic_product", "use_last_readout_only", "use_edge_irreps_first")
 """What networks may have that the encoder does not."""
+_READOUTS = ("LinearReadoutBlock", "NonLinearReadoutBlock")
+_ACTIVATION = "torch.nn.functional.silu"
+_SECOND_MOMENT = 1.6791767923989418
+"""What e3nn 0.4.4 multiplies that function by; a file holds the number that it was trained with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,15 +119,13 @@ def settings_of(network: InertObject, head: str | None, file: Path) -> MACEConfi
     kind = network.name.rpartition(".")[2]
     if kind not in ("MACE", "ScaleShiftMACE"):
         raise DataError(f"'{file}' holds a '{kind}', and a MACE or ScaleShiftMACE can be used.")
-    foreign = [name for name in _FOREIGN if part_of(network, name) is not None]
-    foreign += [name for name in _FLAGS if part_of(network, name)]
-    if foreign:
-        raise DataError(
-            f"The network in '{file}' has {', '.join(foreign)}, which this encoder does not have; "
-            "use it by mace-torch itself."
-        )
     heads = tuple(part_of(network, "heads") or ("Default",))
     try:
+        if foreign := ", ".join(_foreign_parts(network)):
+            raise DataError(
+                f"The network in '{file}' has {foreign}, which this encoder does not have; use it "
+                "by mace-torch itself."
+            )
         settings = _read_settings(network, kind, heads)
     except (AttributeError, TypeError, IndexError, KeyError, ValueError) as error:
         raise DataError(
@@ -130,6 +133,48 @@ def settings_of(network: InertObject, head: str | None, file: Path) -> MACEConfi
             "it with that release first."
         ) from error
     return MACEConfig.from_options({**settings, "head": _choose(head, heads, file)}, where="mace")
+
+
+def _foreign_parts(network: InertObject) -> Iterator[str]:
+    """Yield what the network has and the encoder does not.
+
+    Some of it changes no tensor, so that a model without it would load, and compute something else.
+    """
+    yield from (name for name in _FOREIGN if part_of(network, name) is not None)
+    yield from (name for name in _FLAGS if part_of(network, name))
+    if part_of(network, "apply_cutoff") is False:
+        yield "radial functions that do not end at the cutoff (apply_cutoff)"
+    interactions = [_class_of(module) for module in _children(network, "interactions")]
+    yield from (name for name in dict.fromkeys(interactions) if name not in get_args(Interaction))
+    if len(set(interactions[1:])) > 1:
+        yield "further interactions of several kinds"
+    products = _children(network, "products")
+    hidden = _irreps(part_of(products[0], "linear", "irreps_out"))
+    if hidden != [(hidden[0][0], degree, (-1) ** degree) for degree in range(len(hidden))]:
+        yield "features that are not equally many of each degree"
+    if len({_correlation(product) for product in products}) > 1:
+        yield "a correlation that differs between interactions"
+    if len(products) > 1 and len(_irreps(part_of(products[-1], "linear", "irreps_out"))) > 1:
+        yield "more than scalars after the last interaction"
+    readouts = _children(network, "readouts")
+    yield from (name for name in map(_class_of, readouts) if name not in _READOUTS)
+    gate = part_of(readouts[-1], "non_linearity")
+    if gate is not None and None in _children(gate, "acts"):
+        yield "a read-out without activation function"
+    for function, moment in _activations(network):
+        if function != _ACTIVATION:
+            yield f"the activation function {function}"
+        elif abs(moment - _SECOND_MOMENT) > 1e-6:
+            yield f"activations scaled by {moment}"
+
+
+def _activations(module: InertObject) -> Iterator[tuple[str, float]]:
+    """Yield the activation functions of a module, and what each is multiplied by."""
+    if _class_of(module) == "normalize2mom":
+        yield getattr(part_of(module, "f"), "name", "unknown"), float(part_of(module, "cst"))
+    for child in (part_of(module, "_modules") or {}).values():
+        if isinstance(child, InertObject):
+            yield from _activations(child)
 
 
 def _choose(head: str | None, heads: tuple[str, ...], file: Path) -> str:
@@ -156,10 +201,9 @@ def _read_settings(network: InertObject, kind: str, heads: tuple[str, ...]) -> d
     readout = part_of(_children(network, "readouts")[-1], "hidden_irreps")
     reduced = part_of(network, "use_reduced_cg")
     width = hidden[0][0]
-    if [(count, degree, parity) for count, degree, parity in hidden] != [
-        (width, degree, (-1) ** degree) for degree in range(len(hidden))
-    ]:
-        raise ValueError("its features are not equally many of each degree, in order")
+    elements = part_of(network, "atomic_numbers").tolist()
+    if elements != sorted(set(elements)):
+        raise ValueError("its elements are not in order")
     return {
         "network": kind,
         "cutoff": float(part_of(network, "r_max")),
@@ -177,7 +221,7 @@ def _read_settings(network: InertObject, kind: str, heads: tuple[str, ...]) -> d
         "correlation": _correlation(products[0]),
         "readout_width": 16 if readout is None else _irreps(readout)[0][0] // len(heads),
         "avg_num_neighbors": float(part_of(interactions[0], "avg_num_neighbors")),
-        "elements": part_of(network, "atomic_numbers").tolist(),
+        "elements": elements,
         "repulsion": part_of(network, "pair_repulsion_fn") is not None,
         "reduced_coupling": bool(reduced),
         "heads": list(heads),

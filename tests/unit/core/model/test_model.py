@@ -160,6 +160,17 @@ class TestPrecision:
         assert values[1] == pytest.approx(values[0], rel=1e-5)
         assert values[2] == values[0]
 
+    @pytest.mark.parametrize("precision", [None, "float32", "float64"])
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    def test_is_changed_within_inference_mode_to_what_can_be_differentiated(
+        self, make_model, registry, dtype, precision
+    ):
+        folder = make_model(dtype=dtype)
+        with torch.inference_mode():
+            model = load(folder, precision=precision, registry=registry)
+        for module in (model.encoder, model.tasks[0].head):
+            assert not any(one.is_inference() for one in module.state_dict().values())
+
     @pytest.mark.parametrize(
         ("settings", "words"),
         [

@@ -202,6 +202,17 @@ class TestLimits:
         with pytest.raises(DataError, match="'far' has an atom without any neighbour"):
             load("ready", registry=registry, device="cpu").predict([sodium_chloride(), lonely])
 
+    def test_atoms_at_one_place_are_named(self, registry):
+        double = Crystal(
+            id="twice",
+            atomic_numbers=[11, 17, 11],
+            positions=[[0.1, 0, 0], [2.8, 0, 0], [0.1, 5.6, 0]],
+            cell=np.eye(3) * 5.6,
+        )
+        model = load("ready", registry=registry, device="cpu")
+        with pytest.raises(DataError, match="Atoms 0 and 2 of 'twice', counted from 0, are at one"):
+            model.predict([sodium_chloride(), double])
+
 
 class TestAdoption:
     def test_takes_the_encoder_of_a_pretrained_model(self, registry):
