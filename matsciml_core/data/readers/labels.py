@@ -37,7 +37,7 @@ CONVERTED: dict[str, tuple[str, float]] = {
 }
 """Units that are converted where users declare them: canonical unit and factor."""
 _CONVERTED_SHOWN = "meV, meV/atom, meV/Å, Ha, Ry, Ha/bohr, kJ/mol, kcal/mol"
-_MISSING = frozenset({"", "na", "n/a", "nan", "none", "null"})
+_MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "none", "null"})
 _SHOWN = 40
 """Most characters of a value that a sentence quotes."""
 _TRUE, _FALSE = frozenset({"true", "t", "yes"}), frozenset({"false", "f", "no"})

@@ -131,6 +131,8 @@ def _held(dynamics: Sequence[Any]) -> dict[str, NDArray[np.uint8]]:
     return held_properties(np.logical_not(np.array(free, dtype=bool)), along_lattice=True)
 
 
+_WHOLE = 1e-6
+"""Most that the concentration of a species may lack."""
 _FEATURES = frozenset({"disorder", "implicit_atoms", "site_attachments", "assemblies"})
 """What a structure of OPTIMADE may have, and a crystal of whole atoms cannot."""
 
@@ -164,6 +166,9 @@ def frame_from_optimade(
     try:
         species = _species_of(species) if isinstance(species, str) else species
         features = _FEATURES.intersection(data.get("structure_features") or ())
+        if data.get("assemblies"):
+            features |= {"assemblies"}
+        masses = {kind.get("name"): kind["mass"] for kind in species or () if kind.get("mass")}
         attached = any(kind.get("attached") or kind.get("nattached") for kind in species or ())
         numbers = numbers_of_sites(data.get("species_at_sites"), species)
         rows = data["lattice_vectors"]
@@ -180,12 +185,19 @@ def frame_from_optimade(
         return Rejection(name, f"{reason}.", f"{reason}: {what}.")
     if numbers is None:
         return Rejection(name, "A site holds several species, a vacancy, or none known.")
+    stated = data.get("nsites")
+    if stated is not None and stated != len(numbers):
+        reason = "The structure states another number of sites than it has"
+        return Rejection(name, f"{reason}.", f"{reason}: {stated} and {len(numbers)}.")
     pbc = data.get("dimension_types") or cell.any(axis=1)
     own = {
         key: value
         for key, value in values.items()
         if key not in ("lattice_vectors", "cartesian_site_positions", "species_at_sites", "species")
     }
+    if masses:  # u, of isotopes; a list, because one name may stand for several elements
+        sites = data["species_at_sites"]
+        own["masses"] = [float(np.ravel(masses.get(site, np.nan))[0]) for site in sites]
     return Frame(
         name=name,
         atomic_numbers=numbers,
@@ -213,7 +225,7 @@ def numbers_of_sites(
         kind.get("name"): kind["chemical_symbols"][0]
         for kind in species or []
         if len(kind.get("chemical_symbols") or ()) == 1
-        and kind.get("concentration", [1.0]) == [1.0]
+        and abs(sum(kind.get("concentration", [1.0])) - 1) < _WHOLE
     }
     symbols = [single.get(site, "") if species else site for site in sites or []]
     numbers = [number for number in map(atomic_number, symbols) if number is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from matsciml_core.errors import ConfigError
@@ -28,8 +29,14 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
                     f"The table '{path}' needs a header, ids in its first column, and a column for "
                     "each label."
                 )
+            check_header(names, path)
             table: dict[str, dict[str, str]] = {}
             for row in rows:
+                if None in row:
+                    raise ConfigError(
+                        f"The table '{path}' has a row of more entries than its header, "
+                        f"'{row[names[0]]}'; enclose numbers with a comma in quotes."
+                    )
                 name, values = row[names[0]], {key: row[key] for key in names[1:]}
                 if table.setdefault(name, values) != values:
                     raise ConfigError(
@@ -39,6 +46,21 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
             return table
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise ConfigError(f"The table '{path}' cannot be read: {error}.") from error
+
+
+def check_header(names: Sequence[str], path: Path) -> None:
+    """Reject a header that names a column twice, of which only the last would be read.
+
+    Args:
+        names: The names.
+        path: The file, for the message.
+
+    Raises:
+        ConfigError: It does.
+    """
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise ConfigError(f"The table '{path}' has two columns '{repeated}'; rename one of them.")
 
 
 def delimiter_of(first: str) -> str:

@@ -201,6 +201,9 @@ VACANT = [{**OPTIMADE["species"][0], "chemical_symbols": ["vacancy"]}, OPTIMADE[
         ({"species": ATTACHED}, "attached atoms"),
         ({"species": VACANT}, "vacancy"),
         ({"structure_features": ["implicit_atoms"]}, "implicit_atoms"),
+        ({"assemblies": [{"sites_in_groups": [[0], [1]]}]}, "assemblies"),
+        ({"nsites": 2}, ""),
+        ({"nsites": 4}, "states another number of sites than it has: 4 and 2"),
         ({"lattice_vectors": [[4, 0, 0], [0, 4, 0], None], "dimension_types": [1, 1, 0]}, "open"),
     ],
 )
@@ -213,6 +216,47 @@ def test_optimade(tmp_path: Path, changes: Any, problem: str) -> None:
     assert record.name == "o-1"
     assert record.atomic_numbers == [11, 17]
     assert np.asarray(record.pbc).tolist() == [True, True, problem != "open"]
+
+
+def test_masses_of_isotopes_come_with_a_structure_of_optimade(tmp_path: Path) -> None:
+    species = [{**OPTIMADE["species"][0], "mass": [22.0]}, OPTIMADE["species"][1]]
+    response = {"data": [{"id": "o", "attributes": {**OPTIMADE, "species": species}}]}
+    (frame,) = read(write_json(tmp_path / "x.json", response))
+    assert isinstance(frame, Frame)
+    np.testing.assert_array_equal(frame.values["masses"], [22.0, np.nan])
+
+
+def test_what_jarvis_says_of_coordinates_and_sites(tmp_path: Path) -> None:
+    atoms = {
+        "lattice_mat": [[4, 0, 0], [0, 4, 0], [0, 0, 4]],
+        "coords": [[0, 0, 0], [0.5, 0.5, 0.5]],
+        "elements": ["Na", "Cl"],
+        "cartesian": False,
+        "props": ["", ""],
+    }
+
+    def one(**changes: Any) -> Any:
+        entry = {"jid": "JVASP-1", "atoms": {**atoms, **changes}}
+        return next(iter(read(write_json(tmp_path / "x.json", [entry]))))
+
+    assert one().values == {"jid": "JVASP-1"}
+    assert one(props=[1.5, -1.5]).values["props"] == [1.5, -1.5]
+    np.testing.assert_allclose(one().positions[1], [2, 2, 2])
+    # Text is true whatever it says, and fractions would be taken for Å.
+    assert isinstance(one(cartesian="False"), Rejection)
+
+
+def test_a_table_that_can_be_read_in_two_ways_is_not(tmp_path: Path) -> None:
+    cif = to_pymatgen(sodium_chloride()).to(fmt="cif").replace('"', "'")
+    path = tmp_path / "x.csv"
+    path.write_text(f'cif,energy\n"{cif}",-1.5\n"{cif}",-1,5\n', encoding="utf-8")
+    whole, shifted = read(path, registry=REGISTRY)
+    assert isinstance(whole, Frame)
+    assert isinstance(shifted, Rejection)
+    assert shifted.reason == "The row has more entries than the header."
+    path.write_text(f'cif,energy,energy\n"{cif}",-1.5,-2.5\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match="two columns 'energy'"):
+        list(read(path, registry=REGISTRY))
 
 
 def test_sources_that_define_their_units(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterator
+from typing import Any
 
+from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers import Deferred, InputFile, Reader, Record, name_of
-from matsciml_core.data.readers.tables import delimiter_of
+from matsciml_core.data.readers.tables import check_header, delimiter_of
 from matsciml_core.errors import DataError
 from matsciml_reader_tables.entries import STRUCTURES, record_from_text
 
@@ -23,6 +25,7 @@ class CSVReader(Reader):
 
         Raises:
             DataError: There is no column with structures.
+            ConfigError: Two columns have one name.
         """
         csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a CIF is longer than the default allows
         # Opened twice, because a compressed stream does not go back to its beginning cheaply.
@@ -37,7 +40,12 @@ class CSVReader(Reader):
                     f"'{file.path}' has no column with structures; name one of its columns cif, "
                     f"poscar or structure. Columns: {', '.join(names)}."
                 )
+            check_header(names, file.path)
             for index, row in enumerate(rows):
+                more: Any = row.pop(None, None)  # type: ignore[call-overload]
                 text = row.pop(column) or ""
                 name = name_of(row, f"{file.stem}-{index:06d}")
+                if more:  # a number with a comma, for example, that is not in quotes
+                    yield Rejection(name, "The row has more entries than the header.")
+                    continue
                 yield record_from_text(text, column, name, dict(row))

@@ -83,10 +83,14 @@ def frame_from_jarvis(atoms: dict[str, Any], name: str, values: dict[str, Any]) 
         cell = np.array(atoms["lattice_mat"], dtype=np.float64)
         coordinates = np.array(atoms["coords"], dtype=np.float64)
         numbers = [atomic_number(symbol.strip()) or 0 for symbol in atoms["elements"]]
+        if atoms["cartesian"] not in (True, False):  # of the text "False" Python says it is true
+            raise TypeError
         positions = coordinates if atoms["cartesian"] else coordinates @ cell
     except (KeyError, TypeError, ValueError, AttributeError):
         reason = "The structure has not lattice_mat, coords, elements and cartesian of JARVIS."
         return Rejection(name, reason)
+    if any(atoms.get("props") or ()):  # of each site; most files have empty text there
+        values = {"props": atoms["props"], **values}
     return Frame(name=name, atomic_numbers=numbers, positions=positions, cell=cell, values=values)
 
 

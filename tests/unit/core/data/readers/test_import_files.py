@@ -10,6 +10,7 @@ import pytest
 
 from matsciml_core.data.readers import ImportRequest, Naming, add_dataset, imported, parse_files
 from matsciml_core.data.readers.imported import ImportedDataset
+from matsciml_core.data.readers.tables import read_table
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.registry.folders import dataset_folder
 from matsciml_core.registry.manager import build_registry
@@ -143,6 +144,20 @@ def test_a_record_without_the_id_is_rejected(tmp_path):
     assert manifest.accepted == 3
     (entry,) = manifest.rejected.values()
     assert "no value 'tag'" in entry["detail"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("id,gap,gap\na,1,2\n", "has two columns 'gap'"),
+        ("id,gap\na,1,5\n", "a row of more entries than its header, 'a'"),
+    ],
+)
+def test_a_table_that_can_be_read_in_two_ways_is_refused(tmp_path, text, sentence):
+    path = tmp_path / "gaps.csv"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=sentence):
+        read_table(path)
 
 
 def test_rows_of_a_table_without_a_structure_are_counted(tmp_path):
