@@ -14,7 +14,9 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 from ase.db import connect
+from ase.db.row import AtomsRow
 from ase.io import write
+from ase.io.jsonio import encode
 
 from matsciml_core.data.readers import Frame, Naming, Record, read, to_crystals
 from matsciml_core.data.readers.labels import parse_label
@@ -52,6 +54,24 @@ def test_forces_on_atoms_that_are_held_are_kept(tmp_path: Path, name: str) -> No
     assert np.asarray(crystal.labels["forces"])[0].tolist() == [1, 2, 3]
     assert crystal.site_properties["fixed"].tolist() == [1, 0, 0]
     assert crystal.site_properties["tags"].tolist() == [0, 1, 2]
+
+
+def test_rows_in_lmdb_say_what_other_rows_say(tmp_path: Path) -> None:
+    molecule = Atoms("OH", positions=[[0, 0, 0], [0, 0, 1]])
+    row = AtomsRow(molecule)
+    # As ase-db-backends 0.11 writes them, but that it adds a cell of zeros.
+    fields = {"numbers": row.numbers, "positions": row.positions, "unique_id": "a", "user": None}
+    fields |= {"key_value_pairs": {"gap": 1.5}, "data": {"charge": -1}}
+    path = tmp_path / "mine.aselmdb"
+    with (
+        lmdb.open(str(path), subdir=False, lock=False, map_size=1 << 24) as environment,
+        environment.begin(write=True) as transaction,
+    ):
+        transaction.put(b"1", zlib.compress(encode(fields).encode()))
+    (frame,) = records(path)
+    assert isinstance(frame, Frame)
+    assert frame.values == {"gap": 1.5, "charge": -1}
+    assert not np.any(frame.pbc)
 
 
 @pytest.mark.parametrize("name", ["mine.db", "mine.json"])

@@ -30,14 +30,8 @@ class DatabaseReader(Reader):
             file: The file.
         """
         for row in _rows(connect(str(file.plain_path()))):
-            own = {name: row.get(name) for name in _KEPT if row.get(name) is not None}
-            for name in _MOMENTS & own.keys():
-                # ASE 3.29 keeps those with a direction in SQLite as so many numbers, and then
-                # cannot make atoms of the row.
-                if np.size(own[name]) == 3 * len(row.numbers):
-                    own[name] = np.reshape(own[name], (-1, 3))
             # The row's own id is a name only where its key-value pairs hold no better one.
-            values = {"id": row.id, **row.data, **row.key_value_pairs, **own}
+            values = {"id": row.id, **values_of_row(row)}
             yield Frame(
                 name=name_of(values, f"{file.path.stem}-{row.id:06d}"),
                 atomic_numbers=row.numbers,
@@ -47,6 +41,21 @@ class DatabaseReader(Reader):
                 values=values,
                 site_properties=properties_of_row(row),
             )
+
+
+def values_of_row(row: Any) -> dict[str, Any]:
+    """Return what a row has beside its structure.
+
+    Args:
+        row: ASE's ``AtomsRow``.
+    """
+    own = {name: row.get(name) for name in _KEPT if row.get(name) is not None}
+    for name in _MOMENTS & own.keys():
+        # ASE 3.29 keeps those with a direction in SQLite as so many numbers, and then cannot make
+        # atoms of the row.
+        if np.size(own[name]) == 3 * len(row.numbers):
+            own[name] = np.reshape(own[name], (-1, 3))
+    return {**row.data, **row.key_value_pairs, **own}
 
 
 def properties_of_row(row: Any) -> dict[str, Any]:

@@ -9,14 +9,13 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 from ase.db.row import AtomsRow
 from ase.io.jsonio import decode
 
 from matsciml_core.data.readers import Frame, InputFile, Reader, Record, name_of
 from matsciml_core.data.readers.foreign_lmdb import read_lmdb
 from matsciml_core.errors import DataError
-from matsciml_reader_ase.database import properties_of_row
+from matsciml_reader_ase.database import properties_of_row, values_of_row
 
 LARGEST_RECORD = 256 << 20
 """Bytes of one record, unpacked; a million atoms with forces take half of it."""
@@ -37,16 +36,16 @@ class LMDBReader(Reader):
         path = file.plain_path()
         # Keys that are no numbers hold what ASE keeps about the database.
         for key, record in read_lmdb(path):
-            row = decode(_unpack(record, path).decode())
-            values = {**row.get("data", {}), **row.get("key_value_pairs", {}), **row}
+            row = AtomsRow(decode(_unpack(record, path).decode()))
+            values = values_of_row(row)
             yield Frame(
-                name=name_of(values.get("data", {}), f"{path.stem}-{int(key):06d}"),
-                atomic_numbers=row["numbers"],
-                positions=row["positions"],
-                cell=row.get("cell", np.zeros((3, 3))),
-                pbc=row.get("pbc", np.zeros(3, dtype=bool)),
+                name=name_of(values, f"{path.stem}-{int(key):06d}"),
+                atomic_numbers=row.numbers,
+                positions=row.positions,
+                cell=row.cell,
+                pbc=row.pbc,
                 values=values,
-                site_properties=properties_of_row(AtomsRow(row)),
+                site_properties=properties_of_row(row),
             )
 
 
