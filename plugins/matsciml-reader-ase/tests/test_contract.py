@@ -45,3 +45,9 @@ class TestCP2K(ReaderContract):
     """What ``matsciml check cp2k`` checks."""
 
     spec_name = "cp2k"
+
+
+class TestCP2KLog(ReaderContract):
+    """What ``matsciml check cp2k-log`` checks."""
+
+    spec_name = "cp2k-log"

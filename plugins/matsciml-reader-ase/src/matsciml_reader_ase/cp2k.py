@@ -8,16 +8,20 @@ step and energy, which both repeat:
 - positions, Å, and the energy, hartree, from ``PROJECT-pos-1.xyz``;
 - forces, hartree/bohr, from ``PROJECT-frc-1.xyz`` where it exists;
 - the cell, Å, from ``PROJECT-1.cell``; where there is none, from ``PROJECT-1.restart`` of a run in
-  which it does not change, or from the setting ``cell``.
+  which it does not change, or from the setting ``cell``;
+- the stress from the log of the project, by its energy; a step in which the electrons did not
+  converge there is rejected. Without a log, ``PROJECT-1.stress`` has it of optimisations; that of
+  dynamics has a kinetic part, and is called ``stress_with_kinetic``.
 
-The energy is the one that forces belong to.
+The units of positions and forces can be set (``UNIT``), which these files do not say: they are
+taken from ``PROJECT-1.restart`` where it exists. The energy is the one that forces belong to.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,12 +34,26 @@ from matsciml_core.errors import DataError
 from matsciml_core.interfaces.elements import atomic_number
 from matsciml_reader_ase.abinit import BOHR, HARTREE
 from matsciml_reader_ase.config import CP2KConfig
+from matsciml_reader_ase.cp2k_log import (
+    FORCES,
+    LENGTHS,
+    PRESSURES,
+    TORN,
+    UNCONVERGED,
+    UNITS,
+    LogStep,
+    factor_of,
+    project_of,
+    steps_of,
+)
 
-UNITS = {"energy": "eV", "forces": "eV/A"}
 _NAME = re.compile(r"(?P<project>.+)-(?P<kind>pos|frc|vel)-(?P<run>\d+)\.xyz", re.IGNORECASE)
-_COMMENT = re.compile(rb"\s*i\s*=\s*(\d+),.*?E\s*=\s*(\S+)")
+_COMMENT = re.compile(rb"\s*i\s*=\s*(\d+),(\s*time)?.*?E\s*=\s*(\S+)")
+_HEAD = 1 << 16
+"""Characters of a log in which the name of its project stands."""
+_SECTIONS = {"TRAJECTORY": LENGTHS, "FORCES": FORCES}
+"""Section of a restart that says the unit of a file."""
 _SYMBOL = re.compile(r"[A-Z][a-z]?")
-_TORN = "The step was not written to its end."
 Key = tuple[int, bytes]
 """Step and energy, as the files write them."""
 
@@ -45,6 +63,8 @@ class _Block:
     """Three numbers per atom, as they stand in a file."""
 
     key: Key
+    moving: bool
+    """Whether it is a step of dynamics, which has a time."""
     symbols: list[str]
     values: NDArray[np.float64]
 
@@ -81,6 +101,8 @@ class CP2KReader(Reader):
             )
         project = f"{match['project']}-{match['run']}"
         cells = self._cells(path, path.with_name(f"{project}.cell"))
+        run = _Run(path, match["project"], path.with_name(f"{project}.restart"))
+        totals = _totals(path.with_name(f"{project}.stress"))
         beside = path.with_name(f"{match['project']}-frc-{match['run']}.xyz")
         places = _places(beside) if beside.exists() else {}
         forces = beside.open("rb") if places else None
@@ -90,11 +112,12 @@ class CP2KReader(Reader):
                 while (block := _block(stream)) is not None:
                     name = f"{project}-{count:06d}"
                     count += 1
-                    yield _record(name, block, cells, places, forces)
+                    record = _record(name, block, cells, places, forces, run.factors)
+                    yield _with_stress(record, block, run, totals)
                 if not count:
                     raise DataError(f"'{path}' has no step that was written by CP2K.")
                 if stream.read(1):
-                    yield Rejection(f"{project}-{count:06d}", _TORN)
+                    yield Rejection(f"{project}-{count:06d}", TORN)
         finally:
             if forces is not None:
                 forces.close()
@@ -126,6 +149,7 @@ def _record(
     cells: Callable[[int], NDArray[np.float64] | None],
     places: dict[Key, int],
     forces: BinaryIO | None,
+    factors: dict[str, float],
 ) -> Record:
     cell = cells(block.key[0])
     if cell is None:
@@ -145,15 +169,94 @@ def _record(
         if own is not None:
             if own.symbols != block.symbols:
                 return Rejection(name, "The file of forces has other atoms than that of positions.")
-            values["forces"] = own.values * (HARTREE / BOHR)
+            values["forces"] = own.values * factors["FORCES"]
     return Frame(
         name=name,
         atomic_numbers=elements,
-        positions=block.values,
+        positions=block.values * factors["TRAJECTORY"],
         cell=cell,
         values=values,
         units=UNITS,
     )
+
+
+class _Run:
+    """What the restart and the log of a project say beside its trajectory."""
+
+    def __init__(self, path: Path, project: str, restart: Path) -> None:
+        text = restart.read_text("utf-8", errors="replace") if restart.exists() else ""
+        self.factors = {"TRAJECTORY": 1.0, "FORCES": HARTREE / BOHR}
+        motion = text.partition("&FORCE_EVAL")[0]
+        for name, units in _SECTIONS.items():
+            section = re.search(rf"&{name}\b(.*?)&END {name}\b", motion, re.DOTALL)
+            unit = re.search(r"^\s*UNIT\s+(\S+)", section[1], re.MULTILINE) if section else None
+            if unit:
+                self.factors[name] = factor_of(unit[1].strip("[]"), units, name.lower())
+        self._steps: dict[int, LogStep | None] = {}
+        for log in sorted({*path.parent.glob("*.out"), *path.parent.glob("*.log")}):
+            with log.open(encoding="utf-8", errors="replace") as stream:
+                if project_of(stream.read(_HEAD)) == project:
+                    stream.seek(0)
+                    self._add(steps_of(stream))
+
+    def _add(self, steps: Iterable[LogStep]) -> None:
+        for step in steps:
+            key = _rounded(step.energy / HARTREE)
+            other = self._steps.get(key, step)
+            same = other is not None and np.array_equal(
+                np.array(other.stress, float), np.array(step.stress, float), equal_nan=True
+            )
+            step.forces, step.structure = None, {}  # of which a long run has too many
+            self._steps[key] = step if same else None
+
+    def step(self, energy: float) -> LogStep | None:
+        """Return the step of the log with an energy, hartree; None: none, or several that differ.
+
+        Trajectories have ten of the log's decimals, of which the last may be rounded otherwise.
+        """
+        key = _rounded(energy)
+        return next((self._steps[k] for k in (key, key - 1, key + 1) if k in self._steps), None)
+
+
+def _rounded(energy: float) -> int:
+    return round(energy * 1e10)
+
+
+def _totals(path: Path) -> dict[int, NDArray[np.float64]]:
+    """Return the stresses of a file, kinetic parts included, by step: eV/Å³, ASE's sign."""
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        header = stream.readline()
+        unit = re.search(r"\bxx\s*\[(.+?)\]", header)
+        if unit is None:
+            raise DataError(f"'{path}' does not say the unit of its stresses in its first line.")
+        factor = factor_of(unit[1], PRESSURES, "stress")
+        rows = [line.split() for line in stream if not line.startswith("#")]
+    return {
+        int(row[0]): -np.array(row[2:11], dtype=np.float64).reshape(3, 3) * factor
+        for row in rows
+        if len(row) >= 11
+    }
+
+
+def _with_stress(
+    record: Record, block: _Block, run: _Run, totals: dict[int, NDArray[np.float64]]
+) -> Record:
+    """Return a record with the stress of its step; a rejection where the log says it is wrong."""
+    if not isinstance(record, Frame):
+        return record
+    step = run.step(float(block.key[1]))
+    if step is not None and not step.converged:
+        return Rejection(record.name, UNCONVERGED)
+    total = totals.get(block.key[0])
+    if step is not None and step.stress is not None:
+        stress = {"stress": step.stress}
+    elif total is not None:
+        stress = {"stress_with_kinetic" if block.moving else "stress": total}
+    else:
+        return record
+    return replace(record, values={**record.values, **stress})
 
 
 def _block(stream: BinaryIO) -> _Block | None:
@@ -174,7 +277,7 @@ def _block(stream: BinaryIO) -> _Block | None:
         stream.seek(start)
         return None
     symbols = [row[0].decode(errors="replace") for row in words]
-    return _Block((int(comment[1]), comment[2]), symbols, values)
+    return _Block((int(comment[1]), comment[3]), bool(comment[2]), symbols, values)
 
 
 def _places(path: Path) -> dict[Key, int]:
@@ -187,7 +290,7 @@ def _places(path: Path) -> dict[Key, int]:
             comment = _COMMENT.match(stream.readline())
             if not first.isdigit() or comment is None:
                 return places
-            places[int(comment[1]), comment[2]] = start
+            places[int(comment[1]), comment[3]] = start
             for _ in range(int(first)):
                 stream.readline()
 

@@ -30,6 +30,12 @@ def is_espresso(path: Path, head: bytes) -> bool:
     return b"Program PWSCF" in head
 
 
+def is_cp2k_log(path: Path, head: bytes) -> bool:
+    """Return whether a file is the log of CP2K."""
+    # Its library of sparse matrices prints first.
+    return b" CP2K| " in head or head.lstrip().startswith(b"DBCSR| ")
+
+
 def is_aims(path: Path, head: bytes) -> bool:
     """Return whether a file is written by FHI-aims."""
     return b"Invoking FHI-aims" in head

@@ -106,9 +106,16 @@ CODES = (
     _code("castep", "CASTEP", "text_codes:CastepReader", suffixes=(".castep",)),
     _code("abinit", "ABINIT", "abinit:AbinitReader", detect=f"{_PACKAGE}.detection:is_abinit"),
     _code("gpaw", "GPAW", "text_codes:GpawReader", detect=f"{_PACKAGE}.detection:is_gpaw"),
+    _code(
+        "cp2k-log",
+        "CP2K, of single points",
+        "cp2k_log:CP2KLogReader",
+        detect=f"{_PACKAGE}.detection:is_cp2k_log",
+        samples=f"{_PACKAGE}.cp2k_log_samples:cp2k_log_samples",
+    ),
     ReaderSpec(
         name="cp2k",
-        summary="Trajectories of CP2K, PROJECT-pos-1.xyz with forces and cells beside it.",
+        summary="Trajectories of CP2K, PROJECT-pos-1.xyz with what lies beside it.",
         class_path=f"{_PACKAGE}.cp2k:CP2KReader",
         config=f"{_PACKAGE}.config:CP2KConfig",
         file_names=("*-pos-[0-9].xyz", "*-frc-[0-9].xyz", "*-vel-[0-9].xyz"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ase.db.row import AtomsRow
 from ase.io.jsonio import decode
@@ -36,7 +37,7 @@ class LMDBReader(Reader):
         path = file.plain_path()
         # Keys that are no numbers hold what ASE keeps about the database.
         for key, record in read_lmdb(path):
-            row = AtomsRow(decode(_unpack(record, path).decode()))
+            row: Any = AtomsRow(decode(_unpack(record, path).decode()))
             values = values_of_row(row)
             yield Frame(
                 name=name_of(values, f"{path.stem}-{int(key):06d}"),

@@ -42,7 +42,7 @@ class CSVReader(Reader):
                 )
             check_header(names, file.path)
             for index, row in enumerate(rows):
-                more: Any = row.pop(None, None)  # type: ignore[call-overload]
+                more: Any = row.pop(None, None)
                 text = row.pop(column) or ""
                 name = name_of(row, f"{file.stem}-{index:06d}")
                 if more:  # a number with a comma, for example, that is not in quotes
