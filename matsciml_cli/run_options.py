@@ -29,6 +29,7 @@ _TRAINING = {
     "seed": "seed",
     "device": "device",
     "devices": "devices",
+    "nodes": "nodes",
 }
 """Options with a value of their own → the settings of ``training`` that they give."""
 _PARAMETER = "options"
@@ -98,6 +99,10 @@ class RunOptions:
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and dropout.")] = None
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = None
     devices: Annotated[int | None, typer.Option(help="GPUs that share each batch.")] = None
+    nodes: Annotated[
+        int | None,
+        typer.Option(help="Machines with --devices each; srun or torchrun starts the processes."),
+    ] = None
     inspect_gradients: Annotated[
         bool,
         typer.Option(

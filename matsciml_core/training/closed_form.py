@@ -28,7 +28,7 @@ def settings_for(
     if not strategy.closed_form:
         return {}
     training, init = dict(data.get("training") or {}), dict(data.get("init") or {})
-    for key, usual in (("epochs", 1), ("devices", 1), ("minutes", None)):
+    for key, usual in (("epochs", 1), ("devices", 1), ("nodes", 1), ("minutes", None)):
         if training.get(key, usual) not in (usual, None):
             raise ConfigError(
                 f"The strategy '{strategy.name}' fits its heads at once, in one process; leave "

@@ -144,6 +144,8 @@ class TrainingConfig(Config):
     devices: PositiveInt = 1
     """GPUs of this machine, or processes on its processor, that share the crystals of each batch;
     the mathematics is that of one."""
+    nodes: PositiveInt = 1
+    """Machines, of ``devices`` each; srun or torchrun starts a process for every device of all."""
     checkpoint_minutes: PositiveFloat = 10.0
     """Minutes between two checkpoints within an epoch; the end of each epoch has one anyhow."""
     num_workers: int = Field(default=0, ge=0)
@@ -161,6 +163,11 @@ class TrainingConfig(Config):
     none are."""
     cache_neighbours: bool = True
     """Whether to keep neighbour lists in memory, up to 2 GiB, rather than search every epoch."""
+
+    @property
+    def processes(self) -> int:
+        """Number of processes that share each batch."""
+        return self.nodes * self.devices
 
     @model_validator(mode="after")
     def _has_one_length(self) -> TrainingConfig:

@@ -11,20 +11,97 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from matsciml_core.errors import ConfigError, TrainingError
+
 _FOLDER = "MATSCIML_RUN_FOLDER"
 """Environment variable through which rank 0 tells the other ranks its run folder."""
+
+_RANK = "MATSCIML_GLOBAL_RANK"
+"""Environment variable with the rank of a process that torchrun or srun started."""
+_WAIT = timedelta(days=7)
+"""How long other ranks wait for rank 0, which may fit baselines or search neighbours first."""
 
 
 def rank() -> int:
     """Return the rank of this process, which is known before there is a process group."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
+    return int(os.environ.get(_RANK) or os.environ.get("LOCAL_RANK", "0"))
+
+
+def join(nodes: int, devices: int) -> None:
+    """Meet the other processes that torchrun or srun started; all but rank 0 wait until it trains.
+
+    Nothing happens where this process was started alone, or by rank 0.
+
+    Args:
+        nodes: Machines of the run.
+        devices: Processes on each of them.
+
+    Raises:
+        ConfigError: There are several nodes and no launcher, or not as many processes.
+        TrainingError: Rank 0 ended before it trained.
+    """
+    processes = nodes * devices
+    if _FOLDER in os.environ:
+        return
+    if not dist.is_torchelastic_launched():
+        # An srun of several tasks may as well be of several runs, of one process each.
+        if processes > 1 and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
+            _read_slurm()
+        elif nodes > 1:
+            raise ConfigError(
+                f"'training.nodes' is {nodes}, and one process was started alone; start one for "
+                "each device of each node with srun or torchrun."
+            )
+        else:
+            return
+    started = int(os.environ["WORLD_SIZE"])
+    if started != processes:
+        raise ConfigError(
+            f"{started} processes were started, and 'training.nodes' times 'training.devices' is "
+            f"{nodes} x {devices}; set --nodes and --devices to what was started."
+        )
+    if started == 1:
+        return
+    os.environ[_RANK] = os.environ["RANK"]
+    if rank() > 0:
+        # As where rank 0 starts the others: it has written the folder before any of them reads it.
+        try:
+            _store().set_timeout(_WAIT)
+            os.environ[_FOLDER] = _store().get(_FOLDER).decode()
+        except RuntimeError as error:
+            raise TrainingError(
+                f"Rank {rank()} lost rank 0, whose message says why it ended before it trained."
+            ) from error
+
+
+def _read_slurm() -> None:
+    """Say in torchrun's variables what those of SLURM say."""
+    from pytorch_lightning.plugins import environments  # noqa: PLC0415 - is slow
+
+    slurm = environments.SLURMEnvironment(auto_requeue=False)  # type: ignore[attr-defined]
+    os.environ |= {
+        "MASTER_ADDR": slurm.main_address,
+        "MASTER_PORT": str(slurm.main_port),
+        "RANK": str(slurm.global_rank()),
+        "LOCAL_RANK": str(slurm.local_rank()),
+        "WORLD_SIZE": str(slurm.world_size()),
+    }
+
+
+@lru_cache(maxsize=1)
+def _store() -> Any:
+    """Return what the processes of torchrun or srun find each other by."""
+    store, _, _ = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
+    return dist.PrefixStore("matsciml", store)  # type: ignore[attr-defined]
 
 
 def folder_of_rank_zero() -> Path | None:
@@ -44,6 +121,11 @@ def process_group(folder: Path) -> Iterator[None]:
     # which they need before a process group exists.
     if rank() == 0:
         os.environ[_FOLDER] = str(folder)
+    if _RANK in os.environ:  # Lightning takes the group that there is
+        if rank() == 0:
+            _store().set(_FOLDER, str(folder))
+        ranks = int(os.environ["WORLD_SIZE"])
+        dist.init_process_group(store=_store(), rank=rank(), world_size=ranks)
     try:
         yield
     finally:

@@ -271,7 +271,8 @@ def build_trainer(
     return pl.Trainer(
         accelerator=run.device.type,
         devices=training.devices if run.device.index is None else [run.device.index],
-        strategy="ddp" if training.devices > 1 else "auto",
+        num_nodes=training.nodes,
+        strategy="ddp" if training.processes > 1 else "auto",
         precision=_PRECISIONS[training.precision],  # type: ignore[arg-type]
         max_epochs=epochs,
         callbacks=callbacks,

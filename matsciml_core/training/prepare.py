@@ -61,7 +61,7 @@ class Run:
         training = self.config.training
         # The test is rank 0's alone, and is made once: worker processes would not pay off.
         test = subset == "test"
-        alone = test or training.devices == 1
+        alone = test or training.processes == 1
         loaders = {}
         for index, prepared in enumerate(self.datasets):
             source = self.source(prepared, subset, index)
@@ -76,7 +76,7 @@ class Run:
                 max_atoms=training.max_atoms,
                 atoms_per_crystal=atoms,
                 rank=0 if alone else distributed.rank(),
-                world_size=1 if alone else training.devices,
+                world_size=1 if alone else training.processes,
             )
             loaders[prepared.name] = CrystalLoader(
                 source,

@@ -42,6 +42,7 @@ _APPLIED = (
     "inspect_gradients",
     "device",
     "devices",
+    "nodes",
     "num_workers",
     "checkpoint_minutes",
     "loggers",

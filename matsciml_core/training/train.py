@@ -140,12 +140,13 @@ def train(
         )
     registry = build_registry(strict=False) if registry is None else registry
     request = read_request(config, sections, Labels(values=labels, units=units), registry)
+    folder = None if resume is None else run_folder.find_run(resume)
+    _join(folder, {**(request.data.get("training") or {}), **training})
     with ExitStack() as stack:
-        if resume is None:
+        if folder is None:
             run, checkpoint = _open(request), None
             stack.enter_context(locked(run.folder))
         else:
-            folder = run_folder.find_run(resume)
             refuse_links(folder)  # everything in it is written again
             stack.enter_context(locked(folder))
             run, checkpoint = _reopen(folder, request, sections, quiet=quiet)
@@ -182,6 +183,19 @@ def train(
         run=run,
         **{one.name: getattr(result, one.name) for one in fields(RunResult)},
     )
+
+
+def _join(resumed: Path | None, training: Mapping[str, Any]) -> None:
+    """Meet the other processes of the run, where it has some that this one does not start."""
+    if resumed is not None:
+        data = read_config_file(resumed / run_folder.CONFIG)
+        training = {**(data.get("training") or {}), **training}
+    # Before anything is checked that costs time: only then ranks wait for one another.
+    counts = TrainingConfig.from_options(
+        {key: training[key] for key in ("nodes", "devices") if training.get(key) is not None},
+        where="training",
+    )
+    distributed.join(counts.nodes, counts.devices)
 
 
 def _open(request: Request) -> Run:

@@ -109,11 +109,12 @@ def _open(config: RunConfig, registry: Registry) -> Dataset:
             f"'split.name' is '{config.split.name}', and folds make splits of their own; leave it "
             "away, and say how they are made with --by."
         )
-    if config.training.devices > 1:
-        raise ConfigError(
-            "'training.devices' is "
-            f"{config.training.devices}, and a fold is trained on one device; leave it away."
-        )
+    for key in ("devices", "nodes"):
+        count = getattr(config.training, key)
+        if count > 1:
+            raise ConfigError(
+                f"'training.{key}' is {count}, and a fold is trained on one device; leave it away."
+            )
     (item,) = config.datasets
     dataset: Dataset = build_component(
         registry.get("dataset", item.name), item.options, config.section_of(item)

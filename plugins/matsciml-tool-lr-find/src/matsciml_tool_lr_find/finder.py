@@ -119,6 +119,7 @@ def find_rate(
         "minutes": None,
         "plan": [],
         "devices": 1,
+        "nodes": 1,
         "accumulate_batches": 1,
     }
     config = resolve(merge(dict(data), {"training": alone}), registry)
