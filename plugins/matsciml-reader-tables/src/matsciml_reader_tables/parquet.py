@@ -19,8 +19,10 @@ from matsciml_core.data.readers.structures import frame_from_optimade
 from matsciml_core.errors import DataError
 from matsciml_reader_tables.config import ParquetConfig
 
-_ROWS = 1024
+_ROWS = 128
 """Rows that are decoded at a time; one has some kilobytes."""
+_BUFFER = 1 << 16
+"""Bytes of a column that are read at a time."""
 SITE_PREFIX = "_matsciml_site_"
 """Of columns with site properties, in tables that were exported; OPTIMADE leaves such names to
 each database."""
@@ -51,7 +53,8 @@ class ParquetReader(Reader):
         Raises:
             DataError: Columns are missing, or results of several functionals are mixed.
         """
-        with pyarrow.parquet.ParquetFile(file.plain_path(), memory_map=True) as table:
+        # Not mapped into memory, where pages of a file of many GB would stay.
+        with pyarrow.parquet.ParquetFile(file.plain_path(), buffer_size=_BUFFER) as table:
             names = set(table.schema_arrow.names)
             missing = [name for name in _NEEDED if name not in names]
             if missing:
@@ -63,7 +66,7 @@ class ParquetReader(Reader):
                 name.removeprefix(SITE_PREFIX) for name in names if name.startswith(SITE_PREFIX)
             ]
             index = 0
-            for batch in table.iter_batches(batch_size=_ROWS, use_threads=False):
+            for batch in _batches(table):
                 columns = [_decode(column) for column in batch.columns]
                 for entries in zip(*columns, strict=True):
                     row = dict(zip(batch.schema.names, entries, strict=True))
@@ -90,18 +93,25 @@ class ParquetReader(Reader):
         return frame_from_optimade(row, name, row, site_properties=marks, units=UNITS)
 
 
+def _batches(table: Any) -> Iterator[Any]:
+    """Yield batches of rows, of one row group after the other: Arrow keeps what it has read."""
+    for group in range(table.num_row_groups):
+        yield from table.iter_batches(_ROWS, row_groups=[group], use_threads=False)
+
+
 def _decode(column: Any) -> list[Any]:
     """Return the values of a column; rows of three numbers, which most of a table is, as arrays."""
     kinds = pyarrow.types
     nested = kinds.is_list(column.type) and kinds.is_list(column.type.value_type)
     if nested and kinds.is_floating(column.type.value_type.value_type) and not column.null_count:
-        vectors = column.flatten()
-        numbers = vectors.flatten()
+        # Arrow's own flatten and to_numpy import its functions and pandas, which take 40 MiB.
+        bounds = np.from_dlpack(column.offsets)
+        vectors = column.values[int(bounds[0]) : int(bounds[-1])]
+        ends = np.from_dlpack(vectors.offsets)
+        numbers = vectors.values[int(ends[0]) : int(ends[-1])]
         whole = not vectors.null_count and not numbers.null_count
-        widths = np.diff(vectors.offsets.to_numpy())
-        if whole and (widths == 3).all():
-            rows = numbers.to_numpy(zero_copy_only=False).reshape(-1, 3)
-            bounds = column.offsets.to_numpy() - column.offsets[0].as_py()
-            return np.split(rows, bounds[1:-1])
+        if whole and (np.diff(ends) == 3).all():
+            rows = np.from_dlpack(numbers).reshape(-1, 3)
+            return np.split(rows, bounds[1:-1] - bounds[0])
     values: list[Any] = column.to_pylist()
     return values
