@@ -79,8 +79,8 @@ def rows() -> list[Row]:
         ),
         Row(
             group="to 0.100 eV/atom",
-            name=f"{FLAGSHIP}, 10 epochs",
-            arguments=(*flagship, "--epochs", "10"),
+            name=f"{FLAGSHIP}, 5 epochs",
+            arguments=(*flagship, "--epochs", "5"),
         ),
         Row(
             group="five minutes",
@@ -276,7 +276,7 @@ def page(outcomes: Sequence[Outcome]) -> str:
         members = [outcome for outcome in outcomes if outcome.group == group]
         dates = " and ".join(sorted({outcome.date for outcome in members}))
         cores = " or ".join(sorted({str(outcome.cores) for outcome in members}))
-        parts += [f"## {group.capitalize()}", "", table(members), ""]
+        parts += [f"## {group[0].upper()}{group[1:].replace('_', ' ')}", "", table(members), ""]
         parts += [f"Measured on {dates}, cores: {cores}.", ""]
     parts += [
         "![Validation error against seconds of training](learning.svg)",
