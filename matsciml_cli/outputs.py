@@ -14,10 +14,6 @@ from matsciml_core.errors import ConfigError
 Replace = Annotated[bool, typer.Option("--replace", help="Replace output that exists.")]
 
 
-def _is_empty_folder(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
-
-
 def check_output(
     path: Path, *, replace: bool, inputs: Iterable[Path] = (), option: str = "--output"
 ) -> None:
@@ -40,7 +36,8 @@ def check_output(
                     f"'{path}' is what the command reads, and is never replaced; name another "
                     f"{option}."
                 )
-        if path.exists() and not replace and not _is_empty_folder(path):
+        empty_folder = path.is_dir() and not any(path.iterdir())
+        if path.exists() and not replace and not empty_folder:
             raise ConfigError(f"'{path}' exists; give --replace, or name another {option}.")
         path.parent.mkdir(parents=True, exist_ok=True)
         writable = os.access(path.parent, os.W_OK | os.X_OK)

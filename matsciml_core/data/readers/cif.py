@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,11 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matsciml_core.data.ingestion.sources import Rejection
+from matsciml_core.data.readers.cif_formula import (
+    COUNT,
+    atoms_by_formula,
+    check_formula,
+    check_units,
+)
 from matsciml_core.data.readers.frames import Frame
 from matsciml_core.data.readers.isotopes import isotope_masses
 from matsciml_core.data.readers.space_group import Operations, check_metric, named_operations
 from matsciml_core.errors import DataError
-from matsciml_core.interfaces.elements import SYMBOLS, atomic_number, symbol
+from matsciml_core.interfaces.elements import atomic_number
 
 _BLOCK = re.compile(r"^data_", re.MULTILINE | re.IGNORECASE)
 _TEXT_FIELD = re.compile(r"^;.*?^;", re.MULTILINE | re.DOTALL)
@@ -52,12 +57,9 @@ _GROUP_NAMES = (
 """Data names of a space group's symbol, of its symbol by Hall, and of its number."""
 _TYPE = re.compile(r"([A-Za-z][a-z]?)(?:\d*[+-]\d*|\d*)")
 _LETTERS = re.compile(r"[A-Za-z]+")
-_COUNT = re.compile(r"([A-Z][a-z]?)\s*(\d*\.?\d*)")
 _THIRDS = np.array([1 / 3, 2 / 3])
 _TOLERANCE = 1e-4
 """Of fractional coordinates: files have four digits of 1/3, and of what lies on a mirror."""
-_FORMULA_TOLERANCE = 0.01
-"""Of an element's share: formula sums are rounded."""
 
 
 def cif_blocks(text: str) -> list[tuple[str, str]]:
@@ -146,9 +148,9 @@ def _read_block(text: str, name: str, values: dict[str, Any]) -> Frame:
     _check_overlaps(sites, index, fractional)
     _check_occupancies(sites)
     symbols = [sites.symbols[number] for number in index]
-    _check_formula(str(data.get("_chemical_formula_sum", "")), symbols)
+    check_formula(str(data.get("_chemical_formula_sum", "")), symbols)
     if listed is None or len(listed[0]) == 1:
-        _check_units(data, len(symbols))
+        check_units(data, len(symbols))
     return Frame(
         name=name,
         atomic_numbers=[atomic_number(entry) or 0 for entry in symbols],
@@ -196,7 +198,7 @@ def _read_sites(data: Mapping[str, Any]) -> _Sites:
             f"The CIF has hydrogens without coordinates: {total} are attached to its sites; add "
             "their positions."
         )
-    formula = {match[0] for match in _COUNT.findall(str(data.get("_chemical_formula_sum", "")))}
+    formula = {match[0] for match in COUNT.findall(str(data.get("_chemical_formula_sum", "")))}
     symbols = [_element_of(label, kind, formula) for label, kind in zip(labels, types, strict=True)]
     occupancies = [
         1.0 if entry in _UNKNOWN else str2float(entry) for entry in column("occupancy", ".")
@@ -323,7 +325,7 @@ def _only_one(expanded: Sequence[_Atoms], sites: _Sites, data: Mapping[str, Any]
     Raises:
         DataError: Several do, or none.
     """
-    units = _formula_units(data)
+    units = atoms_by_formula(data)
     keys = ("_atom_site_symmetry_multiplicity", "_atom_site_site_symmetry_multiplicity")
     stated = next((data[key] for key in keys if isinstance(data.get(key), list)), None)
     fitting = []
@@ -337,37 +339,6 @@ def _only_one(expanded: Sequence[_Atoms], sites: _Sites, data: Mapping[str, Any]
             "sites fit several or none; list the operations (_space_group_symop_operation_xyz)."
         )
     return fitting[0]
-
-
-def _formula_units(data: Mapping[str, Any]) -> set[int] | None:
-    """Return how many atoms a cell may have, by formula sum and number of units; None: unsaid."""
-    units = str(data.get("_cell_formula_units_z", ""))
-    counts = [
-        float(count or 1)
-        for entry, count in _COUNT.findall(str(data.get("_chemical_formula_sum", "")))
-        if entry in _ELEMENTS
-    ]
-    if not units.isdigit() or not int(units) or not counts:
-        return None
-    atoms = {round(int(units) * sum(counts))}
-    # pymatgen and ASE write the sum of the whole cell, and how many units that is.
-    whole = all(abs(count / int(units) - round(count / int(units))) < 1e-6 for count in counts)
-    return atoms | ({round(sum(counts))} if whole else set())
-
-
-def _check_units(data: Mapping[str, Any], atoms: int) -> None:
-    """Reject sites that are those of an asymmetric unit, where no operations are known.
-
-    Raises:
-        DataError: The cell has another number of atoms by its formula units.
-    """
-    expected = _formula_units(data)
-    if expected is not None and atoms not in expected:
-        raise DataError(
-            f"The CIF states {data['_cell_formula_units_z']} units of "
-            f"'{data['_chemical_formula_sum']}' in the cell, and its sites make {atoms} atoms; "
-            "are operations of the space group missing (_space_group_symop_operation_xyz)?"
-        )
 
 
 def _check_overlaps(sites: _Sites, index: Sequence[int], fractional: NDArray[np.float64]) -> None:
@@ -388,41 +359,6 @@ def _check_overlaps(sites: _Sites, index: Sequence[int], fractional: NDArray[np.
                 f"'{sites.labels[other]}' and '{sites.labels[number]}' lie at one position, with "
                 f"occupancies that add up to {total:g}."
             )
-
-
-def _check_formula(stated: str, symbols: Sequence[str]) -> None:
-    """Reject sites whose composition is not that of the formula sum.
-
-    Raises:
-        DataError: It is not.
-    """
-    counts = {
-        entry: float(count or 1) for entry, count in _COUNT.findall(stated) if entry in _ELEMENTS
-    }
-    if not counts or stated in _UNKNOWN:
-        return
-    expected: Counter[str] = Counter()
-    for entry, count in counts.items():
-        expected[symbol(atomic_number(entry) or 0)] += count  # type: ignore[assignment]
-    sites = Counter(symbol(atomic_number(entry) or 0) for entry in symbols)
-    shares = [
-        {entry: count / sum(each.values()) for entry, count in each.items()}
-        for each in (expected, sites)
-    ]
-    off = [
-        entry
-        for entry in shares[0].keys() | shares[1].keys()
-        if abs(shares[0].get(entry, 0) - shares[1].get(entry, 0)) > _FORMULA_TOLERANCE
-    ]
-    if off:
-        shown = " ".join(f"{entry}{count}" for entry, count in sorted(sites.items()))
-        raise DataError(
-            f"The formula sum of the CIF is '{stated}', and its sites hold '{shown}'; hydrogens or "
-            "other atoms have no coordinates there."
-        )
-
-
-_ELEMENTS = {*SYMBOLS, "D", "T"}
 
 
 def joined_cif(text: str, name: str, values: dict[str, Any]) -> Frame | Rejection:

@@ -169,15 +169,12 @@ def _dataset(lines: list[str], atoms: int) -> tuple[list[_Step], bool]:
             step.forces = _rows(lines, index, atoms, columns=slice(1, 4))
     if not moving and _is_whole(step):
         return [step], False
-    return steps, begun and not _ended(lines)
+    ended = any("iterations are completed or convergence reached" in line for line in lines)
+    return steps, begun and not ended
 
 
 def _is_whole(step: _Step) -> bool:
     return step.energy is not None and step.positions is not None and len(step.cell) == 3
-
-
-def _ended(lines: list[str]) -> bool:
-    return any("iterations are completed or convergence reached" in line for line in lines)
 
 
 def _rows(

@@ -73,7 +73,8 @@ def _parse(lines: list[list[str]], name: str, elements: NDArray[np.int64]) -> Fr
             f"Type {types.max()} has no element; name {types.max() + 1} with --set elements."
         )
     direct = "direct_x" in columns
-    positions = _vectors(columns, "direct" if direct else "cartes")
+    prefix = "direct" if direct else "cartes"
+    positions = np.stack([columns[f"{prefix}_{axis}"] for axis in _AXES], axis=1).astype(np.float64)
     values: dict[str, Any] = dict(features)
     if "fx" in columns:
         values["forces"] = np.stack([columns[f"f{axis}"] for axis in _AXES], 1).astype(np.float64)
@@ -92,10 +93,6 @@ def _parse(lines: list[list[str]], name: str, elements: NDArray[np.int64]) -> Fr
         values=values,
         units=UNITS,
     )
-
-
-def _vectors(columns: dict[str, NDArray[Any]], prefix: str) -> NDArray[np.float64]:
-    return np.stack([columns[f"{prefix}_{axis}"] for axis in _AXES], axis=1).astype(np.float64)
 
 
 def _is_number(word: str) -> bool:
