@@ -128,3 +128,19 @@ def test_copies_never_replace_members(registry, models, tmp_path):
         make_ensemble(members, folder, registry, copy=True)
     assert [(one / "model.json").read_bytes() for one in members] == before
     make_ensemble(members, folder, registry)  # which writes nothing but their names
+
+
+def test_copies_that_were_interrupted_are_no_obstacle(registry, models, tmp_path, monkeypatch):
+    folder = tmp_path / "both"
+    with monkeypatch.context() as patch:
+        patch.setattr("matsciml_tool_folds.ensemble.write_ensemble", _stopped)
+        with pytest.raises(KeyboardInterrupt):
+            make_ensemble(models, folder, registry, copy=True)
+    assert list(folder.iterdir()) == []
+    (folder / ".0123.part").mkdir()  # as a killed one leaves it
+    make_ensemble(models, folder, registry, copy=True)
+    assert len(load(folder, registry=registry, device="cpu").members) == 2
+
+
+def _stopped(*_):
+    raise KeyboardInterrupt

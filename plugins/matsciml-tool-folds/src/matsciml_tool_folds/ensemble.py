@@ -11,7 +11,7 @@ import numpy as np
 
 from matsciml_core.data.store.labelled import labelled
 from matsciml_core.errors import ConfigError
-from matsciml_core.files import copy_whole
+from matsciml_core.files import copy_whole, delivering
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.split import Split
@@ -70,14 +70,20 @@ def make_ensemble(
     calibrations = calibrate_members(members, registry)
     folder.mkdir(parents=True, exist_ok=True)
     if copy:
-        places = [_copied(place, folder / f"member-{k}") for k, place in enumerate(places, start=1)]
-    write_ensemble(folder, places, calibrations)
+        # Together or not at all: copies without a manifest would be in the way of the next try.
+        with delivering(folder) as part:
+            copies = [_copied(one, part / f"member-{k}") for k, one in enumerate(places, start=1)]
+            write_ensemble(part, copies, calibrations)
+    else:
+        write_ensemble(folder, places, calibrations)
     return Ensemble(members, calibrations, folder, "")
 
 
 def _check_folder(folder: Path, places: Sequence[Path], *, copy: bool) -> None:
     """Reject a folder that holds another thing than an ensemble, or members that copies replace."""
-    present = sorted(one.name for one in folder.iterdir()) if folder.is_dir() else []
+    entries = folder.iterdir() if folder.is_dir() else ()
+    # What a killed copy left begins with a dot.
+    present = sorted(one.name for one in entries if not one.name.startswith("."))
     if present and ENSEMBLE not in present:
         raise ConfigError(
             f"'{folder}' holds something else than an ensemble ('{present[0]}' is there), among "
