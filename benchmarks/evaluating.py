@@ -170,8 +170,7 @@ def _compared(folder: Path) -> str:
 
 def _metrics(folder: Path) -> dict[str, Any]:
     data: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    metrics: dict[str, Any] = data["metrics"]["generated"]
-    return metrics
+    return {name: metric["value"] for name, metric in data["metrics"].items()}
 
 
 if __name__ == "__main__":
