@@ -11,6 +11,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from matsciml_core.errors import DataError
 from matsciml_core.guarded import read_json
 
 _SUFFIX = ".part"
+_UNFINISHED = re.compile(rf"\.(.+\.)?[0-9a-f]{{16}}{re.escape(_SUFFIX)}")
+"""Name of what is not finished: 64 random bits in it, and before them maybe a file's name."""
 _LARGEST_NOTE = 64 << 20
 """Bytes of a JSON object of ours; a manifest lists what is wrong with a source by reason."""
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -101,6 +104,17 @@ def delivering(folder: Path) -> Iterator[Path]:
             os.replace(entry, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """Return what killed processes left in a folder while they wrote by the functions above.
+
+    Args:
+        folder: The folder; it may be missing.
+    """
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if _UNFINISHED.fullmatch(path.name))
 
 
 @contextmanager

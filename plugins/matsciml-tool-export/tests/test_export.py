@@ -11,7 +11,7 @@ import yaml
 from matsciml_cli.app import execute
 from matsciml_core import load
 from matsciml_core.testing.crystals import all_crystals
-from matsciml_tool_export.export import export_model
+from matsciml_tool_export.export import FILES, export_model
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +132,19 @@ class TestExport:
     def test_of_an_exported_model_is_rejected(self, exported, tmp_path, capsys):
         assert execute(["export", str(exported), "--to", str(tmp_path / "out")]) == 2
         assert "is an exported model already" in capsys.readouterr().err
+
+    def test_goes_on_after_one_that_was_killed(self, run, tmp_path, capsys):
+        target = tmp_path / "out"
+        (target / ".0123456789abcdef.part").mkdir(parents=True)
+        (target / ".0123456789abcdef.part" / "model.pt2").write_text("half")
+        (target / ".model.json.0123456789abcdef.part").write_text("half")
+        mine = target / ".mine.part"
+        mine.write_text("precious")
+        assert execute(["export", str(run), "--to", str(target)]) == 2
+        assert len(list(target.iterdir())) == 3
+        mine.unlink()
+        assert execute(["export", str(run), "--to", str(target)]) == 0, capsys.readouterr().err
+        assert {path.name for path in target.iterdir()} == set(FILES)
 
     def test_keeps_what_lies_in_the_folder(self, run, tmp_path, capsys):
         (tmp_path / "mine.txt").write_text("precious")

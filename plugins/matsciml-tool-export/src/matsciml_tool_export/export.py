@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import yaml
 
 from matsciml_core.errors import ConfigError, DataError, visible
-from matsciml_core.files import copy_whole, write_json, write_whole
+from matsciml_core.files import copy_whole, delivering, unfinished, write_json, write_whole
 from matsciml_core.guarded import read_json
 from matsciml_core.model.location import DESCRIPTION, TENSORS, find_model, read_description
 from matsciml_core.model.storage import load_tensors
@@ -75,12 +76,13 @@ def export_model(
     ).markdown()
     try:
         target.mkdir(parents=True, exist_ok=True)
-        copy_whole(source / TENSORS, target / TENSORS)
-        write_json(target / DESCRIPTION, {**description, "name": name})
-        _write_text(target / CONFIG, _shared_config(source, hidden))
-        write_json(target / SUMMARY, summary)
-        _write_text(target / CARD, card)
-        _write_text(target / CITATIONS, citations_text(summary))
+        with delivering(target) as part:
+            copy_whole(source / TENSORS, part / TENSORS)
+            write_json(part / DESCRIPTION, {**description, "name": name})
+            _write_text(part / CONFIG, _shared_config(source, hidden))
+            write_json(part / SUMMARY, summary)
+            _write_text(part / CARD, card)
+            _write_text(part / CITATIONS, citations_text(summary))
     except OSError as error:
         raise ConfigError(
             f"The folder '{folder}' cannot be written ({error.strerror}); name another with --to."
@@ -121,6 +123,8 @@ def check_target(
 ) -> None:
     """Reject a target folder that holds anything but an export that may be replaced.
 
+    What an export that was killed left behind is removed: it is of no use to anybody.
+
     Args:
         target: The folder.
         source: Folder of the model.
@@ -135,11 +139,18 @@ def check_target(
         raise ConfigError(f"'{target}' is a file; name a folder with --to.")
     if target.is_dir() and target.resolve() == source:
         raise ConfigError("A run cannot be exported into its own folder; name another with --to.")
+    left_behind = {path.name for path in unfinished(target)}
     present = {path.name for path in target.iterdir()} if target.is_dir() else set()
+    present -= left_behind
     exported = needed <= present <= set(files)
     if present and not (replace and exported):
         advice = "give --replace" if exported else "name an empty or a new one"
         raise ConfigError(f"The folder '{target}' is not empty; {advice}.")
+    for path in (target / name for name in left_behind):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _without_private(summary: Mapping[str, Any]) -> dict[str, Any]:
