@@ -27,6 +27,7 @@ from matsciml_core.data.readers.cif_formula import (
     check_formula,
     check_units,
 )
+from matsciml_core.data.readers.cif_moments import read_moments
 from matsciml_core.data.readers.frames import Frame
 from matsciml_core.data.readers.isotopes import isotope_masses
 from matsciml_core.data.readers.space_group import Operations, check_metric, named_operations
@@ -138,7 +139,7 @@ def _read_block(text: str, name: str, values: dict[str, Any]) -> Frame:
         raise DataError("The CIF has a modulated structure, which no cell holds; give a supercell.")
     cell = Lattice.from_parameters(*[str2float(data[key]) for key in _CELL]).matrix
     sites = _read_sites(data)
-    listed = _listed_operations(data, text, block)
+    listed, reversals = _listed_operations(data, text, block)
     readings = [listed] if listed is not None else _named_operations(data, cell)
     check_metric(readings[0][0], cell)
     expanded = [_expand(sites.fractional, *operations) for operations in readings]
@@ -151,12 +152,15 @@ def _read_block(text: str, name: str, values: dict[str, Any]) -> Frame:
     check_formula(str(data.get("_chemical_formula_sum", "")), symbols)
     if listed is None or len(listed[0]) == 1:
         check_units(data, len(symbols))
+    moments = read_moments(
+        data, sites.labels, sites.fractional, index, fractional, readings[0], reversals, cell
+    )
     return Frame(
         name=name,
         atomic_numbers=[atomic_number(entry) or 0 for entry in symbols],
         positions=fractional @ cell,
         cell=cell,
-        values=isotope_masses(symbols) | values,
+        values=isotope_masses(symbols) | moments | values,
     )
 
 
@@ -250,8 +254,14 @@ def _check_occupancies(sites: _Sites) -> None:
             )
 
 
-def _listed_operations(data: Mapping[str, Any], text: str, block: Any) -> Operations | None:
-    """Return the operations that a block lists; None: it lists none."""
+def _listed_operations(
+    data: Mapping[str, Any], text: str, block: Any
+) -> tuple[Operations | None, list[int] | None]:
+    """Return the operations that a block lists, and which reverse time (1 or −1 for each).
+
+    Returns:
+        None for the operations: it lists none; for the reversals: none of a magnetic space group.
+    """
     from pymatgen.core.operations import SymmOp  # noqa: PLC0415
     from pymatgen.io.cif import CifParser  # noqa: PLC0415
 
@@ -261,15 +271,17 @@ def _listed_operations(data: Mapping[str, Any], text: str, block: Any) -> Operat
     if listed and listed != ["x, y, z"] and listed != ["x,y,z"]:
         operations: Any = [SymmOp.from_xyz_str(entry) for entry in listed]
     elif listed:
-        return np.eye(3)[None], np.zeros((1, 3))
+        return (np.eye(3)[None], np.zeros((1, 3))), [1]
     elif any("_magn_" in key or key.startswith("_space_group_magn") for key in data):
         operations = CifParser.from_str(text).get_magsymops(block)
     else:
-        return None
-    return (
+        return None, None
+    found = (
         np.array([operation.rotation_matrix for operation in operations]),
         np.array([operation.translation_vector for operation in operations]),
     )
+    reversals = [one.time_reversal for one in operations if hasattr(one, "time_reversal")]
+    return found, reversals or None
 
 
 def _named_operations(data: Mapping[str, Any], cell: NDArray[np.float64]) -> list[Operations]:
