@@ -266,9 +266,8 @@ def page(
     )
     facts = {"run": model.folder.name} | _measure.machine(("torch", "matminer", "pymatgen"))
     table = _measure.markdown_table(["", *names], rows)
-    return "\n\n".join(
-        ("# Samplers of one model", *sentences, table, _measure.markdown_list(facts), "")
-    )
+    parts = ("# Samplers of one model", *sentences, table, _measure.markdown_list(facts))
+    return "\n\n".join(parts) + "\n"
 
 
 def _shown(key: str, value: Value) -> str:
