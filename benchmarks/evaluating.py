@@ -28,7 +28,7 @@ from typing import Any
 import _measure
 import numpy as np
 
-from matsciml_core import Crystal
+from matsciml_core import Crystal, build_registry
 from matsciml_core.data.readers.extxyz import write_frames
 from matsciml_tool_generate.reference import read_reference
 
@@ -80,8 +80,6 @@ def main() -> None:
 
 def displaced(number: int) -> list[Crystal]:
     """Return crystals of the training part of ``mp``, with displaced atoms."""
-    from matsciml_core import build_registry
-
     structures = read_reference("mp:train", build_registry(), max_atoms=MAX_ATOMS)
     crystals = [one.crystal for one in structures if one.crystal is not None]
     generator = np.random.default_rng(0)
@@ -112,7 +110,6 @@ def evaluate(folder: Path, name: str, cache: str, program: Path, workers: int) -
     command += ["--reference", "mp:test", "--reference-train", "mp:train"]
     command += ["--max-atoms", str(MAX_ATOMS), "--workers", str(workers)]
     command += ["--output", str(folder / f"{name}-{cache}")]
-    # The clock of a started command's children stops with them, so that it needs no own process.
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
@@ -121,6 +118,7 @@ def evaluate(folder: Path, name: str, cache: str, program: Path, workers: int) -
     print(f"{name}, {cache} …", flush=True)
     start = time.perf_counter()
     process = os.posix_spawn(program, command, environment)
+    # Of this command alone: getrusage would add up all that were waited for.
     _, status, used = os.wait4(process, 0)
     if status != 0:
         raise SystemExit(f"{' '.join(command)} ended with status {status}.")
