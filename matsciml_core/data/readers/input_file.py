@@ -7,7 +7,7 @@ import gzip
 import lzma
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BufferedReader, RawIOBase, TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
@@ -41,8 +41,8 @@ class CompressedError(DataError):
 class _Bounded(RawIOBase):
     """What a compressed file unpacks to, up to a bound."""
 
-    def __init__(self, stream: Any, path: Path) -> None:
-        self._stream, self._path = stream, path
+    def __init__(self, stream: Any, path: Path, torn: set[Path]) -> None:
+        self._stream, self._path, self._torn = stream, path, torn
         self._limit = self._left = unpacked_limit(path.stat().st_size)
 
     def readable(self) -> bool:
@@ -50,12 +50,17 @@ class _Bounded(RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read some bytes.
+        """Read some bytes; a file that breaks off seems to end there, and is noted.
 
         Raises:
             DataError: The file unpacks to more than it may.
         """
-        data = self._stream.read(len(buffer))
+        try:
+            # Not read(), which throws away what it has unpacked already where the file breaks off.
+            data = self._stream.read1(len(buffer))
+        except EOFError:
+            self._torn.add(self._path)
+            data = b""
         self._left -= len(data)
         if self._left < 0:
             raise DataError(
@@ -77,6 +82,12 @@ class InputFile:
     """A file of some format, or a folder that a format treats as one file."""
 
     path: Path
+    _torn: set[Path] = field(default_factory=set, repr=False, compare=False)
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether the compressed data, as far as they were read, broke off."""
+        return self.path in self._torn
 
     @property
     def is_compressed(self) -> bool:
@@ -94,12 +105,15 @@ class InputFile:
         return self.path.name.split(".")[0]
 
     def open(self) -> BinaryIO:
-        """Open the file for its unpacked bytes, which come as a stream."""
+        """Open the file for its unpacked bytes, which come as a stream.
+
+        Where compressed data break off, the stream ends; :attr:`is_torn` says so afterwards.
+        """
         # As a stream: a file that unpacks to terabytes costs no more memory than a small one.
         opener = COMPRESSIONS.get(self.path.suffix.lower())
         if opener is None:
             return self.path.open("rb")
-        bounded = _Bounded(opener(self.path), self.path)
+        bounded = _Bounded(opener(self.path), self.path, self._torn)
         return cast("BinaryIO", BufferedReader(bounded, _BUFFER))
 
     def open_text(self) -> TextIO:

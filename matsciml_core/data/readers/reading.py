@@ -109,11 +109,17 @@ def _read_file(
     reader: Reader, spec: ReaderSpec, file: Path, *, reject: bool
 ) -> Iterator[Record | Deferred]:
     """Yield the records of a file; whatever its reader stumbles over becomes one sentence."""
+    source = InputFile(file)
     try:
-        yield from reader.read(InputFile(file))
+        yield from _without_torn(reader.read(source), source)
     except Exception as error:  # libraries raise anything at files that are not theirs
         explained: MatSciMLError
-        if isinstance(error, MatSciMLError):
+        if source.is_torn:
+            explained = DataError(
+                f"'{file}' ends within its compressed data, as a copy or download that broke off; "
+                "get it again."
+            )
+        elif isinstance(error, MatSciMLError):
             explained = error
         elif isinstance(error, IsADirectoryError):
             explained = DataError(
@@ -129,6 +135,37 @@ def _read_file(
         if not reject:
             raise explained from error
         yield Rejection.of(file.name, explained)
+
+
+def _without_torn(
+    items: Iterator[Record | Deferred], source: InputFile
+) -> Iterator[Record | Deferred]:
+    """Yield the records of a file; where its compressed data break off, reject the last one.
+
+    Readers see the end of a file there. The last record may look whole and lack atoms, or digits of
+    its last number; those before it are whole, because the reader found the next one behind them.
+
+    Raises:
+        DataError: The data break off before the first record.
+    """
+    last: Record | Deferred | None = None
+    try:
+        for item in items:
+            if last is not None:
+                yield last
+            last = item
+    except Exception:
+        if last is not None and not source.is_torn:
+            yield last
+        raise
+    if source.is_torn:
+        if last is None:
+            raise DataError("The file holds no record.")
+        reason = "The compressed data of the file end within this record or behind it."
+        name = last.id if isinstance(last, Rejection) else last.name
+        last = Rejection(name, reason, f"{reason[:-1]}: '{source.path}'.")
+    if last is not None:
+        yield last
 
 
 def _finish(items: Iterator[Record | Deferred], workers: int) -> Iterator[Record]:

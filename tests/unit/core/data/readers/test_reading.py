@@ -318,9 +318,40 @@ class TestCompression:
         assert numbers(read(path, registry=registry)) == [[11], [17]]
         names = [one.name for one in read(path, registry=registry) if isinstance(one, Frame)]
         assert names == ["x-000000", "x-000001"]
-        path.write_bytes(path.read_bytes()[:10])
-        with pytest.raises(DataError, match=r"cannot be read as lines"):
+        path.write_bytes(path.read_bytes()[:5])
+        with pytest.raises(DataError, match=r"ends within its compressed data"):
             list(read(path, registry=registry))
+
+    @pytest.mark.parametrize("suffix", COMPRESSIONS)
+    def test_records_before_the_end_of_torn_data_are_kept(
+        self, tmp_path: Path, suffix: str
+    ) -> None:
+        with COMPRESSIONS[suffix](tmp_path / f"whole.xyz{suffix}", "wb") as stream:
+            noise = np.random.default_rng(0).random((20_000, 3))
+            for x, y, z in noise:
+                line = 'Lattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3'
+                stream.write(f"1\n{line}\nCu {x:.8f} {y:.8f} {z:.8f}\n".encode())
+        packed = (tmp_path / f"whole.xyz{suffix}").read_bytes()
+        path = tmp_path / f"torn.xyz{suffix}"
+        # Within the atoms, and behind the last of them, where only the checksum is missing.
+        for cut in (len(packed) // 2, len(packed) - 3):
+            path.write_bytes(packed[:cut])
+            *kept, torn = read(path)
+            assert len(kept) > 5_000
+            assert all(isinstance(frame, Frame) for frame in kept)
+            positions = np.array([frame.positions[0] for frame in kept])
+            np.testing.assert_array_equal(positions, np.round(noise[: len(kept)], 8))
+            assert isinstance(torn, Rejection)
+            assert torn.id == f"torn-{len(kept):06d}"
+            assert "end within this record or behind it" in torn.reason
+
+    def test_a_structure_alone_in_torn_data_is_rejected(self, tmp_path: Path, offer: Any) -> None:
+        # Of one record it cannot be told whether it is whole.
+        path = tmp_path / "x.lines.gz"
+        path.write_bytes(gzip.compress(b"11\n")[:-3])
+        (torn,) = read(path, registry=offer("lines", 'suffixes=(".lines",)'))
+        assert isinstance(torn, Rejection)
+        assert "x.lines.gz" in torn.detail
 
     def test_what_is_not_read_as_a_stream_has_to_be_unpacked(self, tmp_path: Path) -> None:
         with pytest.raises(CompressedError, match="unpack it first"):
