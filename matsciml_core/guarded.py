@@ -27,6 +27,27 @@ class BoundsError(ValueError):
     """A text is larger, deeper, or unfolds to more than any that is meant well."""
 
 
+class DoubledKeyError(ValueError):
+    """An object of JSON has two values for one key, of which Python's reader keeps the last."""
+
+
+def unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of an object of JSON; an ``object_pairs_hook`` of Python's decoder.
+
+    Args:
+        pairs: Keys and values, in the order of the text.
+
+    Raises:
+        DoubledKeyError: A key has two values, and nobody knows which energy, say, is meant.
+    """
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        for key, value in pairs:
+            if members[key] != value:
+                raise DoubledKeyError(f"it has two values of '{key}' in one object")
+    return members
+
+
 def parse_json(text: str | bytes, *, largest: int | None = LARGEST_TEXT) -> Any:
     """Return what a JSON text says.
 
@@ -36,11 +57,11 @@ def parse_json(text: str | bytes, *, largest: int | None = LARGEST_TEXT) -> Any:
             memory and Python allow, for data.
 
     Raises:
-        ValueError: It is no JSON, or a :class:`BoundsError`.
+        ValueError: It is no JSON, a :class:`DoubledKeyError`, or a :class:`BoundsError`.
     """
     _check_size(len(text), largest)
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=unambiguous)
     except RecursionError:
         raise BoundsError("it is nested too deeply") from None
     if largest is not None:

@@ -8,13 +8,14 @@ from collections.abc import Collection, Iterator
 from typing import Any, TextIO
 
 from matsciml_core.errors import DataError
+from matsciml_core.guarded import DoubledKeyError, unambiguous
 
 _CHUNK = 1 << 20
 """Characters that are read at a time; one entry of a file has thousands."""
 _LARGEST = 1 << 30
 """Characters of one entry; a file whose entries are larger is no list of structures."""
 _BLANK = re.compile(r"[ \t\r\n]*")
-_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(object_pairs_hook=unambiguous)
 
 
 class _Buffer:
@@ -45,7 +46,7 @@ class _Buffer:
         """Decode the next value.
 
         Raises:
-            DataError: It is no JSON, or the stream ends within it.
+            DataError: It is no JSON, has two values for one key, or the stream ends within it.
         """
         self.peek()
         while True:
@@ -53,6 +54,8 @@ class _Buffer:
                 value, end = _DECODER.raw_decode(self._text, self._at)
             except RecursionError:
                 raise DataError("it is nested too deeply") from None
+            except DoubledKeyError as error:
+                raise DataError(str(error)) from error
             except ValueError as error:
                 # Doubled each time, so that a long value is decoded twice on average.
                 if len(self._text) - self._at > _LARGEST or not self._more(double=True):

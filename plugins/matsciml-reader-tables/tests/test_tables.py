@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -126,13 +127,63 @@ def test_forms_of_json(tmp_path: Path, data: Any, names: list[str]) -> None:
         assert one.fractional[1] % 1 == pytest.approx([0.5] * 3, abs=1e-6)
 
 
+ORIENTATIONS = ["columns", "split", "records", "index", "table"]
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+@pytest.mark.parametrize("column", ["structure", "entry", "computed_structure_entry"])
+def test_every_orientation_of_pandas(tmp_path: Path, orientation: Any, column: str) -> None:
+    entry = {"@class": "ComputedStructureEntry", "energy": -3.0, "structure": STRUCTURE}
+    structures = [STRUCTURE if column == "structure" else entry] * 2
+    ids = ["mp-1", "mp-2"]
+    frame = pandas.DataFrame({"material_id": ids, column: structures, "gap": [1.0, 2.0]})
+    path = tmp_path / "x.json"
+    frame.to_json(path, orient=orientation)
+    labels = ["gap=eV"] if column == "structure" else ["gap=eV", "energy=eV"]
+    found = [one for one in crystals(path, *labels) if isinstance(one, Crystal)]
+    assert [one.id for one in found] == ids
+    assert [one.labels["gap"] for one in found] == [1.0, 2.0]
+    assert all(one.labels.get("energy", -3.0) == -3.0 for one in found)
+
+
+BESIDE = f'"structure": {json.dumps(STRUCTURE)}'
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (f'[{{{BESIDE}, "energy": -1, "energy": -2}}]', "two values of 'energy'"),
+        (json.dumps(STRUCTURE)[:-1] + ', "charge": 1, "charge": 2}', "two values of 'charge'"),
+        ('{"cif": {"a": ""}, "gap": {"a": 1}, "gap": {"a": 2}}', "two values of 'gap'"),
+        ('{"columns": ["cif", "gap", "gap"], "data": [["", 1, 2]]}', "two columns 'gap'"),
+        ('{"data": [["", 1, 2]], "columns": ["cif", "gap", "gap"]}', "two columns 'gap'"),
+        ('{"columns": ["cif"], "index": [1], "index": [2], "data": [[""]]}', "values of 'index'"),
+    ],
+)
+def test_json_that_can_be_read_in_two_ways_is_not(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=problem):
+        crystals(path)
+
+
+def test_a_line_of_json_that_can_be_read_in_two_ways_is_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text(f'{{{BESIDE}, "energy": -1, "energy": -2}}\n{{{BESIDE}, "energy": -1}}\n')
+    doubled, crystal = crystals(path, "energy=eV")
+    assert isinstance(crystal, Crystal)
+    assert isinstance(doubled, Rejection)
+    assert "two values of 'energy'" in doubled.detail
+
+
 def test_a_line_that_is_broken_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     good = json.dumps({"structure": STRUCTURE})
     path.write_text(f"{good}\n{good[:50]}\n{good}\n")
     found = crystals(path)
     assert [type(one) for one in found] == [Crystal, Rejection, Crystal]
-    assert found[1] == Rejection("x-000001", "The line is no valid JSON.")
+    assert isinstance(found[1], Rejection)
+    assert (found[1].id, found[1].reason) == ("x-000001", "The line is no valid JSON.")
 
 
 def test_values_beside_a_structure_come_with_it(tmp_path: Path) -> None:

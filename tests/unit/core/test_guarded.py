@@ -12,6 +12,7 @@ from matsciml_core.guarded import (
     DEEPEST,
     LARGEST_TEXT,
     BoundsError,
+    DoubledKeyError,
     parse_json,
     parse_yaml,
     read_json,
@@ -33,6 +34,11 @@ class TestJSON:
     def test_ordinary_text(self):
         assert parse_json('{"a": [1, {"b": null}]}') == {"a": [1, {"b": None}]}
         assert parse_json(b"[1]") == [1]
+
+    def test_a_key_with_two_values_is_an_error(self):
+        assert parse_json('{"a": [1], "b": 2, "a": [1]}') == {"a": [1], "b": 2}
+        with pytest.raises(DoubledKeyError, match="two values of 'a'"):
+            parse_json('[{"b": {"a": 1, "a": 2}}]')
 
     def test_depth(self):
         assert parse_json(nested(DEEPEST)) is not None

@@ -20,6 +20,9 @@ from matsciml_reader_tables.sources import units_of, with_units
 
 STRUCTURES = ("structure", "atoms", "initial_structure", "cif", "poscar")
 """Names of columns with structures, the first one that there is."""
+ENTRIES = ("entry", "computed_structure_entry")
+"""Names of columns with pymatgen's entries, as Matbench Discovery has them: a structure and more
+within."""
 _TEXTS = ("cif", "poscar")
 
 
@@ -32,7 +35,7 @@ def is_record(entry: Any) -> bool:
     if not isinstance(entry, dict):
         return False
     keys = ("lattice", "lattice_mat", "attributes", "lattice_vectors", *STRUCTURES)
-    return any(key in entry for key in keys)
+    return any(key in entry for key in keys) or any(is_record(entry.get(key)) for key in ENTRIES)
 
 
 def record_from_entry(entry: Any, otherwise: str) -> Record | Deferred:
@@ -48,6 +51,9 @@ def record_from_entry(entry: Any, otherwise: str) -> Record | Deferred:
         return frame_from_structure(entry, otherwise, {})
     if isinstance(entry.get("attributes"), dict):  # OPTIMADE
         entry = {**entry["attributes"], "id": entry.get("id")}
+    whole = next((key for key in ENTRIES if is_record(entry.get(key))), "")
+    if whole:  # what stands beside an entry wins over what is in it
+        entry = {**entry[whole], **{key: entry[key] for key in entry if key != whole}}
     # Records of some databases keep their labels one level down, under "data".
     column = next((key for key in STRUCTURES if key in entry), "")
     inner = entry.get("data")
@@ -112,6 +118,7 @@ def record_from_text(
         return Deferred(name, partial(frame_from_text, text, column, name, values))
     try:
         data = parse_json(text, largest=None)
-    except ValueError:
-        return Rejection(name, "The structure is no JSON.")
+    except ValueError as error:
+        reason = "The structure is no JSON."
+        return Rejection(name, reason, f"{reason[:-1]}: {error}.")
     return frame_from_structure(data, name, values)

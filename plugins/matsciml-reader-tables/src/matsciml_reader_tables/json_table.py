@@ -10,7 +10,7 @@ from matsciml_core.data.readers import Deferred, InputFile, Reader, Record
 from matsciml_core.data.readers.json_stream import members
 from matsciml_core.errors import DataError
 from matsciml_core.guarded import parse_json
-from matsciml_reader_tables.entries import STRUCTURES, is_record, record_from_entry
+from matsciml_reader_tables.entries import ENTRIES, STRUCTURES, is_record, record_from_entry
 
 
 class JSONReader(Reader):
@@ -47,8 +47,9 @@ class JSONLinesReader(Reader):
                 name = f"{file.stem}-{index:06d}"
                 try:
                     entry = parse_json(line, largest=None)
-                except ValueError:
-                    yield Rejection(name, "The line is no valid JSON.")
+                except ValueError as error:
+                    reason = "The line is no valid JSON."
+                    yield Rejection(name, reason, f"{reason[:-1]}: {error}.")
                     continue
                 yield record_from_entry(entry, name)
 
@@ -68,6 +69,8 @@ def _entries(file: InputFile) -> Iterator[tuple[str, Any]]:
             elif container is not None and isinstance(value, list):  # pandas, as in matbench
                 if "columns" not in header:
                     break  # they stand behind the data
+                if not rows:
+                    _check_columns(header["columns"])
                 name = header["index"][rows] if "index" in header else ""
                 yield str(name), dict(zip(header["columns"], value, strict=True))
                 rows += 1
@@ -77,21 +80,33 @@ def _entries(file: InputFile) -> Iterator[tuple[str, Any]]:
             elif isinstance(value, dict) and is_record(value) and key not in STRUCTURES:
                 yield str(key), value
                 rows += 1
-            elif nested := list(_nested(value)):
+            elif key not in (*STRUCTURES, *ENTRIES) and (nested := list(_nested(value))):
                 # A material with its frames: the part before the slash is the trajectory.
                 yield from ((f"{key}/{name}", entry) for name, entry in nested)
                 rows += len(nested)
-            else:
-                header[str(key)] = value
+            elif header.setdefault(str(key), value) != value:
+                raise DataError(f"it has two values of '{key}' in one object")
         else:
             if not rows and header:
                 yield from _from_columns(header)
             return
     with file.open_text() as stream:
         data = parse_json(stream.read(), largest=None)
+    _check_columns(data["columns"])
     names = data.get("index", range(len(data["data"])))
     for name, row in zip(names, data["data"], strict=True):
         yield str(name), dict(zip(data["columns"], row, strict=True))
+
+
+def _check_columns(names: list[str]) -> None:
+    """Reject a table with two columns of one name, of which only the last would be read.
+
+    Raises:
+        DataError: It has.
+    """
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise DataError(f"it has two columns '{repeated}'; rename one of them")
 
 
 def _nested(value: Any) -> Iterator[tuple[str, Any]]:
@@ -111,7 +126,7 @@ def _from_columns(data: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     Raises:
         DataError: It is neither.
     """
-    column = next((name for name in STRUCTURES if name in data), "")
+    column = next((name for name in (*STRUCTURES, *ENTRIES) if name in data), "")
     if is_record(data) and (not column or not _is_column(data[column])):
         yield "", data
     elif column:  # pandas' default, columns of values by the row's name
