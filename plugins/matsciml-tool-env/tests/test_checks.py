@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -62,10 +63,31 @@ def test_a_contradiction_is_one_sentence_with_a_way_out(installed, data, monkeyp
     (check,) = checks(registry)
     assert check.state == "failed"
     assert check.detail == (
-        "mace-torch 0.3.16 wants e3nn==0.4.4, nequip-torch 0.6.1 >=0.6; 'matsciml env create mace "
-        "matsciml-model-mace' gives it its own"
+        "mace-torch 0.3.16 wants e3nn==0.4.4, nequip-torch 0.6.1 >=0.6; `matsciml env create mace "
+        "matsciml-model-mace` gives it its own"
     )
     assert check.fix.startswith("Run: pip uninstall matsciml-model-mace && matsciml env create")
+
+
+def test_what_an_extra_brought_is_found_and_named(installed, data, monkeypatch):
+    packages = installed("==0.4.4", ">=0.6", "0.6.0")
+    folder = packages.folders["matsciml-model-mace"]
+    lines = ['mace-torch; extra == "mace"', 'absent==1; extra == "other"']
+    headers = ["Metadata-Version: 2.1", "Name: matsciml-model-mace", "Version: 1.0"]
+    headers += ["Provides-Extra: mace", "Provides-Extra: other"]
+    headers += [f"Requires-Dist: {line}" for line in ("matsciml", *lines)]
+    Path(folder, "METADATA").write_text("\n".join(headers) + "\n")
+    packages = Packages([str(Path(folder).parent)])
+    monkeypatch.setattr(module, "Packages", lambda: packages)
+    registry = build_registry(path=[str(data)])
+    owners = [SimpleNamespace(distribution=name, module=name) for name in PLUGINS]
+    monkeypatch.setattr(type(registry), "plugins", owners)
+    (check,) = checks(registry)
+    assert "`matsciml env create mace 'matsciml-model-mace[mace]'` gives" in check.detail
+    assert check.fix == (
+        "Run: pip uninstall mace-torch && matsciml env create mace 'matsciml-model-mace[mace]' "
+        "&& pip install 'e3nn>=0.6'"
+    )
 
 
 def test_an_environment_that_is_not_whole(data):

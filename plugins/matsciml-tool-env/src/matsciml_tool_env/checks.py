@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from matsciml_core.registry.environments import current_environment
 from matsciml_core.registry.installed import canonical_name
 from matsciml_core.registry.requirements import applicable, unmet
 from matsciml_tool_env.index import environments, spec_of
-from matsciml_tool_env.making import requirements_of
+from matsciml_tool_env.making import making_of
 from matsciml_tool_env.packages import Packages
 
 _AREA = "environments"
@@ -24,7 +25,7 @@ class Demand:
     """What a distribution demands of another one."""
 
     plugin: str
-    """The distribution of the plugin that brought it, which may be itself."""
+    """What brought it, as pip takes it: a plugin, which may be itself, or an extra of one."""
     distribution: str
     version: str
     line: str
@@ -51,26 +52,26 @@ def checks(registry: Registry) -> Iterator[Check]:
             detail = f"{len(spec.offers)} components, {spec.summary.lower()}"
             yield Check(area=_AREA, name=environment.name, detail=detail)
             continue
-        words = " ".join(requirements_of(environment)) or "REQUIREMENT"
         yield Check(
             area=_AREA,
             name=environment.name,
             state="warning",
             detail="is damaged, or was not made to its end; nothing of it is used",
-            fix=f"Run: matsciml env remove {environment.name} && matsciml env create "
-            f"{environment.name} {words}",
+            fix=f"Run: matsciml env remove {environment.name} && {making_of(environment)}",
         )
     plugins = [plugin.distribution for plugin in registry.plugins if plugin.module]
     for first, second in conflicts(Packages(), plugins):
-        name = first.plugin.rpartition("-")[2]
+        plugin, extra, _ = first.plugin.partition("[")
+        create = f"matsciml env create {plugin.rpartition('-')[2]} {shlex.quote(first.plugin)}"
+        # Without its extra a plugin gets along with everything.
+        unwanted = first.distribution if extra else plugin
         yield Check(
             area=_AREA,
             name=f"{first.distribution} and {second.distribution}",
             state="failed",
             detail=f"{first.distribution} {first.version} wants {first.package}{first.bounds}, "
-            f"{second.distribution} {second.version} {second.bounds}; 'matsciml env create {name} "
-            f"{first.plugin}' gives it its own",
-            fix=f"Run: pip uninstall {first.plugin} && matsciml env create {name} {first.plugin} "
+            f"{second.distribution} {second.version} {second.bounds}; `{create}` gives it its own",
+            fix=f"Run: pip uninstall {unwanted} && {create} "
             f"&& pip install '{second.package}{second.bounds}'",
         )
 
@@ -104,13 +105,30 @@ def _demands(packages: Packages, plugins: list[str]) -> dict[str, list[Demand]]:
     while pending:
         name = pending.pop()
         version = packages.installed.version(name) or ""
-        for required, line in applicable(packages.installed.requires(name) or ()):
-            package = canonical_name(required)
-            demands.setdefault(package, []).append(Demand(brought_by[name], name, version, line))
+        for owner, line in _lines(packages, name, brought_by[name]):
+            package = canonical_name(Requirement(line).name)
+            demands.setdefault(package, []).append(Demand(owner, name, version, line))
             if package in packages.folders and package not in brought_by:
-                brought_by[package] = brought_by[name]
+                brought_by[package] = owner
                 pending.append(package)
     return demands
+
+
+def _lines(packages: Packages, name: str, owner: str) -> Iterator[tuple[str, str]]:
+    """Yield what a distribution requires, each after what brought it.
+
+    Nobody notes which extras were asked for. One of a plugin counts where what it brings is here.
+    """
+    always = [line for _, line in applicable(packages.installed.requires(name) or ())]
+    yield from ((owner, line) for line in always)
+    if canonical_name(owner) == name:
+        for extra in packages.extras(name):
+            for line in packages.requires(name, [extra]):
+                if (
+                    line not in always
+                    and canonical_name(Requirement(line).name) in packages.folders
+                ):
+                    yield f"{owner}[{extra}]", line
 
 
 def _compatible(first: SpecifierSet, second: SpecifierSet) -> bool:

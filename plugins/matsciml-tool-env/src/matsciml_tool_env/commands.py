@@ -49,7 +49,7 @@ def create(
         list[str],
         typer.Argument(
             metavar="REQUIREMENT...",
-            help="Plugins and packages as pip takes them, or the path of a folder or wheel.",
+            help="Plugins and packages as pip takes them, by name or as ./mine[extra] or mine.whl.",
         ),
     ],
     alone: Annotated[
@@ -162,14 +162,12 @@ def _check(environment: PluginEnvironment) -> list[str]:
     """Return a sentence for everything that is wrong with an environment."""
     from matsciml_core.errors import ConfigError
     from matsciml_tool_env.installer import contradictions
-    from matsciml_tool_env.making import requirements_of, write_index
+    from matsciml_tool_env.making import making_of, requirements_of, write_index
 
-    asked = requirements_of(environment)
     if not environment.index.exists():
-        words = " ".join([environment.name, *(asked or ["REQUIREMENT"])])
-        return [f"'{environment.name}' is not whole; run: matsciml env create {words}"]
+        return [f"'{environment.name}' is not whole; run: {making_of(environment)}"]
     try:
-        problems = write_index(environment, asked)
+        problems = write_index(environment, requirements_of(environment))
     except ConfigError as error:
         return [str(error)]
     found = contradictions(environment)

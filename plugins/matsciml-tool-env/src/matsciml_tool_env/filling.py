@@ -13,6 +13,7 @@ from matsciml_core.registry.installed import CORE
 from matsciml_tool_env.index import PluginEnvironment
 from matsciml_tool_env.installer import Say, bring_pip, install, needs_pip
 from matsciml_tool_env.packages import Packages, link, needed
+from matsciml_tool_env.sources import Source, check_extras
 
 _CONSTRAINTS = "constraints.txt"
 
@@ -34,21 +35,26 @@ class Filling:
         # Compiled modules are for one release of Python; of another one gets what is pure.
         self._same_python = environment.site.parent.name == "python{}.{}".format(*sys.version_info)
 
-    def bring(self, requirements: Sequence[Requirement | str]) -> None:
+    def bring(self, requirements: Sequence[Requirement | Source]) -> None:
         """Bring the requirements, and what they need in turn.
 
         Args:
-            requirements: By name, or as the path of a folder or wheel.
+            requirements: By name, or by where they lie.
 
         Raises:
             ConfigError: One cannot be installed.
         """
         asked: list[str] = []
-        for requirement in requirements:
-            if isinstance(requirement, str) or not self._is_here(requirement):
+        # Plugins that one in a folder or wheel requires are taken from here like those by name:
+        # an index need not have them.
+        sources = [one for one in requirements if isinstance(one, Source)]
+        required = [one for source in sources for one in source.requirements()]
+        for requirement in (*filter(self._is_here, required), *requirements):
+            if isinstance(requirement, Source) or not self._is_here(requirement):
                 asked.append(str(requirement))
                 continue
             name = canonicalize_name(requirement.name)
+            check_extras(str(requirement), requirement.extras, self._main.extras(name))
             self._say(f"Linking {name}")
             names, problems = needed(
                 name, self._main, self._there(), tuple(sorted(requirement.extras))

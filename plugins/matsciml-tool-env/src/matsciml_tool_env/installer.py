@@ -163,6 +163,9 @@ def _run(command: Sequence[str], say: Say) -> tuple[int, list[str]]:
                 say(line.strip())
         except BaseException:
             process.terminate()  # Ctrl-C reaches it by itself; another error does not
+            # After Ctrl-C Popen waits for a moment only, and whoever repeats the command would
+            # find this one still writing.
+            process.wait()
             raise
     return process.returncode, list(lines)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from filelock import FileLock, Timeout
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 
 from matsciml_core.errors import ConfigError
 from matsciml_core.files import read_object, write_json
@@ -25,6 +27,7 @@ from matsciml_tool_env.index import FORMAT, VERSION, PluginEnvironment, spec_of
 from matsciml_tool_env.installer import Say, make_folder
 from matsciml_tool_env.launch import own_variables
 from matsciml_tool_env.packages import Packages, discard_unfinished
+from matsciml_tool_env.sources import Source, requirement_or_source
 
 _REQUEST = "request.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9+._-]*")
@@ -79,7 +82,11 @@ def make_environment(request: Request, say: Say) -> Outcome:
         ConfigError: It exists, is being made, or cannot be made.
     """
     environment = environment_named(request.name)
-    requirements = [_readable(text) for text in request.requirements]
+    requirements = [requirement_or_source(text) for text in request.requirements]
+    # Paths become absolute: the same is meant when the command is repeated elsewhere.
+    pairs = zip(requirements, request.requirements, strict=True)
+    texts = [str(one) if isinstance(one, Source) else text for one, text in pairs]
+    request = replace(request, requirements=texts)
     with working_on(environment):
         if environment.index.exists():
             raise ConfigError(
@@ -157,6 +164,16 @@ def requirements_of(environment: PluginEnvironment) -> list[str]:
     return [str(text) for text in request.get("requirements", ())]
 
 
+def making_of(environment: PluginEnvironment) -> str:
+    """Return the command that makes an environment, or makes it again, for a shell."""
+    request = read_object(environment.folder / _REQUEST) or {}
+    options = ["--alone"] if request.get("alone") else []
+    if (python := request.get("python", sys.executable)) != sys.executable:
+        options += ["--python", str(python)]
+    asked = shlex.join([*requirements_of(environment), *options])
+    return f"matsciml env create {environment.name} {asked or 'REQUIREMENT'}"
+
+
 def remove_environment(environment: PluginEnvironment) -> None:
     """Remove an environment; one that is cut off leaves an environment that is not whole.
 
@@ -211,7 +228,8 @@ def _begin(environment: PluginEnvironment, request: Request, say: Say) -> None:
 
     The note of what is asked for is written when the interpreter is in place.
     """
-    asked = {"requirements": list(request.requirements), "python": request.python}
+    asked = asdict(request)
+    del asked["name"]
     if read_object(environment.folder / _REQUEST) != asked:
         if environment.folder.exists():
             say("Removing what is left of another one")
@@ -220,20 +238,3 @@ def _begin(environment: PluginEnvironment, request: Request, say: Say) -> None:
         make_folder(environment, request.python)
         write_json(environment.folder / _REQUEST, asked)
     discard_unfinished(environment.site)
-
-
-def _readable(text: str) -> Requirement | str:
-    """Return a requirement by name, or the path of a folder or wheel.
-
-    Raises:
-        ConfigError: It is neither.
-    """
-    if os.path.exists(text) and (os.sep in text or text.endswith(".whl")):
-        return os.path.abspath(text)
-    try:
-        return Requirement(text)
-    except InvalidRequirement as error:
-        raise ConfigError(
-            f"'{text}' is neither a requirement, such as matsciml-model-mine or 'e3nn<0.5', nor "
-            "the path of a folder or wheel."
-        ) from error

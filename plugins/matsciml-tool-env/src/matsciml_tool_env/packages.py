@@ -14,6 +14,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from importlib.metadata import PathDistribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -59,6 +60,11 @@ class Packages:
                 requirement.marker = None
                 chosen.append(str(requirement))
         return list(dict.fromkeys(chosen))
+
+    def extras(self, name: str) -> list[str]:
+        """Return the extras that a distribution has."""
+        headers = PathDistribution(Path(self.folders[name])).metadata
+        return [canonicalize_name(extra) for extra in headers.get_all("Provides-Extra", ())]
 
     def family(self) -> list[str]:
         """Return the core and everything that requires it."""
