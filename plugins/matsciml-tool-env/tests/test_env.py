@@ -214,6 +214,7 @@ def test_one_that_is_broken_takes_nothing_down(environment, shell):
         (["create", "other", "--", "-r x.txt"], "is neither a requirement"),
         (["create", "other", "x", "--python", "python2.1"], "There is no Python 'python2.1'"),
         (["remove", "other"], "There is no environment 'other'"),
+        (["check", "other"], "There is no environment 'other'"),
     ],
 )
 def test_mistakes_are_said_in_a_sentence(environment, shell, arguments, sentence):

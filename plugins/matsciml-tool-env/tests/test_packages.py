@@ -121,3 +121,12 @@ def test_what_was_not_installed_to_the_end_is_discarded(tmp_path, write_installe
     removed = discard_unfinished(tmp_path)
     assert removed == ["half-1.0.dist-info", "unpacked-1.0.dist-info"]
     assert Packages([str(tmp_path)]).versions() == {"whole": "1.0"}
+
+
+def test_a_package_whose_modules_have_gone_is_damaged(tmp_path, write_installed):
+    write_installed(tmp_path, "whole", modules={"whole/__init__.py": "", "whole/a/b.py": ""})
+    write_installed(tmp_path, "broken", modules={"broken/__init__.py": "", "one.py": ""})
+    packages = Packages([str(tmp_path)])
+    assert list(packages.damaged()) == []
+    (tmp_path / "broken" / "__init__.py").unlink()
+    assert list(packages.damaged()) == ["broken"]

@@ -128,9 +128,9 @@ def list_environments(as_json: Json = False) -> None:
 @env.command("remove")
 def remove(name: Name) -> None:
     """Remove an environment; runs and data stay where they are."""
-    from matsciml_tool_env.making import environment_named, remove_environment
+    from matsciml_tool_env.making import existing_environment, remove_environment
 
-    remove_environment(environment_named(name))
+    remove_environment(existing_environment(name))
     write_line(f"Removed: {name}")
 
 
@@ -147,9 +147,9 @@ def check(
 ) -> None:
     """Start environments, and note anew what they offer; exit with 1 where one does not work."""
     from matsciml_tool_env.index import environments
-    from matsciml_tool_env.making import environment_named
+    from matsciml_tool_env.making import existing_environment
 
-    chosen = list(environments()) if name is None else [environment_named(name)]
+    chosen = list(environments()) if name is None else [existing_environment(name)]
     problems = [problem for environment in chosen for problem in _check(environment)]
     for problem in problems:
         warn(problem)
@@ -163,6 +163,7 @@ def _check(environment: PluginEnvironment) -> list[str]:
     from matsciml_core.errors import ConfigError
     from matsciml_tool_env.installer import contradictions
     from matsciml_tool_env.making import making_of, requirements_of, write_index
+    from matsciml_tool_env.packages import Packages
 
     if not environment.index.exists():
         return [f"'{environment.name}' is not whole; run: {making_of(environment)}"]
@@ -170,6 +171,12 @@ def _check(environment: PluginEnvironment) -> list[str]:
         problems = write_index(environment, requirements_of(environment))
     except ConfigError as error:
         return [str(error)]
+    packages = Packages([str(environment.site)])
+    problems += [
+        f"'{environment.name}': files of {name} are missing; install it anew: {environment.python} "
+        f"-m pip install --force-reinstall --no-deps {packages.exact(name)}"
+        for name in packages.damaged()
+    ]
     found = contradictions(environment)
     return [*problems, *([f"'{environment.name}': {found}"] if found else [])]
 

@@ -68,6 +68,20 @@ def environment_named(name: str) -> PluginEnvironment:
     return PluginEnvironment(environments_folder() / name)
 
 
+def existing_environment(name: str) -> PluginEnvironment:
+    """Return the environment of a name, whole or not.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    environment = environment_named(name)
+    if not environment.folder.is_dir():
+        raise ConfigError(
+            f"There is no environment '{name}'; 'matsciml env list' shows those that exist."
+        )
+    return environment
+
+
 def make_environment(request: Request, say: Say) -> Outcome:
     """Make an environment; where that was cut off before, go on.
 
@@ -178,13 +192,8 @@ def remove_environment(environment: PluginEnvironment) -> None:
     """Remove an environment; one that is cut off leaves an environment that is not whole.
 
     Raises:
-        ConfigError: It does not exist, is being made, or cannot be removed.
+        ConfigError: It is being made, or cannot be removed.
     """
-    if not environment.folder.is_dir():
-        raise ConfigError(
-            f"There is no environment '{environment.name}'; 'matsciml env list' shows those that "
-            "exist."
-        )
     with working_on(environment):
         try:
             environment.index.unlink(missing_ok=True)

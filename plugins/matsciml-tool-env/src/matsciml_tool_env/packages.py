@@ -79,6 +79,19 @@ class Packages:
         """Return whether it is written down which files a distribution has."""
         return os.path.isfile(os.path.join(self.folders[name], _RECORD))
 
+    def damaged(self) -> Iterator[str]:
+        """Yield the distributions of which a module has gone, as after removing it by hand.
+
+        Only the uppermost modules are looked for: all files of all packages are a hundred thousand.
+        """
+        for name in filter(self.is_listed, self.folders):
+            folder, metadata = os.path.split(self.folders[name])
+            with open(os.path.join(folder, metadata, _RECORD), encoding="utf-8") as stream:
+                files = [line.partition(",")[0] for line in stream]
+            modules = [file for file in files if file.endswith(".py") and file.count("/") < 2]
+            if not all(os.path.exists(os.path.join(folder, file)) for file in modules):
+                yield name
+
     def _is_built_on_the_core(self, name: str) -> bool:
         names = (re.match(r"[\w.-]*", line) for line in self.installed.requires(name) or ())
         return any(match is not None and canonicalize_name(match[0]) == CORE for match in names)
