@@ -21,6 +21,8 @@ USAGE = 2
 """Exit code of an error that the user can fix."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells expect it: 128 plus the number of the signal."""
+NOTHING_WRITTEN = "Nothing was written; the same command starts anew."
+"""What to say after Ctrl-C in commands that write all at their end."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _OUTPUT = (

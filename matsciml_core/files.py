@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -95,15 +96,33 @@ def delivering(folder: Path) -> Iterator[Path]:
         part.mkdir()
     try:
         yield part
-        for entry in sorted(part.iterdir()):
-            target = folder / entry.name
-            if target.is_dir() and not target.is_symlink():
-                shutil.rmtree(target)  # a rename replaces files, and no folder that holds any
-            elif entry.is_dir():
-                target.unlink(missing_ok=True)
-            os.replace(entry, target)
+        with _interrupts_later():
+            for entry in sorted(part.iterdir()):
+                target = folder / entry.name
+                if target.is_dir() and not target.is_symlink():
+                    shutil.rmtree(target)  # a rename replaces files, and no folder that holds any
+                elif entry.is_dir():
+                    target.unlink(missing_ok=True)
+                os.replace(entry, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Let Ctrl-C within the block take effect at its end, so that nothing is moved by half."""
+    pressed: list[int] = []
+    try:
+        previous = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    except ValueError:  # not the main thread, which alone is interrupted
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if pressed:
+        signal.raise_signal(signal.SIGINT)
 
 
 def unfinished(folder: Path) -> list[Path]:
@@ -207,9 +226,12 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what writers that were killed left in a folder."""
-    for path in folder.glob(f".*{_SUFFIX}"):
-        path.unlink(missing_ok=True)  # of a link the link, not what it points to
+    """Remove what writers that were killed left in a folder; it may be missing."""
+    for path in [*folder.glob(f".*{_SUFFIX}")]:
+        if not path.is_dir() or path.is_symlink():
+            path.unlink(missing_ok=True)  # of a link the link, not what it points to
+        elif _UNFINISHED.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def refuse_links(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
@@ -108,8 +109,31 @@ def test_what_killed_writers_left_is_removed(folder, secret):
     (folder / ".a.0123456789abcdef.part").write_text("half")
     (folder / ".b.part").symlink_to(secret)
     (folder / "data.part").write_text("a download, which goes on")
+    (folder / ".0123456789abcdef.part").mkdir()
+    (folder / ".0123456789abcdef.part" / "b").write_text("half")
     files.remove_unfinished(folder)
+    files.remove_unfinished(folder / "missing")
     assert [path.name for path in folder.iterdir()] == ["data.part"]
+
+
+def test_ctrl_c_waits_until_all_is_moved(folder, monkeypatch):
+    move = files.os.replace
+
+    def interrupted(source, target):
+        signal.raise_signal(signal.SIGINT)
+        move(source, target)
+
+    monkeypatch.setattr(files.os, "replace", interrupted)
+
+    def deliver():
+        with files.delivering(folder) as part:
+            for name in ("a", "b"):
+                (part / name).write_text(name)
+
+    with pytest.raises(KeyboardInterrupt):
+        deliver()
+    assert sorted(path.name for path in folder.iterdir()) == ["a", "b"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 class TestAppending:

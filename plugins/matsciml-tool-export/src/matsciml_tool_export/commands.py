@@ -8,9 +8,11 @@ from typing import Annotated, Literal
 import typer
 
 from matsciml_cli.console import write_line
+from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
 from matsciml_core.errors import ConfigError
 
 
+@telling_on_stop(NOTHING_WRITTEN)
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
     to: Annotated[Path, typer.Option("--to", help="Folder to write; new, or empty.")],
@@ -75,6 +77,7 @@ def export(
     write_line(f"Card:           {folder / 'README.md'}")
 
 
+@telling_on_stop("The script has files of its own, which are complete up to the last step.")
 def lammps(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="Folder of a run, or a pretrained model.")

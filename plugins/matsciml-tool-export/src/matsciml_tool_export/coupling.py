@@ -5,9 +5,13 @@ from __future__ import annotations
 import ctypes
 import importlib
 import re
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -70,7 +74,7 @@ class Coupling:
         self.lmp = lmp
         self.model = model
         self.pressure = pressure
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self._potential = Potential(model, dataset)
         self._numbers = np.array([0, *(number or 0 for number in numbers)])  # types start at 1
         self._potential.check_elements(self._numbers[1:].tolist())
@@ -87,10 +91,28 @@ class Coupling:
 
         Raises:
             MatSciMLError: The model cannot calculate what a step led to; the run ended there.
+            KeyboardInterrupt: The user pressed Ctrl-C; the run ended after the step.
         """
-        self.lmp.commands_string(text)
+        with self._told_of_interrupts():
+            self.lmp.commands_string(text)
         if self.error is not None:
             raise self.error
+
+    @contextmanager
+    def _told_of_interrupts(self) -> Iterator[None]:
+        """Note Ctrl-C, for the callback: what is raised in there LAMMPS ignores, and goes on."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # Python lets only the main thread set handlers
+            return
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            self.error = self.error or KeyboardInterrupt()
+
+        previous = signal.signal(signal.SIGINT, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, previous)
 
     def _add_forces(
         self,
@@ -104,6 +126,7 @@ class Coupling:
         """Write the forces; called by LAMMPS, which ignores what is raised in here."""
         if self.error is not None:
             forces[:] = 0.0
+            self.lmp.force_timeout()
             return
         try:
             crystal = self._crystal(num_atoms, positions, step)

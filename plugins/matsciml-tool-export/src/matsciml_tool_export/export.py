@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,14 @@ from typing import Any
 import yaml
 
 from matsciml_core.errors import ConfigError, DataError, visible
-from matsciml_core.files import copy_whole, delivering, unfinished, write_json, write_whole
+from matsciml_core.files import (
+    copy_whole,
+    delivering,
+    remove_unfinished,
+    unfinished,
+    write_json,
+    write_whole,
+)
 from matsciml_core.guarded import read_json
 from matsciml_core.model.location import DESCRIPTION, TENSORS, find_model, read_description
 from matsciml_core.model.storage import load_tensors
@@ -139,18 +145,13 @@ def check_target(
         raise ConfigError(f"'{target}' is a file; name a folder with --to.")
     if target.is_dir() and target.resolve() == source:
         raise ConfigError("A run cannot be exported into its own folder; name another with --to.")
-    left_behind = {path.name for path in unfinished(target)}
     present = {path.name for path in target.iterdir()} if target.is_dir() else set()
-    present -= left_behind
+    present -= {path.name for path in unfinished(target)}
     exported = needed <= present <= set(files)
     if present and not (replace and exported):
         advice = "give --replace" if exported else "name an empty or a new one"
         raise ConfigError(f"The folder '{target}' is not empty; {advice}.")
-    for path in (target / name for name in left_behind):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    remove_unfinished(target)
 
 
 def _without_private(summary: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from matsciml_cli.console import write_line
-from matsciml_cli.failures import INTERRUPTED, telling_on_stop
+from matsciml_cli.failures import INTERRUPTED, NOTHING_WRITTEN, telling_on_stop
 from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.run_options import RunOptions, takes_run_options
 from matsciml_cli.state import registry_of
@@ -75,6 +75,7 @@ def folds(
     write_line(f"Report: {folder / REPORT}")
 
 
+@telling_on_stop(NOTHING_WRITTEN)
 def ensemble(
     context: typer.Context,
     runs: Annotated[

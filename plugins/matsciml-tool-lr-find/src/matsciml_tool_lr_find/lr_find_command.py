@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from matsciml_cli.console import Row, warn, write_line, write_table
-from matsciml_cli.failures import telling_on_stop
+from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
 from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.run_options import RunOptions, takes_run_options
 from matsciml_cli.state import registry_of
@@ -47,7 +47,7 @@ def lr_find(
     from matsciml_tool_lr_find.finder import Ramp, find_rate
 
     ramp = Ramp(lowest=lowest, highest=highest, steps=steps)
-    with telling_on_stop("Nothing was written; the same command starts anew."):
+    with telling_on_stop(NOTHING_WRITTEN):
         with progress_bars() as report:
             found = find_rate(data, registry, ramp, report)
         page = results.write(found, output)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from matsciml_cli.console import Row, write_heading, write_line, write_table
+from matsciml_cli.failures import telling_on_stop
 from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 from matsciml_core.errors import ConfigError
@@ -41,6 +42,7 @@ def list_tasks() -> None:
 
 
 @matbench.command("prepare")
+@telling_on_stop("What was read so far is kept; the same command goes on from there.")
 def prepare_task(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="TASK", help="Task, such as phonons.")],

@@ -82,13 +82,15 @@ def prepare(
             f"'{file}' is not the file of {task.full_name} that was published (its SHA-256 is "
             f"another); fetch it from {ADDRESS}/{task.file}."
         )
+    # Before the dataset is there: without its folds a second call would refuse to replace it.
+    ids = published_folds(task, _classes(task, file, registry))
     manifest = add_dataset(
         task.dataset,
         conversion(task, file, registry),
         replace_existing=replace_existing,
         report=report,
     )
-    write_json(folds, published_folds(task, _classes(task, file, registry)))
+    write_json(folds, ids)
     return Prepared(manifest=manifest, folds=folds)
 
 

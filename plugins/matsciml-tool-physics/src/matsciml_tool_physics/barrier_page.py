@@ -11,7 +11,7 @@ from ase.utils.forcecurve import fit_images
 
 from matsciml_core.files import open_whole_text
 from matsciml_tool_physics.inputs import Computation
-from matsciml_tool_physics.results import make_page
+from matsciml_tool_physics.property_page import make_page
 from matsciml_tool_physics.transition import Barrier
 from matsciml_util_pages import svg
 from matsciml_util_pages.pages import Page, Section

@@ -11,7 +11,7 @@ import numpy as np
 from matsciml_core.data.symmetry.orbits import space_group_symbol
 from matsciml_tool_physics.elasticity import ElasticConstants
 from matsciml_tool_physics.inputs import Computation
-from matsciml_tool_physics.results import make_page
+from matsciml_tool_physics.property_page import make_page
 from matsciml_util_pages import svg
 from matsciml_util_pages.pages import Page, Section
 from matsciml_util_pages.plots import Figures, Plot, few_ticks

@@ -9,7 +9,7 @@ import numpy as np
 
 from matsciml_tool_physics.equation_of_state import EquationOfState
 from matsciml_tool_physics.inputs import Computation
-from matsciml_tool_physics.results import make_page
+from matsciml_tool_physics.property_page import make_page
 from matsciml_util_pages import svg
 from matsciml_util_pages.pages import Page, Section
 from matsciml_util_pages.plots import Figures, Plot, few_ticks, legend_above

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from matsciml_cli.console import Row, warn, write_line, write_table
+from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
 from matsciml_cli.options import Device, FileFormat, ModelFolder, Precision, Seed
 from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
@@ -27,6 +28,7 @@ _SHOWN = 10
 """Lines of the table, and of problems, on the terminal; the file has all."""
 
 
+@telling_on_stop(NOTHING_WRITTEN)
 def select(
     context: typer.Context,
     number: Annotated[
@@ -78,6 +80,7 @@ def select(
         check_output(path, replace=replace, inputs=[*files, *(known or [])])
     leave_room(os.environ)
     from matsciml_cli.progress_bars import progress_bars
+    from matsciml_core.files import delivering
     from matsciml_core.model.trained import load
     from matsciml_tool_select.record import write_record
     from matsciml_tool_select.selecting import SelectionRequest, run_selection, write_selected
@@ -101,8 +104,14 @@ def select(
             "None of the structures could be selected: each is nearly the same as one that is "
             "known, or cannot be used; name other files."
         )
-    write_selected(selected, output, table)
-    write_record(selected, request, output, str(run))
+    # The three appear together, and Ctrl-C waits until they have.
+    with (
+        telling_on_stop(f"The structures are in '{output}'."),
+        delivering(output.parent) as part,
+        telling_on_stop(NOTHING_WRITTEN),
+    ):
+        write_selected(selected, part / output.name, part / table.name)
+        write_record(selected, request, part / output.name, str(run))
     _tell_of_selection(selected, number)
     write_line(f"Structures: {output}")
     write_line(f"Table: {table}")

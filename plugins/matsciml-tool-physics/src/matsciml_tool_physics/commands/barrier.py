@@ -9,14 +9,15 @@ from typing import Annotated
 
 import typer
 
-from matsciml_cli.console import Row, warn, write_line, write_table
-from matsciml_cli.failures import FAULT, telling_on_stop
+from matsciml_cli.failures import FAULT, NOTHING_WRITTEN, telling_on_stop
 from matsciml_cli.options import Device, FileFormat, ModelFolder
-from matsciml_cli.outputs import Replace, check_output
+from matsciml_cli.outputs import Replace
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
+from matsciml_tool_physics.commands.property_command import PropertyCommand
 
 
+@telling_on_stop(NOTHING_WRITTEN)
 def barrier(
     context: typer.Context,
     run: ModelFolder,
@@ -52,53 +53,42 @@ def barrier(
     leave_room(os.environ)  # before torch is imported, which reads the number of threads
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_tool_physics import barrier_page, transition
-    from matsciml_tool_physics.inputs import open_inputs
-    from matsciml_tool_physics.results import result_files, write_results
 
-    folder = output or Path(f"{initial.stem}-{final.stem}-barrier")
-    files = result_files(folder, "barrier", ["path.extxyz"])
-    for path in files if folder.exists() else [folder]:
-        check_output(path, replace=replace, inputs=[initial, final])
+    command = PropertyCommand(
+        name="barrier",
+        folder=output or Path(f"{initial.stem}-{final.stem}-barrier"),
+        inputs=[initial, final],
+        others=["path.extxyz"],
+    )
+    command.check(replace=replace)
     settings = {
         "images": images,
         "keep_order": keep_order,
         "keep_ends": keep_ends,
         "fmax_eV_per_A": largest_force,
         "steps": steps,
-        "precision": precision,
     }
-    computation, (first, second) = open_inputs(
+    computation, (first, second) = command.open(
         run,
-        [initial, final],
         registry_of(context),
         form=form,
         device=device,
         precision=precision,
         settings=settings,
     )
-    with telling_on_stop("Nothing was written; the same command starts anew."):
-        with progress_bars() as report:
-            result = transition.barrier(
-                first,
-                second,
-                images=images,
-                match=not keep_order,
-                relax_ends=not keep_ends,
-                largest_force=largest_force,
-                steps=steps,
-                report=report,
-            )
-        page = write_results(
-            folder,
-            "barrier",
-            barrier_page.page(result, computation),
-            barrier_page.records(result),
-            barrier_page.as_data(result, computation),
-            {"path.extxyz": partial(barrier_page.write_path, result)},
+    with progress_bars() as report:
+        result = transition.barrier(
+            first,
+            second,
+            images=images,
+            match=not keep_order,
+            relax_ends=not keep_ends,
+            largest_force=largest_force,
+            steps=steps,
+            report=report,
         )
-    write_table([Row(row) for row in barrier_page.summary(result)])
-    for notice in result.notices:
-        warn(f"Warning: {notice}")
-    write_line(f"Page: {page}")
+    command.conclude(
+        barrier_page, result, computation, {"path.extxyz": partial(barrier_page.write_path, result)}
+    )
     if not result.converged:
         raise typer.Exit(FAULT)

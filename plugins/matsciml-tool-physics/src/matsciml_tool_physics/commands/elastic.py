@@ -8,14 +8,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from matsciml_cli.console import Row, warn, write_line, write_table
-from matsciml_cli.failures import telling_on_stop
+from matsciml_cli.console import Row, write_table
+from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
 from matsciml_cli.options import Device, FileFormat, ModelFolder
-from matsciml_cli.outputs import Replace, check_output
+from matsciml_cli.outputs import Replace
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
+from matsciml_tool_physics.commands.property_command import PropertyCommand
 
 
+@telling_on_stop(NOTHING_WRITTEN)
 def elastic(
     context: typer.Context,
     run: ModelFolder,
@@ -56,12 +58,13 @@ def elastic(
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_tool_physics import elastic_page
     from matsciml_tool_physics.elasticity import elastic_constants
-    from matsciml_tool_physics.inputs import open_inputs
-    from matsciml_tool_physics.results import result_files, write_results
 
-    folder = output or Path(f"{file.stem}-elastic")
-    for path in result_files(folder, "elastic") if folder.exists() else [folder]:
-        check_output(path, replace=replace, inputs=[file])
+    command = PropertyCommand(
+        name="elastic",
+        folder=output or Path(f"{file.stem}-elastic"),
+        inputs=[file],
+    )
+    command.check(replace=replace)
     settings = {
         "strain": strain,
         "relax": relaxed,
@@ -69,39 +72,26 @@ def elastic(
         "fmax_eV_per_A": largest_force,
         "steps": steps,
         "symprec_A": symprec,
-        "precision": precision,
     }
-    computation, (atoms,) = open_inputs(
+    computation, (atoms,) = command.open(
         run,
-        [file],
         registry_of(context),
         form=form,
         device=device,
         precision=precision,
         settings=settings,
     )
-    with telling_on_stop("Nothing was written; the same command starts anew."):
-        with progress_bars() as report:
-            result = elastic_constants(
-                atoms,
-                strain=strain,
-                relaxed=relaxed,
-                relaxed_ions=not clamped,
-                largest_force=largest_force,
-                steps=steps,
-                symprec=symprec,
-                report=report,
-            )
-        page = write_results(
-            folder,
-            "elastic",
-            elastic_page.page(result, computation),
-            elastic_page.records(result),
-            elastic_page.as_data(result, computation),
+    with progress_bars() as report:
+        result = elastic_constants(
+            atoms,
+            strain=strain,
+            relaxed=relaxed,
+            relaxed_ions=not clamped,
+            largest_force=largest_force,
+            steps=steps,
+            symprec=symprec,
+            report=report,
         )
     header = ("GPa", *map(str, range(1, 7)))
     write_table([Row(row) for row in elastic_page.matrix_rows(result)], header=header)
-    write_table([Row(row) for row in elastic_page.summary(result)])
-    for notice in result.notices:
-        warn(f"Warning: {notice}")
-    write_line(f"Page: {page}")
+    command.conclude(elastic_page, result, computation)

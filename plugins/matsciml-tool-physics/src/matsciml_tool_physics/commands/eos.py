@@ -8,14 +8,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from matsciml_cli.console import Row, warn, write_line, write_table
-from matsciml_cli.failures import telling_on_stop
+from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
 from matsciml_cli.options import Device, FileFormat, ModelFolder
-from matsciml_cli.outputs import Replace, check_output
+from matsciml_cli.outputs import Replace
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
+from matsciml_tool_physics.commands.property_command import PropertyCommand
 
 
+@telling_on_stop(NOTHING_WRITTEN)
 def eos(
     context: typer.Context,
     run: ModelFolder,
@@ -51,48 +52,36 @@ def eos(
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_tool_physics import eos_page
     from matsciml_tool_physics.equation_of_state import equation_of_state
-    from matsciml_tool_physics.inputs import open_inputs
-    from matsciml_tool_physics.results import result_files, write_results
 
-    folder = output or Path(f"{file.stem}-eos")
-    for path in result_files(folder, "eos") if folder.exists() else [folder]:
-        check_output(path, replace=replace, inputs=[file])
+    command = PropertyCommand(
+        name="eos",
+        folder=output or Path(f"{file.stem}-eos"),
+        inputs=[file],
+    )
+    command.check(replace=replace)
     settings = {
         "span": span,
         "points": points,
         "relax": relaxed,
         "fmax_eV_per_A": largest_force,
         "steps": steps,
-        "precision": precision,
     }
-    computation, (atoms,) = open_inputs(
+    computation, (atoms,) = command.open(
         run,
-        [file],
         registry_of(context),
         form=form,
         device=device,
         precision=precision,
         settings=settings,
     )
-    with telling_on_stop("Nothing was written; the same command starts anew."):
-        with progress_bars() as report:
-            result = equation_of_state(
-                atoms,
-                span=span,
-                points=points,
-                relaxed=relaxed,
-                largest_force=largest_force,
-                steps=steps,
-                report=report,
-            )
-        page = write_results(
-            folder,
-            "eos",
-            eos_page.page(result, computation),
-            eos_page.records(result),
-            eos_page.as_data(result, computation),
+    with progress_bars() as report:
+        result = equation_of_state(
+            atoms,
+            span=span,
+            points=points,
+            relaxed=relaxed,
+            largest_force=largest_force,
+            steps=steps,
+            report=report,
         )
-    write_table([Row(row) for row in eos_page.summary(result)])
-    for notice in result.notices:
-        warn(f"Warning: {notice}")
-    write_line(f"Page: {page}")
+    command.conclude(eos_page, result, computation)

@@ -9,14 +9,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from matsciml_cli.console import Row, warn, write_line, write_table
-from matsciml_cli.failures import telling_on_stop
+from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
 from matsciml_cli.options import Device, FileFormat, ModelFolder
-from matsciml_cli.outputs import Replace, check_output
+from matsciml_cli.outputs import Replace
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
+from matsciml_tool_physics.commands.property_command import PropertyCommand
 
 
+@telling_on_stop(NOTHING_WRITTEN)
 def phonons(
     context: typer.Context,
     run: ModelFolder,
@@ -60,13 +61,14 @@ def phonons(
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_tool_physics import phonon_spectrum, phonons_page
     from matsciml_tool_physics.crystals import read_cells
-    from matsciml_tool_physics.inputs import open_inputs
-    from matsciml_tool_physics.results import result_files, write_results
 
-    folder = output or Path(f"{file.stem}-phonons")
-    files = result_files(folder, "phonons", ["phonopy.yaml"])
-    for path in files if folder.exists() else [folder]:
-        check_output(path, replace=replace, inputs=[file])
+    command = PropertyCommand(
+        name="phonons",
+        folder=output or Path(f"{file.stem}-phonons"),
+        inputs=[file],
+        others=["phonopy.yaml"],
+    )
+    command.check(replace=replace)
     lengths = displacement or [0.01, 0.03]
     cells = None if supercell is None else read_cells(supercell)
     settings = {
@@ -76,39 +78,25 @@ def phonons(
         "fmax_eV_per_A": largest_force,
         "steps": steps,
         "mesh_A": mesh,
-        "precision": precision,
     }
-    computation, (atoms,) = open_inputs(
+    computation, (atoms,) = command.open(
         run,
-        [file],
         registry_of(context),
         form=form,
         device=device,
         precision=precision,
         settings=settings,
     )
-    with telling_on_stop("Nothing was written; the same command starts anew."):
-        with progress_bars() as report:
-            result, objects = phonon_spectrum.phonons(
-                atoms,
-                displacements=lengths,
-                supercell=cells,
-                relaxed=relaxed,
-                largest_force=largest_force,
-                steps=steps,
-                mesh=mesh,
-                report=report,
-            )
-        save = partial(objects[-1].save, settings={"force_constants": True})
-        page = write_results(
-            folder,
-            "phonons",
-            phonons_page.page(result, computation),
-            phonons_page.records(result),
-            phonons_page.as_data(result, computation),
-            {"phonopy.yaml": save},
+    with progress_bars() as report:
+        result, objects = phonon_spectrum.phonons(
+            atoms,
+            displacements=lengths,
+            supercell=cells,
+            relaxed=relaxed,
+            largest_force=largest_force,
+            steps=steps,
+            mesh=mesh,
+            report=report,
         )
-    write_table([Row(row) for row in phonons_page.summary(result)])
-    for notice in result.notices:
-        warn(f"Warning: {notice}")
-    write_line(f"Page: {page}")
+    save = partial(objects[-1].save, settings={"force_constants": True})
+    command.conclude(phonons_page, result, computation, {"phonopy.yaml": save})

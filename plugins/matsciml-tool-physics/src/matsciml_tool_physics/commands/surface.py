@@ -9,15 +9,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from matsciml_cli.console import Row, warn, write_line, write_table
-from matsciml_cli.failures import telling_on_stop
+from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
 from matsciml_cli.options import Device, FileFormat, ModelFolder
-from matsciml_cli.outputs import Replace, check_output
+from matsciml_cli.outputs import Replace
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
 from matsciml_core.errors import ConfigError
+from matsciml_tool_physics.commands.property_command import PropertyCommand
 
 
+@telling_on_stop(NOTHING_WRITTEN)
 def surface(
     context: typer.Context,
     run: ModelFolder,
@@ -60,13 +61,14 @@ def surface(
     leave_room(os.environ)  # before torch is imported, which reads the number of threads
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_tool_physics import surface_page, surfaces
-    from matsciml_tool_physics.inputs import open_inputs
-    from matsciml_tool_physics.results import result_files, write_results
 
-    folder = output or Path(f"{file.stem}-surface")
-    files = result_files(folder, "surface", ["slabs.extxyz"])
-    for path in files if folder.exists() else [folder]:
-        check_output(path, replace=replace, inputs=[file])
+    command = PropertyCommand(
+        name="surface",
+        folder=output or Path(f"{file.stem}-surface"),
+        inputs=[file],
+        others=["slabs.extxyz"],
+    )
+    command.check(replace=replace)
     directions = [_miller(text) for text in miller or []]
     lengths = thickness or list(surfaces.THICKNESSES)
     settings = {
@@ -77,42 +79,33 @@ def surface(
         "relax": relaxed,
         "fmax_eV_per_A": largest_force,
         "steps": steps,
-        "precision": precision,
     }
-    computation, (atoms,) = open_inputs(
+    computation, (atoms,) = command.open(
         run,
-        [file],
         registry_of(context),
         form=form,
         device=device,
         precision=precision,
         settings=settings,
     )
-    with telling_on_stop("Nothing was written; the same command starts anew."):
-        with progress_bars() as report:
-            result = surfaces.surfaces(
-                atoms,
-                millers=directions or None,
-                max_index=max_index,
-                thicknesses=lengths,
-                vacuum=vacuum,
-                relaxed=relaxed,
-                largest_force=largest_force,
-                steps=steps,
-                report=report,
-            )
-        page = write_results(
-            folder,
-            "surface",
-            surface_page.page(result, computation),
-            surface_page.records(result),
-            surface_page.as_data(result, computation),
-            {"slabs.extxyz": partial(surface_page.write_structures, result)},
+    with progress_bars() as report:
+        result = surfaces.surfaces(
+            atoms,
+            millers=directions or None,
+            max_index=max_index,
+            thicknesses=lengths,
+            vacuum=vacuum,
+            relaxed=relaxed,
+            largest_force=largest_force,
+            steps=steps,
+            report=report,
         )
-    write_table([Row(row) for row in surface_page.summary(result)])
-    for notice in result.notices:
-        warn(f"Warning: {notice}")
-    write_line(f"Page: {page}")
+    command.conclude(
+        surface_page,
+        result,
+        computation,
+        {"slabs.extxyz": partial(surface_page.write_structures, result)},
+    )
 
 
 def _miller(text: str) -> tuple[int, int, int]:

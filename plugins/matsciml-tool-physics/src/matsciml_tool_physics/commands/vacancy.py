@@ -9,14 +9,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from matsciml_cli.console import Row, warn, write_line, write_table
-from matsciml_cli.failures import telling_on_stop
+from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
 from matsciml_cli.options import Device, FileFormat, ModelFolder
-from matsciml_cli.outputs import Replace, check_output
+from matsciml_cli.outputs import Replace
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
+from matsciml_tool_physics.commands.property_command import PropertyCommand
 
 
+@telling_on_stop(NOTHING_WRITTEN)
 def vacancy(
     context: typer.Context,
     run: ModelFolder,
@@ -67,15 +68,16 @@ def vacancy(
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_tool_physics import vacancies, vacancy_page
     from matsciml_tool_physics.crystals import read_cells
-    from matsciml_tool_physics.inputs import open_inputs
     from matsciml_tool_physics.references import chemical_potentials
-    from matsciml_tool_physics.results import result_files, write_results
 
-    folder = output or Path(f"{file.stem}-vacancy")
     references = reference or []
-    files = result_files(folder, "vacancy", ["vacancies.extxyz"])
-    for path in files if folder.exists() else [folder]:
-        check_output(path, replace=replace, inputs=[file, *references])
+    command = PropertyCommand(
+        name="vacancy",
+        folder=output or Path(f"{file.stem}-vacancy"),
+        inputs=[file, *references],
+        others=["vacancies.extxyz"],
+    )
+    command.check(replace=replace)
     sizes = [read_cells(text) for text in supercell or []]
     settings = {
         "supercells": supercell,
@@ -85,44 +87,35 @@ def vacancy(
         "rattle_A": rattle,
         "fmax_eV_per_A": largest_force,
         "steps": steps,
-        "precision": precision,
     }
-    computation, (atoms, *others) = open_inputs(
+    computation, (atoms, *others) = command.open(
         run,
-        [file, *references],
         registry_of(context),
         form=form,
         device=device,
         precision=precision,
         settings=settings,
     )
-    with telling_on_stop("Nothing was written; the same command starts anew."):
-        with progress_bars() as report:
-            potentials = chemical_potentials(
-                dict(zip(references, others, strict=True)),
-                largest_force=largest_force,
-                steps=steps,
-            )
-            result = vacancies.vacancies(
-                atoms,
-                supercells=sizes,
-                elements=element or (),
-                potentials=potentials,
-                relaxed=relaxed,
-                rattle=rattle,
-                largest_force=largest_force,
-                steps=steps,
-                report=report,
-            )
-        page = write_results(
-            folder,
-            "vacancy",
-            vacancy_page.page(result, computation),
-            vacancy_page.records(result),
-            vacancy_page.as_data(result, computation),
-            {"vacancies.extxyz": partial(vacancy_page.write_structures, result)},
+    with progress_bars() as report:
+        potentials = chemical_potentials(
+            dict(zip(references, others, strict=True)),
+            largest_force=largest_force,
+            steps=steps,
         )
-    write_table([Row(row) for row in vacancy_page.summary(result)])
-    for notice in result.notices:
-        warn(f"Warning: {notice}")
-    write_line(f"Page: {page}")
+        result = vacancies.vacancies(
+            atoms,
+            supercells=sizes,
+            elements=element or (),
+            potentials=potentials,
+            relaxed=relaxed,
+            rattle=rattle,
+            largest_force=largest_force,
+            steps=steps,
+            report=report,
+        )
+    command.conclude(
+        vacancy_page,
+        result,
+        computation,
+        {"vacancies.extxyz": partial(vacancy_page.write_structures, result)},
+    )

@@ -1,0 +1,121 @@
+"""What the commands share: outputs are checked, inputs opened, and results written and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from matsciml_cli.console import Row, warn, write_line, write_table
+from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
+from matsciml_cli.outputs import check_output
+
+if TYPE_CHECKING:
+    from matsciml_core.registry.manager import Registry
+    from matsciml_tool_physics.inputs import Computation
+    from matsciml_util_pages.pages import Page
+
+_ENDINGS = ("html", "json", "csv", "md")
+"""Of the files that every command writes."""
+
+
+class PageModule(Protocol):
+    """The module of a property's page."""
+
+    def page(self, result: Any, computation: Computation, /) -> Page:
+        """Return the page."""
+
+    def records(self, result: Any, /) -> Sequence[Mapping[str, Any]]:
+        """Return the rows of the CSV file."""
+
+    def as_data(self, result: Any, computation: Computation, /) -> Mapping[str, Any]:
+        """Return the content of the JSON file."""
+
+    def summary(self, result: Any, /) -> Sequence[tuple[str, str]]:
+        """Return names and values of what was computed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PropertyCommand:
+    """A command that computes a property of structures with a model."""
+
+    name: str
+    """Of the command, and of its files without their ending."""
+    folder: Path
+    """Of the results."""
+    inputs: Sequence[Path]
+    """Files with one structure each."""
+    others: Sequence[str] = ()
+    """Names of files beside the page, table and JSON."""
+
+    def check(self, *, replace: bool) -> None:
+        """Refuse results that would replace an input, or what may not be replaced.
+
+        Raises:
+            ConfigError: They would, or they cannot be written.
+        """
+        names = [*(f"{self.name}.{ending}" for ending in _ENDINGS), *self.others]
+        files = [self.folder / name for name in names]
+        for path in files if self.folder.exists() else [self.folder]:
+            check_output(path, replace=replace, inputs=self.inputs)
+
+    def open(
+        self,
+        run: Path,
+        registry: Registry,
+        *,
+        form: str | None,
+        device: str,
+        precision: str,
+        settings: Mapping[str, Any],
+    ) -> tuple[Computation, list[Any]]:
+        """Load the model, and read the structures; see ``matsciml_tool_physics.inputs``."""
+        from matsciml_tool_physics.inputs import open_inputs
+
+        return open_inputs(
+            run,
+            self.inputs,
+            registry,
+            form=form,
+            device=device,
+            precision=precision,
+            settings={**settings, "precision": precision},
+        )
+
+    def conclude(
+        self,
+        page: PageModule,
+        result: Any,
+        computation: Computation,
+        others: Mapping[str, Callable[[Path], object]] | None = None,
+    ) -> None:
+        """Write the results, and show them in short with their notices.
+
+        Args:
+            page: Module of the property's page.
+            result: What was computed.
+            computation: Model, structures and settings.
+            others: Name of a further file → a function that writes it to the path it is given.
+        """
+        # Here, because they import what computes; --help needs none of it.
+        from matsciml_core.files import delivering, remove_unfinished
+        from matsciml_util_pages.pages import write_page_files
+
+        written = f"The results are in '{self.folder}'."
+        content, records = page.page(result, computation), page.records(result)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(self.folder)
+        # What is stopped while it is written goes with the folder that delivering removes.
+        with (
+            telling_on_stop(written),
+            delivering(self.folder) as part,
+            telling_on_stop(NOTHING_WRITTEN),
+        ):
+            for name, write in (others or {}).items():
+                write(part / name)
+            write_page_files(content, records, part, self.name, page.as_data(result, computation))
+        write_table([Row(row) for row in page.summary(result)])
+        for notice in result.notices:
+            warn(f"Warning: {notice}")
+        write_line(f"Page: {self.folder / self.name}.html")
