@@ -38,6 +38,10 @@ def predict(
         typer.Option("--output", "-o", help="CSV or extended XYZ file; - for CSV on stdout."),
     ] = "predictions.csv",
     format: FileFormat = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", help="A setting of the format as KEY=VALUE."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Most structures at a time.")] = 32,
     max_atoms: Annotated[int, typer.Option(min=1, help="Most atoms at a time.")] = 1024,
     device: Device = "auto",
@@ -73,6 +77,7 @@ def predict(
     from matsciml_core.model.restriction import restrict
     from matsciml_core.model.trained import load
     from matsciml_core.model.writers import writer_of
+    from matsciml_core.training.config_data import parse_overrides
 
     registry = registry_of(context)
     # What can be wrong with the command is said before the model is loaded, which takes seconds.
@@ -93,6 +98,7 @@ def predict(
             files,
             kind(stream, model.targets, model.uncertainties if uncertainty else None),
             format=format,
+            options=parse_overrides(settings or ()),
             registry=registry,
             batch_size=batch_size,
             max_atoms=max_atoms,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -101,6 +101,7 @@ def read_structures(
     format: str | None = None,
     registry: Registry | None = None,
     labels: Sequence[LabelColumn] = (),
+    options: Mapping[str, Any] | None = None,
 ) -> Iterator[InputStructure]:
     """Read files one structure at a time; nothing that is wrong with one of them stops the rest.
 
@@ -109,6 +110,7 @@ def read_structures(
         format: Name of the reader; None: by the files' names and content.
         registry: Where readers are looked up; None: all that are installed.
         labels: What of the values beside a structure becomes labels.
+        options: Settings of the format, as plain data.
 
     Yields:
         A record for each structure, and one for what could not be read.
@@ -117,7 +119,8 @@ def read_structures(
     for path in paths:
         count = 0
         try:
-            for item in to_crystals(read(path, format, registry=registry), labels, Naming()):
+            records = read(path, format, registry=registry, options=options)
+            for item in to_crystals(records, labels, Naming()):
                 count += 1
                 yield _record(path, item)
         except MatSciMLError as error:

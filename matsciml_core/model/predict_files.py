@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from matsciml_core.errors import ConfigError, DataError, MatSciMLError
 from matsciml_core.interfaces.crystal import Crystal
@@ -62,6 +62,7 @@ def predict_files(
     writer: Writer,
     *,
     format: str | None = None,
+    options: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
     batch_size: int = BATCH_SIZE,
     max_atoms: int = MAX_ATOMS,
@@ -76,6 +77,7 @@ def predict_files(
         paths: Files, or folders of files.
         writer: Gets the predictions, in order.
         format: Name of the reader; None: by the files' names and content.
+        options: Settings of the format, as plain data.
         registry: Where readers are looked up; None: all that are installed.
         batch_size: Most structures at a time.
         max_atoms: Most atoms at a time.
@@ -98,7 +100,7 @@ def predict_files(
     meter = Meter("structures", report, unit="structures")
 
     def usable() -> Iterator[Usable]:
-        for structure in read_structures(paths, format, registry):
+        for structure in read_structures(paths, format, registry, options=options):
             if structure.crystal is None:
                 _skip(tally, structure, structure.problem, strict=strict)
             else:
