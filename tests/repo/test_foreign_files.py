@@ -33,6 +33,7 @@ OCP = "plugins/matsciml-data-ocp/src/matsciml_data_ocp/"
 READER_ASE = "plugins/matsciml-reader-ase/src/matsciml_reader_ase/"
 GENERATE = "plugins/matsciml-tool-generate/src/matsciml_tool_generate/"
 MACE = "plugins/matsciml-model-mace/src/matsciml_model_mace/"
+ORB = "plugins/matsciml-model-orb/src/matsciml_model_orb/"
 MEGNET = "plugins/matsciml-model-megnet/src/matsciml_model_megnet/"
 PAGES = "plugins/matsciml-util-pages/src/matsciml_util_pages/"
 SOURCES = "plugins/matsciml-util-sources/src/matsciml_util_sources/"
@@ -93,6 +94,8 @@ MAY_PARSE = {
     (f"{OCP}s2ef.py", "tarfile.open"): TAR,
     (f"{MEGNET}weights.py", "load_file"): SAFE,
     (f"{MACE}weights_file.py", "zipfile.ZipFile"): "entries as they are, read by our own machine",
+    (f"{ORB}conversion.py", "torch.load"): "weights only; what is not a tensor is refused",
+    (f"{ENV}sources.py", "zipfile.ZipFile"): "metadata of a wheel that is going to be installed",
     (DEEPMD, "np.load"): "numbers; NumPy refuses objects, which would be pickled",
     (f"{READER_ASE}hdf5.py", "h5py.File"): "links and sizes are checked behind it",
     (f"{READER_ASE}writers.py", "lmdb.open"): "a new database of ours",

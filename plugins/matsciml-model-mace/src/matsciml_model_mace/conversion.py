@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,8 +11,8 @@ from torch import Tensor, nn
 
 from matsciml_core import Config, Encoder, Registry, TargetInfo, Task
 from matsciml_core.errors import ConfigError, DataError, did_you_mean
-from matsciml_core.files import hash_of
 from matsciml_core.interfaces.elements import symbol
+from matsciml_core.model.foreign import Provenance
 from matsciml_core.model.storage import save_model
 from matsciml_core.model.undisturbed import undisturbed
 from matsciml_model_mace.config import Interaction, MACEConfig
@@ -35,18 +34,6 @@ _READOUTS = ("LinearReadoutBlock", "NonLinearReadoutBlock")
 _ACTIVATION = "torch.nn.functional.silu"
 _SECOND_MOMENT = 1.6791767923989418
 """What e3nn 0.4.4 multiplies that function by; a file holds the number that it was trained with."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Provenance:
-    """What a file of weights does not say of itself."""
-
-    name: str
-    functional: str = ""
-    licence: str = ""
-    trained_on: str = ""
-    seen: tuple[str, ...] = ()
-    """Registry names of datasets of whose crystals most were in training."""
 
 
 def convert(
@@ -81,18 +68,8 @@ def convert(
     with undisturbed():  # the head's layers start with random numbers
         task = _energy_task(encoder, energies[config.heads.index(config.head)], registry)
     symbols = [symbol(number) for number in config.elements]
-    record = {
-        "name": provenance.name,
-        "distribution": "",
-        "weights": file.name,
-        "digest": hash_of(file),
-        "functional": provenance.functional,
-        "licence": provenance.licence,
-        "trained_on": provenance.trained_on,
-        "seen": list(provenance.seen),
-        "elements": symbols,
-        "isolated_atoms": True,  # the energy of the free atom is among the weights
-    }
+    # The energy of the free atom is among the weights.
+    record = provenance.record(file, symbols, isolated_atoms=True)
     folder.mkdir(parents=True, exist_ok=True)  # not before it is known that there is a model
     save_model(
         folder,

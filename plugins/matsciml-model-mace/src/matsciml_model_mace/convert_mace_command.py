@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from matsciml_core.errors import ConfigError
-from matsciml_core.model.location import DESCRIPTION
 
 
 def convert_mace(
@@ -45,15 +44,13 @@ def convert_mace(
     licence, and MACE-OFF, MACE-OMAT-0 and others under the Academic Software License, which
     excludes commercial use; look it up for the file that you take.
     """
-    folder = output or Path(file.stem)
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"'{folder}' is a file; name another folder with --output.")
-    if (folder / DESCRIPTION).exists() and not replace:
-        raise ConfigError(f"'{folder}' exists; give --replace, or name another --output.")
+    from matsciml_core.model.foreign import Provenance, folder_for
+
     # Of this process alone: a command of a plugin that is no tool uses the core, not its caller.
     from matsciml_core.registry.manager import build_registry
-    from matsciml_model_mace.conversion import Provenance, convert
+    from matsciml_model_mace.conversion import convert
 
+    folder = folder_for(file, output, replace=replace)
     provenance = Provenance(
         name=folder.name,
         functional=functional,

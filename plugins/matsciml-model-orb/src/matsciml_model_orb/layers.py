@@ -1,0 +1,195 @@
+"""The layers of Orb: functions of an edge's vector, perceptrons, and the exchange of messages."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+from ase.data import covalent_radii
+from torch import Tensor, nn
+from torch.nn import functional
+
+CUTOFF = 6.0
+"""Longest edge, Å, in all networks of orb-models."""
+HARMONICS = 16
+"""Spherical harmonics up to the degree 3."""
+_SCREENING = ((0.1818, 3.2), (0.5099, 0.9423), (0.2802, 0.4028), (0.02817, 0.2016))
+"""Weights and inverse lengths of the universal screening function."""
+
+
+def envelope(x: Tensor, power: int) -> Tensor:
+    """Return a polynomial that falls from 1 at x = 0 to 0 at x = 1, with two derivatives.
+
+    Args:
+        x: Length over cutoff, dimensionless.
+        power: Lowest power p of the polynomial.
+
+    References:
+        Gasteiger et al., ICLR (2020), arXiv:2003.03123, Eq. (8).
+    """
+    p = float(power)
+    falling = (
+        1.0
+        - (p + 1.0) * (p + 2.0) / 2.0 * x**power
+        + p * (p + 2.0) * x ** (power + 1)
+        - p * (p + 1.0) / 2.0 * x ** (power + 2)
+    )
+    return falling * (x < 1.0)
+
+
+def harmonics(directions: Tensor) -> Tensor:
+    """Return the real spherical harmonics up to the degree 3 with a mean square of 1.
+
+    In the order of e3nn, for which y is the polar axis.
+
+    Args:
+        directions: Unit vectors, ``(edges, 3)``.
+
+    Returns:
+        ``(edges, 16)``.
+    """
+    x, y, z = directions.unbind(1)
+    around = x * x + z * z
+    first = [math.sqrt(3.0) * one for one in (x, y, z)]
+    second = [
+        math.sqrt(15.0) * x * z,
+        math.sqrt(15.0) * x * y,
+        math.sqrt(5.0) * (y * y - around / 2.0),
+        math.sqrt(15.0) * y * z,
+        math.sqrt(15.0) / 2.0 * (z * z - x * x),
+    ]
+    third = [
+        math.sqrt(35.0 / 8.0) * x * (3.0 * z * z - x * x),
+        math.sqrt(105.0) * x * y * z,
+        math.sqrt(21.0 / 8.0) * x * (4.0 * y * y - around),
+        math.sqrt(7.0) / 2.0 * y * (2.0 * y * y - 3.0 * around),
+        math.sqrt(21.0 / 8.0) * z * (4.0 * y * y - around),
+        math.sqrt(105.0) / 2.0 * y * (z * z - x * x),
+        math.sqrt(35.0 / 8.0) * z * (z * z - 3.0 * x * x),
+    ]
+    return torch.stack([torch.ones_like(x), *first, *second, *third], dim=1)
+
+
+class Bessel(nn.Module):
+    """√(2/c) sin(f_n r) / r, the frequencies being those of the file."""
+
+    frequencies: Tensor
+
+    def __init__(self, count: int) -> None:
+        """Start from n π / c.
+
+        Args:
+            count: Number of functions.
+        """
+        super().__init__()
+        self.register_buffer("frequencies", torch.arange(1.0, count + 1.0) * (math.pi / CUTOFF))
+
+    def forward(self, lengths: Tensor) -> Tensor:
+        """Return the functions of lengths ``(edges,)``, Å: ``(edges, functions)``."""
+        lengths = lengths.unsqueeze(1)
+        return math.sqrt(2.0 / CUTOFF) * torch.sin(self.frequencies * lengths) / lengths
+
+
+class Perceptron(nn.Module):
+    """Dense layers with SiLU between them, and a norm behind."""
+
+    def __init__(self, sizes: tuple[int, ...], *, norm: bool) -> None:
+        """Build the layers.
+
+        Args:
+            sizes: Of the input, the hidden layers, and the result.
+            norm: Whether the result is divided by its root mean square.
+        """
+        super().__init__()
+        pairs = itertools.pairwise(sizes)
+        self.layers = nn.ModuleList(nn.Linear(one, following) for one, following in pairs)
+        self.norm = nn.RMSNorm(sizes[-1]) if norm else nn.Identity()
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return ``(rows, width)`` of ``(rows, input)``."""
+        return self.after_first(self.layers[0](values))
+
+    def after_first(self, values: Tensor) -> Tensor:
+        """Return the result of what the first layer gives."""
+        for layer in self.layers[1:]:
+            values = layer(functional.silu(values))
+        normed: Tensor = self.norm(values)
+        return normed
+
+
+class Interaction(nn.Module):
+    """Edges learn from both of their atoms, and atoms from the edges that they send and receive."""
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        """Build the layers.
+
+        Args:
+            sizes: Of a perceptron: three widths, the hidden layers, and the width.
+        """
+        super().__init__()
+        width = sizes[-1]
+        self.atoms = Perceptron(sizes, norm=True)
+        self.edges = Perceptron(sizes, norm=True)
+        self.receive = nn.Linear(width, 1)
+        self.send = nn.Linear(width, 1)
+
+    def forward(
+        self, atoms: Tensor, edges: Tensor, ends: tuple[Tensor, Tensor], cutoffs: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the new features.
+
+        Args:
+            atoms: Features, ``(atoms, width)``.
+            edges: Features, ``(edges, width)``.
+            ends: Sending and receiving atom of each edge.
+            cutoffs: How much of each edge is felt, ``(edges, 1)``, 0 at the cutoff.
+        """
+        sending, receiving = ends
+        gates = [torch.sigmoid(gate(edges)) * cutoffs for gate in (self.send, self.receive)]
+        # The first layer multiplies each atom once, before it is gathered to its many edges.
+        first = self.edges.layers[0]
+        own, sent, received = first.weight.chunk(3, dim=1)  # type: ignore[operator, union-attr]
+        messages = self.edges.after_first(
+            functional.linear(edges, own, first.bias)  # type: ignore[arg-type]
+            + functional.linear(atoms, sent).index_select(0, sending)
+            + functional.linear(atoms, received).index_select(0, receiving)
+        )
+        sums = [
+            torch.zeros_like(atoms).index_add(0, index, messages * gate)
+            for index, gate in zip(ends, gates, strict=True)
+        ]
+        update = self.atoms(torch.cat((atoms, sums[1], sums[0]), dim=1))
+        return atoms + update, edges + messages
+
+
+class Repulsion(nn.Module):
+    """The repulsion of nuclei as orb-models 0.5.5 computes it, with which weights were trained.
+
+    That is the potential of Ziegler, Biersack and Littmark within the sum of covalent radii, but
+    of the elements that follow each atom's own: charges and radii are those of Z + 1.
+    """
+
+    radii: Tensor
+
+    def __init__(self) -> None:
+        """Note the radii."""
+        super().__init__()
+        radii = torch.tensor(covalent_radii, dtype=torch.float32)
+        self.register_buffer("radii", radii, persistent=False)
+
+    def forward(self, lengths: Tensor, elements: tuple[Tensor, Tensor]) -> Tensor:
+        """Return the half of each pair's energy that an edge has.
+
+        Args:
+            lengths: Of the edges, ``(edges,)``, Å.
+            elements: Atomic numbers at both ends, ``(edges,)``.
+
+        Returns:
+            ``(edges,)``, eV.
+        """
+        first, second = ((numbers + 1).to(lengths.dtype) for numbers in elements)
+        longest = sum(self.radii.index_select(0, numbers + 1) for numbers in elements)
+        reduced = lengths * (first**0.3 + second**0.3) / (0.4543 * 0.529)
+        screened = sum(weight * torch.exp(-rate * reduced) for weight, rate in _SCREENING)
+        return 0.5 * 14.3996 * first * second / lengths * screened * envelope(lengths / longest, 6)

@@ -1,0 +1,54 @@
+"""Crystals and weights that numbers of orb-models are compared on; needs neither of the two."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from ase import Atoms
+from ase.build import bulk
+from torch import Tensor
+
+
+def structures() -> dict[str, Atoms]:
+    """Return crystals off their sites, of several systems, and a molecule, by name."""
+    cubic = bulk("NaCl", "rocksalt", a=5.6, cubic=True)
+    hexagonal = bulk("Mg", "hcp", a=3.2, c=5.2)
+    tetragonal = bulk("Sn", "bct", a=5.8, c=3.2)
+    orthorhombic = Atoms("FeAlO", cell=[4.1, 4.7, 5.3], pbc=True)
+    orthorhombic.set_scaled_positions([[0.0, 0.1, 0.0], [0.5, 0.4, 0.3], [0.2, 0.8, 0.7]])
+    triclinic = Atoms("Na", cell=[[3.0, 0.1, 0.0], [1.2, 3.1, 0.2], [0.1, 1.4, 3.2]], pbc=True)
+    close = bulk("C", "diamond", a=3.2)
+    found = {
+        "cubic": cubic,
+        "hexagonal": hexagonal,
+        "tetragonal": tetragonal,
+        "orthorhombic": orthorhombic,
+        "triclinic, one atom": triclinic,
+        "within covalent radii": close,
+    }
+    for number, atoms in enumerate(found.values()):
+        atoms.rattle(0.08, seed=number)
+    left = cubic.copy()
+    left.set_cell(cubic.cell[[1, 0, 2]])
+    outside = hexagonal.copy()
+    outside.positions += 3.0 * outside.cell[0] - outside.cell[2]
+    molecule = Atoms("OH2", [[0.0, 0.0, 0.0], [0.95, 0.1, 0.0], [-0.3, 0.9, 0.1]])
+    return {**found, "left-handed": left, "outside its cell": outside, "molecule": molecule}
+
+
+def weights(shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+    """Return tensors of a network that are no symmetric case, the same on every machine.
+
+    Args:
+        shapes: Of the tensors that are learnt, by the names in orb-models.
+    """
+    found = {}
+    for number, (name, shape) in enumerate(sorted(shapes.items())):
+        count = math.prod(shape)
+        wave = torch.sin(1.7 * torch.arange(count, dtype=torch.float64) ** 1.1 + number)
+        scale = 1.6 / math.sqrt(shape[-1]) if len(shape) > 1 else 0.3
+        offset = 1.0 if "norm" in name else 0.0
+        found[name] = (scale * wave + offset).reshape(tuple(shape)).float()
+    return found
