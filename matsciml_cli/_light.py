@@ -66,13 +66,13 @@ class LightCommand(TyperCommand):
         """
         rest: list[str] = super().parse_args(ctx, args)
         for parameter in self.get_params(ctx):
-            value = ctx.params.get(parameter.name)
-            if isinstance(value, float) and not math.isfinite(value):
-                option = max(parameter.opts, key=len)  # its long name, where it has a short one
-                raise ConfigError(f"'{option}' is {value}; give a finite number.")
-            if isinstance(value, int) and abs(value) >= _TOO_LARGE:
-                option = max(parameter.opts, key=len)
-                raise ConfigError(f"'{option}' is {value}; give a number below 2^63.")
+            given = ctx.params.get(parameter.name)
+            option = max(parameter.opts, key=len)  # its long name, where it has a short one
+            for value in given if isinstance(given, list | tuple) else [given]:
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise ConfigError(f"'{option}' is {value}; give a finite number.")
+                if isinstance(value, int) and abs(value) >= _TOO_LARGE:
+                    raise ConfigError(f"'{option}' is {value}; give a number below 2^63.")
         return rest
 
 

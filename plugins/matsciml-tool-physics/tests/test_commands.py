@@ -130,6 +130,7 @@ class TestPhonons:
             (("slab.extxyz",), "periodic in all three directions"),
             (("copper.extxyz", "--supercell", "2,2"), "'--supercell 2,2' is not understood"),
             (("copper.extxyz", "--displacement", "3"), "between 0 and 1 Å"),
+            (("copper.extxyz", "--displacement", "nan"), "'--displacement' is nan; give a finite"),
         ],
     )
     def test_what_cannot_be_done_is_one_sentence(self, run, arguments, words):
@@ -269,6 +270,7 @@ class TestSurface:
             (("copper.extxyz", "--miller", "a,b,c"), "is not understood"),
             (("copper.extxyz", "--miller", "0,0,0"), "no direction"),
             (("copper.extxyz", "--thickness", "-3"), "between 0 and 200"),
+            (("copper.extxyz", "--thickness", "9", "--thickness", "inf"), "'--thickness' is inf"),
         ],
     )
     def test_what_cannot_be_done_is_one_sentence(self, run, arguments, words):
