@@ -77,7 +77,7 @@ class _Handler(logging.Handler):
 
 @contextmanager
 def _remarks(console: Console) -> Iterator[None]:
-    """Show what the fetch layer has to say, such as why it waits, above the bars."""
+    """Show what a fetch has to say, such as why it waits, above the bars."""
     handler = _Handler(console)
     # Without a handler of ours Python would drop what is below a warning.
     logger = logging.getLogger("matsciml.fetch")

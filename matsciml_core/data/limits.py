@@ -8,29 +8,27 @@ from matsciml_core.errors import ConfigError
 
 LARGEST_UNPACKED = "MATSCIML_LARGEST_UNPACKED"
 """GiB that a compressed file may unpack to."""
-LARGEST_DOWNLOAD = "MATSCIML_LARGEST_DOWNLOAD"
-"""GiB of a download whose size nobody declares."""
-ALLOW_HTTP = "MATSCIML_ALLOW_HTTP"
-"""``1``: keys may be sent, and redirects followed, without encryption."""
-DEFAULTS = {LARGEST_UNPACKED: 1024.0, LARGEST_DOWNLOAD: 100.0}
+DEFAULT_UNPACKED = 1024.0
+"""GiB that a compressed file may unpack to where the variable is not set."""
 _RATIO = 400
 """Bytes that one packed byte may become in a file of numbers; text of one letter reaches 1000."""
 _FREE = 64 << 20
 """Bytes up to which the ratio is not looked at."""
 
 
-def limit(variable: str) -> int:
+def limit(variable: str, default: float) -> int:
     """Return a bound in bytes, as the environment says or by default.
 
     Args:
-        variable: One of :data:`DEFAULTS`.
+        variable: The environment variable that sets it, in GiB.
+        default: What holds where it is not set, GiB.
 
     Raises:
         ConfigError: It is set to something that is no number above 0.
     """
     text = os.environ.get(variable, "").strip()
     try:
-        size = float(text) if text else DEFAULTS[variable]
+        size = float(text) if text else default
     except ValueError:
         size = 0.0
     if not 0 < size < float("inf"):
@@ -45,14 +43,5 @@ def unpacked_limit(packed: int) -> int:
         packed: Its size, bytes.
     """
     # Somebody who sets a bound means it, whatever the ratio.
-    bound = limit(LARGEST_UNPACKED)
+    bound = limit(LARGEST_UNPACKED, DEFAULT_UNPACKED)
     return bound if os.environ.get(LARGEST_UNPACKED) else min(bound, _FREE + _RATIO * packed)
-
-
-def http_allowed(host: str) -> bool:
-    """Return whether a host may be spoken to without encryption where that matters.
-
-    Args:
-        host: Name or address; those of this machine always may.
-    """
-    return host in ("localhost", "127.0.0.1", "::1") or os.environ.get(ALLOW_HTTP) == "1"

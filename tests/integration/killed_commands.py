@@ -30,7 +30,7 @@ from matsciml_cli import state
 from matsciml_cli.app import execute
 from matsciml_core.registry.manager import build_registry
 from matsciml_core.testing.plugin_folder import PluginFolder
-from matsciml_core.testing.server import FaultServer
+from matsciml_util_sources.fake_server import FaultServer
 
 PLUGIN = """
     from matsciml_core import DatasetSpec, hookimpl
@@ -44,7 +44,9 @@ PLUGIN = """
 """
 WORK = """
     from matsciml_core.data import StoreDataset, ingest
-    from matsciml_core.data.fetch import RemoteFile, download, fetched_stores
+    from matsciml_core.data.fetch import fetched_stores
+    from matsciml_util_sources.client import Client
+    from matsciml_util_sources.download import RemoteFile, download
     from matsciml_core.data.ingestion.conversion import from_iterable
     from matsciml_core.data.readers import read
     from matsciml_core.data.readers.frames import Naming, to_crystals
@@ -57,7 +59,7 @@ WORK = """
 
     def fetch(request):
         file = RemoteFile(url="https://source.example/crystals.xyz", name="crystals.xyz")
-        path = download(request.client, file, request.folder / "raw", report=request.report)
+        path = download(Client(), file, request.folder / "raw", report=request.report)
         label = parse_label("energy=eV")
         ingest(
             from_iterable(lambda: to_crystals(read(path), [label], Naming())),

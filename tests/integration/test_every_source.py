@@ -27,8 +27,8 @@ from matsciml_core.errors import SplitError
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.split import Split
 from matsciml_core.testing.dataset.subject import first_difference
-from matsciml_core.testing.server import FaultServer
-from matsciml_core.testing.source import FakeSource, Sample, load_module
+from matsciml_util_sources.fake_server import FaultServer
+from matsciml_util_sources.fake_source import FakeSource, Sample, load_module
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 SOURCES: dict[str, FakeSource] = {

@@ -45,7 +45,7 @@ DEEPMD = "plugins/matsciml-reader-potentials/src/matsciml_reader_potentials/deep
 OF_THE_HELPER = "to a file that the helper has made"
 MAY_WRITE = {
     ("matsciml_cli/app.py", ".write_text"): "of typer's formatter, which writes help",
-    ("matsciml_core/data/fetch/files.py", "os.replace"): "a whole download, checked, gets its name",
+    (f"{SOURCES}download.py", "os.replace"): "a whole download, checked, gets its name",
     ("matsciml_core/data/store/resumable.py", "os.replace"): "LMDB's own copy, made exclusively",
     ("matsciml_core/files.py", "open for writing"): "the helper",
     ("matsciml_core/files.py", "os.replace"): "the helper",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matsciml_core.data.fetch.client import Client
 from matsciml_core.data.ingestion.pool import SERIAL, PoolConfig
 from matsciml_core.progress import Report, silent
 
@@ -30,8 +29,9 @@ class FetchRequest:
     """Fetch about this many records and no more, for a trial; None: all."""
     options: Any = None
     """What the user set, an instance of ``DatasetSpec.fetch_config``; None: its defaults."""
-    client: Client = field(default_factory=Client)
-    """Sends the requests."""
+    client: Any = None
+    """Sends the requests, of the plugin's own kind, where a test or program brings one; None: the
+    function makes it. The core opens no connection and knows no client."""
     report: Report = silent
     """Receives progress."""
     pool: PoolConfig = SERIAL

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from matsciml_core.testing.server import Answer, Asked, FaultServer
-from matsciml_core.testing.source import FakeSource, Sample
+from matsciml_util_sources.fake_server import Answer, Asked, FaultServer
+from matsciml_util_sources.fake_source import FakeSource, Sample
 
 CIFS, PAGES = "/static/export/cifs/", "/entry/"
 ROWS = 60

@@ -16,17 +16,19 @@ import lmdb
 import numpy as np
 import pytest
 
-from matsciml_core.data.fetch import Client, FetchRequest, Retry, note_store
+from matsciml_core.data.fetch import FetchRequest, note_store
 from matsciml_core.data.fetch.fetched_config import FetchedConfig
 from matsciml_core.data.ingestion.conversion import read_manifest
 from matsciml_core.errors import DataError, FetchError
 from matsciml_core.testing import DatasetContract
-from matsciml_core.testing.server import Answer, FaultServer
-from matsciml_core.testing.source import load_module
 from matsciml_data_carolina import plugin
 from matsciml_data_carolina.config import CarolinaFetchConfig
 from matsciml_data_carolina.dataset import Carolina
 from matsciml_data_carolina.fetch import fetch
+from matsciml_util_sources.client import Client
+from matsciml_util_sources.fake_server import Answer, FaultServer
+from matsciml_util_sources.fake_source import load_module
+from matsciml_util_sources.pacing import Retry
 
 (SPEC,) = plugin.matsciml_datasets()
 FAKE = load_module(Path(__file__).with_name("fake_source.py"))

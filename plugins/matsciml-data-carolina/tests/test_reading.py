@@ -12,10 +12,10 @@ from matsciml_core.data import Rejection
 from matsciml_core.data.fetch.fetched_config import FetchedConfig
 from matsciml_core.data.readers import add_dataset
 from matsciml_core.data.splits.grouping import space_group
-from matsciml_core.testing.source import load_module
 from matsciml_data_carolina.cif import parse, read_cif
 from matsciml_data_carolina.dataset import Carolina
 from matsciml_data_carolina.toolkit import crystal_of, read_toolkit
+from matsciml_util_sources.fake_source import load_module
 
 FAKE = load_module(Path(__file__).with_name("fake_source.py"))
 

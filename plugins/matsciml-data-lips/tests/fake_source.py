@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from matsciml_core.testing.server import Answer, Asked, FaultServer
-from matsciml_core.testing.source import FakeSource, Sample
+from matsciml_util_sources.fake_server import Answer, Asked, FaultServer
+from matsciml_util_sources.fake_source import FakeSource, Sample
 
 DOI = "10.24435/materialscloud:s0-5n"
 RECORD = "abcde-12345"

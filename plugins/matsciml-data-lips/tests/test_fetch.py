@@ -10,15 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matsciml_core.data.fetch import Client, FetchRequest, Retry, note_store, verify
+from matsciml_core.data.fetch import FetchRequest, note_store
 from matsciml_core.data.ingestion.conversion import read_manifest
 from matsciml_core.errors import FetchError, UnitError
-from matsciml_core.testing.server import Answer, FaultServer
-from matsciml_core.testing.source import load_module
 from matsciml_data_lips import plugin
 from matsciml_data_lips.dataset import LiPS
 from matsciml_data_lips.fetch import fetch
 from matsciml_data_lips.mdsim import mdsim_split
+from matsciml_util_sources.client import Client
+from matsciml_util_sources.download import verify
+from matsciml_util_sources.fake_server import Answer, FaultServer
+from matsciml_util_sources.fake_source import load_module
+from matsciml_util_sources.pacing import Retry
 
 (SPEC,) = plugin.matsciml_datasets()
 FAKE = load_module(Path(__file__).with_name("fake_source.py"))

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from matsciml_core.data.fetch import Addresses, Client, FetchRequest, Retry
-from matsciml_core.testing.server import FaultServer
-from matsciml_core.testing.source import load_module
+from matsciml_core.data.fetch import FetchRequest
+from matsciml_util_sources.addresses import Addresses
+from matsciml_util_sources.client import Client
+from matsciml_util_sources.fake_server import FaultServer
+from matsciml_util_sources.fake_source import load_module
+from matsciml_util_sources.pacing import Retry
 
 FAKE = load_module(Path(__file__).with_name("fake_source.py"))
 

@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
-from matsciml_core.testing.server import Answer, Asked, FaultServer
-from matsciml_core.testing.source import FakeSource, Sample
+from matsciml_util_sources.fake_server import Answer, Asked, FaultServer
+from matsciml_util_sources.fake_source import FakeSource, Sample
 
 BUCKET_HOST = "materialsproject-build.s3.amazonaws.com"
 API_HOST = "api.materialsproject.org"

@@ -20,11 +20,11 @@ from matsciml_core.data.ingestion.conversion import read_manifest
 from matsciml_core.data.ingestion.pool import PoolConfig
 from matsciml_core.data.store.crystal_store import CrystalStore
 from matsciml_core.errors import DataError, FetchError
-from matsciml_core.testing.source import load_module
 from matsciml_data_mp.config import MPFetchConfig
 from matsciml_data_mp.declaration import declare
 from matsciml_data_mp.fetch import fetch
 from matsciml_data_mp.objects import count_records, read_objects
+from matsciml_util_sources.fake_source import load_module
 
 FAKE = load_module(Path(__file__).with_name("fake_source.py"))
 SUMMARY = f"/collections/{FAKE.RELEASE}/summary"

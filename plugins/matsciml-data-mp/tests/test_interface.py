@@ -11,11 +11,11 @@ import pytest
 from matsciml_core.data.ingestion.conversion import read_manifest
 from matsciml_core.data.store.crystal_store import CrystalStore
 from matsciml_core.errors import FetchError
-from matsciml_core.testing.server import Answer
-from matsciml_core.testing.source import load_module
 from matsciml_data_mp import interface
 from matsciml_data_mp.config import MPFetchConfig
 from matsciml_data_mp.fetch import fetch
+from matsciml_util_sources.fake_server import Answer
+from matsciml_util_sources.fake_source import load_module
 
 FAKE = load_module(Path(__file__).with_name("fake_source.py"))
 PAGE = "/materials/summary/"

@@ -17,7 +17,6 @@ from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.interfaces.crystal_systems import FIRST_SPACE_GROUPS
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.testing import DatasetContract
-from matsciml_core.testing.source import load_module
 from matsciml_data_mp.config import MPConfig, MPFetchConfig
 from matsciml_data_mp.dataset import MaterialsProject
 from matsciml_data_mp.declaration import declare
@@ -26,6 +25,7 @@ from matsciml_data_mp.label_sizes import write_label_sizes
 from matsciml_data_mp.records import Rules, read_record
 from matsciml_data_mp.splits import family, paper_sizes_split
 from matsciml_data_mp.stores import canonical, fetched_releases
+from matsciml_util_sources.fake_source import load_module
 
 FAKE = load_module(Path(__file__).with_name("fake_source.py"))
 RELEASE = FAKE.RELEASE

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from matsciml_core.testing.server import Answer, Asked, FaultServer
-from matsciml_core.testing.source import FakeSource, Sample
+from matsciml_util_sources.fake_server import Answer, Asked, FaultServer
+from matsciml_util_sources.fake_source import FakeSource, Sample
 
 PATH = "/prod/v1/api/v1/entries/archive/query"
 EV = 1.602176634e-19

@@ -14,7 +14,6 @@ from matsciml_core.data import Rejection
 from matsciml_core.data.fetch.fetched_config import FetchedConfig
 from matsciml_core.data.readers import add_dataset
 from matsciml_core.data.splits.grouping import space_group
-from matsciml_core.testing.source import load_module
 from matsciml_data_nomad.archive import (
     ELECTRONVOLT,
     Calculation,
@@ -27,6 +26,7 @@ from matsciml_data_nomad.dataset import NOMAD
 from matsciml_data_nomad.references import fit_references
 from matsciml_data_nomad.subsets import subset_of
 from matsciml_data_nomad.toolkit import read_record, read_toolkit
+from matsciml_util_sources.fake_source import load_module
 
 FAKE = load_module(Path(__file__).with_name("fake_source.py"))
 

@@ -33,8 +33,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 from ase.io import write
 
-from matsciml_core.testing.server import FaultServer
-from matsciml_core.testing.source import FakeSource, Sample
+from matsciml_util_sources.fake_server import FaultServer
+from matsciml_util_sources.fake_source import FakeSource, Sample
 
 HOST = "dl.fbaipublicfiles.com"
 FOLDER = "/opencatalystproject/data"

@@ -12,19 +12,21 @@ import pytest
 import torch
 
 from matsciml_core.data import CrystalStore
-from matsciml_core.data.fetch import Addresses, Client, FetchRequest, note_store
+from matsciml_core.data.fetch import FetchRequest, note_store
 from matsciml_core.data.ingestion.conversion import Rejection, read_manifest
 from matsciml_core.data.ingestion.pool import PoolConfig
 from matsciml_core.data.readers import add_dataset
 from matsciml_core.errors import DataError
 from matsciml_core.testing import DatasetContract
-from matsciml_core.testing.source import load_module
 from matsciml_data_ocp import is2re
 from matsciml_data_ocp.config import OCPFetchConfig
 from matsciml_data_ocp.dataset import IS2RE
 from matsciml_data_ocp.fetch import fetch_is2re
 from matsciml_data_ocp.inventory import is2re as take_inventory
 from matsciml_data_ocp.readers import read_is2re_lmdb, read_s2ef_lmdb
+from matsciml_util_sources.addresses import Addresses
+from matsciml_util_sources.client import Client
+from matsciml_util_sources.fake_source import load_module
 
 fake = load_module(Path(__file__).with_name("fake_source.py"))
 PATH = f"{fake.FOLDER}/{fake.ARCHIVE}"

@@ -18,14 +18,13 @@ import pytest
 import torch
 
 from matsciml_core.data import CrystalStore
-from matsciml_core.data.fetch import Addresses, Client, FetchRequest, Retry, note_store
+from matsciml_core.data.fetch import FetchRequest, note_store
 from matsciml_core.data.fetch.fetched_config import FetchedConfig
 from matsciml_core.data.ingestion.conversion import read_manifest
 from matsciml_core.data.ingestion.pool import PoolConfig
 from matsciml_core.data.readers import add_dataset
 from matsciml_core.errors import ConfigError, DataError, FetchError, SplitError
 from matsciml_core.testing import DatasetContract
-from matsciml_core.testing.source import load_module
 from matsciml_data_ocp import plugin, s2ef
 from matsciml_data_ocp.config import OCPFetchConfig
 from matsciml_data_ocp.dataset import S2EF
@@ -33,6 +32,10 @@ from matsciml_data_ocp.fetch import fetch_s2ef
 from matsciml_data_ocp.inventory import s2ef as take_inventory
 from matsciml_data_ocp.readers import read_shards
 from matsciml_data_ocp.splitting import count_default_split
+from matsciml_util_sources.addresses import Addresses
+from matsciml_util_sources.client import Client
+from matsciml_util_sources.fake_source import load_module
+from matsciml_util_sources.pacing import Retry
 
 fake = load_module(Path(__file__).with_name("fake_source.py"))
 SPEC, _ = plugin.matsciml_datasets()

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from matsciml_core.testing.server import Answer, Asked, FaultServer
-from matsciml_core.testing.source import FakeSource, Sample
+from matsciml_util_sources.fake_server import Answer, Asked, FaultServer
+from matsciml_util_sources.fake_source import FakeSource, Sample
 
 PATH = "/optimade/v1/structures"
 ROWS = 25

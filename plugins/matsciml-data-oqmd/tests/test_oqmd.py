@@ -15,26 +15,23 @@ import pytest
 
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection, ingest
-from matsciml_core.data.fetch import (
-    Addresses,
-    Client,
-    FetchRequest,
-    Retry,
-    note_store,
-)
+from matsciml_core.data.fetch import FetchRequest, note_store
 from matsciml_core.data.fetch.fetched_config import FetchedConfig
 from matsciml_core.data.ingestion.conversion import from_iterable, read_manifest
 from matsciml_core.data.readers import add_dataset
 from matsciml_core.errors import DataError, FetchError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.testing import DatasetContract
-from matsciml_core.testing.server import Answer
-from matsciml_core.testing.source import load_module
 from matsciml_data_oqmd import plugin
 from matsciml_data_oqmd.config import OQMDFetchConfig
 from matsciml_data_oqmd.dataset import OQMD
 from matsciml_data_oqmd.fetch import fetch, read_entry
 from matsciml_data_oqmd.toolkit import crystal_of, read_toolkit
+from matsciml_util_sources.addresses import Addresses
+from matsciml_util_sources.client import Client
+from matsciml_util_sources.fake_server import Answer
+from matsciml_util_sources.fake_source import load_module
+from matsciml_util_sources.pacing import Retry
 
 (SPEC,) = plugin.matsciml_datasets()
 FAKE = load_module(Path(__file__).with_name("fake_source.py"))

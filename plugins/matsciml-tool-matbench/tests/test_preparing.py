@@ -8,14 +8,14 @@ import json
 import pytest
 
 from matsciml_core import build_registry
-from matsciml_core.data.fetch.addresses import PREFIX, host_key
 from matsciml_core.data.store.store_dataset import StoreDataset
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.registry.folders import dataset_folder
 from matsciml_core.registry.imported import store_of
-from matsciml_core.testing.server import Answer, FaultServer
 from matsciml_tool_matbench.preparing import prepare, published_folds
 from matsciml_tool_matbench.tasks import find_task, tasks
+from matsciml_util_sources.addresses import PREFIX, host_key
+from matsciml_util_sources.fake_server import Answer, FaultServer
 
 pytest.importorskip("matsciml_reader_tables", reason="reads the JSON")
 

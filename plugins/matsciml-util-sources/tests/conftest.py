@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from matsciml_core.data.fetch import Addresses, Client, Retry
-from matsciml_core.testing.server import FaultServer
+from matsciml_util_sources.addresses import Addresses
+from matsciml_util_sources.client import Client
+from matsciml_util_sources.fake_server import FaultServer
+from matsciml_util_sources.pacing import Retry
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from matsciml_core.data.fetch import RemoteFile
 from matsciml_core.errors import FetchError
-from matsciml_core.testing.server import Answer
 from matsciml_util_sources import figshare
+from matsciml_util_sources.download import RemoteFile
+from matsciml_util_sources.fake_server import Answer
 from matsciml_util_sources.invenio import find_record, list_files, remembered_file
 
 DOI = "10.1234/abc:d-5"

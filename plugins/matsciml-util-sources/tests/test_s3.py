@@ -9,9 +9,10 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from matsciml_core.data.fetch import Progress, download
 from matsciml_core.errors import FetchError
-from matsciml_core.testing.server import Answer
+from matsciml_core.progress import Progress
+from matsciml_util_sources.download import download
+from matsciml_util_sources.fake_server import Answer
 from matsciml_util_sources.many_files import download_all
 from matsciml_util_sources.s3 import Bucket, S3Object, key_below
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 
 from matsciml_core.errors import FetchError
-from matsciml_core.testing.server import Answer
+from matsciml_util_sources.fake_server import Answer
 from matsciml_util_sources.spool import Page, PageSpool
 
 QUERY = {"address": "https://example.org", "limit": 10}
@@ -119,7 +119,8 @@ def test_a_damaged_page_is_noticed(tmp_path):
 
 SCRIPT = """
 import sys
-from matsciml_core.data.fetch import Addresses, Client
+from matsciml_util_sources.addresses import Addresses
+from matsciml_util_sources.client import Client
 from matsciml_util_sources.spool import Page, PageSpool
 client = Client(Addresses(), rates={"127.0.0.1": 1000})
 

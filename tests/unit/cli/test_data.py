@@ -15,7 +15,7 @@ import pytest
 from matsciml_cli import _completion, state
 from matsciml_cli._data import _show_labels
 from matsciml_core.registry.manager import build_registry
-from matsciml_core.testing.server import FaultServer
+from matsciml_util_sources.fake_server import FaultServer
 
 CELL = [[4.0, 0, 0], [0, 4.0, 0], [0, 0, 4.0]]
 
@@ -38,7 +38,9 @@ WORK = """
     import json
     from matsciml_core import TargetInfo
     from matsciml_core.data import StoreDataset, ingest
-    from matsciml_core.data.fetch import RemoteFile, download, fetched_stores
+    from matsciml_core.data.fetch import fetched_stores
+    from matsciml_util_sources.client import Client
+    from matsciml_util_sources.download import RemoteFile, download
     from matsciml_core.data.readers.structures import frame_from_structure
     from matsciml_core.data.readers.frames import Naming, to_crystals
     from matsciml_core.data.readers.labels import parse_label
@@ -59,7 +61,7 @@ WORK = """
 
     def fetch(request):
         file = RemoteFile(url="https://source.example/data.json", name="data.json")
-        path = download(request.client, file, request.folder / "raw", report=request.report)
+        path = download(Client(), file, request.folder / "raw", report=request.report)
         ingest(
             from_iterable(lambda: items(path)), request.folder / "store",
             targets=TARGETS, provenance=PROVENANCE, report=request.report,

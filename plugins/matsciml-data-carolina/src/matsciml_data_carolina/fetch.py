@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from matsciml_core.data import ingest
-from matsciml_core.data.fetch import Client, FetchRequest, RemoteFile, download
+from matsciml_core.data.fetch import FetchRequest
 from matsciml_core.data.ingestion.conversion import Source
 from matsciml_core.errors import FetchError
 from matsciml_core.interfaces.dataset import Provenance
@@ -16,6 +16,8 @@ from matsciml_data_carolina.declaration import SPEC
 from matsciml_data_carolina.site import SITE, harvest, read_record
 from matsciml_data_carolina.toolkit import crystal_of
 from matsciml_util_sources.archive import unpack
+from matsciml_util_sources.client import Client, connected
+from matsciml_util_sources.download import RemoteFile, download
 from matsciml_util_sources.invenio import ZENODO, list_files, remembered_file
 from matsciml_util_toolkit_lmdb.conversion import record_source
 from matsciml_util_toolkit_lmdb.records import count_records, lmdb_files
@@ -39,6 +41,7 @@ def fetch(request: FetchRequest) -> Path:
         FetchError: The source does not answer, or has no such data any more.
         DataError: Nothing of it can be used.
     """
+    request = connected(request)
     options = request.options or CarolinaFetchConfig()
     if request.subset is not None:
         raise FetchError("Carolina comes as a whole; leave --split out.")

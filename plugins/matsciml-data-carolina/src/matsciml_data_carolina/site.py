@@ -15,13 +15,13 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.robotparser import RobotFileParser
 
-from matsciml_core.data.fetch import Client, FetchRequest, RefusedError
-from matsciml_core.data.fetch.client import TransientError, looks_like_html
+from matsciml_core.data.fetch import FetchRequest
 from matsciml_core.data.ingestion.conversion import Item, Rejection
 from matsciml_core.errors import FetchError
 from matsciml_core.files import open_appending_text, write_whole
 from matsciml_core.guarded import parse_json
 from matsciml_data_carolina.cif import read_cif
+from matsciml_util_sources.client import Client, RefusedError, TransientError, looks_like_html
 from matsciml_util_sources.spool import Page, PageSpool
 
 SITE = "http://www.carolinamatdb.org"

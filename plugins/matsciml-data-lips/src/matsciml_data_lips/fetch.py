@@ -11,12 +11,14 @@ from itertools import islice
 from pathlib import Path
 
 from matsciml_core.data import ingest
-from matsciml_core.data.fetch import Client, FetchRequest, RemoteFile, download
+from matsciml_core.data.fetch import FetchRequest
 from matsciml_core.data.ingestion.conversion import Item
 from matsciml_core.errors import FetchError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_lips.declaration import SPEC
 from matsciml_data_lips.readers import xyz_crystals
+from matsciml_util_sources.client import Client, connected
+from matsciml_util_sources.download import RemoteFile, download
 from matsciml_util_sources.invenio import (
     MATERIALS_CLOUD,
     find_record,
@@ -43,6 +45,7 @@ def fetch(request: FetchRequest) -> Path:
     """
     if request.release is not None or request.subset is not None:
         raise FetchError("LiPS has one release, as a whole; leave --release and --split out.")
+    request = connected(request)
     raw = request.folder / "raw"
     file = remembered_file(raw / "record.json", lambda: find_file(request.client))
     path = download(request.client, file, raw, report=request.report)

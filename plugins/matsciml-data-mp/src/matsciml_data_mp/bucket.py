@@ -11,10 +11,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from matsciml_core.data.fetch import FetchRequest, RemoteFile, read_object, write_json
+from matsciml_core.data.fetch import FetchRequest
 from matsciml_core.errors import FetchError, did_you_mean
+from matsciml_core.files import read_object, write_json
 from matsciml_data_mp.objects import FORMATS, count_records, require_reader
 from matsciml_data_mp.stores import canonical
+from matsciml_util_sources.download import RemoteFile
 from matsciml_util_sources.many_files import download_all
 from matsciml_util_sources.s3 import Bucket, S3Object, key_below
 

@@ -26,6 +26,7 @@ from matsciml_data_mp.label_sizes import write_label_sizes
 from matsciml_data_mp.objects import Piece, read_objects, read_piece, up_to
 from matsciml_data_mp.records import GNOME_BATCHES, Rules
 from matsciml_data_mp.stores import API, DEFAULT_RELEASE, canonical
+from matsciml_util_sources.client import connected
 
 _GNOME_LICENCE = "crystals from GNoME: CC-BY-NC-4.0"
 
@@ -62,6 +63,7 @@ def fetch(request: FetchRequest) -> Path:
     """
     if request.subset is not None:
         raise FetchError("The Materials Project comes as a whole; leave --split out.")
+    request = connected(request)
     options = MPFetchConfig() if request.options is None else request.options
     release = canonical(request.release or DEFAULT_RELEASE)
     # A trial has a store of its own, so that it is not in the way of the whole release.

@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from matsciml_core.data.fetch import FetchRequest, RefusedError, read_object, write_json
+from matsciml_core.data.fetch import FetchRequest
 from matsciml_core.errors import FetchError
+from matsciml_core.files import read_object, write_json
 from matsciml_data_mp.objects import Piece, in_pieces
 from matsciml_data_mp.records import FIELDS
 from matsciml_data_mp.stores import DEFAULT_RELEASE
+from matsciml_util_sources.client import RefusedError
 from matsciml_util_sources.spool import Page, PageSpool
 
 HOST = "api.materialsproject.org"

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data.fetch import write_json
 from matsciml_core.data.store.crystal_store import CrystalStore
+from matsciml_core.files import write_json
 from matsciml_core.interfaces.head import label_mask
 from matsciml_data_mp.inventory import SIZES_NAME
 from matsciml_data_mp.splits import paper_sizes_split

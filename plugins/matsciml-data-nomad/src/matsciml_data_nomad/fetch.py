@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from matsciml_core.data import Rejection, ingest
-from matsciml_core.data.fetch import Client, FetchRequest, write_json
+from matsciml_core.data.fetch import FetchRequest
 from matsciml_core.data.store.crystal_store import INDEX_FILE
 from matsciml_core.errors import FetchError
+from matsciml_core.files import write_json
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_nomad.archive import Calculation, read_entry
 from matsciml_data_nomad.config import NOMADFetchConfig
 from matsciml_data_nomad.crystals import Records, crystals, fit
 from matsciml_data_nomad.declaration import SPEC
 from matsciml_data_nomad.references import ReferenceEnergies
+from matsciml_util_sources.client import Client, connected
 from matsciml_util_sources.spool import Page, PageSpool
 
 HOST = "nomad-lab.eu"
@@ -79,6 +81,7 @@ def fetch(request: FetchRequest) -> Path:
     """
     if request.subset is not None:
         raise FetchError("NOMAD comes as a whole; leave --split out.")
+    request = connected(request)
     before = _date(request.release or RELEASE)
     page = (request.options or NOMADFetchConfig()).page
     size = page if request.limit is None else min(page, request.limit)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from matsciml_core import DatasetSpec
 from matsciml_core.data import ingest
-from matsciml_core.data.fetch import FetchRequest, RemoteFile, download
+from matsciml_core.data.fetch import FetchRequest
 from matsciml_core.data.ingestion.conversion import ParallelSource
 from matsciml_core.errors import FetchError
 from matsciml_core.interfaces.dataset import Provenance
@@ -23,6 +23,8 @@ from matsciml_data_ocp.declaration import IS2RE, S2EF
 from matsciml_data_ocp.inventory import note_sizes
 from matsciml_data_ocp.splitting import count_default_split
 from matsciml_data_ocp.subsets import TRAIN, Published, SourceFile, find_files
+from matsciml_util_sources.client import connected
+from matsciml_util_sources.download import RemoteFile, download
 
 _VALIDATION_SHARE, _FEWEST = 5, 10
 """In a trial, validation sets get a fifth of what the training set gets, but not fewer than ten,
@@ -42,6 +44,7 @@ def fetch_s2ef(request: FetchRequest) -> Path:
         FetchError: There is no such subset, or the server does not give it.
         DataError: An archive is not what was published.
     """
+    request = connected(request)
     published = _published("s2ef", request, "200K")
     subsets = [
         s2ef.Subset(
@@ -68,6 +71,7 @@ def fetch_is2re(request: FetchRequest) -> Path:
         FetchError: There is no such subset, or the server does not give it.
         DataError: The archive is not what was published, or the disk is too full to unpack it.
     """
+    request = connected(request)
     published = _published("is2re", request, "all+val_id+val_ood_ads+val_ood_cat+val_ood_both")
     raw = request.folder / "raw"
     unpacked = {file.subset: raw / file.member.replace("/", "-") for file in published.files}

@@ -29,7 +29,7 @@ def note_sizes(store: Path, sizes: tuple[int, int, int]) -> None:
         store: The store's folder.
         sizes: Records for training, validation and test.
     """
-    from matsciml_core.data.fetch import write_json  # noqa: PLC0415 - slow to import
+    from matsciml_core.files import write_json  # noqa: PLC0415 - slow to import
 
     write_json(store / _SIZES, sizes)
 

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from matsciml_core import Crystal
-from matsciml_core.data.fetch import identity_of
 from matsciml_core.data.ingestion.conversion import Item, Rejection
 from matsciml_core.errors import DataError
 from matsciml_core.files import open_whole, read_object, write_json
 from matsciml_data_ocp.s2ef import LARGEST_ENERGY, LARGEST_FORCE
+from matsciml_util_sources.download import identity_of
 from matsciml_util_toolkit_lmdb.conversion import reject_unusable
 from matsciml_util_toolkit_lmdb.records import count_records, raw_records
 from matsciml_util_toolkit_lmdb.whitelist_pickle import InertObject, load_plain

@@ -16,13 +16,14 @@ import numpy as np
 
 from matsciml_core import Crystal
 from matsciml_core.data import Rejection, ingest
-from matsciml_core.data.fetch import Client, FetchRequest
+from matsciml_core.data.fetch import FetchRequest
 from matsciml_core.data.ingestion.conversion import Item, reason_of
 from matsciml_core.data.readers.structures import numbers_of_sites
 from matsciml_core.errors import FetchError, MatSciMLError
 from matsciml_core.interfaces.dataset import Provenance
 from matsciml_data_oqmd.config import OQMDFetchConfig
 from matsciml_data_oqmd.declaration import SPEC
+from matsciml_util_sources.client import Client, connected
 from matsciml_util_sources.spool import Page, PageSpool
 
 ADDRESS = "https://oqmd.org/optimade/v1/structures"
@@ -53,6 +54,7 @@ def fetch(request: FetchRequest) -> Path:
         raise FetchError(
             "OQMD serves its newest release only, as a whole; leave --release and --split out."
         )
+    request = connected(request)
     page = (request.options or OQMDFetchConfig()).page
     size = page if request.limit is None else min(page, request.limit)
     query = {"address": ADDRESS, "fields": FIELDS, "page": size, "limit": request.limit}

@@ -11,7 +11,6 @@ import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from matsciml_core import TargetInfo
-from matsciml_core.data.fetch import Client, RemoteFile, download
 from matsciml_core.data.ingestion.conversion import (
     Conversion,
     Item,
@@ -28,6 +27,8 @@ from matsciml_core.interfaces.dataset import Provenance
 from matsciml_core.progress import Report, silent
 from matsciml_core.registry.folders import dataset_folder
 from matsciml_tool_matbench.tasks import ADDRESS, MatbenchTask
+from matsciml_util_sources.client import Client
+from matsciml_util_sources.download import RemoteFile, download
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry

@@ -16,7 +16,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
-from matsciml_core.data.fetch import identity_of
 from matsciml_core.errors import FetchError
 from matsciml_core.files import (
     open_appending_text,
@@ -28,6 +27,7 @@ from matsciml_core.files import (
     write_whole,
 )
 from matsciml_core.guarded import parse_json
+from matsciml_util_sources.download import identity_of
 
 _RESERVE = 64 << 20
 """Bytes that unpacking leaves free on the disk."""

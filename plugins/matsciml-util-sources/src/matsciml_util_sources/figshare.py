@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from matsciml_core.data.fetch.client import Client
-from matsciml_core.data.fetch.files import RemoteFile
 from matsciml_core.errors import FetchError
+from matsciml_util_sources.client import Client
+from matsciml_util_sources.download import RemoteFile
 
 FIGSHARE = "https://api.figshare.com/v2"
 _FILE = re.compile(r"https?://([\w-]+\.)*figshare\.com/(?:.*/)?(?:files|download)/(\d+)/?(?:\?.*)?")

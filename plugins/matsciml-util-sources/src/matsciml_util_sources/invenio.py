@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from matsciml_core.data.fetch.client import Client
-from matsciml_core.data.fetch.files import RemoteFile
 from matsciml_core.errors import FetchError
 from matsciml_core.files import read_object, write_json
+from matsciml_util_sources.client import Client
+from matsciml_util_sources.download import RemoteFile
 
 MATERIALS_CLOUD = "https://archive.materialscloud.org"
 ZENODO = "https://zenodo.org"

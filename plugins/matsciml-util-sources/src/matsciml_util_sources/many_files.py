@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from matsciml_core.data.fetch.client import Client
-from matsciml_core.data.fetch.files import RemoteFile, download
 from matsciml_core.progress import Meter, Progress, Report, silent
+from matsciml_util_sources.client import Client
+from matsciml_util_sources.download import RemoteFile, download
 
 THREADS = 12
 """Files that are fetched at the same time, where nobody says otherwise."""

@@ -16,10 +16,10 @@ from pathlib import PurePosixPath
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
-from matsciml_core.data.fetch.addresses import safe_url
-from matsciml_core.data.fetch.client import Client
-from matsciml_core.data.fetch.files import RemoteFile
 from matsciml_core.errors import FetchError
+from matsciml_util_sources.addresses import safe_url
+from matsciml_util_sources.client import Client
+from matsciml_util_sources.download import RemoteFile
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 

@@ -18,8 +18,8 @@ from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
-from matsciml_core.data.fetch.addresses import PREFIX, host_key
-from matsciml_core.testing.server import FaultServer
+from matsciml_util_sources.addresses import PREFIX, host_key
+from matsciml_util_sources.fake_server import FaultServer
 
 
 @dataclass(frozen=True, kw_only=True)

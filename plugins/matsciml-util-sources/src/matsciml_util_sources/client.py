@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -20,14 +22,16 @@ import requests
 import urllib3
 
 from matsciml_core import __version__
-from matsciml_core.data.fetch.addresses import Addresses, safe_url
-from matsciml_core.data.fetch.pacing import Retry, TokenBucket, retry_after
-from matsciml_core.data.limits import ALLOW_HTTP, http_allowed
+from matsciml_core.data.fetch import FetchRequest
 from matsciml_core.errors import FetchError
 from matsciml_core.guarded import parse_json
+from matsciml_util_sources.addresses import Addresses, safe_url
+from matsciml_util_sources.pacing import Retry, TokenBucket, retry_after
 
 Result = TypeVar("Result")
 
+ALLOW_HTTP = "MATSCIML_ALLOW_HTTP"
+"""``1``: keys may be sent, and redirects followed, without encryption."""
 _LOG = logging.getLogger("matsciml.fetch")
 _REPEAT = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed."""
@@ -392,3 +396,21 @@ def _connection_error(error: requests.RequestException, host: str) -> FetchError
     if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
         return FetchError(f"The address of '{host}' is invalid; check the mirror's address.")
     return TransientError(f"there is no connection to '{host}'")
+
+
+def http_allowed(host: str) -> bool:
+    """Return whether a host may be spoken to without encryption where that matters.
+
+    Args:
+        host: Name or address; those of this machine always may.
+    """
+    return host in ("localhost", "127.0.0.1", "::1") or os.environ.get(ALLOW_HTTP) == "1"
+
+
+def connected(request: FetchRequest) -> FetchRequest:
+    """Return a request that has a client: its own, or else a new one for the real source.
+
+    Args:
+        request: What the user wants.
+    """
+    return request if request.client is not None else replace(request, client=Client())

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from matsciml_core.data.fetch import Addresses, Client, Retry, TokenBucket, safe_url
-from matsciml_core.data.fetch.pacing import retry_after
 from matsciml_core.errors import ConfigError, FetchError
-from matsciml_core.testing.server import Answer, FaultServer
+from matsciml_util_sources.addresses import Addresses, safe_url
+from matsciml_util_sources.client import Client
+from matsciml_util_sources.fake_server import Answer, FaultServer
+from matsciml_util_sources.pacing import Retry, TokenBucket, retry_after
 
 SECRET = "abcdef0123456789"
 

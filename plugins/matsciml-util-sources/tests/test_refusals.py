@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from matsciml_core.data.fetch import RefusedError
 from matsciml_core.errors import FetchError
+from matsciml_util_sources.client import RefusedError
 
 
 @pytest.mark.parametrize("status", [202, 204, 400, 401, 403, 404, 410, 414, 422])

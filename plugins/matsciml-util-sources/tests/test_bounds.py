@@ -6,11 +6,10 @@ import json
 
 import pytest
 
-from matsciml_core.data import limits
-from matsciml_core.data.fetch import RemoteFile, download
-from matsciml_core.data.fetch import client as client_module
 from matsciml_core.errors import FetchError
-from matsciml_core.testing.server import Answer
+from matsciml_util_sources import client as client_module
+from matsciml_util_sources.download import LARGEST_DOWNLOAD, RemoteFile, download
+from matsciml_util_sources.fake_server import Answer
 
 
 @pytest.mark.parametrize("fault", ["ok", "gzip"])
@@ -38,17 +37,17 @@ def test_a_download_without_a_size_has_a_bound_with_a_setting(
 ):
     server.files["/a.bin"] = bytes(range(256)) * 4000
     server.faults["/a.bin"] = ["gzip"] * 4
-    monkeypatch.setenv(limits.LARGEST_DOWNLOAD, "0.0001")
+    monkeypatch.setenv(LARGEST_DOWNLOAD, "0.0001")
     file = RemoteFile(url=f"{server.url}/a.bin", name="a.bin")
     with pytest.raises(FetchError, match="MATSCIML_LARGEST_DOWNLOAD"):
         download(client, file, tmp_path)
     assert len(server.requests) == 1
-    monkeypatch.delenv(limits.LARGEST_DOWNLOAD)
+    monkeypatch.delenv(LARGEST_DOWNLOAD)
     assert download(client, file, tmp_path).stat().st_size == 1_024_000
 
 
 def test_a_key_is_not_sent_without_encryption(client, monkeypatch):
-    monkeypatch.delenv(limits.ALLOW_HTTP, raising=False)
+    monkeypatch.delenv(client_module.ALLOW_HTTP, raising=False)
     with pytest.raises(FetchError, match=r"could read your key; use an https.*MATSCIML_ALLOW_HTTP"):
         client.get_json("http://example.invalid/x", secrets={"X-API-KEY": "secret"})
 
@@ -63,11 +62,11 @@ def test_a_key_is_not_sent_without_encryption(client, monkeypatch):
     ],
 )
 def test_encryption_once_begun_is_kept(monkeypatch, begun, target, refused):
-    monkeypatch.delenv(limits.ALLOW_HTTP, raising=False)
+    monkeypatch.delenv(client_module.ALLOW_HTTP, raising=False)
     if refused:
         with pytest.raises(FetchError, match="not encrypted"):
             client_module._check_encryption(begun, target)
-        monkeypatch.setenv(limits.ALLOW_HTTP, "1")
+        monkeypatch.setenv(client_module.ALLOW_HTTP, "1")
     client_module._check_encryption(begun, target)
 
 

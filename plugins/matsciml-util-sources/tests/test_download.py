@@ -15,8 +15,9 @@ from itertools import pairwise
 import pytest
 from filelock import FileLock
 
-from matsciml_core.data.fetch import RemoteFile, download, files, verify
 from matsciml_core.errors import FetchError
+from matsciml_util_sources import download as files
+from matsciml_util_sources.download import RemoteFile, download, verify
 
 DATA = random.Random(0).randbytes(300_000)
 MD5 = f"md5:{hashlib.md5(DATA).hexdigest()}"
@@ -87,7 +88,7 @@ def test_another_version_is_never_appended_to_the_old_one(client, remote, server
 
 
 def test_without_a_validator_only_a_checksum_allows_to_continue(client, server, tmp_path):
-    from matsciml_core.testing.server import Answer
+    from matsciml_util_sources.fake_server import Answer
 
     server.handlers["/plain"] = lambda asked: Answer(DATA)
     for checksum, ranged in (("", False), (MD5, True)):
@@ -199,7 +200,9 @@ def test_a_name_with_folders_or_a_strange_checksum_is_refused():
 
 SCRIPT = """
 import sys
-from matsciml_core.data.fetch import Addresses, Client, RemoteFile, download
+from matsciml_util_sources.addresses import Addresses
+from matsciml_util_sources.client import Client
+from matsciml_util_sources.download import RemoteFile, download
 file = RemoteFile(url=sys.argv[1], name="data.bin", checksum=sys.argv[2])
 download(Client(Addresses()), file, sys.argv[3])
 """

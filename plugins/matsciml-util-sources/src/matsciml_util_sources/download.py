@@ -14,18 +14,17 @@ from typing import Any, Protocol
 import requests
 from filelock import FileLock, Timeout
 
-from matsciml_core.data.fetch.addresses import safe_url
-from matsciml_core.data.fetch.client import (
-    READ_ERRORS,
-    Client,
-    TransientError,
-    looks_like_html,
-)
-from matsciml_core.data.limits import LARGEST_DOWNLOAD, limit
+from matsciml_core.data.limits import limit
 from matsciml_core.errors import FetchError
 from matsciml_core.files import open_appending, read_object, write_json
 from matsciml_core.progress import Meter, Report, silent
+from matsciml_util_sources.addresses import safe_url
+from matsciml_util_sources.client import READ_ERRORS, Client, TransientError, looks_like_html
 
+LARGEST_DOWNLOAD = "MATSCIML_LARGEST_DOWNLOAD"
+"""GiB of a download whose size nobody declares."""
+_DEFAULT_DOWNLOAD = 100.0
+"""GiB, where the variable is not set."""
 _BLOCK = 1 << 16
 """Bytes that are taken from the network, and put on the disk, at once."""
 _RESERVE = 64 << 20
@@ -274,7 +273,11 @@ class _Download:
     def _append(self, response: requests.Response) -> None:
         unpack = self._packed(response)
         blocks = response.raw.stream(_BLOCK, decode_content=unpack)
-        most = limit(LARGEST_DOWNLOAD) if self.meter.total is None else self.meter.total
+        most = (
+            limit(LARGEST_DOWNLOAD, _DEFAULT_DOWNLOAD)
+            if self.meter.total is None
+            else self.meter.total
+        )
         gained = False
         with open_appending(self.part) as stream:
             try:

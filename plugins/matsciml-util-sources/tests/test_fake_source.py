@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from matsciml_core.testing.server import FaultServer
-from matsciml_core.testing.source import FakeSource, Sample, load_module
+from matsciml_util_sources.fake_server import FaultServer
+from matsciml_util_sources.fake_source import FakeSource, Sample, load_module
 
 
 @contextmanager
