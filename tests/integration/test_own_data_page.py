@@ -26,7 +26,7 @@ from matsciml_cli.app import execute
 from matsciml_core.data.ingestion.conversion import read_manifest
 from matsciml_core.data.readers.imported import ImportedDataset
 from matsciml_core.registry.folders import dataset_folder
-from matsciml_core.testing.source import load_module
+from matsciml_util_sources.fake_source import load_module
 
 for distribution in ("ase", "atompack", "potentials", "pymatgen", "tables", "toolkit"):
     pytest.importorskip(f"matsciml_reader_{distribution}")
