@@ -129,7 +129,8 @@ def test_only_modules_of_commands_import_the_command_line_and_of_it_what_is_publ
     for file in tool.package.rglob("*.py"):
         modules = {name for name in modules_in(file) if name.startswith("matsciml_cli")}
         module = ".".join(file.relative_to(tool.package.parent).with_suffix("").parts)
-        if module not in commands:
+        # What several commands share lies beside them, in the room called ``commands``.
+        if module not in commands and file.parent != tool.package / "commands":
             assert not modules, file.name
         assert not {name for name in modules if "._" in name or ".commands" in name}, file.name
 
