@@ -12,7 +12,7 @@ DIMENET = EncoderSpec(
     config="matsciml_model_cdvae.config:DimeNetConfig",
     licence="MIT",
     capabilities=_CAPABILITIES,
-    training={"learning_rate": 1e-3},
+    training={"optimiser": "muon", "learning_rate": 1e-2, "batch_size": 64},
     preset_training={"published": PLAIN_TRAINING},
     references=references.DIMENET,
 )

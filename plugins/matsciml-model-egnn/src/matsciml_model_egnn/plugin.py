@@ -24,8 +24,8 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
             asymmetric_unit=True,
             presets=("default", "table6", "forces"),
         ),
-        training={"learning_rate": 1e-3},
-        preset_training={"table6": PLAIN_TRAINING},
+        training={"optimiser": "muon", "learning_rate": 3e-3, "batch_size": 64},
+        preset_training={"table6": PLAIN_TRAINING, "forces": {"learning_rate": 1e-3}},
         references=(
             Reference(
                 key="satorras2021egnn",

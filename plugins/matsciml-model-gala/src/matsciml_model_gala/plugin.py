@@ -24,7 +24,7 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
             asymmetric_unit=True,
             presets=("compact", "table8"),
         ),
-        training={"learning_rate": 2e-3},
+        training={"optimiser": "muon", "learning_rate": 1e-2, "batch_size": 64},
         preset_training={"table8": {**PLAIN_TRAINING, "learning_rate": 2e-3}},
         references=(
             Reference(

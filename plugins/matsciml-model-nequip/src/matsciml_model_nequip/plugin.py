@@ -23,7 +23,7 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
             tensors=True,
             presets=("default", "small"),
         ),
-        training={"learning_rate": 1e-2},
+        training={"optimiser": "muon", "learning_rate": 1e-2},
         references=(
             Reference(
                 key="batzner2022nequip",
