@@ -57,4 +57,4 @@ def test_ordinary_files_of_numbers_are_far_from_the_bound(tmp_path):
 def test_a_setting_that_is_no_size(monkeypatch, text):
     monkeypatch.setenv(limits.LARGEST_UNPACKED, text)
     with pytest.raises(ConfigError, match="number of GiB"):
-        limits.limit(limits.LARGEST_UNPACKED)
+        limits.limit(limits.LARGEST_UNPACKED, 1.0)
