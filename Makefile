@@ -20,8 +20,8 @@ test: $(STAMP)  ## Run the tests, but for the slow ones.
 test-slow: $(STAMP)  ## Run the slow tests.
 	$(BIN)/python -m pytest -m slow
 
-test-alone:  ## Test each plugin in an environment with the core and its requirements only; slow.
-	$(PYTHON) .ci/test_alone.py
+test-alone:  ## Test each plugin, or PLUGINS="...", with the core and its requirements only; slow.
+	$(PYTHON) .ci/test_alone.py $(PLUGINS)
 
 install: $(STAMP)  ## Create .venv with the core and all plugins, editable, from pinned versions.
 
