@@ -146,3 +146,17 @@ def test_a_script_without_a_run_is_refused(folder, tmp_path, capsys):
     script.write_text("units metal\n")
     assert execute(["lammps", str(folder), str(script), "--elements", "Cu,Au"]) == 2
     assert "has no 'run' or 'minimize'" in capsys.readouterr().err
+
+
+def test_a_script_that_is_not_there_is_told_in_words(folder, tmp_path, capsys):
+    script = tmp_path / "missing.lmp"
+    assert execute(["lammps", str(folder), str(script), "--elements", "Cu,Au"]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "cannot be read (No such file or directory); name a LAMMPS script." in told
+
+
+def test_a_script_that_is_no_text_is_refused(folder, tmp_path, capsys):
+    script = tmp_path / "in.lmp"
+    script.write_bytes(b"units metal \xe9\nrun 1\n")
+    assert execute(["lammps", str(folder), str(script), "--elements", "Cu,Au"]) == 2
+    assert "is no text in UTF-8" in capsys.readouterr().err

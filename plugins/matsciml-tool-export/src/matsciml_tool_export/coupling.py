@@ -180,8 +180,12 @@ def run_script(script: Path, model: TrainedModel, elements: Sequence[str], **opt
     """
     try:
         text = script.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The script '{script}' cannot be read ({error}).") from error
+    except OSError as error:
+        raise ConfigError(
+            f"The script '{script}' cannot be read ({error.strerror}); name a LAMMPS script."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"The script '{script}' is no text in UTF-8 ({error}).") from error
     start = _STARTS.search(text)
     if start is None:
         raise ConfigError(f"The script '{script}' has no 'run' or 'minimize'; add one.")
