@@ -18,6 +18,10 @@ ModelFolder = Annotated[
 FileFormat = Annotated[
     str | None, typer.Option("--format", help="Format of FILE; default: by its name.")
 ]
+FormatSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", help="A setting of the format of FILE as KEY=VALUE."),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …", callback=check_device_name)]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]

@@ -11,7 +11,7 @@ import typer
 from matsciml_cli._completion import complete_names
 from matsciml_cli._light import LightCommand
 from matsciml_cli.console import Row, write_heading, write_json, write_table
-from matsciml_cli.options import FileFormat, Json
+from matsciml_cli.options import FileFormat, FormatSettings, Json
 from matsciml_cli.outputs import Replace
 from matsciml_cli.state import registry_of
 from matsciml_core.errors import ConfigError
@@ -147,10 +147,7 @@ def import_files(
         list[str] | None, typer.Option(help="A label with one value per atom; forces are known.")
     ] = None,
     format: FileFormat = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", "-s", help="A setting of the format as KEY=VALUE."),
-    ] = None,
+    settings: FormatSettings = None,
     fractional: Annotated[
         bool,
         typer.Option(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from matsciml_cli.console import warn
-from matsciml_cli.options import Device, FileFormat, ModelFolder, Precision
+from matsciml_cli.options import Device, FileFormat, FormatSettings, ModelFolder, Precision
 from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
@@ -38,10 +38,7 @@ def predict(
         typer.Option("--output", "-o", help="CSV or extended XYZ file; - for CSV on stdout."),
     ] = "predictions.csv",
     format: FileFormat = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", "-s", help="A setting of the format as KEY=VALUE."),
-    ] = None,
+    settings: FormatSettings = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Most structures at a time.")] = 32,
     max_atoms: Annotated[int, typer.Option(min=1, help="Most atoms at a time.")] = 1024,
     device: Device = "auto",
@@ -106,6 +103,8 @@ def predict(
             uncertainty=uncertainty,
             report=report,
         )
+        # Within, so that a file of no predictions does not stand in the way of the next try.
+        _require_predictions(tally)
     _summarise(tally, output)
 
 
@@ -127,8 +126,8 @@ def _opened(output: str) -> Iterator[TextIO]:
         yield stream
 
 
-def _summarise(tally: Tally, output: str) -> None:
-    """Say on stderr what became of the structures; stdout may hold the table."""
+def _require_predictions(tally: Tally) -> None:
+    """Say what was left out; stop where that is all."""
     for line in tally.problems[:_SHOWN]:
         warn(line)
     if tally.skipped > _SHOWN:
@@ -137,6 +136,10 @@ def _summarise(tally: Tally, output: str) -> None:
         raise DataError(
             "None of the structures could be used, see above for why; no prediction was made."
         )
+
+
+def _summarise(tally: Tally, output: str) -> None:
+    """Say on stderr what became of the structures; stdout may hold the table."""
     where = "" if output == "-" else f" Predictions: {output}"
     left = f", {tally.skipped} left out" if tally.skipped else ""
     noun = "structure" if tally.predicted == 1 else "structures"

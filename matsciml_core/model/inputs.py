@@ -133,7 +133,12 @@ def read_structures(
                 yield InputStructure(path=path, id="", problem="There is no structure in it.")
 
 
-def read_one(path: Path, format: str | None = None, registry: Registry | None = None) -> Crystal:
+def read_one(
+    path: Path,
+    format: str | None = None,
+    registry: Registry | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Crystal:
     """Read the one structure of a file, with all that its motion depends on.
 
     Masses become a label ``masses`` ``(atoms,)``, u, and what is held site properties, so that
@@ -143,12 +148,13 @@ def read_one(path: Path, format: str | None = None, registry: Registry | None = 
         path: The file.
         format: Name of the reader; None: by the file's name and content.
         registry: Where readers are looked up; None: all that are installed.
+        options: Settings of the format, as plain data.
 
     Raises:
         DataError: There is none, several, or one that cannot be used.
     """
     records: list[InputStructure] = []
-    for record in read_structures([path], format, registry, [_MASSES]):
+    for record in read_structures([path], format, registry, [_MASSES], options):
         records.append(record)
         if len(records) > 1:
             raise DataError(f"'{path}' holds several structures; name a file with one.")

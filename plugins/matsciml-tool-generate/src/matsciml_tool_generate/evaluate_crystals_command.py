@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from matsciml_cli.console import Row, write_heading, write_json, write_line, write_table
-from matsciml_cli.options import Json
+from matsciml_cli.options import FileFormat, FormatSettings, Json
 from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
@@ -49,6 +49,8 @@ def evaluate_crystals(
     oxidation_states: Annotated[
         str, typer.Option(help="List of SMACT: smact14 (as published), icsd16 or icsd24.")
     ] = "smact14",
+    form: FileFormat = None,
+    format_settings: FormatSettings = None,
     max_atoms: Annotated[
         int | None, typer.Option(min=1, help="Leave out larger crystals of the references.")
     ] = None,
@@ -82,6 +84,7 @@ def evaluate_crystals(
     """
     leave_room(os.environ)  # before torch is imported
     from matsciml_cli.progress_bars import progress_bars
+    from matsciml_core.training.config_data import parse_overrides
     from matsciml_tool_generate import evaluation
     from matsciml_tool_generate import reference as readers
     from matsciml_tool_generate.fingerprints import FingerprintCache
@@ -122,6 +125,8 @@ def evaluate_crystals(
             generated=readers.read_file(
                 generated,
                 registry,
+                format=form,
+                options=parse_overrides(format_settings or ()),
                 workers=processes,
                 report=report,
                 may_be_empty=bool(rejected),

@@ -32,6 +32,8 @@ def read_file(
     path: Path,
     registry: Registry,
     *,
+    format: str | None = None,
+    options: Mapping[str, Any] | None = None,
     workers: int = 1,
     report: Report = silent,
     label: str = "",
@@ -43,6 +45,8 @@ def read_file(
         path: Extended XYZ, or what the installed readers read: CSV with a column ``cif`` (CDVAE's
             files), a folder of CIF files, …
         registry: Registry of the readers.
+        format: Name of the reader; None: by the file's name and content.
+        options: Settings of the format, as plain data.
         workers: Processes that read what takes long.
         report: Receives progress.
         label: Name of the file, for the progress.
@@ -52,7 +56,7 @@ def read_file(
         ConfigError: Nothing is there, or the format cannot be told.
         DataError: The file is not of its format, or holds nothing.
     """
-    records = read(path, registry=registry, workers=workers)
+    records = read(path, format, registry=registry, options=options, workers=workers)
     meter = Meter(label or f"reading {path.name}", report, unit="crystals")
     structures = []
     for record in records:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,7 @@ def open_inputs(
     registry: Registry,
     *,
     form: str | None,
+    options: Mapping[str, Any],
     device: str,
     precision: str | None,
     settings: dict[str, Any],
@@ -61,6 +62,7 @@ def open_inputs(
         files: Files with one structure each; the order of their atoms is kept.
         registry: Where models and readers are looked up.
         form: Format of the files; None: by their names.
+        options: Settings of the format, as plain data.
         device: Where the model computes.
         precision: ``float32`` or ``float64``; None: the model's.
         settings: What the results shall say of the command.
@@ -76,7 +78,7 @@ def open_inputs(
     calculator = ModelCalculator(model)
     structures = []
     for file in files:
-        crystal = read_one(file, form, registry)
+        crystal = read_one(file, form, registry, options)
         check_held(crystal)
         atoms = to_ase(crystal)
         atoms.calc = calculator

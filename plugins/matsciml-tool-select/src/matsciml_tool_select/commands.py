@@ -13,7 +13,7 @@ import typer
 
 from matsciml_cli.console import Row, warn, write_line, write_table
 from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
-from matsciml_cli.options import Device, FileFormat, ModelFolder, Precision, Seed
+from matsciml_cli.options import Device, FileFormat, FormatSettings, ModelFolder, Precision, Seed
 from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
@@ -62,6 +62,7 @@ def select(
     ] = 0.02,
     seed: Seed = 0,
     form: FileFormat = None,
+    format_settings: FormatSettings = None,
     device: Device = "auto",
     precision: Precision = None,
     replace: Replace = False,
@@ -82,6 +83,7 @@ def select(
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_core.files import delivering
     from matsciml_core.model.trained import load
+    from matsciml_core.training.config_data import parse_overrides
     from matsciml_tool_select.record import write_record
     from matsciml_tool_select.selecting import SelectionRequest, run_selection, write_selected
 
@@ -94,6 +96,7 @@ def select(
         min_distance=min_distance,
         seed=seed,
         format=form,
+        options=parse_overrides(format_settings or ()),
     )
     model = load(run, device=device, precision=precision, registry=registry)
     with progress_bars() as report:

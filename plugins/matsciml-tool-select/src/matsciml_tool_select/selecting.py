@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matsciml_core.data.readers.detection import assign
 from matsciml_core.data.readers.extxyz import write_frame
 from matsciml_core.errors import DataError, MatSciMLError
 from matsciml_core.files import open_whole_text
@@ -52,6 +54,8 @@ class SelectionRequest:
     """Seed of what is drawn, and of the part that is taken of a large training set."""
     format: str | None = None
     """Name of the reader of the candidates; None: by the files' names and content."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the candidates' format, as plain data; they hold for ``known`` files of it too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +109,7 @@ def run_selection(
         files,
         collector,
         format=request.format,
+        options=request.options,
         registry=registry,
         uncertainty=label is not None,
         report=report,
@@ -122,7 +127,7 @@ def run_selection(
         return Selected(
             candidates=(), selection=empty, titles=(), rows=(), values=(), tally=tally, compared=""
         )
-    training, compared = _known(model, request, registry)
+    training, compared = _known(model, files, request, registry)
     pool = embed(model, [one.crystal for one in candidates], "candidates", report)
     known = embed(model, training, "known structures", report) if training else pool[:0]
     selection = select_structures(
@@ -199,14 +204,17 @@ def _drop_endless(
 
 
 def _known(
-    model: TrainedModel, request: SelectionRequest, registry: Registry
+    model: TrainedModel, files: Sequence[Path], request: SelectionRequest, registry: Registry
 ) -> tuple[list[Crystal], str]:
     """Return the known structures, and a sentence that says which these are."""
     listed: list[Crystal] = []
-    for structure in read_structures(request.known, None, registry):
-        if structure.crystal is None:
-            raise DataError(f"'{structure.path}' of --known cannot be used: {structure.problem}")
-        listed.append(structure.crystal)
+    formats = _formats(files, registry, request.format)
+    for path in request.known:
+        options = request.options if _formats([path], registry) <= formats else {}
+        for structure in read_structures([path], None, registry, options=options):
+            if structure.crystal is None:
+                raise DataError(f"'{path}' of --known cannot be used: {structure.problem}")
+            listed.append(structure.crystal)
     try:
         trained = training_crystals(model, registry, request.seed)
         why = "the model has no run folder with its data"
@@ -217,6 +225,12 @@ def _known(
         count = f"no training structures ({why}; name files with --known)"
     more = f" and {len(listed):,} of --known" if listed else ""
     return [*trained, *listed], f"Compared with {count}{more}."
+
+
+def _formats(files: Sequence[Path], registry: Registry, format: str | None = None) -> set[str]:
+    """Return the names of the formats that files are of."""
+    assigned = chain.from_iterable(assign(path, registry, format) for path in files)
+    return {item.spec.name for item in assigned if item.spec is not None}
 
 
 def _values(choice: Choice, spread: float | None) -> dict[str, Any]:

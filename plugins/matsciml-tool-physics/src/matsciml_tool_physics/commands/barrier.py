@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from matsciml_cli.failures import FAULT, NOTHING_WRITTEN, telling_on_stop
-from matsciml_cli.options import Device, FileFormat, ModelFolder
+from matsciml_cli.options import Device, FileFormat, FormatSettings, ModelFolder
 from matsciml_cli.outputs import Replace
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
@@ -40,6 +40,7 @@ def barrier(
     steps: Annotated[int, typer.Option(min=1, help="Most steps of each relaxation.")] = 500,
     replace: Replace = False,
     form: FileFormat = None,
+    format_settings: FormatSettings = None,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
 ) -> None:
@@ -72,6 +73,7 @@ def barrier(
         run,
         registry_of(context),
         form=form,
+        format_settings=format_settings,
         device=device,
         precision=precision,
         settings=settings,

@@ -10,7 +10,7 @@ import typer
 
 from matsciml_cli.console import Row, write_table
 from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
-from matsciml_cli.options import Device, FileFormat, ModelFolder
+from matsciml_cli.options import Device, FileFormat, FormatSettings, ModelFolder
 from matsciml_cli.outputs import Replace
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
@@ -45,6 +45,7 @@ def elastic(
     ] = 0.01,
     replace: Replace = False,
     form: FileFormat = None,
+    format_settings: FormatSettings = None,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
 ) -> None:
@@ -77,6 +78,7 @@ def elastic(
         run,
         registry_of(context),
         form=form,
+        format_settings=format_settings,
         device=device,
         precision=precision,
         settings=settings,

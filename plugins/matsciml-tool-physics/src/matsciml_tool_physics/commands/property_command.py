@@ -66,11 +66,13 @@ class PropertyCommand:
         registry: Registry,
         *,
         form: str | None,
+        format_settings: Sequence[str] | None,
         device: str,
         precision: str,
         settings: Mapping[str, Any],
     ) -> tuple[Computation, list[Any]]:
         """Load the model, and read the structures; see ``matsciml_tool_physics.inputs``."""
+        from matsciml_core.training.config_data import parse_overrides
         from matsciml_tool_physics.inputs import open_inputs
 
         return open_inputs(
@@ -78,6 +80,7 @@ class PropertyCommand:
             self.inputs,
             registry,
             form=form,
+            options=parse_overrides(format_settings or ()),
             device=device,
             precision=precision,
             settings={**settings, "precision": precision},

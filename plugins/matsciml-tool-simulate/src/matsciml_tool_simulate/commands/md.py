@@ -11,7 +11,7 @@ import typer
 
 from matsciml_cli.console import warn, write_line
 from matsciml_cli.failures import INTERRUPTED
-from matsciml_cli.options import Device, FileFormat, ModelFolder, Precision
+from matsciml_cli.options import Device, FileFormat, FormatSettings, ModelFolder, Precision
 from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
@@ -25,6 +25,8 @@ _LINES = 20
 """Lines of the table, about."""
 _WITH_RESUME = ("run", "steps", "resume", "device", "precision")
 """Parameters that may be given when a trajectory is continued."""
+_RENAMED = {"form": "--format", "format_settings": "--set"}
+"""Options that are not called like their parameter."""
 _COLUMNS = {
     "step": (9, "d"),
     "time (ps)": (9, ".4f"),
@@ -77,6 +79,7 @@ def md(
     ] = None,
     replace: Replace = False,
     form: FileFormat = None,
+    format_settings: FormatSettings = None,
     device: Device = "auto",
     precision: Precision = None,
 ) -> None:
@@ -108,6 +111,7 @@ def md(
     from matsciml_core.convert import to_ase
     from matsciml_core.model.inputs import read_one
     from matsciml_core.model.trained import load
+    from matsciml_core.training.config_data import parse_overrides
     from matsciml_tool_simulate.dynamics import Dynamics, DynamicsConfig
     from matsciml_util_potential.calculator import ModelCalculator
     from matsciml_util_potential.held import check_held
@@ -120,7 +124,7 @@ def md(
         path = output or Path(f"{file.stem}-md.extxyz")
         _check_trajectory(path, file, replace=replace)
         repeats = _repeats(supercell)
-        crystal = read_one(file, form, registry)
+        crystal = read_one(file, form, registry, parse_overrides(format_settings or ()))
         check_held(crystal)
         atoms = to_ase(crystal).repeat(repeats)
         atoms.calc = ModelCalculator(model, stress=ensemble == "npt")
@@ -153,7 +157,7 @@ def _check_request(context: typer.Context, file: Path | None, resume: Path | Non
         # Compared by name, because typer brings its own copy of click.
         source = getattr(context.get_parameter_source(name), "name", "")
         if source == "COMMANDLINE" and name not in _WITH_RESUME:
-            option = "--format" if name == "form" else f"--{name.replace('_', '-')}"
+            option = _RENAMED.get(name, f"--{name.replace('_', '-')}")
             raise ConfigError(f"A trajectory is continued as it was begun; leave {option} away.")
 
 

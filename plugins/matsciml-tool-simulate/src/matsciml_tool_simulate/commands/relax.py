@@ -10,7 +10,7 @@ import typer
 
 from matsciml_cli.console import write_line
 from matsciml_cli.failures import FAULT
-from matsciml_cli.options import Device, FileFormat, ModelFolder, Precision
+from matsciml_cli.options import Device, FileFormat, FormatSettings, ModelFolder, Precision
 from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
@@ -54,6 +54,7 @@ def relax(
     pressure: Annotated[float, typer.Option(help="Pressure on the cell, GPa.")] = 0.0,
     replace: Replace = False,
     form: FileFormat = None,
+    format_settings: FormatSettings = None,
     device: Device = "auto",
     precision: Precision = None,
 ) -> None:
@@ -68,6 +69,7 @@ def relax(
     from matsciml_core.convert import to_ase
     from matsciml_core.model.inputs import read_one
     from matsciml_core.model.trained import load
+    from matsciml_core.training.config_data import parse_overrides
     from matsciml_util_potential import relaxation
     from matsciml_util_potential.calculator import ModelCalculator
     from matsciml_util_potential.held import carry_marks, check_held
@@ -77,7 +79,7 @@ def relax(
     _check_pressure(pressure, cell)
     registry = registry_of(context)
     model = load(run, device=device, precision=precision, registry=registry)
-    crystal = read_one(file, form, registry)
+    crystal = read_one(file, form, registry, parse_overrides(format_settings or ()))
     check_held(crystal)
     atoms = to_ase(crystal)
     atoms.calc = ModelCalculator(model, stress=cell != "fixed")
