@@ -55,7 +55,7 @@ class SelectionRequest:
     format: str | None = None
     """Name of the reader of the candidates; None: by the files' names and content."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Settings of the candidates' format, as plain data; they hold for ``known`` files of it too."""
+    """Settings of the candidates' format, as plain data, and of ``known`` files of that format."""
 
 
 @dataclass(frozen=True, kw_only=True)
