@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matsciml_core.data.readers.stress import UNITS as STRESS_UNITS
-from matsciml_core.data.readers.stress import StressForm, parse_stress
+from matsciml_core.data.readers.stress import StressForm, parse_stress, require_symmetric
 from matsciml_core.errors import ConfigError, DataError, UnitError
 from matsciml_core.registry.targets import Grid, TargetInfo, TargetKind
 from matsciml_core.registry.units import UNITS, canonical_unit
@@ -111,6 +111,8 @@ class LabelColumn:
                 f"The label '{self.info.name}' has the shape {array.shape}, where {shape} is "
                 "expected; exchange rows and columns."
             )
+        if self.info.symmetric and not self.info.per_atom and shape == (3, 3):
+            return require_symmetric(self.info.name, array.reshape(shape))
         return array.reshape(shape) if shape else array.item()
 
     def _array(self, value: Any) -> NDArray[np.float64]:

@@ -72,7 +72,8 @@ class StressForm:
             cell: Lattice vectors as rows, ``(3, 3)``, Å.
 
         Raises:
-            DataError: There are fewer or more, or a virial has no volume to be divided by.
+            DataError: There are fewer or more, the nine are no symmetric matrix, or a virial has no
+                volume to be divided by.
         """
         if values.size == 9:
             tensor = values.reshape(3, 3)
@@ -80,12 +81,37 @@ class StressForm:
             tensor = values.ravel()[_places(self.order)]
         else:
             raise DataError("The label 'stress' has a wrong number of values.")
+        tensor = tensor * self.factor
         if not self.virial:
-            return tensor * self.factor
+            return require_symmetric("stress", tensor)
         volume = float(abs(np.linalg.det(np.asarray(cell, dtype=np.float64))))
         if volume < 1e-6:  # Å³, as in Crystal
             raise DataError("The virial cannot be divided by the volume: there is no cell.")
-        return tensor * self.factor / volume
+        return require_symmetric("stress", tensor / volume)
+
+
+def require_symmetric(label: str, tensor: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a symmetric matrix, ``(3, 3)``, as it is.
+
+    Rounding, and noise of the program that computed it, may differ across the diagonal: up to a
+    hundredth of the largest component, and 1e-5 of the unit.
+
+    Args:
+        label: What it is, for the error.
+        tensor: The matrix.
+
+    Raises:
+        DataError: It is not symmetric: it was written as a triangle, or is something else.
+    """
+    difference = np.abs(tensor - tensor.T)
+    if np.max(difference) > max(1e-2 * np.max(np.abs(tensor)), 1e-5):  # False of NaN: missing
+        row, column = np.unravel_index(np.argmax(difference), (3, 3))
+        upper, lower = tensor[row, column], tensor[column, row]
+        raise DataError(
+            f"The label '{label}' is no symmetric matrix: {upper:.4g} stands across the diagonal "
+            f"from {lower:.4g}."
+        )
+    return tensor
 
 
 @cache

@@ -186,3 +186,19 @@ def test_formats_are_told_by_content(tmp_path: Path) -> None:
     renamed = sample.path.rename(tmp_path / "train.txt")
     assert len(frames(renamed, units="metal")) == 2
     assert get_reader("mtp", REGISTRY).name == "mtp"
+
+
+def test_other_columns_of_a_configuration_are_values_per_atom(tmp_path: Path) -> None:
+    path = tmp_path / "sites.cfg"
+    path.write_text(
+        "BEGIN_CFG\n Size\n 2\n Supercell\n 4 0 0\n 0 4 0\n 0 0 4\n"
+        " AtomData:  id type cartes_x cartes_y cartes_z site_en\n"
+        "  1 0 0 0 0 -1.5\n  2 1 2 2 2 -2.5\n Energy\n -4.0\nEND_CFG\n"
+    )
+    (frame,) = frames(path, elements="Na,Cl")
+    assert frame.values["site_en"].tolist() == [-1.5, -2.5]
+    request = ImportRequest(
+        paths=(path,), labels=("site_en=eV",), per_atom=("site_en",), options={"elements": "Na,Cl"}
+    )
+    (crystal,) = parse_files(request, REGISTRY).source(0)
+    assert crystal.labels["site_en"].tolist() == [-1.5, -2.5]

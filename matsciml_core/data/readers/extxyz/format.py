@@ -85,6 +85,8 @@ def _record(frame: XYZFrame | XYZFault, otherwise: str) -> Record:
     periodic = frame.pbc if PBC in frame.info or LATTICE in frame.info else (False, False, False)
     if len(periodic) != 3:
         return Rejection(name, "The frame does not say of three directions whether it is periodic.")
+    if LATTICE not in frame.info and (reason := _foreign_comment(frame.info, numbers)):
+        return Rejection(name, reason)
     site_properties = _site_properties(columns, len(numbers))
     values = _values(frame.info, columns)
     if numbers.dtype != np.uint8 or not _ISOTOPES.isdisjoint(numbers.tobytes()):
@@ -102,6 +104,26 @@ def _record(frame: XYZFrame | XYZFault, otherwise: str) -> Record:
     )
 
 
+def _foreign_comment(info: Mapping[str, str], numbers: NDArray[Any]) -> str:
+    """Return why a plain XYZ frame would be misread; empty: it would not.
+
+    i-PI writes the cell into a comment, in bohr like the positions unless the comment says else,
+    and forces or velocities in place of positions into other files of the same form. LAMMPS's
+    ``dump xyz`` writes types in place of elements unless it is told their names.
+    """
+    if "#" in info and any(key.startswith("CELL") for key in info):
+        return (
+            "The frame is of i-PI, whose cell and units stand in a comment; let i-PI write "
+            "format='ase', which is extended XYZ."
+        )
+    if {"Atoms.", "Timestep:"} <= info.keys() and numbers.max() == len(np.unique(numbers)):
+        return (
+            "The frame is of LAMMPS, and seems to number types in place of elements; name these "
+            "with 'dump_modify ID element', or write 'dump extxyz', which has the cell, too."
+        )
+    return ""
+
+
 def _values(info: Mapping[str, str], columns: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """Return everything that a frame says beside its structure."""
     values: dict[str, Any] = {}
@@ -116,7 +138,8 @@ def _values(info: Mapping[str, str], columns: Mapping[str, NDArray[Any]]) -> dic
             values[key] = said if key in ID_KEYS else parse_value(key, said)
     stress = values.get(_STRESS)
     # Six numbers, as ASE has them, so that a label declared as stress is symmetric by its form.
-    if isinstance(stress, np.ndarray) and stress.shape == (3, 3):
+    # Where it is none, all nine are kept for the label to be rejected with.
+    if isinstance(stress, np.ndarray) and stress.shape == (3, 3) and (stress == stress.T).all():
         values[_STRESS] = stress[_VOIGT]
     return values
 

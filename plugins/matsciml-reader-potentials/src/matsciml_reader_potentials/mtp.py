@@ -7,6 +7,7 @@ the virial in eV, in the order of its header: minus the stress times the volume.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,12 @@ from matsciml_reader_potentials.config import ElementsConfig
 UNITS = {"energy": "eV", "forces": "eV/A", "plus_stress": "eV"}
 _VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
 _AXES = ("x", "y", "z")
+_MEANT = {
+    "id",
+    "type",
+    *(f"{name}{axis}" for name in ("cartes_", "direct_", "f") for axis in _AXES),
+}
+"""Columns of structure and forces; what else there is becomes values per atom."""
 
 
 class MTPReader(Reader):
@@ -78,6 +85,10 @@ def _parse(lines: list[list[str]], name: str, elements: NDArray[np.int64]) -> Fr
     values: dict[str, Any] = dict(features)
     if "fx" in columns:
         values["forces"] = np.stack([columns[f"f{axis}"] for axis in _AXES], 1).astype(np.float64)
+    for column in (name for name in columns if name not in _MEANT):
+        # Energies of sites, for example; a column of words is no label.
+        with suppress(ValueError):
+            values[column] = columns[column].astype(np.float64)
     if "Energy" in sections:
         values["energy"] = float(sections["Energy"][1][0])
     if "PlusStress" in sections:

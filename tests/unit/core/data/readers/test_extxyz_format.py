@@ -332,3 +332,30 @@ def test_a_second_line_that_is_made_to_take_long_does_not() -> None:
         start = time.perf_counter()
         second_line.split_pairs(line.encode())
         assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("comment", "species", "reason"),
+    [
+        (
+            "# CELL(abcABC): 7.6 7.6 7.6 90.0 90.0 90.0 Step: 0 Bead: 0 positions{atomic_unit} "
+            "cell{atomic_unit}",
+            ("Cu", "Au"),
+            "format='ase'",
+        ),
+        ("Atoms. Timestep: 0", ("1", "2"), "dump_modify"),
+    ],
+    ids=["i-PI", "LAMMPS"],
+)
+def test_plain_frames_whose_numbers_mean_something_else_are_rejected(
+    tmp_path, comment, species, reason
+):
+    text = f"2\n{comment}\n{species[0]} 0 0 0\n{species[1]} 3 3 3\n"
+    (record,) = records(tmp_path, text)
+    assert isinstance(record, Rejection)
+    assert reason in record.reason
+
+
+def test_a_lammps_frame_with_symbols_is_read(tmp_path):
+    frame = only(tmp_path, "2\nAtoms. Timestep: 0\nCu 0 0 0\nAu 3 3 3\n")
+    assert frame.atomic_numbers.tolist() == [29, 79]

@@ -188,3 +188,21 @@ def test_what_no_label_takes_is_named_wherever_it_stands(tmp_path):
     labels = ("energy=eV", "charge=e", "momentum[atoms,3]=momenta:eV")
     assert run(first, labels=labels, naming=Naming(column="run")).remarks == []
     assert run(write(tmp_path / "b.xyz", 3, "energy=1 name=x{index}")).remarks == []
+
+
+@pytest.mark.parametrize("label", ["stress=eV/A^3", "dielectric[3,3,symmetric]=1"])
+def test_a_matrix_that_should_be_symmetric_and_is_not_is_rejected_with_its_numbers(tmp_path, label):
+    key = label[: label.index("=")].partition("[")[0]
+    path = tmp_path / "frames.extxyz"
+    frame = '1\nLattice="3 0 0 0 3 0 0 0 3" energy=-1.0 {}="{}"\nCu 0 0 0\n'
+    path.write_text(
+        frame.format(key, "0.01 0.002 0 0 0.02 0 0 0 0.03")
+        + frame.format(key, "0.01 0.002 0 0.00201 0.02 0 0 0 0.03")
+    )
+    first, second = parse_files(
+        ImportRequest(paths=(path,), labels=(label,)), build_registry(only=[])
+    ).source(0)
+    # A stress is read column by column, as ASE does; other matrices row by row.
+    values = "0 stands across the diagonal from 0.002", "0.002 stands across the diagonal from 0."
+    assert any(text in first.detail for text in values)
+    assert second.labels[key].shape == (3, 3)
