@@ -5,13 +5,11 @@ Nothing here imports torch, so that a misspelt name or setting is answered at on
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from functools import wraps
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
@@ -32,8 +30,6 @@ _TRAINING = {
     "nodes": "nodes",
 }
 """Options with a value of their own → the settings of ``training`` that they give."""
-_PARAMETER = "options"
-"""The parameter of a command in whose place it takes the options."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,47 +198,3 @@ def look_up(data: Mapping[str, Any], registry: Registry) -> None:
     from matsciml_cli import _request
 
     _request.look_up(data, registry)
-
-
-def takes_run_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take the options of a run in the place of its parameter ``options``.
-
-    An option that the command has itself, such as minutes that are not those of one run, is its own
-    and not one of the run.
-
-    Args:
-        command: A function with a parameter ``options`` of the class :class:`RunOptions`, and
-            typer's annotations on its others.
-
-    Returns:
-        A function that typer makes a command of.
-    """
-    hints = get_type_hints(command, include_extras=True)
-    shared = get_type_hints(RunOptions, include_extras=True)
-    parameters: list[inspect.Parameter] = []
-    own = inspect.signature(command).parameters
-    taken = [item for item in fields(RunOptions) if item.name not in own]
-    for name, parameter in own.items():
-        # By keyword: after the options, which have defaults, one without may follow.
-        chosen = [parameter.replace(annotation=hints[name], kind=parameter.KEYWORD_ONLY)]
-        if name == _PARAMETER:
-            chosen = [
-                inspect.Parameter(
-                    item.name,
-                    inspect.Parameter.KEYWORD_ONLY,
-                    default=item.default,
-                    annotation=shared[item.name],
-                )
-                for item in taken
-            ]
-        parameters += chosen
-
-    @wraps(command)
-    def with_options(**values: Any) -> None:
-        options = RunOptions(**{item.name: values.pop(item.name) for item in taken})
-        command(**values, options=options)
-
-    # What typer reads, of which the one or the other depends on its version.
-    vars(with_options)["__signature__"] = inspect.Signature(parameters)
-    with_options.__annotations__ = {one.name: one.annotation for one in parameters}
-    return with_options

@@ -10,12 +10,13 @@ import typer
 
 from matsciml_cli.console import write_line
 from matsciml_cli.failures import INTERRUPTED, telling_on_stop
-from matsciml_cli.run_options import RunOptions, takes_run_options
+from matsciml_cli.option_records import takes_options
+from matsciml_cli.run_options import RunOptions
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
 
 
-@takes_run_options
+@takes_options
 def run(
     context: typer.Context,
     options: RunOptions,

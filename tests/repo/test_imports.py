@@ -9,6 +9,7 @@ from source_files import SourceFile, read_sources
 TOOLS_OF_COMMANDS = {
     f"matsciml_cli.{name}"
     for name in (
+        "option_records",
         "options",
         "console",
         "progress_bars",
@@ -17,7 +18,7 @@ TOOLS_OF_COMMANDS = {
         "threads",
         "failures",
         "run_options",
-        "tasks",
+        "weights_options",
     )
 }
 """What commands of plugins may use of the command line."""

@@ -117,20 +117,20 @@ def test_modules_import_no_other_plugin(plugin):
         for line in requirements
         if line.startswith("matsciml-util-")
     }
-    if plugin.kind == "tool":
+    if plugin.kind != "util":
         allowed.add("matsciml_cli")  # of which the next test says more
     for file in plugin.package.rglob("*.py"):
         packages = {name.partition(".")[0] for name in modules_in(file)}
         assert {name for name in packages if name.startswith("matsciml")} <= allowed, file.name
 
 
-def test_only_modules_of_commands_import_the_command_line_and_of_it_what_is_public(tool):
-    commands = {name.partition(":")[0] for name in class_paths(tool)}
-    for file in tool.package.rglob("*.py"):
+def test_only_modules_of_commands_import_the_command_line_and_of_it_what_is_public(registered):
+    commands = {name.partition(":")[0] for name in class_paths(registered)}
+    for file in registered.package.rglob("*.py"):
         modules = {name for name in modules_in(file) if name.startswith("matsciml_cli")}
-        module = ".".join(file.relative_to(tool.package.parent).with_suffix("").parts)
+        module = ".".join(file.relative_to(registered.package.parent).with_suffix("").parts)
         # What several commands share lies beside them, in the room called ``commands``.
-        if module not in commands and file.parent != tool.package / "commands":
+        if module not in commands and file.parent != registered.package / "commands":
             assert not modules, file.name
         assert not {name for name in modules if "._" in name or ".commands" in name}, file.name
 
@@ -221,9 +221,9 @@ def command_names(tool) -> list[str]:
     return [spec.name for spec, _ in build_registry(only=[tool.name]).components("command")]
 
 
-def class_paths(tool) -> list[str]:
-    """Return where the functions of a tool's commands are, as ``module:function``."""
-    return [spec.class_path for spec, _ in build_registry(only=[tool.name]).components("command")]
+def class_paths(plugin) -> list[str]:
+    """Return where the functions of a plugin's commands are, as ``module:function``."""
+    return [spec.class_path for spec, _ in build_registry(only=[plugin.name]).components("command")]
 
 
 def text_of_tests(plugin) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import typer
 
-from matsciml_cli.run_options import RunOptions, takes_run_options
+from matsciml_cli.option_records import takes_options
+from matsciml_cli.run_options import RunOptions
 from matsciml_core.errors import ConfigError, SettingError
 from matsciml_core.training.config import build_config
 
@@ -22,9 +23,10 @@ PLUGIN = """
         yield CommandSpec(name="sing", summary="s", class_path="{package}.sing:sing")
 """
 SING = """
-    from matsciml_cli.run_options import RunOptions, takes_run_options
+    from matsciml_cli.option_records import takes_options
+    from matsciml_cli.run_options import RunOptions
 
-    @takes_run_options
+    @takes_options
     def sing(options: RunOptions, loud: bool = False) -> None:
         print(options.flags(), options.overrides, loud)
 """
@@ -39,7 +41,7 @@ def sing(plugin_folder: Any, cli: Callable[..., Any]) -> Callable[..., Any]:
 def test_a_command_has_the_options_of_a_run_beside_its_own() -> None:
     def command(context: typer.Context, options: RunOptions, last: int = 3) -> None: ...
 
-    names = list(inspect.signature(takes_run_options(command)).parameters)
+    names = list(inspect.signature(takes_options(command)).parameters)
     assert names == ["context", *(item.name for item in fields(RunOptions)), "last"]
 
 

@@ -13,13 +13,14 @@ import typer
 
 from matsciml_cli.console import Row, warn, write_line, write_table
 from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
+from matsciml_cli.option_records import takes_options
 from matsciml_cli.outputs import Replace, check_output
-from matsciml_cli.run_options import RunOptions, takes_run_options
+from matsciml_cli.run_options import RunOptions
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
 
 
-@takes_run_options
+@takes_options
 def lr_find(
     context: typer.Context,
     options: RunOptions,

@@ -15,7 +15,8 @@ import typer
 
 from matsciml_cli.console import Row, warn, write_line, write_table
 from matsciml_cli.failures import FAULT, INTERRUPTED
-from matsciml_cli.run_options import RunOptions, look_up, takes_run_options
+from matsciml_cli.option_records import takes_options
+from matsciml_cli.run_options import RunOptions, look_up
 from matsciml_cli.state import registry_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _PAGE_SECONDS = 60.0
 """Time between two writings of the page while trials run; it takes a second or two."""
 
 
-@takes_run_options
+@takes_options
 def sweep(
     context: typer.Context,
     options: RunOptions,

@@ -10,14 +10,15 @@ from typing import Annotated
 import typer
 
 from matsciml_cli.failures import FAULT, NOTHING_WRITTEN, telling_on_stop
-from matsciml_cli.options import Device, FileFormat, FormatSettings, ModelFolder
-from matsciml_cli.outputs import Replace
+from matsciml_cli.option_records import takes_options
+from matsciml_cli.options import ModelFolder
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
-from matsciml_tool_physics.commands.property_command import PropertyCommand
+from matsciml_tool_physics.commands.property_command import ComputationOptions, PropertyCommand
 
 
 @telling_on_stop(NOTHING_WRITTEN)
+@takes_options
 def barrier(
     context: typer.Context,
     run: ModelFolder,
@@ -38,11 +39,8 @@ def barrier(
         float, typer.Option("--fmax", min=1e-6, help="Largest force that is left, eV/Å.")
     ] = 0.05,
     steps: Annotated[int, typer.Option(min=1, help="Most steps of each relaxation.")] = 500,
-    replace: Replace = False,
-    form: FileFormat = None,
-    format_settings: FormatSettings = None,
-    device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
+    *,
+    options: ComputationOptions,
 ) -> None:
     """Find the barrier between two structures by a nudged elastic band with a climbing image.
 
@@ -57,11 +55,12 @@ def barrier(
 
     command = PropertyCommand(
         name="barrier",
+        options=options,
         folder=output or Path(f"{initial.stem}-{final.stem}-barrier"),
         inputs=[initial, final],
         others=["path.extxyz"],
     )
-    command.check(replace=replace)
+    command.check()
     settings = {
         "images": images,
         "keep_order": keep_order,
@@ -69,15 +68,7 @@ def barrier(
         "fmax_eV_per_A": largest_force,
         "steps": steps,
     }
-    computation, (first, second) = command.open(
-        run,
-        registry_of(context),
-        form=form,
-        format_settings=format_settings,
-        device=device,
-        precision=precision,
-        settings=settings,
-    )
+    computation, (first, second) = command.open(run, registry_of(context), settings)
     with progress_bars() as report:
         result = transition.barrier(
             first,

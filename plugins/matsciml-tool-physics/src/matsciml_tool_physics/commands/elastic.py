@@ -10,14 +10,15 @@ import typer
 
 from matsciml_cli.console import Row, write_table
 from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
-from matsciml_cli.options import Device, FileFormat, FormatSettings, ModelFolder
-from matsciml_cli.outputs import Replace
+from matsciml_cli.option_records import takes_options
+from matsciml_cli.options import ModelFolder
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
-from matsciml_tool_physics.commands.property_command import PropertyCommand
+from matsciml_tool_physics.commands.property_command import ComputationOptions, PropertyCommand
 
 
 @telling_on_stop(NOTHING_WRITTEN)
+@takes_options
 def elastic(
     context: typer.Context,
     run: ModelFolder,
@@ -43,11 +44,8 @@ def elastic(
     symprec: Annotated[
         float, typer.Option(min=1e-8, help="Tolerance of the search for symmetry, Å.")
     ] = 0.01,
-    replace: Replace = False,
-    form: FileFormat = None,
-    format_settings: FormatSettings = None,
-    device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
+    *,
+    options: ComputationOptions,
 ) -> None:
     """Compute all elastic constants of a crystal from stresses and from energies.
 
@@ -62,10 +60,11 @@ def elastic(
 
     command = PropertyCommand(
         name="elastic",
+        options=options,
         folder=output or Path(f"{file.stem}-elastic"),
         inputs=[file],
     )
-    command.check(replace=replace)
+    command.check()
     settings = {
         "strain": strain,
         "relax": relaxed,
@@ -74,15 +73,7 @@ def elastic(
         "steps": steps,
         "symprec_A": symprec,
     }
-    computation, (atoms,) = command.open(
-        run,
-        registry_of(context),
-        form=form,
-        format_settings=format_settings,
-        device=device,
-        precision=precision,
-        settings=settings,
-    )
+    computation, (atoms,) = command.open(run, registry_of(context), settings)
     with progress_bars() as report:
         result = elastic_constants(
             atoms,

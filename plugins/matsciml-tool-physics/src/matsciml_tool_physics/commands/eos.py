@@ -9,14 +9,15 @@ from typing import Annotated, Literal
 import typer
 
 from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
-from matsciml_cli.options import Device, FileFormat, FormatSettings, ModelFolder
-from matsciml_cli.outputs import Replace
+from matsciml_cli.option_records import takes_options
+from matsciml_cli.options import ModelFolder
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
-from matsciml_tool_physics.commands.property_command import PropertyCommand
+from matsciml_tool_physics.commands.property_command import ComputationOptions, PropertyCommand
 
 
 @telling_on_stop(NOTHING_WRITTEN)
+@takes_options
 def eos(
     context: typer.Context,
     run: ModelFolder,
@@ -36,11 +37,8 @@ def eos(
         float, typer.Option("--fmax", min=1e-6, help="Largest force that is left, eV/Å.")
     ] = 0.005,
     steps: Annotated[int, typer.Option(min=1, help="Most steps of a relaxation.")] = 300,
-    replace: Replace = False,
-    form: FileFormat = None,
-    format_settings: FormatSettings = None,
-    device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
+    *,
+    options: ComputationOptions,
 ) -> None:
     """Compute energies of a crystal at several volumes, and fit an equation of state.
 
@@ -56,10 +54,11 @@ def eos(
 
     command = PropertyCommand(
         name="eos",
+        options=options,
         folder=output or Path(f"{file.stem}-eos"),
         inputs=[file],
     )
-    command.check(replace=replace)
+    command.check()
     settings = {
         "span": span,
         "points": points,
@@ -67,15 +66,7 @@ def eos(
         "fmax_eV_per_A": largest_force,
         "steps": steps,
     }
-    computation, (atoms,) = command.open(
-        run,
-        registry_of(context),
-        form=form,
-        format_settings=format_settings,
-        device=device,
-        precision=precision,
-        settings=settings,
-    )
+    computation, (atoms,) = command.open(run, registry_of(context), settings)
     with progress_bars() as report:
         result = equation_of_state(
             atoms,

@@ -10,14 +10,15 @@ from typing import Annotated, Literal
 import typer
 
 from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
-from matsciml_cli.options import Device, FileFormat, FormatSettings, ModelFolder
-from matsciml_cli.outputs import Replace
+from matsciml_cli.option_records import takes_options
+from matsciml_cli.options import ModelFolder
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
-from matsciml_tool_physics.commands.property_command import PropertyCommand
+from matsciml_tool_physics.commands.property_command import ComputationOptions, PropertyCommand
 
 
 @telling_on_stop(NOTHING_WRITTEN)
+@takes_options
 def phonons(
     context: typer.Context,
     run: ModelFolder,
@@ -45,11 +46,8 @@ def phonons(
     mesh: Annotated[
         float, typer.Option(min=1, help="Points along an axis times its length, Å.")
     ] = 60.0,
-    replace: Replace = False,
-    form: FileFormat = None,
-    format_settings: FormatSettings = None,
-    device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
+    *,
+    options: ComputationOptions,
 ) -> None:
     """Compute phonons of a crystal: bands, density of states, free energy, imaginary modes.
 
@@ -65,11 +63,12 @@ def phonons(
 
     command = PropertyCommand(
         name="phonons",
+        options=options,
         folder=output or Path(f"{file.stem}-phonons"),
         inputs=[file],
         others=["phonopy.yaml"],
     )
-    command.check(replace=replace)
+    command.check()
     lengths = displacement or [0.01, 0.03]
     cells = None if supercell is None else read_cells(supercell)
     settings = {
@@ -80,15 +79,7 @@ def phonons(
         "steps": steps,
         "mesh_A": mesh,
     }
-    computation, (atoms,) = command.open(
-        run,
-        registry_of(context),
-        form=form,
-        format_settings=format_settings,
-        device=device,
-        precision=precision,
-        settings=settings,
-    )
+    computation, (atoms,) = command.open(run, registry_of(context), settings)
     with progress_bars() as report:
         result, objects = phonon_spectrum.phonons(
             atoms,

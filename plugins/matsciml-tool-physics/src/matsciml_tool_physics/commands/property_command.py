@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+import typer
 
 from matsciml_cli.console import Row, warn, write_line, write_table
 from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
-from matsciml_cli.outputs import check_output
+from matsciml_cli.options import Device, FileFormat, FormatSettings
+from matsciml_cli.outputs import Replace, check_output
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
@@ -37,11 +40,24 @@ class PageModule(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ComputationOptions:
+    """Options of every command: how structures are read and the model is used."""
+
+    replace: Replace = False
+    form: FileFormat = None
+    format_settings: FormatSettings = None
+    device: Device = "auto"
+    # Forces must be known to 1e-4 eV/Å and better here, which float32 does not give.
+    precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64"
+
+
+@dataclass(frozen=True, kw_only=True)
 class PropertyCommand:
     """A command that computes a property of structures with a model."""
 
     name: str
     """Of the command, and of its files without their ending."""
+    options: ComputationOptions
     folder: Path
     """Of the results."""
     inputs: Sequence[Path]
@@ -49,7 +65,7 @@ class PropertyCommand:
     others: Sequence[str] = ()
     """Names of files beside the page, table and JSON."""
 
-    def check(self, *, replace: bool) -> None:
+    def check(self) -> None:
         """Refuse results that would replace an input, or what may not be replaced.
 
         Raises:
@@ -58,32 +74,25 @@ class PropertyCommand:
         names = [*(f"{self.name}.{ending}" for ending in _ENDINGS), *self.others]
         files = [self.folder / name for name in names]
         for path in files if self.folder.exists() else [self.folder]:
-            check_output(path, replace=replace, inputs=self.inputs)
+            check_output(path, replace=self.options.replace, inputs=self.inputs)
 
     def open(
-        self,
-        run: Path,
-        registry: Registry,
-        *,
-        form: str | None,
-        format_settings: Sequence[str] | None,
-        device: str,
-        precision: str,
-        settings: Mapping[str, Any],
+        self, run: Path, registry: Registry, settings: Mapping[str, Any]
     ) -> tuple[Computation, list[Any]]:
         """Load the model, and read the structures; see ``matsciml_tool_physics.inputs``."""
         from matsciml_core.training.config_data import parse_overrides
         from matsciml_tool_physics.inputs import open_inputs
 
+        options = self.options
         return open_inputs(
             run,
             self.inputs,
             registry,
-            form=form,
-            options=parse_overrides(format_settings or ()),
-            device=device,
-            precision=precision,
-            settings={**settings, "precision": precision},
+            form=options.form,
+            options=parse_overrides(options.format_settings or ()),
+            device=options.device,
+            precision=options.precision,
+            settings={**settings, "precision": options.precision},
         )
 
     def conclude(

@@ -10,15 +10,16 @@ from typing import Annotated, Literal
 import typer
 
 from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
-from matsciml_cli.options import Device, FileFormat, FormatSettings, ModelFolder
-from matsciml_cli.outputs import Replace
+from matsciml_cli.option_records import takes_options
+from matsciml_cli.options import ModelFolder
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
 from matsciml_core.errors import ConfigError
-from matsciml_tool_physics.commands.property_command import PropertyCommand
+from matsciml_tool_physics.commands.property_command import ComputationOptions, PropertyCommand
 
 
 @telling_on_stop(NOTHING_WRITTEN)
+@takes_options
 def surface(
     context: typer.Context,
     run: ModelFolder,
@@ -47,11 +48,8 @@ def surface(
         float, typer.Option("--fmax", min=1e-7, help="Largest force that is left, eV/Å.")
     ] = 0.01,
     steps: Annotated[int, typer.Option(min=1, help="Most steps of a relaxation.")] = 500,
-    replace: Replace = False,
-    form: FileFormat = None,
-    format_settings: FormatSettings = None,
-    device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
+    *,
+    options: ComputationOptions,
 ) -> None:
     """Compute surface energies of a crystal, against the thickness of the slab.
 
@@ -65,11 +63,12 @@ def surface(
 
     command = PropertyCommand(
         name="surface",
+        options=options,
         folder=output or Path(f"{file.stem}-surface"),
         inputs=[file],
         others=["slabs.extxyz"],
     )
-    command.check(replace=replace)
+    command.check()
     directions = [_miller(text) for text in miller or []]
     lengths = thickness or list(surfaces.THICKNESSES)
     settings = {
@@ -81,15 +80,7 @@ def surface(
         "fmax_eV_per_A": largest_force,
         "steps": steps,
     }
-    computation, (atoms,) = command.open(
-        run,
-        registry_of(context),
-        form=form,
-        format_settings=format_settings,
-        device=device,
-        precision=precision,
-        settings=settings,
-    )
+    computation, (atoms,) = command.open(run, registry_of(context), settings)
     with progress_bars() as report:
         result = surfaces.surfaces(
             atoms,

@@ -10,14 +10,15 @@ from typing import Annotated, Literal
 import typer
 
 from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
-from matsciml_cli.options import Device, FileFormat, FormatSettings, ModelFolder
-from matsciml_cli.outputs import Replace
+from matsciml_cli.option_records import takes_options
+from matsciml_cli.options import ModelFolder
 from matsciml_cli.state import registry_of
 from matsciml_cli.threads import leave_room
-from matsciml_tool_physics.commands.property_command import PropertyCommand
+from matsciml_tool_physics.commands.property_command import ComputationOptions, PropertyCommand
 
 
 @telling_on_stop(NOTHING_WRITTEN)
+@takes_options
 def vacancy(
     context: typer.Context,
     run: ModelFolder,
@@ -52,11 +53,8 @@ def vacancy(
         float, typer.Option("--fmax", min=1e-7, help="Largest force that is left, eV/Å.")
     ] = 0.01,
     steps: Annotated[int, typer.Option(min=1, help="Most steps of a relaxation.")] = 500,
-    replace: Replace = False,
-    form: FileFormat = None,
-    format_settings: FormatSettings = None,
-    device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
+    *,
+    options: ComputationOptions,
 ) -> None:
     """Compute formation energies of vacancies of a crystal, against the size of the supercell.
 
@@ -74,11 +72,12 @@ def vacancy(
     references = reference or []
     command = PropertyCommand(
         name="vacancy",
+        options=options,
         folder=output or Path(f"{file.stem}-vacancy"),
         inputs=[file, *references],
         others=["vacancies.extxyz"],
     )
-    command.check(replace=replace)
+    command.check()
     sizes = [read_cells(text) for text in supercell or []]
     settings = {
         "supercells": supercell,
@@ -89,15 +88,7 @@ def vacancy(
         "fmax_eV_per_A": largest_force,
         "steps": steps,
     }
-    computation, (atoms, *others) = command.open(
-        run,
-        registry_of(context),
-        form=form,
-        format_settings=format_settings,
-        device=device,
-        precision=precision,
-        settings=settings,
-    )
+    computation, (atoms, *others) = command.open(run, registry_of(context), settings)
     with progress_bars() as report:
         potentials = chemical_potentials(
             dict(zip(references, others, strict=True)),
