@@ -192,7 +192,8 @@ class Symmetry:
         """Move the first atom of each orbit onto its position, and return the orbits.
 
         Args:
-            fractional: ``(atoms, 3)``, in lattice vectors; those of the first atoms count.
+            fractional: ``(atoms, 3)``, in units of the lattice vectors; those of the first
+                atoms count.
 
         Returns:
             ``(atoms, 3)``, in lattice vectors, wrapped.
@@ -205,7 +206,8 @@ class Symmetry:
         """Return the orbits of the first atoms, so that rounding separates none from its images.
 
         Args:
-            fractional: ``(atoms, 3)``, in lattice vectors; those of the first atoms count.
+            fractional: ``(atoms, 3)``, in units of the lattice vectors; those of the first
+                atoms count.
 
         Returns:
             ``(atoms, 3)``, in lattice vectors, wrapped.
@@ -252,8 +254,9 @@ class Symmetry:
         """Give each orbit one species, such that the composition stays as near as it can.
 
         Args:
-            species: A sampled composition, ``(atoms,)`` int64, crystal after crystal, on the CPU.
-            atoms_per_crystal: ``(crystals,)`` int64, on the CPU.
+            species: A sampled composition, ``(atoms,)`` int64, dimensionless, crystal after
+                crystal, on the CPU.
+            atoms_per_crystal: ``(crystals,)`` int64, dimensionless, on the CPU.
 
         Returns:
             ``(atoms,)`` int64.
@@ -283,8 +286,8 @@ def arrange(
     Args:
         number: Of the space group.
         cell: Lattice vectors of its primitive cell as rows, ``(crystals, 3, 3)``, Å.
-        species: ``(atoms,)`` int64, crystal after crystal, on the CPU.
-        atoms_per_crystal: ``(crystals,)`` int64, on the CPU.
+        species: ``(atoms,)`` int64, dimensionless, crystal after crystal, on the CPU.
+        atoms_per_crystal: ``(crystals,)`` int64, dimensionless, on the CPU.
         generator: Source of random numbers, on the CPU.
         fixed: Whether the composition is kept; else orbits have the species that come nearest.
 

@@ -22,7 +22,7 @@ def envelope(x: Tensor, power: int) -> Tensor:
     """Return a polynomial that falls from 1 at x = 0 to 0 at x = 1, with two derivatives.
 
     Args:
-        x: Length over cutoff, dimensionless.
+        x: Length over cutoff, ``(edges, ...)``, dimensionless.
         power: Lowest power p of the polynomial.
 
     References:
@@ -86,7 +86,14 @@ class Bessel(nn.Module):
         self.register_buffer("frequencies", torch.arange(1.0, count + 1.0) * (math.pi / CUTOFF))
 
     def forward(self, lengths: Tensor) -> Tensor:
-        """Return the functions of lengths ``(edges,)``, Å: ``(edges, functions)``."""
+        """Return the radial functions of lengths.
+
+        Args:
+            lengths: ``(edges,)``, Å.
+
+        Returns:
+            ``(edges, functions)``, Å^(-3/2).
+        """
         lengths = lengths.unsqueeze(1)
         return math.sqrt(2.0 / CUTOFF) * torch.sin(self.frequencies * lengths) / lengths
 
@@ -107,11 +114,25 @@ class Perceptron(nn.Module):
         self.norm = nn.RMSNorm(sizes[-1]) if norm else nn.Identity()
 
     def forward(self, values: Tensor) -> Tensor:
-        """Return ``(rows, width)`` of ``(rows, input)``."""
+        """Apply all layers.
+
+        Args:
+            values: ``(rows, input)``, dimensionless.
+
+        Returns:
+            ``(rows, width)``, dimensionless.
+        """
         return self.after_first(self.layers[0](values))
 
     def after_first(self, values: Tensor) -> Tensor:
-        """Return the result of what the first layer gives."""
+        """Apply the layers behind the first.
+
+        Args:
+            values: What the first layer gives, ``(rows, hidden)``, dimensionless.
+
+        Returns:
+            ``(rows, width)``, dimensionless.
+        """
         for layer in self.layers[1:]:
             values = layer(functional.silu(values))
         normed: Tensor = self.norm(values)
@@ -140,10 +161,11 @@ class Interaction(nn.Module):
         """Return the new features.
 
         Args:
-            atoms: Features, ``(atoms, width)``.
-            edges: Features, ``(edges, width)``.
-            ends: Sending and receiving atom of each edge.
-            cutoffs: How much of each edge is felt, ``(edges, 1)``, 0 at the cutoff.
+            atoms: Features, ``(atoms, width)``, dimensionless.
+            edges: Features, ``(edges, width)``, dimensionless.
+            ends: Sending and receiving atom of each edge, ``(edges,)`` each, dimensionless.
+            cutoffs: How much of each edge is felt, ``(edges, 1)``, dimensionless, 0 at the
+                cutoff.
         """
         sending, receiving = ends
         gates = [torch.sigmoid(gate(edges)) * cutoffs for gate in (self.send, self.receive)]
@@ -183,13 +205,15 @@ class Repulsion(nn.Module):
 
         Args:
             lengths: Of the edges, ``(edges,)``, Å.
-            elements: Atomic numbers at both ends, ``(edges,)``.
+            elements: Atomic numbers at both ends, ``(edges,)`` each, dimensionless.
 
         Returns:
             ``(edges,)``, eV.
         """
         first, second = ((numbers + 1).to(lengths.dtype) for numbers in elements)
         longest = sum(self.radii.index_select(0, numbers + 1) for numbers in elements)
+        # 0.529 Å is the Bohr radius.
         reduced = lengths * (first**0.3 + second**0.3) / (0.4543 * 0.529)
         screened = sum(weight * torch.exp(-rate * reduced) for weight, rate in _SCREENING)
+        # e²/(4π ε0) is 14.3996 eV Å.
         return 0.5 * 14.3996 * first * second / lengths * screened * envelope(lengths / longest, 6)

@@ -22,7 +22,14 @@ class RadialBasis(nn.Module):
         self.wave_numbers = nn.Parameter(numbers * (math.pi / config.cutoff))
 
     def forward(self, lengths: Tensor) -> Tensor:
-        """Return the functions of lengths ``(edges,)``, Å, as ``(edges, functions)``, Å⁻²."""
+        """Return the radial functions of lengths.
+
+        Args:
+            lengths: ``(edges,)``, Å.
+
+        Returns:
+            ``(edges, functions)``, Å⁻².
+        """
         waves = torch.sin(lengths.unsqueeze(1) * self.wave_numbers)
         amplitude = 2.0 / self.config.cutoff * self.envelope(lengths) / lengths
         return amplitude.unsqueeze(1) * waves
