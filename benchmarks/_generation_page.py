@@ -17,6 +17,7 @@ from matsciml_core.training.config import TrainingConfig
 from matsciml_model_cdvae.config import CrystalGenerationConfig
 from matsciml_model_cdvae.samplers import schedule
 from matsciml_tool_generate import metrics_table
+from matsciml_tool_generate.baselines import AVERAGES, TITLES
 
 TASK = f"{DATASET}/structure"
 TERMS = ("coordinates", "species", "composition", "lattice")
@@ -61,9 +62,7 @@ def page(work: Work) -> str:
 
 def _metrics(work: Work) -> str:
     """Return the metrics of generated crystals beside the two baselines."""
-    evaluations = {
-        name: work.evaluation(name)["metrics"] for name in ("generated", "real", "marginal")
-    }
+    evaluations = {name: work.evaluation(name)["metrics"] for name in ("generated", *TITLES)}
     rows = []
     for key, metric in evaluations["generated"].items():
         unit = "" if metric["unit"] in ("", "share") else f" ({metric['unit']})"
@@ -87,7 +86,7 @@ def _metrics(work: Work) -> str:
     )
     rms = "" if reconstructed["rms"] is None else f"{reconstructed['rms']:.4f}"
     rows.append(["RMSE of the reconstructed", rms, "", "", "", f"{published['rms']:.4f}"])
-    header = ("", "generated", "real ones", "without a model", "test set", "published CDVAE")
+    header = ("", "generated", *TITLES.values(), "test set", "published CDVAE")
     return _measure.markdown_table(header, rows)
 
 
@@ -121,7 +120,7 @@ def _footnotes(work: Work) -> list[str]:
         "number of crystals, so compare it with *real ones*. Reconstructed: "
         f"{reconstructed['crystals']} crystals of the test set.",
         "",
-        f"Without a model {_percent(_value(work, 'marginal', 'validity'))} are valid: what tells a "
+        f"Without a model {_percent(_value(work, AVERAGES, 'validity'))} are valid: what tells a "
         "model from chance are coverage, the distances, and the rate of reconstruction.",
     ]
 

@@ -6,7 +6,7 @@ Everything goes through the same command line as a user's: the CSV file of CDVAE
 (``matsciml data import``), 80 % of it train a model (a twentieth of these only validate), the model
 generates crystals, and the other 20 % evaluate them. The same metrics are taken of as many real
 crystals of the training set, and of crystals that need no model: species sampled by their shares,
-anywhere in the mean cell.
+anywhere in a cube of the mean volume.
 
 Writes ``benchmarks/results/generation.md`` and the learning curve beside it. A finished step in the
 folder ``--keep`` is not repeated, and an interrupted one resumes, so that the machine need not be
@@ -22,12 +22,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from _generation_page import page, plot
 from _generation_work import DATASET, Work
 
-from matsciml_core import Crystal, build_registry
+from matsciml_core import build_registry
 from matsciml_core.data.readers.extxyz import write_frames
+from matsciml_tool_generate.baselines import TITLES, baselines
 from matsciml_tool_generate.reference import read_reference
 
 RESULTS = Path(__file__).parent / "results"
@@ -94,7 +94,7 @@ def run_steps(work: Work) -> None:
         *("generate", work.run, "--number", options.number, "--output", generated, *sampling),
     )
     write_baselines(work)
-    for name in ("generated", "real", "marginal"):
+    for name in ("generated", *TITLES):
         evaluate(work, name)
     reconstruct(work, sampling)
 
@@ -130,45 +130,13 @@ def train(work: Work) -> None:
 
 def write_baselines(work: Work) -> None:
     """Write as many crystals of both baselines as are generated."""
-    real, marginal = work.folder / "real.extxyz", work.folder / "marginal.extxyz"
-    if real.exists() and marginal.exists():
+    files = {name: work.folder / f"{name}.extxyz" for name in TITLES}
+    if all(file.exists() for file in files.values()):
         return
     structures = read_reference(f"{work.run}:train", build_registry())
-    crystals = [one.crystal for one in structures if one.crystal is not None]
-    generator = np.random.default_rng(0)
-    number = work.options.number
-    chosen = generator.choice(len(crystals), min(number, len(crystals)), replace=False)
-    write_frames(real, [crystals[index] for index in chosen])
-    write_frames(marginal, without_model(crystals, number, generator))
-
-
-def without_model(
-    crystals: Sequence[Crystal], number: int, generator: np.random.Generator
-) -> list[Crystal]:
-    """Return crystals that are made of averages of the training set.
-
-    Args:
-        crystals: The training set.
-        number: Number of crystals.
-        generator: Source of random numbers.
-
-    Returns:
-        Crystals in the mean cell with atoms anywhere, species sampled by their shares.
-    """
-    cell = np.mean([one.cell for one in crystals], axis=0)
-    species = np.concatenate([one.atomic_numbers for one in crystals])
-    sizes = [one.num_atoms for one in crystals]
-    sampled = []
-    for index, atoms in enumerate(generator.choice(sizes, number).tolist()):
-        sampled.append(
-            Crystal.from_fractional(
-                id=f"marginal-{index:06d}",
-                atomic_numbers=generator.choice(species, atoms),
-                fractional=generator.random((atoms, 3)),
-                cell=cell,
-            )
-        )
-    return sampled
+    training = [one.crystal for one in structures if one.crystal is not None]
+    for name, crystals in baselines(training, work.options.number).items():
+        write_frames(files[name], crystals)
 
 
 def evaluate(work: Work, name: str) -> None:

@@ -15,6 +15,7 @@ from matsciml_core import Crystal
 from matsciml_core.errors import ConfigError
 from matsciml_core.testing.crystals import rutile
 from matsciml_tool_generate import validity
+from matsciml_tool_generate.baselines import without_model
 from matsciml_tool_generate.coverage import Fingerprint
 from matsciml_tool_generate.evaluation import (
     Evaluation,
@@ -204,3 +205,48 @@ def test_real_page_is_small_enough(evaluation: Evaluation) -> None:
 def test_names_of_metrics_are_unique(evaluation: Evaluation) -> None:
     names: list[Any] = [one.key for one in evaluation.metrics]
     assert len(set(names)) == len(names)
+
+
+class TestBaselines:
+    """Metrics of crystals without a model, beside those of the generated ones."""
+
+    @pytest.fixture
+    def compared(self, salt: Callable[..., Crystal]) -> Evaluation:
+        wrap = ParsedStructure.from_crystal
+        training = [wrap(salt(name=f"salt {index}")) for index in range(3)]
+        inputs = EvaluationInputs(
+            generated=[wrap(salt(name="one")), wrap(salt(numbers=(19, 17), name="KCl"))],
+            reference=[wrap(salt())],
+            training=training,
+        )
+        settings = EvaluationSettings(fingerprints=False, workers=1, baselines=True)
+        return evaluate_crystals(inputs, settings)
+
+    def test_real_crystals_are_valid_and_known(self, compared: Evaluation) -> None:
+        data = compared.as_data()["baselines"]
+        assert list(data) == ["real_crystals", "without_model"]
+        assert data["real_crystals"]["validity"] == 1.0
+        assert data["real_crystals"]["novelty"] == 0.0
+        assert data["real_crystals"]["density_distance"] == pytest.approx(0.0, abs=1e-9)
+
+    def test_columns_of_the_page(self, compared: Evaluation) -> None:
+        text = render(evaluation_page(compared))
+        assert "Real ones" in text
+        assert "Without a model" in text
+
+    def test_without_a_training_set(self, salt: Callable[..., Crystal]) -> None:
+        one = [ParsedStructure.from_crystal(salt())]
+        with pytest.raises(ConfigError, match="--reference-train"):
+            evaluate_crystals(
+                EvaluationInputs(generated=one, reference=one),
+                EvaluationSettings(baselines=True),
+            )
+
+
+def test_averages_keep_sizes_species_and_volume(salt: Callable[..., Crystal]) -> None:
+    training = [salt(), rutile()]
+    averages = without_model(training, 50, np.random.default_rng(0))
+    assert {one.num_atoms for one in averages} == {one.num_atoms for one in training}
+    assert {int(z) for one in averages for z in one.atomic_numbers} <= {8, 11, 17, 22}
+    mean = np.mean([one.volume / one.num_atoms for one in training])
+    assert [one.volume / one.num_atoms for one in averages] == pytest.approx([mean] * 50)

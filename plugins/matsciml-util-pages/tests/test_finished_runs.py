@@ -72,9 +72,12 @@ def test_metrics_of_generated_crystals_join_those_of_the_structure(tmp_path: Pat
     run.write()
     (run.path / "generation").mkdir()
     metrics = {"validity": {"value": 0.9}, "coverage": {"value": None}, "odd": 3}
-    (run.path / "generation" / "metrics.json").write_text(json.dumps({"metrics": metrics}))
+    baselines = {"real_crystals": {"validity": 0.95, "coverage": None}}
+    evaluated = {"metrics": metrics, "baselines": baselines}
+    (run.path / "generation" / "metrics.json").write_text(json.dumps(evaluated))
     finished = read_finished_run(run.path)
     assert finished is not None
+    assert finished.targets[TARGET].baselines["real_crystals"] == {"validity": 0.95}
     assert finished.targets[TARGET].metrics["validity"] == 0.9
     assert not {"coverage", "odd"} & set(finished.targets[TARGET].metrics)
 

@@ -29,6 +29,8 @@ class Generation(Config):
     """Cut-offs of coverage, see ``matsciml evaluate-crystals``."""
     coverage: bool = True
     """Whether to compute coverage, which takes longest."""
+    baselines: bool = True
+    """Whether real crystals and averages of the training set are evaluated beside."""
     energy_model: str | None = None
     """A pretrained model whose energies decide on stability, if it is installed; empty: none."""
 

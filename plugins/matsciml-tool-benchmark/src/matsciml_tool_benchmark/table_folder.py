@@ -169,6 +169,7 @@ def _steps(experiment: Experiment, folder: Path, resumed: Path | None) -> Iterat
             "--reference-train", f"{latest}:train",
             "--cutoffs", generation.cutoffs, "--output", f"{latest}/{EVALUATION}",
             *(() if generation.coverage else ("--no-coverage",)),
+            *(("--baselines",) if generation.baselines else ()),
             *(("--energy-model", generation.energy_model) if generation.energy_model else ()),
         )  # fmt: skip
 

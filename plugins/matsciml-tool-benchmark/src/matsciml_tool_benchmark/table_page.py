@@ -23,6 +23,8 @@ from matsciml_util_pages.views import Fact, facts
 
 SCHEMA = 1
 """Grows when a key of ``table.json`` changes its meaning or goes away."""
+_AVERAGES = "without_model"
+"""The baseline of generated crystals that has a column of its own; the other is of real ones."""
 _DONE = ("finished", "partly finished")
 _TONES = {"finished": "good", "failed": "bad", "interrupted": "bad"}
 
@@ -109,6 +111,13 @@ def _facts(benchmark: Benchmark, entries: Sequence[Entry]) -> list[Fact]:
 def _sheet(entries: Sequence[Entry], folder: Path) -> Sheet:
     compared = references(entries)
     # Columns that would hold nothing are left out: table 2 has neither references nor strategies.
+    averages = Column(
+        key="averages",
+        title="Without a model",
+        numeric=True,
+        meaning="Crystals that are averages of the training set",
+    )
+    has_averages = any(_AVERAGES in entry.baselines for entry in entries)
     alone = Column(key="alone", title="Alone", numeric=True, meaning="Trained on this label only")
     has_alone = bool(compared) and any(not entry.row.reference for entry in entries)
     strategy = Column(key="strategy", title="Strategy", facet=True)
@@ -120,6 +129,7 @@ def _sheet(entries: Sequence[Entry], folder: Path) -> Sheet:
         Column(
             key="baseline", title="Baseline", numeric=True, meaning="The metric without any model"
         ),
+        *([averages] if has_averages else []),
         Column(key="metric", title="Metric", meaning="On the test set, in physical units"),
         *([alone] if has_alone else []),
         Column(key="published", title="Published", numeric=True),
@@ -170,6 +180,7 @@ def _row(entry: Entry, compared: Mapping[Any, Entry], folder: Path) -> dict[str,
         "alone": Value("") if alone is None or entry.row.reference else spread_value(alone.value),
         "published": published,
         "baseline": baseline,
+        "averages": number_value(entry.baselines.get(_AVERAGES)),
         "skill": number_value(entry.over_seeds("skill").mean),
         "standardised": number_value(entry.standardised.mean),
         "mae": _optional(mae, number(mae), entry.results[0].unit if entry.results else ""),

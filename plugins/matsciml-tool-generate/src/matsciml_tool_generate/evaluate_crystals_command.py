@@ -57,6 +57,12 @@ def evaluate_crystals(
     no_coverage: Annotated[
         bool, typer.Option("--no-coverage", help="Leave out coverage, which takes longest.")
     ] = False,
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            "--baselines", help="Evaluate as many real crystals and averages of the training set."
+        ),
+    ] = False,
     time_limit: Annotated[
         float, typer.Option(min=0.1, help="Seconds that the fingerprint of a crystal may take.")
     ] = 30.0,
@@ -79,8 +85,8 @@ def evaluate_crystals(
     For example: matsciml evaluate-crystals generated.extxyz --reference mp:test
     --reference-train mp:train. Structures that are not crystals are counted and reported.
     Fingerprints are cached, so that the same reference is quick the second time. The JSON has the
-    keys `schema` (1), `settings`, `names`, `sizes`, `metrics`, `rejected`, `faults`, `coverage`,
-    `stability` and `crystals`.
+    keys `schema` (1), `settings`, `names`, `sizes`, `metrics`, `baselines`, `rejected`, `faults`,
+    `coverage`, `stability` and `crystals`.
     """
     leave_room(os.environ)  # before torch is imported
     from matsciml_cli.progress_bars import progress_bars
@@ -99,6 +105,7 @@ def evaluate_crystals(
         fingerprints=not no_coverage,
         time_limit=time_limit,
         hull_cutoff=hull_cutoff,
+        baselines=baselines,
         workers=workers,
     )
     settings.check()
@@ -156,10 +163,9 @@ def _write_tables(result: Evaluation, folder: Path) -> None:
     )
     rows = []
     for metric in result.metrics:
-        values = metric.value, metric.reference, *(metric.published.get(name) for name in sets)
-        texts = (metric_text(metric, value) for value in values)
+        texts = (metric_text(metric, value) for value in result.values(metric))
         rows.append(Row((metric.title, *texts, metric.note)))
-    titles = (published()[name]["title"] for name in sets)
+    titles = (*result.baseline_titles, *(published()[name]["title"] for name in sets))
     write_table(rows, header=("metric", "generated", "reference itself", *titles, ""))
     faults = {**result.faults, **{f"rejected: {k}": v for k, v in result.rejected.items()}}
     if faults:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_core.progress import Report, silent
+from matsciml_tool_generate.baselines import TITLES, baselines
 from matsciml_tool_generate.composition_validity import DEFAULT_TABLE, OxidationTable
 from matsciml_tool_generate.coverage import CUTOFFS, Coverage, coverage
 from matsciml_tool_generate.fingerprints import FingerprintCache
@@ -44,6 +45,8 @@ class EvaluationSettings:
     """Seconds that one fingerprint may take."""
     hull_cutoff: float = CUTOFF
     """eV/atom."""
+    baselines: bool = False
+    """Whether as many real crystals and averages of the training set are evaluated, too."""
     workers: int | None = None
     """Processes; None: one per core."""
 
@@ -108,12 +111,34 @@ class Evaluation:
     """Indices of the valid crystals, which uniqueness and novelty are about."""
     stability: Stability | None
     metrics: tuple[Metric, ...]
+    baselines: Mapping[str, tuple[Metric, ...]] = field(default_factory=dict)
+    """Metrics of crystals without a model, by the names of ``baselines.TITLES``; none of
+    stability."""
 
     @property
     def faults(self) -> dict[str, int]:
         """Crystals that are not valid, by reason, the most frequent first."""
         reasons = (validity.reason for validity in self.validities)
         return dict(Counter(reason for reason in reasons if reason).most_common())
+
+    @property
+    def baseline_titles(self) -> list[str]:
+        """Titles of the baselines' columns."""
+        return [TITLES[name] for name in self.baselines]
+
+    def values(self, metric: Metric) -> list[float | None]:
+        """Return a line of the table; None where a column has no value.
+
+        Generated crystals come first, then the reference itself, each baseline, and each of
+        ``settings.published_sets``.
+        """
+        without = [
+            next((line.value for line in lines if line.key == metric.key), None)
+            for lines in self.baselines.values()
+        ]
+        sets = self.settings.published_sets
+        beside = [metric.published.get(name) for name in sets]
+        return [metric.value, metric.reference, *without, *beside]
 
     def above_hull(self, index: int) -> float | None:
         """Return how far above the hull a generated crystal lies, eV/atom."""
@@ -131,6 +156,10 @@ class Evaluation:
             "names": dict(self.names),
             "sizes": dict(self.sizes),
             "metrics": {metric.key: _finite(asdict(metric)) for metric in self.metrics},
+            "baselines": {
+                name: _finite({metric.key: metric.value for metric in metrics})
+                for name, metrics in self.baselines.items()
+            },
             "rejected": dict(self.rejected),
             "faults": self.faults,
             "coverage": None if self.coverage is None else _finite(asdict(self.coverage)),
@@ -190,13 +219,18 @@ def evaluate_crystals(
         All metrics, and a record of every crystal.
 
     Raises:
-        ConfigError: A setting is unknown.
+        ConfigError: A setting is unknown, or baselines have no training set to be made of.
         DataError: The reference has no energies where a hull is asked for.
     """
     settings.check()
-    # The reference too: its own validity is the bound of what a generator can reach.
-    generated, reference = (
-        validate_all(
+    if settings.baselines and not inputs.training:
+        raise ConfigError(
+            "Baselines are made of the training set; name it with --reference-train, or leave out "
+            "--baselines."
+        )
+
+    def validate(structures: Sequence[ParsedStructure], label: str) -> list[Validity]:
+        return validate_all(
             structures,
             ValidityOptions(
                 fingerprints=settings.fingerprints,
@@ -208,31 +242,28 @@ def evaluate_crystals(
             label=f"validity of {label}",
             report=report,
         )
-        for structures, label in (
-            (inputs.generated, "generated crystals"),
-            (inputs.reference, "the reference"),
-        )
-    )
-    # Invalid crystals are left out: an overlapping pair of atoms would count as novel.
-    valid = tuple(index for index, validity in enumerate(generated) if validity.valid)
-    duplicates = find_duplicates(
-        _crystals([inputs.generated[index] for index in valid]),
-        _crystals(inputs.training),
-        workers=settings.workers,
-        report=report,
-    )
+
+    generated = validate(inputs.generated, "generated crystals")
+    # The reference too: its own validity is the bound of what a generator can reach.
+    reference = validate(inputs.reference, "the reference")
     stable, energies = None, None
     if energy_model is not None:
         stable, energies = _stability(inputs, generated, settings, energy_model, report)
-    measured = Measurements(
-        generated=generated,
-        reference=reference,
-        sizes=inputs.sizes,
-        coverage=_coverage(generated, reference, inputs, settings),
-        duplicates=duplicates,
+    measured = replace(
+        _measure(inputs, generated, reference, settings, report),
         stability=stable,
         energies=energies,
     )
+    beside = {}
+    if settings.baselines:
+        training = _crystals(inputs.training)
+        for name, crystals in baselines(training, inputs.sizes["generated"]).items():
+            others = replace(
+                inputs, generated=[*map(ParsedStructure.from_crystal, crystals)], rejected={}
+            )
+            validities = validate(others.generated, TITLES[name])
+            lines = tabulate(_measure(others, validities, reference, settings, report), ())
+            beside[name] = tuple(lines)
     return Evaluation(
         settings=settings,
         names=inputs.names,
@@ -242,10 +273,42 @@ def evaluate_crystals(
         reference=tuple(reference),
         rejected=inputs.rejected,
         coverage=measured.coverage,
-        duplicates=duplicates,
-        valid=valid,
+        duplicates=measured.duplicates,
+        valid=_valid(generated),
         stability=stable,
         metrics=tuple(tabulate(measured, settings.published_sets)),
+        baselines=beside,
+    )
+
+
+def _valid(validities: Sequence[Validity]) -> tuple[int, ...]:
+    """Return the indices of the valid crystals."""
+    return tuple(index for index, validity in enumerate(validities) if validity.valid)
+
+
+def _measure(
+    inputs: EvaluationInputs,
+    generated: Sequence[Validity],
+    reference: Sequence[Validity],
+    settings: EvaluationSettings,
+    report: Report,
+) -> Measurements:
+    """Return what is measured without an energy model."""
+    # Invalid crystals are left out: an overlapping pair of atoms would count as novel.
+    duplicates = find_duplicates(
+        _crystals([inputs.generated[index] for index in _valid(generated)]),
+        _crystals(inputs.training),
+        workers=settings.workers,
+        report=report,
+    )
+    return Measurements(
+        generated=generated,
+        reference=reference,
+        sizes=inputs.sizes,
+        coverage=_coverage(generated, reference, inputs, settings),
+        duplicates=duplicates,
+        stability=None,
+        energies=None,
     )
 
 

@@ -133,11 +133,12 @@ def _metrics(evaluation: Evaluation) -> Table:
     sets = evaluation.settings.published_sets
     rows = []
     for metric in evaluation.metrics:
-        values = metric.value, metric.reference, *(metric.published.get(name) for name in sets)
+        values = evaluation.values(metric)
         rows.append([metric.title, *(metric_text(metric, value) or ABSENT for value in values)])
     # Below the table: a column of sentences would push the published numbers out of sight.
     notes = [f"{metric.title}: {metric.note}." for metric in evaluation.metrics if metric.note]
-    titles = [f"{published()[name]['title']}, published" for name in sets]
+    titles = [title[:1].upper() + title[1:] for title in evaluation.baseline_titles]
+    titles += [f"{published()[name]['title']}, published" for name in sets]
     return Table(
         caption="Metrics",
         columns=["Metric", "Generated", "Reference itself", *titles],
@@ -257,6 +258,15 @@ def _method(evaluation: Evaluation) -> list[Fact]:
         Fact("Reference", evaluation.names.get("reference", ""), code=True),
         Fact("Training set", evaluation.names.get("training", ""), code=True),
     ]
+    if evaluation.baselines:
+        entries += [
+            ("Real ones", "as many crystals of the training set, which are not novel therefore"),
+            (
+                "Without a model",
+                "cubes of the training set's mean volume per atom; species and numbers of atoms "
+                "by their shares, atoms anywhere",
+            ),
+        ]
     stable = evaluation.stability
     if stable is not None:
         entries += [

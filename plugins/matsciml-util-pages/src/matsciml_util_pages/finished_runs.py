@@ -189,10 +189,16 @@ def read_finished_run(run: Path) -> FinishedRun | None:
     keys = nested(summary, "metrics", "test")
     targets = {key: TargetResult.from_summary(summary, key) for key in keys}
     # Metrics of crystals that were generated with the model belong to its structure.
-    evaluation = nested(read_object(run / EVALUATION / EVALUATED) or {}, "metrics")
-    generated = finite({name: nested(evaluation, name).get("value") for name in evaluation})
+    evaluated = read_object(run / EVALUATION / EVALUATED) or {}
+    metrics, baselines = nested(evaluated, "metrics"), nested(evaluated, "baselines")
+    generated = finite({name: nested(metrics, name).get("value") for name in metrics})
+    others = {name: finite(nested(baselines, name)) for name in baselines}
     targets |= {
-        key: replace(target, metrics={**target.metrics, **generated})
+        key: replace(
+            target,
+            metrics={**target.metrics, **generated},
+            baselines={**others, **target.baselines},
+        )
         for key, target in targets.items()
         if target.info.kind == "structure"
     }

@@ -140,6 +140,8 @@ _BASELINES = {
     "marginal": "predicting frequencies and means",
     "symmetry_finder": "asking a symmetry finder",
     "trees": "trees on descriptors",
+    "real_crystals": "as many real crystals",
+    "without_model": "crystals made of averages",
 }
 
 
