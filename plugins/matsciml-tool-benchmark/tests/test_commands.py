@@ -60,15 +60,16 @@ def test_there_are_five_tables() -> None:
     assert [path.stem for path in TABLES] == [f"table{number}" for number in range(1, 6)]
 
 
-def test_table_3_pairs_all_tasks_with_both_strategies_and_presets() -> None:
+def test_table_3_pairs_all_tasks_with_both_strategies_presets_and_defaults() -> None:
     table = read_table(next(path for path in TABLES if path.stem == "table3"))
     for budget in ("mini", "full"):
         experiments = plan(table, budget, seeds=1)
         pairs = [experiment for experiment in experiments if len(experiment.row.targets) == 2]
-        assert len(pairs) == 6 * 2 * 2
-        assert len(experiments) - len(pairs) == 4 * 2
-        presets = {experiment.config["encoder"]["preset"] for experiment in experiments}
-        assert presets == {"table6", "table7"}
+        assert len(pairs) == 6 * 2 * 4
+        assert len(experiments) - len(pairs) == 4 * 4
+        encoders = [experiment.config["encoder"] for experiment in experiments]
+        presets = {encoder.get("preset", "our defaults") for encoder in encoders}
+        assert presets == {"table6", "table7", "our defaults"}
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
