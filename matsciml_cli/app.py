@@ -22,6 +22,7 @@ from matsciml_core.registry.specs import CommandSpec
 PROGRAM = "matsciml"
 _COMPLETING = f"_{PROGRAM.upper()}_COMPLETE"
 _HELP_OPTIONS = {"help_option_names": ["--help", "-h"]}
+_RUN = "run"
 _BUILTIN = {spec.name: spec for spec in COMMANDS}
 
 
@@ -70,6 +71,8 @@ class Commands(LightGroup):
             PluginLoadError: The command cannot be imported, or a plugin fails in strict mode.
         """
         name, rest = args[0], args[1:]
+        if name == _RUN:
+            name, rest = self._handed_on(ctx, rest)
         spec = _BUILTIN.get(name)
         if spec is None:
             registry = registry_of(ctx)
@@ -78,7 +81,33 @@ class Commands(LightGroup):
                     return None, None, rest
                 raise registry.unknown(name, "command", builtin=list(_BUILTIN))
             spec = registry.get("command", name)
-        return name, as_command(name, spec.load()), rest
+        command = as_command(name, spec.load())
+        if name == _RUN and (offers := self._run_options(ctx)):
+            listed = (f"{option}, see matsciml {spec.name}" for option, spec in offers.items())
+            command.epilog = f"Further options: {'; '.join(listed)}."
+        return name, command, rest
+
+    def _run_options(self, ctx: Any) -> dict[str, CommandSpec]:
+        """Return the options of ``run`` that are commands of plugins, by how they are written."""
+        try:
+            specs = registry_of(ctx).specs("command")
+        except PluginLoadError:
+            return {}  # in strict mode; the run says which plugin fails
+        return {f"--{one.name}": one for one in specs if getattr(one, "run_option", "")}
+
+    def _handed_on(self, ctx: Any, words: list[str]) -> tuple[str, list[str]]:
+        """Return the command that is meant, ``run`` or one of its options, and its words."""
+        offers = self._run_options(ctx)
+        for index, word in enumerate(words):
+            option, equals, value = word.partition("=")
+            if option in offers:
+                spec = offers[option]
+                return spec.name, [
+                    *words[:index],
+                    f"{spec.run_option}{equals}{value}",
+                    *words[index + 1 :],
+                ]
+        return _RUN, words
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command.

@@ -370,6 +370,10 @@ class CommandSpec(Spec):
     group: str = "Other"
     """Heading under which ``matsciml --help`` lists it: ``Train``, ``Use a model``, ``Evaluate``,
     ``Data``, ``Plugins``, or a heading of the plugin's own."""
+    run_option: str = ""
+    """Option of this command, ``--number`` for example, whose value ``matsciml run --NAME VALUE``
+    gives: a run with the option ``--NAME`` is this command with that option. It must take the
+    options of ``matsciml run``. Empty: a run has no such option."""
 
 
 @dataclass(frozen=True, kw_only=True)

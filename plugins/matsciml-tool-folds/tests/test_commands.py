@@ -51,8 +51,23 @@ def test_folds_are_trained_as_the_options_say(command, tmp_path):
     assert (record["folds"]["number"], record["folds"]["seed"]) == (2, 3)
 
 
-def test_the_spelling_as_an_option_of_run_names_the_command(command):
-    assert command("run", *NAMES, "--folds", "5").error.endswith("see 'matsciml folds --help'.")
+@pytest.mark.parametrize("words", [("--folds", "2"), ("--folds=2",)], ids="-".join)
+def test_a_run_with_folds_is_the_same_command(command, tmp_path, words):
+    output = tmp_path / "cv"
+    outcome = command(
+        "run", *words, *NAMES, "--epochs", "1", "--set", "training.loggers=[]", "-o", str(output)
+    )
+    assert outcome.code == 0, outcome.err
+    assert "over 2 of 2 folds" in outcome.out
+    assert json.loads((output / "folds.json").read_text())["folds"]["number"] == 2
+
+
+def test_a_run_names_the_option_in_its_help(command):
+    assert "--folds, see matsciml folds" in command("run", "--help").out
+
+
+def test_folds_that_are_no_number_are_refused(command):
+    assert "--number" in command("run", *NAMES, "--folds", "many").error
 
 
 def test_a_misspelt_name_is_answered_before_anything_is_made(command, tmp_path):

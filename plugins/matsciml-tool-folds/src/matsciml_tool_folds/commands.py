@@ -47,9 +47,9 @@ def folds(
 ) -> None:
     """Train a run for each fold of a dataset, and average their test errors.
 
-    Takes the options of matsciml run. Every crystal is tested once, by the run that has not seen
-    it. The same command goes on after an interruption: finished folds are not trained again. The
-    seed of the folds is split.seed.
+    Takes the options of matsciml run, where --folds N is the same as this command. Every crystal
+    is tested once, by the run that has not seen it. The same command goes on after an
+    interruption: finished folds are not trained again. The seed of the folds is split.seed.
     """
     leave_room(os.environ)
     registry = registry_of(context)

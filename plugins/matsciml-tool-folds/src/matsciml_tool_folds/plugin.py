@@ -16,6 +16,7 @@ def matsciml_commands() -> Iterable[CommandSpec]:
         group="Train",
         summary="Cross-validate: train a run for each fold, and average over them.",
         class_path="matsciml_tool_folds.commands:folds",
+        run_option="--number",
     )
     yield CommandSpec(
         name="ensemble",
