@@ -93,7 +93,7 @@ class Commands(LightGroup):
             specs = registry_of(ctx).specs("command")
         except PluginLoadError:
             return {}  # in strict mode; the run says which plugin fails
-        return {f"--{one.name}": one for one in specs if getattr(one, "run_option", "")}
+        return {f"--{one.name}": one for one in specs if one.run_option}
 
     def _handed_on(self, ctx: Any, words: list[str]) -> tuple[str, list[str]]:
         """Return the command that is meant, ``run`` or one of its options, and its words."""
