@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import ase
 import numpy as np
 import pytest
+from ase.data import atomic_masses
 from ase.units import Bohr, GPa, Ha, Ry
 
 from matsciml_core.data.ingestion.sources import Rejection
@@ -300,6 +302,19 @@ def test_a_run_of_aims_that_was_killed_keeps_its_complete_steps(tmp_path, name):
     for frame, other in zip(frames, whole, strict=False):
         np.testing.assert_array_equal(frame.positions, other.positions)
         assert frame.values["energy"] == other.values["energy"]
+
+
+def test_momenta_of_aims_have_the_kinetic_energy_that_it_prints():
+    source = TESTDATA / "aims" / "md.out"
+    if not source.exists():
+        pytest.skip("this ASE comes without its files for tests")
+    printed = re.findall(r"Nuclear kinetic energy *: *(\S+) eV", source.read_text())
+    frames = frames_of(source, "aims")
+    assert len(frames) == len(printed) > 1
+    for frame, energy in zip(frames, printed, strict=True):
+        masses = atomic_masses[np.asarray(frame.atomic_numbers)]
+        kinetic = (np.asarray(frame.values["momenta"]) ** 2).sum(axis=1) / (2 * masses)
+        assert kinetic.sum() == pytest.approx(float(energy), rel=1e-3)
 
 
 def test_a_first_step_that_was_cut_is_explained(tmp_path):

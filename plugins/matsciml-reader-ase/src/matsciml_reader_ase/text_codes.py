@@ -9,7 +9,8 @@ Run on outputs of the codes, ASE 3.29.0 differs from what one expects:
   that of a Hamiltonian without or with outdated exchange, which is electronvolts off; the one that
   belongs to the forces is marked by two exclamation marks. Which atoms are held is lost.
 - **FHI-aims**: a run without its last lines is refused as a whole. When it is accepted by a
-  setting, a step that was not finished gets the structure of the first.
+  setting, a step that was not finished gets the structure of the first. Velocities, printed in
+  Å/ps, are taken for ASE's own unit: of water at 300 K it makes 2,894,719 K.
 - **GPAW**: one torn step costs all others. The energy is the extrapolated one, and forces belong
   to the free energy.
 
@@ -31,6 +32,7 @@ from ase.io.aims import read_aims_output
 from ase.io.castep import read_castep_castep
 from ase.io.espresso import read_espresso_out
 from ase.io.gpaw_out import read_gpaw_out
+from ase.units import fs
 
 from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers import Frame, InputFile, Reader, Record
@@ -46,6 +48,8 @@ UNITS = {
     "stress": "eV/A^3",
 }
 TORN = "The step was not written to its end."
+_PER_PICOSECOND = 1 / (1000 * fs)
+"""Å/ps in ASE's unit of velocity, Å by √(u/eV)."""
 
 
 class _Text(TextIOWrapper):
@@ -188,6 +192,15 @@ class AimsReader(TextCodeReader):
     parse = read_aims_output
     step = re.compile(r"^\s*Begin self-consistency loop: Re-initialization", re.MULTILINE)
     options: ClassVar[dict[str, Any]] = {"non_convergence_ok": True}
+
+    def frame(self, atoms: Any, run: str) -> Frame:
+        """Return the record of a step, its momenta in ASE's unit."""
+        frame = super().frame(atoms, run)
+        if "momenta" not in frame.values:
+            return frame
+        return replace(
+            frame, values={**frame.values, "momenta": frame.values["momenta"] * _PER_PICOSECOND}
+        )
 
     def _steps(self, run: str) -> tuple[list[Frame], bool, str]:
         if "Have a nice day." in run:
