@@ -9,7 +9,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from matsciml_core.errors import ConfigError
-from matsciml_core.registry.installed import CORE
 from matsciml_tool_env.index import PluginEnvironment
 from matsciml_tool_env.installer import Say, bring_pip, install, needs_pip
 from matsciml_tool_env.packages import Packages, link, needed
@@ -22,7 +21,7 @@ class Filling:
     """The filling of one environment.
 
     Args:
-        environment: An environment with an interpreter.
+        environment: An environment; it has an interpreter when something is brought.
         say: Is told what is being done.
     """
 
@@ -32,39 +31,47 @@ class Filling:
         self._say = say
         self._main = Packages()
         self._family = self._main.family()
-        # Compiled modules are for one release of Python; of another one gets what is pure.
-        self._same_python = environment.site.parent.name == "python{}.{}".format(*sys.version_info)
 
-    def bring(self, requirements: Sequence[Requirement | Source]) -> None:
-        """Bring the requirements, and what they need in turn.
+    def check(self, requirements: Sequence[Requirement | Source]) -> None:
+        """Reject what could not be brought, before anything is made.
+
+        What is not installed here is known to the installer only, which complains later.
 
         Args:
             requirements: By name, or by where they lie.
 
         Raises:
-            ConfigError: One cannot be installed.
+            ConfigError: One has no such extra, or is here without a list of its files.
         """
-        asked: list[str] = []
-        # Plugins that one in a folder or wheel requires are taken from here like those by name:
-        # an index need not have them.
-        sources = [one for one in requirements if isinstance(one, Source)]
-        required = [one for source in sources for one in source.requirements()]
-        for requirement in (*filter(self._is_here, required), *requirements):
-            if isinstance(requirement, Source) or not self._is_here(requirement):
-                asked.append(str(requirement))
-                continue
+        for requirement in filter(self._is_here, _by_name(requirements)):
             name = canonicalize_name(requirement.name)
             check_extras(str(requirement), requirement.extras, self._main.extras(name))
-            self._say(f"Linking {name}")
-            names, problems = needed(
-                name, self._main, self._there(), tuple(sorted(requirement.extras))
-            )
-            unlisted = [one for one in names if not self._main.is_listed(one)]
-            if CORE in unlisted or name in unlisted:
+            if not self._main.is_listed(name):
                 raise ConfigError(
                     f"'{name}' runs from its sources without being installed, so that it cannot be "
                     "brought along; run 'pip install -e .' in their folder."
                 )
+
+    def bring(self, requirements: Sequence[Requirement | Source]) -> None:
+        """Bring the requirements, and what they need in turn.
+
+        Args:
+            requirements: By name, or by where they lie; they were checked.
+
+        Raises:
+            ConfigError: One cannot be installed.
+        """
+        asked = [
+            str(one) for one in requirements if isinstance(one, Source) or not self._is_here(one)
+        ]
+        # Plugins that one in a folder or wheel requires are taken from here like those by name:
+        # an index need not have them.
+        for requirement in filter(self._is_here, _by_name(requirements)):
+            name = canonicalize_name(requirement.name)
+            self._say(f"Linking {name}")
+            names, problems = needed(
+                name, self._main, self._there(), tuple(sorted(requirement.extras))
+            )
             chosen = names if self._same_python else [one for one in names if self._is_own(one)]
             self._link(chosen)
             asked += [problem.requirement for problem in problems]
@@ -116,6 +123,12 @@ class Filling:
         else:
             bring_pip(self._environment)
 
+    @property
+    def _same_python(self) -> bool:
+        """Whether compiled modules fit: they are for one release of Python."""
+        release = "python{}.{}".format(*sys.version_info)
+        return self._environment.site.parent.name == release
+
     def _there(self) -> Packages:
         return Packages([str(self._environment.site)])
 
@@ -135,3 +148,10 @@ class Filling:
         for name in names:
             if name not in there:
                 link(name, self._main, self._environment.site)
+
+
+def _by_name(requirements: Sequence[Requirement | Source]) -> list[Requirement]:
+    """Return requirements by name, those of what lies in folders and wheels first."""
+    sources = [one for one in requirements if isinstance(one, Source)]
+    named = [one for one in requirements if isinstance(one, Requirement)]
+    return [*(one for source in sources for one in source.requirements()), *named]

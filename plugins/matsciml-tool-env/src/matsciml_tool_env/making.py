@@ -101,6 +101,9 @@ def make_environment(request: Request, say: Say) -> Outcome:
     pairs = zip(requirements, request.requirements, strict=True)
     texts = [str(one) if isinstance(one, Source) else text for one, text in pairs]
     request = replace(request, requirements=texts)
+    filling = Filling(environment, say)
+    needs = [Requirement(CORE), *requirements]
+    filling.check(needs)
     with working_on(environment):
         if environment.index.exists():
             raise ConfigError(
@@ -108,8 +111,7 @@ def make_environment(request: Request, say: Say) -> Outcome:
                 f"remove {request.name}', or choose another name."
             )
         _begin(environment, request, say)
-        filling = Filling(environment, say)
-        filling.bring([Requirement(CORE), *requirements])
+        filling.bring(needs)
         left_out = {} if request.alone else filling.bring_what_gets_along()
         say("Listing what it offers")
         write_index(environment, request.requirements)
