@@ -3,6 +3,10 @@
 The grammar is ASE's, which most files of the field were written by or for: values are bare, or
 within ``"…"``, ``'…'``, ``{…}`` or ``[…]``; blanks may stand round ``=``; a backslash takes the
 next character as it is; and a key without a value is true.
+
+ASE 3.29.0 writes text that is empty as ``comment= energy=-3``, and then reads the comment
+``energy=-3``, and no energy; of ``comment="" pbc="T T F"`` it makes a crystal that is periodic
+along all three. Here such a value is empty, and the next key is one.
 """
 
 from __future__ import annotations
@@ -130,29 +134,41 @@ def _split_slowly(text: str) -> list[tuple[str, str]]:
     """Split a line character by character."""
     entries: list[list[list[str]]] = [[[]]]  # pairs → parts between ``=`` → characters
     closing, escaped = "", False
+    quoted = False  # something was enclosed in this part, nothing perhaps
+    loose = False  # this part is a bare word behind a blank
+    before = " "
     for letter in text:
         parts = entries[-1]
         if escaped:
             parts[-1].append(letter)
             escaped = False
         elif letter == "\\":
-            escaped = True
+            escaped, loose = True, False
         elif closing:
             if letter == closing:
                 closing = ""
             else:
                 parts[-1].append(letter)
         elif letter in _CLOSING:
-            closing = _CLOSING[letter]
+            closing, quoted, loose = _CLOSING[letter], True, False
         elif letter.isspace():
-            if parts[-1]:
+            if parts[-1] or (quoted and len(parts) > 1):
                 entries.append([[]])
+                quoted = False
         elif letter == "=":
             if parts == [[]] and len(entries) > 1:  # blanks before it: it belongs to the last key
                 del entries[-1]
+            if len(entries[-1]) == 2 and loose:  # what looked like a value is the next key
+                word = entries[-1].pop()
+                entries[-1].append([])
+                entries.append([word])
             entries[-1].append([])
+            quoted = loose = False
         else:
+            if not parts[-1]:
+                loose = before.isspace() and not quoted
             parts[-1].append(letter)
+        before = letter
     words = [["".join(part) for part in parts] for parts in entries if parts != [[]]]
     return [(parts[0], "=".join(parts[1:]) if len(parts) > 1 else "T") for parts in words]
 
