@@ -158,6 +158,35 @@ def test_the_other_toolkits_import_name_is_not_used(trees):
         assert "matsciml" not in imports(tree), path
 
 
+def test_no_number_that_rounds_to_zero_has_a_sign(trees):
+    """Two decimals and more are of energies, stresses and the like, which may be below zero."""
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FormattedValue) and node.format_spec is not None:
+                spec = ast.unparse(node.format_spec)[2:-1]
+                assert signs_no_zero(spec), f"{path}: write {{{ast.unparse(node.value)}:z{spec}}}"
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (".4f", False),
+        ("+16.10f", False),
+        ("z.4f", True),
+        ("+z,.12f", True),
+        (".1f", True),
+        ("g", True),
+    ],
+)
+def test_a_format_that_signs_zero_is_recognised(spec, expected):
+    assert signs_no_zero(spec) is expected
+
+
+def signs_no_zero(spec: str) -> bool:
+    """Return whether a format of fixed point has the option that drops the sign of zero."""
+    return "z" in spec or re.search(r"\.([2-9]|\d\d)f$", spec) is None
+
+
 def test_the_core_names_no_plugin(trees, names):
     found = {
         f"{path}: {text!r}"

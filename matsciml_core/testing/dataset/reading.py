@@ -173,7 +173,7 @@ def reading_speed(subject: DatasetSubject) -> str:
         subject.dataset.__getitems__(indices)
         seconds.append(time.perf_counter() - start)
     each = 1e3 * min(seconds) / len(indices)
-    measured = f"{each:.3f} ms per crystal"
+    measured = f"{each:z.3f} ms per crystal"
     if each > SLOW:
         raise Doubtful("Reading slows down training; do repeated work once.", measured=measured)
     return measured

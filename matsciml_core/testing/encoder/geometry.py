@@ -113,7 +113,7 @@ def lattice_constant(subject: EncoderSubject) -> Measured:
     spacing = _quiet_spacing(subject)
     smaller = subject.embed([simple_cubic(spacing)])
     larger = subject.embed([simple_cubic(_STRETCH * spacing)])
-    return Measured(change(_crystals_only(larger), _crystals_only(smaller)), f"at {spacing:.2f} Å")
+    return Measured(change(_crystals_only(larger), _crystals_only(smaller)), f"at {spacing:z.2f} Å")
 
 
 @check("encoder", tolerance=SENSITIVITY)

@@ -86,6 +86,6 @@ def _slab_frame() -> Frame:
 def _write_many(path: Path, count: int) -> None:
     # Frames of many atoms, so that a reader that holds them all is seen beside its block of text.
     positions = np.random.default_rng(0).uniform(0, 40, (100, 3))
-    lines = "".join(f"H {x:.8f} {y:.8f} {z:.8f}\n" for x, y, z in positions.tolist())
+    lines = "".join(f"H {x:z.8f} {y:z.8f} {z:z.8f}\n" for x, y, z in positions.tolist())
     frame = f'{len(positions)}\nLattice="40 0 0 0 40 0 0 0 40"\n{lines}'
     path.write_text(frame * count, encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import pytest
 from ase.io import read
@@ -97,6 +98,16 @@ class TestElasticConstants:
         for notice in data["notices"]:
             assert notice in err
         check_refusals(run, "elastic", *self.OPTIONS)
+
+    def test_zero_has_no_sign(self, run, tmp_path):
+        code, _, err = run("elastic", "copper.extxyz", "--relax", "none")
+        assert code == 0, err
+        data = json.loads((tmp_path / "copper-elastic" / "elastic.json").read_text("utf-8"))
+        constants = [value for row in data["from_energies"] for value in row]
+        assert any(-0.005 < value < 0 for value in constants)
+        page = (tmp_path / "copper-elastic" / "elastic.html").read_text("utf-8")
+        numbers = re.findall(r"<td[^>]*>([-−]?0\.00)</td>", page)
+        assert set(numbers) == {"0.00"}
 
     def test_a_slab_is_refused(self, run):
         code, _, err = run("elastic", "slab.extxyz")

@@ -64,7 +64,7 @@ def write_frame(
     rows = zip(*(_texts(column) for column in table.values()), strict=True) if table else None
     for number, (x, y, z) in atoms:
         more = "".join(next(rows)) if rows is not None else ""
-        stream.write(f"{symbol(number):2s} {x:16.10f} {y:16.10f} {z:16.10f}{more}\n")
+        stream.write(f"{symbol(number):2s} {x:z16.10f} {y:z16.10f} {z:z16.10f}{more}\n")
 
 
 def write_frames(path: Path, crystals: Iterable[Crystal]) -> None:

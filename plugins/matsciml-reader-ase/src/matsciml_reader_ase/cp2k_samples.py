@@ -46,12 +46,12 @@ def write_run(path: Path, count: int) -> None:
     cells = "#   Step   Time [fs]  Ax [Angstrom] ...  Volume [Angstrom^3]\n"
     for step in range(count):
         time, energy = 0.5 * step, _ENERGY - step
-        header = f"       2\n i = {step:8d}, time = {time:12.3f}, E = {energy:20.10f}\n"
+        header = f"       2\n i = {step:8d}, time = {time:z12.3f}, E = {energy:z20.10f}\n"
         z = 0.9 + 0.01 * (step % 2)
-        positions += f"{header}  O 0.0000000000 0.0000000000 0.0\n  H 0.0 0.0 {z:20.10f}\n"
+        positions += f"{header}  O 0.0000000000 0.0000000000 0.0\n  H 0.0 0.0 {z:z20.10f}\n"
         forces += f"{header}  O 0.0000000000 0.0 -0.0100000000\n  H 0.0 0.0 0.0100000000\n"
         c = 10.0 + step % 2
-        cells += f"{step:8d} {time:12.3f} 8.0 0 0 0 9.0 0 0 0 {c} {72 * c}\n"
+        cells += f"{step:8d} {time:z12.3f} 8.0 0 0 0 9.0 0 0 0 {c} {72 * c}\n"
     path.write_text(positions, encoding="utf-8")
     path.with_name(f"{project}-frc-1.xyz").write_text(forces, encoding="utf-8")
     path.with_name(f"{project}-1.cell").write_text(cells, encoding="utf-8")

@@ -88,6 +88,6 @@ def _write_block(stream: TextIO, crystal: Crystal) -> None:
     # Twelve digits: fractions of a long cell vector are multiplied by its length.
     numbers, sites = crystal.atomic_numbers.tolist(), crystal.fractional.tolist()
     for index, (number, site) in enumerate(zip(numbers, sites, strict=True), 1):
-        x, y, z = (f"{value:.12f}" for value in site)
+        x, y, z = (f"{value:z.12f}" for value in site)
         lines.append(f"{symbol(number)}{index} {symbol(number)} {x} {y} {z} 1")
     stream.write("\n".join(lines) + "\n\n")

@@ -23,11 +23,11 @@ from matsciml_util_potential.held import carry_marks
 def summary(result: Barrier) -> list[tuple[str, str]]:
     """Return names and values of what was computed."""
     rows = [
-        ("Barrier there", f"{result.forward:.4f} eV"),
-        ("Barrier back", f"{result.backward:.4f} eV"),
-        ("Energy of reaction", f"{result.energies[-1]:+.4f} eV"),
-        ("Path", f"{result.distance[-1]:.3f} Å; no atom moves further than "
-                 f"{result.largest_shift:.3f} Å"),
+        ("Barrier there", f"{result.forward:z.4f} eV"),
+        ("Barrier back", f"{result.backward:z.4f} eV"),
+        ("Energy of reaction", f"{result.energies[-1]:+z.4f} eV"),
+        ("Path", f"{result.distance[-1]:z.3f} Å; no atom moves further than "
+                 f"{result.largest_shift:z.3f} Å"),
         ("Highest image", f"{result.saddle} of 0 to {len(result.images) - 1}"),
     ]  # fmt: skip
     if result.reordered:
@@ -85,9 +85,9 @@ def page(result: Barrier, computation: Computation) -> Page:
         rows=[
             (
                 str(row["image"]),
-                f"{row['distance_A']:.3f}",
-                f"{row['energy_eV']:.4f}",
-                f"{row['largest_force_eV_per_A']:.3f}",
+                f"{row['distance_A']:z.3f}",
+                f"{row['energy_eV']:z.4f}",
+                f"{row['largest_force_eV_per_A']:z.3f}",
             )
             for row in records(result)
         ],
@@ -126,8 +126,8 @@ def _plot(result: Barrier) -> Plot:
         few_ticks(axes.yaxis, 6)
         legend_above(axes)
         text = (
-            f"Energy along the path of {result.formula}: {result.forward:.3f} eV up from the "
-            f"first structure, {result.backward:.3f} eV from the second."
+            f"Energy along the path of {result.formula}: {result.forward:z.3f} eV up from the "
+            f"first structure, {result.backward:z.3f} eV from the second."
         )
         return Plot("Path", svg.to_svg(figure, text), text)
 

@@ -43,15 +43,15 @@ def summary(result: ElasticConstants) -> list[tuple[str, str]]:
         ("Shear modulus (Hill)", _number(moduli.shear_hill, " GPa")),
         ("Young's modulus", _number(moduli.young, " GPa")),
         ("Poisson's ratio", _number(moduli.poisson)),
-        ("Stresses against energies", f"differ by up to {result.difference:.2f} GPa"),
-        ("Changed by symmetrising", f"up to {result.symmetry_error:.2f} GPa"),
+        ("Stresses against energies", f"differ by up to {result.difference:z.2f} GPa"),
+        ("Changed by symmetrising", f"up to {result.symmetry_error:z.2f} GPa"),
     ]
 
 
 def matrix_rows(result: ElasticConstants) -> list[tuple[str, ...]]:
     """Return the upper triangle of the symmetrised constants, a row per component."""
     return [
-        (str(i + 1), *("" if j < i else f"{result.symmetrised[i, j]:.2f}" for j in range(6)))
+        (str(i + 1), *("" if j < i else f"{result.symmetrised[i, j]:z.2f}" for j in range(6)))
         for i in range(6)
     ]
 
@@ -109,9 +109,9 @@ def page(result: ElasticConstants, computation: Computation) -> Page:
         rows=[
             (
                 f"C{i + 1}{j + 1}",
-                f"{result.symmetrised[i, j]:.2f}",
-                f"{result.from_stresses[i, j]:.2f}",
-                f"{result.from_energies[i, j]:.2f}",
+                f"{result.symmetrised[i, j]:z.2f}",
+                f"{result.from_stresses[i, j]:z.2f}",
+                f"{result.from_energies[i, j]:z.2f}",
             )
             for i, j in _COMPONENTS
         ],
@@ -124,7 +124,7 @@ def page(result: ElasticConstants, computation: Computation) -> Page:
     eigenvalues = Table(
         caption="Born stability: eigenvalues of the matrix",
         columns=["", "GPa"],
-        rows=[(str(n), f"{value:.2f}") for n, value in enumerate(result.stability, start=1)],
+        rows=[(str(n), f"{value:z.2f}") for n, value in enumerate(result.stability, start=1)],
         note="The crystal is stable where all are positive.",
     )
     return make_page(
@@ -154,13 +154,13 @@ def _plot(result: ElasticConstants) -> Plot:
         few_ticks(axes.yaxis, 5)
         text = (
             "All 21 constants from energies against those from stresses; they differ by up to "
-            f"{result.difference:.2f} GPa."
+            f"{result.difference:z.2f} GPa."
         )
         return Plot("Agreement", svg.to_svg(figure, text), text)
 
 
 def _number(value: float, unit: str = "") -> str:
-    return "—" if math.isnan(value) else f"{value:.3f}{unit}"
+    return "—" if math.isnan(value) else f"{value:z.3f}{unit}"
 
 
 def _finite(value: float) -> float | None:

@@ -91,12 +91,12 @@ class ElasticConstants:
             )
         if self.difference > _APART * largest:
             notices.append(
-                f"Constants from stresses and from energies differ by up to {self.difference:.2f} "
+                f"Constants from stresses and from energies differ by up to {self.difference:z.2f} "
                 "GPa; take another --strain, a smaller --fmax, or double precision."
             )
         if np.abs(self.stress).max() > _STRESSED:
             notices.append(
-                f"The unstrained crystal has a stress of up to {np.abs(self.stress).max():.2f} "
+                f"The unstrained crystal has a stress of up to {np.abs(self.stress).max():z.2f} "
                 "GPa; these are not its constants at zero pressure. Relax its cell."
             )
         if self.unfinished:

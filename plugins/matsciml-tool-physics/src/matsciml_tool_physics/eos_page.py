@@ -28,11 +28,11 @@ def summary(result: EquationOfState) -> list[tuple[str, str]]:
     if result.fit is not None:
         fit, count = result.fit, result.num_atoms
         rows += [
-            ("Volume V0", f"{fit.volume:.4f} Å³, {fit.volume / count:.4f} Å³/atom"),
-            ("Bulk modulus B0", f"{fit.bulk_modulus:.3f} GPa"),
-            ("Derivative B0'", f"{fit.derivative:.3f}"),
-            ("Energy E0", f"{fit.energy / count:.6f} eV/atom"),
-            ("Residual", f"{1e3 * fit.residual / count:.4f} meV/atom (root mean square)"),
+            ("Volume V0", f"{fit.volume:z.4f} Å³, {fit.volume / count:z.4f} Å³/atom"),
+            ("Bulk modulus B0", f"{fit.bulk_modulus:z.3f} GPa"),
+            ("Derivative B0'", f"{fit.derivative:z.3f}"),
+            ("Energy E0", f"{fit.energy / count:z.6f} eV/atom"),
+            ("Residual", f"{1e3 * fit.residual / count:z.4f} meV/atom (root mean square)"),
         ]
     return rows
 
@@ -114,15 +114,15 @@ def _table(result: EquationOfState) -> Sheet:
     rows = []
     for point in result.points:
         row = {
-            "volume": Value(f"{point.volume:.4f}", order=point.volume),
-            "energy": Value(f"{point.energy:.6f}", order=point.energy),
+            "volume": Value(f"{point.volume:z.4f}", order=point.volume),
+            "energy": Value(f"{point.energy:z.6f}", order=point.energy),
             "difference": Value(),
             "relaxed": Value("" if result.relaxed == "none" else _yes(point.converged)),
         }
         if result.fit is not None:
             excess = point.energy - float(result.fit.energy_at(point.volume))
             meV = 1e3 * excess / result.num_atoms
-            row["difference"] = Value(f"{meV:+.4f}", order=meV)
+            row["difference"] = Value(f"{meV:+z.4f}", order=meV)
         rows.append(row)
     return Sheet(caption="Volumes and energies", columns=columns, rows=rows)
 

@@ -84,14 +84,14 @@ class EquationOfState:
         notices = []
         if self.fit is None:
             notices.append(
-                f"The energies between {low:.3f} and {high:.3f} Å³ have no minimum among or "
+                f"The energies between {low:z.3f} and {high:z.3f} Å³ have no minimum among or "
                 "near them, so that there is no equation of state; relax the cell first, or "
                 "take a larger span."
             )
         elif not self.inside:
             notices.append(
-                f"The minimum at {self.fit.volume:.3f} Å³ lies outside of the volumes, "
-                f"{low:.3f} to {high:.3f} Å³, and is extrapolated; relax the cell first, or take "
+                f"The minimum at {self.fit.volume:z.3f} Å³ lies outside of the volumes, "
+                f"{low:z.3f} to {high:z.3f} Å³, and is extrapolated; relax the cell first, or take "
                 "a larger span."
             )
         unfinished = sum(not point.converged for point in self.points)

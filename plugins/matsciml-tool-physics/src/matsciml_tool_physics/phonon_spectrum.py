@@ -143,7 +143,7 @@ class Phonons:
         if apart > max(_APART[0], _APART[1] * highest):
             lengths = ", ".join(f"{one.displacement:g}" for one in self.spectra)
             notices.append(
-                f"Displacements of {lengths} Å give frequencies that differ by up to {apart:.2f} "
+                f"Displacements of {lengths} Å give frequencies that differ by up to {apart:z.2f} "
                 "THz: the forces are not smooth, or not harmonic, on that scale. Believe what "
                 "does not change with the displacement."
             )
@@ -152,7 +152,7 @@ class Phonons:
             names = ", ".join(dict.fromkeys(mode.point for mode in self.imaginary))
             where = f" at {names}" if names else ""
             notices.append(
-                f"There are imaginary modes{where}, down to {lowest:.2f} THz: the crystal is no "
+                f"There are imaginary modes{where}, down to {lowest:z.2f} THz: the crystal is no "
                 "minimum of this model, and free energies leave these modes out."
             )
         if not self.relaxed:

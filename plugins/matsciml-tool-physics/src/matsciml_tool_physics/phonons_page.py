@@ -30,15 +30,15 @@ def summary(result: Phonons) -> list[tuple[str, str]]:
         ("Supercell", f"{cells}, {result.supercell_atoms} atoms"),
         ("Supercells computed", f"{result.num_displacements} for each displacement"),
         ("Displacement", f"{main.displacement:g} Å"),
-        ("Highest frequency", f"{highest:.3f} THz"),
-        ("Lowest frequency", f"{main.lowest:.3f} THz on the mesh"),
+        ("Highest frequency", f"{highest:z.3f} THz"),
+        ("Lowest frequency", f"{main.lowest:z.3f} THz on the mesh"),
         ("Imaginary modes", _imaginary(result)),
-        ("Free energy", f"{main.free_energy[room]:.5f} eV/atom at {temperature}"),
-        ("Heat capacity", f"{1e3 * main.heat_capacity[room]:.5f} meV/K/atom at {temperature}"),
-        ("Acoustic at Γ", f"{main.acoustic:.4f} THz before the sum rule"),
+        ("Free energy", f"{main.free_energy[room]:z.5f} eV/atom at {temperature}"),
+        ("Heat capacity", f"{1e3 * main.heat_capacity[room]:z.5f} meV/K/atom at {temperature}"),
+        ("Acoustic at Γ", f"{main.acoustic:z.4f} THz before the sum rule"),
     ]
     rows += [
-        (f"At {one.displacement:g} Å", f"frequencies differ by up to {difference:.3f} THz")
+        (f"At {one.displacement:g} Å", f"frequencies differ by up to {difference:z.3f} THz")
         for one, difference in zip(result.spectra[:-1], result.differences[:-1], strict=True)
     ]
     return rows
@@ -116,9 +116,9 @@ def page(result: Phonons, computation: Computation) -> Page:
         rows=[
             (
                 f"{one.displacement:g}",
-                f"{difference:.3f}",
-                f"{one.lowest:.3f}",
-                f"{one.acoustic:.4f}",
+                f"{difference:z.3f}",
+                f"{one.lowest:z.3f}",
+                f"{one.acoustic:z.4f}",
             )
             for one, difference in zip(result.spectra, result.differences, strict=True)
         ],
@@ -132,9 +132,9 @@ def page(result: Phonons, computation: Computation) -> Page:
         rows=[
             (
                 mode.point,
-                " ".join(f"{x:g}" for x in mode.q),
+                " ".join(f"{x:zg}" for x in mode.q),
                 str(mode.branch),
-                f"{mode.frequency:.3f}",
+                f"{mode.frequency:z.3f}",
             )
             for mode in result.imaginary
         ],
@@ -144,7 +144,7 @@ def page(result: Phonons, computation: Computation) -> Page:
         caption="Thermal properties",
         columns=["T (K)", "F (eV/atom)", "S (meV/K/atom)", "C (meV/K/atom)"],
         rows=[
-            (f"{t:g}", f"{f:.5f}", f"{1e3 * s:.5f}", f"{1e3 * c:.5f}")
+            (f"{t:g}", f"{f:z.5f}", f"{1e3 * s:z.5f}", f"{1e3 * c:z.5f}")
             for t, f, s, c in zip(
                 main.temperatures, main.free_energy, main.entropy, main.heat_capacity, strict=True
             )
@@ -237,6 +237,6 @@ def _free_energy(result: Phonons) -> Plot:
 def _imaginary(result: Phonons) -> str:
     if result.imaginary:
         return ", ".join(
-            f"{mode.frequency:.3f} THz at {mode.point}" for mode in result.imaginary[:4]
+            f"{mode.frequency:z.3f} THz at {mode.point}" for mode in result.imaginary[:4]
         )
     return "none at named points"

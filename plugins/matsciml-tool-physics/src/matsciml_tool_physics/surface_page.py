@@ -26,11 +26,11 @@ def summary(result: Surfaces) -> list[tuple[str, str]]:
     """Return names and values of what was computed."""
     rows = []
     for one in result.surfaces:
-        parts = [f"{one.energy:.4f} J/m²", f"{one.slabs[-1].thickness:.1f} Å thick"]
+        parts = [f"{one.energy:z.4f} J/m²", f"{one.slabs[-1].thickness:.1f} Å thick"]
         if one.change is not None:
-            parts.append(f"{one.change:+.4f} J/m² from the slab before")
+            parts.append(f"{one.change:+z.4f} J/m² from the slab before")
         if one.from_slope is not None:
-            parts.append(f"{one.from_slope:.4f} J/m² from the slope")
+            parts.append(f"{one.from_slope:z.4f} J/m² from the slope")
         if not one.alike:
             parts.append("mean of two faces")
         rows.append((name_of(one), ", ".join(parts)))
@@ -147,7 +147,7 @@ def _plot(result: Surfaces) -> Plot:
         few_ticks(axes.xaxis, 6)
         few_ticks(axes.yaxis, 6)
         legend_above(axes)
-        lowest = "; ".join(f"{name_of(one)}: {one.energy:.3f}" for one in result.surfaces[:_NAMED])
+        lowest = "; ".join(f"{name_of(one)}: {one.energy:z.3f}" for one in result.surfaces[:_NAMED])
         text = (
             f"Energies of {counted(len(result.surfaces), 'surface')} against the thickness of "
             f"their slabs. The lowest, in J/m²: {lowest}."
@@ -172,10 +172,10 @@ def _table(result: Surfaces) -> Sheet:
             rows.append(
                 {
                     "surface": Value(name_of(one)),
-                    "thickness": Value(f"{slab.thickness:.2f}", order=slab.thickness),
+                    "thickness": Value(f"{slab.thickness:z.2f}", order=slab.thickness),
                     "atoms": Value(str(slab.num_atoms), order=slab.num_atoms),
-                    "energy": Value(f"{slab.energy:.4f}", order=slab.energy),
-                    "gain": Value(f"{gain:.4f}", order=gain),
+                    "energy": Value(f"{slab.energy:z.4f}", order=slab.energy),
+                    "gain": Value(f"{gain:z.4f}", order=gain),
                     "faces": Value("alike" if one.alike else "two"),
                     "relaxed": Value("yes" if slab.converged else "forces left"),
                 }

@@ -116,7 +116,7 @@ class Surfaces:
         for one in self.surfaces:
             if one.change is not None and abs(one.change) > _APART:
                 notices.append(
-                    f"{name_of(one)} changes by {one.change:+.3f} J/m² from the last slab but one "
+                    f"{name_of(one)} changes by {one.change:+z.3f} J/m² from the last slab but one "
                     "to the last; take thicker ones. Where it keeps growing, the surface is polar."
                 )
             if one.energy < 0:

@@ -110,8 +110,8 @@ class Vacancies:
         if self.gain > _LOWER:
             notices.append(
                 f"The perfect crystal is no minimum of the model: displaced by --rattle and "
-                f"relaxed, a supercell of it has {self.gain:.3f} eV less. Energies are relative to "
-                "that, and may depend on where the atoms end up."
+                f"relaxed, a supercell of it has {self.gain:z.3f} eV less. Energies are relative "
+                "to that, and may depend on where the atoms end up."
             )
         open_ = sum(not one.converged for item in self.vacancies for one in item.supercells)
         if open_:
@@ -127,7 +127,7 @@ class Vacancies:
                 "the element. Until then the energy is that of the vacancy minus the crystal."
             )
         notices += [
-            f"The vacancy of {item.element} (site {item.site + 1}) changes by {item.change:+.3f} "
+            f"The vacancy of {item.element} (site {item.site + 1}) changes by {item.change:+z.3f} "
             "eV from the last supercell but one to the last; take larger ones."
             for item in self.vacancies
             if item.change is not None and abs(item.change) > _APART

@@ -24,14 +24,14 @@ def summary(result: Vacancies) -> list[tuple[str, str]]:
     rows = []
     for item in result.vacancies:
         last, energies = item.supercells[-1], item.energies
-        parts = [f"{last.difference if energies is None else energies[-1]:.4f} eV"]
+        parts = [f"{last.difference if energies is None else energies[-1]:z.4f} eV"]
         if energies is None:
             parts[0] += f" minus the crystal, μ({item.element}) to be added"
         parts.append(f"{last.num_atoms} atoms")
         if item.change is not None:
-            parts.append(f"{item.change:+.4f} eV from the supercell before")
+            parts.append(f"{item.change:+z.4f} eV from the supercell before")
         if item.infinite is not None:
-            parts.append(f"{item.infinite:.4f} eV extrapolated")
+            parts.append(f"{item.infinite:z.4f} eV extrapolated")
         rows.append((_name(item), ", ".join(parts)))
     return rows
 
@@ -137,7 +137,7 @@ def _plot(result: Vacancies) -> Plot:
             label = f"{item.element}, site {item.site + 1}"
             axes.plot(sizes, values, "o-", color=_COLOURS[index % len(_COLOURS)], markersize=4.5,
                       label=label)  # fmt: skip
-            said.append(f"{label}: {', '.join(f'{value:.3f}' for value in values)}")
+            said.append(f"{label}: {', '.join(f'{value:z.3f}' for value in values)}")
         axes.set_xscale("log")
         sizes = sorted({one.num_atoms for item in result.vacancies for one in item.supercells})
         axes.set_xticks(sizes, [str(size) for size in sizes], minor=False)
@@ -176,11 +176,11 @@ def _table(result: Vacancies) -> Sheet:
                     "cells": Value(" x ".join(map(str, one.cells)), order=one.num_atoms),
                     "atoms": Value(str(one.num_atoms), order=one.num_atoms),
                     "formation": Value(
-                        "" if formation is None else f"{formation:.4f}", order=formation
+                        "" if formation is None else f"{formation:z.4f}", order=formation
                     ),
-                    "difference": Value(f"{one.difference:.4f}", order=one.difference),
+                    "difference": Value(f"{one.difference:z.4f}", order=one.difference),
                     "gain": Value(
-                        f"{one.unrelaxed - one.difference:.4f}",
+                        f"{one.unrelaxed - one.difference:z.4f}",
                         order=one.unrelaxed - one.difference,
                     ),
                     "relaxed": Value("yes" if one.converged else "forces left"),

@@ -259,7 +259,7 @@ def _reason(
         parts.append(f"spread {rank} of {len(spreads)}")
     if by in ("diversity", "both"):
         if np.isfinite(choice.to_taken):
-            parts.append(f"{choice.to_taken:.2f} from the nearest selected")
+            parts.append(f"{choice.to_taken:z.2f} from the nearest selected")
         elif not trained:
             parts.append("first, nothing to be far from")
     if candidate.prediction.unseen_elements:

@@ -237,7 +237,7 @@ def comparison(name: str, value: object, baseline: str, reference: object, unit:
     if info.larger_is_better or not ours > 0 or not theirs > 0:
         return f"beside {other}"
     ratio = theirs / ours
-    if f"{ratio:.2f}" == "1.00":
+    if f"{ratio:z.2f}" == "1.00":
         return f"the same as {other}"
     word, factor = ("smaller", ratio) if ratio > 1 else ("larger", 1 / ratio)
     if factor < 2.0:  # "1.15 times smaller" sounds like more than it is

@@ -160,7 +160,7 @@ def _attribute(name: str, value: str, prefix: str) -> str:
         return value.replace("#", f"#{prefix}-", 1)
     value = value.replace("url(#", f"url(#{prefix}-")
     if name in _COORDINATES:
-        return re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match.group()):.2f}", value)
+        return re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match.group()):z.2f}", value)
     if name == "style":
         # Colours that stand for no variable stay as they are.
         value = re.sub(

@@ -102,7 +102,7 @@ def relax(
     _write(carry_marks(atoms) if relaxed.suffix in (".extxyz", ".xyz") else atoms, relaxed)
     gain = (result.initial.energy - result.final.energy) / len(atoms)
     outcome = "Converged" if result.converged else "Not converged"
-    write_line(f"{outcome} after {result.final.index} steps, {gain:.6f} eV/atom below the start.")
+    write_line(f"{outcome} after {result.final.index} steps, {gain:z.6f} eV/atom below the start.")
     write_line(f"Structure: {relaxed}")
     if not result.converged:
         write_line("Take more --steps, another --optimiser, or a larger --fmax.")
