@@ -237,7 +237,8 @@ def normalise(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Bring the spellings a person may use into the one of :class:`RunConfig`.
 
     ``dataset`` with one mapping or name becomes ``datasets``; ``target`` becomes ``targets``; a
-    component given by its bare name becomes a mapping.
+    component given by its bare name becomes a mapping, and so does a task head, a way to split, or
+    the model to start from.
 
     Raises:
         ConfigError: ``dataset`` is given beside several ``datasets``.
@@ -255,6 +256,9 @@ def normalise(raw: Mapping[str, Any]) -> dict[str, Any]:
     for section in ("encoder", "strategy"):
         if data.get(section) is not None:
             data[section] = _component(data[section], section)
+    for section, setting in _BY_NAME.items():
+        if isinstance(data.get(section), str):
+            data[section] = {setting: data[section]}
     known = RunConfig.model_fields
     # An unknown key without a value is kept, so that it is refused and not lost.
     return {key: value for key, value in data.items() if value is not None or key not in known}
@@ -364,17 +368,19 @@ def _check_sections(data: Mapping[str, Any]) -> None:
                 f"'{key}' is not a section of a run.{suggest_setting(key, sections)}"
                 f" Sections: {', '.join(RunConfig.model_fields)}."
             )
-        if key in _FIRST and not isinstance(value, Mapping):
+        if key in _EXAMPLES and not isinstance(value, Mapping):
             raise ConfigError(
                 f"'{key}' is {value!r}, but it is a section with settings of its own; set one of "
-                f"them, for example '{key}.{_FIRST[key]}'."
+                f"them, for example '{key}.{_EXAMPLES[key]}'."
             )
     name = data.get("head", {}).get("name")
     if not isinstance(name, str | None):
         raise ConfigError(f"'head.name' is {name!r}; give the name of one task head.")
 
 
-_FIRST = {"head": "name", "split": "name", "training": "epochs", "init": "model"}
+_BY_NAME = {"head": "name", "split": "name", "init": "model"}
+"""The setting that a bare string means, by section."""
+_EXAMPLES = {**_BY_NAME, "training": "epochs"}
 """A setting to name as an example, by section."""
 
 

@@ -70,10 +70,10 @@ def train(
     targets: str | Sequence[str] | None = None,
     labels: Mapping[str, Sequence[Any]] | None = None,
     units: Mapping[str, Unit] | None = None,
-    head: Mapping[str, Any] | None = None,
+    head: str | Mapping[str, Any] | None = None,
     strategy: str | Mapping[str, Any] | None = None,
-    split: Mapping[str, Any] | None = None,
-    init: Mapping[str, Any] | None = None,
+    split: str | Mapping[str, Any] | None = None,
+    init: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     output: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
     quiet: bool = False,
@@ -103,10 +103,12 @@ def train(
             arrays as ``(atoms, 3)`` and so on. None: what the structures carry themselves.
         units: Unit of each label, ``class`` or ``class(7)`` for classes, or a
             :class:`TargetInfo` for a label with a shape of its own.
-        head: Settings of the task heads.
+        head: The task heads, a name or settings.
         strategy: How several tasks are trained together, a name or settings with one.
-        split: How crystals are split, for example ``{"name": "composition", "seed": 1}``.
-        init: The trained model to start from, for example ``{"model": "runs/latest"}``.
+        split: How crystals are split, a name or settings, for example
+            ``{"name": "composition", "seed": 1}``.
+        init: The trained model to start from, for example ``"runs/latest"``, or settings with a
+            ``model``.
         output: Parent of the run folder; None: ``runs``.
         resume: A run folder, to go on with that run from its last checkpoint; beside it, settings
             of the training may be given, and the objects that the run was started with.
@@ -130,7 +132,7 @@ def train(
         "head": head,
         "strategy": strategy,
         "split": split,
-        "init": init,
+        "init": os.fspath(init) if isinstance(init, os.PathLike) else init,
         "output": None if output is None else os.fspath(output),
         "training": training or None,
     }

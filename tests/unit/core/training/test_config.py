@@ -80,6 +80,19 @@ class TestBuild:
         assert config.encoder.options == {"cutoff": 4.0}
 
     @pytest.mark.parametrize(
+        ("section", "name", "setting"),
+        [
+            ("head", "regression", "name"),
+            ("split", "composition", "name"),
+            ("init", "runs/latest", "model"),
+        ],
+    )
+    def test_a_bare_name_is_a_section(self, section, name, setting):
+        short = build_config({**MINIMAL, section: name})
+        assert short == build_config({**MINIMAL, section: {setting: name}})
+        assert short != build_config(MINIMAL)
+
+    @pytest.mark.parametrize(
         ("change", "words"),
         [
             ({"training": {"epoch": 3}}, ["training.epoch", "Did you mean 'epochs'?"]),
@@ -91,9 +104,9 @@ class TestBuild:
             ({"encoder": {"cutoff": 3}}, ["encoder.name", "missing"]),
             ({"encoder": 7}, ["encoder", "7"]),
             ({"training": 7}, ["'training' is 7", "section", "training.epochs"]),
-            ({"head": "regression"}, ["'head' is 'regression'", "section", "head.name"]),
+            ({"head": 3}, ["'head' is 3", "section", "head.name"]),
             ({"head": {"name": [1]}}, ["head.name", "[1]"]),
-            ({"split": "random"}, ["'split' is 'random'", "split.name"]),
+            ({"split": ["random"]}, ["'split' is ['random']", "split.name"]),
             ({"epochs": 3}, ["'epochs'", "'training.epochs'"]),
             ({"datasets": {"mp": {"max_atoms": 3}}, "dataset": None}, ["no name", "--dataset"]),
             ({"datasets": ["mp", "mp"], "dataset": None}, ["'mp'", "more than once"]),
