@@ -3,10 +3,60 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from matsciml_core.errors import ConfigError
+
+TORN = "The file ends within its last row, without the end of a line; complete the row, or end it."
+_ENOUGH = 2
+"""Rows that tell how long the entries of a column are."""
+
+
+class TableRows:
+    """The rows of a CSV file with a header, the last of which may be torn.
+
+    A program that is killed, and a copy that breaks off, leave a row that looks whole to Python's
+    and pandas' readers: entries that are missing are empty, quotes that are never closed are closed
+    at the end, with half a structure between them, and of -12.345 there may be -12. So a last line
+    without an end is looked at: it is torn where entries or quotes are missing, or where its last
+    entry is shorter than that of every other row.
+    """
+
+    def __init__(self, lines: Iterable[str], delimiter: str) -> None:
+        """Read the header.
+
+        Args:
+            lines: The lines of the file, with their ends.
+            delimiter: What separates columns.
+        """
+        self._raw: list[str] = []
+        self._rows = csv.DictReader(self._noted(lines), delimiter=delimiter)
+        header = self._rows.fieldnames or ()
+        self.names = [name for name in header if name]
+        """Names of the columns."""
+        self._last = header[-1] if header else ""
+
+    def __iter__(self) -> Iterator[tuple[dict[str | Any, str | Any], bool]]:
+        """Yield the rows, each with whether the file ends within it."""
+        shortest = 0
+        self._raw.clear()
+        for count, row in enumerate(self._rows):
+            entry = row[self._last] or ""
+            torn = not self._raw[-1].endswith(("\n", "\r")) and (
+                None in row.values()
+                or "".join(self._raw).count('"') % 2 == 1
+                or (count >= _ENOUGH and len(entry) < shortest)
+            )
+            yield row, torn
+            shortest = min(shortest, len(entry)) if count else len(entry)
+            self._raw.clear()
+
+    def _noted(self, lines: Iterable[str]) -> Iterator[str]:
+        for line in lines:
+            self._raw.append(line)
+            yield line
 
 
 def read_table(path: Path) -> dict[str, dict[str, str]]:
@@ -22,8 +72,8 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             delimiter = delimiter_of(stream.readline())
             stream.seek(0)
-            rows = csv.DictReader(stream, delimiter=delimiter)
-            names = [name for name in rows.fieldnames or () if name]
+            rows = TableRows(stream, delimiter)
+            names = rows.names
             if len(names) < 2:
                 raise ConfigError(
                     f"The table '{path}' needs a header, ids in its first column, and a column for "
@@ -31,7 +81,9 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
                 )
             check_header(names, path)
             table: dict[str, dict[str, str]] = {}
-            for row in rows:
+            for row, torn in rows:
+                if torn:
+                    raise ConfigError(f"The table '{path}' cannot be read: {TORN}")
                 if None in row:
                     raise ConfigError(
                         f"The table '{path}' has a row of more entries than its header, "

@@ -310,6 +310,32 @@ def test_a_table_that_can_be_read_in_two_ways_is_not(tmp_path: Path) -> None:
         list(read(path, registry=REGISTRY))
 
 
+TORN_ROWS = {
+    "a number without its last digit": -1,
+    "no number at all": -len(",4.25"),
+    "half a structure": -len(",4.25") - 40,
+}
+
+
+@pytest.mark.parametrize("torn", TORN_ROWS)
+def test_a_row_in_which_a_table_ends_is_rejected(tmp_path: Path, torn: str) -> None:
+    path = tmp_path / "x.csv"
+    with path.open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["id", "cif", "energy"])
+        for name, energy in {"a": -1.25, "b": 2.25, "c": -3.25, "d": 4.25}.items():
+            table.writerow([name, to_pymatgen(sodium_chloride()).to(fmt="cif"), energy])
+    whole = path.read_text().rstrip()
+    path.write_text(whole)  # the last line has no end, and lacks nothing
+    assert [record.name for record in read(path, registry=REGISTRY)] == ["a", "b", "c", "d"]
+    path.write_text(whole[: TORN_ROWS[torn]])
+    *before, last = read(path, registry=REGISTRY)
+    assert len(before) == 3
+    assert all(isinstance(record, Frame) for record in before)
+    assert isinstance(last, Rejection)
+    assert "ends within its last row" in last.reason
+
+
 def test_sources_that_define_their_units(tmp_path: Path) -> None:
     entry = {"matpes_id": "m", "structure": STRUCTURE, "stress": [16.0, 0, 0, 0, 0, 0]}
     path = write_json(tmp_path / "x.json", [entry])

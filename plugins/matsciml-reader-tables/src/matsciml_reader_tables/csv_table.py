@@ -9,7 +9,7 @@ from typing import Any
 
 from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers import Deferred, InputFile, Reader, Record, name_of
-from matsciml_core.data.readers.tables import check_header, delimiter_of
+from matsciml_core.data.readers.tables import TORN, TableRows, check_header, delimiter_of
 from matsciml_core.errors import DataError
 from matsciml_reader_tables.entries import STRUCTURES, record_from_text
 
@@ -32,19 +32,21 @@ class CSVReader(Reader):
         with file.open_text() as stream:
             delimiter = delimiter_of(stream.readline())
         with file.open_text() as stream:
-            rows = csv.DictReader(stream, delimiter=delimiter)
-            names = [name for name in rows.fieldnames or () if name]
-            column = next((name for name in STRUCTURES if name in names), None)
+            rows = TableRows(stream, delimiter)
+            column = next((name for name in STRUCTURES if name in rows.names), None)
             if column is None:
                 raise DataError(
                     f"'{file.path}' has no column with structures; name one of its columns cif, "
-                    f"poscar or structure. Columns: {', '.join(names)}."
+                    f"poscar or structure. Columns: {', '.join(rows.names)}."
                 )
-            check_header(names, file.path)
-            for index, row in enumerate(rows):
+            check_header(rows.names, file.path)
+            for index, (row, torn) in enumerate(rows):
                 more: Any = row.pop(None, None)
                 text = row.pop(column) or ""
                 name = name_of(row, f"{file.stem}-{index:06d}")
+                if torn:
+                    yield Rejection(name, TORN)
+                    continue
                 if more:  # a number with a comma, for example, that is not in quotes
                     yield Rejection(name, "The row has more entries than the header.")
                     continue

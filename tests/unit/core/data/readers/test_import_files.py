@@ -151,6 +151,9 @@ def test_a_record_without_the_id_is_rejected(tmp_path):
     [
         ("id,gap,gap\na,1,2\n", "has two columns 'gap'"),
         ("id,gap\na,1,5\n", "a row of more entries than its header, 'a'"),
+        ("id,gap,class\na,1.5,x\nb,2", "ends within its last row"),
+        ("id,gap\na,1.52\nb,2.25\nc,2.", "ends within its last row"),
+        ('id,gap\na,1.5\n"b', "ends within its last row"),
     ],
 )
 def test_a_table_that_can_be_read_in_two_ways_is_refused(tmp_path, text, sentence):
@@ -158,6 +161,12 @@ def test_a_table_that_can_be_read_in_two_ways_is_refused(tmp_path, text, sentenc
     path.write_text(text)
     with pytest.raises(ConfigError, match=sentence):
         read_table(path)
+
+
+def test_a_table_whose_last_line_has_no_end_is_read(tmp_path):
+    path = tmp_path / "gaps.csv"
+    path.write_text("id,gap\na,1.52\nb,2.5\nc,2.5")
+    assert [row["gap"] for row in read_table(path).values()] == ["1.52", "2.5", "2.5"]
 
 
 def test_rows_of_a_table_without_a_structure_are_counted(tmp_path):
