@@ -36,6 +36,12 @@ _SIGNS = (b"roperties", b"attice")
 """What the second line of a frame has, and no line of an atom; the first letter may be small."""
 _TRUE, _FALSE = frozenset({"t", "true", "1"}), frozenset({"f", "false", "0"})
 _TORN = "ends before its last atom."
+_CUT = (
+    "is cut within its last atom: the file ends without the end of a line, in a number that is "
+    "shorter than all others; end the line where it is whole."
+)
+_ENOUGH = 2
+"""Lines that tell how long the numbers of a column are."""
 _VECTOR = b"VEC"
 """Begins the lines behind the atoms in which ADF, and ASE for it, write the cell."""
 _WINDOW = 1000
@@ -157,20 +163,52 @@ def scan_extended_xyz(stream: Readable) -> Iterator[XYZFrame | XYZFault]:
         stream: The file, opened for bytes; unpacked on the way where it was packed.
     """
     rest, lost, last = b"", False, False
+    known: list[bytes] = []
     while not last:
         # As much as is waiting already, so that a long frame is not searched block by block.
         block = stream.read(max(BLOCK, len(rest)))
         last = not block
         text = rest + block
-        if last and text and not text.endswith(b"\n"):
+        unended = last and bool(text) and not text.endswith(b"\n")
+        if unended:
             text += b"\n"
         spans, end, lost = _find_frames(text, lost=lost, last=last)
+        if unended and spans and spans[-1].stop == len(text):
+            spans[-1] = _checked_end(text, spans, known)
+        known = _last_lines(text, spans)
         yield from _read_frames(text, spans)
         rest = text[end:]
         if len(rest) > LONGEST_FRAME:
             if not lost:
                 yield XYZFault(f"is longer than {LONGEST_FRAME:,} bytes.", {})
             rest, lost = b"", True
+
+
+def _last_lines(text: bytes, spans: Sequence[_Span]) -> list[bytes]:
+    """Return the last lines of atoms among those of the last frames."""
+    lines = [
+        line for span in spans[-_ENOUGH:] for line in text[span.start : span.stop].split(b"\n")
+    ]
+    return [line for line in lines if line.strip()][-_ENOUGH:]
+
+
+def _checked_end(text: bytes, spans: Sequence[_Span], known: Sequence[bytes]) -> _Span:
+    """Return the last frame, as cut where its last line has no end and its last number is short.
+
+    What is left of a number is a number, too: of 0.12345678 there may be 0.1.
+
+    Args:
+        text: The end of the file.
+        spans: The frames in it.
+        known: Lines of atoms before it.
+    """
+    *lines, last = text[spans[-1].start : spans[-1].stop - 1].split(b"\n")
+    if len(lines) < _ENOUGH:
+        lines += _last_lines(text, spans[:-1]) or known
+    words = [line.split()[-1] for line in lines if line.strip()]
+    reals = len(words) >= _ENOUGH and all(b"." in word for word in words)
+    short = reals and len((last.split() or [b""])[-1]) < min(map(len, words))
+    return replace(spans[-1], fault=_CUT) if short else spans[-1]
 
 
 def properties_of(comment: bytes) -> bytes:

@@ -215,6 +215,37 @@ def test_a_file_that_is_no_xyz_does_not_fill_the_memory(monkeypatch: pytest.Monk
         read("99999999\ncomment\n" + "H 0 0 0\n" * 1000)
 
 
+@pytest.mark.parametrize("block", [1 << 20, 64])
+@pytest.mark.parametrize("atoms", [1, 2, 5])
+def test_a_number_in_which_a_file_ends_is_not_taken_for_whole(
+    monkeypatch: pytest.MonkeyPatch, block: int, atoms: int
+) -> None:
+    """What is left of 0.12345678 may be 0.1, in a line that has all of its columns."""
+    monkeypatch.setattr(scan, "BLOCK", block)
+    lines = [f"H  {row}.25000000 1.50000000 -2.12345678" for row in range(atoms)]
+    header = 'Lattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3'
+    text = frame_text(*lines, header=header) * 3
+    assert len(read(text)) == len(read(text[:-1])) == 3  # an end of a line may be missing
+    for kept in (2, 4, 10):
+        with pytest.raises(DataError, match="Frame 2 is cut within its last atom"):
+            read(text[: -len("-2.12345678\n") + kept])
+
+
+@pytest.mark.parametrize(
+    ("kind", "entries"),
+    [
+        ("R", ["1.5", "-2.125", "0.25", "1.5"]),
+        ("R", ["12", "13", "14", "7"]),
+        ("S", ["yes", "no", "yes", "x"]),
+    ],
+)
+def test_a_last_entry_that_may_be_short_needs_no_end(kind: str, entries: list[str]) -> None:
+    header = f"Properties=species:S:1:pos:R:3:value:{kind}:1"
+    text = frame_text(*[f"H {row} 0 0 {entry}" for row, entry in enumerate(entries)], header=header)
+    (frame,) = read(text[:-1])
+    assert len(frame.columns["value"]) == len(entries)
+
+
 def test_packed_files_are_read_as_a_stream(tmp_path: Path) -> None:
     file = tmp_path / "0.extxyz.xz"
     file.write_bytes(lzma.compress(frame_text("H  1.5 2.5 3.5 0").encode() * 500))
