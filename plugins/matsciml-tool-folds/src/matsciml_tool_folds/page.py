@@ -16,7 +16,7 @@ from matsciml_util_pages import svg
 from matsciml_util_pages.metrics import describe_baseline, metric_info
 from matsciml_util_pages.numbers import ABSENT, count, counted, duration, number, with_unit, words
 from matsciml_util_pages.pages import Page, Section, write_page
-from matsciml_util_pages.plots import Figures, Plot, few_ticks
+from matsciml_util_pages.plots import Figures, Plot, few_ticks, label_axes
 from matsciml_util_pages.run_files import read_run
 from matsciml_util_pages.run_json import nested
 from matsciml_util_pages.sheets import Column, Sheet, Value, number_value, spread_value
@@ -245,10 +245,7 @@ def _parity(
         else:
             axes.scatter(labels, predictions, s=14, color=svg.MODEL, alpha=0.55)
         axes.set(xlim=limits, ylim=limits)
-        few_ticks(axes.xaxis, 5)
-        few_ticks(axes.yaxis, 5)
-        axes.set_xlabel(with_unit("Label", unit))
-        axes.set_ylabel(with_unit("Prediction", unit))
+        label_axes(axes, with_unit("Label", unit), with_unit("Prediction", unit))
         sentence = (
             f"{counted(len(labels), 'crystal')}, each predicted by the run that has not seen it; a "
             "perfect model puts all of them on the dashed line."

@@ -15,7 +15,7 @@ from matsciml_tool_physics.property_page import make_page
 from matsciml_tool_physics.transition import Barrier
 from matsciml_util_pages import svg
 from matsciml_util_pages.pages import Page, Section
-from matsciml_util_pages.plots import Figures, Plot, few_ticks, legend_above
+from matsciml_util_pages.plots import Figures, Plot, label_axes, legend_above
 from matsciml_util_pages.views import Table
 from matsciml_util_potential.held import carry_marks
 
@@ -120,10 +120,7 @@ def _plot(result: Barrier) -> Plot:
         axes.plot(
             result.distance, result.energies, "o", color=svg.MODEL, label="images", markersize=4.5
         )
-        axes.set_xlabel("Distance (Å)")
-        axes.set_ylabel("Energy (eV)")
-        few_ticks(axes.xaxis, 5)
-        few_ticks(axes.yaxis, 6)
+        label_axes(axes, "Distance (Å)", "Energy (eV)", ticks=(5, 6))
         legend_above(axes)
         text = (
             f"Energy along the path of {result.formula}: {result.forward:z.3f} eV up from the "

@@ -14,7 +14,7 @@ from matsciml_tool_physics.inputs import Computation
 from matsciml_tool_physics.property_page import make_page
 from matsciml_util_pages import svg
 from matsciml_util_pages.pages import Page, Section
-from matsciml_util_pages.plots import Figures, Plot, few_ticks
+from matsciml_util_pages.plots import Figures, Plot, label_axes
 from matsciml_util_pages.views import Table
 
 _COMPONENTS = [(i, j) for i in range(6) for j in range(i, 6)]
@@ -148,10 +148,7 @@ def _plot(result: ElasticConstants) -> Plot:
         ends = [min(stresses.min(), energies.min()), max(stresses.max(), energies.max())]
         axes.plot(ends, ends, color=svg.BASELINE, linestyle=svg.DASHED, linewidth=1.2)
         axes.plot(stresses, energies, "o", color=svg.MODEL, markersize=4.5)
-        axes.set_xlabel("From stresses (GPa)")
-        axes.set_ylabel("From energies (GPa)")
-        few_ticks(axes.xaxis, 5)
-        few_ticks(axes.yaxis, 5)
+        label_axes(axes, "From stresses (GPa)", "From energies (GPa)")
         text = (
             "All 21 constants from energies against those from stresses; they differ by up to "
             f"{result.difference:z.2f} GPa."

@@ -12,7 +12,7 @@ from matsciml_tool_physics.inputs import Computation
 from matsciml_tool_physics.property_page import make_page
 from matsciml_util_pages import svg
 from matsciml_util_pages.pages import Page, Section
-from matsciml_util_pages.plots import Figures, Plot, few_ticks, legend_above
+from matsciml_util_pages.plots import Figures, Plot, label_axes, legend_above
 from matsciml_util_pages.sheets import Column, Sheet, Value
 
 _RELAXED = {
@@ -95,10 +95,7 @@ def _plot(result: EquationOfState) -> Plot:
             fine = np.linspace(min(ends), max(ends), 200)
             curve = 1e3 * (result.fit.energy_at(fine) - least) / count
             axes.plot(fine / count, curve, color=svg.SECOND, label="Birch–Murnaghan", zorder=1)
-        axes.set_xlabel("Volume (Å³/atom)")
-        axes.set_ylabel("Energy above the least (meV/atom)")
-        few_ticks(axes.xaxis, 5)
-        few_ticks(axes.yaxis, 6)
+        label_axes(axes, "Volume (Å³/atom)", "Energy above the least (meV/atom)", ticks=(5, 6))
         legend_above(axes)
         text = f"Energy of {result.formula} at {len(volumes)} volumes."
         return Plot("Energy against volume", svg.to_svg(figure, text), text)

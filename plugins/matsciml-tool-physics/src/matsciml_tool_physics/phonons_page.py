@@ -12,7 +12,7 @@ from matsciml_tool_physics.phonon_spectrum import Phonons
 from matsciml_tool_physics.property_page import make_page
 from matsciml_util_pages import svg
 from matsciml_util_pages.pages import Page, Section
-from matsciml_util_pages.plots import Figures, Plot, few_ticks, legend_above
+from matsciml_util_pages.plots import Figures, Plot, few_ticks, label_axes, legend_above
 from matsciml_util_pages.views import Table
 
 _ROOM = 300.0
@@ -210,10 +210,7 @@ def _dos(result: Phonons) -> Plot:
         figure, axes = svg.new_axes()
         for spectrum, style in zip(result.spectra, _styles(result), strict=True):
             axes.plot(*spectrum.dos, label=f"{spectrum.displacement:g} Å", **style)
-        axes.set_xlabel("Frequency (THz)")
-        axes.set_ylabel("States per cell and THz")
-        few_ticks(axes.xaxis, 6)
-        few_ticks(axes.yaxis, 5)
+        label_axes(axes, "Frequency (THz)", "States per cell and THz", ticks=(6, 5))
         legend_above(axes)
         text = f"Density of states of {result.formula}, {3 * result.num_atoms} per primitive cell."
         return Plot("Density of states", svg.to_svg(figure, text), text)
@@ -225,10 +222,7 @@ def _free_energy(result: Phonons) -> Plot:
         for spectrum, style in zip(result.spectra, _styles(result), strict=True):
             label = f"{spectrum.displacement:g} Å"
             axes.plot(spectrum.temperatures, 1e3 * spectrum.free_energy, label=label, **style)
-        axes.set_xlabel("Temperature (K)")
-        axes.set_ylabel("Free energy (meV/atom)")
-        few_ticks(axes.xaxis, 5)
-        few_ticks(axes.yaxis, 5)
+        label_axes(axes, "Temperature (K)", "Free energy (meV/atom)")
         legend_above(axes)
         text = f"Helmholtz energy of the vibrations of {result.formula}."
         return Plot("Free energy", svg.to_svg(figure, text), text)

@@ -14,7 +14,7 @@ from matsciml_tool_physics.surfaces import Surfaces, name_of
 from matsciml_util_pages import svg
 from matsciml_util_pages.numbers import counted
 from matsciml_util_pages.pages import Page, Section
-from matsciml_util_pages.plots import Figures, Plot, few_ticks, legend_above
+from matsciml_util_pages.plots import Figures, Plot, label_axes, legend_above
 from matsciml_util_pages.sheets import Column, Sheet, Value
 
 _COLOURS = (svg.MODEL, svg.SECOND, svg.BASELINE)
@@ -142,10 +142,7 @@ def _plot(result: Surfaces) -> Plot:
                 markersize=4.5,
                 label=f"({' '.join(map(str, one.miller))})" if named else None,
             )
-        axes.set_xlabel("Thickness of the slab (Å)")
-        axes.set_ylabel("Surface energy (J/m²)")
-        few_ticks(axes.xaxis, 6)
-        few_ticks(axes.yaxis, 6)
+        label_axes(axes, "Thickness of the slab (Å)", "Surface energy (J/m²)", ticks=(6, 6))
         legend_above(axes)
         lowest = "; ".join(f"{name_of(one)}: {one.energy:z.3f}" for one in result.surfaces[:_NAMED])
         text = (

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matsciml_tool_report.error_summary import ErrorSummary
 from matsciml_util_pages import svg
 from matsciml_util_pages.numbers import counted, number, percent, quantity, with_unit
-from matsciml_util_pages.plots import Plot, few_ticks, legend_above, plain_log
+from matsciml_util_pages.plots import Plot, few_ticks, label_axes, legend_above, plain_log
 from matsciml_util_pages.run_files import Numbers, Predictions
 from matsciml_util_pages.views import Absent
 
@@ -41,10 +41,7 @@ def parity(values: Predictions, summary: ErrorSummary, name: str, unit: str) -> 
         else:
             axes.scatter(labels, predictions, s=14, color=svg.MODEL, alpha=0.55)
         axes.set(xlim=(low, high), ylim=(low, high))
-        few_ticks(axes.xaxis, 5)
-        few_ticks(axes.yaxis, 5)
-        axes.set_xlabel(with_unit("Label", unit))
-        axes.set_ylabel(with_unit("Prediction", unit))
+        label_axes(axes, with_unit("Label", unit), with_unit("Prediction", unit))
         words = (
             f"Predicted against labelled {name} for {counted(len(labels), noun)}. Labels run from "
             f"{number(float(labels.min()))} to {quantity(float(labels.max()), unit)}, predictions "

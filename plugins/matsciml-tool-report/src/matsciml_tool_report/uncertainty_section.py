@@ -12,7 +12,7 @@ from matsciml_core.model.uncertainty import Calibration
 from matsciml_tool_report.run_targets import Target, read_targets
 from matsciml_util_pages import svg
 from matsciml_util_pages.numbers import counted, percent, quantity, with_unit
-from matsciml_util_pages.plots import Figures, Plot, few_ticks, legend_above
+from matsciml_util_pages.plots import Figures, Plot, label_axes, legend_above
 from matsciml_util_pages.run_files import Numbers, Predictions, RunFiles
 from matsciml_util_pages.views import Heading, View
 
@@ -78,10 +78,7 @@ def _coverage(values: Predictions, spreads: Numbers, calibration: Calibration) -
         )  # fmt: skip
         axes.set(xlim=(0, 100), ylim=(0, 100))
         legend_above(axes)
-        few_ticks(axes.xaxis, 5)
-        few_ticks(axes.yaxis, 5)
-        axes.set_xlabel("Stated coverage (%)")
-        axes.set_ylabel("Labels in the interval (%)")
+        label_axes(axes, "Stated coverage (%)", "Labels in the interval (%)")
         markup = svg.to_svg(figure, words)
     return Plot("Coverage of intervals", markup, words)
 
@@ -105,9 +102,6 @@ def _error_against_spread(values: Predictions, spreads: Numbers, target: Target)
         axes.plot([0, most], [0, most], color=svg.BASELINE, linestyle=svg.DASHED)
         axes.plot(means, errors, color=svg.MODEL, marker="o")
         axes.set(xlim=(0, most), ylim=(0, most))
-        few_ticks(axes.xaxis, 5)
-        few_ticks(axes.yaxis, 5)
-        axes.set_xlabel(with_unit("Spread", unit))
-        axes.set_ylabel(with_unit("Root mean square error", unit))
+        label_axes(axes, with_unit("Spread", unit), with_unit("Root mean square error", unit))
         markup = svg.to_svg(figure, f"Error of {target.title} against spread. {words}")
     return Plot("Error against spread", markup, words)

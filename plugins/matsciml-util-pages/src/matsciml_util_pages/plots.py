@@ -50,6 +50,21 @@ def few_ticks(axis: Axis, most: int, *, whole: bool = False) -> None:
     axis.set_major_formatter(ScalarFormatter(useOffset=False, useMathText=False))
 
 
+def label_axes(axes: Axes, x: str, y: str, *, ticks: tuple[int, int] = (5, 5)) -> None:
+    """Label two linear axes, with few ticks on each.
+
+    Args:
+        axes: The axes.
+        x: What the horizontal one shows, with its unit.
+        y: What the vertical one shows, with its unit.
+        ticks: Largest number of intervals between ticks, of each; see :func:`few_ticks`.
+    """
+    few_ticks(axes.xaxis, ticks[0])
+    few_ticks(axes.yaxis, ticks[1])
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+
+
 def plain_log(axis: Axis) -> None:
     """Label a logarithmic axis without mathematical markup, which the SVG would not carry.
 
