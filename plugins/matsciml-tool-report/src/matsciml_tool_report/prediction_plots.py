@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap, LogNorm
-from matplotlib.figure import Figure
 
 from matsciml_tool_report.error_summary import ErrorSummary
 from matsciml_util_pages import svg
 from matsciml_util_pages.numbers import counted, number, percent, quantity, with_unit
-from matsciml_util_pages.plots import Plot, few_ticks, label_axes, legend_above, plain_log
+from matsciml_util_pages.parity import beyond_axes, draw_parity
+from matsciml_util_pages.plots import Plot, few_ticks, legend_above, plain_log
 from matsciml_util_pages.run_files import Numbers, Predictions
 from matsciml_util_pages.views import Absent
 
-MOST_POINTS = 500
-"""More points than this are shown as a density: dots would hide each other, and fill the page."""
-_HEXAGONS = 36
-"""Along an axis of a density plot."""
 _MOST_BINS = 41
 
 
@@ -31,17 +26,8 @@ def parity(values: Predictions, summary: ErrorSummary, name: str, unit: str) -> 
         unit: Unit of labels and predictions.
     """
     labels, predictions, noun = values.labels, values.predictions, values.noun
-    low, high = _parity_range(values)
-    shown = (predictions >= low) & (predictions <= high)
     with svg.plot_settings():
-        figure, axes = svg.new_axes(square=True)
-        axes.plot([low, high], [low, high], color=svg.BASELINE, linestyle=svg.DASHED, linewidth=1.2)
-        if len(labels) > MOST_POINTS:
-            _density(figure, axes, labels[shown], predictions[shown], (low, high), noun)
-        else:
-            axes.scatter(labels, predictions, s=14, color=svg.MODEL, alpha=0.55)
-        axes.set(xlim=(low, high), ylim=(low, high))
-        label_axes(axes, with_unit("Label", unit), with_unit("Prediction", unit))
+        figure, hidden = draw_parity(labels, predictions, noun=noun, unit=unit)
         words = (
             f"Predicted against labelled {name} for {counted(len(labels), noun)}. Labels run from "
             f"{number(float(labels.min()))} to {quantity(float(labels.max()), unit)}, predictions "
@@ -53,7 +39,7 @@ def parity(values: Predictions, summary: ErrorSummary, name: str, unit: str) -> 
         markup = svg.to_svg(figure, words)
     caption = (
         f"{counted(len(labels), noun)} of the test set; a perfect model puts all of them on the "
-        f"dashed line.{_beyond(int((~shown).sum()), noun)}"
+        f"dashed line.{beyond_axes(hidden, noun)}"
     )
     return Plot("Prediction against label", markup, caption)
 
@@ -75,7 +61,7 @@ def error_histogram(values: Predictions, summary: ErrorSummary, unit: str) -> Pl
     words = (
         f"Half of the errors are at most {quantity(summary.half, unit)}, 95\u00a0% at most "
         f"{quantity(summary.nineteen_twentieths, unit)}; their mean is "
-        f"{quantity(summary.bias, unit, signed=True)}.{_beyond(hidden, values.noun)}"
+        f"{quantity(summary.bias, unit, signed=True)}.{beyond_axes(hidden, values.noun)}"
     )
     with svg.plot_settings():
         figure, axes = svg.new_axes()
@@ -127,57 +113,8 @@ def error_shares(values: Predictions, mean_errors: Numbers | None, unit: str) ->
     return Plot("Share within an error", markup, f"{words}.")
 
 
-def _density(
-    figure: Figure,
-    axes: Axes,
-    labels: Numbers,
-    predictions: Numbers,
-    limits: tuple[float, float],
-    noun: str,
-) -> None:
-    hexagons = axes.hexbin(
-        labels,
-        predictions,
-        # So many rows that the hexagons are regular.
-        gridsize=(_HEXAGONS, round(_HEXAGONS / 3**0.5)),
-        extent=(*limits, *limits),
-        mincnt=1,
-        cmap=ListedColormap(svg.DENSITY),
-        linewidths=0.3,
-    )
-    most = max(float(np.asarray(hexagons.get_array()).max()), 2.0)
-    hexagons.set_norm(LogNorm(1, most))
-    bar = figure.colorbar(hexagons, ax=axes, shrink=0.86, aspect=24, pad=0.02)
-    ticks = [step * 10**power for power in range(7) for step in (1, 3) if step * 10**power <= most]
-    bar.set_ticks(ticks, labels=[f"{tick:,}" for tick in ticks], minor=False)
-    bar.ax.minorticks_off()
-    bar.ax.tick_params(length=0)
-    bar.ax.spines["outline"].set_visible(False)
-    bar.set_label(f"{noun}s per cell")
-
-
-def _parity_range(values: Predictions) -> tuple[float, float]:
-    """Return limits for both axes.
-
-    A few wild predictions must not squeeze the plot: they are cut at half the labels' span.
-    """
-    low, high = float(values.labels.min()), float(values.labels.max())
-    span = (high - low) or abs(high) or 1.0
-    low = max(low - 0.5 * span, min(low, float(values.predictions.min())))
-    high = min(high + 0.5 * span, max(high, float(values.predictions.max())))
-    margin = 0.03 * (high - low or 1.0)
-    return low - margin, high + margin
-
-
 def _shares(axes: Axes, errors: Numbers, name: str, colour: str) -> None:
     # 200 points of a smooth curve are enough, and keep the page small.
     shares = np.linspace(0.0, 1.0, min(len(errors), 200) + 1)
     style = svg.DASHED if colour == svg.BASELINE else "-"
     axes.plot(np.quantile(errors, shares), 100 * shares, color=colour, linestyle=style, label=name)
-
-
-def _beyond(hidden: int, noun: str) -> str:
-    """Return a sentence about the values that the axes leave out, behind a space."""
-    if not hidden:
-        return ""
-    return f" {counted(hidden, noun)} {'lies' if hidden == 1 else 'lie'} beyond the axes."
