@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from matplotlib.colors import ListedColormap, LogNorm
 from numpy.typing import NDArray
 
 from matsciml_core.training.run_folder import command_line
@@ -16,16 +15,13 @@ from matsciml_util_pages import svg
 from matsciml_util_pages.metrics import describe_baseline, metric_info
 from matsciml_util_pages.numbers import ABSENT, count, counted, duration, number, with_unit, words
 from matsciml_util_pages.pages import Page, Section, write_page
-from matsciml_util_pages.plots import Figures, Plot, few_ticks, label_axes
+from matsciml_util_pages.parity import beyond_axes, draw_parity
+from matsciml_util_pages.plots import Figures, Plot, few_ticks, legend_above
 from matsciml_util_pages.run_files import read_run
 from matsciml_util_pages.run_json import nested
 from matsciml_util_pages.sheets import Column, Sheet, Value, number_value, spread_value
 from matsciml_util_pages.views import Absent, facts
 
-_MOST_POINTS = 500
-"""More points than this are shown as a density."""
-_HEXAGONS = (36, 21)
-"""Along the axes of a density plot, so that they are regular."""
 _NUMBERS = ("scalar", "energy")
 """Kinds of labels of which predictions are plotted against labels."""
 
@@ -219,7 +215,7 @@ def _by_fold(found: FoldResults, key: str) -> Plot:
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
         axes.set_xlabel("Fold")
         axes.set_ylabel(with_unit(info.short, found.unit(key, metric)))
-        axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, borderaxespad=0.1)
+        legend_above(axes)
         sentence = f"{info.title} of {name} in each fold: {'; '.join(said)}."
         markup = svg.to_svg(figure, sentence)
     return Plot(f"{info.short} of {name}", markup, f"{sentence} Lines are the means.")
@@ -229,27 +225,12 @@ def _parity(
     labels: NDArray[np.float64], predictions: NDArray[np.float64], name: str, unit: str
 ) -> Plot:
     """Plot the predictions of all folds against the labels."""
-    low, high = float(labels.min()), float(labels.max())
-    # A few wild predictions must not squeeze the plot.
-    margin = 0.1 * ((high - low) or abs(high) or 1.0)
-    limits = low - margin, high + margin
-    hidden = int(((predictions < limits[0]) | (predictions > limits[1])).sum())
     with svg.plot_settings():
-        figure, axes = svg.new_axes(square=True)
-        axes.plot(limits, limits, color=svg.BASELINE, linestyle=svg.DASHED, linewidth=1.2)
-        if len(labels) > _MOST_POINTS:
-            axes.hexbin(
-                labels, predictions, gridsize=_HEXAGONS, extent=(*limits, *limits), mincnt=1,
-                cmap=ListedColormap(svg.DENSITY), norm=LogNorm(), linewidths=0.3,
-            )  # fmt: skip
-        else:
-            axes.scatter(labels, predictions, s=14, color=svg.MODEL, alpha=0.55)
-        axes.set(xlim=limits, ylim=limits)
-        label_axes(axes, with_unit("Label", unit), with_unit("Prediction", unit))
+        figure, hidden = draw_parity(labels, predictions, noun="crystal", unit=unit)
         sentence = (
             f"{counted(len(labels), 'crystal')}, each predicted by the run that has not seen it; a "
             "perfect model puts all of them on the dashed line."
         )
         markup = svg.to_svg(figure, f"Predicted against labelled {name}. {sentence}")
-    beyond = f" {counted(hidden, 'prediction')} beyond the axes." if hidden else ""
-    return Plot(f"Predictions of {name}", markup, f"{sentence}{beyond}")
+    caption = f"{sentence}{beyond_axes(hidden, 'crystal')}"
+    return Plot(f"Predictions of {name}", markup, caption)
