@@ -54,7 +54,7 @@ class TestEquationOfState:
         def stop(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(equation_of_state, "relax", stop)
+        monkeypatch.setattr(equation_of_state, "relax_crystal", stop)
         code, _, err = run("eos", *self.OPTIONS)
         assert code == 130
         assert "Nothing was written" in err

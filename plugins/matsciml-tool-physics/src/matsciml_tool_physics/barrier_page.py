@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase.io.extxyz import write_extxyz
 from ase.utils.forcecurve import fit_images
 
-from matsciml_core.files import open_whole_text
+from matsciml_tool_physics import property_page
 from matsciml_tool_physics.inputs import Computation
-from matsciml_tool_physics.property_page import make_page
 from matsciml_tool_physics.transition import Barrier
 from matsciml_util_pages import svg
 from matsciml_util_pages.pages import Page, Section
@@ -70,11 +68,11 @@ def as_data(result: Barrier, computation: Computation) -> dict[str, Any]:
 
 def write_path(result: Barrier, file: Path) -> None:
     """Write the images as extended XYZ, in the atoms' order of the first file."""
-    with open_whole_text(file) as stream:
-        for image in result.images:
-            frame = carry_marks(image.copy())
-            frame.calc = image.calc
-            write_extxyz(stream, [frame])
+    frames = []
+    for image in result.images:
+        frames.append(carry_marks(image.copy()))
+        frames[-1].calc = image.calc
+    property_page.write_structures(frames, file)
 
 
 def page(result: Barrier, computation: Computation) -> Page:
@@ -95,7 +93,7 @@ def page(result: Barrier, computation: Computation) -> Page:
         note="The band is held together across the path only: forces along it are left at all "
         "images but the ends and the highest.",
     )
-    return make_page(
+    return property_page.make_page(
         computation,
         eyebrow="Barrier",
         summary=summary(result),

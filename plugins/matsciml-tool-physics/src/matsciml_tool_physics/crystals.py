@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matsciml_core.errors import ConfigError
+from matsciml_util_potential.relaxation import Cell, relax
 
 Cells = tuple[int, int, int]
 """How many cells a supercell has along each axis."""
+Relaxed = Literal["none", "atoms", "full"]
+"""What of a crystal is relaxed before: nothing, its atoms, or its cell with them."""
+
+_CELLS: dict[str, Cell] = {"atoms": "fixed", "shape": "shape", "full": "full"}
 
 
 def require_crystal(atoms: Any, quantity: str) -> None:
@@ -58,6 +63,28 @@ def deformed(atoms: Any, deformation: NDArray[Any]) -> Any:
     copy.calc = atoms.calc
     copy.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
     return copy
+
+
+def relax_crystal(
+    crystal: Any, relaxed: Relaxed | Literal["shape"], *, largest_force: float, steps: int
+) -> bool:
+    """Relax what is asked for of a crystal, and return whether that converged.
+
+    Args:
+        crystal: ASE Atoms with a calculator; they are changed.
+        relaxed: What changes; ``shape`` is that of the cell at constant volume, with the atoms.
+        largest_force: Force that is left, eV/Å.
+        steps: Most steps.
+    """
+    if relaxed == "none":
+        return True
+    return relax(
+        crystal,
+        optimiser="lbfgs",
+        cell=_CELLS[relaxed],
+        largest_force=largest_force,
+        steps=steps,
+    ).converged
 
 
 def cells_for(crystal: Any, length: float) -> Cells:

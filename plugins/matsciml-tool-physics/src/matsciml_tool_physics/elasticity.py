@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import moyopy
 import numpy as np
@@ -14,14 +14,18 @@ from numpy.typing import NDArray
 
 from matsciml_core.errors import ConfigError
 from matsciml_core.progress import Meter, Report, silent
-from matsciml_tool_physics.crystals import deformed, require_crystal, require_free_atoms
+from matsciml_tool_physics.crystals import (
+    Relaxed,
+    deformed,
+    relax_crystal,
+    require_crystal,
+    require_free_atoms,
+)
 from matsciml_tool_physics.moduli import Moduli, average
-from matsciml_util_potential.relaxation import relax
 
 # It remarks on every crystal that is symmetric to within the tolerance only.
 logging.getLogger("moyo").addHandler(logging.NullHandler())
 
-Relaxed = Literal["none", "atoms", "full"]
 Matrix = NDArray[Any]
 PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """Voigt's order: xx, yy, zz, yz, xz, xy."""
@@ -145,15 +149,8 @@ def elastic_constants(
     """
     _check(atoms, strain)
     reference = deformed(atoms, np.eye(3))
-    unfinished = 0
-    settings: dict[str, Any] = {
-        "optimiser": "lbfgs",
-        "largest_force": largest_force,
-        "steps": steps,
-    }
-    if relaxed != "none":
-        cell: Any = "full" if relaxed == "full" else "fixed"
-        unfinished += not relax(reference, cell=cell, **settings).converged
+    settings: dict[str, Any] = {"largest_force": largest_force, "steps": steps}
+    unfinished = int(not relax_crystal(reference, relaxed, **settings))
     directions = _directions()
     meter = Meter("strains", report, unit="strains", total=2 * len(directions))
     energies = np.zeros((len(directions), 2))
@@ -162,7 +159,7 @@ def elastic_constants(
         for side, sign in enumerate((1, -1)):
             strained = deformed(reference, np.eye(3) + sign * strain * _tensor(direction))
             if relaxed_ions:
-                unfinished += not relax(strained, **settings).converged
+                unfinished += not relax_crystal(strained, "atoms", **settings)
             energies[index, side] = strained.get_potential_energy()
             if index < 6:
                 stresses[index, side] = strained.get_stress()

@@ -12,8 +12,7 @@ from numpy.polynomial import Polynomial
 
 from matsciml_core.errors import ConfigError
 from matsciml_core.progress import Meter, Report, silent
-from matsciml_tool_physics.crystals import deformed, require_crystal
-from matsciml_util_potential.relaxation import relax
+from matsciml_tool_physics.crystals import deformed, relax_crystal, require_crystal
 
 Relaxed = Literal["none", "atoms", "shape"]
 FEWEST = 5
@@ -140,15 +139,7 @@ def equation_of_state(
     found = []
     for ratio in np.linspace(1 - span, 1 + span, points):
         scaled = deformed(atoms, ratio ** (1 / 3) * np.eye(3))
-        converged = True
-        if relaxed != "none":
-            converged = relax(
-                scaled,
-                optimiser="lbfgs",
-                cell="shape" if relaxed == "shape" else "fixed",
-                largest_force=largest_force,
-                steps=steps,
-            ).converged
+        converged = relax_crystal(scaled, relaxed, largest_force=largest_force, steps=steps)
         energy = float(scaled.get_potential_energy())
         found.append(
             VolumeEnergy(volume=float(scaled.get_volume()), energy=energy, converged=converged)

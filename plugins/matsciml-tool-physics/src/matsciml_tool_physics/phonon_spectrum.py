@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from ase import Atoms, units
@@ -20,14 +20,14 @@ from matsciml_core.errors import ConfigError
 from matsciml_core.progress import Meter, Report, silent
 from matsciml_tool_physics.crystals import (
     Cells,
+    Relaxed,
     cells_for,
     deformed,
+    relax_crystal,
     require_crystal,
     require_free_atoms,
 )
-from matsciml_util_potential.relaxation import relax
 
-Relaxed = Literal["none", "atoms", "full"]
 Array = NDArray[Any]
 IMAGINARY = -0.05
 """Frequency, THz, below which a mode counts as imaginary; smaller ones are noise near Γ."""
@@ -208,12 +208,7 @@ def phonons(
     if crystal.cell.handedness < 0:
         # The same lattice; phonopy and the standard paths want vectors of a right hand.
         crystal.set_cell(-crystal.cell.array, scale_atoms=False)
-    converged = True
-    if relaxed != "none":
-        cell: Any = "full" if relaxed == "full" else "fixed"
-        converged = relax(
-            crystal, optimiser="lbfgs", cell=cell, largest_force=largest_force, steps=steps
-        ).converged
+    converged = relax_crystal(crystal, relaxed, largest_force=largest_force, steps=steps)
     cells = supercell or cells_for(crystal, length)
     objects = [_displaced(crystal, cells, float(one), symprec) for one in sorted(displacements)]
     count = len(objects[0].supercells_with_displacements)

@@ -1,9 +1,14 @@
-"""The page of a computed property."""
+"""The page of a computed property, and the structures beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
+from ase.io.extxyz import write_extxyz
+
+from matsciml_core.files import open_whole_text
 from matsciml_core.training.run_folder import command_line
 from matsciml_tool_physics.inputs import Computation
 from matsciml_util_pages.pages import Page, Section
@@ -36,3 +41,15 @@ def make_page(
         command=command_line(),
         citations=computation.citations,
     )
+
+
+def write_structures(frames: Iterable[Any], file: Path) -> None:
+    """Write structures as extended XYZ, each with its own cell and labels.
+
+    Args:
+        frames: ASE Atoms.
+        file: Written whole or not at all.
+    """
+    with open_whole_text(file) as stream:
+        for frame in frames:
+            write_extxyz(stream, [frame])

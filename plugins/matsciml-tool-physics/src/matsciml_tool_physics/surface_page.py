@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ase.io.extxyz import write_extxyz
-
-from matsciml_core.files import open_whole_text
+from matsciml_tool_physics import property_page
 from matsciml_tool_physics.inputs import Computation
-from matsciml_tool_physics.property_page import make_page
 from matsciml_tool_physics.surfaces import Surfaces, name_of
 from matsciml_util_pages import svg
 from matsciml_util_pages.numbers import counted
@@ -99,19 +96,19 @@ def as_data(result: Surfaces, computation: Computation) -> dict[str, Any]:
 
 def write_structures(result: Surfaces, file: Path) -> None:
     """Write the thickest relaxed slab of each surface as extended XYZ."""
-    with open_whole_text(file) as stream:
-        for one in result.surfaces:
-            frame = one.slabs[-1].atoms.copy()
-            frame.info |= {
-                "miller": " ".join(map(str, one.miller)),
-                "termination": one.termination,
-            }
-            write_extxyz(stream, [frame])
+    frames = []
+    for one in result.surfaces:
+        frames.append(one.slabs[-1].atoms.copy())
+        frames[-1].info |= {
+            "miller": " ".join(map(str, one.miller)),
+            "termination": one.termination,
+        }
+    property_page.write_structures(frames, file)
 
 
 def page(result: Surfaces, computation: Computation) -> Page:
     """Return the page: energies against the thickness of the slabs, and a table."""
-    return make_page(
+    return property_page.make_page(
         computation,
         eyebrow="Surfaces",
         summary=summary(result),

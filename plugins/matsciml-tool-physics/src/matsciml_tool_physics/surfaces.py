@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from ase import units
@@ -13,10 +13,15 @@ from matsciml_core.convert import from_ase, to_ase, to_pymatgen
 from matsciml_core.convert import from_pymatgen as crystal_of
 from matsciml_core.errors import ConfigError
 from matsciml_core.progress import Meter, Report, silent
-from matsciml_tool_physics.crystals import deformed, require_crystal, require_free_atoms
+from matsciml_tool_physics.crystals import (
+    Relaxed,
+    deformed,
+    relax_crystal,
+    require_crystal,
+    require_free_atoms,
+)
 from matsciml_util_potential.relaxation import relax
 
-Relaxed = Literal["none", "atoms", "full"]
 Miller = tuple[int, int, int]
 THICKNESSES = (8.0, 12.0, 16.0)
 """Least thicknesses of the slabs, Å, where none are named."""
@@ -182,15 +187,8 @@ def surfaces(
     require_free_atoms(atoms, "A surface")
     _check(millers, thicknesses, vacuum)
     crystal = deformed(atoms, np.eye(3))
-    converged = True
-    if relaxed != "none":
-        converged = relax(
-            crystal,
-            optimiser="lbfgs",
-            cell="full" if relaxed == "full" else "fixed",
-            largest_force=0.1 * largest_force,  # it counts once for every atom of a slab
-            steps=steps,
-        ).converged
+    # A tenth of the force: an error of the crystal counts once for every atom of a slab.
+    converged = relax_crystal(crystal, relaxed, largest_force=0.1 * largest_force, steps=steps)
     energy = float(crystal.get_potential_energy()) / len(crystal)
     volume = float(crystal.get_volume()) / len(crystal)
     cuts = _cuts(crystal, millers, max_index, sorted(set(thicknesses)), vacuum)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -13,14 +13,15 @@ from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.progress import Meter, Report, silent
 from matsciml_tool_physics.crystals import (
     Cells,
+    Relaxed,
     cells_for,
     deformed,
+    relax_crystal,
     require_crystal,
     require_free_atoms,
 )
 from matsciml_util_potential.relaxation import relax
 
-Relaxed = Literal["none", "atoms", "full"]
 LENGTHS = (6.0, 9.0, 12.0)
 """Least heights of the supercells, Å, where none are named."""
 _APART = 0.02
@@ -188,16 +189,8 @@ def vacancies(
                 f"{', '.join(symbols)}."
             )
     crystal = deformed(atoms, np.eye(3))
-    converged = True
-    if relaxed != "none":
-        converged = relax(
-            crystal,
-            optimiser="lbfgs",
-            cell="full" if relaxed == "full" else "fixed",
-            # Of a supercell with 200 atoms every error of the perfect crystal counts 200 times.
-            largest_force=0.1 * largest_force,
-            steps=steps,
-        ).converged
+    # A tenth of the force: in a supercell of 200 atoms an error of the crystal counts 200 times.
+    converged = relax_crystal(crystal, relaxed, largest_force=0.1 * largest_force, steps=steps)
     energy = float(crystal.get_potential_energy())
     known = dict(potentials or {})
     if len(symbols) == 1:

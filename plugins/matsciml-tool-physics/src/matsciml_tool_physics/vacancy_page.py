@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ase.io.extxyz import write_extxyz
-
-from matsciml_core.files import open_whole_text
+from matsciml_tool_physics import property_page
 from matsciml_tool_physics.inputs import Computation
-from matsciml_tool_physics.property_page import make_page
 from matsciml_tool_physics.vacancies import Vacancies, Vacancy
 from matsciml_util_pages import svg
 from matsciml_util_pages.pages import Page, Section
@@ -100,16 +97,16 @@ def as_data(result: Vacancies, computation: Computation) -> dict[str, Any]:
 
 def write_structures(result: Vacancies, file: Path) -> None:
     """Write the largest relaxed supercell of each vacancy as extended XYZ."""
-    with open_whole_text(file) as stream:
-        for item in result.vacancies:
-            frame = item.supercells[-1].atoms.copy()
-            frame.info["vacancy"] = f"{item.element}{item.site + 1}"
-            write_extxyz(stream, [frame])
+    frames = []
+    for item in result.vacancies:
+        frames.append(item.supercells[-1].atoms.copy())
+        frames[-1].info["vacancy"] = f"{item.element}{item.site + 1}"
+    property_page.write_structures(frames, file)
 
 
 def page(result: Vacancies, computation: Computation) -> Page:
     """Return the page: energies against the size of the supercell, and a table."""
-    return make_page(
+    return property_page.make_page(
         computation,
         eyebrow="Vacancies",
         summary=summary(result),

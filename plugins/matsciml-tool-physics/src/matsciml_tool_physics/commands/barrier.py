@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from matsciml_cli.failures import FAULT, NOTHING_WRITTEN, telling_on_stop
-from matsciml_cli.option_records import takes_options
+from matsciml_cli.failures import FAULT
 from matsciml_cli.options import ModelFolder
 from matsciml_cli.state import registry_of
-from matsciml_cli.threads import leave_room
-from matsciml_tool_physics.commands.property_command import ComputationOptions, PropertyCommand
+from matsciml_tool_physics.commands.property_command import (
+    ComputationOptions,
+    LargestForce,
+    PropertyCommand,
+    Steps,
+    property_command,
+)
 
 
-@telling_on_stop(NOTHING_WRITTEN)
-@takes_options
+@property_command
 def barrier(
     context: typer.Context,
     run: ModelFolder,
@@ -35,10 +37,8 @@ def barrier(
     keep_ends: Annotated[
         bool, typer.Option("--keep-ends", help="Do not relax A and B before.")
     ] = False,
-    largest_force: Annotated[
-        float, typer.Option("--fmax", min=1e-6, help="Largest force that is left, eV/Å.")
-    ] = 0.05,
-    steps: Annotated[int, typer.Option(min=1, help="Most steps of each relaxation.")] = 500,
+    largest_force: LargestForce = 0.05,
+    steps: Steps = 500,
     *,
     options: ComputationOptions,
 ) -> None:
@@ -49,7 +49,6 @@ def barrier(
     barrier.csv, barrier.html, and the images as path.extxyz in the order of A. Exit code 1: not
     converged within --steps.
     """
-    leave_room(os.environ)  # before torch is imported, which reads the number of threads
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_tool_physics import barrier_page, transition
 

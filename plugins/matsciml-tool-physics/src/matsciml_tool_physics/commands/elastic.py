@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from matsciml_cli.console import Row, write_table
-from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
-from matsciml_cli.option_records import takes_options
 from matsciml_cli.options import ModelFolder
 from matsciml_cli.state import registry_of
-from matsciml_cli.threads import leave_room
-from matsciml_tool_physics.commands.property_command import ComputationOptions, PropertyCommand
+from matsciml_tool_physics.commands.property_command import (
+    ComputationOptions,
+    CrystalFile,
+    LargestForce,
+    PropertyCommand,
+    RelaxedFirst,
+    Steps,
+    property_command,
+)
 
 
-@telling_on_stop(NOTHING_WRITTEN)
-@takes_options
+@property_command
 def elastic(
     context: typer.Context,
     run: ModelFolder,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="File with one crystal.")],
+    file: CrystalFile,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder of results; default: FILE-elastic."),
@@ -30,17 +33,12 @@ def elastic(
     strain: Annotated[
         float, typer.Option(min=1e-5, max=0.1, help="Largest component of the strains.")
     ] = 0.005,
-    relaxed: Annotated[
-        Literal["none", "atoms", "full"],
-        typer.Option("--relax", help="What is relaxed before straining; full: cell and atoms."),
-    ] = "full",
+    relaxed: RelaxedFirst = "full",
     clamped: Annotated[
         bool, typer.Option("--clamped", help="Let no atoms relax in the strained cells.")
     ] = False,
-    largest_force: Annotated[
-        float, typer.Option("--fmax", min=1e-8, help="Largest force that is left, eV/Å.")
-    ] = 1e-4,
-    steps: Annotated[int, typer.Option(min=1, help="Most steps of a relaxation.")] = 500,
+    largest_force: LargestForce = 1e-4,
+    steps: Steps = 500,
     symprec: Annotated[
         float, typer.Option(min=1e-8, help="Tolerance of the search for symmetry, Å.")
     ] = 0.01,
@@ -53,7 +51,6 @@ def elastic(
     each other; those from stresses are made as symmetric as the crystal is, and give its stability
     and the moduli of a polycrystal. Results are elastic.json, elastic.csv and elastic.html.
     """
-    leave_room(os.environ)  # before torch is imported, which reads the number of threads
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_tool_physics import elastic_page
     from matsciml_tool_physics.elasticity import elastic_constants

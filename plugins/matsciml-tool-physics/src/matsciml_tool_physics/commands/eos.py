@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
-from matsciml_cli.option_records import takes_options
 from matsciml_cli.options import ModelFolder
 from matsciml_cli.state import registry_of
-from matsciml_cli.threads import leave_room
-from matsciml_tool_physics.commands.property_command import ComputationOptions, PropertyCommand
+from matsciml_tool_physics.commands.property_command import (
+    ComputationOptions,
+    CrystalFile,
+    LargestForce,
+    PropertyCommand,
+    Steps,
+    property_command,
+)
 
 
-@telling_on_stop(NOTHING_WRITTEN)
-@takes_options
+@property_command
 def eos(
     context: typer.Context,
     run: ModelFolder,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="File with one crystal.")],
+    file: CrystalFile,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of results; default: FILE-eos.")
     ] = None,
@@ -33,10 +35,8 @@ def eos(
         Literal["none", "atoms", "shape"],
         typer.Option("--relax", help="What is relaxed at each volume; shape: atoms and shape."),
     ] = "atoms",
-    largest_force: Annotated[
-        float, typer.Option("--fmax", min=1e-6, help="Largest force that is left, eV/Å.")
-    ] = 0.005,
-    steps: Annotated[int, typer.Option(min=1, help="Most steps of a relaxation.")] = 300,
+    largest_force: LargestForce = 0.005,
+    steps: Steps = 300,
     *,
     options: ComputationOptions,
 ) -> None:
@@ -47,7 +47,6 @@ def eos(
     FILE: a minimum outside of them is reported, with a warning. Results are eos.json, eos.csv and
     the page eos.html.
     """
-    leave_room(os.environ)  # before torch is imported, which reads the number of threads
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_tool_physics import eos_page
     from matsciml_tool_physics.equation_of_state import equation_of_state

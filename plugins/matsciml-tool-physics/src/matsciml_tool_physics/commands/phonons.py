@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
-from matsciml_cli.option_records import takes_options
 from matsciml_cli.options import ModelFolder
 from matsciml_cli.state import registry_of
-from matsciml_cli.threads import leave_room
-from matsciml_tool_physics.commands.property_command import ComputationOptions, PropertyCommand
+from matsciml_tool_physics.commands.property_command import (
+    ComputationOptions,
+    CrystalFile,
+    LargestForce,
+    PropertyCommand,
+    RelaxedFirst,
+    Steps,
+    property_command,
+)
 
 
-@telling_on_stop(NOTHING_WRITTEN)
-@takes_options
+@property_command
 def phonons(
     context: typer.Context,
     run: ModelFolder,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="File with one crystal.")],
+    file: CrystalFile,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder of results; default: FILE-phonons."),
@@ -35,14 +38,9 @@ def phonons(
         str | None,
         typer.Option(help="Cells along each axis, such as 3,3,2; default: at least 10 Å."),
     ] = None,
-    relaxed: Annotated[
-        Literal["none", "atoms", "full"],
-        typer.Option("--relax", help="What is relaxed before; full: cell and atoms."),
-    ] = "full",
-    largest_force: Annotated[
-        float, typer.Option("--fmax", min=1e-8, help="Largest force that is left, eV/Å.")
-    ] = 1e-4,
-    steps: Annotated[int, typer.Option(min=1, help="Most steps of the relaxation.")] = 500,
+    relaxed: RelaxedFirst = "full",
+    largest_force: LargestForce = 1e-4,
+    steps: Steps = 500,
     mesh: Annotated[
         float, typer.Option(min=1, help="Points along an axis times its length, Å.")
     ] = 60.0,
@@ -56,7 +54,6 @@ def phonons(
     phonons.json, phonons.csv (bands), phonons.html, and phonopy.yaml with the force constants,
     which phonopy goes on from.
     """
-    leave_room(os.environ)  # before torch is imported, which reads the number of threads
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_tool_physics import phonon_spectrum, phonons_page
     from matsciml_tool_physics.crystals import read_cells

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import typer
 
 from matsciml_cli.console import Row, warn, write_line, write_table
 from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
+from matsciml_cli.option_records import takes_options
 from matsciml_cli.options import Device, FileFormat, FormatSettings
 from matsciml_cli.outputs import Replace, check_output
+from matsciml_cli.threads import leave_room
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
@@ -21,6 +25,32 @@ if TYPE_CHECKING:
 
 _ENDINGS = ("html", "json", "csv", "md")
 """Of the files that every command writes."""
+
+CrystalFile = Annotated[Path, typer.Argument(metavar="FILE", help="File with one crystal.")]
+RelaxedFirst = Annotated[
+    Literal["none", "atoms", "full"],
+    typer.Option("--relax", help="What of the crystal is relaxed first; full: cell and atoms."),
+]
+LargestForce = Annotated[
+    float, typer.Option("--fmax", min=1e-8, help="Largest force that is left, eV/Å.")
+]
+Steps = Annotated[int, typer.Option(min=1, help="Most steps of a relaxation.")]
+
+
+def property_command(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take the options of every property, and tell what is left when it is stopped.
+
+    Args:
+        command: It imports torch within, and has a record of options among its parameters.
+    """
+
+    @wraps(command)
+    def with_room(**values: Any) -> None:
+        # Before torch is imported, which reads the number of threads.
+        leave_room(os.environ)
+        command(**values)
+
+    return telling_on_stop(NOTHING_WRITTEN)(takes_options(with_room))
 
 
 class PageModule(Protocol):

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
-from matsciml_cli.option_records import takes_options
 from matsciml_cli.options import ModelFolder
 from matsciml_cli.state import registry_of
-from matsciml_cli.threads import leave_room
 from matsciml_core.errors import ConfigError
-from matsciml_tool_physics.commands.property_command import ComputationOptions, PropertyCommand
+from matsciml_tool_physics.commands.property_command import (
+    ComputationOptions,
+    CrystalFile,
+    LargestForce,
+    PropertyCommand,
+    RelaxedFirst,
+    Steps,
+    property_command,
+)
 
 
-@telling_on_stop(NOTHING_WRITTEN)
-@takes_options
+@property_command
 def surface(
     context: typer.Context,
     run: ModelFolder,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="File with one crystal.")],
+    file: CrystalFile,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder of results; default: FILE-surface."),
@@ -40,14 +43,9 @@ def surface(
         typer.Option(help="Least thickness, Å; repeat to compare. Default: 8, 12 and 16."),
     ] = None,
     vacuum: Annotated[float, typer.Option(help="Height of the cell above the slab, Å.")] = 15.0,
-    relaxed: Annotated[
-        Literal["none", "atoms", "full"],
-        typer.Option("--relax", help="What of the crystal is relaxed first; full: all of it."),
-    ] = "full",
-    largest_force: Annotated[
-        float, typer.Option("--fmax", min=1e-7, help="Largest force that is left, eV/Å.")
-    ] = 0.01,
-    steps: Annotated[int, typer.Option(min=1, help="Most steps of a relaxation.")] = 500,
+    relaxed: RelaxedFirst = "full",
+    largest_force: LargestForce = 0.01,
+    steps: Steps = 500,
     *,
     options: ComputationOptions,
 ) -> None:
@@ -57,7 +55,6 @@ def surface(
     are cut by pymatgen. Atoms relax, and the lattice vectors stay. Results are surface.json,
     surface.csv, surface.html, and the thickest slabs as slabs.extxyz.
     """
-    leave_room(os.environ)  # before torch is imported, which reads the number of threads
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_tool_physics import surface_page, surfaces
 

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
-from matsciml_cli.option_records import takes_options
 from matsciml_cli.options import ModelFolder
 from matsciml_cli.state import registry_of
-from matsciml_cli.threads import leave_room
-from matsciml_tool_physics.commands.property_command import ComputationOptions, PropertyCommand
+from matsciml_tool_physics.commands.property_command import (
+    ComputationOptions,
+    CrystalFile,
+    LargestForce,
+    PropertyCommand,
+    RelaxedFirst,
+    Steps,
+    property_command,
+)
 
 
-@telling_on_stop(NOTHING_WRITTEN)
-@takes_options
+@property_command
 def vacancy(
     context: typer.Context,
     run: ModelFolder,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="File with one crystal.")],
+    file: CrystalFile,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder of results; default: FILE-vacancy."),
@@ -42,17 +45,12 @@ def vacancy(
             help="File of what the atom goes to, of one element: crystal or molecule; repeat."
         ),
     ] = None,
-    relaxed: Annotated[
-        Literal["none", "atoms", "full"],
-        typer.Option("--relax", help="What of the crystal is relaxed first; full: all of it."),
-    ] = "full",
+    relaxed: RelaxedFirst = "full",
     rattle: Annotated[
         float, typer.Option(min=0.0, max=0.5, help="Displacements before relaxing, Å.")
     ] = 0.01,
-    largest_force: Annotated[
-        float, typer.Option("--fmax", min=1e-7, help="Largest force that is left, eV/Å.")
-    ] = 0.01,
-    steps: Annotated[int, typer.Option(min=1, help="Most steps of a relaxation.")] = 500,
+    largest_force: LargestForce = 0.01,
+    steps: Steps = 500,
     *,
     options: ComputationOptions,
 ) -> None:
@@ -63,7 +61,6 @@ def vacancy(
     per atom of a --reference. Results are vacancy.json, vacancy.csv, vacancy.html, and the largest
     supercells as vacancies.extxyz.
     """
-    leave_room(os.environ)  # before torch is imported, which reads the number of threads
     from matsciml_cli.progress_bars import progress_bars
     from matsciml_tool_physics import vacancies, vacancy_page
     from matsciml_tool_physics.crystals import read_cells
