@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from matsciml_core import Crystal, CrystalBatch, Neighbourhood, build_registry, 
 from matsciml_core.convert import to_pymatgen
 from matsciml_core.data.neighbours.neighbour_list import attach_neighbours
 from matsciml_core.errors import DataError, ShapeError
+from matsciml_core.model import foreign
 from matsciml_core.model.restriction import restrict
 from matsciml_core.testing.crystals import isolated_atom, sodium_chloride
 from matsciml_model_chgnet import weights
@@ -187,10 +189,12 @@ def test_the_package_is_not_imported():
 
 def test_another_file_of_weights_is_refused(tmp_path, monkeypatch):
     registry = build_registry()
-    monkeypatch.setattr(weights, "weights_folder", lambda: tmp_path)
+    package = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(foreign, "find_spec", lambda name: package)
     with pytest.raises(DataError, match="pip install --force-reinstall"):
         weights.build(registry.get("pretrained", "chgnet"), registry)
-    (tmp_path / "0.3.0").mkdir()
-    (tmp_path / "0.3.0" / "chgnet_0.3.0_e29f68s314m37.pth.tar").write_bytes(b"no weights")
+    folder = tmp_path / "pretrained" / "0.3.0"
+    folder.mkdir(parents=True)
+    (folder / "chgnet_0.3.0_e29f68s314m37.pth.tar").write_bytes(b"no weights")
     with pytest.raises(DataError, match="not the file of chgnet"):
         weights.build(registry.get("pretrained", "chgnet"), registry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ import torch
 
 from matsciml_core import Crystal, build_registry, load
 from matsciml_core.errors import DataError
+from matsciml_core.files import hash_of
+from matsciml_core.model import foreign
 from matsciml_core.testing import transforms
 from matsciml_core.testing.crystals import isolated_atom, sodium_chloride, triclinic
 from matsciml_model_sevennet import checkpoint, weights
@@ -30,6 +33,7 @@ def rattled(element, cell, *, scale=1.0, pbc=True):
     )
 
 
+FILE = "SevenNet_0__11Jul2024/checkpoint_sevennet_0.pth"
 RIGHT = [[3.0, 0.1, 0.0], [0.0, 3.1, 0.2], [0.1, 0.0, 3.2]]
 LEFT = [RIGHT[1], RIGHT[0], RIGHT[2]]
 
@@ -143,11 +147,12 @@ def test_the_package_is_not_imported():
 
 def test_another_file_of_weights_is_refused(tmp_path, monkeypatch):
     spec = build_registry().get("pretrained", "sevennet-0")
-    monkeypatch.setattr(checkpoint, "weights_folder", lambda: tmp_path)
+    package = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(foreign, "find_spec", lambda name: package)
     with pytest.raises(DataError, match="pip install --force-reinstall"):
         checkpoint.read(spec)
-    file = tmp_path / "SevenNet_0__11Jul2024" / "checkpoint_sevennet_0.pth"
-    file.parent.mkdir()
+    file = tmp_path / "pretrained_potentials" / FILE
+    file.parent.mkdir(parents=True)
     file.write_bytes(b"no weights")
     with pytest.raises(DataError, match="not the file of sevenn"):
         checkpoint.read(spec)
@@ -163,10 +168,11 @@ class Calls:
 def test_nothing_in_a_file_is_called(tmp_path, monkeypatch, capsys):
     """Even where the hash would be right."""
     spec = build_registry().get("pretrained", "sevennet-0")
-    file = tmp_path / "SevenNet_0__11Jul2024" / "checkpoint_sevennet_0.pth"
-    file.parent.mkdir()
+    file = tmp_path / "pretrained_potentials" / FILE
+    file.parent.mkdir(parents=True)
     torch.save({"config": Calls()}, file)
-    monkeypatch.setattr(checkpoint, "weights_folder", lambda: tmp_path)
+    package = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(foreign, "find_spec", lambda name: package)
     with pytest.raises(Exception, match="Unsupported global"):
-        checkpoint.read(replace(spec, digest=checkpoint.hash_of(file)))
+        checkpoint.read(replace(spec, digest=hash_of(file)))
     assert "called" not in capsys.readouterr().out

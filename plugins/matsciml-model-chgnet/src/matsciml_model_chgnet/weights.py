@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
-from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from matsciml_core import Config, Encoder, PretrainedSpec, Registry, TargetInfo, Task, TaskHead
-from matsciml_core.errors import DataError
-from matsciml_core.files import hash_of
+from matsciml_core import Encoder, PretrainedSpec, Registry, TargetInfo, Task
+from matsciml_core.model.components import build_head
+from matsciml_core.model.foreign import ENERGY_LABELS, packaged_weights
 from matsciml_model_chgnet.config import CHGNetConfig
 from matsciml_model_chgnet.encoder import ELEMENTS, CHGNet
 
-ENERGIES = (
-    TargetInfo(name="energy", kind="energy", unit="eV"),
-    TargetInfo(name="forces", kind="forces", unit="eV/Å"),
-    TargetInfo(name="stress", kind="stress", unit="eV/Å³"),
-)
 MOMENTS = TargetInfo(name="magnetic_moment", kind="scalar", unit="μB", per_atom=True)
 _FILES = {
-    "chgnet": "0.3.0/chgnet_0.3.0_e29f68s314m37.pth.tar",
-    "chgnet-r2scan": "r2scan/chgnet_r2scan_transfer_learning_e15f36s161m23.pth.tar",
+    "chgnet": "pretrained/0.3.0/chgnet_0.3.0_e29f68s314m37.pth.tar",
+    "chgnet-r2scan": "pretrained/r2scan/chgnet_r2scan_transfer_learning_e15f36s161m23.pth.tar",
 }
-"""Name of the model → its file in the package's folder of weights."""
+"""Name of the model → its file in the package."""
 _READOUT = (0, 2, 4, 7)
 """The dense layers among those of the authors' read-out, which counts activations."""
 
@@ -43,12 +37,7 @@ def build(spec: PretrainedSpec, registry: Registry) -> tuple[Encoder, list[Task]
         DataError: The file is not the one that the record names.
         RegistryError: A head is not installed.
     """
-    file = weights_folder() / _FILES[spec.name]
-    if not file.is_file() or hash_of(file) != spec.digest:
-        raise DataError(
-            f"'{file}' is missing or not the file of chgnet 0.4.2; install it anew with: "
-            "pip install --force-reinstall --no-deps chgnet==0.4.2"
-        )
+    file = packaged_weights("chgnet", "0.4.2", _FILES[spec.name], spec.digest)
     # weights_only: tensors, numbers and text, where the package itself would unpickle anything.
     state = torch.load(file, map_location="cpu", weights_only=True)["model"]["state_dict"]
     encoder = CHGNet(CHGNetConfig())
@@ -60,18 +49,6 @@ def build(spec: PretrainedSpec, registry: Registry) -> tuple[Encoder, list[Task]
             ("regression", _moments_head(encoder, registry)),
         )
     ]
-
-
-def weights_folder() -> Path:
-    """Return the folder of weights in the installed package.
-
-    Raises:
-        DataError: The package is not installed.
-    """
-    package = find_spec("chgnet")
-    if package is None or not package.submodule_search_locations:
-        raise DataError("chgnet is not installed; run: pip install chgnet==0.4.2")
-    return Path(package.submodule_search_locations[0]) / "pretrained"
 
 
 def encoder_state(state: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
@@ -122,43 +99,31 @@ def _gated(state: Mapping[str, Tensor], name: str, *, hidden: bool) -> Iterator[
                 yield f"{half}.{part}", state[f"{name}.mlp_{half}.layers.3.{part}"]
 
 
-def _energy_head(encoder: Encoder, state: Mapping[str, Tensor], registry: Registry) -> TaskHead:
+def _energy_head(encoder: Encoder, state: Mapping[str, Tensor], registry: Registry) -> Any:
     """Return the head of the energy and its derivatives."""
-    head = _head(registry, "energy-forces", ENERGIES, encoder, {"hidden": (64, 64, 64)})
-    own: nn.ModuleList = head.layers.layers  # type: ignore[union-attr, assignment]
+    spec = registry.get("task-head", "energy-forces")
+    settings = {"hidden": (64, 64, 64)}
+    head: Any = build_head(registry, spec, ENERGY_LABELS, encoder, settings)
     with torch.no_grad():
-        for layer, number in zip(own, _READOUT, strict=True):
+        for layer, number in zip(head.layers.layers, _READOUT, strict=True):
             weight = state[f"mlp.layers.{number}.weight"]
             # The first layer sees the moment too, which the authors' energy does not depend on.
             layer.weight.zero_()[:, : weight.shape[1]] = weight
             if layer.bias is not None:
                 layer.bias.copy_(state[f"mlp.layers.{number}.bias"])
         # The bias of the last layer is an energy per atom, which the head has in double precision.
-        head.mean.copy_(state[f"mlp.layers.{_READOUT[-1]}.bias"][0])  # type: ignore[operator]
+        head.mean.copy_(state[f"mlp.layers.{_READOUT[-1]}.bias"][0])
         elements = state["composition_model.fc.weight"][0]
-        head.references[1 : ELEMENTS + 1] = elements  # type: ignore[index]
+        head.references[1 : ELEMENTS + 1] = elements
     return head
 
 
-def _moments_head(encoder: Encoder, registry: Registry) -> TaskHead:
+def _moments_head(encoder: Encoder, registry: Registry) -> Any:
     """Return the head that hands on the encoder's last feature, the moment in μB."""
-    head = _head(registry, "regression", (MOMENTS,), encoder, {"hidden": []})
-    (layer,) = head.layers.layers  # type: ignore[union-attr, misc]
+    spec = registry.get("task-head", "regression")
+    head: Any = build_head(registry, spec, (MOMENTS,), encoder, {"hidden": []})
+    (layer,) = head.layers.layers
     with torch.no_grad():
-        layer.weight.zero_()[:, -1] = 1.0  # type: ignore[union-attr, operator]
-        layer.bias.zero_()  # type: ignore[union-attr, operator]
+        layer.weight.zero_()[:, -1] = 1.0
+        layer.bias.zero_()
     return head
-
-
-def _head(
-    registry: Registry,
-    name: str,
-    targets: tuple[TargetInfo, ...],
-    encoder: Encoder,
-    options: Mapping[str, object],
-) -> TaskHead:
-    record = registry.get("task-head", name)
-    settings: type[Config] = record.load_config()  # type: ignore[assignment]
-    head_class: type[TaskHead] = record.load()
-    config = settings.from_options(options, where="head")
-    return head_class(targets, encoder.atom_width, encoder.crystal_width, config)

@@ -9,10 +9,11 @@ from typing import Any, get_args
 import torch
 from torch import Tensor, nn
 
-from matsciml_core import Config, Encoder, Registry, TargetInfo, Task
+from matsciml_core import Encoder, Registry, Task
 from matsciml_core.errors import ConfigError, DataError, did_you_mean
 from matsciml_core.interfaces.elements import symbol
-from matsciml_core.model.foreign import Provenance
+from matsciml_core.model.components import build_head
+from matsciml_core.model.foreign import ENERGY_LABELS, Provenance
 from matsciml_core.model.storage import save_model
 from matsciml_core.model.undisturbed import undisturbed
 from matsciml_model_mace.config import Interaction, MACEConfig
@@ -20,11 +21,6 @@ from matsciml_model_mace.records import PAPER
 from matsciml_model_mace.weights_file import WeightsFile, part_of, tensors_of
 from matsciml_util_toolkit_lmdb.pickle_machine import InertObject
 
-LABELS = (
-    TargetInfo(name="energy", kind="energy", unit="eV"),
-    TargetInfo(name="forces", kind="forces", unit="eV/Å"),
-    TargetInfo(name="stress", kind="stress", unit="eV/Å³"),
-)
 _RADIAL = {"BesselBasis": "bessel", "GaussianBasis": "gaussian", "ChebychevBasis": "chebyshev"}
 _TRANSFORMS = {"AgnesiTransform": "Agnesi", "SoftTransform": "Soft"}
 _FOREIGN = ("joint_embedding", "embedding_readout", "edge_irreps", "cueq_config", "oeq_config")
@@ -269,10 +265,8 @@ def _energy_task(encoder: Encoder, energies: Tensor, registry: Registry) -> Task
         energies: Of the free atoms of the elements, ``(elements,)``, eV.
         registry: Where the head is looked up.
     """
-    record = registry.get("task-head", "energy-forces")
-    settings: type[Config] = record.load_config()  # type: ignore[assignment]
-    config = settings.from_options({"hidden": []}, where="head")
-    head: Any = record.load()(LABELS, encoder.atom_width, encoder.crystal_width, config)
+    spec = registry.get("task-head", "energy-forces")
+    head: Any = build_head(registry, spec, ENERGY_LABELS, encoder, {"hidden": []})
     (layer,) = head.layers.layers
     with torch.no_grad():
         layer.weight.zero_()[:, -1] = 1.0

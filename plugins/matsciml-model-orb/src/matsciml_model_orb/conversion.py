@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from matsciml_core import Config, Registry, TargetInfo, Task
+from matsciml_core import Registry, Task
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.interfaces.elements import symbol
-from matsciml_core.model.foreign import Provenance
+from matsciml_core.model.components import build_head
+from matsciml_core.model.foreign import ENERGY_LABELS, Provenance
 from matsciml_core.model.storage import save_model
 from matsciml_core.model.undisturbed import undisturbed
 from matsciml_model_orb.config import OrbConfig
@@ -21,11 +22,6 @@ from matsciml_model_orb.encoder import HEAVIEST, ROWS, Orb
 from matsciml_model_orb.layers import CUTOFF, HARMONICS
 from matsciml_model_orb.records import PAPER
 
-LABELS = (
-    TargetInfo(name="energy", kind="energy", unit="eV"),
-    TargetInfo(name="forces", kind="forces", unit="eV/Å"),
-    TargetInfo(name="stress", kind="stress", unit="eV/Å³"),
-)
 ELEMENTS = (*range(1, 84), *range(89, 95))
 """The 89 elements of the crystals that conservative networks were published for; tensors for all
 others are in the files, too, and were never trained."""
@@ -213,10 +209,8 @@ def _count(state: Mapping[str, Tensor], prefix: str) -> int:
 
 def _energy_head(encoder: Orb, state: Mapping[str, Tensor], registry: Registry) -> Any:
     """Return the head that adds constants to the encoder's energies: one for each element."""
-    record = registry.get("task-head", "energy-forces")
-    settings: type[Config] = record.load_config()  # type: ignore[assignment]
-    config = settings.from_options({"hidden": []}, where="head")
-    head: Any = record.load()(LABELS, encoder.atom_width, encoder.crystal_width, config)
+    spec = registry.get("task-head", "energy-forces")
+    head: Any = build_head(registry, spec, ENERGY_LABELS, encoder, {"hidden": []})
     (layer,) = head.layers.layers
     references = state["heads.energy.reference.linear.weight"].flatten().double()
     with torch.no_grad():

@@ -5,8 +5,6 @@ from __future__ import annotations
 import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +13,7 @@ from numpy._core import multiarray
 from torch import Tensor
 
 from matsciml_core import PretrainedSpec
-from matsciml_core.errors import DataError
-from matsciml_core.files import hash_of
+from matsciml_core.model.foreign import packaged_weights
 
 # Beside tensors the files hold their settings, with arrays of NumPy: these rebuild plain numbers,
 # and nothing else can be called. Files are known by their hashes on top of that.
@@ -53,12 +50,8 @@ def read(spec: PretrainedSpec) -> Checkpoint:
     Raises:
         DataError: The file is not there, or not the one that the record names.
     """
-    file = weights_folder() / spec.weights.rpartition(", ")[2]
-    if not file.is_file() or hash_of(file) != spec.digest:
-        raise DataError(
-            f"'{file}' is missing or not the file of sevenn 0.13.0; install it anew with: "
-            "pip install --force-reinstall --no-deps sevenn==0.13.0"
-        )
+    path = f"pretrained_potentials/{spec.weights.rpartition(', ')[2]}"
+    file = packaged_weights("sevenn", "0.13.0", path, spec.digest)
     with torch.serialization.safe_globals(_PLAIN_ARRAYS):
         content = torch.load(file, map_location="cpu", weights_only=True)
     config = content["config"]
@@ -67,15 +60,3 @@ def read(spec: PretrainedSpec) -> Checkpoint:
         rows=config["_type_map"],
         levels=config.get("_modal_map") or {},
     )
-
-
-def weights_folder() -> Path:
-    """Return the folder of weights in the installed package.
-
-    Raises:
-        DataError: The package is not installed.
-    """
-    package = find_spec("sevenn")
-    if package is None or not package.submodule_search_locations:
-        raise DataError("sevenn is not installed; run: pip install sevenn==0.13.0")
-    return Path(package.submodule_search_locations[0]) / "pretrained_potentials"

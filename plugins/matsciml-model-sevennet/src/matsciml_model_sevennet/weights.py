@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from e3nn import o3
@@ -16,17 +17,14 @@ from e3nn.math import normalize2mom
 from torch import Tensor
 from torch.nn import functional
 
-from matsciml_core import Config, Encoder, PretrainedSpec, Registry, TargetInfo, Task, TaskHead
+from matsciml_core import Encoder, PretrainedSpec, Registry, Task
+from matsciml_core.model.components import build_head
+from matsciml_core.model.foreign import ENERGY_LABELS
 from matsciml_model_sevennet.checkpoint import Checkpoint, read
 from matsciml_model_sevennet.config import SevenNetConfig
 from matsciml_model_sevennet.encoder import SevenNet
 from matsciml_model_sevennet.layers import Convolution, DegreeLinear, Interaction
 
-ENERGIES = (
-    TargetInfo(name="energy", kind="energy", unit="eV"),
-    TargetInfo(name="forces", kind="forces", unit="eV/Å"),
-    TargetInfo(name="stress", kind="stress", unit="eV/Å³"),
-)
 _L3I5 = SevenNetConfig(
     widths=(128, 64, 32, 32), envelope="polynomial", avg_num_neighbors=35.984718322753906
 )
@@ -169,7 +167,7 @@ class Source:
                 signs.append(product.sign().double().expand(width))
         return torch.cat(signs)
 
-    def head(self, encoder: SevenNet, registry: Registry) -> TaskHead:
+    def head(self, encoder: SevenNet, registry: Registry) -> Any:
         """Return the head of the energy and its derivatives.
 
         Two linear layers without an activation between them are one.
@@ -181,11 +179,8 @@ class Source:
         Raises:
             RegistryError: It is not installed.
         """
-        record = registry.get("task-head", "energy-forces")
-        settings: type[Config] = record.load_config()  # type: ignore[assignment]
-        head_class: type[TaskHead] = record.load()
-        config = settings.from_options({"hidden": []}, where="head")
-        head = head_class(ENERGIES, encoder.atom_width, encoder.crystal_width, config)
+        spec = registry.get("task-head", "energy-forces")
+        head: Any = build_head(registry, spec, ENERGY_LABELS, encoder, {"hidden": []})
         width = encoder.atom_width
         (first,), bias = self.linear(
             "reduce_input_to_hidden", [(width, width // 2)], biased=self.level is not None
@@ -194,11 +189,11 @@ class Source:
         scale = self.tensors["rescale_atomic_energy.scale"][0]  # one for all elements
         shift = self.tensors["rescale_atomic_energy.shift"]
         shift = shift if self.level is None else shift[self.level]
-        (layer,) = head.layers.layers  # type: ignore[union-attr, misc]
+        (layer,) = head.layers.layers
         with torch.no_grad():
-            layer.weight.copy_((self.gain * scale * first @ second).T)  # type: ignore[union-attr, operator]
+            layer.weight.copy_((self.gain * scale * first @ second).T)
             if bias is not None:
-                head.mean.copy_((scale * bias @ second)[0])  # type: ignore[operator]
+                head.mean.copy_((scale * bias @ second)[0])
             for number, row in self.rows.items():
-                head.references[number] = shift[row]  # type: ignore[index]
+                head.references[number] = shift[row]
         return head
