@@ -18,6 +18,7 @@ TOOLS_OF_COMMANDS = {
         "threads",
         "failures",
         "run_options",
+        "structure_options",
         "weights_options",
     )
 }

@@ -14,8 +14,8 @@ import typer
 from matsciml_cli.console import Row, warn, write_line, write_table
 from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
 from matsciml_cli.option_records import takes_options
-from matsciml_cli.options import Device, FileFormat, FormatSettings
-from matsciml_cli.outputs import Replace, check_output
+from matsciml_cli.outputs import check_output
+from matsciml_cli.structure_options import StructureOptions
 from matsciml_cli.threads import leave_room
 
 if TYPE_CHECKING:
@@ -70,13 +70,9 @@ class PageModule(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComputationOptions:
+class ComputationOptions(StructureOptions):
     """Options of every command: how structures are read and the model is used."""
 
-    replace: Replace = False
-    form: FileFormat = None
-    format_settings: FormatSettings = None
-    device: Device = "auto"
     # Forces must be known to 1e-4 eV/Å and better here, which float32 does not give.
     precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64"
 

@@ -11,9 +11,11 @@ import typer
 
 from matsciml_cli.console import warn, write_line
 from matsciml_cli.failures import INTERRUPTED
-from matsciml_cli.options import Device, FileFormat, FormatSettings, ModelFolder, Precision
-from matsciml_cli.outputs import Replace, check_output
+from matsciml_cli.option_records import takes_options
+from matsciml_cli.options import ModelFolder
+from matsciml_cli.outputs import check_output
 from matsciml_cli.state import registry_of
+from matsciml_cli.structure_options import StructureOptions
 from matsciml_cli.threads import leave_room
 from matsciml_core.errors import ConfigError
 from matsciml_tool_simulate.commands.table import LiveTable
@@ -37,6 +39,7 @@ _COLUMNS = {
 }
 
 
+@takes_options
 def md(
     context: typer.Context,
     run: ModelFolder,
@@ -77,11 +80,8 @@ def md(
     resume: Annotated[
         Path | None, typer.Option(help="Trajectory to continue, as it was begun.")
     ] = None,
-    replace: Replace = False,
-    form: FileFormat = None,
-    format_settings: FormatSettings = None,
-    device: Device = "auto",
-    precision: Precision = None,
+    *,
+    options: StructureOptions,
 ) -> None:
     """Let the atoms of a structure move, and write a trajectory (extended XYZ).
 
@@ -109,22 +109,19 @@ def md(
             "npt, or leave the pressure away."
         )
     from matsciml_core.convert import to_ase
-    from matsciml_core.model.inputs import read_one
-    from matsciml_core.model.trained import load
-    from matsciml_core.training.config_data import parse_overrides
     from matsciml_tool_simulate.dynamics import Dynamics, DynamicsConfig
     from matsciml_util_potential.calculator import ModelCalculator
     from matsciml_util_potential.held import check_held
 
     registry = registry_of(context)
-    model = load(run, device=device, precision=precision, registry=registry)
+    model = options.load_model(run, registry)
     if file is None:  # and therefore something to resume
         dynamics = Dynamics.resume(Path(str(resume)), model)
     else:
         path = output or Path(f"{file.stem}-md.extxyz")
-        _check_trajectory(path, file, replace=replace)
+        _check_trajectory(path, file, replace=options.replace)
         repeats = _repeats(supercell)
-        crystal = read_one(file, form, registry, parse_overrides(format_settings or ()))
+        crystal = options.read(file, registry)
         check_held(crystal)
         atoms = to_ase(crystal).repeat(repeats)
         atoms.calc = ModelCalculator(model, stress=ensemble == "npt")

@@ -10,9 +10,11 @@ import typer
 
 from matsciml_cli.console import write_line
 from matsciml_cli.failures import FAULT
-from matsciml_cli.options import Device, FileFormat, FormatSettings, ModelFolder, Precision
-from matsciml_cli.outputs import Replace, check_output
+from matsciml_cli.option_records import takes_options
+from matsciml_cli.options import ModelFolder
+from matsciml_cli.outputs import check_output
 from matsciml_cli.state import registry_of
+from matsciml_cli.structure_options import StructureOptions
 from matsciml_cli.threads import leave_room
 from matsciml_core.errors import ConfigError
 from matsciml_tool_simulate.commands.table import LiveTable
@@ -31,6 +33,7 @@ _COLUMNS = {
 }
 
 
+@takes_options
 def relax(
     context: typer.Context,
     run: ModelFolder,
@@ -52,11 +55,8 @@ def relax(
     ] = 0.02,
     steps: Annotated[int, typer.Option(min=1, help="Most steps.")] = 500,
     pressure: Annotated[float, typer.Option(help="Pressure on the cell, GPa.")] = 0.0,
-    replace: Replace = False,
-    form: FileFormat = None,
-    format_settings: FormatSettings = None,
-    device: Device = "auto",
-    precision: Precision = None,
+    *,
+    options: StructureOptions,
 ) -> None:
     """Relax a structure: move atoms, and the cell if asked for, until no force is left.
 
@@ -67,19 +67,16 @@ def relax(
     """
     leave_room(os.environ)  # before torch is imported, which reads the number of threads
     from matsciml_core.convert import to_ase
-    from matsciml_core.model.inputs import read_one
-    from matsciml_core.model.trained import load
-    from matsciml_core.training.config_data import parse_overrides
     from matsciml_util_potential import relaxation
     from matsciml_util_potential.calculator import ModelCalculator
     from matsciml_util_potential.held import carry_marks, check_held
 
     relaxed = output or Path(f"{file.stem}-relaxed.extxyz")
-    check_output(relaxed, replace=replace, inputs=[file])
+    check_output(relaxed, replace=options.replace, inputs=[file])
     _check_pressure(pressure, cell)
     registry = registry_of(context)
-    model = load(run, device=device, precision=precision, registry=registry)
-    crystal = read_one(file, form, registry, parse_overrides(format_settings or ()))
+    model = options.load_model(run, registry)
+    crystal = options.read(file, registry)
     check_held(crystal)
     atoms = to_ase(crystal)
     atoms.calc = ModelCalculator(model, stress=cell != "fixed")
