@@ -58,9 +58,7 @@ def _columns_of(crystal: Crystal) -> dict[str, NDArray[Any]]:
             ~held if (held.any(axis=1) != held.all(axis=1)).any() else ~held[:, 0]
         )
         axes = properties.get(HELD_AXES, np.zeros(crystal.num_atoms, np.uint8))
-        if (
-            axes >= 8
-        ).any():  # along lattice vectors, or in ways of which ASE's column says nothing
+        if (axes >= _BEYOND).any():
             columns["move_mask"] = properties.get(FIXED, np.zeros_like(axes)) == 0
             columns[HELD_AXES] = axes
     if TAGS in properties:

@@ -31,24 +31,31 @@ class DatabaseReader(Reader):
         """
         for row in _rows(connect(str(file.plain_path()))):
             # The row's own id is a name only where its key-value pairs hold no better one.
-            values = {"id": row.id, **values_of_row(row)}
-            yield Frame(
-                name=name_of(values, f"{file.path.stem}-{row.id:06d}"),
-                atomic_numbers=row.numbers,
-                positions=row.positions,
-                cell=row.cell,
-                pbc=row.pbc,
-                values=values,
-                site_properties=properties_of_row(row),
-            )
+            yield frame_of_row(row, f"{file.path.stem}-{row.id:06d}", id=row.id)
 
 
-def values_of_row(row: Any) -> dict[str, Any]:
-    """Return what a row has beside its structure.
+def frame_of_row(row: Any, name: str, **defaults: Any) -> Frame:
+    """Return the structure of a row with what stands beside it.
 
     Args:
         row: ASE's ``AtomsRow``.
+        name: Of the structure, where its values hold no better one.
+        **defaults: Values that the row need not hold.
     """
+    values = {**defaults, **_values(row)}
+    return Frame(
+        name=name_of(values, name),
+        atomic_numbers=row.numbers,
+        positions=row.positions,
+        cell=row.cell,
+        pbc=row.pbc,
+        values=values,
+        site_properties=_site_properties(row),
+    )
+
+
+def _values(row: Any) -> dict[str, Any]:
+    """Return what a row has beside its structure."""
     own = {name: row.get(name) for name in _KEPT if row.get(name) is not None}
     for name in _MOMENTS & own.keys():
         # ASE 3.29 keeps those with a direction in SQLite as so many numbers, and then cannot make
@@ -58,12 +65,8 @@ def values_of_row(row: Any) -> dict[str, Any]:
     return {**row.data, **row.key_value_pairs, **own}
 
 
-def properties_of_row(row: Any) -> dict[str, Any]:
-    """Return the tags of a row, and which atoms are held.
-
-    Args:
-        row: ASE's ``AtomsRow``.
-    """
+def _site_properties(row: Any) -> dict[str, Any]:
+    """Return the tags of a row, and which atoms are held."""
     tags, constraints = row.get("tags"), row.constraints
     if tags is None and not constraints:
         return {}

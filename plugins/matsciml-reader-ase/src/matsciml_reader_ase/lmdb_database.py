@@ -13,10 +13,10 @@ from typing import Any
 from ase.db.row import AtomsRow
 from ase.io.jsonio import decode
 
-from matsciml_core.data.readers import Frame, InputFile, Reader, Record, name_of
+from matsciml_core.data.readers import InputFile, Reader, Record
 from matsciml_core.data.readers.foreign_lmdb import read_lmdb
 from matsciml_core.errors import DataError
-from matsciml_reader_ase.database import properties_of_row, values_of_row
+from matsciml_reader_ase.database import frame_of_row
 
 LARGEST_RECORD = 256 << 20
 """Bytes of one record, unpacked; a million atoms with forces take half of it."""
@@ -38,16 +38,7 @@ class LMDBReader(Reader):
         # Keys that are no numbers hold what ASE keeps about the database.
         for key, record in read_lmdb(path):
             row: Any = AtomsRow(decode(_unpack(record, path).decode()))
-            values = values_of_row(row)
-            yield Frame(
-                name=name_of(values, f"{path.stem}-{int(key):06d}"),
-                atomic_numbers=row.numbers,
-                positions=row.positions,
-                cell=row.cell,
-                pbc=row.pbc,
-                values=values,
-                site_properties=properties_of_row(row),
-            )
+            yield frame_of_row(row, f"{path.stem}-{int(key):06d}")
 
 
 def _unpack(data: bytes, path: Path) -> bytes:
