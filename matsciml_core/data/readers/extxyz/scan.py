@@ -175,7 +175,7 @@ def scan_extended_xyz(stream: Readable) -> Iterator[XYZFrame | XYZFault]:
         spans, end, lost = _find_frames(text, lost=lost, last=last)
         if unended and spans and spans[-1].stop == len(text):
             spans[-1] = _checked_end(text, spans, known)
-        known = _last_lines(text, spans)
+        known = [*known, *_last_lines(text, spans)][-_ENOUGH:]
         yield from _read_frames(text, spans)
         rest = text[end:]
         if len(rest) > LONGEST_FRAME:
@@ -204,7 +204,7 @@ def _checked_end(text: bytes, spans: Sequence[_Span], known: Sequence[bytes]) ->
     """
     *lines, last = text[spans[-1].start : spans[-1].stop - 1].split(b"\n")
     if len(lines) < _ENOUGH:
-        lines += _last_lines(text, spans[:-1]) or known
+        lines += [*known, *_last_lines(text, spans[:-1])][-_ENOUGH:]
     words = [line.split()[-1] for line in lines if line.strip()]
     reals = len(words) >= _ENOUGH and all(b"." in word for word in words)
     short = reals and len((last.split() or [b""])[-1]) < min(map(len, words))
