@@ -22,7 +22,7 @@ import numpy as np
 
 from matsciml_core import Crystal
 from matsciml_core.data import CrystalStoreWriter, StoreDataset
-from matsciml_core.data.splits.leaks import TOLERANCE, Judge, Lookup, cluster, describe
+from matsciml_core.data.leaks.search import TOLERANCE, Judge, Lookup, cluster, describe
 from matsciml_core.interfaces.dataset import Provenance
 
 PREDICTION = """\

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matsciml_cli._data import SCHEMA, open_dataset
 from matsciml_cli.console import Row, write_heading, write_json, write_line, write_table
 from matsciml_cli.progress_bars import progress_bars
-from matsciml_core.data.splits.leaks import LeakReport, find_leaks
+from matsciml_core.data.leaks.search import LeakReport, find_leaks
 from matsciml_core.errors import ConfigError, did_you_mean
 from matsciml_core.registry.specs import DatasetSpec
 

@@ -1,1 +1,1 @@
-"""Splits of a dataset, what crystals have in common, and structures that leak between subsets."""
+"""Splits of a dataset, and what crystals have in common."""

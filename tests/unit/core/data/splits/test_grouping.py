@@ -7,6 +7,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from matsciml_core.convert import from_pymatgen
+from matsciml_core.data.leaks.search import find_leaks
 from matsciml_core.data.splits.algorithms import blocked_split, grouped_split, stratified_split
 from matsciml_core.data.splits.grouping import (
     SYMPREC,
@@ -16,7 +17,6 @@ from matsciml_core.data.splits.grouping import (
     trajectories,
     unhanded,
 )
-from matsciml_core.data.splits.leaks import find_leaks
 from matsciml_core.data.symmetry.orbits import find_space_group
 from matsciml_core.errors import SplitError
 from matsciml_core.interfaces.crystal import Crystal

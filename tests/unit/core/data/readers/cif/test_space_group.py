@@ -7,8 +7,8 @@ import pytest
 
 from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers.cif import joined_cif
+from matsciml_core.data.readers.cif.space_group import named_operations
 from matsciml_core.data.readers.frames import Frame
-from matsciml_core.data.readers.space_group import named_operations
 from matsciml_core.errors import DataError
 
 CUBIC = (5.6, 5.6, 5.6, 90, 90, 90)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matsciml_core.data.readers.space_group import Operations
+from matsciml_core.data.readers.cif.space_group import Operations
 from matsciml_core.errors import DataError
 
 _AXES = tuple(f"_atom_site_moment_crystalaxis_{axis}" for axis in "xyz")

@@ -21,16 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matsciml_core.data.ingestion.sources import Rejection
-from matsciml_core.data.readers.cif_formula import (
+from matsciml_core.data.readers.cif.formula import (
     COUNT,
     atoms_by_formula,
     check_formula,
     check_units,
 )
-from matsciml_core.data.readers.cif_moments import read_moments
+from matsciml_core.data.readers.cif.moments import read_moments
+from matsciml_core.data.readers.cif.space_group import Operations, check_metric, named_operations
 from matsciml_core.data.readers.frames import Frame
 from matsciml_core.data.readers.isotopes import isotope_masses
-from matsciml_core.data.readers.space_group import Operations, check_metric, named_operations
 from matsciml_core.errors import DataError
 from matsciml_core.interfaces.elements import atomic_number
 

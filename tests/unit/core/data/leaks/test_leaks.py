@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matsciml_core.data.splits.fingerprint import WIDTH, composition_keys, fingerprints
-from matsciml_core.data.splits.grouping import reduced_composition, space_group
-from matsciml_core.data.splits.leaks import (
+from matsciml_core.data.leaks.fingerprint import WIDTH, composition_keys, fingerprints
+from matsciml_core.data.leaks.search import (
     MOST_CONFIRMED,
     TOLERANCE,
     cluster,
     count_overlaps,
     find_leaks,
 )
+from matsciml_core.data.splits.grouping import reduced_composition, space_group
 from matsciml_core.data.symmetry.orbits import find_space_group
 from matsciml_core.interfaces.batch import CrystalBatch
 from matsciml_core.interfaces.crystal import Crystal
@@ -191,7 +191,7 @@ def test_symmetry_is_searched_for_candidates_only(monkeypatch):
         searched.append(crystal.id)
         return find_space_group(crystal, symprec)
 
-    monkeypatch.setattr("matsciml_core.data.splits.leaks.find_space_group", spy)
+    monkeypatch.setattr("matsciml_core.data.leaks.search.find_space_group", spy)
     crystals = [crystal(seed) for seed in range(20)]
     find_leaks({"x": Listed([*crystals, described_otherwise(crystals[3], 1)])}, confirm=False)
     assert sorted(searched) == ["c3", "c3-1"]

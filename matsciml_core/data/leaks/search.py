@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matsciml_core.convert import to_pymatgen
-from matsciml_core.data.splits.fingerprint import WIDTH, composition_keys, fingerprints
+from matsciml_core.data.leaks.fingerprint import WIDTH, composition_keys, fingerprints
 from matsciml_core.data.splits.grouping import SYMPREC, unhanded
 from matsciml_core.data.symmetry.orbits import find_space_group
 from matsciml_core.interfaces.crystal import Crystal

@@ -1,0 +1,1 @@
+"""Leaks: structures that occur twice, within a dataset, between its subsets, across datasets."""
