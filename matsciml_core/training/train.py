@@ -17,7 +17,7 @@ from matsciml_core.errors import ConfigError
 from matsciml_core.files import read_object, refuse_links
 from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.encoder import Encoder
-from matsciml_core.model.evaluate import evaluate, undefined
+from matsciml_core.model.evaluate import Beside, evaluate, undefined
 from matsciml_core.model.latest import link_latest
 from matsciml_core.registry.imported import STRUCTURES
 from matsciml_core.registry.manager import build_registry
@@ -34,7 +34,7 @@ from matsciml_core.training.config import (
 )
 from matsciml_core.training.config_data import merge, read_config_file
 from matsciml_core.training.faults import explained
-from matsciml_core.training.fitting import RunInterrupted, fit
+from matsciml_core.training.fitting import Fitted, RunInterrupted, fit
 from matsciml_core.training.initial import describe_training, seen_before
 from matsciml_core.training.prepare import Run, prepare
 from matsciml_core.training.request import Labels, Request, read_request
@@ -153,10 +153,8 @@ def train(
             stack.enter_context(locked(folder))
             run, checkpoint = _reopen(folder, request, sections, quiet=quiet)
         stack.enter_context(explained(run))
-        if run.config.init.model is not None and not quiet and distributed.rank() == 0:
-            print(describe_training(run), flush=True)
-        if run.weights and not quiet and distributed.rank() == 0:
-            print(say_weights(run.config.training, run.datasets, run.weights), flush=True)
+        if not quiet and distributed.rank() == 0:
+            _tell_of_choices(run)
         info = _record(run, request.registry)
         clock = time.perf_counter()
         # First, so that a budget of minutes counts them too.
@@ -166,15 +164,7 @@ def train(
         else:
             fitted = fit(run, request.registry, checkpoint, quiet=quiet, started=called)
         try:
-            test = evaluate(run.encoder, run.tasks, run.loader("test"), run.device, beside)
-            validation = evaluate(run.encoder, run.tasks, run.loader("validation"), run.device)
-            measured = result_of(test)
-            run_folder.write_predictions(run.folder, test)
-            note_seconds(run.folder, time.perf_counter() - clock)
-            summary = summarise(run, request.registry, fitted, measured, result_of(validation))
-            save_run_model(run, request.registry, summary, validation)
-            # Last, because it says that the run is finished.
-            run_folder.write_summary(run.folder, summary)
+            measured, summary = _finish(run, request.registry, fitted, beside, clock)
         except KeyboardInterrupt as stop:
             raise RunInterrupted(run.folder) from stop
     result = request.registry.after_fit(info, measured)
@@ -185,6 +175,41 @@ def train(
         run=run,
         **{one.name: getattr(result, one.name) for one in fields(RunResult)},
     )
+
+
+def _tell_of_choices(run: Run) -> None:
+    """Print what a user may not know: which weights are trained, and how crystals count."""
+    if run.config.init.model is not None:
+        print(describe_training(run), flush=True)
+    if run.weights:
+        print(say_weights(run.config.training, run.datasets, run.weights), flush=True)
+
+
+def _finish(
+    run: Run, registry: Registry, fitted: Fitted, beside: Beside, clock: float
+) -> tuple[RunResult, dict[str, Any]]:
+    """Evaluate a trained model, save it, and let ``run.json`` say that the run is finished.
+
+    Args:
+        run: The run, with the weights of its best epoch.
+        registry: Where its components are from.
+        fitted: How the training went.
+        beside: Predictions of baselines for the test set.
+        clock: When this segment of the run began, s.
+
+    Returns:
+        Metrics of the test set, and the content of ``run.json``.
+    """
+    test = evaluate(run.encoder, run.tasks, run.loader("test"), run.device, beside)
+    validation = evaluate(run.encoder, run.tasks, run.loader("validation"), run.device)
+    measured = result_of(test)
+    run_folder.write_predictions(run.folder, test)
+    note_seconds(run.folder, time.perf_counter() - clock)
+    summary = summarise(run, registry, fitted, measured, result_of(validation))
+    save_run_model(run, registry, summary, validation)
+    # Last, because it says that the run is finished.
+    run_folder.write_summary(run.folder, summary)
+    return measured, summary
 
 
 def _join(resumed: Path | None, training: Mapping[str, Any]) -> None:

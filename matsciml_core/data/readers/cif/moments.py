@@ -58,8 +58,6 @@ def read_moments(
         Dictionary of magnetic CIF of the International Union of Crystallography, version 0.9.8,
         ``_atom_site_moment.crystalaxis_x``.
     """
-    from pymatgen.io.cif import str2float  # noqa: PLC0415 - heavy
-
     if not all(isinstance(data.get(axis), list) for axis in _AXES):
         if any(key in data for key in (*_OTHERS, *_AXES)):
             raise DataError(
@@ -67,13 +65,6 @@ def read_moments(
                 "write them as _atom_site_moment.crystalaxis_x, _y and _z."
             )
         return {}
-    named = [str(entry) for entry in data.get(_LABEL, [])]
-    unknown = sorted(set(named) - set(labels))
-    if unknown or len(named) != len(data[_AXES[0]]):
-        raise DataError(
-            f"The CIF lists a magnetic moment of the site '{(unknown or ['?'])[0]}', which it does "
-            "not have; correct _atom_site_moment.label."
-        )
     rotations, shifts = operations
     if reversals is None:
         if len(rotations) > 1:
@@ -82,12 +73,7 @@ def read_moments(
                 "does not say how they go on; list _space_group_symop_magn_operation.xyz."
             )
         reversals = [1]
-    directions = cell / np.linalg.norm(cell, axis=1, keepdims=True)
-    listed = np.zeros((len(labels), 3))
-    rows = zip(*[data[axis] for axis in _AXES], strict=True)
-    for label, row in zip(named, rows, strict=True):
-        listed[labels.index(label)] = np.array([str2float(str(entry)) for entry in row])
-    listed = listed @ directions  # Cartesian
+    listed = _listed_moments(data, labels, cell)
     # x' = R x in lattice vectors, which are the rows of the cell: C^T R C^-T in Cartesian ones.
     turned = cell.T @ rotations @ np.linalg.inv(cell.T)
     axial = turned * (np.linalg.det(rotations) * np.asarray(reversals))[:, None, None]
@@ -103,3 +89,24 @@ def read_moments(
             )
         moments[number] = found.mean(axis=0)
     return {"magmom": moments}
+
+
+def _listed_moments(
+    data: Mapping[str, Any], labels: Sequence[str], cell: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the Cartesian moment of each site, ``(sites, 3)``, μB; zero where none is listed."""
+    from pymatgen.io.cif import str2float  # noqa: PLC0415 - heavy
+
+    named = [str(entry) for entry in data.get(_LABEL, [])]
+    unknown = sorted(set(named) - set(labels))
+    if unknown or len(named) != len(data[_AXES[0]]):
+        raise DataError(
+            f"The CIF lists a magnetic moment of the site '{(unknown or ['?'])[0]}', which it does "
+            "not have; correct _atom_site_moment.label."
+        )
+    listed = np.zeros((len(labels), 3))
+    rows = zip(*[data[axis] for axis in _AXES], strict=True)
+    for label, row in zip(named, rows, strict=True):
+        listed[labels.index(label)] = np.array([str2float(str(entry)) for entry in row])
+    # Along the lattice vectors, of unit length: components are moments, and no fractions.
+    return np.asarray(listed @ (cell / np.linalg.norm(cell, axis=1, keepdims=True)))

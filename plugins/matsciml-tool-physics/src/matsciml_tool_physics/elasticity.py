@@ -161,6 +161,7 @@ def elastic_constants(
             if relaxed_ions:
                 unfinished += not relax_crystal(strained, "atoms", **settings)
             energies[index, side] = strained.get_potential_energy()
+            # Stresses are a first derivative: the six components alone give all constants.
             if index < 6:
                 stresses[index, side] = strained.get_stress()
             meter.add()

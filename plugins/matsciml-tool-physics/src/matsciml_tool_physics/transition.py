@@ -128,14 +128,7 @@ def barrier(
     _require_alike(initial, final)
     if images < 1:
         raise ConfigError("A path needs at least one image between its ends.")
-    ends = [initial.copy(), final.copy()]
-    order = _partners(*ends) if match else np.arange(len(initial))
-    if (initial.numbers != final.numbers[order]).any():
-        raise ConfigError(
-            "The rows of both structures are not of the same elements; leave --keep-order away, so "
-            "that atoms are matched."
-        )
-    ends[1] = _continued(ends[0], ends[1][order])
+    ends, order = _matched(initial, final, match=match)
     ends_converged = True
     for end in ends:
         end.calc = initial.calc
@@ -164,6 +157,17 @@ def barrier(
         reordered=int((order != np.arange(len(order))).sum()),
         largest_shift=shift,
     )
+
+
+def _matched(initial: Any, final: Any, *, match: bool) -> tuple[list[Any], NDArray[Any]]:
+    """Return copies whose equal rows belong together, and the order of the second one's atoms."""
+    order = _partners(initial, final) if match else np.arange(len(initial))
+    if (initial.numbers != final.numbers[order]).any():
+        raise ConfigError(
+            "The rows of both structures are not of the same elements; leave --keep-order away, so "
+            "that atoms are matched."
+        )
+    return [initial.copy(), _continued(initial, final[order])], order
 
 
 def _require_alike(initial: Any, final: Any) -> None:

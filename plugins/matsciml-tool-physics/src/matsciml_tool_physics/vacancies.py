@@ -210,14 +210,7 @@ def vacancies(
             supercell, optimiser="lbfgs", largest_force=largest_force, steps=steps
         ).converged
 
-    perfect, gain = {}, 0.0
-    for size in sizes:
-        supercell = crystal.repeat(size)
-        supercell.calc = crystal.calc
-        relaxed_again(supercell)
-        whole = energy * int(np.prod(size))
-        perfect[size] = min(whole, float(supercell.get_potential_energy()))
-        gain = max(gain, whole - perfect[size])
+    perfect, gain = _perfect_energies(crystal, energy, sizes, relaxed_again)
     found = []
     for site, multiplicity in sites.items():
         cells = [_vacancy(crystal, site, size, perfect[size], relaxed_again) for size in sizes]
@@ -252,6 +245,25 @@ def _sizes(crystal: Any, supercells: Sequence[Cells] | None) -> list[Cells]:
             "A supercell of one atom has nothing left without it; take a larger --supercell."
         )
     return ordered
+
+
+def _perfect_energies(
+    crystal: Any, energy: float, sizes: Sequence[Cells], relaxed_again: Callable[[Any], bool]
+) -> tuple[dict[Cells, float], float]:
+    """Return the energy of each perfect supercell, and the most by which one fell, eV.
+
+    Each is displaced and relaxed as one with a vacancy is: where the crystal is no minimum of the
+    model, the vacancy would otherwise be credited with what the crystal around it gains.
+    """
+    energies, gain = {}, 0.0
+    for size in sizes:
+        supercell = crystal.repeat(size)
+        supercell.calc = crystal.calc
+        relaxed_again(supercell)
+        whole = energy * int(np.prod(size))
+        energies[size] = min(whole, float(supercell.get_potential_energy()))
+        gain = max(gain, whole - energies[size])
+    return energies, gain
 
 
 def _sites(crystal: Any, symprec: float) -> dict[int, int]:

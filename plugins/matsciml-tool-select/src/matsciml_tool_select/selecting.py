@@ -144,22 +144,16 @@ def run_selection(
         _values(choice, None if spreads is None else float(spreads[choice.index]))
         for choice in selection.choices
     ]
+    reasons = [
+        _reason(request.by, choice, one, spreads, bool(training))
+        for one, choice in zip(chosen, selection.choices, strict=True)
+    ]
     spread = f"spread of {label} ({spread_unit(model.targets[label])})" if label else "spread"
     return Selected(
         candidates=chosen,
         selection=selection,
         titles=("file", "formula", "id", spread, "distance to training set", "reason"),
-        rows=[
-            [
-                str(one.record.path),
-                formula(one.crystal.atomic_numbers),
-                one.record.id,
-                _text(value.get("spread")),
-                _text(value.get("distance_to_training")),
-                _reason(request.by, choice, one, spreads, bool(training)),
-            ]
-            for one, choice, value in zip(chosen, selection.choices, values, strict=True)
-        ],
+        rows=[_row(*entry) for entry in zip(chosen, values, reasons, strict=True)],
         values=values,
         tally=tally,
         compared=compared,
@@ -237,6 +231,18 @@ def _values(choice: Choice, spread: float | None) -> dict[str, Any]:
     """Return what is written beside a structure; what is not known is left out."""
     values = {"spread": spread, "distance_to_training": choice.to_training}
     return {key: one for key, one in values.items() if one is not None and np.isfinite(one)}
+
+
+def _row(candidate: Candidate, values: Mapping[str, Any], reason: str) -> list[str]:
+    """Return the line of the table for a structure that was selected."""
+    return [
+        str(candidate.record.path),
+        formula(candidate.crystal.atomic_numbers),
+        candidate.record.id,
+        _text(values.get("spread")),
+        _text(values.get("distance_to_training")),
+        reason,
+    ]
 
 
 def _text(value: float | None) -> str:
