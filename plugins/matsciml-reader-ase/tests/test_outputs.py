@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 
@@ -28,6 +29,17 @@ def test_a_file_that_is_cut_keeps_its_complete_steps(tmp_path):
     assert isinstance(frame, Frame)
     assert isinstance(torn, Rejection)
     assert "within this step" in torn.reason
+
+
+@pytest.mark.parametrize(("written", "number"), [("r ", 40), ("X ", 54)])
+def test_elements_that_vasp_abridges(tmp_path, written, number):
+    (sample,) = vasprun_samples(tmp_path)
+    text = sample.path.read_text()
+    first = re.search(r'<array name="atoms".*?<rc><c>(\S+\s*)</c>', text, re.DOTALL)
+    sample.path.write_text(text[: first.start(1)] + written + text[first.end(1) :])
+    frame = next(iter(read(sample.path)))
+    assert isinstance(frame, Frame)
+    assert frame.atomic_numbers[0] == number
 
 
 def test_which_energy_is_asked(tmp_path):

@@ -33,6 +33,8 @@ _ENERGIES = {
     "e_wo_entrp": "energy_without_entropy",
     "e_0_energy": "energy_sigma0",
 }
+_ABRIDGED = {"r": "Zr", "X": "Xe"}
+"""What some versions of VASP call two elements in this file, as pymatgen 2026.10 knows."""
 
 
 class VasprunReader(Reader):
@@ -74,7 +76,8 @@ class VasprunReader(Reader):
 def _atoms(element: Element) -> list[int]:
     """Return the atomic numbers."""
     rows = element.findall("array[@name='atoms']/set/rc")
-    return [atomic_number((row.findtext("c") or "").strip()) or 0 for row in rows]
+    names = [(row.findtext("c") or "").strip() for row in rows]
+    return [atomic_number(_ABRIDGED.get(name, name)) or 0 for name in names]
 
 
 def _held(element: Element) -> dict[str, NDArray[np.uint8]]:
