@@ -66,6 +66,32 @@ def test_nopbc_means_no_periodicity(tmp_path: Path) -> None:
     assert not np.any(frame.cell)
 
 
+def test_spins_and_what_belongs_to_atoms_have_a_row_for_each(tmp_path: Path) -> None:
+    """As DeePMD-kit's model with spins is trained on; ``-1`` marks places without an atom."""
+    folder = tmp_path / "mixed" / "set.000"
+    folder.mkdir(parents=True)
+    (tmp_path / "mixed" / "type.raw").write_text("0\n" * 3)
+    (tmp_path / "mixed" / "type_map.raw").write_text("Fe O\n")
+    rows = {
+        "coord": np.arange(9.0)[None],
+        "box": 20 * np.eye(3).reshape(1, 9),
+        "real_atom_types": np.array([[0, -1, 1]]),
+        "spin": np.arange(9.0)[None],
+        "force_mag": -np.arange(9.0)[None],
+        "aparam": np.arange(6.0)[None],
+        "fparam": np.arange(3.0)[None],
+        "atomic_dipole": np.arange(5.0)[None],  # of chosen types: fewer than there are atoms
+    }
+    for name, row in rows.items():
+        np.save(folder / f"{name}.npy", row)
+    (frame,) = frames(tmp_path / "mixed")
+    np.testing.assert_array_equal(frame.values["spin"], [[0, 1, 2], [6, 7, 8]])
+    np.testing.assert_array_equal(frame.values["force_mag"], [[0, -1, -2], [-6, -7, -8]])
+    np.testing.assert_array_equal(frame.values["aparam"], [[0, 1], [4, 5]])
+    assert frame.values["fparam"].shape == (3,)
+    assert frame.values["atomic_dipole"].shape == (5,)
+
+
 def test_sets_whose_files_disagree_are_refused(tmp_path: Path) -> None:
     deepmd_samples(tmp_path)
     np.save(tmp_path / "plain" / "set.000" / "energy.npy", np.zeros(3))

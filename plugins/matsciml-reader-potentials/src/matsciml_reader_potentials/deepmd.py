@@ -27,6 +27,10 @@ IDS, SITE_PREFIX = "matsciml_id", "matsciml_site_"
 """Files of what DeePMD-kit has no name for, and passes over: ids and site properties."""
 _COORDINATES, _CELL, _REAL_TYPES = "coord", "box", "real_atom_types"
 _RENAMED = {"force": "forces"}
+_PER_ATOM = frozenset({"force", "force_mag", "spin", "aparam"})
+_PER_ATOM_PREFIXES = ("atom_", "atomic_")
+"""Files with entries for all atoms in each row: forces, those on spins, spins, and what
+DeePMD-kit 3 documents as atomic; a dipole of the atoms of chosen types has fewer, and stays."""
 
 
 class DeepMDReader(Reader):
@@ -133,7 +137,8 @@ def _frame(
     values: dict[str, Any] = {}
     for key, row in rows.items():
         array = np.array(row)
-        per_atom = key == "force" or key.startswith("atom_")
+        per_atom = key in _PER_ATOM or key.startswith(_PER_ATOM_PREFIXES)
+        per_atom &= array.size % len(types) == 0
         values[_RENAMED.get(key, key)] = (
             array.reshape(len(types), -1)[there] if per_atom else array.reshape(-1)
         )
