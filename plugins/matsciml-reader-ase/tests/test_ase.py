@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.constraints import FixAtoms
+from ase.constraints import FixAtoms, FixCartesian
 from ase.db import connect
 from ase.db.row import AtomsRow
-from ase.io import write
+from ase.io import iread, write
 from ase.io.jsonio import encode
 
 from matsciml_core.data.readers import Frame, Naming, Record, read, to_crystals
@@ -24,6 +24,7 @@ from matsciml_core.errors import DataError
 from matsciml_core.interfaces.crystal import Crystal
 from matsciml_reader_ase import database, lmdb_database
 from matsciml_reader_ase.samples import ase_db_samples, aselmdb_samples, traj_samples
+from matsciml_reader_ase.trajectory import frame_from_atoms
 
 
 def records(path: Path, format: str | None = None) -> list[Record]:
@@ -54,6 +55,42 @@ def test_forces_on_atoms_that_are_held_are_kept(tmp_path: Path, name: str) -> No
     assert np.asarray(crystal.labels["forces"])[0].tolist() == [1, 2, 3]
     assert crystal.site_properties["fixed"].tolist() == [1, 0, 0]
     assert crystal.site_properties["tags"].tolist() == [0, 1, 2]
+
+
+def test_frames_of_a_trajectory_say_what_atoms_of_ase_say(tmp_path: Path) -> None:
+    """Those that are as the first one, and those with other elements, masses or constraints."""
+    random = np.random.default_rng(0)
+    heavy, charged, bare, other = atoms(), atoms(), Atoms("H"), Atoms("Cu2", pbc=[1, 0, 1])
+    heavy.set_masses([2.014, None, None])
+    heavy.set_momenta(random.normal(size=(3, 3)))
+    heavy.set_constraint([FixAtoms([1]), FixCartesian([2], [True, False, False])])
+    charged.set_initial_charges([1, -1, 0])
+    charged.set_initial_magnetic_moments(random.normal(size=(3, 3)))
+    charged.info = {"id": "charged", "note": "", "list": [1, 2]}
+    other.cell = [3, 4, 5]
+    other.calc = SinglePointCalculator(
+        other, free_energy=-1, magmom=0.5, magmoms=[1, -1], stress=range(6), dipole=[0, 0, 1]
+    )
+    path = tmp_path / "x.traj"
+    write(path, [atoms(), heavy, atoms(), charged, bare, other, heavy, atoms()])
+    found = records(path)
+    images: Any = iread(path, index=":")
+    for index, (frame, image) in enumerate(zip(found, images, strict=True)):
+        expected = frame_from_atoms(image, f"x-{index:06d}")
+        assert isinstance(frame, Frame)
+        assert frame.name == expected.name
+        assert list(frame.pbc) == list(expected.pbc)
+        for mine, theirs in (
+            ({"": frame.atomic_numbers}, {"": expected.atomic_numbers}),
+            ({"": frame.positions}, {"": expected.positions}),
+            ({"": frame.cell}, {"": expected.cell}),
+            (frame.values, expected.values),
+            (frame.site_properties, expected.site_properties),
+        ):
+            assert mine.keys() == theirs.keys()
+            for key, value in theirs.items():
+                np.testing.assert_array_equal(mine[key], value)
+    assert index == 7
 
 
 def test_rows_in_lmdb_say_what_other_rows_say(tmp_path: Path) -> None:
