@@ -191,13 +191,19 @@ def training_loader(run: Run) -> StepLoader:
 def _fitted(run: Run, module: TrainingModule, length: PlannedEnd) -> Fitted:
     """Load the best weights, and say how the training went."""
     patience, losses = run.config.training.patience, validation_losses(run.folder)
-    steps = int(run_folder.read_metrics(run.folder)[-1]["step"])
+    rows = run_folder.read_metrics(run.folder)
+    if not rows:
+        raise TrainingError(
+            f"'{run.folder / run_folder.METRICS}' is missing, and which epoch was the best is "
+            "written there alone; put it back, or ask for more --epochs."
+        )
     if not any(map(math.isfinite, losses)):
         raise TrainingError(
             f"The validation loss was not a finite number in any of {len(losses)} epochs, so that "
             "no weights are the best and there is no model; lower training.learning_rate (it is "
             f"{run.config.training.learning_rate:g}), or look for extreme labels and structures."
         )
+    steps = int(rows[-1]["step"])
     impatient = patience is not None and idle_epochs(losses) >= patience
     return Fitted(
         best_epoch=1 + losses.index(min(filter(math.isfinite, losses))),

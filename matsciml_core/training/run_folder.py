@@ -100,6 +100,26 @@ def read_metrics(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+def check_history(folder: Path) -> None:
+    """Check that ``metrics.csv`` of a run that goes on is whole, where there is one.
+
+    Raises:
+        ConfigError: It has no epochs, or one without its numbers.
+    """
+    try:
+        rows = read_metrics(folder)
+        whole = bool(rows) or not (folder / METRICS).is_file()
+        for row in rows:
+            int(row["epoch"]), int(row["step"]), float(row["seconds"])
+    except (ValueError, TypeError, KeyError, csv.Error):  # text, a row that is cut off, no column
+        whole = False
+    if not whole:
+        raise ConfigError(
+            f"'{folder / METRICS}' is damaged, and what the run has learnt so far cannot be told; "
+            f"start again with: matsciml run --config {shlex.quote(str(folder / CONFIG))}"
+        )
+
+
 def finished_epochs(folder: Path) -> int:
     """Return after how many epochs the run was finished; 0 where it was not."""
     summary = read_object(folder / SUMMARY) or {}

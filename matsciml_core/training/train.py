@@ -267,7 +267,8 @@ def _reopen(
             f"matsciml run --config {shlex.quote(str(folder / run_folder.CONFIG))}"
         )
     check_sound(checkpoint)
-    data = read_config_file(folder / run_folder.CONFIG)
+    run_folder.check_history(folder)
+    data = _recorded_settings(folder)
     changes = dict(sections["training"] or {})
     if changes.get("epochs") is not None:  # instead of the length that the run had before
         changes |= {"minutes": None, "plan": []}
@@ -285,6 +286,24 @@ def _reopen(
     if length is not None and not quiet and distributed.rank() == 0:
         print(length, flush=True)
     return run, checkpoint
+
+
+def _recorded_settings(folder: Path) -> dict[str, Any]:
+    """Return the settings of a run, which it wrote down in full.
+
+    Raises:
+        ConfigError: They are damaged: what is missing would silently become a default.
+    """
+    file = folder / run_folder.CONFIG
+    data = read_config_file(file)
+    for section in ("datasets", "training"):
+        if not data.get(section):
+            raise ConfigError(
+                f"'{file}' has no section '{section}', so that the run cannot go on as it began; "
+                "put the file back as it was written, or start anew."
+            )
+    build_config(data)
+    return data
 
 
 def _require_unfinished(folder: Path, training: TrainingConfig) -> None:

@@ -13,7 +13,13 @@ import torch
 import yaml
 
 from matsciml_core import Registry, RunConfig, RunInterrupted, build_registry, load, train
-from matsciml_core.errors import ConfigError, DataError, PluginLoadError, UnknownNameError
+from matsciml_core.errors import (
+    ConfigError,
+    DataError,
+    PluginLoadError,
+    TrainingError,
+    UnknownNameError,
+)
 from matsciml_core.files import read_object
 from matsciml_core.testing.example_settings import ExampleEncoderConfig
 from matsciml_core.testing.examples import ExampleDataset, ExampleEncoder
@@ -358,6 +364,29 @@ class TestResume:
         again = fit(resume=result.folder)
         assert again.metrics == result.metrics
         assert read_object(result.folder / "run.json")["status"] == "finished"
+
+    @pytest.mark.parametrize("torn", [b"", b"epoch,st", b"epoch,step,seconds\n0,9", b"\xff\n0\n"])
+    def test_torn_metrics_are_said_before_anything_is_trained(self, fit, torn):
+        folder = fit().folder
+        (folder / "metrics.csv").write_bytes(torn)
+        with pytest.raises(ConfigError, match=r"metrics\.csv' is damaged.*start again with"):
+            fit(resume=folder, epochs=2)
+        assert (folder / "metrics.csv").read_bytes() == torn
+
+    def test_metrics_that_are_gone_are_said(self, fit):
+        folder = fit().folder
+        (folder / "metrics.csv").unlink()
+        with pytest.raises(TrainingError, match=r"metrics\.csv' is missing"):
+            fit(resume=folder)
+
+    @pytest.mark.parametrize("section", ["datasets", "training"])
+    def test_torn_settings_do_not_become_defaults(self, fit, section):
+        folder = fit().folder
+        data = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
+        del data[section]
+        (folder / "config.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
+        with pytest.raises(ConfigError, match=f"no section '{section}'"):
+            fit(resume=folder, epochs=2)
 
     def test_what_a_run_keeps_cannot_be_changed(self, fit):
         folder = fit().folder
