@@ -32,10 +32,15 @@ TEXTS = (
     "training.batch_size=yes", "split.name=null", "max_atoms=0", "encoder={}", "a" * 20 + "=1",
 )  # fmt: skip
 LENGTHY = frozenset(
-    {"--steps", "--epochs", "--number", "--minutes", "--levels", "--guide-steps", "--seeds"}
+    {
+        *("--steps", "--epochs", "--number", "--minutes", "--levels", "--guide-steps", "--seeds"),
+        *("--trials", "--points", "--images"),
+    }
 )
 """Options whose large values are a wish that takes long."""
 SMALL = ("0", "-1", "1", "2", *NUMBERS)
+_GROUPS = ("data", "env", "matbench")
+"""Commands that are followed by another."""
 _FILES = ("crystals.xyz", "config.yaml", "table.csv", "split.json")
 _MODEL_FILES = (
     "model.json", "model.safetensors", "run.json", "config.yaml", "metrics.csv",
@@ -64,7 +69,7 @@ class Honest:
     @property
     def name(self) -> str:
         """The subcommand."""
-        return " ".join(self.words[: 2 if self.words[0] == "data" else 1])
+        return " ".join(self.words[: 2 if self.words[0] in _GROUPS else 1])
 
 
 @dataclass(frozen=True)
@@ -81,11 +86,26 @@ class Strange:
 
 _MODEL = tuple(f"model/{name}" for name in _MODEL_FILES)
 _GENERATOR = ("generator/model.json", "generator/model.safetensors")
+_CHEAP = ("--relax", "none", "--steps", "2")
 _RUN = ("run", "--dataset", "tiny", "--encoder", "egnn", "--epochs", "1", "--no-baselines")
+# 'ui' is not among them: one that is done serves until Ctrl-C.
 HONEST = (
     Honest((*_RUN, "--output", "runs", "--device", "cpu"), 170, least=2),
     Honest(("run", "--config", "config.yaml", "--output", "runs"), 110, 2, _FILES[1:2]),
     Honest(("run", "--resume", "model"), 60, 1, _MODEL),
+    Honest(("run", "--config", "config.yaml", "--folds", "2", "--output", "f"), 40, 1, _FILES[1:2]),
+    Honest(("folds", "--config", "config.yaml", "--number", "2", "-o", "f"), 40, 1, _FILES[1:2]),
+    Honest(("lr-find", "--config", "config.yaml", "--steps", "20"), 40, 1, _FILES[1:2]),
+    Honest(
+        (
+            *("sweep", "--config", "config.yaml", "--trials", "1"),
+            *("--vary", "training.learning_rate=1e-3..1e-2:log"),
+        ),
+        20,
+        1,
+        _FILES[1:2],
+        never=("--launcher",),
+    ),
     Honest(("predict", "model", "crystals.xyz", "-o", "p.csv"), 180, 1, (*_FILES[:1], *_MODEL[:2])),
     Honest(
         ("data", "import", "crystals.xyz", "--name", "mine", "--label", "energy=eV"),
@@ -146,6 +166,15 @@ HONEST = (
         _GENERATOR,
     ),
     Honest(
+        (
+            *("evaluate-crystals", "one.xyz", "--reference", "crystals.xyz", "--no-coverage"),
+            *("--reference-train", "crystals.xyz", "--baselines", "--workers", "1"),
+        ),
+        30,
+        1,
+        ("one.xyz",),
+    ),
+    Honest(
         ("relax", "model", "one.xyz", "--steps", "2", "-o", "r.xyz"),
         100,
         1,
@@ -157,6 +186,52 @@ HONEST = (
         1,
         ("one.xyz", *_MODEL[:2]),
     ),
+    Honest(("eos", "model", "one.xyz", "--points", "5", *_CHEAP), 40, 1, ("one.xyz",)),
+    Honest(("elastic", "model", "one.xyz", "--clamped", *_CHEAP), 40, 1, ("one.xyz",)),
+    Honest(
+        ("phonons", "model", "one.xyz", "--supercell", "2", "--mesh", "9", *_CHEAP),
+        40,
+        1,
+        ("one.xyz", "model/model.json"),
+    ),
+    Honest(
+        (
+            *("barrier", "model", "one.xyz", "moved.xyz", "--keep-ends", "--images", "1"),
+            *("--steps", "2"),
+        ),
+        40,
+        1,
+        ("one.xyz", "moved.xyz"),
+    ),
+    Honest(
+        ("surface", "model", "one.xyz", "--miller", "1,0,0", "--thickness", "4", *_CHEAP),
+        40,
+        1,
+        ("one.xyz",),
+    ),
+    Honest(
+        (
+            *("vacancy", "model", "one.xyz", "--element", "Cl", "--reference", "chlorine.xyz"),
+            *("--supercell", "2", *_CHEAP),
+        ),
+        40,
+        1,
+        ("one.xyz", "chlorine.xyz"),
+    ),
+    Honest(
+        ("select", "1", "model", "moved.xyz", "--by", "diversity"), 50, 1, ("moved.xyz", *_MODEL)
+    ),
+    Honest(("ensemble", "model", "other"), 50, 1, _MODEL[:3]),
+    Honest(("lammps", "model", "in.script", "--elements", "Na,Cl"), 30, 1, ("in.script",)),
+    Honest(("convert-mace", "weights.pt"), 30, 1, ("weights.pt",)),
+    Honest(("convert-orb", "weights.pt"), 30, 1, ("weights.pt",)),
+    Honest(("matbench", "list"), 10),
+    Honest(("matbench", "prepare", "phonons", "--file", "crystals.xyz"), 30, 1, _FILES[:1]),
+    Honest(("matbench", "record", "folds"), 40, 1, ("folds/folds.json",)),
+    Honest(("env", "list"), 10),
+    Honest(("env", "create", "theirs", "matsciml", "--alone"), 20),
+    Honest(("env", "check", "theirs"), 20),
+    Honest(("env", "remove", "theirs"), 20),
     Honest(("benchmark", "table2", "--budget", "devset", "--list"), 60),
     Honest(("reproduce", "table2/none"), 40),
 )
@@ -210,6 +285,9 @@ def _change(words: list[str], options: dict[str, Any], numbers: random.Random, k
     """Change one thing in a command line."""
     way = numbers.randrange(10)
     places = range(kept, len(words))
+    if not options and not places:
+        words.append(numbers.choice(TEXTS))
+        return
     if (way < 6 and options) or not places:
         name = numbers.choice(sorted(options))
         option = options[name]

@@ -40,6 +40,10 @@ encoder: {name: cdvae, hidden: 8, num_blocks: 1, triplet_width: 4, output_width:
 head: {hidden: 8, num_blocks: 1, num_radial: 4, triplet_width: 4, predictor_width: 8}
 training: {epochs: 1, device: cpu, batch_size: 8, baseline_crystals: 0}
 """
+CHLORINE = """1
+Lattice="4 0 0 0 4 0 0 0 4" pbc="T T T" Properties=species:S:1:pos:R:3
+Cl 0 0 0
+"""
 PRECIOUS = "This file belongs to the user."
 
 
@@ -100,7 +104,7 @@ def run(words):
     return Outcome(code, out.getvalue(), err.getvalue(), time.perf_counter() - start)
 
 
-def crystals(count):
+def crystals(count, shift=0.05):
     numbers = random.Random(1)
     for _ in range(count):
         edge, gap = numbers.uniform(4, 5), numbers.random()
@@ -108,7 +112,7 @@ def crystals(count):
         yield f'2\nLattice="{edge} 0 0 0 {edge} 0 0 0 {edge}" pbc="T T T" {pairs} '
         yield "Properties=species:S:1:pos:R:3:forces:R:3\n"
         yield f"{numbers.choice(['Na', 'K'])} 0 0 0 0.01 0 0\n"
-        yield f"Cl {edge / 2} {edge / 2} {edge / 2 + 0.05} -0.01 0 0\n"
+        yield f"Cl {edge / 2} {edge / 2} {edge / 2 + shift} -0.01 0 0\n"
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +121,10 @@ def base(tmp_path_factory):
     folder = tmp_path_factory.mktemp("base")
     (folder / "crystals.xyz").write_text("".join(crystals(24)))
     (folder / "one.xyz").write_text("".join(crystals(1)))
+    (folder / "moved.xyz").write_text("".join(crystals(1, shift=0.6)))
+    (folder / "chlorine.xyz").write_text(CHLORINE)
+    (folder / "in.script").write_text("units metal\n")
+    torch.save({"weight": torch.ones(3)}, folder / "weights.pt")
     (folder / "config.yaml").write_text(CONFIG)
     (folder / "table.csv").write_text("id,width\ncrystals-000000,1.0\ncrystals-000001,2.0\n")
     (folder / "split.json").write_text('{"train": ["crystals-0"], "test": ["crystals-1"]}')
@@ -128,6 +136,9 @@ def base(tmp_path_factory):
         targets = ("--target", "energy", "--target", "forces")
         assert run(("run", "--config", "config.yaml", *targets)).code == 0
         shutil.copytree((folder / "runs" / "latest").resolve(), folder / "model")
+        assert run(("run", "--config", "config.yaml", *targets, "--seed", "7")).code == 0
+        shutil.copytree((folder / "runs" / "latest").resolve(), folder / "other")
+        assert run(("folds", "--config", "config.yaml", "-n", "2", "-o", "folds")).code == 0
         (folder / "generator.yaml").write_text(GENERATOR)
         assert run(("run", "--config", "generator.yaml")).code == 0
         shutil.copytree((folder / "runs" / "latest").resolve(), folder / "generator")
@@ -143,6 +154,8 @@ def placed(folder):
         patch.setenv("MATSCIML_STRICT", "")
         patch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nothing answers
         patch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+        patch.setenv("PIP_NO_INDEX", "1")
+        patch.setenv("UV_OFFLINE", "1")
         yield
 
 
