@@ -19,7 +19,7 @@ class GALAConfig(Config):
 
     cutoff: float = Field(default=6.0, gt=0)
     """Longest displacement, Å."""
-    max_neighbours: int | None = Field(default=12, ge=1)
+    max_neighbours: int | None = Field(default=6, ge=1)
     """Neighbours of each atom, the nearest ones; those that tie with the last are kept too, so
     some atoms have a few more. None: all within the cutoff. Cost grows with its ``rank``-th
     power."""
@@ -84,7 +84,9 @@ class GALAConfig(Config):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         {
             "compact": MappingProxyType({}),
-            "table8": MappingProxyType({"elements": "learnt", "hidden": 128, "depth": 5}),
+            "table8": MappingProxyType(
+                {"max_neighbours": 12, "elements": "learnt", "hidden": 128, "depth": 5}
+            ),
         }
     )
 
