@@ -9,7 +9,7 @@ reconstruction, and for each a standard error: that of a share, or by resampling
 
 RUN is a run that learnt ``structure``, for example that of ``generation.py --keep``. What a sampler
 has made stays in the folder ``--keep`` and is not made again. Writes
-``benchmarks/results/sampling.md``.
+``benchmarks/results/sampling_DATASET.md``.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ def main() -> None:
     text = page(columns, options, model)
     print(text)
     options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "sampling.md").write_text(text, encoding="utf-8")
+    dataset = model.tasks[0].dataset
+    (options.output / f"sampling_{dataset}.md").write_text(text, encoding="utf-8")
 
 
 def settings(name: str) -> SamplingConfig:
