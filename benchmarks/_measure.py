@@ -134,7 +134,7 @@ def machine(packages: Sequence[str] = ()) -> dict[str, str]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     described = {
         "date": datetime.now(UTC).date().isoformat(),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": f"{os.cpu_count()} in the machine, {cores} used",
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "versions": ", ".join(f"{name} {_version(name)}" for name in packages),
@@ -144,7 +144,8 @@ def machine(packages: Sequence[str] = ()) -> dict[str, str]:
     return described
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the processor and the size of its cache, as far as they can be told."""
     listing = Path("/proc/cpuinfo")
     if not listing.exists():
         return platform.processor() or "unknown"

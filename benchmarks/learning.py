@@ -149,6 +149,8 @@ class Outcome:
     date: str
     cores: int
     """That the run could use; threads, where ``OMP_NUM_THREADS`` says how many."""
+    processor: str
+    """What the run was measured on."""
     command_seconds: float
     """Wall time of the whole command."""
     curve: list[tuple[float, float]]
@@ -182,6 +184,7 @@ class Outcome:
             label=row.label,
             date=note["date"],
             cores=note["cores"],
+            processor=note["processor"],
             command_seconds=round(note["seconds"], 2),
             curve=curve,
             mae=float(summary["metrics"]["test"][task]["mae"]),
@@ -287,6 +290,7 @@ def run(row: Row, seed: int, keep: Path, old: Path | None) -> None:
         "command": command,
         "seconds": seconds,
         "cores": int(os.environ.get("OMP_NUM_THREADS", available_cores())),
+        "processor": _measure.processor(),
         "date": datetime.now(UTC).date().isoformat(),
     }
     note.write_text(json.dumps(facts), encoding="utf-8")
@@ -338,11 +342,14 @@ def page(outcomes: Sequence[Outcome]) -> str:
         dates = " and ".join(sorted({outcome.date for outcome in members}))
         cores = " or ".join(sorted({str(outcome.cores) for outcome in members}))
         parts += [f"## {group[0].upper()}{group[1:].replace('_', ' ')}", "", table(members), ""]
-        parts += [f"Measured on {dates}, cores: {cores}.", ""]
+        places = " and ".join(sorted({outcome.processor for outcome in members}))
+        parts += [f"Measured on {dates}, {places}, cores: {cores}.", ""]
+    machine = _measure.machine(("torch", "scikit-learn", "e3nn"))
     parts += [
         "![Validation error against seconds of training](learning.svg)",
         "",
-        _measure.markdown_list(_measure.machine(("torch", "scikit-learn", "e3nn"))),
+        # Of processors and dates each group has its own.
+        _measure.markdown_list({key: machine[key] for key in ("system", "versions")}),
         "",
     ]
     return "\n".join(parts)
