@@ -98,6 +98,8 @@ class LabelColumn:
         return int(number)
 
     def _number(self, value: Any, num_atoms: int) -> Any:
+        if type(value) is float and not self.info.value_shape(num_atoms):
+            return value * self.factor  # as below, without an array of one number
         array = self._array(value) * self.factor
         if self.info.symmetric and not self.info.per_atom and array.size == 6:
             array = array.ravel()[_VOIGT]  # xx, yy, zz, yz, xz, xy, as ASE orders them
