@@ -46,7 +46,11 @@ def new_plugin_manager() -> pluggy.PluginManager:
 
 def hook_names(manager: pluggy.PluginManager) -> list[str]:
     """Return the names of the hooks that have a specification, sorted."""
-    return sorted(name for name, caller in vars(manager.hook).items() if _has_spec(caller))
+    return sorted(
+        name
+        for name, caller in vars(manager.hook).items()
+        if isinstance(caller, pluggy.HookCaller) and caller.has_spec()
+    )
 
 
 def collecting_hooks(manager: pluggy.PluginManager) -> dict[str, type[Spec]]:
@@ -117,10 +121,6 @@ def add_hookspecs(
     for manager in managers:
         manager.add_hookspecs(namespace)
     return tuple(records)
-
-
-def _has_spec(caller: object) -> bool:
-    return isinstance(caller, pluggy.HookCaller) and caller.has_spec()
 
 
 def _record(caller: pluggy.HookCaller) -> type[Spec] | None:

@@ -217,7 +217,8 @@ class ResumableWriter:
                 "an empty folder."
             )
         if journal is None or journal["identity"] != self._identity:
-            self._clear()
+            for path in self._leftovers():  # of another attempt
+                _remove(path)
             self._write_journal()
             return
         self._counts = journal["shards"]
@@ -304,11 +305,6 @@ class ResumableWriter:
             self._shard.close()
             self._shard = None
         _remove(self.folder / _OPEN_SHARD)
-
-    def _clear(self) -> None:
-        """Remove what is left of another attempt."""
-        for path in self._leftovers():
-            _remove(path)
 
     def _leftovers(self) -> list[Path]:
         return [*self.folder.glob("[0-9]*.lmdb*"), *self.folder.glob(_OPEN_SHARD)]

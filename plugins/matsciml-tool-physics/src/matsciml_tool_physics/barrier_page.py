@@ -40,7 +40,7 @@ def records(result: Barrier) -> list[dict[str, Any]]:
             "image": index,
             "distance_A": float(distance),
             "energy_eV": float(energy),
-            "largest_force_eV_per_A": _largest_force(image),
+            "largest_force_eV_per_A": float(np.linalg.norm(image.get_forces(), axis=1).max()),
         }
         for index, (distance, energy, image) in enumerate(
             zip(result.distance, result.energies, result.images, strict=True)
@@ -125,7 +125,3 @@ def _plot(result: Barrier) -> Plot:
             f"first structure, {result.backward:z.3f} eV from the second."
         )
         return Plot("Path", svg.to_svg(figure, text), text)
-
-
-def _largest_force(image: Any) -> float:
-    return float(np.linalg.norm(image.get_forces(), axis=1).max())

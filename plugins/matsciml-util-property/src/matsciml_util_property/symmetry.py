@@ -25,16 +25,11 @@ def space_group_classes(batch: CrystalBatch, symprec: float) -> Tensor:
     Returns:
         ``(crystals,)`` int64, 0 to 229; −1 where spglib finds none.
     """
-    found = [
-        _number(crystal.cell, crystal.fractional, crystal.atomic_numbers, symprec) - 1
-        for crystal in batch.without_edges().crystals()
-    ]
-    return torch.tensor(found, device=batch.cell.device)
-
-
-def _number(cell: np.ndarray, fractional: np.ndarray, numbers: np.ndarray, symprec: float) -> int:
-    dataset = _dataset((cell, fractional, numbers), symprec)
-    return 0 if dataset is None else int(dataset.number)
+    classes = []
+    for crystal in batch.without_edges().crystals():
+        dataset = _dataset((crystal.cell, crystal.fractional, crystal.atomic_numbers), symprec)
+        classes.append(-1 if dataset is None else int(dataset.number) - 1)
+    return torch.tensor(classes, device=batch.cell.device)
 
 
 def _dataset(cell: tuple[np.ndarray, ...], symprec: float) -> spglib.SpglibDataset | None:
