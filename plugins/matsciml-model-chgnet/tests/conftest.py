@@ -12,13 +12,12 @@ from matsciml_core import build_registry, load
 LAST_OF_SYSTEM = (2, 15, 74, 142, 167, 194, 230)
 """Number of the last space group of each crystal system, from triclinic to cubic."""
 
-for package in ("matsciml_head_forces", "matsciml_head_property"):
-    pytest.importorskip(package, reason="a pretrained model has heads of these plugins")
-
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
     """A data folder of this session, so that weights are converted by the code under test."""
+    for package in ("matsciml_head_forces", "matsciml_head_property"):
+        pytest.importorskip(package, reason="a pretrained model has heads of these plugins")
     folder = tmp_path_factory.mktemp("data")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MATSCIML_DATA", str(folder))

@@ -187,7 +187,7 @@ def test_the_package_is_not_imported():
         assert not {name for name in names if name.split(".")[0] == "chgnet"}, file.name
 
 
-def test_another_file_of_weights_is_refused(tmp_path, monkeypatch):
+def test_another_file_of_weights_is_refused(data, tmp_path, monkeypatch):
     registry = build_registry()
     package = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
     monkeypatch.setattr(foreign, "find_spec", lambda name: package)

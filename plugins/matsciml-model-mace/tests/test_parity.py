@@ -7,13 +7,16 @@ import os
 import numpy as np
 import pytest
 import torch
-from ase import Atoms
-from ase.build import bulk
 
 from matsciml_cli.app import execute
 from matsciml_core import load
 from matsciml_core.errors import DataError
 from matsciml_core.testing.crystals import hcp_magnesium, isolated_atom
+
+pytest.importorskip("mace", reason="mace-torch is not installed")
+pytest.importorskip("matsciml_head_forces", reason="a converted network has a head of this plugin")
+from ase import Atoms
+from ase.build import bulk
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 CASES = {

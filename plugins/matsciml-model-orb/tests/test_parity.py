@@ -9,6 +9,8 @@ from ase.build import bulk, make_supercell
 from matsciml_cli.app import execute
 from matsciml_core import load
 
+pytest.importorskip("matsciml_head_forces", reason="a converted network has a head of this plugin")
+
 
 def converted(file, *options, precision="float64"):
     """Convert a file by the command, and return the model."""

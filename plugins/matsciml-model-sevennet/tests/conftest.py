@@ -14,12 +14,11 @@ from matsciml_core import build_registry, load
 LAST_OF_SYSTEM = (2, 15, 74, 142, 167, 194, 230)
 """Number of the last space group of each crystal system, from triclinic to cubic."""
 
-pytest.importorskip("matsciml_head_forces", reason="a pretrained model has a head of this plugin")
-
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
     """A data folder of this session, so that weights are converted by the code under test."""
+    pytest.importorskip("matsciml_head_forces", reason="a pretrained model has a head of it")
     folder = tmp_path_factory.mktemp("data")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MATSCIML_DATA", str(folder))

@@ -145,7 +145,7 @@ def test_the_package_is_not_imported():
         assert not {name for name in names if name.split(".")[0] == "sevenn"}, file.name
 
 
-def test_another_file_of_weights_is_refused(tmp_path, monkeypatch):
+def test_another_file_of_weights_is_refused(data, tmp_path, monkeypatch):
     spec = build_registry().get("pretrained", "sevennet-0")
     package = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
     monkeypatch.setattr(foreign, "find_spec", lambda name: package)
@@ -165,7 +165,7 @@ class Calls:
         return print, ("called",)
 
 
-def test_nothing_in_a_file_is_called(tmp_path, monkeypatch, capsys):
+def test_nothing_in_a_file_is_called(data, tmp_path, monkeypatch, capsys):
     """Even where the hash would be right."""
     spec = build_registry().get("pretrained", "sevennet-0")
     file = tmp_path / "pretrained_potentials" / FILE
