@@ -123,6 +123,7 @@ class ElementFit:
         offset = -torch.tensordot(self._shares, relative, dims=1) / count
         # At the minimum what is explained is the projection: x·c has the mean square c·moment.
         explained = (relative * self._centred()).sum(0) / count
+        # Var(y) less the explained part; neither needs the values, which are gone.
         square = self._square / count - (self._sum / count).square() - explained
         return offset, (square - offset.square()).clamp(min=0.0).sqrt()
 

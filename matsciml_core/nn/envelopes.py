@@ -28,6 +28,7 @@ def polynomial_envelope(fraction: Tensor, power: int) -> Tensor:
     tensor([1.0000, 0.5000, 0.0000, 0.0000])
     """
     p, x = power, fraction.clamp(max=1.0)
+    # By Horner's scheme: one power and two products of rows, where the sum has three powers.
     bracket = (p + 1) * (p + 2) / 2 - x * (p * (p + 2) - x * (p * (p + 1) / 2))
     return 1.0 - whole_power(x, p) * bracket
 

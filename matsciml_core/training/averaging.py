@@ -74,10 +74,12 @@ class WeightAverage(Callback):
     def _decay(self) -> float:
         """Return the share of the average so far in the next one, dimensionless."""
         if self.last is None:
+            # Short at first, or the random weights of the start would stay in it for long.
             return min(self.decay, (1 + self._step) / (10 + self._step))
         steps = None if self.plan is None else self.plan.steps
         if steps is None:  # a budget of time has not chosen the length yet
             return 0.0
+        # A plain mean of the last steps, as a decay that grows: (n − 1)/n of the mean of n − 1.
         averaged = self._step - math.floor((1.0 - self.last) * steps)
         return max(averaged - 1, 0) / max(averaged, 1)
 

@@ -88,9 +88,11 @@ class Muon(torch.optim.AdamW):
             gradient = torch.stack([cast("Tensor", one.grad) for one in members])
             momentum = torch.stack([self._momentum(one) for one in members])
             moved = momentum.lerp(gradient, 1.0 - MOMENTUM)
+            # Nesterov's: the gradient counts once more than in the momentum.
             direction = orthogonalised(gradient.lerp(moved, MOMENTUM))
             weights = torch.stack([one.detach() for one in members])
             stepped = weights * (1.0 - rate * decay)
+            # U Vᵀ has entries with a root mean square of 1/√max(m, n), whatever the gradient was.
             stepped -= rate * _RMS * max(shape) ** 0.5 * direction
             if left_out is not None:
                 skip = left_out.to(torch.bool)
@@ -128,6 +130,8 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     Returns:
         ``(matrices, m, n)``, dimensionless; zero where a matrix is zero.
     """
+    # Divided by its Frobenius norm a matrix has singular values of at most 1, where the polynomial
+    # converges.
     norms = torch.linalg.matrix_norm(matrices, keepdim=True)
     x: Tensor = matrices / norms.clamp(min=torch.finfo(matrices.dtype).tiny)
     wide = x.shape[1] <= x.shape[2]

@@ -29,6 +29,7 @@ def niggli_reduced(cell: Tensor) -> Tensor:
     with torch.no_grad():
         exact = cell.to(torch.float64)
         volume = torch.linalg.det(exact).abs()
+        # The form is made of products of two lengths, which V^(2/3) is as well.
         tolerance = _RELATIVE_TOLERANCE * volume.pow(2.0 / 3.0)
         transformation = torch.eye(3, dtype=torch.float64, device=cell.device)
         transformation = transformation.expand_as(exact)

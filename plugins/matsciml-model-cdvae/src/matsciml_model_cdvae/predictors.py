@@ -98,6 +98,7 @@ class LatticeScaler(nn.Module):
             ``(crystals, 6)``, in the dtype of ``values``.
         """
         raw = values.to(torch.float64) * self.std + self.mean
+        # Normalised is the length of a cell of one atom: it does not grow with the cell.
         lengths = raw[:, :3] * atoms_per_crystal.unsqueeze(1).pow(1 / 3)
         return torch.cat((lengths, raw[:, 3:]), dim=1).to(values.dtype)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -86,7 +88,7 @@ class Descriptors(Encoder):
 
         Packing is the volume of spheres with the covalent radii as a share of the cell's.
         """
-        properties = torch.stack((self.masses, 4.18879020 * self.radii**3), dim=1)
+        properties = torch.stack((self.masses, 4 / 3 * math.pi * self.radii**3), dim=1)
         means = composition.mean(
             properties.to(batch.cell.dtype).index_select(0, composition.numbers)
         )

@@ -9,6 +9,7 @@ from torch.nn import functional
 from matsciml_core import CrystalBatch, Embedding, Encoder, Neighbourhood
 from matsciml_core.errors import DataError, ShapeError
 from matsciml_core.interfaces.elements import symbol
+from matsciml_core.nn.envelopes import polynomial_envelope
 from matsciml_core.nn.segments import Segments, segment_mean
 from matsciml_model_orb.config import OrbConfig
 from matsciml_model_orb.layers import (
@@ -18,7 +19,6 @@ from matsciml_model_orb.layers import (
     Interaction,
     Perceptron,
     Repulsion,
-    envelope,
     harmonics,
 )
 
@@ -91,7 +91,7 @@ class Orb(Encoder):
         receiving, sending = batch.edge_index
         vectors = -batch.edge_vectors().to(self.elements.weight.dtype)  # (edges, 3)
         lengths = torch.linalg.vector_norm(vectors, dim=1)
-        cutoffs = envelope(lengths / CUTOFF, 4).unsqueeze(1)
+        cutoffs = polynomial_envelope(lengths / CUTOFF, 4).unsqueeze(1)
         edges = self.edges(cutoffs * self._products(vectors, lengths))
         atoms = self.atoms(self.elements(batch.atomic_numbers))
         for interaction in self.interactions:

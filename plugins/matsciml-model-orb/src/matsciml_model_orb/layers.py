@@ -10,32 +10,14 @@ from ase.data import covalent_radii
 from torch import Tensor, nn
 from torch.nn import functional
 
+from matsciml_core.nn.envelopes import polynomial_envelope
+
 CUTOFF = 6.0
 """Longest edge, Å, in all networks of orb-models."""
 HARMONICS = 16
 """Spherical harmonics up to the degree 3."""
 _SCREENING = ((0.1818, 3.2), (0.5099, 0.9423), (0.2802, 0.4028), (0.02817, 0.2016))
 """Weights and inverse lengths of the universal screening function."""
-
-
-def envelope(x: Tensor, power: int) -> Tensor:
-    """Return a polynomial that falls from 1 at x = 0 to 0 at x = 1, with two derivatives.
-
-    Args:
-        x: Length over cutoff, ``(edges, ...)``, dimensionless.
-        power: Lowest power p of the polynomial.
-
-    References:
-        Gasteiger et al., ICLR (2020), arXiv:2003.03123, Eq. (8).
-    """
-    p = float(power)
-    falling = (
-        1.0
-        - (p + 1.0) * (p + 2.0) / 2.0 * x**power
-        + p * (p + 2.0) * x ** (power + 1)
-        - p * (p + 1.0) / 2.0 * x ** (power + 2)
-    )
-    return falling * (x < 1.0)
 
 
 def harmonics(directions: Tensor) -> Tensor:
@@ -216,4 +198,5 @@ class Repulsion(nn.Module):
         reduced = lengths * (first**0.3 + second**0.3) / (0.4543 * 0.529)
         screened = sum(weight * torch.exp(-rate * reduced) for weight, rate in _SCREENING)
         # e²/(4π ε0) is 14.3996 eV Å.
-        return 0.5 * 14.3996 * first * second / lengths * screened * envelope(lengths / longest, 6)
+        cut = polynomial_envelope(lengths / longest, 6)
+        return 0.5 * 14.3996 * first * second / lengths * screened * cut

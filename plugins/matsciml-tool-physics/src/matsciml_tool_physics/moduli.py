@@ -41,10 +41,13 @@ def average(constants: NDArray[Any]) -> Moduli:
         Anisotropy: S. I. Ranganathan, M. Ostoja-Starzewski, Phys. Rev. Lett. 101, 055504 (2008),
         doi:10.1103/PhysRevLett.101.055504.
     """
+    # Voigt takes one strain for all grains, and averages stiffness: the upper bound.
     normal, mixed, shear = _traces(constants)
     bulk_voigt = (normal + 2 * mixed) / 9
     shear_voigt = (normal - mixed + 3 * shear) / 15
     bulk_reuss = shear_reuss = float("nan")
+    # Reuss takes one stress, and averages compliance: the lower bound. Its shear strains are those
+    # of engineers, twice the tensor's, hence other factors. An unstable crystal has no compliance.
     if np.linalg.eigvalsh(constants)[0] > 0:
         normal, mixed, shear = _traces(np.linalg.inv(constants))
         bulk_reuss = 1 / (normal + 2 * mixed)

@@ -169,6 +169,8 @@ def nearest_distances(
     own = (rows**2).sum(axis=1)
     for start in range(0, len(others), _BLOCK):
         block = others[start : start + _BLOCK]
+        # |a − b|² = |a|² + |b|² − 2 a·b is one product of matrices; all differences at once would
+        # be as many numbers as pairs times the width.
         products = own[:, None] + (block**2).sum(axis=1) - 2.0 * rows @ block.T
         squares = np.minimum(squares, products.min(axis=1))
     distances: NDArray[np.float64] = np.sqrt(np.maximum(squares, 0.0))  # never −0 by rounding
