@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from matsciml_core.data.readers.torn import lacks_digits
 from matsciml_core.errors import ConfigError
 
 TORN = "The file ends within its last row, without the end of a line; complete the row, or end it."
-_ENOUGH = 2
-"""Rows that tell how long the entries of a column are."""
+_KNOWN = 30
+"""Rows of which the last entry is kept, to tell how many digits it has."""
 
 
 class TableRows:
@@ -21,7 +23,7 @@ class TableRows:
     and pandas' readers: entries that are missing are empty, quotes that are never closed are closed
     at the end, with half a structure between them, and of -12.345 there may be -12. So a last line
     without an end is looked at: it is torn where entries or quotes are missing, or where its last
-    entry is shorter than that of every other row.
+    entry lacks digits that the rows before it have.
     """
 
     def __init__(self, lines: Iterable[str], delimiter: str) -> None:
@@ -40,17 +42,17 @@ class TableRows:
 
     def __iter__(self) -> Iterator[tuple[dict[str | Any, str | Any], bool]]:
         """Yield the rows, each with whether the file ends within it."""
-        shortest = 0
+        known: deque[str] = deque(maxlen=_KNOWN)
         self._raw.clear()
-        for count, row in enumerate(self._rows):
+        for row in self._rows:
             entry = row[self._last] or ""
             torn = not self._raw[-1].endswith(("\n", "\r")) and (
                 None in row.values()
                 or "".join(self._raw).count('"') % 2 == 1
-                or (count >= _ENOUGH and len(entry) < shortest)
+                or lacks_digits(entry, known)
             )
             yield row, torn
-            shortest = min(shortest, len(entry)) if count else len(entry)
+            known.append(entry)
             self._raw.clear()
 
     def _noted(self, lines: Iterable[str]) -> Iterator[str]:

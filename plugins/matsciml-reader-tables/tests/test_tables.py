@@ -311,9 +311,9 @@ def test_a_table_that_can_be_read_in_two_ways_is_not(tmp_path: Path) -> None:
 
 
 TORN_ROWS = {
-    "a number without its last digit": -1,
-    "no number at all": -len(",4.25"),
-    "half a structure": -len(",4.25") - 40,
+    "a number without its last digits": -2,
+    "no number at all": -len(",4.125"),
+    "half a structure": -len(",4.125") - 40,
 }
 
 
@@ -323,7 +323,7 @@ def test_a_row_in_which_a_table_ends_is_rejected(tmp_path: Path, torn: str) -> N
     with path.open("w", newline="") as stream:
         table = csv.writer(stream)
         table.writerow(["id", "cif", "energy"])
-        for name, energy in {"a": -1.25, "b": 2.25, "c": -3.25, "d": 4.25}.items():
+        for name, energy in {"a": -1.125, "b": 2.375, "c": -3.125, "d": 4.125}.items():
             table.writerow([name, to_pymatgen(sodium_chloride()).to(fmt="cif"), energy])
     whole = path.read_text().rstrip()
     path.write_text(whole)  # the last line has no end, and lacks nothing

@@ -24,6 +24,7 @@ from matsciml_core.data.readers.extxyz.second_line import (
     real_numbers,
     split_pairs,
 )
+from matsciml_core.data.readers.torn import lacks_digits
 from matsciml_core.errors import DataError
 
 BLOCK = 1 << 20
@@ -37,11 +38,11 @@ _SIGNS = (b"roperties", b"attice")
 _TRUE, _FALSE = frozenset({"t", "true", "1"}), frozenset({"f", "false", "0"})
 _TORN = "ends before its last atom."
 _CUT = (
-    "is cut within its last atom: the file ends without the end of a line, in a number that is "
-    "shorter than all others; end the line where it is whole."
+    "is cut within its last atom: the file ends without the end of a line, in a number with fewer "
+    "digits than all others; end the line where it is whole."
 )
-_ENOUGH = 2
-"""Lines that tell how long the numbers of a column are."""
+_KNOWN = 30
+"""Most lines of earlier atoms that are kept to tell how long the numbers of a column are."""
 _VECTOR = b"VEC"
 """Begins the lines behind the atoms in which ADF, and ASE for it, write the cell."""
 _WINDOW = 1000
@@ -175,7 +176,7 @@ def scan_extended_xyz(stream: Readable) -> Iterator[XYZFrame | XYZFault]:
         spans, end, lost = _find_frames(text, lost=lost, last=last)
         if unended and spans and spans[-1].stop == len(text):
             spans[-1] = _checked_end(text, spans, known)
-        known = [*known, *_last_lines(text, spans)][-_ENOUGH:]
+        known = [*known, *_last_lines(text, spans)][-_KNOWN:]
         yield from _read_frames(text, spans)
         rest = text[end:]
         if len(rest) > LONGEST_FRAME:
@@ -186,16 +187,12 @@ def scan_extended_xyz(stream: Readable) -> Iterator[XYZFrame | XYZFault]:
 
 def _last_lines(text: bytes, spans: Sequence[_Span]) -> list[bytes]:
     """Return the last lines of atoms among those of the last frames."""
-    lines = [
-        line for span in spans[-_ENOUGH:] for line in text[span.start : span.stop].split(b"\n")
-    ]
-    return [line for line in lines if line.strip()][-_ENOUGH:]
+    lines = [line for span in spans[-2:] for line in text[span.start : span.stop].split(b"\n")]
+    return [line for line in lines if line.strip()][-_KNOWN:]
 
 
 def _checked_end(text: bytes, spans: Sequence[_Span], known: Sequence[bytes]) -> _Span:
     """Return the last frame, as cut where its last line has no end and its last number is short.
-
-    What is left of a number is a number, too: of 0.12345678 there may be 0.1.
 
     Args:
         text: The end of the file.
@@ -203,12 +200,10 @@ def _checked_end(text: bytes, spans: Sequence[_Span], known: Sequence[bytes]) ->
         known: Lines of atoms before it.
     """
     *lines, last = text[spans[-1].start : spans[-1].stop - 1].split(b"\n")
-    if len(lines) < _ENOUGH:
-        lines += [*known, *_last_lines(text, spans[:-1])][-_ENOUGH:]
-    words = [line.split()[-1] for line in lines if line.strip()]
-    reals = len(words) >= _ENOUGH and all(b"." in word for word in words)
-    short = reals and len((last.split() or [b""])[-1]) < min(map(len, words))
-    return replace(spans[-1], fault=_CUT) if short else spans[-1]
+    if len(lines) < _KNOWN:
+        lines = [*known, *_last_lines(text, spans[:-1]), *lines][-_KNOWN:]
+    words = [line.split()[-1].decode("latin-1") for line in (*lines, last) if line.strip()]
+    return replace(spans[-1], fault=_CUT) if lacks_digits(words[-1], words[:-1]) else spans[-1]
 
 
 def properties_of(comment: bytes) -> bytes:

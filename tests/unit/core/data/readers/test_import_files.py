@@ -152,7 +152,7 @@ def test_a_record_without_the_id_is_rejected(tmp_path):
         ("id,gap,gap\na,1,2\n", "has two columns 'gap'"),
         ("id,gap\na,1,5\n", "a row of more entries than its header, 'a'"),
         ("id,gap,class\na,1.5,x\nb,2", "ends within its last row"),
-        ("id,gap\na,1.52\nb,2.25\nc,2.", "ends within its last row"),
+        ("id,gap\na,1.52\nb,2.25\nc,2", "ends within its last row"),
         ('id,gap\na,1.5\n"b', "ends within its last row"),
     ],
 )
