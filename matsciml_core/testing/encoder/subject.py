@@ -124,12 +124,6 @@ class EncoderSubject(Subject):
                 raise Broken(f"{name} has the shape {tuple(value.shape)}; it must be {shape}.")
         return embedding
 
-    def need_symmetry(self, *symmetries: str) -> None:
-        """Skip the check unless one of these symmetries is declared."""
-        declared = self.capabilities.symmetry
-        if declared not in symmetries:
-            raise NotApplicable(f"The spec declares the symmetry {declared}.")
-
     def need_neighbours(self) -> None:
         """Skip the check for an encoder without a neighbourhood."""
         if self.neighbours is None:
