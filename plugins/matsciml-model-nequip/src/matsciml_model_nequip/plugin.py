@@ -12,7 +12,7 @@ def matsciml_encoders() -> Iterable[EncoderSpec]:
     """Offer NequIP."""
     yield EncoderSpec(
         name="nequip",
-        summary="NequIP: E(3)-equivariant network of scalars, vectors and tensors, on e3nn.",
+        summary="NequIP: scalars, vectors and tensors, on e3nn; packages of nequip are not read.",
         class_path="matsciml_model_nequip.encoder:NequIP",
         config="matsciml_model_nequip.config:NequIPConfig",
         licence="MIT",
