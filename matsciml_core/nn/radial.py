@@ -11,6 +11,8 @@ from matsciml_core.nn.envelopes import polynomial_envelope
 
 _STEPS = 10_000
 """Points of the numerical integral that normalises a basis; its error is below 10⁻⁷."""
+_FAR = 11.0
+"""Widths from its centre at which a Gaussian stops falling."""
 
 
 def gaussian_basis(fraction: Tensor, count: int) -> Tensor:
@@ -28,7 +30,9 @@ def gaussian_basis(fraction: Tensor, count: int) -> Tensor:
     """
     index = torch.arange(count, dtype=fraction.dtype, device=fraction.device)
     steps = fraction.unsqueeze(-1) * (count - 1) - index
-    return torch.exp(-0.5 * steps.square())
+    # Beyond 13 widths float32 has subnormal numbers only, with which processors of Intel multiply
+    # many times as slowly. At 11 widths 10⁻²⁶ is left, so that products stay normal, too.
+    return torch.exp(-0.5 * steps.clamp(-_FAR, _FAR).square())
 
 
 class BesselBasis(nn.Module):
