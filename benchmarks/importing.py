@@ -33,7 +33,7 @@ LABELS = {"energy": "energy=eV", "forces": "forces=eV/A", "stress": "stress=eV/A
 FASTEST = {"extxyz": 10.0}
 """How many times faster than its library a format has to be; the others: not slower."""
 PARQUET = 20_000
-"""Structures per second that are needed of Parquet."""
+"""Checked crystals per second that are needed of Parquet."""
 STREAMED = ("extxyz", "parquet", "atp")
 """Formats whose memory is measured."""
 MPTRJ = "mptrj"
@@ -379,7 +379,8 @@ def _speed(repeats: int) -> tuple[str, bool]:
         mine, theirs = timings[form.name], timings[f"{form.name}, theirs"]
         ratio = _measure.speedup(mine, theirs)
         needed = FASTEST.get(form.name, 1.0)
-        met = ratio >= needed and (form.name != "parquet" or mine.rate >= PARQUET)
+        checked = timings[f"{form.name}, crystals"].rate
+        met = ratio >= needed and (form.name != "parquet" or checked >= PARQUET)
         passed &= met
         low, high = mine.spread
         rows.append(
@@ -387,11 +388,11 @@ def _speed(repeats: int) -> tuple[str, bool]:
                 form.name,
                 f"{mine.rate:,.0f}",
                 f"{low:,.0f} – {high:,.0f}",
-                f"{timings[f'{form.name}, crystals'].rate:,.0f}",
+                f"{checked:,.0f}",
                 form.library,
                 f"{theirs.rate:,.0f}",
                 f"{ratio:.2f}",
-                f"{needed:g}" + (f", {PARQUET:,}/s" if form.name == "parquet" else ""),
+                f"{needed:g}" + (f", {PARQUET:,} crystals/s" if form.name == "parquet" else ""),
                 "pass" if met else "FAIL",
             ]
         )
