@@ -202,8 +202,16 @@ def _checked_end(text: bytes, spans: Sequence[_Span], known: Sequence[bytes]) ->
     *lines, last = text[spans[-1].start : spans[-1].stop - 1].split(b"\n")
     if len(lines) < _KNOWN:
         lines = [*known, *_last_lines(text, spans[:-1]), *lines][-_KNOWN:]
-    words = [line.split()[-1].decode("latin-1") for line in (*lines, last) if line.strip()]
-    return replace(spans[-1], fault=_CUT) if lacks_digits(words[-1], words[:-1]) else spans[-1]
+    rows = [line.decode("latin-1").split() for line in (*lines, last) if line.strip()]
+    # Where the number before it has as few digits, the frame was written in another way.
+    torn = _lacks_digits(rows, -1) and not _lacks_digits(rows, -2)
+    return replace(spans[-1], fault=_CUT) if torn else spans[-1]
+
+
+def _lacks_digits(rows: Sequence[Sequence[str]], column: int) -> bool:
+    """Tell whether the last row has a shorter number in a column than the rows before it."""
+    *others, last = [row[column] for row in rows if len(row) >= -column]
+    return lacks_digits(last, others)
 
 
 def properties_of(comment: bytes) -> bytes:

@@ -231,6 +231,12 @@ def test_a_number_in_which_a_file_ends_is_not_taken_for_whole(
             read(text[: -len("-2.12345678\n") + kept])
 
 
+def test_a_frame_by_hand_behind_those_of_a_program_needs_no_end() -> None:
+    header = "Properties=species:S:1:pos:R:3"
+    text = frame_text("H 0.25000000 1.50000000 -2.12345678", header=header) * 3
+    assert len(read(text + frame_text("H 0 0 0", header=header)[:-1])) == 4
+
+
 @pytest.mark.parametrize(
     ("kind", "entries"),
     [
