@@ -187,7 +187,11 @@ def scan_extended_xyz(stream: Readable) -> Iterator[XYZFrame | XYZFault]:
 
 def _last_lines(text: bytes, spans: Sequence[_Span]) -> list[bytes]:
     """Return the last lines of atoms among those of the last frames."""
-    lines = [line for span in spans[-2:] for line in text[span.start : span.stop].split(b"\n")]
+    most = _KNOWN + 1  # with what follows the last end of a line, which is nothing
+    lines: list[bytes] = []
+    for span in spans[-2:]:
+        # From behind: this is done for each block, of which all lines would take too long.
+        lines += text[span.start : span.stop].rsplit(b"\n", most)[-most:]
     return [line for line in lines if line.strip()][-_KNOWN:]
 
 
