@@ -12,10 +12,12 @@ from matsciml_tool_physics import property_page
 from matsciml_tool_physics.inputs import Computation
 from matsciml_tool_physics.transition import Barrier
 from matsciml_util_pages import svg
-from matsciml_util_pages.pages import Page, Section
+from matsciml_util_pages.pages import Section
 from matsciml_util_pages.plots import Figures, Plot, label_axes, legend_above
 from matsciml_util_pages.views import Table
 from matsciml_util_potential.held import carry_marks
+
+EYEBROW = "Barrier"
 
 
 def summary(result: Barrier) -> list[tuple[str, str]]:
@@ -75,8 +77,8 @@ def write_path(result: Barrier, file: Path) -> None:
     property_page.write_structures(frames, file)
 
 
-def page(result: Barrier, computation: Computation) -> Page:
-    """Return the page: the energy along the path, and its images."""
+def sections(result: Barrier) -> list[Section]:
+    """Return the sections of the page: the energy along the path, and its images."""
     images = Table(
         caption="Images",
         columns=["Image", "Distance (Å)", "Energy (eV)", "Largest force (eV/Å)"],
@@ -93,19 +95,13 @@ def page(result: Barrier, computation: Computation) -> Page:
         note="The band is held together across the path only: forces along it are left at all "
         "images but the ends and the highest.",
     )
-    return property_page.make_page(
-        computation,
-        eyebrow="Barrier",
-        summary=summary(result),
-        notices=result.notices,
-        sections=[
-            Section(
-                anchor="path",
-                title="Energy along the path",
-                views=[Figures([_plot(result)]), images],
-            )
-        ],
-    )
+    return [
+        Section(
+            anchor="path",
+            title="Energy along the path",
+            views=[Figures([_plot(result)]), images],
+        )
+    ]
 
 
 def _plot(result: Barrier) -> Plot:

@@ -11,11 +11,12 @@ import numpy as np
 from matsciml_core.data.symmetry.orbits import space_group_symbol
 from matsciml_tool_physics.elasticity import ElasticConstants
 from matsciml_tool_physics.inputs import Computation
-from matsciml_tool_physics.property_page import make_page
 from matsciml_util_pages import svg
-from matsciml_util_pages.pages import Page, Section
+from matsciml_util_pages.pages import Section
 from matsciml_util_pages.plots import Figures, Plot, label_axes
 from matsciml_util_pages.views import Table
+
+EYEBROW = "Elastic constants"
 
 _COMPONENTS = [(i, j) for i in range(6) for j in range(i, 6)]
 _MODULI = {
@@ -95,8 +96,8 @@ def as_data(result: ElasticConstants, computation: Computation) -> dict[str, Any
     }
 
 
-def page(result: ElasticConstants, computation: Computation) -> Page:
-    """Return the page: the matrix, both ways, and the moduli."""
+def sections(result: ElasticConstants) -> list[Section]:
+    """Return the sections of the page: the matrix, both ways, and the moduli."""
     matrix = Table(
         caption="Elastic constants, symmetrised (GPa)",
         columns=["", "1 (xx)", "2 (yy)", "3 (zz)", "4 (yz)", "5 (xz)", "6 (xy)"],
@@ -127,17 +128,11 @@ def page(result: ElasticConstants, computation: Computation) -> Page:
         rows=[(str(n), f"{value:z.2f}") for n, value in enumerate(result.stability, start=1)],
         note="The crystal is stable where all are positive.",
     )
-    return make_page(
-        computation,
-        eyebrow="Elastic constants",
-        summary=summary(result),
-        notices=result.notices,
-        sections=[
-            Section(anchor="constants", title="Elastic constants", views=[matrix]),
-            Section(anchor="moduli", title="Moduli and stability", views=[moduli, eigenvalues]),
-            Section(anchor="ways", title="Both ways", views=[Figures([_plot(result)]), ways]),
-        ],
-    )
+    return [
+        Section(anchor="constants", title="Elastic constants", views=[matrix]),
+        Section(anchor="moduli", title="Moduli and stability", views=[moduli, eigenvalues]),
+        Section(anchor="ways", title="Both ways", views=[Figures([_plot(result)]), ways]),
+    ]
 
 
 def _plot(result: ElasticConstants) -> Plot:

@@ -9,11 +9,12 @@ import numpy as np
 
 from matsciml_tool_physics.equation_of_state import EquationOfState
 from matsciml_tool_physics.inputs import Computation
-from matsciml_tool_physics.property_page import make_page
 from matsciml_util_pages import svg
-from matsciml_util_pages.pages import Page, Section
+from matsciml_util_pages.pages import Section
 from matsciml_util_pages.plots import Figures, Plot, label_axes, legend_above
 from matsciml_util_pages.sheets import Column, Sheet, Value
+
+EYEBROW = "Equation of state"
 
 _RELAXED = {
     "none": "nothing; atoms keep their fractional coordinates",
@@ -63,21 +64,15 @@ def as_data(result: EquationOfState, computation: Computation) -> dict[str, Any]
     }
 
 
-def page(result: EquationOfState, computation: Computation) -> Page:
-    """Return the page: the curve, and a table of its points."""
-    return make_page(
-        computation,
-        eyebrow="Equation of state",
-        summary=summary(result),
-        notices=result.notices,
-        sections=[
-            Section(
-                anchor="energies",
-                title="Energy against volume",
-                views=[Figures([_plot(result)]), _table(result)],
-            )
-        ],
-    )
+def sections(result: EquationOfState) -> list[Section]:
+    """Return the sections of the page: the curve, and a table of its points."""
+    return [
+        Section(
+            anchor="energies",
+            title="Energy against volume",
+            views=[Figures([_plot(result)]), _table(result)],
+        )
+    ]
 
 
 def _plot(result: EquationOfState) -> Plot:

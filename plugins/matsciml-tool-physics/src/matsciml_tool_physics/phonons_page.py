@@ -9,11 +9,12 @@ import numpy as np
 
 from matsciml_tool_physics.inputs import Computation
 from matsciml_tool_physics.phonon_spectrum import Phonons
-from matsciml_tool_physics.property_page import make_page
 from matsciml_util_pages import svg
-from matsciml_util_pages.pages import Page, Section
+from matsciml_util_pages.pages import Section
 from matsciml_util_pages.plots import Figures, Plot, few_ticks, label_axes, legend_above
 from matsciml_util_pages.views import Table
+
+EYEBROW = "Phonons"
 
 _ROOM = 300.0
 """Room temperature of the summary, K."""
@@ -108,8 +109,8 @@ def as_data(result: Phonons, computation: Computation) -> dict[str, Any]:
     }
 
 
-def page(result: Phonons, computation: Computation) -> Page:
-    """Return the page: bands, density of states, free energy, imaginary modes."""
+def sections(result: Phonons) -> list[Section]:
+    """Return the sections of the page: bands, density of states, free energy, imaginary modes."""
     displacements = Table(
         caption="By displacement",
         columns=["Displacement (Å)", "Largest difference (THz)", "Lowest (THz)", "Γ (THz)"],
@@ -151,26 +152,20 @@ def page(result: Phonons, computation: Computation) -> Page:
         ],
     )
     views = [displacements, *([imaginary] if result.imaginary else [])]
-    return make_page(
-        computation,
-        eyebrow="Phonons",
-        summary=summary(result),
-        notices=result.notices,
-        sections=[
-            Section(
-                anchor="bands",
-                title="Bands",
-                lead="Imaginary frequencies are shown below zero.",
-                views=[Figures([_bands(result), _dos(result)]), *views],
-            ),
-            Section(
-                anchor="heat",
-                title="Free energy",
-                lead="Of the vibrations, without imaginary modes.",
-                views=[Figures([_free_energy(result)]), thermal],
-            ),
-        ],
-    )
+    return [
+        Section(
+            anchor="bands",
+            title="Bands",
+            lead="Imaginary frequencies are shown below zero.",
+            views=[Figures([_bands(result), _dos(result)]), *views],
+        ),
+        Section(
+            anchor="heat",
+            title="Free energy",
+            lead="Of the vibrations, without imaginary modes.",
+            views=[Figures([_free_energy(result)]), thermal],
+        ),
+    ]
 
 
 def _styles(result: Phonons) -> list[dict[str, Any]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ase.io.extxyz import write_extxyz
 
@@ -15,29 +15,40 @@ from matsciml_util_pages.pages import Page, Section
 from matsciml_util_pages.views import facts
 
 
-def make_page(
-    computation: Computation,
-    *,
-    eyebrow: str,
-    summary: Sequence[tuple[str, str]],
-    notices: Sequence[str],
-    sections: Sequence[Section],
-) -> Page:
+class PropertyPage(Protocol):
+    """The module with the page of a property."""
+
+    EYEBROW: str
+    """Name of the property."""
+
+    def sections(self, result: Any, /) -> Sequence[Section]:
+        """Return the sections of the page, plots and tables."""
+
+    def records(self, result: Any, /) -> Sequence[Mapping[str, Any]]:
+        """Return the rows of the CSV file."""
+
+    def as_data(self, result: Any, computation: Computation, /) -> Mapping[str, Any]:
+        """Return the content of the JSON file."""
+
+    def summary(self, result: Any, /) -> Sequence[tuple[str, str]]:
+        """Return names and values of what was computed."""
+
+
+def make_page(module: PropertyPage, result: Any, computation: Computation) -> Page:
     """Return the page of a computed property.
 
     Args:
+        module: The module with the page of the property.
+        result: What was computed.
         computation: Model, structure and settings.
-        eyebrow: Name of the property.
-        summary: Names and values of what was computed.
-        notices: What a reader must know before believing the numbers.
-        sections: Plots and tables.
     """
+    model = computation.model_name
     return Page(
-        eyebrow=eyebrow,
-        title=f"{computation.formula}, computed with {computation.model_name}",
-        notices=notices,
-        facts=facts(*summary, ("Model", computation.model_name), ("File", computation.file)),
-        sections=sections,
+        eyebrow=module.EYEBROW,
+        title=f"{computation.formula}, computed with {model}",
+        notices=result.notices,
+        facts=facts(*module.summary(result), ("Model", model), ("File", computation.file)),
+        sections=module.sections(result),
         command=command_line(),
         citations=computation.citations,
     )

@@ -10,9 +10,11 @@ from matsciml_tool_physics.inputs import Computation
 from matsciml_tool_physics.surfaces import Surfaces, name_of
 from matsciml_util_pages import svg
 from matsciml_util_pages.numbers import counted
-from matsciml_util_pages.pages import Page, Section
+from matsciml_util_pages.pages import Section
 from matsciml_util_pages.plots import Figures, Plot, label_axes, legend_above
 from matsciml_util_pages.sheets import Column, Sheet, Value
+
+EYEBROW = "Surfaces"
 
 _COLOURS = (svg.MODEL, svg.SECOND, svg.BASELINE)
 _NAMED = 3
@@ -106,23 +108,17 @@ def write_structures(result: Surfaces, file: Path) -> None:
     property_page.write_structures(frames, file)
 
 
-def page(result: Surfaces, computation: Computation) -> Page:
-    """Return the page: energies against the thickness of the slabs, and a table."""
-    return property_page.make_page(
-        computation,
-        eyebrow="Surfaces",
-        summary=summary(result),
-        notices=result.notices,
-        sections=[
-            Section(
-                anchor="energies",
-                title="Surface energies",
-                lead="Miller indices are those of the conventional cell. Slabs have the "
-                "composition of the crystal and its lattice vectors in the plane.",
-                views=[Figures([_plot(result)]), _table(result)],
-            )
-        ],
-    )
+def sections(result: Surfaces) -> list[Section]:
+    """Return the sections of the page: energies against the thickness of the slabs, and a table."""
+    return [
+        Section(
+            anchor="energies",
+            title="Surface energies",
+            lead="Miller indices are those of the conventional cell. Slabs have the "
+            "composition of the crystal and its lattice vectors in the plane.",
+            views=[Figures([_plot(result)]), _table(result)],
+        )
+    ]
 
 
 def _plot(result: Surfaces) -> Plot:

@@ -9,9 +9,11 @@ from matsciml_tool_physics import property_page
 from matsciml_tool_physics.inputs import Computation
 from matsciml_tool_physics.vacancies import Vacancies, Vacancy
 from matsciml_util_pages import svg
-from matsciml_util_pages.pages import Page, Section
+from matsciml_util_pages.pages import Section
 from matsciml_util_pages.plots import Figures, Plot, few_ticks, legend_above
 from matsciml_util_pages.sheets import Column, Sheet, Value
+
+EYEBROW = "Vacancies"
 
 _COLOURS = (svg.MODEL, svg.SECOND, svg.BASELINE)
 
@@ -104,23 +106,17 @@ def write_structures(result: Vacancies, file: Path) -> None:
     property_page.write_structures(frames, file)
 
 
-def page(result: Vacancies, computation: Computation) -> Page:
-    """Return the page: energies against the size of the supercell, and a table."""
-    return property_page.make_page(
-        computation,
-        eyebrow="Vacancies",
-        summary=summary(result),
-        notices=result.notices,
-        sections=[
-            Section(
-                anchor="energies",
-                title="Formation energies",
-                lead="Neutral vacancies at the volume of the perfect crystal, one on each site "
-                "that is distinct by symmetry.",
-                views=[Figures([_plot(result)]), _table(result)],
-            )
-        ],
-    )
+def sections(result: Vacancies) -> list[Section]:
+    """Return the sections of the page: energies against the size of the supercell, and a table."""
+    return [
+        Section(
+            anchor="energies",
+            title="Formation energies",
+            lead="Neutral vacancies at the volume of the perfect crystal, one on each site "
+            "that is distinct by symmetry.",
+            views=[Figures([_plot(result)]), _table(result)],
+        )
+    ]
 
 
 def _plot(result: Vacancies) -> Plot:

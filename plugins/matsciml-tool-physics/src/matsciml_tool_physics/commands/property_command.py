@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,7 +21,7 @@ from matsciml_cli.threads import leave_room
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
     from matsciml_tool_physics.inputs import Computation
-    from matsciml_util_pages.pages import Page
+    from matsciml_tool_physics.property_page import PropertyPage
 
 _ENDINGS = ("html", "json", "csv", "md")
 """Of the files that every command writes."""
@@ -51,22 +51,6 @@ def property_command(command: Callable[..., None]) -> Callable[..., None]:
         command(**values)
 
     return telling_on_stop(NOTHING_WRITTEN)(takes_options(with_room))
-
-
-class PageModule(Protocol):
-    """The module of a property's page."""
-
-    def page(self, result: Any, computation: Computation, /) -> Page:
-        """Return the page."""
-
-    def records(self, result: Any, /) -> Sequence[Mapping[str, Any]]:
-        """Return the rows of the CSV file."""
-
-    def as_data(self, result: Any, computation: Computation, /) -> Mapping[str, Any]:
-        """Return the content of the JSON file."""
-
-    def summary(self, result: Any, /) -> Sequence[tuple[str, str]]:
-        """Return names and values of what was computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +107,7 @@ class PropertyCommand:
 
     def conclude(
         self,
-        page: PageModule,
+        page: PropertyPage,
         result: Any,
         computation: Computation,
         others: Mapping[str, Callable[[Path], object]] | None = None,
@@ -131,17 +115,18 @@ class PropertyCommand:
         """Write the results, and show them in short with their notices.
 
         Args:
-            page: Module of the property's page.
+            page: The module with the page of the property.
             result: What was computed.
             computation: Model, structures and settings.
             others: Name of a further file → a function that writes it to the path it is given.
         """
         # Here, because they import what computes; --help needs none of it.
         from matsciml_core.files import delivering, remove_unfinished
+        from matsciml_tool_physics.property_page import make_page
         from matsciml_util_pages.pages import write_page_files
 
         written = f"The results are in '{self.folder}'."
-        content, records = page.page(result, computation), page.records(result)
+        content, records = make_page(page, result, computation), page.records(result)
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_unfinished(self.folder)
         # What is stopped while it is written goes with the folder that delivering removes.
