@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from matsciml_core.errors import ConfigError
+from matsciml_core.files import remove_leftovers
 
 Replace = Annotated[bool, typer.Option("--replace", help="Replace output that exists.")]
 
@@ -18,6 +19,8 @@ def check_output(
     path: Path, *, replace: bool, inputs: Iterable[Path] = (), option: str = "--output"
 ) -> None:
     """Refuse output that would cost the user something, before anything is computed.
+
+    What a killed command left of the same output is removed.
 
     Args:
         path: The file or folder to write; its parents are made.
@@ -36,6 +39,9 @@ def check_output(
                     f"'{path}' is what the command reads, and is never replaced; name another "
                     f"{option}."
                 )
+        # What a killed command left of it is no output, and nobody would know whose it is.
+        if os.access(path.parent, os.W_OK | os.X_OK):
+            remove_leftovers(path)
         empty_folder = path.is_dir() and not any(path.iterdir())
         if path.exists() and not replace and not empty_folder:
             raise ConfigError(f"'{path}' exists; give --replace, or name another {option}.")

@@ -225,6 +225,23 @@ def write_json(path: Path, data: Any) -> None:
     write_whole(path, f"{json.dumps(data, indent=1, ensure_ascii=False)}\n".encode())
 
 
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left while they wrote a file, or the files of a folder.
+
+    A process that is writing the same output at this moment fails.
+
+    Args:
+        path: The file or folder that they were to write; it may be missing.
+    """
+    beside = re.compile(rf"\.{re.escape(path.name[:60])}\.[0-9a-f]{{16}}{re.escape(_SUFFIX)}")
+    leftovers = [one for one in unfinished(path.parent) if beside.fullmatch(one.name)]
+    for leftover in [*leftovers, *unfinished(path)]:
+        if leftover.is_dir() and not leftover.is_symlink():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove what writers that were killed left in a folder; it may be missing."""
     for path in [*folder.glob(f".*{_SUFFIX}")]:

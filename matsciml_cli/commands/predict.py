@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from matsciml_cli.console import warn
+from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
 from matsciml_cli.options import Device, FileFormat, FormatSettings, ModelFolder, Precision
 from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
@@ -83,13 +84,18 @@ def predict(
     kind = writer_of(output)
     if output != "-":
         check_output(Path(output), replace=replace, inputs=files)
-    model = load(run, device=device, precision=precision, registry=registry)
-    require_labels(model)
-    if label:
-        model = restrict(model, label)
-    if uncertainty:
-        model.require_uncertainty()
-    with progress_bars() as report, _opened(output) as stream:
+    printed = "What was printed is whole lines; the same command starts anew."
+    with (
+        telling_on_stop(printed if output == "-" else NOTHING_WRITTEN),
+        progress_bars() as report,
+        _opened(output) as stream,
+    ):
+        model = load(run, device=device, precision=precision, registry=registry)
+        require_labels(model)
+        if label:
+            model = restrict(model, label)
+        if uncertainty:
+            model.require_uncertainty()
         tally = predict_files(
             model,
             files,

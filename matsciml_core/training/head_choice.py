@@ -126,6 +126,15 @@ def head_spec(
             f"Several heads can train {info.kind} labels such as '{info.name}' ({names}); pick one "
             "with --set head.name=NAME."
         )
+    others = [spec.name for spec in registry.specs("task-head") if info.kind in spec.target_kinds]
+    if others:
+        fitted, trained = "fitted in closed form", "trained by gradient steps"
+        own, other = (fitted, trained) if closed_form else (trained, fitted)
+        raise ConfigError(
+            f"Labels of kind {info.kind} such as '{info.name}' need a head that is {other} "
+            f"({', '.join(others)}), and models of this encoder are {own}; choose another encoder "
+            "or another target."
+        )
     raise ConfigError(
         f"No installed head trains {info.kind} labels such as '{info.name}'; install one, see "
         "'matsciml list-plugins --kind task-head', or choose another target."

@@ -44,11 +44,15 @@ COMMANDS = {
     "surface": ("surface", "forces", "crystal.extxyz", "--thickness", "8"),
     "select": ("select", "2", "trees-1", "crystal.extxyz", "a.extxyz"),
     "ensemble": ("ensemble", "trees-1", "trees-2", "--output", "both", "--copy"),
+    "predict": ("predict", "trees-1", "many.extxyz", "--output", "predictions.csv"),
+    "relax": ("relax", "forces", "crystal.extxyz", "--output", "relaxed.extxyz"),
+    "lr-find": ("lr-find", "--config", "forces.yaml", "--steps", "20"),
+    "compare": ("report", "trees-1", "trees-2", "--output", "both.html"),
     "export": ("export", "forces", "--to", "shared"),
     "pt2": ("export", "forces", "--to", "program", "--format", "pt2", "--no-compile"),
 }
 RESULTS_EXIT = (0, 1)
-"""Of a command that has ended; 1: a barrier has not converged."""
+"""Of a command that has ended; 1: a barrier or a relaxation has not converged."""
 
 
 def environment(folder):
@@ -97,6 +101,7 @@ def base(tmp_path_factory):
     crystal = bulk("Cu", cubic=True, a=3.6)
     crystal.rattle(0.02, seed=1)
     write(folder / "crystal.extxyz", crystal)
+    write(folder / "many.extxyz", [crystal] * 300)
     after = bulk("Cu", cubic=True, a=3.6) * (2, 2, 2)
     before = after.copy()
     del before[0], after[int(np.linalg.norm(before.positions, axis=1).argmin()) + 1]

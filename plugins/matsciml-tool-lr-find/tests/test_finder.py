@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -95,6 +96,13 @@ class TestRun:
         found = find_rate(DATA, registry, Ramp(lowest=1e-4, highest=1e6, steps=200))
         assert found.diverged
         assert len(found.losses) < 200
+
+    def test_ctrl_c_is_one(self, registry):
+        def press(progress):
+            signal.raise_signal(signal.SIGINT)
+
+        with pytest.raises(KeyboardInterrupt):
+            find_rate(DATA, registry, Ramp(lowest=1e-5, highest=1e-2, steps=25), press)
 
     @pytest.mark.parametrize(("lowest", "highest"), [(1.0, 1e-3), (0.0, 1.0), (1e-3, float("inf"))])
     def test_rates_that_do_not_rise_are_refused(self, registry, lowest, highest):

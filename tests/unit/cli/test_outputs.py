@@ -31,6 +31,18 @@ class TestOutput:
                 with pytest.raises(ConfigError, match="is what the command reads"):
                     check_output(Path(name), replace=replace, inputs=[tmp_path / "in.extxyz"])
 
+    def test_what_a_killed_command_left_of_it_is_removed_and_nothing_else(self, tmp_path):
+        random = "0123456789abcdef.part"
+        site = tmp_path / "site"
+        (site / f".{random}").mkdir(parents=True)
+        others = [f".other.csv.{random}", f".{random}", "out.csv.part", ".out.csv.part"]
+        for name in (f".out.csv.{random}", *others):
+            (tmp_path / name).write_text("half")
+        check_output(tmp_path / "out.csv", replace=False)
+        check_output(site, replace=False)
+        assert {path.name for path in tmp_path.iterdir()} == {"site", *others}
+        assert not list(site.iterdir())
+
     def test_an_empty_folder_is_nothing(self, tmp_path):
         (tmp_path / "site").mkdir()
         check_output(tmp_path / "site", replace=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from matsciml_cli.console import Row, write_heading, write_json, write_line, write_table
+from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
 from matsciml_cli.options import FileFormat, FormatSettings, Json
 from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
@@ -119,7 +120,8 @@ def evaluate_crystals(
     processes = workers or available_cores()
     names = {"reference": reference} | ({"training": reference_train} if reference_train else {})
     rejected = read_rejected(generated)
-    with progress_bars() as report, FingerprintCache() as cache:
+    stopped = telling_on_stop(NOTHING_WRITTEN)
+    with stopped, progress_bars() as report, FingerprintCache() as cache:
         # The references first: an error in their names should not wait for a long file.
         references = {
             key: readers.read_reference(

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from matsciml_cli.console import Row, write_heading, write_json, write_table
+from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
 from matsciml_cli.options import Device, Json, Seed
 from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
@@ -91,7 +92,7 @@ def reconstruct(
     generative_head(model)  # an error before anything is read
     structures = read_run_data(dataset, model.folder, registry)[:limit]
     truth = [structure.crystal for structure in structures if structure.crystal is not None]
-    with progress_bars() as report:
+    with telling_on_stop(NOTHING_WRITTEN), progress_bars() as report:
         decoded, score = reconstruction.reconstruct(model, truth, settings, report)
     reconstructed = [crystal for crystal in decoded if crystal is not None]
     if output is not None:

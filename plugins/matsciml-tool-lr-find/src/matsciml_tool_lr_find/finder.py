@@ -107,6 +107,7 @@ def find_rate(
     Raises:
         ConfigError: The rates do not rise, or the run has none.
         TrainingError: The first losses are not finite already.
+        KeyboardInterrupt: The user pressed Ctrl-C.
     """
     if not 0.0 < ramp.lowest < ramp.highest < math.inf:
         raise ConfigError(
@@ -134,8 +135,11 @@ def find_rate(
         plan = Plan.of(config.training, len(loader))
         module = TrainingModule(run.encoder, run.tasks, run.strategy, config.training, plan)
         rising = _Rising(ramp, config.training.learning_rate, report)
-        with without_advice():
-            build_trainer(run, -1, [rising], []).fit(module, loader)
+        try:
+            with without_advice():
+                build_trainer(run, -1, [rising], []).fit(module, loader)
+        except SystemExit as stop:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from stop
     if not rising.losses:
         raise TrainingError(
             f"The loss is not finite at a learning rate of {ramp.lowest:g} already; look for "

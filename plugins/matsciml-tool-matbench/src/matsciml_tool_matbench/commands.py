@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from matsciml_cli.console import Row, write_heading, write_line, write_table
-from matsciml_cli.failures import telling_on_stop
+from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
 from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 from matsciml_core.errors import ConfigError
@@ -110,9 +110,11 @@ def record_tasks(
     from matsciml_tool_matbench.record import comparison, make_record, summary_of
     from matsciml_tool_matbench.tasks import find_task
 
-    record = make_record(folders, {"algorithm": algorithm})
+    with telling_on_stop(NOTHING_WRITTEN):
+        record = make_record(folders, {"algorithm": algorithm})
+        scores = summary_of(record)
     write_json(output, record)
-    write_json(summary, summary_of(record))
+    write_json(summary, scores)
     for name, entry in record["tasks"].items():
         task = find_task(name)
         metric = "ROC-AUC" if task.is_class else f"MAE ({task.published_unit or task.unit})"

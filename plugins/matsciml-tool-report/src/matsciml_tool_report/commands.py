@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from matsciml_cli.console import write_line
+from matsciml_cli.failures import NOTHING_WRITTEN, telling_on_stop
 from matsciml_cli.outputs import Replace, check_output
 from matsciml_cli.state import registry_of
 
@@ -53,7 +54,9 @@ def report(
     page = output or beside / COMPARISON
     check_output(page, replace=replace, inputs=[run.folder for run in compared])
     command = shlex.join(["matsciml", "report", *map(str, runs)])
-    write_line(f"Comparison of {len(compared)} runs: {write_comparison(compared, page, command)}")
+    with telling_on_stop(NOTHING_WRITTEN):
+        write_comparison(compared, page, command)
+    write_line(f"Comparison of {len(compared)} runs: {page}")
 
 
 def leaderboard(
@@ -76,5 +79,6 @@ def leaderboard(
 
     check_output(output, replace=replace, inputs=folders)
     command = shlex.join(["matsciml", "leaderboard", *map(str, folders), "--output", str(output)])
-    site = write_site(find_runs(folders), output, registry_of(context), command)
+    with telling_on_stop("The site may lack pages; the same command with --replace makes it anew."):
+        site = write_site(find_runs(folders), output, registry_of(context), command)
     write_line(f"Leaderboard: {site}")

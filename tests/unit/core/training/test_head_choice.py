@@ -13,7 +13,7 @@ RELAXED = TargetInfo(name="energy_relaxed", kind="energy", unit="eV")
 FORCES = TargetInfo(name="forces", kind="forces", unit="eV/Å", per_atom=True)
 
 
-def head(name, *, kinds=("scalar",), default=False):
+def head(name, *, kinds=("scalar",), default=False, closed_form=False):
     class_path = "toy.head:Head"
     return TaskHeadSpec(
         name=name,
@@ -21,6 +21,7 @@ def head(name, *, kinds=("scalar",), default=False):
         class_path=class_path,
         target_kinds=kinds,
         default=default,
+        closed_form=closed_form,
     )
 
 
@@ -63,6 +64,12 @@ class TestHeadSpec:
     def test_no_able_head(self):
         with pytest.raises(ConfigError, match="No installed head trains binary labels"):
             head_spec(Heads(head("regression")), None, STABLE)
+
+    @pytest.mark.parametrize(("closed_form", "way"), [(True, "by gradient steps"), (False, "form")])
+    def test_heads_that_are_there_and_learn_in_another_way_are_named(self, closed_form, way):
+        registry = Heads(head("potential", kinds=("energy",), closed_form=not closed_form))
+        with pytest.raises(ConfigError, match=rf"{way} \(potential\).* another encoder"):
+            head_spec(registry, None, ENERGY, closed_form=closed_form)
 
 
 class TestGroups:

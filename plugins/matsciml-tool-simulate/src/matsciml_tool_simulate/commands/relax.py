@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from matsciml_cli.console import write_line
-from matsciml_cli.failures import FAULT
+from matsciml_cli.failures import FAULT, NOTHING_WRITTEN, telling_on_stop
 from matsciml_cli.option_records import takes_options
 from matsciml_cli.options import ModelFolder
 from matsciml_cli.outputs import check_output
@@ -75,28 +75,29 @@ def relax(
     check_output(relaxed, replace=options.replace, inputs=[file])
     _check_pressure(pressure, cell)
     registry = registry_of(context)
-    model = options.load_model(run, registry)
-    crystal = options.read(file, registry)
-    check_held(crystal)
-    atoms = to_ase(crystal)
-    atoms.calc = ModelCalculator(model, stress=cell != "fixed")
-    table = LiveTable(_COLUMNS)
+    with telling_on_stop(NOTHING_WRITTEN):
+        model = options.load_model(run, registry)
+        crystal = options.read(file, registry)
+        check_held(crystal)
+        atoms = to_ase(crystal)
+        atoms.calc = ModelCalculator(model, stress=cell != "fixed")
+        table = LiveTable(_COLUMNS)
 
-    def show(step: RelaxationStep) -> None:
-        table.add(step.index, step.energy, step.largest_force, step.volume, step.pressure)
+        def show(step: RelaxationStep) -> None:
+            table.add(step.index, step.energy, step.largest_force, step.volume, step.pressure)
 
-    result = relaxation.relax(
-        atoms,
-        optimiser=optimiser,
-        cell=cell,
-        largest_force=largest_force,
-        steps=steps,
-        pressure=pressure,
-        on_step=lambda step: show(step) if step.index % _SHOWN == 0 else None,
-    )
-    if result.final.index % _SHOWN:  # the last step is shown in any case
-        show(result.final)
-    _write(carry_marks(atoms) if relaxed.suffix in (".extxyz", ".xyz") else atoms, relaxed)
+        result = relaxation.relax(
+            atoms,
+            optimiser=optimiser,
+            cell=cell,
+            largest_force=largest_force,
+            steps=steps,
+            pressure=pressure,
+            on_step=lambda step: show(step) if step.index % _SHOWN == 0 else None,
+        )
+        if result.final.index % _SHOWN:  # the last step is shown in any case
+            show(result.final)
+        _write(carry_marks(atoms) if relaxed.suffix in (".extxyz", ".xyz") else atoms, relaxed)
     gain = (result.initial.energy - result.final.energy) / len(atoms)
     outcome = "Converged" if result.converged else "Not converged"
     write_line(f"{outcome} after {result.final.index} steps, {gain:z.6f} eV/atom below the start.")
