@@ -65,6 +65,7 @@ PROGRAM = """
     summary = {
         "status": "finished",
         "best_epoch": len(rows),
+        "wall_seconds": 7.5,
         "datasets": {"toy": {"labels": {"gap": {"kind": "scalar", "unit": "eV"}}}},
         "metrics": {"validation": {key: last}, "test": {key: {**last, "mae": 77.0}}},
         "baselines": {key: {"mean": {"mae": 99.0, "unit": "eV", "count": 9}}},

@@ -131,6 +131,7 @@ def test_a_killed_sweep_goes_on_and_repeats_nothing(make_sweep, monkeypatch):
     assert [trial.state for trial in study.trials()] == ["finished"] * 5
     assert made.calls(0) == made.calls(1) == ["--config"]
     assert made.calls(2) == ["--config", "--resume"]
+    assert all(trial.seconds >= 7.5 for trial in study.trials())
     settings = [trial.settings["encoder.cutoff"] for trial in study.trials()]
     assert len(set(settings)) == 5
 
@@ -144,6 +145,7 @@ def test_a_trial_that_finished_while_nobody_looked_is_taken_up(make_sweep):
         subprocess.run(words, check=True)
     study = made.search(1)
     assert study.trial(0).state == "finished"
+    assert study.trial(0).seconds == 7.5  # as the run says, since no call has seen it
     assert made.calls(0) == ["--config"]
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matsciml_core.errors import TrainingError
+from matsciml_core.files import read_object
 from matsciml_tool_sweep.space import combinations, shown
 from matsciml_tool_sweep.study import Study
 from matsciml_tool_sweep.sweep import Sweep
@@ -21,6 +22,7 @@ from matsciml_util_launchers.runs import (
     stoppable,
     wait_until_free,
 )
+from matsciml_util_pages.finished_runs import SUMMARY
 from matsciml_util_pages.numbers import duration
 
 LOOK_SECONDS = 0.5
@@ -201,7 +203,10 @@ class Search:
             self.study.fail(trial.number, "Its metric is no finite number.", seconds)
             self._say(trial, "failed: its metric is no finite number.")
             return
-        self.study.finish(trial.number, value, seconds)
+        # The run knows how long it took, also under a call that was killed before it could say so.
+        ran = float((read_object(run / SUMMARY) or {}).get("wall_seconds") or 0.0) if run else 0.0
+        told = self.study.trial(trial.number).seconds
+        self.study.finish(trial.number, value, max(seconds, ran - told))
         ended = self.study.trial(trial.number)
         best = best_of(self.study.trials(), self._metric)
         remark = ", the best so far" if best is not None and best.number == trial.number else ""
