@@ -122,7 +122,8 @@ def describe_progress(event: Event) -> str:
     digits = 1 if event.unit == "bytes" else 0
     amount = f"{event.done / scale:,.{digits}f}"
     if event.total is not None:
-        amount += f" of {event.total / scale:,.{digits}f}"
+        about = "about " if event.estimated else ""
+        amount += f" of {about}{event.total / scale:,.{digits}f}"
     text = f"{amount} {unit}, {event.rate / scale:,.{digits}f} {unit}/s"
     if event.remaining is None or event.finished:
         return text

@@ -16,6 +16,8 @@ class Progress:
     done: int
     total: int | None
     """None: not known."""
+    estimated: bool = False
+    """Whether ``total`` is inferred from the share of bytes that were read."""
     unit: str
     """``bytes``, ``pages`` or ``crystals``."""
     rate: float
@@ -27,6 +29,11 @@ class Progress:
 
 Report = Callable[[Progress], None]
 """Receives progress, several times per second at most."""
+
+
+def unknown_share() -> float | None:
+    """Return that nobody knows how much has been read."""
+    return None
 
 
 def silent(progress: Progress) -> None:
@@ -42,6 +49,7 @@ class Meter:
         unit: What is counted.
         total: How many there are; None: not known.
         done: How many were done before this run.
+        share: Returns the share of the work that is behind, above 0, where ``total`` is not known.
         clock: Returns seconds; for tests.
     """
 
@@ -53,11 +61,12 @@ class Meter:
         unit: str,
         total: int | None = None,
         done: int = 0,
+        share: Callable[[], float | None] = unknown_share,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start the clock."""
         self.label, self.unit, self.total, self.done = label, unit, total, done
-        self._report, self._clock = report, clock
+        self._report, self._share, self._clock = report, share, clock
         self._before = done
         self._started = clock()
         self._reported = float("-inf")
@@ -82,11 +91,15 @@ class Meter:
     def _progress(self, now: float, *, finished: bool = False) -> Progress:
         elapsed = max(now - self._started, 1e-9)
         rate = (self.done - self._before) / elapsed
-        left = None if self.total is None or rate <= 0 else (self.total - self.done) / rate
+        total, share = self.total, None
+        if total is None and not finished and (share := self._share()) is not None:
+            total = max(self.done, round(self.done / share))
+        left = None if total is None or rate <= 0 else (total - self.done) / rate
         return Progress(
             label=self.label,
             done=self.done,
-            total=self.total,
+            total=total,
+            estimated=share is not None,
             unit=self.unit,
             rate=rate,
             remaining=None if left is None else max(0.0, left),

@@ -27,7 +27,7 @@ from matsciml_core.data.store.resumable import ResumableWriter, tidy
 from matsciml_core.errors import DataError
 from matsciml_core.files import read_object, write_json
 from matsciml_core.interfaces.dataset import Provenance
-from matsciml_core.progress import Meter, Report, silent
+from matsciml_core.progress import Meter, Report, silent, unknown_share
 from matsciml_core.registry.targets import TargetInfo
 
 __all__ = [
@@ -65,6 +65,8 @@ class Conversion:
     """One line for ``matsciml list-plugins``."""
     total: int | None = None
     """Number of records, where known."""
+    share: Callable[[], float | None] = unknown_share
+    """Returns which share of the source has been read, where ``total`` is not known."""
     site_properties: Sequence[str] = ()
     """Names of the site properties of atoms to store; a source that meets another one adds it
     and raises :class:`LateSiteProperty`."""
@@ -104,6 +106,7 @@ def ingest(
     remarks: Callable[[], list[str]] = list,
     label: str = "crystals",
     total: int | None = None,
+    share: Callable[[], float | None] = unknown_share,
     report: Report = silent,
     pool: PoolConfig = SERIAL,
     shard_size: int = 50_000,
@@ -129,6 +132,7 @@ def ingest(
         remarks: Returns what is to be said of the source, once it was read, for the manifest.
         label: What is done, for the progress.
         total: Number of records where known, for the progress.
+        share: Returns which share of the source has been read, for a progress without ``total``.
         report: Receives progress.
         pool: Which processes read the pieces of a source that has pieces. The store is the
             same, byte for byte, however many they are.
@@ -160,7 +164,7 @@ def ingest(
                 path, layout, provenance, fingerprint=fingerprint, shard_size=shard_size
             ) as writer:
                 start = writer.tally.position
-                meter = Meter(label, report, unit="crystals", total=total, done=start)
+                meter = Meter(label, report, unit="crystals", total=total, done=start, share=share)
                 if isinstance(source, ParallelSource):
                     with pool.start() as executor:
                         work = partial(prepare_piece, source.read, layout)

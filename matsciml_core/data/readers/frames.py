@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matsciml_core.data.ingestion.conversion import Item, Rejection
+from matsciml_core.data.readers.id_hashes import IdHashes
 from matsciml_core.data.readers.labels import LabelColumn
 from matsciml_core.errors import DataError, MatSciMLError
 from matsciml_core.interfaces.crystal import Crystal
@@ -158,7 +159,16 @@ def _completed(frame: Frame) -> NDArray[np.float64]:
     return cell
 
 
-def with_unique_ids(items: Iterable[Item], numbered: list[str]) -> Iterator[Item]:
+@dataclass
+class Repeats:
+    """Ids that came before."""
+
+    count: int = 0
+    example: str = ""
+    """The first one."""
+
+
+def with_unique_ids(items: Iterable[Item], repeats: Repeats) -> Iterator[Item]:
     """Give crystals whose id came before an id of their own: ``bulk``, ``bulk#2``, ``bulk#3``.
 
     Files call many frames alike, with a key such as ``name`` or with their own place in one of
@@ -166,21 +176,17 @@ def with_unique_ids(items: Iterable[Item], numbered: list[str]) -> Iterator[Item
 
     Args:
         items: Crystals and rejections.
-        numbered: Receives the ids that came before, one for each crystal that was renamed.
+        repeats: Learns how many crystals got another id.
     """
-    seen: set[int] = set()
+    seen = IdHashes()
     counts: dict[str, int] = {}
     for item in items:
-        if isinstance(item, Crystal):
-            # Hashes, because a million ids as text would take a hundred MB.
-            if hash(item.id) in seen:
-                numbered.append(item.id)
-                name = item.id
-                while hash(name) in seen:
-                    counts[item.id] = counts.get(item.id, 1) + 1
-                    name = f"{item.id}#{counts[item.id]}"
-                seen.add(hash(name))
-                yield replace(item, id=name)
-                continue
-            seen.add(hash(item.id))
-        yield item
+        if isinstance(item, Crystal) and not seen.add(item.id):
+            repeats.count += 1
+            repeats.example = repeats.example or item.id
+            counts[item.id] = counts.get(item.id, 1) + 1
+            while not seen.add(name := f"{item.id}#{counts[item.id]}"):
+                counts[item.id] += 1
+            yield replace(item, id=name)
+        else:
+            yield item

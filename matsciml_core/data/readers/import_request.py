@@ -25,9 +25,11 @@ from matsciml_core.data.readers.frames import (
     Frame,
     Naming,
     Record,
+    Repeats,
     to_crystals,
     with_unique_ids,
 )
+from matsciml_core.data.readers.input_file import Extent
 from matsciml_core.data.readers.labels import LabelColumn, parse_label
 from matsciml_core.data.readers.reading import read
 from matsciml_core.data.readers.tables import read_table
@@ -100,8 +102,10 @@ def parse_files(request: ImportRequest, registry: Registry) -> Conversion:
             f"that hold Cartesian ones: {aware}."
         )
     table = None if request.table is None else read_table(request.table)
+    extent = Extent(sum(item.path.stat().st_size for item in assigned if item.path.is_file()))
 
     def records() -> Iterator[Record]:  # from the beginning, every time that it is called
+        extent.restart()
         streams = (
             read(
                 path,
@@ -109,6 +113,7 @@ def parse_files(request: ImportRequest, registry: Registry) -> Conversion:
                 registry=registry,
                 options=request.options,
                 workers=request.workers,
+                extent=extent,
             )
             for path in request.paths
         )
@@ -126,17 +131,17 @@ def parse_files(request: ImportRequest, registry: Registry) -> Conversion:
     options = (dict(request.options), request.fractional, request.reject_outliers)
     said = (labels, request.naming, formats, *options)
     properties = sorted({key for frame in frames for key in frame.site_properties})
-    numbered: list[str] = []
+    repeats = Repeats()
     keys: set[str] = set()
 
     def items() -> Iterator[Item]:
-        numbered.clear()
+        repeats.count = 0
         crystals = to_crystals(_noting(records(), keys), labels, request.naming, table)
         if request.reject_outliers:
             crystals = _without_outliers(crystals, labels)
         # Only what the user names as the id may cost a record where it repeats.
         unique = request.naming.column is not None
-        return _widening(crystals if unique else with_unique_ids(crystals, numbered), properties)
+        return _widening(crystals if unique else with_unique_ids(crystals, repeats), properties)
 
     return Conversion(
         source=from_iterable(items),
@@ -146,8 +151,9 @@ def parse_files(request: ImportRequest, registry: Registry) -> Conversion:
         ),
         fingerprint=fingerprint_of((*request.paths, *read_too), *said),
         summary=f"Imported from {names}.",
+        share=lambda: extent.share,
         site_properties=properties,
-        remarks=lambda: _remarks(labels, numbered) + _left_out(keys, labels, request.naming),
+        remarks=lambda: _remarks(labels, repeats) + _left_out(keys, labels, request.naming),
     )
 
 
@@ -231,15 +237,15 @@ def _left_out(keys: set[str], labels: Sequence[LabelColumn], naming: Naming) -> 
     return [f"Left out, because no --label names them: {shown}."]
 
 
-def _remarks(labels: Sequence[LabelColumn], numbered: Sequence[str]) -> list[str]:
+def _remarks(labels: Sequence[LabelColumn], repeats: Repeats) -> list[str]:
     """Return what is to be said of a source that was read."""
     converted = [f"{label.info.name}: {label.conversion}." for label in labels if label.conversion]
-    if not numbered:
+    if not repeats.count:
         return converted
     return [
         *converted,
-        f"{len(numbered):,} ids came before, '{numbered[0]}' for example; these crystals are "
-        f"numbered, such as '{numbered[0]}#2'. Name the value that is the id with --id.",
+        f"{repeats.count:,} ids came before, '{repeats.example}' for example; these crystals are "
+        f"numbered, such as '{repeats.example}#2'. Name the value that is the id with --id.",
     ]
 
 

@@ -142,6 +142,7 @@ def _ingest(
                 remarks=conversion.remarks,
                 label=name,
                 total=conversion.total,
+                share=conversion.share,
                 report=report,
                 pool=pool,
             )

@@ -21,7 +21,7 @@ else:
     from backports import zstd
 
 
-COMPRESSIONS: dict[str, Callable[[Path], Any]] = {
+COMPRESSIONS: dict[str, Callable[[BinaryIO], Any]] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,
     ".xz": lzma.open,
@@ -34,6 +34,46 @@ _BUFFER = 1 << 20
 """Bytes that are unpacked at once."""
 
 
+class Extent:
+    """How much of some files has been read, so that the time left can be told.
+
+    Few formats say how many records a file holds, and every file how many bytes.
+
+    Args:
+        size: Of all the files, bytes on the disk.
+    """
+
+    def __init__(self, size: int) -> None:
+        """Begin at nothing."""
+        self._size = size
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin again with the first file."""
+        self._passed = self._current = 0
+        self._stream: BinaryIO | None = None
+
+    def begin(self, path: Path) -> None:
+        """Note that the files before this one have been read."""
+        self._passed += self._current
+        self._current = path.stat().st_size if path.is_file() else 0
+        self._stream = None
+
+    def watch(self, stream: BinaryIO) -> None:
+        """Note what the present file is read from; its position tells how far that is."""
+        self._stream = stream
+
+    @property
+    def share(self) -> float | None:
+        """Share that has been read, above 0 and below 1; None: not known.
+
+        A library that reads a file as a whole is at its end before the first record.
+        """
+        inside = 0 if self._stream is None or self._stream.closed else self._stream.tell()
+        read = self._passed + min(inside, self._current)
+        return read / self._size if 0 < read < self._size else None
+
+
 class CompressedError(DataError):
     """A file is compressed, and its format needs it unpacked."""
 
@@ -41,8 +81,8 @@ class CompressedError(DataError):
 class _Bounded(RawIOBase):
     """What a compressed file unpacks to, up to a bound."""
 
-    def __init__(self, stream: Any, path: Path, torn: set[Path]) -> None:
-        self._stream, self._path, self._torn = stream, path, torn
+    def __init__(self, stream: Any, packed: BinaryIO, path: Path, torn: set[Path]) -> None:
+        self._stream, self._packed, self._path, self._torn = stream, packed, path, torn
         self._limit = self._left = unpacked_limit(path.stat().st_size)
 
     def readable(self) -> bool:
@@ -74,6 +114,7 @@ class _Bounded(RawIOBase):
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
+        self._packed.close()  # which the stream leaves open, since it has not opened it
         super().close()
 
 
@@ -82,6 +123,8 @@ class InputFile:
     """A file of some format, or a folder that a format treats as one file."""
 
     path: Path
+    extent: Extent | None = field(default=None, repr=False, compare=False)
+    """Learns how far the file is read; None: nobody asks."""
     _torn: set[Path] = field(default_factory=set, repr=False, compare=False)
 
     @property
@@ -111,9 +154,12 @@ class InputFile:
         """
         # As a stream: a file that unpacks to terabytes costs no more memory than a small one.
         opener = COMPRESSIONS.get(self.path.suffix.lower())
+        stream = self.path.open("rb")
+        if self.extent is not None:
+            self.extent.watch(stream)
         if opener is None:
-            return self.path.open("rb")
-        bounded = _Bounded(opener(self.path), self.path, self._torn)
+            return stream
+        bounded = _Bounded(opener(stream), stream, self.path, self._torn)
         return cast("BinaryIO", BufferedReader(bounded, _BUFFER))
 
     def open_text(self) -> TextIO:

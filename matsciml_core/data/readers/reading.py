@@ -12,7 +12,7 @@ from matsciml_core.data.ingestion.pool import PoolConfig
 from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers.detection import assign, files_of
 from matsciml_core.data.readers.frames import Record
-from matsciml_core.data.readers.input_file import InputFile
+from matsciml_core.data.readers.input_file import Extent, InputFile
 from matsciml_core.data.readers.reader import Deferred, Reader
 from matsciml_core.errors import ConfigError, DataError, MatSciMLError
 from matsciml_core.registry.manager import Registry, build_registry
@@ -29,6 +29,7 @@ def read(
     registry: Registry | None = None,
     options: Mapping[str, Any] | None = None,
     workers: int = 1,
+    extent: Extent | None = None,
 ) -> Iterator[Record]:
     """Read a file, or the files of a folder, one record at a time.
 
@@ -42,6 +43,7 @@ def read(
         registry: Where readers are looked up; None: all that are installed.
         options: Settings of the format, as plain data.
         workers: Processes that read what takes long, CIF for example; 1: none but this one.
+        extent: Learns how far the files are read; None: nobody asks.
 
     Returns:
         The records, in the order of the files' names and within them of the file.
@@ -60,7 +62,7 @@ def read(
     # itself should stop the command.
     in_folder = [item.path for item in assigned] != [where]
     streams = (
-        _read_file(readers[item.spec.name], item.spec, item.path, reject=in_folder)
+        _read_file(readers[item.spec.name], item.spec, item.path, reject=in_folder, extent=extent)
         if item.spec is not None
         else iter([Rejection(str(item.path.relative_to(where)), item.reason)])
         for item in assigned
@@ -106,10 +108,17 @@ def read_files(reader: Reader, spec: ReaderSpec, path: Path, workers: int = 1) -
 
 
 def _read_file(
-    reader: Reader, spec: ReaderSpec, file: Path, *, reject: bool
+    reader: Reader,
+    spec: ReaderSpec,
+    file: Path,
+    *,
+    reject: bool,
+    extent: Extent | None = None,
 ) -> Iterator[Record | Deferred]:
     """Yield the records of a file; whatever its reader stumbles over becomes one sentence."""
-    source = InputFile(file)
+    if extent is not None:
+        extent.begin(file)
+    source = InputFile(file, extent)
     try:
         yield from _without_torn(reader.read(source), source)
     except Exception as error:  # libraries raise anything at files that are not theirs
