@@ -48,6 +48,8 @@ class Result:
     """Core seconds for finding and judging candidates, symmetry included."""
     confirmation: float
     """Core seconds for StructureMatcher."""
+    pairs: int
+    """Pairs of structures that StructureMatcher compared."""
     candidates: int
     confirmed: int
     planted: int
@@ -67,7 +69,7 @@ def main() -> int:
     results = []
     for size in sorted(options.sizes):
         with TemporaryDirectory() as folder:
-            results.append(_measure_size(size, Path(folder), confirm=options.confirm))
+            results.append(_measure_size(size, Path(folder), options.pairs))
         print(_report(results), flush=True)
     if options.output is not None:
         options.output.write_text(_report(results), encoding="utf-8")
@@ -77,20 +79,24 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000])
-    parser.add_argument("--no-confirm", dest="confirm", action="store_false")
+    parser.add_argument(
+        "--pairs",
+        type=int,
+        help="at most so many pairs go to StructureMatcher, later ones pass; default: all do",
+    )
     parser.add_argument("--check", action="store_true", help="exit with 1 where a bar is missed")
     parser.add_argument("--output", type=Path, help="Markdown file to write")
     return parser.parse_args()
 
 
-def _measure_size(size: int, folder: Path, *, confirm: bool) -> Result:
+def _measure_size(size: int, folder: Path, most_pairs: int | None) -> Result:
     _write(size, folder)
     datasets = {"synthetic": StoreDataset(folder)}
     started = time.process_time()
     keys, prints = describe(datasets)
     described = time.process_time()
-    lookup = _Timed(Lookup(datasets))
-    judge = Judge(lookup, confirm=confirm)  # type: ignore[arg-type]
+    lookup = _Timed(Lookup(datasets), most_pairs)
+    judge = Judge(lookup, confirm=True)  # type: ignore[arg-type]
     groups = cluster(keys, prints, judge, TOLERANCE)
     compared = time.process_time()
     return Result(
@@ -98,6 +104,7 @@ def _measure_size(size: int, folder: Path, *, confirm: bool) -> Result:
         fingerprints=described - started,
         comparison=compared - described - lookup.seconds,
         confirmation=lookup.seconds,
+        pairs=lookup.pairs,
         candidates=judge.asked,
         confirmed=sum(groups[k] == groups[k - 9] for k in range(9, size, 10)),
         planted=size // 10,
@@ -106,16 +113,20 @@ def _measure_size(size: int, folder: Path, *, confirm: bool) -> Result:
 
 
 class _Timed:
-    """Finds structures, and counts the time that StructureMatcher takes."""
+    """Finds structures, and counts the time that StructureMatcher takes for the first pairs."""
 
-    def __init__(self, lookup: Lookup) -> None:
-        self._lookup, self.seconds = lookup, 0.0
+    def __init__(self, lookup: Lookup, most_pairs: int | None) -> None:
+        self._lookup, self._most = lookup, most_pairs
+        self.seconds, self.pairs = 0.0, 0
         self.crystal = lookup.crystal
 
     def __len__(self) -> int:
         return len(self._lookup)
 
     def same(self, one: int, other: int) -> bool:
+        if self.pairs == self._most:
+            return True
+        self.pairs += 1
         started = time.process_time()
         agreed = bool(self._lookup.same(one, other))
         self.seconds += time.process_time() - started
@@ -161,7 +172,7 @@ def _bars(results: Sequence[Result]) -> list[tuple[str, float, float, bool]]:
 def _report(results: Sequence[Result]) -> str:
     packages = ("numpy", "vesin", "moyopy", "pymatgen", "pymatgen-core", "lmdb")
     header = (
-        *("structures", "fingerprints", "comparison", "per structure", "confirmation"),
+        *("structures", "fingerprints", "comparison", "per structure", "confirmation", "of pairs"),
         *("candidates", "twins found", "memory"),
     )
     rows = [
@@ -171,6 +182,7 @@ def _report(results: Sequence[Result]) -> str:
             f"{one.comparison:,.1f} s",
             f"{one.each:.3f} ms",
             f"{one.confirmation:,.1f} s",
+            f"{one.pairs:,}",
             f"{one.candidates:,}",
             f"{one.confirmed:,} of {one.planted:,}",
             f"{one.memory:.2f} GB",
@@ -190,7 +202,9 @@ def _report(results: Sequence[Result]) -> str:
         "## Measurement",
         "Core time on one core. Fingerprints: reading the store, compositions and fingerprints. "
         "Comparison: sorting, candidates, and their space groups. Per structure: the two together. "
-        "Confirmation: StructureMatcher. Memory: the largest of the process, libraries included.",
+        "Confirmation: StructureMatcher, for so many pairs; where these are fewer than the "
+        "candidates, the others pass without it. Memory: the largest of the process, libraries "
+        "included.",
         _measure.markdown_table(header, rows),
         _measure.markdown_table(("bar", "needed", "measured", ""), bars),
         "## Conclusion",
@@ -203,7 +217,7 @@ def _conclusion(results: Sequence[Result]) -> str:
     missed = [name for name, _, _, passed in _bars(results) if not passed]
     verdict = f"Missed: {'; '.join(missed)}." if missed else "Every bar is reached."
     last = results[-1]
-    pair = 1e3 * last.confirmation / max(last.confirmed, 1)
+    pair = 1e3 * last.confirmation / max(last.pairs, 1)
     return (
         f"{verdict} At the largest size a structure takes {last.each:.2f} ms up to the "
         f"confirmations, and a confirmation {pair:.1f} ms."
