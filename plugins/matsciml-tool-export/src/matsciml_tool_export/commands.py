@@ -17,8 +17,8 @@ def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
     to: Annotated[Path, typer.Option("--to", help="Folder to write; new, or empty.")],
     form: Annotated[
-        Literal["folder", "pt2"],
-        typer.Option("--format", help="For this project, or for PyTorch alone."),
+        Literal["folder", "pt2", "mliap"],
+        typer.Option("--format", help="For this project, for PyTorch alone, or for LAMMPS."),
     ] = "folder",
     name: Annotated[str, typer.Option(help="Name of the model; default: the run folder's.")] = "",
     licence: Annotated[
@@ -30,10 +30,10 @@ def export(
     ] = False,
     precision: Annotated[
         Literal["float32", "float64"] | None,
-        typer.Option(help="Of pt2: the numbers it computes with; default: as trained."),
+        typer.Option(help="Of pt2 and mliap: the numbers it computes with."),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="Of pt2: which energy, where there are several.")
+        str | None, typer.Option(help="Of pt2 and mliap: which energy, of several.")
     ] = None,
     compiled: Annotated[
         bool, typer.Option("--compile/--no-compile", help="Of pt2: compile it, too.")
@@ -50,7 +50,27 @@ def export(
     (model.pt2), the same compiled for this machine where there is a C++ compiler (compiled.pt2),
     and a script that shows how to use them (exported_model.py). A model of an energy gives
     forces and stress, too.
+
+    With --format mliap it holds a file for LAMMPS's pair_style mliap unified (model.pickle), for
+    which LAMMPS needs the Python coupling of its package ML-IAP.
     """
+    if form == "mliap":
+        from matsciml_tool_export.mliap import export_mliap
+
+        if not compiled:
+            raise ConfigError("--no-compile goes with --format pt2.")
+        file = export_mliap(
+            run,
+            to,
+            name=name,
+            licence=licence,
+            replace=replace,
+            precision=precision,
+            dataset=dataset,
+        )
+        write_line(f"File for LAMMPS: {file}")
+        write_line(f"How to use it:   {file.with_name('README.md')}")
+        return
     if form == "pt2":
         from matsciml_tool_export.portable import export_program
 
@@ -69,7 +89,7 @@ def export(
             write_line(f"Not compiled:     {program.note}; model.pt2 runs all the same.")
         return
     if precision or dataset or not compiled:
-        raise ConfigError("--precision, --dataset and --no-compile go with --format pt2.")
+        raise ConfigError("--precision, --dataset and --no-compile go with another --format.")
     from matsciml_tool_export.export import export_model
 
     folder = export_model(run, to, name=name, licence=licence, replace=replace)

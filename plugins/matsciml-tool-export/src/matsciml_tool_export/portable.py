@@ -100,7 +100,7 @@ def export_program(
     check_target(target, model.folder, FILES, {PORTABLE, PROGRAM}, replace=replace)
     program = trace(model, dataset)
     name = name or model.folder.name
-    description = {**_describe(model, program), "name": name}
+    description = {**describe(model, program), "name": name}
     note = ""
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ def export_program(
             if compiled:
                 note = _compile(program, part / COMPILED)
             copy_whole(Path(__file__).with_name(SCRIPT), part / SCRIPT)
-            _write_card(model, description, name, licence, part)
+            write_card(model, _usage(description), name, licence, part)
         if note or not compiled:  # one of an earlier export is not of this model
             (target / COMPILED).unlink(missing_ok=True)
     except OSError as error:
@@ -121,8 +121,13 @@ def export_program(
     return ExportedProgramFolder(folder=target, compiled=compiled and not note, note=note)
 
 
-def _describe(model: TrainedModel, program: Program) -> dict[str, Any]:
-    """Return what a user of the program must know of it."""
+def describe(model: TrainedModel, program: Program) -> dict[str, Any]:
+    """Return what a user of a program must know of it, as plain data.
+
+    Args:
+        model: The model.
+        program: What was traced of it.
+    """
     neighbours = model.encoder.neighbours
     return {
         "encoder": model.description.get("encoder", {}).get("name", ""),
@@ -154,18 +159,28 @@ def _compile(program: Program, path: Path) -> str:
     return ""
 
 
-def _write_card(
-    model: TrainedModel, description: Mapping[str, Any], name: str, licence: str, folder: Path
-) -> None:
-    """Write the card and what to cite; of a pretrained model, which has no run, how to use it."""
+def _usage(description: Mapping[str, Any]) -> str:
+    """Return how a program is used, in Markdown."""
     rows = [f"- `{one['name']}`: {one['unit']}, per {one['per']}" for one in description["outputs"]]
-    usage = _USAGE.format(
+    return _USAGE.format(
         torch=torch.__version__.partition("+")[0],
         script=SCRIPT,
         results="\n".join(rows),
         portable=PORTABLE,
         compiled=COMPILED,
     )
+
+
+def write_card(model: TrainedModel, usage: str, name: str, licence: str, folder: Path) -> None:
+    """Write the card and what to cite; of a pretrained model, which has no run, how to use it.
+
+    Args:
+        model: The model.
+        usage: How the files beside the card are used, in Markdown.
+        name: What the model is called.
+        licence: Its licence, as an SPDX identifier, or nothing.
+        folder: Where the card is written.
+    """
     if not (model.folder / SUMMARY).is_file():
         write_whole(folder / CARD, f"# {for_card(name)}\n\n{usage}\n".encode())
         return

@@ -42,7 +42,7 @@ class Output:
     unit: str
     """Of classes ``class``: what is returned are probabilities."""
     per: str
-    """``atom``, where there is one for each; otherwise ``crystal``."""
+    """``atom`` or ``edge``, where there is one for each; otherwise ``crystal``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ class Program:
                     )
 
 
-def trace(model: TrainedModel, dataset: str | None = None) -> Program:
+def trace(model: TrainedModel, dataset: str | None = None, *, by_edge: bool = False) -> Program:
     """Write a model down as a graph that holds for any number of atoms and edges.
 
     A model of an energy gives energy, forces and stress, the latter two as derivatives; any other
@@ -93,12 +93,21 @@ def trace(model: TrainedModel, dataset: str | None = None) -> Program:
     Args:
         model: The model, on the CPU.
         dataset: Which energy, where the model predicts those of several datasets.
+        by_edge: Whether to return, instead of labels, the energy and its derivatives by the
+            vectors along edges. Then the cell is the unit matrix, positions are zero, and the shift
+            of an edge is the vector from receiver to sender, Å.
 
     Raises:
-        ConfigError: The encoder or a head cannot be traced, or there are several energies.
+        ConfigError: The encoder or a head cannot be traced, or there are several energies; or they
+            are no function of the vectors along edges alone, where that is asked for.
     """
-    function, outputs = _function_of(model, dataset)
     examples = tuple(_inputs(model, crystal) for crystal in _examples(model))
+    if by_edge:
+        potential = Potential(model, dataset)
+        function, outputs = _by_edge(potential)
+        examples = tuple(_along_edges(potential, inputs) for inputs in examples)
+    else:
+        function, outputs = _function_of(model, dataset)
     # Before the trace: what layers keep for later must be made of numbers, not of symbols.
     expected = tuple(function(*inputs) for inputs in examples)
     try:
@@ -172,6 +181,52 @@ def _function_of(model: TrainedModel, dataset: str | None) -> tuple[_Function, t
     return properties, tuple(
         Output(name=name, unit=info.unit, per="atom" if info.per_atom else "crystal")
         for name, (_, info) in labels.items()
+    )
+
+
+def _by_edge(potential: Potential) -> tuple[_Function, tuple[Output, ...]]:
+    """Return what is traced for a program of vectors along edges, and what it returns."""
+
+    def function(*inputs: Tensor) -> tuple[Tensor, ...]:
+        energy, slopes = potential.by_edge(_batch(*inputs))
+        return energy[0].double(), slopes
+
+    return function, (
+        Output(name="energy", unit="eV", per="crystal"),
+        Output(name="slopes", unit="eV/Å", per="edge"),
+    )
+
+
+def _along_edges(potential: Potential, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return inputs with the vectors along edges for positions, cell and shifts.
+
+    Raises:
+        ConfigError: The model looks at more than these vectors.
+    """
+    numbers, positions, cell, edges, shifts = inputs
+    vectors = positions[edges[0]] + shifts @ cell - positions[edges[1]]  # (edges, 3)
+    unit = torch.eye(3, dtype=cell.dtype)
+    changed = (numbers, torch.zeros_like(positions), unit, edges, vectors)
+    expected = potential(_batch(*inputs))
+    tolerance = 1e-3 if cell.dtype == torch.float32 else 1e-8
+    try:
+        energy, slopes = potential.by_edge(_batch(*changed))
+    except Exception as error:  # of an encoder that cannot live with such shifts, whatever it is
+        reason = str(error).strip().partition("\n")[0]
+        raise _no_edges(reason) from error
+    forces = slopes.new_zeros(positions.shape)
+    forces = forces.index_add(0, edges[1], slopes).index_add(0, edges[0], -slopes)
+    for ours, theirs in ((energy, expected.energy), (forces, expected.forces)):
+        if theirs is None or not torch.allclose(ours.double(), theirs.double(), atol=tolerance):
+            raise _no_edges("its forces are others")
+    return changed
+
+
+def _no_edges(reason: str) -> ConfigError:
+    return ConfigError(
+        "The energy of this model is no function of the vectors to the neighbours alone, which is "
+        f"all that LAMMPS gives here ({reason[:160]}); use matsciml lammps, which couples it in "
+        "another way."
     )
 
 

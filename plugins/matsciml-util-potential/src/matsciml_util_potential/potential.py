@@ -89,6 +89,37 @@ class Potential:
             stress=gradients[-1].to(torch.float64) / volume if stress else None,
         )
 
+    def by_edge(self, batch: CrystalBatch) -> tuple[Tensor, Tensor]:
+        """Return the energies and their derivatives by the ends of the edges, one by one.
+
+        Only of encoders that know positions by way of the vectors along edges alone is the sum of
+        these derivatives over the edges of an atom its force.
+
+        Args:
+            batch: Crystals with edges, and with the unit matrix as cell, so that the shift of an
+                edge is a vector, in Å, by which its sender is moved.
+
+        Returns:
+            Energies ``(crystals,)``, eV, and ∂E/∂shift ``(edges, 3)``, eV/Å; float64, no graph.
+
+        Raises:
+            ConfigError: The batch has no edges.
+        """
+        if batch.cell_shift is None:
+            raise ConfigError("The model looks at no neighbours, so that its energy has no edges.")
+        with torch.inference_mode(mode=False), torch.enable_grad():
+            shift = batch.cell_shift.detach().requires_grad_()
+            # Heads that take forces themselves ask positions for a gradient.
+            moved = replace(batch, cell_shift=shift, positions=batch.positions.detach())
+            if self._head.needs_position_gradient:
+                moved.positions.requires_grad_()
+            values = self._head.inverse_transform(
+                self._head(self.model.encoder(moved), moved), moved
+            )
+            energy = values[self._names["energy"]]
+            (slope,) = torch.autograd.grad(energy.sum(), shift, materialize_grads=True)
+        return energy.detach(), slope.to(torch.float64)
+
     def check_elements(self, atomic_numbers: Iterable[int]) -> None:
         """Reject elements that no training crystal had.
 
