@@ -175,6 +175,15 @@ def write_cp2k_log(path: Path) -> None:
     assert item.path == path
 
 
+def write_lammps_dump(path: Path) -> None:
+    from matsciml_reader_ase.lammps_samples import NAMED
+
+    frames = [NAMED.replace("TIMESTEP\n0", f"TIMESTEP\n{row}") for row in range(COUNT)]
+    path.write_text("".join(frames))
+    rows = "".join(f"{row},{-150 + row}\n" for row in range(COUNT))
+    path.with_name("thermo.csv").write_text(f"step,energy\n{rows}")
+
+
 def write_deepmd(path: Path) -> None:
     from matsciml_reader_potentials.samples import deepmd_samples
 
@@ -211,6 +220,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "md.castep": write_castep,
     "water-pos-1.xyz": sample("ase.cp2k_samples:cp2k_samples"),
     "si.out": write_cp2k_log,
+    "run.lammpstrj": write_lammps_dump,
     "mptrj.atp": sample("atompack.samples:samples"),
     "alexandria.lmdb": write_toolkit,
     "systems": write_deepmd,

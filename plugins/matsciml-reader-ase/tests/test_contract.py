@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from matsciml_core.testing import ReaderContract
 
 
@@ -51,3 +53,10 @@ class TestCP2KLog(ReaderContract):
     """What ``matsciml check cp2k-log`` checks."""
 
     spec_name = "cp2k-log"
+
+
+class TestLammpsDump(ReaderContract):
+    """What ``matsciml check lammps-dump --set elements=Na,Cl`` checks."""
+
+    spec_name = "lammps-dump"
+    options: ClassVar[dict[str, str]] = {"elements": "Na,Cl"}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
 from matsciml_core import Config
 from matsciml_core.errors import ConfigError
+from matsciml_core.interfaces.elements import atomic_number
 
 
 class CP2KConfig(Config):
@@ -30,3 +33,25 @@ class CP2KConfig(Config):
                 f"The cell '{self.cell}' is neither three lengths nor nine numbers; write "
                 "--set cell=10,10,10."
             ) from None
+
+
+class LammpsConfig(Config):
+    """What files of LAMMPS leave open."""
+
+    elements: str = ""
+    """Symbols of the types, from type 1 on, such as Cu,O; empty: as the file says."""
+    units: Literal["", "metal", "real", "electron", "si"] = ""
+    """Units of the run; empty: as the file says."""
+
+    @property
+    def symbols(self) -> list[str]:
+        """Symbols of the types.
+
+        Raises:
+            ConfigError: One is no element.
+        """
+        symbols = self.elements.replace(",", " ").split()
+        unknown = [symbol for symbol in symbols if atomic_number(symbol) is None]
+        if unknown:
+            raise ConfigError(f"'{unknown[0]}' is no element; write --set elements=Cu,O.")
+        return symbols

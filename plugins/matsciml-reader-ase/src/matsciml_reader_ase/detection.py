@@ -7,6 +7,7 @@ from pathlib import Path
 
 _VASPRUN = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<modeling>")
 _OUTCAR = re.compile(rb"\s*vasp\.\d")
+_LAMMPS_DUMP = re.compile(rb"\s*ITEM: (?:UNITS|TIME|TIMESTEP)\r?\n")
 _ASE_JSON = re.compile(rb'\s*\{\s*"\d+":\s*\{\s*"(?:calculator|cell|constraints|ctime|data)"')
 
 
@@ -49,3 +50,8 @@ def is_abinit(path: Path, head: bytes) -> bool:
 def is_gpaw(path: Path, head: bytes) -> bool:
     """Return whether a file is written by GPAW."""
     return b"|__ |  _|___|_____|" in head
+
+
+def is_lammps_dump(path: Path, head: bytes) -> bool:
+    """Return whether a file begins with a frame of LAMMPS."""
+    return bool(_LAMMPS_DUMP.match(head))

@@ -124,3 +124,15 @@ CODES = (
         samples=f"{_PACKAGE}.cp2k_samples:cp2k_samples",
     ),
 )
+LAMMPS = (
+    ReaderSpec(
+        name="lammps-dump",
+        summary="Dumps of LAMMPS, atom and custom.",
+        class_path=f"{_PACKAGE}.lammps_dump:LammpsDumpReader",
+        config=f"{_PACKAGE}.config:LammpsConfig",
+        suffixes=(".lammpstrj",),
+        folder_files=("*.lammpstrj",),
+        detect=f"{_PACKAGE}.detection:is_lammps_dump",
+        samples=f"{_PACKAGE}.lammps_samples:lammps_dump_samples",
+    ),
+)

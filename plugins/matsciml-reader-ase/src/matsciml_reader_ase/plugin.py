@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from matsciml_core import ReaderSpec, hookimpl
-from matsciml_reader_ase.formats import CODES, FORMATS, VASP
+from matsciml_reader_ase.formats import CODES, FORMATS, LAMMPS, VASP
 
 
 @hookimpl
 def matsciml_readers() -> Iterable[ReaderSpec]:
     """Offer the formats."""
-    yield from (*FORMATS, *VASP, *CODES)
+    yield from (*FORMATS, *VASP, *CODES, *LAMMPS)
