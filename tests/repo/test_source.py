@@ -30,8 +30,12 @@ BY_NAME = {
 ``from_dict`` and ``as_dict`` forms are read field by field instead."""
 ROUND_TRIP = "matsciml_core/testing/"
 """The conformance kit pickles a component and reads it back within one expression."""
-SAMPLE_WRITER = "plugins/matsciml-reader-toolkit/src/matsciml_reader_toolkit/samples.py"
-"""Writes the pickles that the reader of the toolkit's files is checked on."""
+WRITERS = {
+    "plugins/matsciml-reader-toolkit/src/matsciml_reader_toolkit/samples.py",
+    "plugins/matsciml-tool-export/src/matsciml_tool_export/mliap.py",
+}
+"""Write pickles and read none: those that the reader of the toolkit's files is checked on, and the
+one form of a model that ML-IAP of LAMMPS loads."""
 CODE_TEMPLATES = {"matsciml_cli/commands/new.py"}
 """Fill in templates of Python, in which escapes would be errors."""
 FIXTURES = re.compile(r"matsciml_cli/testing\.py|plugins/.*/testing/.*")
@@ -67,11 +71,12 @@ def test_nothing_is_unpickled(trees):
         for path, tree in trees.items()
         if PICKLERS & set(imports(tree)) and not path.startswith(ROUND_TRIP)
     }
-    assert users == {SAMPLE_WRITER}
+    assert users == WRITERS
 
 
-def test_samples_are_pickled_and_not_read(trees):
-    used = {ast.unparse(call.func) for call in calls(trees[SAMPLE_WRITER])}
+@pytest.mark.parametrize("path", sorted(WRITERS))
+def test_who_writes_pickles_reads_none(trees, path):
+    used = {ast.unparse(call.func) for call in calls(trees[path])}
     assert {name for name in used if name.startswith("pickle.")} == {"pickle.dumps"}
 
 

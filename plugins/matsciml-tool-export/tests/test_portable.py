@@ -140,7 +140,7 @@ def test_what_has_no_graph_is_refused_in_a_sentence(force_model):
         return forward(batch)
 
     model.encoder.forward = looping
-    with pytest.raises(ConfigError, match="cannot be written as a pt2 file, since no single graph"):
+    with pytest.raises(ConfigError, match="cannot be written as a program, since no single graph"):
         trace(model)
 
 
@@ -169,7 +169,7 @@ def test_what_lies_in_the_folder_is_kept(exported, force_model, tmp_path):
 def test_options_of_pt2_need_the_format(run, tmp_path, capsys):
     arguments = ("--to", str(tmp_path / "out"), "--precision", "float64")
     assert execute(["export", str(run), *arguments]) == 2
-    assert "go with --format pt2" in capsys.readouterr().err
+    assert "go with --format pt2 or mliap" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("cap", [None, 5, 12])

@@ -89,7 +89,9 @@ def export(
             write_line(f"Not compiled:     {program.note}; model.pt2 runs all the same.")
         return
     if precision or dataset or not compiled:
-        raise ConfigError("--precision, --dataset and --no-compile go with another --format.")
+        raise ConfigError(
+            "--precision and --dataset go with --format pt2 or mliap, --no-compile with pt2."
+        )
     from matsciml_tool_export.export import export_model
 
     folder = export_model(run, to, name=name, licence=licence, replace=replace)

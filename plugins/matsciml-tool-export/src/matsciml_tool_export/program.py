@@ -118,7 +118,7 @@ def trace(model: TrainedModel, dataset: str | None = None, *, by_edge: bool = Fa
         reason = str(error).strip().partition("\n")[0]
         name = model.description.get("encoder", {}).get("name", type(model.encoder).__name__)
         raise ConfigError(
-            f"The encoder '{name}' cannot be written as a pt2 file, since no single graph of "
+            f"The encoder '{name}' cannot be written as a program, since no single graph of "
             f"operations holds for all structures ({reason[:160]}); export it as a folder, and "
             "use it with this project installed."
         ) from error
@@ -254,7 +254,7 @@ def _inputs(model: TrainedModel, crystal: Crystal) -> tuple[Tensor, ...]:
     batch = model.batch([crystal])
     if batch.edge_index is None or batch.cell_shift is None:
         raise ConfigError(
-            "A model that looks at no neighbours cannot be written as a pt2 file; export it as a "
+            "A model that looks at no neighbours cannot be written as a program; export it as a "
             "folder."
         )
     return (
