@@ -20,7 +20,9 @@ import pandas
 import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from monty.serialization import dumpfn
 from pymatgen.core import Lattice, Structure
+from pymatgen.core.trajectory import Trajectory
 
 from matsciml_cli.app import execute
 from matsciml_core.data.ingestion.conversion import read_manifest
@@ -128,6 +130,15 @@ def write_matbench(path: Path) -> None:
     table.to_json(path, orient="split")
 
 
+def write_trajectory(path: Path) -> None:
+    properties = [
+        {"energy": -27.0 + 0.1 * row, "forces": np.zeros((2, 3)), "stress": np.eye(3)}
+        for row in range(COUNT)
+    ]
+    made = Trajectory.from_structures(salts(), constant_lattice=False, frame_properties=properties)
+    dumpfn(made, path)
+
+
 def write_matpes(path: Path) -> None:
     entries = [
         {
@@ -211,6 +222,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "crystals": write_crystals,
     "perov_5.csv": write_cdvae,
     "matbench_mp_e_form.json.gz": write_matbench,
+    "trajectory.json": write_trajectory,
     "matpes.json.gz": write_matpes,
     "lemat.parquet": sample("tables.parquet_samples:parquet_samples"),
     "mine.db": write_database,

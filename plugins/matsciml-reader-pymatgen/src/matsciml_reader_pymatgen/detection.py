@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_BEGINNING = re.compile(rb'\s*\[?\s*\{\s*"@module":\s*"pymatgen\.core\.structure"')
+_BEGINNING = re.compile(rb'\s*\[?\s*\{\s*"@module":\s*"pymatgen\.core\.(?:structure|trajectory)"')
 
 
 def is_structure_json(path: Path, head: bytes) -> bool:
-    """Return whether a file begins with a structure, or with a list of structures.
+    """Return whether a file begins with a structure, a list of structures, or a trajectory.
 
     Args:
         path: The file.

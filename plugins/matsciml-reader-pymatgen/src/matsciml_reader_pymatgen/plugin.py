@@ -28,7 +28,7 @@ def matsciml_readers() -> Iterable[ReaderSpec]:
     )
     yield ReaderSpec(
         name="pymatgen-json",
-        summary="Structures as pymatgen writes them in JSON.",
+        summary="Structures and trajectories as pymatgen writes them in JSON.",
         class_path="matsciml_reader_pymatgen.json_structures:StructureReader",
         suffixes=(".json",),
         detect="matsciml_reader_pymatgen.detection:is_structure_json",
