@@ -63,6 +63,23 @@ _CONTRAST = """
 """
 """Finds the text that contrasts least with its ground: the ratio of WCAG 2.2, and the element."""
 
+_LEAST_CONTRAST = 4.5
+"""Of WCAG 2.2, level AA."""
+_BEYOND = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+_EMPTY_PLOTS = """
+[...document.querySelectorAll("svg.plot")].flatMap((plot, index) => {
+  const name = `plot ${index + 1}`;
+  if (plot.getBoundingClientRect().width < 200) return [`${name} is hardly there`];
+  const marks = [...plot.querySelectorAll("circle, path, rect, polyline, polygon, use, image")];
+  const seen = marks.filter((mark) => {
+    const box = mark.getBoundingClientRect();
+    return box.width > 0 || box.height > 0;
+  });
+  const broken = plot.outerHTML.includes("NaN") ? [`${name} has a NaN`] : [];
+  return seen.length ? broken : [...broken, `${name} is empty`];
+})
+"""
+
 
 class Browser:
     """One tab of a headless Chromium."""
@@ -161,6 +178,28 @@ class Browser:
         """Return the smallest contrast of any text with its ground, and the element it is in."""
         ratio, element = self.run(_CONTRAST)
         return float(ratio), str(element)
+
+    def faults(self, page: Path | str) -> list[str]:
+        """Return what is wrong with a page on a telephone and a screen, by day and by night.
+
+        It must be no wider than the window, every text must contrast with its ground by 4.5, every
+        plot must be there and have something in it, the console must be silent, and nothing may be
+        asked of a network.
+        """
+        faults = []
+        for width in (390, 1280):
+            for dark in (False, True):
+                self.open(page, width=width, dark=dark)
+                where = f"{width} px, {'dark' if dark else 'light'}"
+                beyond = self.run(_BEYOND)
+                if beyond > 0:
+                    faults.append(f"{where}: {beyond} px too wide")
+                ratio, text = self.worst_contrast()
+                if ratio < _LEAST_CONTRAST:
+                    faults.append(f"{where}: contrast {ratio:.1f} of {text}")
+                faults += [f"{where}: {one}" for one in self.run(_EMPTY_PLOTS)]
+                faults += [f"{where}: {one}" for one in (*self.troubles, *self.requests)]
+        return faults
 
     def screenshot(self, path: Path) -> None:
         """Save what the window shows as a PNG file."""
