@@ -179,6 +179,13 @@ def write_castep(path: Path) -> None:
     shutil.copy(ASE_DATA / "castep" / "md.castep", path)
 
 
+def write_castep_steps(path: Path) -> None:
+    frames = rattled()
+    for atoms in frames:
+        atoms.get_stress()
+    ase.io.write(path, frames, format="castep-geom")
+
+
 def write_cp2k_log(path: Path) -> None:
     from matsciml_reader_ase.cp2k_log_samples import cp2k_log_samples
 
@@ -230,6 +237,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "vasprun.xml": sample("ase.vasp_samples:vasprun_samples", """name="e_fr_energy">-6.7"""),
     "relax.pwo": write_espresso,
     "md.castep": write_castep,
+    "si.geom": write_castep_steps,
     "water-pos-1.xyz": sample("ase.cp2k_samples:cp2k_samples"),
     "si.out": write_cp2k_log,
     "run.lammpstrj": write_lammps_dump,

@@ -42,6 +42,11 @@ def is_aims(path: Path, head: bytes) -> bool:
     return b"Invoking FHI-aims" in head
 
 
+def is_castep_motion(path: Path, head: bytes) -> bool:
+    """Return whether a file is CASTEP's .md or .geom."""
+    return b"END header" in head and b"<-- E" in head
+
+
 def is_abinit(path: Path, head: bytes) -> bool:
     """Return whether a file is written by ABINIT."""
     return b"of ABINIT" in head

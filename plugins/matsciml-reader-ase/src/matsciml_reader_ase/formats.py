@@ -104,6 +104,13 @@ CODES = (
     ),
     _code("aims", "FHI-aims", "text_codes:AimsReader", detect=f"{_PACKAGE}.detection:is_aims"),
     _code("castep", "CASTEP", "text_codes:CastepReader", suffixes=(".castep",)),
+    _code(
+        "castep-md",
+        "CASTEP, steps of dynamics and relaxations, .md and .geom",
+        "text_codes:CastepMotionReader",
+        folder_files=("*.md", "*.geom"),
+        detect=f"{_PACKAGE}.detection:is_castep_motion",
+    ),
     _code("abinit", "ABINIT", "abinit:AbinitReader", detect=f"{_PACKAGE}.detection:is_abinit"),
     _code("gpaw", "GPAW", "text_codes:GpawReader", detect=f"{_PACKAGE}.detection:is_gpaw"),
     _code(

@@ -29,7 +29,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from ase.io.aims import read_aims_output
-from ase.io.castep import read_castep_castep
+from ase.io.castep import read_castep_castep, read_castep_md
 from ase.io.espresso import read_espresso_out
 from ase.io.gpaw_out import read_gpaw_out
 from ase.units import fs
@@ -264,6 +264,29 @@ class CastepReader(TextCodeReader):
     def _steps(self, run: str) -> tuple[list[Frame], bool, str]:
         frames, torn, fault = super()._steps(run)
         return frames, torn or self._END not in run, fault
+
+
+class CastepMotionReader(TextCodeReader):
+    """Reads CASTEP's .md and .geom, whose energy is the free one, all in atomic units.
+
+    The stress in the file has the kinetic part of moving atoms; ASE takes it out again.
+    """
+
+    form = "castep-md"
+    parse = read_castep_md
+    step = re.compile(r"^.*<-- E$", re.MULTILINE)
+
+    def frame(self, atoms: Any, run: str) -> Frame:
+        """Return the record of a step, its time in fs."""
+        frame = super().frame(atoms, run)
+        if "time" not in frame.values:
+            return frame
+        return replace(frame, values={**frame.values, "time": frame.values["time"] / fs})
+
+    def _steps(self, run: str) -> tuple[list[Frame], bool, str]:
+        frames, torn, fault = super()._steps(run)
+        # A step ends with an empty line, without which ASE passes over it.
+        return frames, torn or bool(run.rstrip("\n").rpartition("\n")[2].strip()), fault
 
 
 class GpawReader(TextCodeReader):
