@@ -66,6 +66,7 @@ def checkpoint_callbacks(folder: Path, keep_best: int = 1) -> list[MovableCheckp
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
+    # The last one comes last: where it has the end of an epoch, the others were written before.
     if keep_best == 1:
         return [best, last]
     kept = KeptEpochs(
@@ -76,7 +77,7 @@ def checkpoint_callbacks(folder: Path, keep_best: int = 1) -> list[MovableCheckp
         save_top_k=keep_best,
         enable_version_counter=False,
     )
-    return [best, last, kept]
+    return [best, kept, last]
 
 
 def restore(module: pl.LightningModule, folder: Path, training: TrainingConfig) -> tuple[int, ...]:
@@ -132,6 +133,19 @@ def _mean(tensors: Sequence[Tensor]) -> Tensor:
     if len(tensors) == 1 or not tensors[0].is_floating_point():
         return tensors[0]
     return torch.stack([*tensors]).double().mean(0).to(tensors[0].dtype)
+
+
+def ends_epoch(file: Path) -> bool:
+    """Return whether a checkpoint has the end of the last epoch that its run has measured.
+
+    A run that is killed between the two has a line about an epoch whose weights nobody has.
+
+    Args:
+        file: The last checkpoint, in the folder ``checkpoints`` of its run.
+    """
+    rows = read_metrics(file.parent.parent)
+    state = torch.load(file, map_location="cpu", weights_only=True)
+    return bool(rows) and int(state["global_step"]) >= int(rows[-1]["step"])
 
 
 def check_sound(file: Path) -> None:

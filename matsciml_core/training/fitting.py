@@ -28,7 +28,7 @@ from matsciml_core.training.callbacks import (
     MetricsFile,
     TrainingLosses,
 )
-from matsciml_core.training.checkpoint import checkpoint_callbacks, restore
+from matsciml_core.training.checkpoint import checkpoint_callbacks, ends_epoch, restore
 from matsciml_core.training.guards import EdgeWatch, InterruptGuard, SkippedSteps, TimedCheckpoints
 from matsciml_core.training.module import TrainingModule
 from matsciml_core.training.plan import Plan
@@ -122,7 +122,8 @@ def fit(
     module = TrainingModule(run.encoder, run.tasks, run.strategy, training, plan)
     length = _length(run, plan, steps, started=started, quiet=quiet)
     epochs = math.inf if plan.steps is None else plan.steps / steps
-    if checkpoint is not None and is_trained(run.folder, epochs, training.patience):
+    trained = checkpoint is not None and is_trained(run.folder, epochs, training.patience)
+    if checkpoint is not None and trained and ends_epoch(checkpoint):
         return _fitted(run, module, length)
     guard = InterruptGuard(run.folder)
     # The guard comes last: it may stop the run, and then the others have had their turn.

@@ -9,6 +9,7 @@ import signal
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 import yaml
 
@@ -23,6 +24,7 @@ from matsciml_core.errors import (
 from matsciml_core.files import read_object
 from matsciml_core.testing.example_settings import ExampleEncoderConfig
 from matsciml_core.testing.examples import ExampleDataset, ExampleEncoder
+from matsciml_core.training import run_folder
 from matsciml_core.training.config import build_config
 from matsciml_core.training.guards import InterruptGuard
 
@@ -326,6 +328,38 @@ class TestResume:
         assert isinstance(stopped.value, RunInterrupted)
         assert stopped.value.resumable
         assert fit(resume=stopped.value.folder).metrics == undisturbed.metrics
+
+    @pytest.mark.parametrize("saved", [0, 1, 2])
+    @pytest.mark.parametrize("tested", ["best", "mean"])
+    def test_a_run_that_died_while_it_saved_its_last_epoch_tests_that_epoch(
+        self, fit, monkeypatch, tmp_path, saved, tested
+    ):
+        """The line in ``metrics.csv`` is written before the weights that it is about."""
+        settings = {"epochs": 2, "keep_best": 2, "tested": tested, "learning_rate": 1e-3}
+        undisturbed = fit(**settings)
+        losses = undisturbed.history["validation/loss"]
+        assert losses[1] < losses[0]
+        save, calls = pl.Trainer.save_checkpoint, []
+
+        def die(trainer, *arguments, **options):
+            if trainer.current_epoch == 1:
+                calls.append(arguments)
+                if len(calls) > saved:
+                    raise SystemExit("killed")
+            save(trainer, *arguments, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(pl.Trainer, "save_checkpoint", die)
+            with pytest.raises(SystemExit):
+                fit(**settings)
+        folder = (tmp_path / "runs" / "latest").resolve()
+        assert len(run_folder.read_metrics(folder)) == 2
+        resumed = fit(resume=folder)
+        assert resumed.metrics == undisturbed.metrics
+        assert resumed.history["epoch"] == [0.0, 1.0]
+        summaries = [read_object(run.folder / "run.json") for run in (undisturbed, resumed)]
+        epochs = [2] if tested == "best" else [1, 2]
+        assert [summary["tested_epochs"] for summary in summaries] == [epochs, epochs]
 
     def test_more_epochs(self, fit):
         result = fit()
