@@ -2,7 +2,7 @@
 
     python killed_commands.py WHAT FOLDER KILLS
 
-WHAT is ``import``, ``fetch``, ``md``, ``generate`` or ``benchmark``. Each life is a fork of this
+WHAT is a key of ``WAYS``, such as ``import``. Each life is a fork of this
 process, which has imported everything. It is killed with SIGKILL after a random time, and the next
 one does what the command or its page says: the same again, or ``--resume``. Prints the number of
 kills; what each way left lies in ``FOLDER/undisturbed`` and ``FOLDER/killed``.
@@ -11,6 +11,7 @@ kills; what each way left lies in ``FOLDER/undisturbed`` and ``FOLDER/killed``.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -28,8 +30,11 @@ import torch
 import matsciml_core.training.train  # noqa: F401 - so that no life has to import it
 from matsciml_cli import state
 from matsciml_cli.app import execute
+from matsciml_core.convert import to_pymatgen
 from matsciml_core.registry.manager import build_registry
+from matsciml_core.testing.examples import ExampleDataset
 from matsciml_core.testing.plugin_folder import PluginFolder
+from matsciml_tool_matbench import tasks
 from matsciml_util_sources.fake_server import FaultServer
 
 PLUGIN = """
@@ -152,7 +157,7 @@ def prepared(what: str, output: Path) -> Iterator[None]:
     os.environ["MATSCIML_DATA"] = str(base / "data")
     (base / "crystals.xyz").write_text("".join(crystals(4000 if what == "import" else 24)))
     (base / "table.yaml").write_text(TABLE)
-    if what in ("md", "generate", "benchmark"):
+    if what in ("md", "generate", "benchmark", "folds"):
         label = ["--label", "energy=eV", "--label", "forces=eV/Å"]
         live(["data", "import", "crystals.xyz", "--name", "tiny", *label], None)
     fast = ["--epochs", "1", "--device", "cpu", "--no-baselines", "--output", "runs"]
@@ -162,6 +167,8 @@ def prepared(what: str, output: Path) -> Iterator[None]:
         live(["run", "--dataset", "tiny", "--encoder", "egnn", *targets, *fast], None)
     if what == "generate":
         live(["run", "--dataset", "tiny", "--encoder", "cdvae", *GENERATIVE, *fast], None)
+    if what == "matbench":
+        write_task(base / "phonons.json.gz")
     if what != "fetch":
         yield
         return
@@ -175,6 +182,26 @@ def prepared(what: str, output: Path) -> Iterator[None]:
         server.faults["/crystals.xyz"] = ["drip:0.001"] * 1000
         os.environ["MATSCIML_MIRROR_SOURCE_EXAMPLE"] = server.url
         yield
+
+
+def write_task(file: Path) -> None:
+    """Write the file of a task of MatBench with few crystals, which every life takes for it."""
+    task, dataset = tasks.find_task("phonons"), ExampleDataset()
+    rows = [
+        [to_pymatgen(dataset[index % 20]).as_dict(), 100.0 * dataset[index % 20].labels["energy"]]
+        for index in range(300)
+    ]
+    table = {"index": list(range(300)), "columns": ["structure", task.column], "data": rows}
+    file.write_bytes(gzip.compress(json.dumps(table).encode(), mtime=0))
+    small = replace(task, size=300, sha256=digest(file))
+    others = [other for other in tasks.tasks() if other.name != "phonons"]
+    tasks.tasks = lambda: (small, *others)
+
+
+def go_on_with_matbench() -> list[str]:
+    """Return the command that prepares a task; once that has ended, there is nothing to repeat."""
+    words = ["matbench", "prepare", "phonons", "--file", "phonons.json.gz"]
+    return ["list-tasks"] if Path(FOLDS).is_file() else words
 
 
 def go_on_with_md() -> list[str]:
@@ -201,9 +228,14 @@ def result(what: str, folder: Path) -> list[str]:
         return [digest(path) for path in folder.glob("[gm]*.*xyz")]
     if what == "benchmark":
         return [digest(path) for path in folder.glob(f"{RUNS}/model.safetensors")]
+    if what == "folds":
+        return [digest(path) for path in sorted(folder.glob("cv/fold-*/2*/model.safetensors"))] + [
+            digest(folder / "cv" / "predictions.csv")
+        ]
     index = "data/datasets/*/**/index.json"
-    names = {"import": "mine", "fetch": "remote"}
-    return [
+    names = {"import": "mine", "fetch": "remote", "matbench": "matbench-phonons"}
+    beside = [digest(path) for path in folder.glob(FOLDS)]
+    return beside + [
         json.loads(path.read_text())["meta"]["content_hash"]
         for path in folder.glob(index)
         if names[what] in path.parts
@@ -212,6 +244,7 @@ def result(what: str, folder: Path) -> list[str]:
 
 STEPS = 60
 RUNS = "runs/small-mini/experiments/energy/egnn/seed-0/[0-9]*"
+FOLDS = "matbench-phonons-folds.json"
 GENERATIVE = ["--target", "structure"]
 WAYS: dict[str, Callable[[], list[str]]] = {
     "import": lambda: [
@@ -222,6 +255,13 @@ WAYS: dict[str, Callable[[], list[str]]] = {
     "generate": lambda: [
         *("generate", "runs/latest", "--number", "6", "--batch-size", "2", "--steps", "2"),
         *("--levels", "10", "--device", "cpu", "-o", "g.extxyz"),
+    ],
+    "matbench": go_on_with_matbench,
+    "folds": lambda: [
+        *("folds", "--dataset", "tiny", "--encoder", "egnn", "--target", "energy", "--number", "3"),
+        *("--epochs", "3", "--batch-size", "8", "--device", "cpu", "--no-baselines"),
+        *("--set", "encoder.width=8", "--set", "training.checkpoint_minutes=0.002"),
+        *("--output", "cv"),
     ],
     "benchmark": lambda: ["benchmark", "table.yaml", "--jobs", "1"],
 }
