@@ -1,4 +1,4 @@
-"""Commands that are killed a hundred times at random moments end as if nothing had happened."""
+"""Commands that are killed 108 times at random moments end as if nothing had happened."""
 
 import os
 import re
