@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from matsciml_core import files
 from matsciml_core.files import write_json
 
 PROBE = """
@@ -87,3 +88,25 @@ def test_a_task_that_cannot_be_run_says_why(matbench):
     assert "are compositions" in matbench("prepare", "glass").error
     assert "does not exist" in matbench("prepare", "phonons", "--file", "no.json.gz").error
     assert not list(Path().iterdir())
+
+
+def test_ctrl_c_between_both_files_of_a_record_says_what_is_left(matbench, tmp_path, monkeypatch):
+    record = {"tasks": {}, "user_metadata": {}}
+    monkeypatch.setattr("matsciml_tool_matbench.record.make_record", lambda *_: record)
+    write = files.write_json
+
+    def stop(path, data):
+        if path.name != "results.json":
+            raise KeyboardInterrupt
+        write(path, data)
+
+    monkeypatch.setattr(files, "write_json", stop)
+    words = ["record", "cv", "--output", str(tmp_path / "results.json")]
+    outcome = matbench(*words)
+    assert outcome.code == 130
+    assert "may lack" in outcome.err
+    assert outcome.err.rstrip().endswith("--replace writes both.")
+    monkeypatch.setattr(files, "write_json", write)
+    assert "give --replace" in matbench(*words).err
+    assert matbench(*words, "--replace").code == 0
+    assert (tmp_path / "results.matbench.json").is_file()

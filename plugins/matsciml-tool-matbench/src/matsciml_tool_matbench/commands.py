@@ -113,8 +113,10 @@ def record_tasks(
     with telling_on_stop(NOTHING_WRITTEN):
         record = make_record(folders, {"algorithm": algorithm})
         scores = summary_of(record)
-    write_json(output, record)
-    write_json(summary, scores)
+    left = f"'{output}' may lack '{summary}' beside it; --replace writes both."
+    with telling_on_stop(left):
+        write_json(output, record)
+        write_json(summary, scores)
     for name, entry in record["tasks"].items():
         task = find_task(name)
         metric = "ROC-AUC" if task.is_class else f"MAE ({task.published_unit or task.unit})"
