@@ -68,6 +68,10 @@ MAY_PARSE = {
         "plugins/matsciml-tool-export/src/matsciml_tool_export/exported_model.py",
         "json.loads",
     ): "travels with an exported program, and runs where this project is not installed",
+    (
+        "plugins/matsciml-tool-export/src/matsciml_tool_export/mliap_model.py",
+        "json.loads",
+    ): "the same, for LAMMPS",
     ("matsciml_core/data/readers/_lmdb_child.py", "lmdb.open"): "in a process of its own",
     ("matsciml_core/data/store/crystal_store.py", "lmdb.open"): "our store; its size is compared",
     ("matsciml_core/data/store/resumable.py", "lmdb.open"): "our unfinished store",
