@@ -202,6 +202,15 @@ def write_lammps_dump(path: Path) -> None:
     path.with_name("thermo.csv").write_text(f"step,energy\n{rows}")
 
 
+def write_xsf(path: Path) -> None:
+    """Write a folder of structures as aenet is trained on them."""
+    path.mkdir()
+    for index, atoms in enumerate(rattled()):
+        file = path / f"{index:02d}.xsf"
+        ase.io.write(file, atoms, format="xsf")
+        file.write_text(f"# total energy = {-1 - 0.1 * index:.3f} eV\n\n{file.read_text()}")
+
+
 def write_deepmd(path: Path) -> None:
     from matsciml_reader_potentials.samples import deepmd_samples
 
@@ -241,6 +250,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "water-pos-1.xyz": sample("ase.cp2k_samples:cp2k_samples"),
     "si.out": write_cp2k_log,
     "run.lammpstrj": write_lammps_dump,
+    "titania": write_xsf,
     "mptrj.atp": sample("atompack.samples:samples"),
     "alexandria.lmdb": write_toolkit,
     "systems": write_deepmd,

@@ -131,7 +131,15 @@ CODES = (
         samples=f"{_PACKAGE}.cp2k_samples:cp2k_samples",
     ),
 )
-LAMMPS = (
+OTHERS = (
+    ReaderSpec(
+        name="xsf",
+        summary="XSF of XCrySDen and aenet.",
+        class_path=f"{_PACKAGE}.xsf:XSFReader",
+        suffixes=(".xsf", ".axsf"),
+        folder_files=("*.xsf", "*.axsf"),
+        streams=False,
+    ),
     ReaderSpec(
         name="lammps-dump",
         summary="Dumps of LAMMPS, atom and custom.",

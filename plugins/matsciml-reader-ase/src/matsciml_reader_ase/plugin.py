@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from matsciml_core import ReaderSpec, hookimpl
-from matsciml_reader_ase.formats import CODES, FORMATS, LAMMPS, VASP
+from matsciml_reader_ase.formats import CODES, FORMATS, OTHERS, VASP
 
 
 @hookimpl
 def matsciml_readers() -> Iterable[ReaderSpec]:
     """Offer the formats."""
-    yield from (*FORMATS, *VASP, *CODES, *LAMMPS)
+    yield from (*FORMATS, *VASP, *CODES, *OTHERS)
