@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import statistics
@@ -30,6 +31,16 @@ def on_one_core() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     os.environ.update(dict.fromkeys((_ON_ONE_CORE, *_THREADS), "1"))
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def take_older_build(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--old``, the checkout of an older build to measure beside today's."""
+    parser.add_argument("--old", type=Path, help="checkout of an older build, with its .venv")
+
+
+def program_of(checkout: Path, name: str) -> Path:
+    """Return a program of a build's own environment, by its absolute path."""
+    return checkout.resolve() / ".venv" / "bin" / name
 
 
 def peak_memory() -> float:

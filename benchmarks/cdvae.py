@@ -177,9 +177,8 @@ def time_builds(checkouts: Mapping[str, Path], preset: str, crystals: int, repea
     """
     builds = {}
     for name, checkout in checkouts.items():
-        interpreter = checkout.resolve() / ".venv" / "bin" / "python"
         builds[name] = subprocess.Popen(
-            [interpreter, "-c", SERVE, preset, str(crystals)],
+            [_measure.program_of(checkout, "python"), "-c", SERVE, preset, str(crystals)],
             cwd=checkout / "benchmarks",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -299,7 +298,7 @@ def main() -> None:
     parser.add_argument("--crystals", type=int, default=32, help="in the batch that is timed")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--atoms", type=int, nargs="+", default=ATOMS)
-    parser.add_argument("--old", type=Path, help="checkout of an older build, with its .venv")
+    _measure.take_older_build(parser)
     parser.add_argument("--output", type=Path, help="path of the results, without a suffix")
     parser.add_argument("--one", nargs=2, metavar=("PRESET", "ATOMS"), help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -55,15 +55,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--old", type=Path, help="checkout of an older build, with its .venv")
+    _measure.take_older_build(parser)
     parser.add_argument("--number", type=int, default=1000, help="crystals to evaluate")
     parser.add_argument("--workers", type=int, default=2, help="processes of each command")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the page")
     options = parser.parse_args()
     builds = {"today": Path(sys.executable).with_name("matsciml")}
     if options.old:
-        older = options.old.resolve() / ".venv" / "bin" / "matsciml"
-        builds = {"older": older, **builds}
+        builds = {"older": _measure.program_of(options.old, "matsciml"), **builds}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         crystals = displaced(options.number)

@@ -244,7 +244,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--keep", type=Path, default=Path("runs/learning"), help="folder of runs")
-    parser.add_argument("--old", type=Path, help="checkout of an older build, with its .venv")
+    _measure.take_older_build(parser)
     parser.add_argument("--group", action="append", help="which groups to run; default: all")
     parser.add_argument("--name", help="run only the rows whose name holds this")
     parser.add_argument("--seeds", type=int, default=5, help="most seeds of a row")
@@ -278,7 +278,7 @@ def run(row: Row, seed: int, keep: Path, old: Path | None) -> None:
     python = sys.executable
     if row.build == "older":
         assert old is not None
-        python = str(old / ".venv" / "bin" / "python")
+        python = str(_measure.program_of(old, "python"))
     command = ["run", "--dataset", "mp", *row.arguments, "--seed", str(seed)]
     start = time.perf_counter()
     subprocess.run(
