@@ -9,12 +9,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from matsciml_core.errors import DataError
+from matsciml_core.interfaces.elements import symbol
 from matsciml_core.nn.element_descriptors import ROWS, element_descriptors
 
-__all__ = ["ElementEmbedding", "ElementMode"]
+__all__ = ["ElementEmbedding", "ElementMode", "reject_elements"]
 
 ElementMode = Literal["learnt", "described", "both"]
 """Where the features of an element come from."""
+
+
+def reject_elements(atomic_numbers: Tensor, unknown: Tensor, network: str) -> None:
+    """Raise where a network has no features of an element.
+
+    Args:
+        atomic_numbers: ``(atoms,)`` int64, dimensionless.
+        unknown: Which atoms have no features, ``(atoms,)`` bool, dimensionless.
+        network: Its name, to say.
+
+    Raises:
+        DataError: Any atom is unknown.
+    """
+    if unknown.any():
+        symbols = map(symbol, sorted(set(atomic_numbers[unknown].tolist())))
+        raise DataError(
+            f"{network} has no features of {', '.join(symbols)}; leave such crystals out, or use "
+            "another encoder."
+        )
 
 
 class ElementEmbedding(nn.Module):

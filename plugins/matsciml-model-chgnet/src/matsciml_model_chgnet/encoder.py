@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from matsciml_core import CrystalBatch, Embedding, Encoder, MessageGraph, Neighbourhood
-from matsciml_core.errors import DataError
-from matsciml_core.interfaces.elements import symbol
+from matsciml_core.nn.elements import reject_elements
 from matsciml_core.nn.segments import segment_mean
 from matsciml_model_chgnet.bases import Fourier, RadialBessel
 from matsciml_model_chgnet.bond_graph import BondGraph
@@ -82,7 +81,9 @@ class CHGNet(Encoder):
         bond_graph = BondGraph.of(batch, lengths, self.config.bond_cutoff)
         of_bonds = lengths.index_select(0, bond_graph.edge)
         radial = self.lengths(of_bonds)  # (bonds, radial)
-        atoms = self.elements(_rows(batch.atomic_numbers))
+        numbers = batch.atomic_numbers
+        reject_elements(numbers, numbers > ELEMENTS, "CHGNet")
+        atoms = self.elements(numbers - 1)
         bonds, weights = self.bond_embedding(radial), self.atom_weights(radial)
         short = bonds.index_select(0, bond_graph.short)
         short_lengths = of_bonds.index_select(0, bond_graph.short)
@@ -105,17 +106,6 @@ class CHGNet(Encoder):
         moments = self.moments(moments).abs()  # (atoms, 1)
         features = torch.cat((self.norm(atoms), moments), dim=1)
         return Embedding(atoms=features, crystals=segment_mean(features, graph.nodes))
-
-
-def _rows(atomic_numbers: Tensor) -> Tensor:
-    """Return the row of each atom's element."""
-    heaviest = int(atomic_numbers.max())
-    if heaviest > ELEMENTS:
-        raise DataError(
-            f"CHGNet has no features of {symbol(heaviest)}, only of elements up to plutonium; "
-            "leave such crystals out, or use another encoder."
-        )
-    return atomic_numbers - 1
 
 
 def _cosines(directions: Tensor, graph: BondGraph) -> Tensor:

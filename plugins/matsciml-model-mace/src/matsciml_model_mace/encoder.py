@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from matsciml_core import CrystalBatch, Embedding, Encoder, Neighbourhood
-from matsciml_core.errors import DataError, ShapeError
-from matsciml_core.interfaces.elements import symbol
+from matsciml_core.errors import ShapeError
+from matsciml_core.nn.elements import reject_elements
 from matsciml_core.nn.segments import Segments, segment_mean
 from matsciml_model_mace.config import MACEConfig
 from matsciml_model_mace.network import build_network
@@ -96,12 +96,7 @@ class MACE(Encoder):
     def _one_hot(self, atomic_numbers: Tensor) -> Tensor:
         """Return the one-hot rows of the atoms' elements, ``(atoms, elements)``."""
         rows: Tensor = self.rows[atomic_numbers]  # type: ignore[index]
-        if (rows < 0).any():
-            unknown = sorted(set(atomic_numbers[rows < 0].tolist()))
-            raise DataError(
-                f"This MACE does not know {', '.join(map(symbol, unknown))}; leave such crystals "
-                "out, or use another model."
-            )
+        reject_elements(atomic_numbers, rows < 0, "This MACE")
         return functional.one_hot(rows, len(self.config.elements))
 
     def _scalars(self, features: Tensor) -> list[Tensor]:

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from matsciml_core import CrystalBatch, Embedding, Encoder, Neighbourhood
-from matsciml_core.errors import DataError, ShapeError
-from matsciml_core.interfaces.elements import symbol
+from matsciml_core.errors import ShapeError
+from matsciml_core.nn.elements import reject_elements
 from matsciml_core.nn.envelopes import polynomial_envelope
 from matsciml_core.nn.segments import Segments, segment_mean
 from matsciml_model_orb.config import OrbConfig
@@ -83,9 +83,7 @@ class Orb(Encoder):
         """
         if batch.edge_index is None:
             raise ShapeError("Orb needs edges; attach neighbours within its cutoff to the batch.")
-        if int(batch.atomic_numbers.max()) > HEAVIEST:
-            unknown = symbol(int(batch.atomic_numbers.max()))
-            raise DataError(f"Orb has no features of {unknown}; leave such crystals out.")
+        reject_elements(batch.atomic_numbers, batch.atomic_numbers > HEAVIEST, "Orb")
         # Of its neighbours an atom keeps the nearest as those that it sends to, where a batch has
         # those that it receives from: so edges are turned round.
         receiving, sending = batch.edge_index

@@ -7,8 +7,9 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from matsciml_core.errors import DataError
 from matsciml_core.nn.element_descriptors import element_descriptors
-from matsciml_core.nn.elements import ElementEmbedding, ElementMode
+from matsciml_core.nn.elements import ElementEmbedding, ElementMode, reject_elements
 
 NUMBERS = torch.tensor([1, 8, 26, 8, 118, 0])
 MODES: tuple[ElementMode, ...] = ("learnt", "described", "both")
@@ -104,3 +105,10 @@ def test_a_state_of_another_mode_is_an_error() -> None:
     state = ElementEmbedding(4, "learnt").state_dict()
     with pytest.raises(RuntimeError, match="Missing key"):
         ElementEmbedding(4, "both").load_state_dict(state)
+
+
+def test_elements_without_features_are_named_once_and_in_order() -> None:
+    numbers = torch.tensor([95, 8, 94, 95])
+    reject_elements(numbers, numbers > 95, "A network")
+    with pytest.raises(DataError, match="A network has no features of Pu, Am; leave such crystals"):
+        reject_elements(numbers, numbers > 93, "A network")
