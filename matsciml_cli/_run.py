@@ -31,6 +31,12 @@ def explain_interruption(stop: RunInterrupted) -> str:
     Returns:
         Lines of text; the last is a command to type.
     """
+    if stop.finished:
+        return (
+            f"Interrupted while the report was written; the run in {stop.folder} is finished. "
+            "Write the report with:\n"
+            f"  matsciml run --resume {shlex.quote(str(stop.folder))}"
+        )
     if not stop.resumable:
         return (
             "Interrupted before anything was saved. Start again with:\n"

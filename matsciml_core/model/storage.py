@@ -114,16 +114,22 @@ def load_model(folder: str | os.PathLike[str], registry: Registry) -> LoadedMode
             registry.get("encoder", entry["name"]), entry["config"], "encoder"
         )
         tasks = tuple(_build_task(item, encoder, registry) for item in description["heads"])
-    try:
-        with undisturbed():  # a change of precision within inference mode could not be undone
-            _restore("encoder", encoder, tensors)
-            for number, task in enumerate(tasks):
-                _restore(f"heads.{number}", task.head, tensors)
-    except RuntimeError as error:
-        raise DataError(
-            f"'{path / TENSORS}' does not hold the model that '{DESCRIPTION}' describes: {error}"
-        ) from error
+    _restore_all(path, encoder, tasks, tensors)
     return LoadedModel(encoder=encoder, tasks=tasks, description=description)
+
+
+def restore_model(folder: str | os.PathLike[str], encoder: Encoder, tasks: Sequence[Task]) -> None:
+    """Give encoder and heads the weights of a trained model that has the same parts.
+
+    Args:
+        folder: That of the model.
+        encoder: Its encoder, with any weights.
+        tasks: Its tasks, in the order in which they were saved.
+
+    Raises:
+        DataError: A file is missing, damaged, or does not fit.
+    """
+    _restore_all(Path(folder), encoder, tasks, load_tensors(Path(folder)))
 
 
 def load_tensors(folder: Path) -> dict[str, Tensor]:
@@ -179,6 +185,21 @@ def _prefixed(prefix: str, module: nn.Module) -> dict[str, Tensor]:
     return {
         f"{prefix}.{name}": tensor.detach().cpu().contiguous() for name, tensor in state.items()
     }
+
+
+def _restore_all(
+    folder: Path, encoder: Encoder, tasks: Sequence[Task], tensors: Mapping[str, Tensor]
+) -> None:
+    """Give encoder and heads their tensors."""
+    try:
+        with undisturbed():  # a change of precision within inference mode could not be undone
+            _restore("encoder", encoder, tensors)
+            for number, task in enumerate(tasks):
+                _restore(f"heads.{number}", task.head, tensors)
+    except RuntimeError as error:
+        raise DataError(
+            f"'{folder / TENSORS}' does not hold the model that '{DESCRIPTION}' describes: {error}"
+        ) from error
 
 
 def _restore(prefix: str, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:

@@ -352,8 +352,9 @@ class MatSciMLSpecs:
         """Act after a run has been trained, tested and written.
 
         Called once per finished run, on the first rank, when ``run.json`` says that the run is
-        finished. Returns a line to show below the run's results, or None. An exception is reported
-        and costs the run nothing::
+        finished; again by ``run --resume`` where the process was killed meanwhile. Returns a line
+        to show below the run's results, or None. An exception is reported and costs the run
+        nothing::
 
             @hookimpl
             def matsciml_after_fit(run, result):

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from matsciml_core.data.steps import StepLoader
 from matsciml_core.errors import TrainingError
-from matsciml_core.training import distributed, run_folder
+from matsciml_core.training import after_fit, distributed, run_folder
 from matsciml_core.training.averaging import WeightAverage
 from matsciml_core.training.budget import PlannedEnd, TimeBudget
 from matsciml_core.training.callbacks import (
@@ -69,7 +69,15 @@ class RunInterrupted(KeyboardInterrupt):
         """Say how to go on."""
         epochs = len(run_folder.read_metrics(folder))
         self.folder = folder
+        self.finished = after_fit.is_outstanding(folder)
         self.resumable = (folder / run_folder.CHECKPOINTS / run_folder.LAST_CHECKPOINT).is_file()
+        if self.finished:
+            super().__init__(
+                f"The run in '{folder}' is finished, and was interrupted while its report was "
+                f"written; matsciml_core.train(resume='{folder}') or matsciml run --resume "
+                f"{folder} writes it."
+            )
+            return
         super().__init__(
             f"The run was interrupted after {epochs} epochs; go on with "
             f"matsciml_core.train(resume='{folder}') or: matsciml run --resume {folder}"

@@ -22,6 +22,7 @@ from pytorch_lightning.callbacks import Callback
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.files import read_object, write_json
 from matsciml_core.training import distributed, run_folder
+from matsciml_core.training.after_fit import SEGMENTS
 from matsciml_core.training.config import TrainingConfig, dump_config
 from matsciml_core.training.optimiser import learning_rate_factor
 from matsciml_core.training.plan import Plan
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from matsciml_core.training.assemble import PreparedDataset
     from matsciml_core.training.prepare import Run
 
-SEGMENTS = "segments.json"
 _LOCK = ".lock"
 _APPLIED = (
     "epochs",

@@ -19,10 +19,11 @@ from matsciml_core.interfaces.dataset import Dataset
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.model.evaluate import Beside, evaluate, undefined
 from matsciml_core.model.latest import link_latest
+from matsciml_core.model.storage import restore_model
 from matsciml_core.registry.imported import STRUCTURES
 from matsciml_core.registry.manager import build_registry
 from matsciml_core.registry.specs import RunInfo, RunResult
-from matsciml_core.training import assemble, distributed, run_folder
+from matsciml_core.training import after_fit, assemble, distributed, run_folder
 from matsciml_core.training.baselines import predict_baselines
 from matsciml_core.training.checkpoint import check_sound
 from matsciml_core.training.config import (
@@ -111,7 +112,8 @@ def train(
             ``model``.
         output: Parent of the run folder; None: ``runs``.
         resume: A run folder, to go on with that run from its last checkpoint; beside it, settings
-            of the training may be given, and the objects that the run was started with.
+            of the training may be given, and the objects that the run was started with. A run that
+            was killed when it had finished, before its report was whole, gets that.
         quiet: Whether to show no progress.
         registry: Where names are looked up; None: among the installed plugins.
         **training: Settings of the training, such as ``epochs`` or ``minutes``, ``batch_size``,
@@ -153,9 +155,11 @@ def train(
             stack.enter_context(locked(folder))
             run, checkpoint = _reopen(folder, request, sections, quiet=quiet)
         stack.enter_context(explained(run))
+        if folder is not None and checkpoint is None:
+            return _report(run, request.registry, *_recorded_result(run))
         if not quiet and distributed.rank() == 0:
             _tell_of_choices(run)
-        info = _record(run, request.registry)
+        _record(run, request.registry)
         clock = time.perf_counter()
         # First, so that a budget of minutes counts them too.
         beside, notes = predict_baselines(run, request.registry, quiet=quiet)
@@ -167,7 +171,33 @@ def train(
             measured, summary = _finish(run, request.registry, fitted, beside, clock)
         except KeyboardInterrupt as stop:
             raise RunInterrupted(run.folder) from stop
-    result = request.registry.after_fit(info, measured)
+        return _report(run, request.registry, measured, summary, notes)
+
+
+def _report(
+    run: Run,
+    registry: Registry,
+    measured: RunResult,
+    summary: Mapping[str, Any],
+    notes: Sequence[str] = (),
+) -> TrainingResult:
+    """Tell the plugins that a run is finished, and return what is said of it.
+
+    Args:
+        run: The run, with the weights of its best epoch.
+        registry: Where its components are from.
+        measured: Metrics of the test set.
+        summary: The content of ``run.json``.
+        notes: What the baselines had to say.
+
+    Raises:
+        RunInterrupted: The user pressed Ctrl-C; the run is finished, and ``resume`` tells again.
+    """
+    try:
+        result = registry.after_fit(_describe(run, registry), measured)
+        after_fit.end(run.folder)
+    except KeyboardInterrupt as stop:
+        raise RunInterrupted(run.folder) from stop
     seen = (*unseen_elements(run, summary["elements"]), *seen_before(summary["init"]))
     result = replace(result, notes=(*undefined(measured.metrics), *seen, *result.notes, *notes))
     return TrainingResult(
@@ -207,9 +237,30 @@ def _finish(
     note_seconds(run.folder, time.perf_counter() - clock)
     summary = summarise(run, registry, fitted, measured, result_of(validation))
     save_run_model(run, registry, summary, validation)
+    after_fit.begin(run.folder)
     # Last, because it says that the run is finished.
     run_folder.write_summary(run.folder, summary)
     return measured, summary
+
+
+def _recorded_result(run: Run) -> tuple[RunResult, dict[str, Any]]:
+    """Give a finished run its weights back; return its metrics and the content of ``run.json``."""
+    restore_model(run.folder, run.encoder, run.tasks)
+    summary = read_object(run.folder / run_folder.SUMMARY) or {}
+    metrics, baselines = summary["metrics"]["test"], summary["baselines"]
+    result = RunResult(
+        metrics={key: _numbers(values) for key, values in metrics.items()},
+        baselines={
+            key: {name: _numbers(values) for name, values in named.items()}
+            for key, named in baselines.items()
+        },
+    )
+    return result, summary
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metrics as they were measured: JSON has null for what is undefined."""
+    return {name: math.nan if value is None else value for name, value in values.items()}
 
 
 def _join(resumed: Path | None, training: Mapping[str, Any]) -> None:
@@ -249,8 +300,11 @@ def _open(request: Request) -> Run:
 
 def _reopen(
     folder: Path, request: Request, sections: Mapping[str, Any], *, quiet: bool
-) -> tuple[Run, Path]:
-    """Prepare a run that was interrupted, in its own folder; return it with its last checkpoint."""
+) -> tuple[Run, Path | None]:
+    """Prepare a run that was interrupted, in its own folder; return it with its last checkpoint.
+
+    None instead of a checkpoint means that the run is finished, and only plugins are to be told.
+    """
     for key, value in sections.items():
         items = value if isinstance(value, list | tuple) else [value]
         is_object = all(isinstance(item, Dataset | Encoder) for item in items)
@@ -261,27 +315,35 @@ def _reopen(
             "objects that it was started with, may be given with 'resume'."
         )
     checkpoint = folder / run_folder.CHECKPOINTS / run_folder.LAST_CHECKPOINT
-    if not checkpoint.is_file():
+    outstanding = run_folder.finished_epochs(folder) > 0 and after_fit.is_outstanding(folder)
+    trained_at_once = outstanding and not checkpoint.is_file()  # runs without epochs have none
+    if not trained_at_once and not checkpoint.is_file():
         raise ConfigError(
             f"'{folder}' has no checkpoint yet, so there is nothing to resume; start again with "
             f"matsciml run --config {shlex.quote(str(folder / run_folder.CONFIG))}"
         )
-    check_sound(checkpoint)
+    if not trained_at_once:
+        check_sound(checkpoint)
     run_folder.check_history(folder)
     data = _recorded_settings(folder)
     changes = dict(sections["training"] or {})
     if changes.get("epochs") is not None:  # instead of the length that the run had before
         changes |= {"minutes": None, "plan": []}
-    check_changes(data["training"], changes, checkpoint)
+    if not trained_at_once:
+        check_changes(data["training"], changes, checkpoint)
     before = dict(data["training"])  # which `merge` changes
     data = merge(data, {"training": changes})
     for dataset in data["datasets"]:
         if dataset["name"] == STRUCTURES and (folder / STRUCTURES).is_dir():
             dataset["folder"] = str(folder / STRUCTURES)  # the run folder may have been moved
     config = assemble.resolve(data, request.registry, adopt=False)
-    _require_unfinished(folder, config.training)
+    complete = _why_complete(folder, config.training)
+    if complete is not None and not outstanding:
+        raise ConfigError(complete)
     run = prepare(config, request.registry, folder, resumed=True)
     check_data(folder, run.datasets)
+    if trained_at_once or complete is not None:
+        return run, None
     length = describe_length(folder, before, config.training)
     if length is not None and not quiet and distributed.rank() == 0:
         print(length, flush=True)
@@ -306,8 +368,12 @@ def _recorded_settings(folder: Path) -> dict[str, Any]:
     return data
 
 
-def _require_unfinished(folder: Path, training: TrainingConfig) -> None:
-    """Reject a run that was trained, tested and saved, and of which no more is asked for."""
+def _why_complete(folder: Path, training: TrainingConfig) -> str | None:
+    """Say why a run that was trained, tested and saved does not go on; None: it does.
+
+    Raises:
+        ConfigError: Fewer epochs are asked for than it has.
+    """
     epochs = len(run_folder.read_metrics(folder))
     fixed = training.minutes is None and not training.plan
     if fixed and epochs > training.epochs:
@@ -317,39 +383,43 @@ def _require_unfinished(folder: Path, training: TrainingConfig) -> None:
         )
     # A run that went on after it was finished may have been stopped again before its test.
     if not epochs or run_folder.finished_epochs(folder) != epochs:
-        return
+        return None
     budget = (read_object(folder / run_folder.SUMMARY) or {}).get("budget") or {}
     if training.minutes is not None and training.minutes <= budget.get("minutes", 0.0):
-        raise ConfigError(
+        return (
             f"The run has finished within its {training.minutes:g} minutes already, so there is "
             "nothing to resume; ask for more with --minutes."
         )
     planned = training.epochs if fixed else math.inf
     if training.plan or epochs >= planned:
-        raise ConfigError(
+        return (
             f"The run has finished its {epochs} epochs already, so there is nothing to resume; ask "
             "for more with --epochs."
         )
     if is_trained(folder, planned, training.patience):
-        raise ConfigError(
+        return (
             f"The run is finished: it stopped after {training.patience} epochs without a better "
             "validation loss; ask for more patience with --set training.patience=EPOCHS."
         )
+    return None
 
 
-def _record(run: Run, registry: Registry) -> RunInfo:
-    """Write down what is about to be trained, and tell the plugins."""
-    info = RunInfo(
+def _describe(run: Run, registry: Registry) -> RunInfo:
+    """Return what plugins are told about a run."""
+    return RunInfo(
         folder=str(run.folder),
         config=dump_config(run.config),
         datasets={prepared.name: prepared.dataset for prepared in run.datasets},
         registry=registry,
     )
+
+
+def _record(run: Run, registry: Registry) -> None:
+    """Write down what is about to be trained, and tell the plugins."""
     if distributed.rank() == 0:
         write_config(run.config, run.folder / run_folder.CONFIG)
         begin_segment(run)
         for prepared in run.datasets:
             prepared.used.save(run.folder / f"split-{prepared.name}.json")
         link_latest(run.folder)
-        registry.hook.matsciml_before_fit(run=info)
-    return info
+        registry.hook.matsciml_before_fit(run=_describe(run, registry))

@@ -227,11 +227,9 @@ def result(what: str, folder: Path) -> list[str]:
     if what in ("md", "generate"):
         return [digest(path) for path in folder.glob("[gm]*.*xyz")]
     if what == "benchmark":
-        return [digest(path) for path in folder.glob(f"{RUNS}/model.safetensors")]
+        return trained(folder, RUNS)
     if what == "folds":
-        return [digest(path) for path in sorted(folder.glob("cv/fold-*/2*/model.safetensors"))] + [
-            digest(folder / "cv" / "predictions.csv")
-        ]
+        return [*trained(folder, "cv/fold-*/2*"), digest(folder / "cv" / "predictions.csv")]
     index = "data/datasets/*/**/index.json"
     names = {"import": "mine", "fetch": "remote", "matbench": "matbench-phonons"}
     beside = [digest(path) for path in folder.glob(FOLDS)]
@@ -240,6 +238,12 @@ def result(what: str, folder: Path) -> list[str]:
         for path in folder.glob(index)
         if names[what] in path.parts
     ]
+
+
+def trained(folder: Path, runs: str) -> list[str]:
+    """Return a digest of each trained model, and the report beside it."""
+    models = sorted(folder.glob(f"{runs}/model.safetensors"))
+    return [f"{digest(path)} {[one.name for one in path.parent.glob('*.html')]}" for path in models]
 
 
 STEPS = 60

@@ -20,6 +20,7 @@ import torch
 
 import matsciml_core.training.train  # noqa: F401 - so that no life has to import it
 from matsciml_cli.app import execute
+from matsciml_core.training.after_fit import is_outstanding
 from matsciml_core.training.run_folder import (
     CHECKPOINTS,
     CONFIG,
@@ -99,8 +100,8 @@ def main(output: Path, kills: int, epochs: int) -> None:
     draw, ended, done = random.Random(1), False, 0
     parent = output / "killed"
     latest = parent / "latest"
-    # A life that is killed while it writes the report has finished the run.
-    while not (ended or finished_epochs(latest)):
+    # A life that is killed after the report has nothing left to do.
+    while not (ended or (finished_epochs(latest) and not is_outstanding(latest))):
         steps = steps_of(latest / CHECKPOINTS / LAST_CHECKPOINT)
         given = ["run", "--resume", str(latest)] if steps else [*run, "--output", str(parent)]
         print(f"life {done + 1} starts after {steps} steps", flush=True)

@@ -46,6 +46,10 @@ def test_weights_are_the_same_to_the_last_bit(runs):
     assert (killed / file).read_bytes() == (undisturbed / file).read_bytes()
 
 
+def test_it_has_its_report(runs):
+    assert all((folder / "report.html").is_file() for folder in runs[:2])
+
+
 def test_metrics_and_predictions_are_the_same(runs):
     undisturbed, killed, _, epochs = runs
     validation = [name for name in rows(undisturbed)[0] if name.startswith("validation/")]

@@ -29,6 +29,7 @@ PROGRAM = """
     if arguments[0] == "--resume":
         run = pathlib.Path(arguments[1])
         experiment = run.parent
+        (run / "segments.json").unlink(missing_ok=True)  # which says that the report is missing
     else:
         experiment = pathlib.Path(arguments[3])
         run = experiment / f"run-{len(list(experiment.glob('run-*')))}"

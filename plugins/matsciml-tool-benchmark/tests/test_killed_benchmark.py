@@ -12,6 +12,8 @@ import time
 import pytest
 from filelock import FileLock
 
+from matsciml_core.files import write_json
+from matsciml_core.training import after_fit
 from matsciml_tool_benchmark.experiments import plan
 from matsciml_tool_benchmark.running import run_experiments
 from matsciml_util_launchers.choice import open_launcher
@@ -84,6 +86,17 @@ def test_a_rerun_waits_for_what_still_runs(waiting, folder):
     (status,) = fill(waiting, folder, tell)
     assert status.state == "finished"
     assert said == ["gap/net/seed-0: waiting for what an earlier call started, until it has ended."]
+
+
+def test_a_run_that_was_killed_while_its_report_was_written_gets_it(waiting, folder):
+    waiting.config["encoder"]["told"] = ""
+    (status,) = fill(waiting, folder)
+    write_json(status.run / after_fit.SEGMENTS, {})
+    after_fit.begin(status.run)
+    (again,) = fill(waiting, folder)
+    assert (again.state, again.run) == ("finished", status.run)
+    assert (again.run / "calls.txt").read_text() == "--config\n--resume\n"
+    assert fill(waiting, folder) == []
 
 
 def test_what_finished_meanwhile_is_not_run_again(waiting, folder):

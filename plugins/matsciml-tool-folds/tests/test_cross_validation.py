@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import statistics
+from pathlib import Path
 
 import pytest
 
 import matsciml_tool_folds.cross_validation as subject
 from matsciml_core import build_registry
 from matsciml_core.errors import ConfigError, DataError
+from matsciml_core.training import after_fit
 from matsciml_tool_folds.cross_validation import cross_validate
 from matsciml_tool_folds.ensemble import make_ensemble
 from matsciml_tool_folds.making import FoldRequest
@@ -111,6 +113,24 @@ def test_a_fold_that_was_killed_goes_on_from_its_checkpoint_and_no_other_is_trai
     assert resumed == [killed]
     assert runs(folder)[1] == killed
     assert json.loads((killed / "run.json").read_text())["status"] == "finished"
+
+
+def test_a_fold_that_was_killed_while_its_report_was_written_gets_it(folder, registry, monkeypatch):
+    killed = runs(folder)[2]
+    before = (killed / "model.safetensors").stat().st_mtime_ns
+    after_fit.begin(killed)
+    told = []
+    real = type(registry).after_fit
+
+    def noting(self, run, result):
+        told.append(Path(run.folder))
+        return real(self, run, result)
+
+    monkeypatch.setattr(type(registry), "after_fit", noting)
+    for _ in range(2):
+        cross_validate({**CONFIG, "output": str(folder.parent)}, REQUEST, registry, quiet=True)
+    assert told == [killed]
+    assert (killed / "model.safetensors").stat().st_mtime_ns == before
 
 
 def test_an_interruption_leaves_a_page_of_what_has_finished(registry, tmp_path, monkeypatch):

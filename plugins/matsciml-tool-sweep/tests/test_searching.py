@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -12,6 +13,8 @@ import time
 import pytest
 
 from matsciml_core.errors import ConfigError, TrainingError
+from matsciml_core.files import write_json
+from matsciml_core.training import after_fit
 from matsciml_tool_sweep.sweep import working_on
 from matsciml_tool_sweep.trials import best_of
 
@@ -147,6 +150,20 @@ def test_a_trial_that_finished_while_nobody_looked_is_taken_up(make_sweep):
     assert study.trial(0).state == "finished"
     assert study.trial(0).seconds == 7.5  # as the run says, since no call has seen it
     assert made.calls(0) == ["--config"]
+
+
+def test_a_trial_that_was_killed_while_its_report_was_written_gets_it(make_sweep):
+    made = make_sweep()
+    with working_on(made.sweep.path):
+        trial = made.study().ask()
+        (words,) = made.sweep.job(trial).commands
+        subprocess.run(words, check=True)
+    run = made.sweep.finished_run(trial)
+    write_json(run / after_fit.SEGMENTS, {})
+    after_fit.begin(run)
+    shutil.rmtree(run / "checkpoints")  # as a run without epochs, which has none
+    assert made.search(1).trial(0).state == "finished"
+    assert made.calls(0) == ["--config", "--resume"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -12,6 +12,8 @@ import matsciml_core
 from matsciml_cli import _data
 from matsciml_cli._run import explain_interruption
 from matsciml_core import RunInterrupted
+from matsciml_core.files import write_json
+from matsciml_core.training import after_fit
 
 
 @pytest.fixture
@@ -42,6 +44,14 @@ def test_with_a_checkpoint_it_says_what_is_there(folder: Path, lines: str, words
     first, command = explain_interruption(RunInterrupted(folder)).splitlines()
     assert words in first
     assert str(folder) in first
+    assert command == f"  matsciml run --resume '{folder}'"
+
+
+def test_of_a_finished_run_it_says_that_the_report_is_missing(folder: Path) -> None:
+    write_json(folder / after_fit.SEGMENTS, {})
+    after_fit.begin(folder)
+    first, command = explain_interruption(RunInterrupted(folder)).splitlines()
+    assert f"the run in {folder} is finished" in first
     assert command == f"  matsciml run --resume '{folder}'"
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from matsciml_core.files import read_object, write_json, write_whole
 from matsciml_core.model.latest import LATEST, follow_latest
+from matsciml_core.training import after_fit
 from matsciml_tool_benchmark.experiments import Experiment
 from matsciml_util_launchers.launcher import Job, Outcome
 from matsciml_util_launchers.runs import (
@@ -90,14 +91,15 @@ class TableFolder:
     def prepare(self, experiment: Experiment) -> Job:
         """Write the configuration of an experiment, and return the job that trains it.
 
-        A run that was interrupted continues from its last checkpoint. One that failed starts
-        again: its checkpoint may hold what made it fail.
+        A run that was interrupted continues from its last checkpoint, or gets its report. One that
+        failed starts again: its checkpoint may hold what made it fail.
         """
         folder, status = self.of(experiment), self.status(experiment)
         folder.mkdir(parents=True, exist_ok=True)
         resumed = None
         if status.state == "interrupted" and status.run is not None:
-            resumed = status.run if any((status.run / "checkpoints").glob("*.ckpt")) else None
+            saved = any((status.run / "checkpoints").glob("*.ckpt"))
+            resumed = status.run if saved or after_fit.is_outstanding(status.run) else None
         if resumed is None:
             text = yaml.safe_dump(experiment.config, sort_keys=False, allow_unicode=True)
             write_whole(folder / _CONFIG, text.encode())
@@ -180,6 +182,6 @@ def _is_complete(run: Path, experiment: Experiment) -> bool:
 
 
 def _is_trained(run: Path) -> bool:
-    if not all((run / name).is_file() for name in _REQUIRED):
+    if not all((run / name).is_file() for name in _REQUIRED) or after_fit.is_outstanding(run):
         return False
     return (read_object(run / SUMMARY) or {}).get("status") == "finished"

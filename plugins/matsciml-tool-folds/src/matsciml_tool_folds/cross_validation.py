@@ -69,7 +69,7 @@ def cross_validate(
         place.begin(folds, settings, dataset.provenance.content_hash)
         try:
             for fold in range(folds.number):
-                if place.finished(fold) is None:
+                if not place.concluded(fold):
                     tell(f"Fold {fold + 1} of {folds.number}")
                     _train(place, fold, settings, registry, quiet=quiet)
         finally:
@@ -90,9 +90,9 @@ def _train(
     place: FoldFolder, fold: int, settings: Mapping[str, Any], registry: Registry, *, quiet: bool
 ) -> None:
     """Train the run of a fold, from its last checkpoint where there is one."""
-    interrupted = place.interrupted(fold)
-    if interrupted is not None:
-        train(resume=interrupted, registry=registry, quiet=quiet)
+    begun = place.begun(fold)
+    if begun is not None:
+        train(resume=begun, registry=registry, quiet=quiet)
         return
     split = {**settings["split"], "name": str(place.split_file(fold))}
     config = {**settings, "split": split, "output": str(place.of(fold))}

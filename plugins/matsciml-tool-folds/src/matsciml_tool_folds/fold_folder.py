@@ -16,6 +16,7 @@ from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.files import read_object, write_json
 from matsciml_core.model.latest import LATEST, follow_latest
 from matsciml_core.model.location import DESCRIPTION, TENSORS
+from matsciml_core.training import after_fit
 from matsciml_core.training.run_folder import (
     CHECKPOINTS,
     FINISHED,
@@ -66,12 +67,18 @@ class FoldFolder:
         status = (read_object(run / SUMMARY) or {}).get("status")
         return run if status == FINISHED else None
 
-    def interrupted(self, fold: int) -> Path | None:
-        """Return the run folder of a fold that can go on from a checkpoint; None: none can."""
+    def concluded(self, fold: int) -> bool:
+        """Return whether a fold has finished, and plugins have written what belongs to it."""
+        run = self.finished(fold)
+        return run is not None and not after_fit.is_outstanding(run)
+
+    def begun(self, fold: int) -> Path | None:
+        """Return the run folder of a fold that can be resumed; None: there is none."""
         run = self.run(fold)
-        if run is None or not (run / CHECKPOINTS / LAST_CHECKPOINT).is_file():
+        if run is None:
             return None
-        return run
+        resumable = (run / CHECKPOINTS / LAST_CHECKPOINT).is_file() or after_fit.is_outstanding(run)
+        return run if resumable else None
 
     @contextmanager
     def locked(self) -> Iterator[None]:

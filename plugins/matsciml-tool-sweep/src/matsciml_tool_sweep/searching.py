@@ -11,6 +11,7 @@ from typing import Any
 
 from matsciml_core.errors import TrainingError
 from matsciml_core.files import read_object
+from matsciml_core.training import after_fit
 from matsciml_tool_sweep.space import combinations, shown
 from matsciml_tool_sweep.study import Study
 from matsciml_tool_sweep.sweep import Sweep
@@ -112,7 +113,8 @@ class Search:
         """Wait for what an earlier call started, and go on with it if it has not finished."""
         sentence = f"trial {trial.number}: waiting for what an earlier call started to end."
         wait_until_free(self.sweep.lock(trial), lambda: self.tell(sentence))
-        if self.sweep.finished_run(trial) is not None:
+        finished = self.sweep.finished_run(trial)
+        if finished is not None and not after_fit.is_outstanding(finished):
             self._report(trial)
             self._finish(trial, 0.0)
         else:

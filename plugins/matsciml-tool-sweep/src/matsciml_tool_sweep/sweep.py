@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from matsciml_core.errors import ConfigError
 from matsciml_core.files import read_object, write_whole
 from matsciml_core.model.latest import LATEST, follow_latest
+from matsciml_core.training import after_fit
 from matsciml_tool_sweep.metric import Metric
 from matsciml_tool_sweep.space import Axis, configured
 from matsciml_tool_sweep.trials import Trial
@@ -88,11 +89,13 @@ class Sweep:
     def job(self, trial: Trial) -> Job:
         """Write the configuration of a trial, and return the job that trains it.
 
-        A run that was interrupted continues from its last checkpoint.
+        A run that was interrupted continues from its last checkpoint, or gets its report.
         """
         folder, run = self.folder(trial), self.run(trial)
         folder.mkdir(parents=True, exist_ok=True)
-        if run is not None and any((run / "checkpoints").glob("*.ckpt")):
+        if run is not None and (
+            any((run / "checkpoints").glob("*.ckpt")) or after_fit.is_outstanding(run)
+        ):
             words: tuple[str, ...] = ("run", "--resume", str(run))
         else:
             data = copy.deepcopy(self.config(trial))

@@ -21,10 +21,10 @@ from matsciml_core.errors import (
     TrainingError,
     UnknownNameError,
 )
-from matsciml_core.files import read_object
+from matsciml_core.files import read_object, write_json
 from matsciml_core.testing.example_settings import ExampleEncoderConfig
 from matsciml_core.testing.examples import ExampleDataset, ExampleEncoder
-from matsciml_core.training import run_folder
+from matsciml_core.training import after_fit, run_folder
 from matsciml_core.training.config import build_config
 from matsciml_core.training.guards import InterruptGuard
 
@@ -374,10 +374,11 @@ class TestResume:
             fit(resume=folder)
         assert (folder / "run.json").read_bytes() == before
 
-    def test_a_run_that_was_killed_before_its_report_is_finished(
-        self, fit, registry, monkeypatch, tmp_path
+    @pytest.mark.parametrize("more", [{}, {"epochs": 2}])
+    def test_a_run_that_was_killed_while_its_report_was_written_gets_it(
+        self, fit, registry, monkeypatch, tmp_path, more
     ):
-        """``run.json`` decides, whatever plugins would have written afterwards."""
+        undisturbed = fit()
 
         def die(self, run, result):
             raise SystemExit("killed")
@@ -386,10 +387,51 @@ class TestResume:
             patch.setattr(Registry, "after_fit", die)
             with pytest.raises(SystemExit):
                 fit()
-        folder = tmp_path / "runs" / "latest"
-        with pytest.raises(ConfigError, match="finished its 1 epochs already"):
+        folder = (tmp_path / "runs" / "latest").resolve()
+        summary = (folder / "run.json").read_bytes()
+        assert load(folder, registry=registry).targets  # it is finished all the same
+
+        def tell(self, run, result):
+            told.append((run.folder, set(run.datasets), result.metrics))
+            return real(self, run, result)
+
+        real, told = Registry.after_fit, []
+        monkeypatch.setattr(Registry, "after_fit", tell)
+        resumed = fit(resume=folder, **more)
+        assert told == [(str(folder), {"example"}, resumed.metrics)]
+        if not more:
+            assert resumed.metrics == undisturbed.metrics
+            assert resumed.baselines == undisturbed.baselines
+            assert (folder / "run.json").read_bytes() == summary
+            states = [run.model.encoder.state_dict() for run in (undisturbed, resumed)]
+            torch.testing.assert_close(*states, rtol=0, atol=0)
+        with pytest.raises(ConfigError, match="there is nothing to resume"):
             fit(resume=folder)
-        assert load(folder, registry=registry).targets
+        assert len(told) == 1
+
+    def test_undefined_metrics_of_a_run_that_gets_its_report_are_nan(self, fit):
+        result = fit()
+        summary = read_object(result.folder / "run.json")
+        summary["metrics"]["test"][KEY]["r2"] = None  # as JSON has it
+        write_json(result.folder / "run.json", summary)
+        after_fit.begin(result.folder)
+        resumed = fit(resume=result.folder)
+        assert math.isnan(resumed.metrics[KEY]["r2"])
+        assert any("r2 is undefined (nan)" in note for note in resumed.notes)
+
+    def test_ctrl_c_while_the_report_is_written_says_that_the_run_is_finished(
+        self, fit, monkeypatch
+    ):
+        def stop(self, run, result):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Registry, "after_fit", stop)
+            with pytest.raises(RunInterrupted, match="is finished, and was interrupted") as stopped:
+                fit()
+        assert stopped.value.finished
+        fit(resume=stopped.value.folder)
+        assert not after_fit.is_outstanding(stopped.value.folder)
 
     @pytest.mark.parametrize("torn", ["", "{", '{"status": "fini', '{"status": "running"}', "[]"])
     def test_a_torn_summary_means_that_the_run_is_not_finished(self, fit, torn):
