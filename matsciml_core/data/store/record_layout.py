@@ -104,7 +104,7 @@ class RecordLayout:
         sizes = heads[:, :1].copy().view(_SIZE)  # (crystals, 2)
         pbc = heads[:, 1:2].copy().view(np.uint8)[:, :3] != 0
         cells = heads[:, HEADER_WORDS : HEADER_WORDS + CELL_WORDS].copy()
-        bodies, numbers, ids = self._parts(records, sizes.tolist())
+        bodies, numbers, ids = self._parts(records, *sizes.T.tolist())
         kinds = self._kinds(numbers)
         atoms = sizes[:, 0].astype(np.int64)
         return CrystalBatch(
@@ -149,13 +149,14 @@ class RecordLayout:
         return np.frombuffer(joined, _FLOAT).reshape(len(records), -1)
 
     def _parts(
-        self, records: Sequence[bytes], sizes: Sequence[Sequence[int]]
+        self, records: Sequence[bytes], atoms: Sequence[int], id_lengths: Sequence[int]
     ) -> tuple[list[bytes], list[bytes], list[str]]:
         """Check the lengths of records, and return what follows the words before the positions.
 
         Args:
             records: The records.
-            sizes: Number of atoms, and length of the id, of each.
+            atoms: Number of atoms of each.
+            id_lengths: Length of the id of each, bytes.
 
         Returns:
             The words per atom of each crystal, its bytes per atom, and the ids.
@@ -164,7 +165,7 @@ class RecordLayout:
         bytes_per_atom = 1 + len(self.site_properties)
         bodies, numbers, ids = [], [], []
         try:
-            for record, (count, id_length) in zip(records, sizes, strict=True):
+            for record, count, id_length in zip(records, atoms, id_lengths, strict=True):
                 numbers_at = fixed + per_atom * count
                 numbers_end = numbers_at + bytes_per_atom * count
                 id_at = numbers_at + ((numbers_end - numbers_at + 7) & -8)  # whole words
