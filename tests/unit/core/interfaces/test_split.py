@@ -240,3 +240,20 @@ def test_every_dataset_takes_a_split_file(tmp_path: Path) -> None:
     split = random_split(dataset.ids, seed=5)
     split.save(tmp_path / "mine.json")
     assert dataset.split(str(tmp_path / "mine.json")) == split
+
+
+@pytest.mark.parametrize(
+    ("subsets", "ids"),
+    [
+        ({"train": ("a", "b"), "validation": ("b",)}, ["a", "b", "c"]),
+        ({"train": ("a",), "validation": ("b",), "test": ("b",)}, ["a", "b", "b"]),
+        ({"train": ("a", "b"), "validation": ("c",)}, ["a", "b", "c", "d"]),
+        ({"train": ("a", "b"), "validation": ("c",)}, ["a", "c"]),
+        ({}, ["a"]),
+    ],
+    ids=["two-subsets", "two-crystals", "more", "fewer", "none"],
+)
+def test_only_a_partition_of_the_ids_has_indices(subsets, ids):
+    split = Split(algorithm="by hand", seed=None, subsets=subsets)
+    with pytest.raises(SplitError, match="was made for other data"):
+        split.indices(ids)
