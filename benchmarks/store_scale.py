@@ -47,19 +47,21 @@ RECORD = 200
 """Bytes of a record."""
 CONCLUSION = """\
 The part about 10⁴ spread records was wrong: spread, each lies in a page of its own, so that they
-miss the caches as 10⁶ do. The choice among shards costs nothing at 10⁴ (1.70 µs in two hundred
-shards, 1.46 µs in one that is read again and again) and 7 % at 10⁷ (3.71 and 3.46 µs). Of the
-2.3 µs that a random record takes longer at 10⁷, bytes of its length at known places take 0.6 µs
-longer, too, without any tree; this part is memory's. What is left fits misses on the way through
-the pages of LMDB's tree; they were not counted. At 10⁶ the ratios were 1.57 at random and 1.17 with
-neighbour lists on another processor. Both bars at random are missed at 10⁷; the 3 µs are a
-twentieth of what training spends on a crystal. Tried apart from this table: sorted indices in a
-batch gain 4 %, `Cursor.getmulti` costs more.
+miss the caches as 10⁶ do. The choice among shards costs little at 10⁴ (1.86 µs in two hundred
+shards, 1.63 µs in one) and 8 % at 10⁷ (4.19 and 3.89 µs). Of the 2.6 µs that a random record takes
+longer at 10⁷, bytes of its length at known places take 0.6 µs longer, too, without any tree; this
+part is memory's. What is left fits misses on the way through the pages of LMDB's tree; they were
+not counted. At 10⁶ the ratios were 1.57 at random and 1.17 with neighbour lists on another
+processor. Both bars at random are missed at 10⁷; the 3 µs are a twentieth of what training spends
+on a crystal. Tried apart from this table: sorted indices in a batch gain 4 %, `Cursor.getmulti`
+costs more.
 
-The start of a run, which was not predicted, misses its bars at 10⁷ and keeps them at 10⁶ (7.8 s,
-513 MiB, measured apart): it reads every record three times, for the ids of the split, for the
-labels that are present and for the scale of the target, 2.5 µs each, and a split holds its ids as
-text, 60 bytes each with a table of as many to find them."""
+The start of a run, which was not predicted, misses its bars at 10⁷ and keeps them at 10⁶ (4.9 s,
+0.5 GB, measured apart). Before random splits were made without sorting each subset, and found again
+without a table of all ids, it took 95 s of core time and 2.5 GB at 10⁷. What is left is reading
+every record three times, for the ids of the split, for the labels that are present and for the
+scale of the target, and the ids as text, 65 bytes each. A table of ids and labels in the
+store, and splits by number, would mend both."""
 START_SECONDS, START_MEMORY = 10.0, 1024.0
 """Most that a run on the large store may take up to its first epoch, and hold besides the page
 cache, MiB."""
