@@ -1,5 +1,7 @@
 """What is saved predicts what scikit-learn predicts, for every kind of label."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestRegressor,
 )
-from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -44,7 +46,7 @@ def predicted(model, features):
 )
 def test_a_forest_of_numbers(method, reference):
     features, labels = numbers()
-    model = ForestModel(TreesConfig(method=method, trees=25), 0)
+    model = ForestModel(TreesConfig(method=method, trees=25, ridge_penalty=None), 0, 12)
     model.solve(features, labels, SEED)
     known = reference(25, max_features=0.33, random_state=SEED).fit(features, labels)
     unseen, _ = numbers(500)
@@ -53,10 +55,42 @@ def test_a_forest_of_numbers(method, reference):
     np.testing.assert_allclose(model.spread(torch.tensor(unseen)), each.std(axis=0), atol=1e-9)
 
 
+def test_half_of_a_forest_of_numbers_grows_on_what_a_ridge_regression_leaves():
+    features, labels = numbers()
+    model = ForestModel(TreesConfig(trees=25), 0, 12)
+    model.solve(features, labels, SEED)
+    known = make_pipeline(StandardScaler(), Ridge(0.1 * len(labels)))
+    known.fit(features.astype(np.float64), labels)
+    unseen = 3.0 * numbers(500)[0]  # beyond the training set, so that the bounds matter
+    slope = predicted(model.linear, unseen)[:, 0]
+    np.testing.assert_allclose(slope, known.predict(unseen.astype(np.float64)), rtol=1e-9)
+    inside = partial(np.clip, a_min=labels.min(), a_max=labels.max())
+    assert (slope != inside(slope)).any()
+    # Of its own map: another rounding would cut some tree elsewhere.
+    rest = labels - inside(predicted(model.linear, features)[:, 0])
+    alone, added = (
+        ExtraTreesRegressor(count, max_features=0.33, random_state=seed).fit(features, values)
+        for count, values, seed in ((13, labels, SEED), (12, rest, SEED + 25))
+    )
+    alone, added = (
+        np.stack([tree.predict(unseen) for tree in one.estimators_]) for one in (alone, added)
+    )
+    each = np.concatenate((alone, added + inside(slope)))
+    np.testing.assert_allclose(predicted(model, unseen)[:, 0], each.mean(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(model.spread(torch.tensor(unseen)), each.std(axis=0), atol=1e-9)
+
+
+@pytest.mark.parametrize("trees", [1, 2])
+def test_a_forest_of_few_trees_of_one_crystal_says_its_label(trees):
+    model = ForestModel(TreesConfig(trees=trees), 0, 12)
+    model.solve(numbers()[0][:1], np.array([0.5]), SEED)
+    np.testing.assert_allclose(predicted(model, numbers()[0]), 0.5)
+
+
 @pytest.mark.parametrize("number", [2, 5])
 def test_a_forest_of_classes(number):
     features, labels = classes(number)
-    model = ForestModel(TreesConfig(trees=25, min_samples_leaf=3), number)
+    model = ForestModel(TreesConfig(trees=25, min_samples_leaf=3), number, 12)
     model.solve(features, labels, SEED)
     known = ExtraTreesClassifier(25, max_features=0.33, min_samples_leaf=3, random_state=SEED)
     known.fit(features, labels)
@@ -67,7 +101,7 @@ def test_a_forest_of_classes(number):
 def test_a_forest_that_is_grown_in_parts_keeps_to_the_memory(monkeypatch):
     monkeypatch.setattr(models, "_MEMORY", 2 * 300 * 5 * 8 * 4)  # four trees at a time
     features, labels = classes(5)
-    model = ForestModel(TreesConfig(trees=10), 5)
+    model = ForestModel(TreesConfig(trees=10), 5, 12)
     model.solve(features, labels, SEED)
     assert len(model.forest.root) == 10
     assert np.mean(predicted(model, features).argmax(axis=1) == labels) > 0.99
@@ -78,7 +112,8 @@ def test_values_on_a_threshold_go_left_as_in_scikit_learn():
     base = np.float32(1.0)
     features = np.array([[base], [np.nextafter(base, np.float32(2))]] * 4)
     labels = np.array([0.0, 1.0] * 4)
-    model = ForestModel(TreesConfig(trees=9, method="random-forest", max_features=1.0), 0)
+    config = TreesConfig(trees=9, method="random-forest", max_features=1.0, ridge_penalty=None)
+    model = ForestModel(config, 0, 1)
     model.solve(features, labels, SEED)
     known = RandomForestRegressor(9, max_features=1.0, random_state=SEED).fit(features, labels)
     np.testing.assert_allclose(predicted(model, features)[:, 0], known.predict(features))
@@ -131,7 +166,7 @@ def test_ridge_of_classes(number):
 @pytest.mark.parametrize(
     "model",
     [
-        ForestModel(TreesConfig(trees=10), 6),
+        ForestModel(TreesConfig(trees=10), 6, 12),
         BoostingModel(BoostingConfig(iterations=5), 6),
         RidgeModel(RidgeConfig(), 6, 12),
     ],

@@ -22,12 +22,15 @@ class TreesConfig(ClassicalConfig):
 
     method: Literal["extra-trees", "random-forest"] = "extra-trees"
     """``extra-trees`` cut at random places, ``random-forest`` at the best ones."""
-    trees: PositiveInt = 200
+    trees: PositiveInt = 100
     """Number of trees."""
     max_features: float = Field(default=0.33, gt=0, le=1)
     """Share of the features that are tried at each cut."""
     min_samples_leaf: PositiveInt = 1
     """Fewest training crystals in a leaf."""
+    ridge_penalty: PositiveFloat | None = 0.1
+    """Numbers: penalty, for each training crystal, of the ridge regression of standardised features
+    on whose residuals half the trees grow; empty: all grow on the labels."""
 
 
 class BoostingConfig(ClassicalConfig):

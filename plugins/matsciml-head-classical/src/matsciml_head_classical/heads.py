@@ -174,7 +174,7 @@ class TreesHead(_Classical):
 
     def _model(self, classes: int, width: int) -> Model:
         config = self.config if isinstance(self.config, TreesConfig) else TreesConfig()
-        return ForestModel(config, classes)
+        return ForestModel(config, classes, width)
 
 
 class BoostingHead(_Classical):

@@ -18,7 +18,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, RidgeCV
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge, RidgeCV
 from torch import Tensor, nn
 
 from matsciml_head_classical.config import BoostingConfig, RidgeConfig, TreesConfig
@@ -84,16 +84,37 @@ class Model(nn.Module, ABC):
 class ForestModel(Model):
     """Trees that were grown independently; the prediction is their mean.
 
+    Of numbers half the trees grow on the labels, and half on what a ridge regression of them leaves
+    and add to it. Trees do not go on beyond what they have seen, and approach a slope by steps; a
+    linear map does both, and is wrong wherever nature is not linear. Each makes errors that the
+    other does not, so that the mean of both is better than either, which was measured from 100 to
+    3,146 crystals.
+
+    Args:
+        config: Settings.
+        classes: Number of classes; 0 for numbers.
+        width: Number of features.
+
     References:
         Geurts, Ernst, Wehenkel, Extremely randomized trees, Machine Learning 63, 3 (2006).
         Breiman, Random forests, Machine Learning 45, 5 (2001).
+        Zhang, Nettleton, Zhu, Regression-enhanced random forests, arXiv:1904.10416 (2019), for
+        trees on residuals; there all of them grow on these.
     """
 
-    def __init__(self, config: TreesConfig, classes: int) -> None:
+    bounds: Tensor
+    """Smallest and largest label, between which the linear map is kept, ``(2,)`` float64,
+    dimensionless."""
+
+    def __init__(self, config: TreesConfig, classes: int, width: int) -> None:
         """Begin without trees."""
         super().__init__(classes)
         self.settings = config
         self.forest = Forest()
+        self.linear: RidgeModel | None = None
+        if not classes and config.ridge_penalty is not None:
+            self.linear = RidgeModel(RidgeConfig(), 0, width)
+            self.register_buffer("bounds", torch.zeros(2, dtype=torch.float64))
 
     @property
     def is_fitted(self) -> bool:
@@ -108,6 +129,21 @@ class ForestModel(Model):
             labels: ``(crystals,)``, normalised and dimensionless, or indices of classes.
             seed: Of whatever is drawn.
         """
+        number = self.settings.trees
+        if self.linear is None or self.settings.ridge_penalty is None:
+            self.forest.grow(self._grown(features, labels, number, seed))
+            return
+        penalty = self.settings.ridge_penalty * len(labels)
+        self.linear.settings = RidgeConfig(penalty=penalty)
+        self.linear.solve(features, labels, seed)
+        self.bounds.copy_(torch.tensor([labels.min(), labels.max()]))
+        rest = labels - self._linear(self.linear, torch.from_numpy(features)).numpy()
+        half = number // 2
+        trees = self._grown(features, labels, number - half, seed)
+        self.forest.grow(trees + self._grown(features, rest, half, seed + number))
+
+    def _grown(self, features: Floats, labels: NDArray[Any], number: int, seed: int) -> list[Tree]:
+        """Return so many trees for labels; arguments as of ``solve``."""
         settings = self.settings
         extra = settings.method == "extra-trees"
         if self.classes:
@@ -118,9 +154,9 @@ class ForestModel(Model):
         size = 2 * len(labels) * max(self.classes, 1) * 8
         most = max(_MEMORY // size, 1)
         trees: list[Tree] = []
-        while len(trees) < settings.trees:
+        while len(trees) < number:
             grown = make(
-                n_estimators=min(most, settings.trees - len(trees)),
+                n_estimators=min(most, number - len(trees)),
                 max_features=settings.max_features,
                 min_samples_leaf=settings.min_samples_leaf,
                 random_state=seed + len(trees),
@@ -128,7 +164,7 @@ class ForestModel(Model):
             ).fit(features, labels)
             present = grown.classes_ if self.classes else None
             trees += [self._tree(estimator.tree_, present) for estimator in grown.estimators_]
-        self.forest.grow(trees)
+        return trees
 
     def _tree(self, tree: Any, present: NDArray[Any] | None) -> Tree:
         value = tree.value[:, 0, :]  # (nodes, outputs)
@@ -138,14 +174,31 @@ class ForestModel(Model):
         left, right = tree.children_left, tree.children_right
         return Tree.walked(left, right, tree.feature, tree.threshold, value)
 
+    def _linear(self, linear: RidgeModel, features: Tensor) -> Tensor:
+        """Return the linear map within the bounds, z-scores ``(crystals,)``.
+
+        A crystal unlike all others may lie far out on a slope, where no label ever was.
+        """
+        lowest, highest = self.bounds
+        return linear(features)[:, 0].clamp(lowest, highest)
+
+    def _numbers(self, features: Tensor) -> Tensor:
+        """Return what each tree says, z-scores ``(crystals, trees)``."""
+        values = self.forest(features)[..., 0]
+        if self.linear is not None:
+            half = values.shape[1] - values.shape[1] // 2
+            values[:, half:] += self._linear(self.linear, features)[:, None]
+        return values
+
     def forward(self, features: Tensor) -> Tensor:
         """Return the mean over the trees.
 
         Args:
             features: ``(crystals, features)``, in the encoder's units.
         """
-        mean = self.forest(features).mean(dim=1)
-        return mean.clamp(min=_SMALLEST).log() if self.classes else mean
+        if not self.classes:
+            return self._numbers(features).mean(dim=1, keepdim=True)
+        return self.forest(features).mean(dim=1).clamp(min=_SMALLEST).log()
 
     def spread(self, features: Tensor) -> Tensor | None:
         """Return the standard deviation over the trees; of classes there is none.
@@ -153,7 +206,7 @@ class ForestModel(Model):
         Args:
             features: ``(crystals, features)``, in the encoder's units.
         """
-        return None if self.classes else self.forest(features)[..., 0].std(dim=1, correction=0)
+        return None if self.classes else self._numbers(features).std(dim=1, correction=0)
 
 
 class BoostingModel(Model):
@@ -287,7 +340,8 @@ class RidgeModel(Model):
         """Return coefficients and intercepts, and the outputs that they belong to."""
         penalty = self.settings.penalty
         if not self.classes:
-            ridge = RidgeCV(_PENALTIES if penalty is None else [penalty]).fit(features, labels)
+            ridge = RidgeCV(_PENALTIES) if penalty is None else Ridge(penalty)
+            ridge.fit(features, labels)
             return ridge.coef_[None], np.atleast_1d(ridge.intercept_), [0]
         rare = np.unique(labels, return_counts=True)[1].min() < 5  # five folds want five of each
         with warnings.catch_warnings():
