@@ -22,7 +22,7 @@ from matsciml_core.files import write_whole
 from matsciml_core.interfaces.encoder import Encoder
 from matsciml_core.interfaces.feature_head import FeatureHead, fit_feature_heads
 from matsciml_core.interfaces.strategy import Task
-from matsciml_core.model.components import build_component, build_head
+from matsciml_core.model.components import build_component, build_head, component_config
 from matsciml_core.model.evaluate import Beside
 from matsciml_core.registry.folders import data_folder
 from matsciml_core.registry.specs import BaselineSpec
@@ -100,10 +100,22 @@ class FeatureBaseline:
             prepared.split.ids_hash,
             members.hexdigest(),
             info.as_data(),
-            [spec.name, spec.encoder, spec.head, dict(spec.head_options)],
+            [spec.name, spec.encoder, spec.head, *self._settings()],
             sorted(self.registry.distributions().items()),
         ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest() + ".safetensors"
+
+    def _settings(self) -> list[dict[str, Any]]:
+        """Return the settings of encoder and head with their defaults.
+
+        A default may change where versions do not, as in a checkout that is installed editable.
+        """
+        spec, registry = self.spec, self.registry
+        configs = (
+            component_config(registry.get("encoder", spec.encoder), {}, "encoder"),
+            component_config(registry.get("task-head", spec.head), spec.head_options, "head"),
+        )
+        return [{} if config is None else config.model_dump(mode="json") for config in configs]
 
     def _fit(self, infos: Sequence[TargetInfo]) -> dict[str, Tensor]:
         registry, spec = self.registry, self.spec

@@ -25,7 +25,7 @@ PLUGIN = """
     def matsciml_task_heads():
         yield TaskHeadSpec(
             name="nearest", summary="s", class_path="{package}.parts:NearestHead",
-            target_kinds=("scalar",),
+            config="{package}.parts:NearestConfig", target_kinds=("scalar",),
         )
         yield TaskHeadSpec(
             name="steps", summary="s", class_path="matsciml_core.testing.examples:ExampleHead",
@@ -42,6 +42,7 @@ PARTS = """
 
     import torch
 
+    from matsciml_core import Config
     from matsciml_core.interfaces.feature_head import FeatureHead
     from matsciml_core.testing.examples import ExampleDataset, ExampleHead
 
@@ -51,6 +52,9 @@ PARTS = """
         @property
         def provenance(self):
             return replace(super().provenance, content_hash="0" * 64)
+
+    class NearestConfig(Config):
+        neighbours: int = 1
 
     class NearestHead(ExampleHead, FeatureHead):
         def fit_features(self, features, target, mask, *, seed):
@@ -134,6 +138,16 @@ def test_it_is_made_again_for_other_crystals(fit, fits):
     fit(split={"max_train_crystals": 10})
     fit(split={"seed": 1})
     assert fits() == 3
+
+
+def test_it_is_made_again_where_a_default_changed(fit, fits, plugin_folder):
+    fit()
+    registry = build_registry(path=plugin_folder.search)
+    config = registry.get("task-head", "nearest").load_config()
+    config.model_fields["neighbours"].default = 2
+    config.model_rebuild(force=True)
+    fit()
+    assert fits() == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"torn"])
