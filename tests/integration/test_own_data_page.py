@@ -217,6 +217,17 @@ def write_deepmd(path: Path) -> None:
     deepmd_samples(path)
 
 
+def write_phonopy(path: Path) -> None:
+    """Write supercells whose energies differ."""
+    from matsciml_reader_potentials.phonopy_samples import write_parameters
+
+    write_parameters(path, COUNT)
+    rows = iter(range(COUNT))
+    path.write_text(
+        re.sub(r"energy: -30\.\d\d", lambda match: f"{match[0]}{next(rows):02d}", path.read_text())
+    )
+
+
 def write_toolkit(path: Path) -> None:
     from matsciml_reader_toolkit.samples import write_records
 
@@ -256,6 +267,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "systems": write_deepmd,
     "train.cfg": sample("potentials.samples:mtp_samples", "-6.5"),
     "input.data": sample("potentials.samples:n2p2_samples", "energy -0.25"),
+    "phonopy_params.yaml": write_phonopy,
     "folder": write_mixture,
 }
 """What each command reads → what writes it."""

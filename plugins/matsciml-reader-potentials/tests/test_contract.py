@@ -25,3 +25,15 @@ class TestN2P2(ReaderContract):
 
     spec_name = "n2p2"
     options: ClassVar[dict[str, str]] = {"units": "atomic"}
+
+
+class TestPhonopy(ReaderContract):
+    """What ``matsciml check phonopy`` checks."""
+
+    spec_name = "phonopy"
+
+
+class TestForceSets(ReaderContract):
+    """What ``matsciml check force-sets`` checks."""
+
+    spec_name = "force-sets"

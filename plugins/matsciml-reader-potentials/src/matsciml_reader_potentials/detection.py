@@ -8,6 +8,7 @@ from pathlib import Path
 TYPES = "type.raw"
 _DEPTHS = ("", "*/", "*/*/")
 _MTP = re.compile(rb"\s*BEGIN_CFG\s")
+_PHONOPY = re.compile(rb"^(?:phonopy|phono3py):", re.MULTILINE)
 _N2P2 = re.compile(rb"\s*begin\s+(?:comment|lattice|atom)\b")
 
 
@@ -34,3 +35,8 @@ def is_mtp(path: Path, head: bytes) -> bool:
 def is_n2p2(path: Path, head: bytes) -> bool:
     """Return whether a file begins with a structure of RuNNer or n2p2."""
     return bool(_N2P2.match(head))
+
+
+def is_phonopy(path: Path, head: bytes) -> bool:
+    """Return whether a file is YAML of phonopy or phono3py."""
+    return bool(_PHONOPY.search(head))

@@ -15,11 +15,10 @@ import numpy as np
 from matsciml_core.data.readers import Frame, InputFile, Reader, Record
 from matsciml_core.errors import ConfigError
 from matsciml_core.interfaces.elements import atomic_number
+from matsciml_reader_potentials.atomic_units import BOHR
 from matsciml_reader_potentials.blocks import read_blocks
 from matsciml_reader_potentials.config import UnitsConfig
 
-BOHR = 0.529177210544
-"""Å; CODATA 2022."""
 UNITS = {
     "atomic": {"energy": "Ha", "forces": "Ha/bohr"},
     "metal": {"energy": "eV", "forces": "eV/A"},

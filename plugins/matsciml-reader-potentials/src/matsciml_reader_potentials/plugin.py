@@ -1,4 +1,4 @@
-"""Registers the readers ``deepmd``, ``mtp`` and ``n2p2``."""
+"""Registers the readers of training data of potentials."""
 
 from collections.abc import Iterable
 

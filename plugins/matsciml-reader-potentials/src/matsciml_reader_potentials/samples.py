@@ -9,7 +9,7 @@ import numpy as np
 from matsciml_core.data.readers import Frame
 from matsciml_core.testing import Sample, frame_of
 from matsciml_core.testing.crystals import hcp_magnesium, sodium_chloride
-from matsciml_reader_potentials.n2p2 import BOHR
+from matsciml_reader_potentials.atomic_units import BOHR
 
 
 def deepmd_samples(folder: Path) -> list[Sample]:
