@@ -267,6 +267,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "systems": write_deepmd,
     "train.cfg": sample("potentials.samples:mtp_samples", "-6.5"),
     "input.data": sample("potentials.samples:n2p2_samples", "energy -0.25"),
+    "ML_AB": sample("potentials.mlab_samples:mlab_samples"),
     "phonopy_params.yaml": write_phonopy,
     "folder": write_mixture,
 }

@@ -37,3 +37,9 @@ class TestForceSets(ReaderContract):
     """What ``matsciml check force-sets`` checks."""
 
     spec_name = "force-sets"
+
+
+class TestMLAB(ReaderContract):
+    """What ``matsciml check ml-ab`` checks."""
+
+    spec_name = "ml-ab"

@@ -40,3 +40,8 @@ def is_n2p2(path: Path, head: bytes) -> bool:
 def is_phonopy(path: Path, head: bytes) -> bool:
     """Return whether a file is YAML of phonopy or phono3py."""
     return bool(_PHONOPY.search(head))
+
+
+def is_mlab(path: Path, head: bytes) -> bool:
+    """Return whether a file is ML_AB of VASP."""
+    return b"The number of configurations" in head and b"Version" in head

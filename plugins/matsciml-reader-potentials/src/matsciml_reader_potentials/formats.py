@@ -37,6 +37,15 @@ FORMATS = (
         samples=f"{_PACKAGE}.samples:n2p2_samples",
     ),
     ReaderSpec(
+        name="ml-ab",
+        summary="ML_AB and ML_ABN, training data of VASP's force fields.",
+        class_path=f"{_PACKAGE}.mlab:MLABReader",
+        file_names=("ML_AB*",),
+        folder_files=("ML_ABN",),
+        detect=f"{_PACKAGE}.detection:is_mlab",
+        samples=f"{_PACKAGE}.mlab_samples:mlab_samples",
+    ),
+    ReaderSpec(
         name="phonopy",
         summary="Supercells with forces in the YAML of phonopy and phono3py.",
         class_path=f"{_PACKAGE}.phonopy:PhonopyReader",
