@@ -59,7 +59,7 @@ def live(arguments: list[str], seconds: float | None, config: Path | None = None
         torch.set_num_threads(1)
         os._exit(execute(arguments))
     if seconds is not None:
-        limit = time.monotonic() + 60.0
+        limit = time.monotonic() + 300
         while config is not None and time.monotonic() < limit:
             if config.is_file() and config.stat().st_mtime > started:
                 break

@@ -22,6 +22,7 @@ from threading import Thread
 from typing import Any, Protocol, TypeVar
 
 from matsciml_core.errors import ConfigError, DataError, MatSciMLError, MissingPackageError
+from matsciml_core.ray_cluster import connect
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -161,7 +162,7 @@ def _ray_executor(workers: int | None) -> Iterator[Executor]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry without consent
     own = not ray.is_initialized()
     if own:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+        connect(ray, log_to_driver=False, logging_level=logging.ERROR)
     try:
         count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
         task = ray.remote(_call).options(scheduling_strategy="SPREAD")

@@ -50,7 +50,7 @@ PROGRAM = """
         (run / "checkpoints").mkdir()
         (run / "checkpoints" / "last.ckpt").write_text("")
         try:
-            time.sleep(60)
+            time.sleep(600)
         except KeyboardInterrupt:
             sys.exit(130)
     seed = config["training"]["seed"]

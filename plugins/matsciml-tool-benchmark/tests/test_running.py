@@ -78,7 +78,7 @@ def test_after_a_stop_finished_experiments_stay_and_the_others_resume(make_table
     experiments = told(make_table, "", "wait")
 
     def interrupt():
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 300
         while not (folder.of(experiments[1]) / "latest" / "checkpoints" / "last.ckpt").exists():
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -21,7 +21,7 @@ from matsciml_tool_sweep.trials import best_of
 
 def until(holds, what):
     """Wait until something holds."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not holds():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)

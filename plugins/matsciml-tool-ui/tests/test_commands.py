@@ -59,7 +59,7 @@ def test_it_serves_until_ctrl_c(cli, registry, root, monkeypatch):
 
     def visit():
         """Wait until the server answers, follow what the browser was given, and press Ctrl-C."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             try:
                 connection = http.client.HTTPConnection(HOST, port, timeout=5)

@@ -32,7 +32,7 @@ def until() -> Callable[[Callable[[], bool], str], None]:
     """A function that waits until something holds."""
 
     def wait(holds: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 300
         while not holds():
             assert time.monotonic() < deadline, what
             time.sleep(0.02)

@@ -11,7 +11,7 @@ from matsciml_core.errors import ConfigError
 from matsciml_util_launchers.choice import open_launcher
 from matsciml_util_launchers.local import LocalLauncher
 
-TOUCH_AND_SLEEP = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
+TOUCH_AND_SLEEP = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
 
 
 def test_jobs_run_side_by_side(tmp_path, make_job):
@@ -67,7 +67,7 @@ def test_a_job_is_cancelled_as_by_ctrl_c_and_others_go_on(tmp_path, make_job, un
     script = (
         "import pathlib, sys, time\n"
         "pathlib.Path(sys.argv[1]).touch()\n"
-        "try: time.sleep(60)\n"
+        "try: time.sleep(600)\n"
         "except KeyboardInterrupt: sys.exit(130)\n"
     )
     first, second = tmp_path / "first", tmp_path / "second"

@@ -46,7 +46,7 @@ def test_commands_that_ignore_ctrl_c_are_killed(tmp_path, until):
         "import pathlib, signal, sys, time\n"
         "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         "pathlib.Path(sys.argv[1]).touch()\n"
-        "time.sleep(60)\n"
+        "time.sleep(600)\n"
     )
     commands = json.dumps([[sys.executable, "-c", script, str(started)]])
     process = subprocess.Popen(
@@ -56,6 +56,6 @@ def test_commands_that_ignore_ctrl_c_are_killed(tmp_path, until):
     )
     until(started.exists, "the command did not start")
     process.stdin.close()
-    assert process.wait(30) == -signal.SIGKILL
-    with FileLock(lock, timeout=20):
+    assert process.wait(300) == -signal.SIGKILL
+    with FileLock(lock, timeout=300):
         pass

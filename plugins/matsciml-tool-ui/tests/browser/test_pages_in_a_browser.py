@@ -30,7 +30,7 @@ def address(browser, serve, root, installed):
 
 def wait_until(browser, script, expected):
     """Wait until a page says something by itself."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while (value := browser.run(script)) != expected:
         assert time.monotonic() < deadline, value
         time.sleep(0.05)

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, Self
 
 from matsciml_core.errors import MissingPackageError
+from matsciml_core.ray_cluster import connect
 from matsciml_util_launchers.launcher import Job, Launcher, Outcome
 from matsciml_util_launchers.processes import run_job
 
@@ -69,12 +70,16 @@ class RayLauncher(Launcher):
         self._task: Any = None
 
     def __enter__(self) -> Self:
-        """Connect to the cluster, or start one."""
+        """Connect to the cluster, or start one.
+
+        Raises:
+            ConfigError: The machine is too busy to start one.
+        """
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "warning"}
         if "RAY_ADDRESS" not in os.environ:
             options |= {"address": "local", "include_dashboard": False}
         # Ray's own log would mix with the progress; a job has a log of its own.
-        self._ray.init(**options)
+        connect(self._ray, **options)
         # A job takes a GPU where the cluster has any, else a core. Ray must not repeat one that
         # failed: who submits jobs does so, and knows what is already done.
         gpus = 1 if self._ray.cluster_resources().get("GPU", 0) else 0
