@@ -228,3 +228,85 @@ def test_other_columns_of_a_configuration_are_values_per_atom(tmp_path: Path) ->
     )
     (crystal,) = parse_files(request, REGISTRY).source(0)
     assert crystal.labels["site_en"].tolist() == [-1.5, -2.5]
+
+
+def test_spellings_of_earlier_versions_keep_the_cell(tmp_path: Path) -> None:
+    (sample,) = mtp_samples(tmp_path)
+    text = sample.path.read_text()
+    sample.path.write_text(
+        text.replace("Supercell", "SuperCell").replace("AtomData", "Atomic_data")
+    )
+    for frame, expected in zip(frames(sample.path, elements="Na,Cl"), sample.frames, strict=True):
+        np.testing.assert_array_equal(frame.cell, expected.cell)
+        assert np.all(frame.pbc)
+
+
+@pytest.mark.parametrize("title", ["Stress:", "Virial:"])
+def test_stresses_of_another_meaning_are_refused(tmp_path: Path, title: str) -> None:
+    (sample,) = mtp_samples(tmp_path)
+    sample.path.write_text(sample.path.read_text().replace("PlusStress:", title))
+    for record in read(sample.path, registry=REGISTRY, options={"elements": "Na,Cl"}):
+        assert isinstance(record, Rejection)
+        assert "write it as PlusStress" in (record.detail or record.reason)
+
+
+def test_ghosts_are_no_atoms_and_moments_have_three_parts(tmp_path: Path) -> None:
+    path = tmp_path / "magnetic.cfg"
+    text = (
+        "BEGIN_CFG\n Size\n 2\n Supercell\n 4 0 0\n 0 4 0\n 0 0 4\n"
+        " AtomData:  id type cartes_x cartes_y cartes_z magmom_x magmom_y magmom_z ghost\n"
+        "  1 0 0 0 0 0.5 0 -2 false\n  2 1 2 2 2 0 1 3 false\n Energy\n -4.0\nEND_CFG\n"
+    )
+    path.write_text(text)
+    (frame,) = frames(path, elements="Fe,O")
+    np.testing.assert_array_equal(frame.values["magmom"], [[0.5, 0, -2], [0, 1, 3]])
+    path.write_text(text.replace("3 false", "3 true"))
+    (record,) = read(path, registry=REGISTRY, options={"elements": "Fe,O"})
+    assert isinstance(record, Rejection)
+    assert "ghosts" in (record.detail or record.reason)
+
+
+def test_columns_that_runner_2_names_are_read_by_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "input.data"
+    text = (
+        "begin position(3) element forces(3) charge hirshv\n"
+        "comment of the beginning\n"
+        "lattice 8 0 0\nlattice 0 8 0\nlattice 0 0 9\n"
+        "atom 0 0 0 Na 0.1 0.2 0.3 0.9 40\natom 4 4 4.5 Cl -0.1 -0.2 -0.3 -0.9 50\n"
+        "energy -0.25\ncharge 0\nend\n"
+    )
+    path.write_text(text)
+    (frame,) = frames(path, units="atomic")
+    np.testing.assert_array_equal(frame.values["forces"], [[0.1, 0.2, 0.3], [-0.1, -0.2, -0.3]])
+    np.testing.assert_array_equal(frame.values["charges"], [0.9, -0.9])
+    np.testing.assert_array_equal(frame.values["hirshv"], [40, 50])
+    assert (frame.values["energy"], frame.values["charge"]) == (-0.25, 0.0)
+    path.write_text(text.replace(" hirshv", ""))
+    (record,) = read(path, registry=REGISTRY, options={"units": "atomic"})
+    assert isinstance(record, Rejection)
+
+
+def test_what_ase_writes_of_runner_2_is_read_alike(tmp_path: Path) -> None:
+    ase = pytest.importorskip("ase")
+    io = pytest.importorskip("ase.io")
+    calculators = pytest.importorskip("ase.calculators.singlepoint")
+    atoms = ase.Atoms("NaCl", [[0.1, 0, 0], [2, 2, 2.5]], cell=np.diag([4, 4, 5.0]), pbc=True)
+    results = {"energy": -6.5, "forces": np.array([[0.1, -0.2, 0.3], [-0.1, 0.2, -0.3]])}
+    atoms.calc = calculators.SinglePointCalculator(atoms, **results)
+    io.write(tmp_path / "input.data", [atoms, atoms], format="runnerdata")
+    for crystal in crystals(tmp_path / "input.data", "energy", "forces", units="atomic"):
+        np.testing.assert_allclose(crystal.positions, atoms.positions, atol=1e-9)
+        np.testing.assert_allclose(crystal.cell, atoms.cell.array, atol=1e-9)
+        np.testing.assert_allclose(crystal.labels["energy"], -6.5, atol=1e-7)
+        np.testing.assert_allclose(crystal.labels["forces"], results["forces"], atol=1e-7)
+
+
+def test_structures_without_forces_have_none(tmp_path: Path) -> None:
+    (sample,) = n2p2_samples(tmp_path)
+    text = sample.path.read_text()
+    for row in (" 0.01 -0.02 0.03", " -0.01 0.02 -0.03"):
+        text = text.replace(row, "")
+    sample.path.write_text(text)
+    frame = frames(sample.path, units="atomic")[0]
+    assert "forces" not in frame.values
+    np.testing.assert_array_equal(frame.values["charges"], [0.5, -0.5])

@@ -20,11 +20,11 @@ def read_blocks(
 
     Args:
         file: The file.
-        begin: The line before a block.
+        begin: The first word of the line before a block.
         end: The line after it.
-        parse: Takes the words of a block's lines, empty lines left out, and the name of its
-            record. Raises KeyError, IndexError or ValueError where words are missing or are not
-            what they should be, and DataError with a reason of its own.
+        parse: Takes the words of a block's lines, the first one among them and empty ones left
+            out, and the name of its record. Raises KeyError, IndexError or ValueError where words
+            are missing or are not what they should be, and DataError with a reason of its own.
         noun: What a block is called in a sentence.
 
     Returns:
@@ -38,8 +38,8 @@ def read_blocks(
         lines: list[list[str]] | None = None
         for line in stream:
             words = line.split()
-            if words == [begin]:
-                lines = []
+            if words[:1] == [begin]:
+                lines = [words]
             elif words == [end] and lines is not None:
                 name = f"{file.stem}-{count:06d}"
                 try:

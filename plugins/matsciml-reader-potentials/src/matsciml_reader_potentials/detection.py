@@ -9,7 +9,7 @@ TYPES = "type.raw"
 _DEPTHS = ("", "*/", "*/*/")
 _MTP = re.compile(rb"\s*BEGIN_CFG\s")
 _PHONOPY = re.compile(rb"^(?:phonopy|phono3py):", re.MULTILINE)
-_N2P2 = re.compile(rb"\s*begin\s+(?:comment|lattice|atom)\b")
+_N2P2 = re.compile(rb"(?:\s|#.*\n)*begin(?:\s+position\(3\)[^\n]*)?\s+(?:comment|lattice|atom)\b")
 
 
 def is_deepmd(path: Path, head: bytes) -> bool:

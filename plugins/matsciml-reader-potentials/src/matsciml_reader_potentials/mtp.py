@@ -28,6 +28,11 @@ _MEANT = {
     *(f"{name}{axis}" for name in ("cartes_", "direct_", "f") for axis in _AXES),
 }
 """Columns of structure and forces; what else there is becomes values per atom."""
+_SPELLINGS = {"SuperCell": "Supercell", "Atomic_data": "AtomData"}
+"""Of earlier versions."""
+_VECTORS = ("magmom", "en_der_wrt_magmom")
+"""Of magnetic potentials, three columns each."""
+_OTHER_STRESSES = ("Stress", "Virial")
 
 
 class MTPReader(Reader):
@@ -57,19 +62,27 @@ def _parse(lines: list[list[str]], name: str, elements: NDArray[np.int64]) -> Fr
     sections: dict[str, list[list[str]]] = {}
     features: dict[str, Any] = {}
     rows: list[list[str]] = []
-    for words in lines:
+    for words in lines[1:]:
         if words[0] == "Feature":
             features[words[1]] = " ".join(words[2:])
         elif words[0].rstrip(":").isidentifier() and not _is_number(words[0]):
-            rows = sections.setdefault(words[0].rstrip(":"), [])
+            title = words[0].rstrip(":")
+            rows = sections.setdefault(_SPELLINGS.get(title, title), [])
             rows.append(words[1:])  # the header
         else:
             rows.append(words)
+    if other := next((title for title in _OTHER_STRESSES if title in sections), None):
+        raise DataError(
+            f"The configuration has '{other}', whose sign and volume differ between versions of "
+            "MLIP; write it as PlusStress."
+        )
     atoms = int(sections["Size"][1][0])
     header, table = sections["AtomData"][0], np.array(sections["AtomData"][1:])
     if table.shape != (atoms, len(header)):
         raise DataError("The configuration has another number of atoms than it says.")
     columns = dict(zip(header, table.T, strict=True))
+    if "true" in columns.get("ghost", ()):
+        raise DataError("The configuration has ghosts, copies of atoms that belong to others.")
     vectors = np.array(sections.get("Supercell", [[]])[1:], dtype=np.float64).reshape(-1, 3)
     # Fewer than three lattice vectors: a molecule, a wire, or a layer.
     cell = np.zeros((3, 3))
@@ -89,6 +102,10 @@ def _parse(lines: list[list[str]], name: str, elements: NDArray[np.int64]) -> Fr
         # Energies of sites, for example; a column of words is no label.
         with suppress(ValueError):
             values[column] = columns[column].astype(np.float64)
+    for vector in _VECTORS:
+        parts = [values.pop(f"{vector}_{axis}", None) for axis in _AXES]
+        if all(part is not None for part in parts):
+            values[vector] = np.stack(parts, axis=1)
     if "Energy" in sections:
         values["energy"] = float(sections["Energy"][1][0])
     if "PlusStress" in sections:
