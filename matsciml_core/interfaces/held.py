@@ -56,7 +56,7 @@ def held_directions(
     """Return along which directions atoms are held that can move along others.
 
     Args:
-        site_properties: Those of a crystal, each ``(atoms,)``.
+        site_properties: Those of a crystal, each ``(atoms,)``, dimensionless.
         atoms: Number of atoms.
         along_lattice: Whether to answer for the lattice vectors, and not for x, y and z.
 
@@ -75,7 +75,7 @@ def held_otherwise(
     """Return whether an atom is held in a way that only the file's own program knows.
 
     Args:
-        site_properties: Those of a crystal, each ``(atoms,)``.
+        site_properties: Those of a crystal, each ``(atoms,)``, dimensionless.
     """
     axes = site_properties.get(HELD_AXES)
     return axes is not None and bool((axes & OTHERWISE).any())

@@ -89,7 +89,8 @@ def calibrate(
         errors: Prediction minus label, ``(crystals,)``, in the label's unit.
         spreads: Standard deviations of the predictions, ``(crystals,)``, in the label's unit;
             None: there are none that could scale an interval.
-        atoms: Numbers of atoms, ``(crystals,)``, of an extensive label; None: of another.
+        atoms: Numbers of atoms, ``(crystals,)``, dimensionless, of an extensive label; None: of
+            another.
     """
     scales = np.ones(len(errors))
     name = ""

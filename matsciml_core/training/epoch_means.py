@@ -57,7 +57,8 @@ class EpochMeans:
         """Go on with the sums of a checkpoint.
 
         Args:
-            state: What :meth:`state_dict` returned.
+            state: What :meth:`state_dict` returned: sums, ``()`` float64 each, in the unit of what
+                was added, and weights.
         """
         self._sums = {name: torch.as_tensor(value) for name, value in state["sums"].items()}
         self._weights = {name: int(value) for name, value in state["weights"].items()}

@@ -68,7 +68,8 @@ class StressForm:
         """Return the stress, ``(3, 3)``, eV/Å³, positive under tension.
 
         Args:
-            values: Six or nine numbers.
+            values: Six or nine numbers of the file, ``(6,)``, ``(9,)`` or ``(3, 3)``, in the unit
+                of the form.
             cell: Lattice vectors as rows, ``(3, 3)``, Å.
 
         Raises:
@@ -98,7 +99,7 @@ def require_symmetric(label: str, tensor: NDArray[np.float64]) -> NDArray[np.flo
 
     Args:
         label: What it is, for the error.
-        tensor: The matrix.
+        tensor: The matrix, ``(3, 3)``, in any unit.
 
     Raises:
         DataError: It is not symmetric: it was written as a triangle, or is something else.

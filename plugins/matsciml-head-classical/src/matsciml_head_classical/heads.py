@@ -70,6 +70,13 @@ class _Classical(FeatureHead):
     def fit_features(self, features: Tensor, target: Values, mask: Values, *, seed: int) -> None:
         """Fit the model on the crystals that have the label.
 
+        Args:
+            features: What :meth:`features` returned, ``(crystals, width)``, dimensionless.
+            target: What ``transform`` returned of the label: z-scores or class indices,
+                ``(crystals,)``, dimensionless.
+            mask: True where the label exists, ``(crystals,)``.
+            seed: Of what the model draws at random.
+
         Raises:
             DataError: No crystal has it, or an embedding is not finite.
         """

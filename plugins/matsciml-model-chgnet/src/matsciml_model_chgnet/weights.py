@@ -55,7 +55,8 @@ def encoder_state(state: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
     """Yield the tensors of the encoder by the names that they have here.
 
     Args:
-        state: The tensors of the authors' network.
+        state: The tensors of the authors' network, ``(out, in)`` for weights and ``(out,)`` for
+            biases, dimensionless.
     """
     yield "elements.weight", state["atom_embedding.embedding.weight"]
     for ours, theirs in (("lengths", "ag"), ("short_lengths", "bg")):

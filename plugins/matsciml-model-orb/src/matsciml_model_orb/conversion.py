@@ -132,6 +132,10 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
 def settings_of(state: Mapping[str, Tensor], neighbours: int) -> OrbConfig:
     """Return the settings of the network that tensors belong to.
 
+    Args:
+        state: Those of the file: layers, ``(out, in)``, dimensionless, and the cutoff, ``()``, Å.
+        neighbours: Neighbours of an atom in the network.
+
     Raises:
         KeyError: A tensor is missing.
         ValueError: One has another shape or value than that of any Orb v3.
@@ -162,7 +166,8 @@ def encoder_state(state: Mapping[str, Tensor], config: OrbConfig) -> Iterator[tu
     """Yield the tensors of the encoder by the names that they have here.
 
     Args:
-        state: Those of the file.
+        state: Those of the file: layers, ``(out, in)``, dimensionless but for the variance of
+            energies, ``(1,)``, (eV/atom)², and the frequencies, ``(radial_functions,)``, 1/Å.
         config: The settings of the network.
 
     Raises:

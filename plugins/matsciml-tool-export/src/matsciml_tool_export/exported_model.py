@@ -97,6 +97,14 @@ def neighbours(
 ) -> Edges:
     """Find all pairs within a cutoff, in a time that grows with the square of the atoms.
 
+    Args:
+        positions: Cartesian coordinates, ``(atoms, 3)``, Å; they need not lie within the cell.
+        cell: Lattice vectors as rows, ``(3, 3)``, Å.
+        pbc: Which of them are periodic.
+        cutoff: Longest edge, Å.
+        cap: How many senders an atom keeps, the nearest ones and all that tie with the last of
+            them; None: all.
+
     Returns:
         Sender and receiver of each edge, ``(2, edges)``, sorted by receiver, and the lattice
         vectors S by which the sender is moved, ``(edges, 3)``: the edge is

@@ -116,7 +116,7 @@ def scores(
     Args:
         task: The task.
         truth: Labels, ``(crystals,)``, in the published unit, or 0 and 1.
-        predictions: The same as predicted, or probabilities of 1.
+        predictions: The same as predicted, ``(crystals,)``, in that unit, or probabilities of 1.
     """
     if task.is_class:
         chosen, true = predictions > 0.5, truth > 0.5

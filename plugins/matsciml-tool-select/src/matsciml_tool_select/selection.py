@@ -69,7 +69,8 @@ def select_structures(
 
     Args:
         pool: Embeddings of the candidates, ``(structures, width)``, dimensionless.
-        training: The same of what was computed already; may be empty.
+        training: The same of what was computed already, ``(computed, width)``, dimensionless; may
+            be empty.
         count: How many to take; fewer are taken where all others have a twin.
         by: ``spread``: the largest one first. ``diversity``: the largest distance to the training
             set and to those taken first. ``both``: drawn in proportion to spread times that

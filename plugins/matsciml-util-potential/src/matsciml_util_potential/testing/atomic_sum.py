@@ -69,7 +69,16 @@ class AtomicSumHead(TaskHead):
     def inverse_transform(
         self, prediction: Mapping[str, Tensor], batch: CrystalBatch
     ) -> dict[str, Tensor]:
-        """Return energies in eV, and their derivatives."""
+        """Return energies, and their derivatives.
+
+        Args:
+            prediction: What :meth:`forward` returned, in units of the standard deviation: energies,
+                ``(crystals,)``, forces, ``(atoms, 3)``, and stress, ``(crystals, 3, 3)``.
+            batch: The crystals.
+
+        Returns:
+            The same in eV, eV/Å and eV/Å³.
+        """
         values = {name: self.std * value.double() for name, value in prediction.items()}
         values[self.names["energy"]] += self.mean * batch.atoms_per_crystal
         return values
