@@ -35,7 +35,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 _UNIT = re.compile(
     r"Å|\beV\b|\bK\b|\bfs\b|\bps\b|GPa|kelvin|radian|degree|dimensionless|\bunits?\b", re.IGNORECASE
 )
-_SHAPE = re.compile(r"\([^()]*,[^()]*\)|\bscalar\b|\b0-d\b")
+_SHAPE = re.compile(r"\([^()]*,[^()]*\)|``\(\)``|\b(?:any|same) shape\b|\bscalar\b|\b0-d\b")
 _TRIVIAL = re.compile(r"[\W_]*|import .*|from .*")
 """Lines that do not count: brackets alone, and imports."""
 _TENSOR = re.compile(r"\b(Tensor|NDArray|ndarray)\b")
@@ -152,6 +152,15 @@ def _functions_of(tree: ast.Module) -> Iterator[Function]:
     yield from (node for node in ast.walk(tree) if isinstance(node, Function))
 
 
+def _public_functions(parent: ast.Module | ast.ClassDef) -> Iterator[Function]:
+    """Yield functions and methods that others can call: none within a function or private class."""
+    for node in parent.body:
+        if isinstance(node, Function) and not node.name.startswith("_"):
+            yield node
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from _public_functions(node)
+
+
 def _uses(tree: ast.Module) -> Counter[str]:
     """Count how often each name is used in a module, as a name or as an attribute."""
     names = (node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
@@ -184,9 +193,7 @@ def _tensor_arguments(sources: Sequence[SourceFile]) -> Figure:
     """Return how many tensor arguments of public functions have their shape and unit in Args."""
     total, shapes, units, bare = 0, 0, 0, []
     for source in sources:
-        for function in _functions_of(source.tree):
-            if function.name.startswith("_"):
-                continue
+        for function in _public_functions(source.tree):
             for name, text in _documented_tensors(function):
                 total += 1
                 has_shape, has_unit = bool(_SHAPE.search(text)), bool(_UNIT.search(text))
