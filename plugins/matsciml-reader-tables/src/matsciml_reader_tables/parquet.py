@@ -7,6 +7,8 @@ state it; they are made of VASP's outputs), and ``functional`` says what energie
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,7 +56,7 @@ class ParquetReader(Reader):
             DataError: Columns are missing, or results of several functionals are mixed.
         """
         # Not mapped into memory, where pages of a file of many GB would stay.
-        with pyarrow.parquet.ParquetFile(file.plain_path(), buffer_size=_BUFFER) as table:
+        with _open(file.plain_path()) as table:
             names = set(table.schema_arrow.names)
             missing = [name for name in _NEEDED if name not in names]
             if missing:
@@ -91,6 +93,21 @@ class ParquetReader(Reader):
                 )
         marks = {key: rows for key in marked if (rows := row.pop(SITE_PREFIX + key)) is not None}
         return frame_from_optimade(row, name, row, site_properties=marks, units=UNITS)
+
+
+def _open(path: Path) -> Any:
+    """Open a file of which Arrow keeps as little as can be.
+
+    The allocator that Arrow chooses by itself, mimalloc, keeps 13 MiB more of a million rows than
+    jemalloc, which not all of its builds have.
+    """
+    usual = pyarrow.default_memory_pool()
+    with suppress(NotImplementedError):
+        pyarrow.set_memory_pool(pyarrow.jemalloc_memory_pool())
+    try:
+        return pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER)
+    finally:
+        pyarrow.set_memory_pool(usual)
 
 
 def _batches(table: Any) -> Iterator[Any]:
