@@ -175,6 +175,10 @@ def write_vaspout(path: Path) -> None:
         energies[:] += 0.01 * np.arange(COUNT)[:, None]
 
 
+def write_history(path: Path) -> None:
+    import_module("matsciml_reader_ase.abinit_samples").write_history(path, COUNT)
+
+
 def write_castep(path: Path) -> None:
     shutil.copy(ASE_DATA / "castep" / "md.castep", path)
 
@@ -256,6 +260,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "vaspout.h5": write_vaspout,
     "vasprun.xml": sample("ase.vasp_samples:vasprun_samples", """name="e_fr_energy">-6.7"""),
     "relax.pwo": write_espresso,
+    "run_HIST.nc": write_history,
     "md.castep": write_castep,
     "si.geom": write_castep_steps,
     "water-pos-1.xyz": sample("ase.cp2k_samples:cp2k_samples"),

@@ -60,3 +60,9 @@ class TestLammpsDump(ReaderContract):
 
     spec_name = "lammps-dump"
     options: ClassVar[dict[str, str]] = {"elements": "Na,Cl"}
+
+
+class TestAbinitNetCDF(ReaderContract):
+    """What ``matsciml check abinit-netcdf`` checks."""
+
+    spec_name = "abinit-netcdf"

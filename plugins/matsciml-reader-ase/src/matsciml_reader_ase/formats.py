@@ -112,6 +112,15 @@ CODES = (
         detect=f"{_PACKAGE}.detection:is_castep_motion",
     ),
     _code("abinit", "ABINIT", "abinit:AbinitReader", detect=f"{_PACKAGE}.detection:is_abinit"),
+    ReaderSpec(
+        name="abinit-netcdf",
+        summary="_HIST.nc and _GSR.nc of ABINIT.",
+        class_path=f"{_PACKAGE}.abinit_netcdf:AbinitNetCDFReader",
+        file_names=("*_HIST.nc", "*_GSR.nc"),
+        folder_files=("*_HIST.nc",),  # beside which _GSR.nc has the last step again
+        streams=False,
+        samples=f"{_PACKAGE}.abinit_samples:netcdf_samples",
+    ),
     _code("gpaw", "GPAW", "text_codes:GpawReader", detect=f"{_PACKAGE}.detection:is_gpaw"),
     _code(
         "cp2k-log",
