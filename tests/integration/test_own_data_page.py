@@ -179,6 +179,10 @@ def write_history(path: Path) -> None:
     import_module("matsciml_reader_ase.abinit_samples").write_history(path, COUNT)
 
 
+def write_espresso_xml(path: Path) -> None:
+    import_module("matsciml_reader_ase.espresso_samples").write_dynamics(path, COUNT)
+
+
 def write_castep(path: Path) -> None:
     shutil.copy(ASE_DATA / "castep" / "md.castep", path)
 
@@ -260,6 +264,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "vaspout.h5": write_vaspout,
     "vasprun.xml": sample("ase.vasp_samples:vasprun_samples", """name="e_fr_energy">-6.7"""),
     "relax.pwo": write_espresso,
+    "data-file-schema.xml": write_espresso_xml,
     "run_HIST.nc": write_history,
     "md.castep": write_castep,
     "si.geom": write_castep_steps,

@@ -66,3 +66,9 @@ class TestAbinitNetCDF(ReaderContract):
     """What ``matsciml check abinit-netcdf`` checks."""
 
     spec_name = "abinit-netcdf"
+
+
+class TestEspressoXML(ReaderContract):
+    """What ``matsciml check espresso-xml`` checks."""
+
+    spec_name = "espresso-xml"

@@ -37,6 +37,11 @@ def is_cp2k_log(path: Path, head: bytes) -> bool:
     return b" CP2K| " in head or head.lstrip().startswith(b"DBCSR| ")
 
 
+def is_espresso_xml(path: Path, head: bytes) -> bool:
+    """Return whether a file is XML of Quantum ESPRESSO."""
+    return b"<qes:espresso" in head
+
+
 def is_aims(path: Path, head: bytes) -> bool:
     """Return whether a file is written by FHI-aims."""
     return b"Invoking FHI-aims" in head

@@ -102,6 +102,15 @@ CODES = (
         suffixes=(".pwo",),
         detect=f"{_PACKAGE}.detection:is_espresso",
     ),
+    ReaderSpec(
+        name="espresso-xml",
+        summary="data-file-schema.xml of Quantum ESPRESSO's pw.x.",
+        class_path=f"{_PACKAGE}.espresso_xml:EspressoXMLReader",
+        file_names=("data-file-schema.xml",),
+        folder_files=("data-file-schema.xml", "*.save/data-file-schema.xml"),
+        detect=f"{_PACKAGE}.detection:is_espresso_xml",
+        samples=f"{_PACKAGE}.espresso_samples:xml_samples",
+    ),
     _code("aims", "FHI-aims", "text_codes:AimsReader", detect=f"{_PACKAGE}.detection:is_aims"),
     _code("castep", "CASTEP", "text_codes:CastepReader", suffixes=(".castep",)),
     _code(
