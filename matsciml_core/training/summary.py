@@ -92,18 +92,7 @@ def summarise(
         "init": init,
         "objects": dict(run.objects),
         "datasets": {
-            prepared.name: _describe(prepared)
-            | (
-                {
-                    "weights": describe_weights(
-                        run.config.training, prepared, run.weights[prepared.name]
-                    )
-                }
-                if prepared.name in run.weights
-                else {}
-            )
-            | {"published": _published(prepared, registry)}
-            for prepared in run.datasets
+            prepared.name: _describe_dataset(run, prepared, registry) for prepared in run.datasets
         },
         # What a head fitted are its buffers; those of one number are worth reading.
         "heads": {
@@ -196,10 +185,16 @@ def _batches(prepared: PreparedDataset, subset: str) -> Iterator[CrystalBatch]:
         yield prepared.dataset.__getitems__(indices[first : first + _CHUNK])
 
 
-def _describe(prepared: PreparedDataset) -> dict[str, Any]:
+def _describe_dataset(run: Run, prepared: PreparedDataset, registry: Registry) -> dict[str, Any]:
+    """Return where a dataset is from, how it was split, weighted and labelled, and what is known.
+
+    Published are the errors that others reached on these data and the labels that are trained.
+    """
+    weights = run.weights.get(prepared.name)
     provenance = prepared.dataset.provenance
     split = prepared.split
     infos = {label: targets_of(prepared.dataset)[label] for label in prepared.labels}
+    named = {reference.key: reference for reference in provenance.references}
     return {
         "source": provenance.source,
         "release": provenance.release,
@@ -217,17 +212,17 @@ def _describe(prepared: PreparedDataset) -> dict[str, Any]:
             label: {key: value for key, value in info.as_data().items() if key != "name"}
             for label, info in infos.items()
         },
-    }
-
-
-def _published(prepared: PreparedDataset, registry: Registry) -> dict[str, Any]:
-    """Return the errors that others reached on these data and the labels that are trained."""
-    named = {reference.key: reference for reference in prepared.dataset.provenance.references}
-    return {
-        f"{entry.reference}/{entry.target}/{entry.metric}": asdict(entry)
-        | {"source": named[entry.reference].citation}
-        for entry in registry.get("dataset", prepared.name).published
-        if entry.target in prepared.labels and entry.reference in named
+        **(
+            {}
+            if weights is None
+            else {"weights": describe_weights(run.config.training, prepared, weights)}
+        ),
+        "published": {
+            f"{entry.reference}/{entry.target}/{entry.metric}": asdict(entry)
+            | {"source": named[entry.reference].citation}
+            for entry in registry.get("dataset", prepared.name).published
+            if entry.target in prepared.labels and entry.reference in named
+        },
     }
 
 

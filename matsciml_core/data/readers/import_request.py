@@ -94,31 +94,13 @@ def parse_files(request: ImportRequest, registry: Registry) -> Conversion:
     # Before anything is read: files of different formats may stand beside each other.
     assigned = [item for path in request.paths for item in assign(path, registry, request.format)]
     specs = list({item.spec.name: item.spec for item in assigned if item.spec}.values())
-    fixed = next((spec for spec in specs if not spec.cartesian), None)
-    if request.fractional and fixed is not None:
-        aware = ", ".join(spec.name for spec in readers_of(registry) if spec.cartesian)
-        raise ConfigError(
-            f"'{fixed.name}' says itself what its positions are; '--fractional' is for formats "
-            f"that hold Cartesian ones: {aware}."
-        )
+    if request.fractional:
+        _require_cartesian(specs, registry)
     table = None if request.table is None else read_table(request.table)
     extent = Extent(sum(item.path.stat().st_size for item in assigned if item.path.is_file()))
 
-    def records() -> Iterator[Record]:  # from the beginning, every time that it is called
-        extent.restart()
-        streams = (
-            read(
-                path,
-                request.format,
-                registry=registry,
-                options=request.options,
-                workers=request.workers,
-                extent=extent,
-            )
-            for path in request.paths
-        )
-        stream = chain.from_iterable(streams)
-        return map(_as_cartesian, stream) if request.fractional else stream
+    def records() -> Iterator[Record]:
+        return _read_all(request, registry, extent)
 
     frames = [frame for frame in islice(records(), _PROBED) if isinstance(frame, Frame)]
     units = {key: unit for frame in frames for key, unit in frame.units.items()}
@@ -155,6 +137,35 @@ def parse_files(request: ImportRequest, registry: Registry) -> Conversion:
         site_properties=properties,
         remarks=lambda: _remarks(labels, repeats) + _left_out(keys, labels, request.naming),
     )
+
+
+def _require_cartesian(specs: Sequence[ReaderSpec], registry: Registry) -> None:
+    """Reject formats that say themselves whether their positions are fractional."""
+    fixed = next((spec for spec in specs if not spec.cartesian), None)
+    if fixed is not None:
+        aware = ", ".join(spec.name for spec in readers_of(registry) if spec.cartesian)
+        raise ConfigError(
+            f"'{fixed.name}' says itself what its positions are; '--fractional' is for formats "
+            f"that hold Cartesian ones: {aware}."
+        )
+
+
+def _read_all(request: ImportRequest, registry: Registry, extent: Extent) -> Iterator[Record]:
+    """Return the records of all files, one file after the other, from the beginning."""
+    extent.restart()
+    streams = (
+        read(
+            path,
+            request.format,
+            registry=registry,
+            options=request.options,
+            workers=request.workers,
+            extent=extent,
+        )
+        for path in request.paths
+    )
+    stream = chain.from_iterable(streams)
+    return map(_as_cartesian, stream) if request.fractional else stream
 
 
 def _label(text: str, units: Mapping[str, str], per_atom: Sequence[str]) -> LabelColumn:

@@ -171,11 +171,7 @@ def frame_from_optimade(
         masses = {kind.get("name"): kind["mass"] for kind in species or () if kind.get("mass")}
         attached = any(kind.get("attached") or kind.get("nattached") for kind in species or ())
         numbers = numbers_of_sites(data.get("species_at_sites"), species)
-        rows = data["lattice_vectors"]
-        if not isinstance(rows, np.ndarray):
-            rows = rows or [None] * 3
-            rows = [[entry or 0.0 for entry in row or (0, 0, 0)] for row in rows]
-        cell = np.array(rows, dtype=np.float64)
+        cell = _cell_of(data["lattice_vectors"])
         positions = np.array(data["cartesian_site_positions"], dtype=np.float64)
     except (KeyError, TypeError, ValueError, AttributeError):
         return Rejection(name, "The structure is incomplete.")
@@ -207,6 +203,16 @@ def frame_from_optimade(
         values=own,
         **more,
     )
+
+
+def _cell_of(rows: Any) -> NDArray[np.float64]:
+    """Return lattice vectors, ``(3, 3)``, Å; zero along directions that are not periodic.
+
+    OPTIMADE writes None for these: for the vector, its components, or all three of a molecule.
+    """
+    if not isinstance(rows, np.ndarray):
+        rows = [[entry or 0.0 for entry in row or (0, 0, 0)] for row in rows or [None] * 3]
+    return np.array(rows, dtype=np.float64)
 
 
 def numbers_of_sites(

@@ -125,6 +125,7 @@ def gather(
     rows = torch.cat((vectors, vectors.new_zeros(1, 3)))
     found = []
     for block in blocks:
+        # A centre that is a member of its own comes first, before its neighbours.
         place = np.arange(block.members) - itself[block.centres, None]
         exists = place < counts[block.centres, None]
         edge = np.where(exists & (place >= 0), offsets[block.centres, None] + place, len(rows) - 1)
