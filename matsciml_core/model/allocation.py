@@ -53,17 +53,14 @@ class AllocationLimit(TorchFunctionMode):
             DataError: It is.
         """
         if func in _SIZED:
-            self._spend(_numbers(args, kwargs or {}))
+            # Four bytes for each number; a type twice as wide makes no difference here.
+            self._left -= 4 * _numbers(args, kwargs or {})
+            if self._left < 0:
+                raise DataError(
+                    f"'{self._where}' describes a model that is far larger than its tensors; get "
+                    "both files again from whom you have them."
+                )
         return func(*args, **(kwargs or {}))
-
-    def _spend(self, numbers: int) -> None:
-        # Four bytes for each number; a type twice as wide makes no difference here.
-        self._left -= 4 * numbers
-        if self._left < 0:
-            raise DataError(
-                f"'{self._where}' describes a model that is far larger than its tensors; get both "
-                "files again from whom you have them."
-            )
 
 
 def _numbers(args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:

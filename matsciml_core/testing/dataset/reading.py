@@ -33,7 +33,11 @@ def unique_ids(subject: DatasetSubject) -> Measured:
     Why: splits are lists of ids; two crystals with one id end up in the same subset, or in two.
     """
     uses = Counter(subject.ids)
-    wrong = [name for name, number in uses.items() if number > 1 or not _is_id(name)]
+    wrong = [
+        name
+        for name, number in uses.items()
+        if number > 1 or not (isinstance(name, str) and name.strip())
+    ]
     if len(subject.ids) != len(subject.dataset):
         raise Broken(
             f"There are {len(subject.ids)} ids for {len(subject.dataset)} crystals.",
@@ -206,7 +210,3 @@ def _need_same(found: CrystalBatch, expected: CrystalBatch, who: str) -> None:
     field = first_difference(found, expected)
     if field is not None:
         raise Broken(f"{who} do not agree: '{field}' differs.")
-
-
-def _is_id(name: object) -> bool:
-    return isinstance(name, str) and bool(name.strip())

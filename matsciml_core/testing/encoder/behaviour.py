@@ -35,7 +35,9 @@ def construction(subject: EncoderSubject) -> Measured:
     Why: a run is repeated from its settings and its seed.
     """
     first, second = (subject.build().state_dict() for _ in range(2))
-    return Measured(float(_count_differences(first, second)))
+    if first.keys() != second.keys():
+        raise Broken("Two encoders with the same settings have different parameters.")
+    return Measured(float(sum(not _same(first[name], second[name]) for name in first)))
 
 
 @check("encoder")
@@ -250,12 +252,6 @@ def _compare_exactly(subject: EncoderSubject, one: Encoder, other: Encoder) -> M
         first, second = run_encoder(one, batch), run_encoder(other.eval(), batch)
     pairs = ((first.atoms, second.atoms), (first.crystals, second.crystals))
     return Measured(float(sum(int((left != right).sum()) for left, right in pairs)))
-
-
-def _count_differences(first: dict[str, Tensor], second: dict[str, Tensor]) -> int:
-    if first.keys() != second.keys():
-        raise Broken("Two encoders with the same settings have different parameters.")
-    return sum(not _same(first[name], second[name]) for name in first)
 
 
 def _snapshot(batch: CrystalBatch) -> dict[str, tuple[object, int, Tensor | None]]:

@@ -38,7 +38,7 @@ def derivatives(
             "Forces and stress need positions and cell that require gradients; pass the batch "
             "through matsciml_core.with_gradients before the encoder sees it."
         )
-    found = torch.autograd.grad(
+    gradients = torch.autograd.grad(
         energies.sum(),
         inputs,
         create_graph=create_graph,
@@ -46,13 +46,11 @@ def derivatives(
         materialize_grads=True,
     )
     if not stress:
-        return -found[0], None
-    return -found[0], _stress(batch, *found)
-
-
-def _stress(batch: CrystalBatch, by_positions: Tensor, by_cell: Tensor) -> Tensor:
+        return -gradients[0], None
+    by_positions, by_cell = gradients
     outer = batch.positions.unsqueeze(2) * by_positions.unsqueeze(1)  # (atoms, 3, 3)
     virial = torch.zeros_like(by_cell).index_add(0, batch.crystal_index, outer)
     virial = virial + batch.cell.transpose(1, 2) @ by_cell
+    # The determinant of a left-handed cell is negative.
     volume: Tensor = torch.linalg.det(batch.cell).abs().view(-1, 1, 1)
-    return 0.5 * (virial + virial.transpose(1, 2)) / volume
+    return -by_positions, 0.5 * (virial + virial.transpose(1, 2)) / volume

@@ -105,11 +105,12 @@ def _table(result: EquationOfState) -> Sheet:
     ]
     rows = []
     for point in result.points:
+        relaxed = "yes" if point.converged else "forces left"
         row = {
             "volume": Value(f"{point.volume:z.4f}", order=point.volume),
             "energy": Value(f"{point.energy:z.6f}", order=point.energy),
             "difference": Value(),
-            "relaxed": Value("" if result.relaxed == "none" else _yes(point.converged)),
+            "relaxed": Value("" if result.relaxed == "none" else relaxed),
         }
         if result.fit is not None:
             excess = point.energy - float(result.fit.energy_at(point.volume))
@@ -117,7 +118,3 @@ def _table(result: EquationOfState) -> Sheet:
             row["difference"] = Value(f"{meV:+z.4f}", order=meV)
         rows.append(row)
     return Sheet(caption="Volumes and energies", columns=columns, rows=rows)
-
-
-def _yes(converged: bool) -> str:
-    return "yes" if converged else "forces left"

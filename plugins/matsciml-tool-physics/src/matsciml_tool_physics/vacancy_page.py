@@ -7,7 +7,7 @@ from typing import Any
 
 from matsciml_tool_physics import property_page
 from matsciml_tool_physics.inputs import Computation
-from matsciml_tool_physics.vacancies import Vacancies, Vacancy
+from matsciml_tool_physics.vacancies import Vacancies
 from matsciml_util_pages import svg
 from matsciml_util_pages.pages import Section
 from matsciml_util_pages.plots import Figures, Plot, few_ticks, legend_above
@@ -31,12 +31,9 @@ def summary(result: Vacancies) -> list[tuple[str, str]]:
             parts.append(f"{item.change:+z.4f} eV from the supercell before")
         if item.infinite is not None:
             parts.append(f"{item.infinite:z.4f} eV extrapolated")
-        rows.append((_name(item), ", ".join(parts)))
+        name = f"Vacancy of {item.element} (site {item.site + 1}, {item.multiplicity} alike)"
+        rows.append((name, ", ".join(parts)))
     return rows
-
-
-def _name(item: Vacancy) -> str:
-    return f"Vacancy of {item.element} (site {item.site + 1}, {item.multiplicity} alike)"
 
 
 def records(result: Vacancies) -> list[dict[str, Any]]:
@@ -136,16 +133,13 @@ def _plot(result: Vacancies) -> Plot:
         axes.set_xticks(sizes, [str(size) for size in sizes], minor=False)
         axes.set_xticks([], minor=True)
         axes.set_xlabel("Atoms of the supercell")
-        axes.set_ylabel("Formation energy (eV)" if _all_known(result) else "Energy (eV)")
+        known = all(item.potential is not None for item in result.vacancies)
+        axes.set_ylabel("Formation energy (eV)" if known else "Energy (eV)")
         few_ticks(axes.yaxis, 6)
         if len(result.vacancies) <= len(_COLOURS):
             legend_above(axes)
         text = f"Energies in eV by rising supercell. {'; '.join(said)}."
         return Plot("Against the size of the supercell", svg.to_svg(figure, text), text)
-
-
-def _all_known(result: Vacancies) -> bool:
-    return all(item.potential is not None for item in result.vacancies)
 
 
 def _table(result: Vacancies) -> Sheet:

@@ -127,13 +127,12 @@ def _record(trial: Trial, metric: Metric) -> dict[str, Any]:
         metric.name: trial.value,
         "epochs": len(trial.curve),
         "seconds": trial.seconds,
-        **{key: _plain(value) for key, value in trial.settings.items()},
+        **{
+            key: value if isinstance(value, int | float | str | None) else shown(value)
+            for key, value in trial.settings.items()
+        },
         "sentence": trial.sentence,
     }
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, int | float | str | None) else shown(value)
 
 
 def sweep_page(sweep: Sweep, trials: Sequence[Trial], shares: Mapping[str, float]) -> Page:
