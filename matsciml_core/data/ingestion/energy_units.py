@@ -18,6 +18,7 @@ _FEWEST_CRYSTALS = 20
 _LONGEST_STEP = 0.5
 """Å that an atom may move between two frames for the energy to follow the mean of the forces."""
 _LOWEST_CORRELATION = 0.8
+"""Of work and change of energy; with less the frames are of no path, and the slope says nothing."""
 _FACTORS = {
     "the energy looks like hartree": 1 / _HARTREE,
     "the energy looks like rydberg": 2 / _HARTREE,
@@ -76,9 +77,11 @@ class EnergyUnits:
             if not np.array_equal(numbers[before], numbers[after]):
                 continue
             steps = positions[after] - positions[before]
+            # To the nearest image: between two frames an atom may have been wrapped into the cell.
             if batch.pbc[second].all():
                 fractional = steps @ np.linalg.inv(cells[second])
                 steps = (fractional - np.round(fractional)) @ cells[second]
+            # By the trapezoidal rule, whose error is of third order in the step.
             work = float(((forces[before] + forces[after]) * steps).sum() / 2)
             change = float(energies[second - 1] - energies[second])
             longest = float(np.abs(steps).max())
@@ -121,6 +124,7 @@ class EnergyUnits:
             )
         factors = {**_FACTORS, "the energy looks like eV/atom": 1 / float(np.mean(self._atoms))}
         cause = min(factors, key=lambda name: abs(np.log(slope / factors[name])))
+        # About half way, in the logarithm, to the nearest of the wrong units, a factor of 1.9.
         if 0.7 < slope < 1.4 or not 0.7 < slope / factors[cause] < 1.4:
             return ""
         return (

@@ -24,6 +24,7 @@ _VOLUME = 15.0
 """Stands for the volume per atom, Å³, of what is not periodic and has none."""
 _NEAREST = 12
 _POWERS = (2, 4, 8)
+"""Of 1 − r/R: the higher the power, the nearer the neighbours that count."""
 WIDTH = _NEAREST + 2 * len(_POWERS)
 """Numbers in a fingerprint."""
 _WEIGHTS = np.random.Generator(np.random.PCG64(1)).integers(1, 2**63, size=128, dtype=np.uint64)

@@ -75,11 +75,12 @@ class BinaryHead(BinaryBase):
     ) -> Tensor:
         """Return the mean cross-entropy over the labelled crystals, nats."""
         name = self.target.name
-        labels = target[name].clamp(0, 1)
+        labels = target[name].clamp(0, 1)  # −1 is a missing class; the mask leaves it out
         losses = functional.binary_cross_entropy_with_logits(
             prediction[name], labels.to(prediction[name].dtype), reduction="none"
         )
         if self.settings.balance:
+            # Either class has half of the whole weight, and a label has the weight one in the mean.
             balance = 0.5 * self.counts.sum() / self.counts
             losses = losses * balance.to(losses.dtype)[labels]
         return masked_mean(losses, mask[name], (weights or {}).get(name))
@@ -138,6 +139,7 @@ class MulticlassHead(MulticlassBase):
         """Return the mean weighted cross-entropy over the labelled crystals, nats."""
         name = self.target.name
         logits, labels = prediction[name], target[name].clamp(min=0)
+        # In the loss alone: what is predicted is then as if all classes were equally frequent.
         if self.settings.logit_adjustment:
             logits = logits + self.settings.logit_adjustment * log_prior(self.counts).to(logits)
         losses = functional.cross_entropy(

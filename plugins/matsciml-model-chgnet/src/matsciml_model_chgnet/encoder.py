@@ -103,6 +103,7 @@ class CHGNet(Encoder):
             if number < len(self.angle_layers):
                 parts = _parts(short, angles, atoms, graph, bond_graph)
                 angles = angles + self.angle_layers[number](parts)
+        # Their size: with all moments reversed the energy is the same.
         moments = self.moments(moments).abs()  # (atoms, 1)
         features = torch.cat((self.norm(atoms), moments), dim=1)
         return Embedding(atoms=features, crystals=segment_mean(features, graph.nodes))

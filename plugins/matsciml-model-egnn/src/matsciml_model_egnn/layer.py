@@ -26,7 +26,8 @@ from matsciml_model_egnn.config import EGNNConfig
 from matsciml_model_egnn.layers import ACTIVATIONS, Senders
 
 _SLOPE = 0.2
-"""Slope of the leaky ReLU before the softmax of ``attention="softmax"``."""
+"""Slope of the leaky ReLU before the softmax of ``attention="softmax"``, that of graph attention
+networks (Veličković et al., ICLR 2018, arXiv:1710.10903)."""
 _LEAST_SHARE = 1e-12
 """Envelopes below this count as this much in the softmax, so that it always has something."""
 
@@ -78,6 +79,7 @@ class EGNNLayer(nn.Module):
             2 * width + features, config.message_widths, activation, activate_last=True
         )
         self.update = DenseStack(width + message, (*config.update_widths, width), activation)
+        # A bias of the last layer would push all neighbours alike, whatever their messages say.
         self.position = (
             DenseStack(message, (*config.position_widths, 1), activation, last_bias=False)
             if moves
@@ -85,6 +87,7 @@ class EGNNLayer(nn.Module):
         )
         if self.position is not None:
             last = cast(nn.Linear, self.position.layers[-1])
+            # Small: what moves an atom changes the distances that the next layers see, and adds up.
             nn.init.xavier_uniform_(last.weight, gain=config.position_gain)
         self.attention = nn.Linear(message, 1) if config.attention != "none" else None
 

@@ -31,6 +31,8 @@ from matsciml_model_gala.products import Mode, spans
 
 Mix = Literal["mean", "concat"]
 _EXCLUDED = -1e9
+"""Score of a tuple with a member that does not exist. Not −∞: a member that only fills a block
+up has no other tuples, and the softmax of nothing but −∞ is NaN."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +191,7 @@ class GeometricAttention(nn.Module):
 
     def _softmax(self, scores: Tensor, mask: Tensor | None, log_weights: Tensor | None) -> Tensor:
         rank = self.options.rank
+        # A tuple counts as the product of what its members do, so it fades as any of them leaves.
         if log_weights is not None:
             for place in range(rank):
                 scores = scores + self._along(log_weights.unsqueeze(-1), place).squeeze(-1)

@@ -65,6 +65,7 @@ class MEGNet(Encoder):
             if config.state == "embedding"
             else None
         )
+        # Centres go on for 1 Å behind the cutoff, as in matgl, whose weights can be read.
         self.expansion = GaussianExpansion(
             config.cutoff + 1.0, config.gaussian_centres, config.gaussian_exponent
         )
@@ -106,6 +107,7 @@ class MEGNet(Encoder):
         dtype = self.element_embedding.dtype
         distances = torch.linalg.vector_norm(batch.edge_vectors(), dim=1).to(dtype)  # (edges,)
         numbers = graph.atomic_numbers.to(dtype)
+        # A pass over all edges, which most settings do not need.
         mu = numbers.new_empty(0)
         if self.config.edge_features != "gaussian" or self.config.state == "nine":
             mu = reduced_numbers(numbers, graph.sender, graph.incoming)
@@ -157,6 +159,8 @@ class MEGNet(Encoder):
             row = self.state_embedding.weight[self.config.state_index]
             return row.expand(crystals, -1)
         if self.config.state == "zeros":
+            # A placeholder, as in the paper: through it the blocks exchange what concerns a whole
+            # crystal.
             return distances.new_zeros(crystals, 2)
         sample = self.config.state_deviation == "sample"
         return nine_statistics(numbers, distances, mu, graph.nodes, graph.edges, sample=sample)

@@ -140,6 +140,7 @@ class NequIP(Encoder):
             before, last = self._last_two(batch)
         if self.config.tensor_output:
             return last
+        # The last layer makes scalars alone, so tensors are those that it was given.
         tensors = before[:, before.shape[1] - (self.irreps.dim - last.shape[1]) :]
         return torch.cat((last, tensors), dim=1)
 
@@ -189,6 +190,7 @@ def _features(config: NequIPConfig, *, last: bool) -> list[tuple[int, o3.Irrep]]
     scalars = [(config.embedding_width if last else config.num_features, SCALAR)]
     if last and not config.tensor_output:
         return scalars
+    # (−1)^l is the parity of what is made of positions, the opposite that of cross products.
     signs = (1, -1) if config.parity == "both" else (1,)
     degrees = range(config.lmax + 1)
     kinds = [o3.Irrep(degree, sign * (-1) ** degree) for degree in degrees for sign in signs]

@@ -55,6 +55,7 @@ class Interaction(nn.Module):
         self.radial = FullyConnectedNet(
             [config.num_radial, *config.radial_widths], functional.silu, out_act=True
         )
+        # The last layer stands apart: messages are made of it block by block, see coupled_sum.
         self.radial_weight = nn.Parameter(
             torch.randn(config.radial_widths[-1], self.convolution.num_weights)
         )
@@ -62,6 +63,8 @@ class Interaction(nn.Module):
         self.self_connection = o3.FullyConnectedTensorProduct(
             irreps_in, o3.Irreps([(config.species_width, SCALAR)]), self.gate.irreps_in
         )
+        # Variances add up: over neighbours, and over the inputs of the last radial layer, whose
+        # weights have variance one.
         self.scale = 1 / math.sqrt(config.neighbours_per_atom * config.radial_widths[-1])
 
     def forward(self, x: Tensor, species: Tensor, edges: EdgeGeometry) -> Tensor:

@@ -194,7 +194,8 @@ class Repulsion(nn.Module):
         """
         first, second = ((numbers + 1).to(lengths.dtype) for numbers in elements)
         longest = sum(self.radii.index_select(0, numbers + 1) for numbers in elements)
-        # 0.529 Å is the Bohr radius.
+        # 0.529 Å is the Bohr radius. As published, the potential has the exponent 0.23 and the
+        # factor 0.8854, where orb-models has 0.3 and 0.4543.
         reduced = lengths * (first**0.3 + second**0.3) / (0.4543 * 0.529)
         screened = sum(weight * torch.exp(-rate * reduced) for weight, rate in _SCREENING)
         # e²/(4π ε0) is 14.3996 eV Å.

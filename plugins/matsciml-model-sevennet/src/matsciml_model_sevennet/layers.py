@@ -40,6 +40,7 @@ class DegreeLinear(nn.Module):
             torch.randn(first, second) / math.sqrt(first)
             for first, second in zip(arriving, leaving, strict=False)
         )
+        # For scalars only: a constant vector would single out a direction.
         self.bias = nn.Parameter(torch.zeros(leaving[0])) if bias else None
 
     def forward(self, x: Features) -> Features:
@@ -93,6 +94,7 @@ class Convolution(nn.Module):
         self.weight = nn.Parameter(torch.empty(config.radial_widths[-1], sum(self.num_weights)))
         self.scale = 1.0 / config.avg_num_neighbors
         for number, layer in enumerate(self.radial):
+            # The radial functions have not passed a silu yet.
             gain = 1.0 if number == 0 else _SILU_GAIN
             nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.in_features))  # type: ignore[arg-type]
         nn.init.normal_(self.weight, std=_SILU_GAIN / math.sqrt(len(self.weight)))

@@ -169,6 +169,8 @@ def elastic_constants(
     # Rows are components of the stress, columns of the strain.
     slopes = (stresses[:, 0] - stresses[:, 1]).T / (2 * strain) / units.GPa
     curvatures = (energies.sum(axis=1) - 2 * reference.get_potential_energy()) / strain**2
+    # Without stress they are second derivatives of the energy, and symmetric; what differs is
+    # error, which is told as the asymmetry.
     from_stresses = (slopes + slopes.T) / 2
     number, symmetrised = _symmetrise(reference, from_stresses, symprec)
     return ElasticConstants(

@@ -172,6 +172,7 @@ def fit(volumes: Sequence[float], energies: Sequence[float]) -> BirchMurnaghan |
         F. Birch, Phys. Rev. 71, 809 (1947), doi:10.1103/PhysRev.71.809.
     """
     middle = float(np.mean(volumes))
+    # Relative to the mean volume, so that powers of x are of order one in any cell.
     x = (middle / np.asarray(volumes)) ** (2 / 3)
     polynomial = Polynomial.fit(x, energies, 3)
     curvature = polynomial.deriv(2)
@@ -188,6 +189,7 @@ def fit(volumes: Sequence[float], energies: Sequence[float]) -> BirchMurnaghan |
     ]
     if not minima:
         return None
+    # A cubic has one minimum at most.
     least = min(minima)
     volume = middle * least**-1.5
     # B = V d²E/dV², where dx/dV = −2x/3V and dE/dx vanishes.

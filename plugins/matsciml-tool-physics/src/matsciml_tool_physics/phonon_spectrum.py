@@ -305,6 +305,7 @@ def _spectrum(
     phonopy.forces = np.array(forces)
     phonopy.produce_force_constants(show_drift=False)
     phonopy.run_qpoints([[0, 0, 0]])
+    # Before the sum rule is enforced: how far the acoustic modes are from zero measures the noise.
     at_gamma = phonopy.qpoints.frequencies[0]
     phonopy.symmetrize_force_constants(show_drift=False)  # translations cost no energy
     phonopy.run_band_structure([segment.q for segment in path])

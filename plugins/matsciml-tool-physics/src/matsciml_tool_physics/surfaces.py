@@ -90,6 +90,7 @@ class Surface:
         # Per area, since a thicker slab may have another primitive cell in the plane.
         atoms = [slab.num_atoms / slab.area for slab in self.slabs]
         energies = [slab.total / slab.area for slab in self.slabs]
+        # At no atoms both faces are left.
         return float(np.polynomial.Polynomial.fit(atoms, energies, 1)(0.0) / 2 / JOULE)
 
 

@@ -229,6 +229,7 @@ def _relax_band(band: Sequence[Any], largest_force: float, steps: int, report: R
     taken = 0
     for climb, force in ((False, _ROUGH * largest_force), (True, largest_force)):
         neb.climb = climb
+        # By forces alone: those of a band are not the gradient of any energy.
         motion = FIRE(neb, logfile=None)
         motion.attach(meter.add)
         converged = bool(motion.run(fmax=force, steps=max(1, steps - taken)))

@@ -84,6 +84,7 @@ class Vacancy:
         if energies is None or len(last) < 2:
             return None
         small, large = (one.num_atoms for one in last)
+        # E(N) = E(∞) + a/N at two sizes, solved for E(∞).
         return (large * energies[-1] - small * energies[-2]) / (large - small)
 
 
@@ -203,6 +204,7 @@ def vacancies(
     meter = Meter("vacancies", report, unit="supercells", total=total)
 
     def relaxed_again(supercell: Any) -> bool:
+        # Anew for each, so that no result depends on which other supercells are computed.
         random = np.random.Generator(np.random.PCG64(seed))
         supercell.positions += random.normal(scale=rattle, size=(len(supercell), 3))
         meter.add()

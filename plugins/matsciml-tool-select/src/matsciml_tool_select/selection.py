@@ -26,6 +26,7 @@ By = Literal["both", "spread", "diversity", "random"]
 MIN_DISTANCE = 0.02
 """Distance below which structures are near-twins, in units of the typical one."""
 _BLOCK = 1024
+"""Structures that a pool is compared with at once; with all, memory would grow as their product."""
 
 
 @dataclass(frozen=True, kw_only=True)
