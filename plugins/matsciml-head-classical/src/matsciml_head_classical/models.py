@@ -29,6 +29,7 @@ _MEMORY = 1 << 28
 _SMALLEST = 1e-12
 """Smallest probability, whose logarithm is finite."""
 _PENALTIES = np.logspace(-2, 4, 13)
+"""Penalties that are tried where none is set, half a decade apart; of classes every third."""
 
 Floats = NDArray[np.floating]
 
@@ -133,11 +134,13 @@ class ForestModel(Model):
         if self.linear is None or self.settings.ridge_penalty is None:
             self.forest.grow(self._grown(features, labels, number, seed))
             return
+        # For each crystal: the sum of squares that it is weighed against grows with their number.
         penalty = self.settings.ridge_penalty * len(labels)
         self.linear.settings = RidgeConfig(penalty=penalty)
         self.linear.solve(features, labels, seed)
         self.bounds.copy_(torch.tensor([labels.min(), labels.max()]))
         rest = labels - self._linear(self.linear, torch.from_numpy(features)).numpy()
+        # The second half has seeds of its own, or it would draw as the first one does.
         half = number // 2
         trees = self._grown(features, labels, number - half, seed)
         self.forest.grow(trees + self._grown(features, rest, half, seed + number))
@@ -242,6 +245,7 @@ class BoostingModel(Model):
             labels: ``(crystals,)``, normalised and dimensionless, or indices of classes.
             seed: Of whatever is drawn.
         """
+        # No early stopping, which would keep a tenth of the training crystals from the trees.
         make = HistGradientBoostingClassifier if self.classes else HistGradientBoostingRegressor
         fitted = make(
             max_iter=self.settings.iterations,

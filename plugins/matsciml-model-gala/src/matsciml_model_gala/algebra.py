@@ -84,6 +84,7 @@ def soft_length(squared: Tensor, softening: float) -> Tensor:
     """
     if softening:
         return torch.sqrt(squared + softening**2) - softening
+    # The root has an infinite derivative at zero, so it is taken of one there.
     positive = squared > 0
     return torch.where(positive, squared, 1.0).sqrt() * positive
 

@@ -119,6 +119,7 @@ class GALA(Encoder):
         blocks, place = gather(
             graph,
             batch.atomic_numbers,
+            # From the centre, which receives, to the member.
             -batch.edge_vectors().to(self.pair_bias.dtype),
             rank=self.config.rank,
             limit=self.config.tuples_per_block,
@@ -178,6 +179,7 @@ class GALA(Encoder):
     def _run(self, recompute: bool, function: nn.Module, *inputs: object) -> Tensor:
         if not recompute:
             return function(*inputs)  # type: ignore[no-any-return]
+        # Nothing in a layer is random, so no state of a generator needs to be kept.
         result: Tensor = checkpoint(
             function, *inputs, use_reentrant=False, preserve_rng_state=False
         )

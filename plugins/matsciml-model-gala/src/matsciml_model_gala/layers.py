@@ -67,6 +67,7 @@ class EquivariantUpdate(nn.Module):
         super().__init__()
         self.attention = GeometricAttention(attention_options(config, reduce=False, covariant=True))
         self.paper = config.multivector_update == "paper"
+        # In the form of the paper only the next update sees what the norm gives.
         unused = config.multivector_norm == "none" or (last and self.paper)
         self.norm = None if unused else MomentumLayerNorm()
 

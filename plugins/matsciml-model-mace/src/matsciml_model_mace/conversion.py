@@ -56,6 +56,7 @@ def convert(
     config = settings_of(network, head, file)
     tensors = dict(tensors_of(network))
     energies = tensors["atomic_energies_fn.atomic_energies"].double().view(len(config.heads), -1)
+    # The head adds those of free atoms, in float64.
     tensors["atomic_energies_fn.atomic_energies"] = torch.zeros_like(energies)
     for name in ("scale_shift.scale", "scale_shift.shift"):
         if name in tensors:  # one number for all heads, or one each

@@ -61,6 +61,7 @@ def rename(published: Mapping[str, Tensor], symbols: Sequence[str]) -> dict[str,
     """
     table = published[_ELEMENTS]
     renamed = {new_name(name): value for name, value in published.items() if name != _ELEMENTS}
+    # Elements that the network was not trained on get the mean of the others.
     rows = table.mean(dim=0).repeat(ELEMENT_ROWS, 1)
     rows[torch.tensor(_numbers(symbols))] = table
     return {"encoder.element_embedding.weight": rows, **renamed}

@@ -261,6 +261,7 @@ def _deal_groups(
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(groups))
     shuffled = [groups[k] for k in order]
     folds: list[list[str]] = [[] for _ in range(number)]
+    # A large group that came last would find no small ones to even it out.
     for group in sorted(shuffled, key=len, reverse=True):
         min(folds, key=len).extend(group)
     return folds

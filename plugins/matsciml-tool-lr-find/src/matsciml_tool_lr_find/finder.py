@@ -84,6 +84,7 @@ class RateCurve:
         """
         if self.best is None:
             return None
+        # Up to the lowest loss: behind it the run diverges, and what falls there is noise.
         slopes = np.gradient(self.smooth, np.log(self.rates))[FEWEST : self.best + 1]
         if slopes.min() >= 0.0:
             return None

@@ -121,6 +121,8 @@ class Study:
         tried = {self._key(trial.params) for trial in before}
         number = len(before)
         seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
+        # Settings act together, such as a rate and a batch size, hence multivariate; and what still
+        # runs counts as bad, so that trials side by side differ.
         self._study.sampler = optuna.samplers.TPESampler(
             seed=seed, multivariate=True, constant_liar=True
         )
