@@ -153,6 +153,11 @@ def write_matpes(path: Path) -> None:
     pandas.DataFrame(entries).to_json(path, orient="records")
 
 
+def write_colabfit(path: Path) -> None:
+    samples = import_module("matsciml_reader_tables.parquet_samples")
+    samples.write_colabfit(path, [{"energy": -6.5 - 0.1 * row} for row in range(COUNT)])
+
+
 def write_database(path: Path) -> None:
     with ase.db.connect(path) as database:
         for atoms in rattled():
@@ -260,6 +265,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "trajectory.json": write_trajectory,
     "matpes.json.gz": write_matpes,
     "lemat.parquet": sample("tables.parquet_samples:parquet_samples"),
+    "co_0.parquet": write_colabfit,
     "mine.db": write_database,
     "vaspout.h5": write_vaspout,
     "vasprun.xml": sample("ase.vasp_samples:vasprun_samples", """name="e_fr_energy">-6.7"""),

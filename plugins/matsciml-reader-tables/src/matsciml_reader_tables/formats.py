@@ -29,7 +29,7 @@ FORMATS = (
     ),
     ReaderSpec(
         name="parquet",
-        summary="Parquet with OPTIMADE's columns: LeMat, Alexandria, OC22.",
+        summary="Parquet of LeMat, Alexandria, OC22 and ColabFit.",
         class_path=f"{_PACKAGE}.parquet:ParquetReader",
         config=f"{_PACKAGE}.config:ParquetConfig",
         suffixes=(".parquet",),

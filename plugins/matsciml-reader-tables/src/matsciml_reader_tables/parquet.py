@@ -1,7 +1,8 @@
-"""Parquet with OPTIMADE's columns, as LeMat-Bulk, LeMat-Traj, Alexandria and OC22 are published.
+"""Parquet with OPTIMADE's columns, as LeMat, Alexandria and OC22 are published, and ColabFit's.
 
 Their ``species`` is text in JSON, ``stress_tensor`` is in kbar with VASP's sign (the sets do not
-state it; they are made of VASP's outputs), and ``functional`` says what energies may be compared.
+state it; they are made of VASP's outputs), and ``functional`` says what energies may be compared,
+which ColabFit calls ``method``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from matsciml_core.data.ingestion.sources import Rejection
 from matsciml_core.data.readers import InputFile, Reader, Record, name_of
 from matsciml_core.data.readers.structures import frame_from_optimade
 from matsciml_core.errors import DataError
+from matsciml_reader_tables import colabfit
 from matsciml_reader_tables.config import ParquetConfig
 
 _ROWS = 128
@@ -45,6 +47,7 @@ class ParquetReader(Reader):
         super().__init__(config)
         self._asked = config.functional if isinstance(config, ParquetConfig) else None
         self._functional: str | None = None
+        self._is_colabfit = False
 
     def read(self, file: InputFile) -> Iterator[Record]:
         """Yield a record per row.
@@ -59,10 +62,11 @@ class ParquetReader(Reader):
         with _open(file.plain_path()) as table:
             names = set(table.schema_arrow.names)
             missing = [name for name in _NEEDED if name not in names]
-            if missing:
+            self._is_colabfit = names.issuperset(colabfit.COLUMNS)
+            if missing and not self._is_colabfit:
                 raise DataError(
                     f"'{file.path}' has no column '{missing[0]}'; tables with the columns of "
-                    f"OPTIMADE are read. Columns: {', '.join(sorted(names))}."
+                    f"OPTIMADE or ColabFit are read. Columns: {', '.join(sorted(names))}."
                 )
             marked = [
                 name.removeprefix(SITE_PREFIX) for name in names if name.startswith(SITE_PREFIX)
@@ -78,8 +82,9 @@ class ParquetReader(Reader):
     def _record(
         self, row: dict[str, Any], otherwise: str, file: InputFile, marked: Sequence[str]
     ) -> Record:
-        functional = row.get("functional")
-        name = name_of(row, otherwise)
+        functional = row.get(colabfit.METHOD if self._is_colabfit else "functional")
+        naming = colabfit.name_of_row if self._is_colabfit else name_of
+        name = naming(row, otherwise)
         if self._asked is not None:
             if functional != self._asked:
                 return Rejection(name, f"It was not calculated with {self._asked}.")
@@ -91,6 +96,8 @@ class ParquetReader(Reader):
                     "cannot be compared; name the one to be read, for example with --set "
                     f"functional={self._functional}."
                 )
+        if self._is_colabfit:
+            return colabfit.frame_from_colabfit(row, name)
         marks = {key: rows for key in marked if (rows := row.pop(SITE_PREFIX + key)) is not None}
         return frame_from_optimade(row, name, row, site_properties=marks, units=UNITS)
 

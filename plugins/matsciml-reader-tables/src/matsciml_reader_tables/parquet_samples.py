@@ -54,3 +54,27 @@ def _row(index: int) -> dict[str, Any]:
         "stress_tensor": np.diag([1.0, 2.0, 3.0]).tolist(),
         "functional": "pbe",
     }
+
+
+def write_colabfit(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write a table with the columns of ColabFit.
+
+    Args:
+        path: The file.
+        rows: What differs in each from rock salt that was calculated with PBE.
+    """
+    crystal = sodium_chloride()
+    usual = {
+        "configuration_id": "CO_1",
+        "method": "DFT-PBE",
+        "energy": -6.5,
+        "atomic_forces": [[0.1, 0.2, 0.3], [-0.1, -0.2, -0.3]],
+        "cauchy_stress": np.diag([0.01, 0.02, 0.03]).tolist(),
+        "cauchy_stress_volume_normalized": True,
+        "cell": crystal.cell.tolist(),
+        "positions": crystal.positions.tolist(),
+        "pbc": [True, True, True],
+        "atomic_numbers": crystal.atomic_numbers.tolist(),
+    }
+    table = [{"property_id": f"PO_{index}", **usual, **row} for index, row in enumerate(rows)]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(table), path)
