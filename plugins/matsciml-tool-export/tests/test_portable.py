@@ -108,6 +108,40 @@ def test_runs_in_a_process_without_this_project(force_model, exported):
     np.testing.assert_allclose(found["forces"], calculator.get_forces(atoms), atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"numbers": [29, 29, 79]}, r"shape \(3,\) and positions of shape \(4, 3\) do not fit"),
+        ({"numbers": [], "positions": np.zeros((0, 3))}, "do not fit"),
+        ({"numbers": [29, 29, 79, 0]}, "must be whole, from 1 to 118"),
+        ({"numbers": [29, 29, 79, 500]}, "must be whole, from 1 to 118"),
+        ({"numbers": [29, 29, 79, 28.5]}, "must be whole, from 1 to 118"),
+        ({"numbers": [29, 29, 92, 3]}, r"never seen .* 3, 92, so that"),
+        ({"positions": np.full((4, 3), np.nan)}, "must be finite"),
+        ({"cell": np.full((3, 3), np.inf)}, "must be finite"),
+        ({"cell": [4.0, 4.0, 4.0]}, r"of shape \(3, 3\)"),
+        ({"cell": np.zeros((3, 3))}, "has no volume"),
+        (
+            {"cell": 50.0 * np.eye(3), "numbers": [29], "positions": [[0, 0, 0]]},
+            "within the cutoff",
+        ),
+    ],
+)
+def test_what_is_no_structure_is_refused_in_a_sentence(program, change, sentence):
+    positions = 3.7 * np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
+    given = {"numbers": [29, 29, 79, 29], "positions": positions, "cell": 3.7 * np.eye(3)}
+    assert program(**given)["forces"].shape == (4, 3)
+    with pytest.raises(ValueError, match=sentence):
+        program(**{**given, **change})
+
+
+def test_elements_that_the_model_has_never_seen_are_allowed_where_that_is_said(exported):
+    atoms = bulk("Li", cubic=True)
+    with pytest.raises(ValueError, match="never seen"):
+        results_of(ExportedModel(exported), atoms)
+    assert np.isfinite(results_of(ExportedModel(exported, allow_unseen=True), atoms)["energy"])
+
+
 def test_says_what_is_in_the_folder(exported):
     names = {path.name for path in exported.iterdir()}
     assert names == {"model.pt2", "program.json", "exported_model.py", "README.md"}
@@ -121,7 +155,9 @@ def test_says_what_is_in_the_folder(exported):
 def test_labels_of_a_run_with_its_card(run, tmp_path):
     folder = export_program(run, tmp_path / "out", licence="MIT", compiled=False).folder
     crystal = next(one for one in all_crystals() if one.pbc.all() and one.num_atoms > 2)
-    found = ExportedModel(folder)(crystal.atomic_numbers, crystal.positions, crystal.cell)
+    found = ExportedModel(folder, allow_unseen=True)(
+        crystal.atomic_numbers, crystal.positions, crystal.cell
+    )
     (expected,) = load(run, device="cpu").predict_crystals([crystal])
     assert found["energy"] == pytest.approx(expected["energy"], abs=1e-5)
     card = (folder / "README.md").read_text("utf-8")
@@ -187,11 +223,10 @@ def test_the_scripts_neighbours_are_those_of_training(crystal, cap):
 
 
 @pytest.mark.slow  # the compiler takes a minute
-# The compiler of torch 2.13 uses what torch itself has deprecated.
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_the_compiled_program_gives_the_same(force_model, tmp_path):
+def test_the_compiled_program_gives_the_same(force_model, tmp_path, capfd):
     done = export_program(force_model, tmp_path / "out", precision="float64")
     assert done.compiled, done.note
+    assert capfd.readouterr().err == ""
     atoms = distorted_alloy() * (2, 1, 1)
     found = results_of(ExportedModel(done.folder, compiled=True), atoms)
     calculator = ModelCalculator(load(force_model, device="cpu"))

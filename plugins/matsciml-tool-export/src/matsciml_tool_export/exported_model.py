@@ -25,6 +25,9 @@ from numpy.typing import NDArray
 # PyTorch 2.13 warns of a symbol that it left out itself.
 logging.getLogger("torch._export.serde.serialize").setLevel(logging.ERROR)
 
+_LAST_ELEMENT = 118
+_LEAST_VOLUME = 1e-3
+"""Å³; the cell of a single atom has more than 1."""
 Edges = tuple[NDArray[Any], NDArray[Any]]
 
 
@@ -35,10 +38,14 @@ class ExportedModel:
         folder: The folder.
         compiled: Whether to run the compiled program, which works on the kind of machine and the
             version of PyTorch that wrote it; None: where it can be loaded.
+        allow_unseen: Whether to calculate with elements that the model has never seen.
     """
 
-    def __init__(self, folder: str | Path, *, compiled: bool | None = None) -> None:
+    def __init__(
+        self, folder: str | Path, *, compiled: bool | None = None, allow_unseen: bool = False
+    ) -> None:
         folder = Path(folder)
+        self.allow_unseen = allow_unseen
         self.description: dict[str, Any] = json.loads((folder / "program.json").read_text("utf-8"))
         self.dtype = getattr(torch, self.description["dtype"])
         self.compiled = False
@@ -69,8 +76,13 @@ class ExportedModel:
             cell: Lattice vectors as rows, ``(3, 3)``, Å.
             pbc: Which of them are periodic.
             edges: What ``neighbours`` returns, of another program for example; None: searched.
+
+        Raises:
+            ValueError: It is no structure, or one with elements that the model has never seen.
         """
+        numbers = np.asarray(numbers)
         positions, cell = np.asarray(positions, dtype=float), np.asarray(cell, dtype=float)
+        self._check(numbers, positions, cell, pbc)
         cutoff, cap = self.description["cutoff"], self.description["max_neighbours"]
         index, shifts = edges or neighbours(positions, cell, pbc, cutoff, cap)
         if not index.shape[1]:
@@ -78,7 +90,7 @@ class ExportedModel:
         if len(positions) < self.description["min_atoms"]:
             raise ValueError("The program needs two atoms or more; repeat the cell.")
         outputs = self.run(
-            torch.as_tensor(np.asarray(numbers), dtype=torch.int64),
+            torch.as_tensor(numbers, dtype=torch.int64),
             torch.as_tensor(positions, dtype=self.dtype),
             torch.as_tensor(cell, dtype=self.dtype),
             torch.as_tensor(index, dtype=torch.int64),
@@ -86,6 +98,35 @@ class ExportedModel:
         )
         names = [output["name"] for output in self.description["outputs"]]
         return {name: value.numpy() for name, value in zip(names, outputs, strict=True)}
+
+    def _check(
+        self,
+        numbers: NDArray[Any],
+        positions: NDArray[Any],
+        cell: NDArray[Any],
+        pbc: Sequence[bool],
+    ) -> None:
+        """Reject what is no structure; the program would compute something all the same."""
+        atoms = numbers.size
+        if not atoms or numbers.shape != (atoms,) or positions.shape != (atoms, 3):
+            raise ValueError(
+                f"Atomic numbers of shape {numbers.shape} and positions of shape "
+                f"{positions.shape} do not fit; give (atoms,) and (atoms, 3)."
+            )
+        if cell.shape != (3, 3) or not (np.isfinite(positions).all() and np.isfinite(cell).all()):
+            raise ValueError("Positions and the cell, of shape (3, 3), must be finite numbers, Å.")
+        if any(pbc) and abs(np.linalg.det(cell)) < _LEAST_VOLUME:
+            raise ValueError("The cell has no volume; give three lattice vectors as rows, Å.")
+        if numbers.dtype.kind not in "iu" or numbers.min() < 1 or numbers.max() > _LAST_ELEMENT:
+            raise ValueError(f"Atomic numbers must be whole, from 1 to {_LAST_ELEMENT}.")
+        known = self.description.get("atomic_numbers")  # missing where they are not recorded
+        strange = set(numbers.tolist()) - set(known) if known else set()
+        if strange and not self.allow_unseen:
+            names = ", ".join(map(str, sorted(strange)))
+            raise ValueError(
+                f"The model has never seen the elements with the atomic numbers {names}, so that "
+                "what it says would be a guess; allow_unseen=True calculates it."
+            )
 
 
 def neighbours(

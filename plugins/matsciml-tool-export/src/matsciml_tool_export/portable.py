@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ import torch
 from matsciml_core import load
 from matsciml_core.errors import ConfigError
 from matsciml_core.files import copy_whole, delivering, write_json, write_whole
+from matsciml_core.interfaces.elements import atomic_number
 from matsciml_core.model.trained import TrainedModel
 from matsciml_core.training.run_folder import SUMMARY
 from matsciml_tool_export.card import ModelCard
@@ -104,7 +108,7 @@ def export_program(
     note = ""
     try:
         target.mkdir(parents=True, exist_ok=True)
-        with delivering(target) as part:
+        with delivering(target) as part, without_warnings():
             torch.export.save(program.graph, part / PORTABLE)
             write_json(part / PROGRAM, description)
             program.check(ExportedModel(part).run)
@@ -121,6 +125,22 @@ def export_program(
     return ExportedProgramFolder(folder=target, compiled=compiled and not note, note=note)
 
 
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Silence what PyTorch says about parts of itself while it writes and compiles programs."""
+    loggers = [logging.getLogger(name) for name in ("torch._inductor", "torch._export", "torch.fx")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
 def describe(model: TrainedModel, program: Program) -> dict[str, Any]:
     """Return what a user of a program must know of it, as plain data.
 
@@ -132,6 +152,9 @@ def describe(model: TrainedModel, program: Program) -> dict[str, Any]:
     return {
         "encoder": model.description.get("encoder", {}).get("name", ""),
         "elements": model.elements,
+        "atomic_numbers": None
+        if model.elements is None
+        else [atomic_number(name) for name in model.elements],
         "dtype": str(model.dtype).removeprefix("torch."),
         "cutoff": neighbours.cutoff if neighbours else None,
         "max_neighbours": neighbours.max_neighbours if neighbours else None,
