@@ -13,7 +13,7 @@ from rich.table import Table
 from matsciml_cli.console import warn
 from matsciml_core.errors import visible
 from matsciml_core.training import run_folder
-from matsciml_core.training.fitting import RunInterrupted
+from matsciml_core.training.outcome import RunInterrupted
 from matsciml_core.training.result import TrainingResult
 
 _WIDEST = 1000

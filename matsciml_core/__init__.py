@@ -40,7 +40,7 @@ _HOME = {
     "model.trained": ("TrainedModel", "load"),
     "model.prediction": ("Prediction",),
     "training.config": ("RunConfig",),
-    "training.fitting": ("RunInterrupted",),
+    "training.outcome": ("RunInterrupted",),
     "training.result": ("TrainingResult",),
     "training.train": ("train",),
     "interfaces.config": ("Config",),

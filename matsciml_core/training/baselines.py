@@ -29,7 +29,7 @@ from matsciml_core.registry.specs import BaselineSpec
 from matsciml_core.registry.targets import TargetInfo
 from matsciml_core.training import distributed
 from matsciml_core.training.assemble import PreparedDataset
-from matsciml_core.training.fitting import RunInterrupted
+from matsciml_core.training.outcome import RunInterrupted
 from matsciml_core.training.prepare import Run
 
 if TYPE_CHECKING:

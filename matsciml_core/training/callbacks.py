@@ -15,6 +15,7 @@ from matsciml_core.errors import visible
 from matsciml_core.files import write_whole
 from matsciml_core.training.gradient_angles import AnglesFile
 from matsciml_core.training.run_folder import METRICS, read_metrics
+from matsciml_core.training.segments import note_seconds
 
 if TYPE_CHECKING:
     from matsciml_core.training.module import TrainingModule
@@ -182,3 +183,23 @@ def _of(trainer: pl.Trainer, pl_module: pl.LightningModule) -> str:
     """Return the number of epochs, as it stands behind that of one; empty while it is open."""
     known = cast("TrainingModule", pl_module).plan.steps is not None
     return f"/{trainer.max_epochs}" if known else ""
+
+
+class SegmentClock(Callback):
+    """Keeps the time of the part under way, so that a killed one has lost minutes at most.
+
+    Args:
+        folder: The run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Start the clock."""
+        self.folder = folder
+        self._started = time.perf_counter()
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Write the time beside each checkpoint."""
+        if trainer.is_global_zero:
+            note_seconds(self.folder, time.perf_counter() - self._started)

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: which are written, whether one is sound, and the best weights back."""
+"""Checkpoints of a run: whether one is sound, and the best weights back."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint
-from torch import Tensor
+from torch import Tensor, nn
 
 from matsciml_core.errors import TrainingError
 from matsciml_core.training.run_folder import (
@@ -28,59 +26,7 @@ if TYPE_CHECKING:
 MONITOR = "validation/loss"
 
 
-class MovableCheckpoint(ModelCheckpoint):
-    """A ``ModelCheckpoint`` that knows its best epoch again after the run folder was moved.
-
-    Lightning's own compares absolute paths, and forgets the best score where they differ: a resumed
-    run would then overwrite its best weights with worse ones.
-    """
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the state, with the paths of where the folder lies now."""
-        old, new = str(state_dict["dirpath"]), str(self.dirpath)
-        super().load_state_dict(_moved(state_dict, old, new))
-
-
-class KeptEpochs(MovableCheckpoint):
-    """Keeps several good epochs; Lightning tells the states of callbacks apart by their class."""
-
-
-def checkpoint_callbacks(folder: Path, keep_best: int = 1) -> list[MovableCheckpoint]:
-    """Return what saves the best epoch, what saves every epoch, and what keeps several good ones.
-
-    Args:
-        folder: The run folder.
-        keep_best: Epochs of the lowest validation losses to keep.
-    """
-    best = MovableCheckpoint(
-        folder / CHECKPOINTS,
-        filename=Path(BEST_CHECKPOINT).stem,
-        monitor=MONITOR,
-        enable_version_counter=False,
-    )
-    # Not save_last of the one above, which would save improvements only.
-    last = MovableCheckpoint(
-        folder / CHECKPOINTS,
-        filename=Path(LAST_CHECKPOINT).stem,
-        every_n_epochs=1,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-    # The last one comes last: where it has the end of an epoch, the others were written before.
-    if keep_best == 1:
-        return [best, last]
-    kept = KeptEpochs(
-        folder / CHECKPOINTS,
-        filename="step-{step}",
-        auto_insert_metric_name=False,
-        monitor=MONITOR,
-        save_top_k=keep_best,
-        enable_version_counter=False,
-    )
-    return [best, kept, last]
-
-
-def restore(module: pl.LightningModule, folder: Path, training: TrainingConfig) -> tuple[int, ...]:
+def restore(module: nn.Module, folder: Path, training: TrainingConfig) -> tuple[int, ...]:
     """Load the weights of a run that are to be tested.
 
     Args:
@@ -165,15 +111,6 @@ def check_sound(file: Path) -> None:
     if best != file and _is_sound(best):
         again = f"go on from the best one by copying '{best}' over it, or {again}"
     raise TrainingError(f"The checkpoint '{file}' is damaged; {again}")
-
-
-def _moved(value: Any, old: str, new: str) -> Any:
-    """Return plain data with the beginning of each path replaced."""
-    if isinstance(value, str) and value.startswith(old):
-        return new + value[len(old) :]
-    if isinstance(value, dict):
-        return {_moved(key, old, new): _moved(item, old, new) for key, item in value.items()}
-    return value
 
 
 def _is_sound(file: Path) -> bool:

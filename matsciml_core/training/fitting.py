@@ -6,11 +6,10 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, RichProgressBar
@@ -19,28 +18,25 @@ from rich.console import Console
 
 from matsciml_core.data.steps import StepLoader
 from matsciml_core.errors import TrainingError
-from matsciml_core.training import after_fit, distributed, run_folder
+from matsciml_core.training import distributed, run_folder
 from matsciml_core.training.averaging import WeightAverage
 from matsciml_core.training.budget import PlannedEnd, TimeBudget
 from matsciml_core.training.callbacks import (
     EpochLines,
     GradientAnglesFile,
     MetricsFile,
+    SegmentClock,
     TrainingLosses,
 )
-from matsciml_core.training.checkpoint import checkpoint_callbacks, ends_epoch, restore
+from matsciml_core.training.checkpoint import ends_epoch, restore
+from matsciml_core.training.checkpoint_callbacks import checkpoint_callbacks
 from matsciml_core.training.guards import EdgeWatch, InterruptGuard, SkippedSteps, TimedCheckpoints
+from matsciml_core.training.improvement import idle_epochs, is_trained, validation_losses
 from matsciml_core.training.module import TrainingModule
+from matsciml_core.training.outcome import Fitted, RunInterrupted
 from matsciml_core.training.plan import Plan
 from matsciml_core.training.prepare import Run
-from matsciml_core.training.segments import SegmentClock
-from matsciml_core.training.stopping import (
-    EarlyStop,
-    PlateauWatch,
-    idle_epochs,
-    is_trained,
-    validation_losses,
-)
+from matsciml_core.training.stopping import EarlyStop, PlateauWatch
 
 if TYPE_CHECKING:
     from matsciml_core.registry.manager import Registry
@@ -56,48 +52,6 @@ _ADVICE = (
 _PRECISIONS = {"float32": "32-true", "float64": "32-true", "bfloat16": "bf16-mixed"}
 """Lightning's names. Model and batches of a float64 run are in float64 before Lightning sees them;
 its own way would rebuild each batch field by field, which records that cannot change refuse."""
-
-
-class RunInterrupted(KeyboardInterrupt):
-    """The user stopped the run with Ctrl-C; a checkpoint was left behind, if there was time.
-
-    It is a ``KeyboardInterrupt``, so that a program that trains one model after the other and
-    catches the errors of each stops, too.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        """Say how to go on."""
-        epochs = len(run_folder.read_metrics(folder))
-        self.folder = folder
-        self.finished = after_fit.is_outstanding(folder)
-        self.resumable = (folder / run_folder.CHECKPOINTS / run_folder.LAST_CHECKPOINT).is_file()
-        if self.finished:
-            super().__init__(
-                f"The run in '{folder}' is finished, and was interrupted while its report was "
-                f"written; matsciml_core.train(resume='{folder}') or matsciml run --resume "
-                f"{folder} writes it."
-            )
-            return
-        super().__init__(
-            f"The run was interrupted after {epochs} epochs; go on with "
-            f"matsciml_core.train(resume='{folder}') or: matsciml run --resume {folder}"
-            if self.resumable
-            else f"The run in '{folder}' was interrupted before anything was saved; start it again."
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """How the training of a run went."""
-
-    best_epoch: int
-    """The epoch of the lowest validation loss, counted from 1."""
-    tested_epochs: Sequence[int]
-    """Those that the weights which are tested are from, counted from 1."""
-    stopped_early: bool
-    """Whether patience ended it."""
-    budget: Mapping[str, Any] | None
-    """What was chosen for a budget of time; None: there was none."""
 
 
 def fit(

@@ -7,17 +7,14 @@ part begins, so that a kill leaves what was known, and is compared when the run 
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytorch_lightning as pl
 import torch
 from filelock import FileLock, Timeout
-from pytorch_lightning.callbacks import Callback
 
 from matsciml_core.errors import ConfigError, DataError
 from matsciml_core.files import read_object, write_json
@@ -222,26 +219,6 @@ def read_segments(folder: Path) -> list[dict[str, Any]]:
     """
     segments = (read_object(folder / SEGMENTS) or {}).get("segments", [])
     return [one for one in segments if isinstance(one, dict)]
-
-
-class SegmentClock(Callback):
-    """Keeps the time of the part under way, so that a killed one has lost minutes at most.
-
-    Args:
-        folder: The run folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        """Start the clock."""
-        self.folder = folder
-        self._started = time.perf_counter()
-
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Write the time beside each checkpoint."""
-        if trainer.is_global_zero:
-            note_seconds(self.folder, time.perf_counter() - self._started)
 
 
 def note_seconds(folder: Path, seconds: float) -> None:

@@ -9,7 +9,7 @@ import time
 from matsciml_core.files import write_whole
 from matsciml_core.model.evaluate import evaluate
 from matsciml_core.training import run_folder
-from matsciml_core.training.fitting import Fitted, RunInterrupted
+from matsciml_core.training.outcome import Fitted, RunInterrupted
 from matsciml_core.training.prepare import Run
 
 

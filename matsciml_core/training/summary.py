@@ -21,8 +21,8 @@ from matsciml_core.registry.environments import environment_record
 from matsciml_core.registry.specs import Reference, RunResult, Spec
 from matsciml_core.training import run_folder
 from matsciml_core.training.assemble import PreparedDataset
-from matsciml_core.training.fitting import Fitted
 from matsciml_core.training.initial import ANCESTOR, describe_init
+from matsciml_core.training.outcome import Fitted
 from matsciml_core.training.precision import precision_record
 from matsciml_core.training.prepare import Run
 from matsciml_core.training.segments import read_segments

@@ -35,8 +35,10 @@ from matsciml_core.training.config import (
 )
 from matsciml_core.training.config_data import merge, read_config_file
 from matsciml_core.training.faults import explained
-from matsciml_core.training.fitting import Fitted, RunInterrupted, fit
+from matsciml_core.training.fitting import fit
+from matsciml_core.training.improvement import is_trained
 from matsciml_core.training.initial import describe_training, seen_before
+from matsciml_core.training.outcome import Fitted, RunInterrupted
 from matsciml_core.training.prepare import Run, prepare
 from matsciml_core.training.request import Labels, Request, read_request
 from matsciml_core.training.result import TrainingResult
@@ -49,7 +51,6 @@ from matsciml_core.training.segments import (
     note_seconds,
 )
 from matsciml_core.training.solving import solve
-from matsciml_core.training.stopping import is_trained
 from matsciml_core.training.structures import Unit
 from matsciml_core.training.summary import (
     result_of,
