@@ -29,7 +29,6 @@ from matsciml_core.registry.specs import BaselineSpec
 from matsciml_core.registry.targets import TargetInfo
 from matsciml_core.training import distributed
 from matsciml_core.training.assemble import PreparedDataset
-from matsciml_core.training.outcome import RunInterrupted
 from matsciml_core.training.prepare import Run
 
 if TYPE_CHECKING:
@@ -169,9 +168,6 @@ def predict_baselines(
 
     Returns:
         Values by label, baseline and id of the crystal, and a sentence for each that is missing.
-
-    Raises:
-        RunInterrupted: The user pressed Ctrl-C.
     """
     most = run.config.training.baseline_crystals
     # Of several processes rank 0 alone tests and reports.
@@ -198,8 +194,6 @@ def predict_baselines(
                 with torch.random.fork_rng(devices=[]):
                     torch.manual_seed(_SEED)
                     values = spec.load()(spec, registry, prepared).predict(infos, say)
-            except KeyboardInterrupt as stop:
-                raise RunInterrupted(run.folder) from stop
             except Exception as error:  # whatever a plugin raises
                 notes.append(f"There is no baseline '{spec.name}' for {prepared.name}: {error}")
                 continue

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import random
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytorch_lightning as pl
+import numpy as np
 import torch
 
 from matsciml_core.data.loader import BatchSampler, BatchSource, CrystalLoader
@@ -124,7 +126,7 @@ def prepare(
     device = _device(config.training.device, config.training.devices)
     datasets = assemble.prepare_datasets(config, registry)
     # Between data and model: initial weights must not depend on what opening the data drew.
-    pl.seed_everything(config.training.seed, workers=True, verbose=False)
+    _seed(config.training.seed)
     spec = registry.get("encoder", config.encoder.name)
     encoder: Encoder = build_component(spec, config.encoder.options, "encoder")
     _check_precision(encoder, config.training.precision)
@@ -209,6 +211,16 @@ def _describe_objects(
             "initial_weights": digest.hexdigest(),
         }
     return objects
+
+
+def _seed(seed: int) -> None:
+    """Seed every generator that a component may draw from, in this process and those it starts."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - components of others draw from it
+    torch.manual_seed(seed)
+    # What Lightning's own seed_everything leaves for processes and workers that it starts; runs
+    # without epochs start none, and are spared the seconds of its import.
+    os.environ |= {"PL_GLOBAL_SEED": str(seed), "PL_SEED_WORKERS": "1"}
 
 
 def _device(name: str, count: int) -> torch.device:

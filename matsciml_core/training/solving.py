@@ -9,7 +9,7 @@ import time
 from matsciml_core.files import write_whole
 from matsciml_core.model.evaluate import evaluate
 from matsciml_core.training import run_folder
-from matsciml_core.training.outcome import Fitted, RunInterrupted
+from matsciml_core.training.outcome import Fitted
 from matsciml_core.training.prepare import Run
 
 
@@ -22,25 +22,19 @@ def solve(run: Run, *, quiet: bool = False) -> Fitted:
 
     Returns:
         How it went: the only epoch is the best one.
-
-    Raises:
-        RunInterrupted: The user pressed Ctrl-C.
     """
     started = time.perf_counter()
     training = run.config.training
     run.encoder.to(run.device).requires_grad_(False)
     for task in run.tasks:
         task.head.to(run.device)
-    try:
-        batches = {
-            name: (batch.to(run.device) for batch in loader if batch is not None)
-            for name, loader in run.loader("train").items()
-        }
-        run.strategy.solve(run.encoder, run.tasks, batches, training.seed)
-        seconds = time.perf_counter() - started
-        scores = evaluate(run.encoder, run.tasks, run.loader("validation"), run.device)
-    except KeyboardInterrupt as stop:
-        raise RunInterrupted(run.folder) from stop
+    batches = {
+        name: (batch.to(run.device) for batch in loader if batch is not None)
+        for name, loader in run.loader("train").items()
+    }
+    run.strategy.solve(run.encoder, run.tasks, batches, training.seed)
+    seconds = time.perf_counter() - started
+    scores = evaluate(run.encoder, run.tasks, run.loader("validation"), run.device)
     values = {
         f"validation/{key}/{name}": value
         for key, score in scores.items()

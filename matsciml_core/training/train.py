@@ -35,7 +35,6 @@ from matsciml_core.training.config import (
 )
 from matsciml_core.training.config_data import merge, read_config_file
 from matsciml_core.training.faults import explained
-from matsciml_core.training.fitting import fit
 from matsciml_core.training.improvement import is_trained
 from matsciml_core.training.initial import describe_training, seen_before
 from matsciml_core.training.outcome import Fitted, RunInterrupted
@@ -158,17 +157,19 @@ def train(
         stack.enter_context(explained(run))
         if folder is not None and checkpoint is None:
             return _report(run, request.registry, *_recorded_result(run))
-        if not quiet and distributed.rank() == 0:
-            _tell_of_choices(run)
-        _record(run, request.registry)
-        clock = time.perf_counter()
-        # First, so that a budget of minutes counts them too.
-        beside, notes = predict_baselines(run, request.registry, quiet=quiet)
-        if run.strategy.closed_form:
-            fitted = solve(run, quiet=quiet)
-        else:
-            fitted = fit(run, request.registry, checkpoint, quiet=quiet, started=called)
         try:
+            if not quiet and distributed.rank() == 0:
+                _tell_of_choices(run)
+            _record(run, request.registry)
+            clock = time.perf_counter()
+            # First, so that a budget of minutes counts them too.
+            beside, notes = predict_baselines(run, request.registry, quiet=quiet)
+            if run.strategy.closed_form:
+                fitted = solve(run, quiet=quiet)
+            else:
+                from matsciml_core.training.fitting import fit  # noqa: PLC0415 - imports Lightning
+
+                fitted = fit(run, request.registry, checkpoint, quiet=quiet, started=called)
             measured, summary = _finish(run, request.registry, fitted, beside, clock)
         except KeyboardInterrupt as stop:
             raise RunInterrupted(run.folder) from stop

@@ -1,6 +1,8 @@
 """Runs without epochs: descriptors with trees, and probes of a trained encoder."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -36,6 +38,19 @@ def test_the_run_is_finished_like_any_other(forest):
     assert "validation/mp/formation_energy_per_atom/mae" in forest.history
     config = (forest.folder / "config.yaml").read_text()
     assert "name: probe" in config
+
+
+def test_what_trains_no_epochs_is_spared_the_import_of_lightning(tmp_path):
+    code = (
+        "import sys, matsciml_core\n"
+        "matsciml_core.train(dataset='mp', encoder='descriptors', head='ridge', quiet=True, "
+        "split={'max_train_crystals': 60}, output=sys.argv[1])\n"
+        "print('pytorch_lightning' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.stdout == "False\n", done.stderr
 
 
 def test_trees_are_better_than_the_mean(forest):
