@@ -27,7 +27,8 @@ from pathlib import Path
 
 import torch
 
-import matsciml_core.training.train  # noqa: F401 - so that no life has to import it
+import matsciml_core.training.fitting  # so that no life has to import Lightning,
+import matsciml_core.training.train  # noqa: F401 - nor what else a run needs
 from matsciml_cli import state
 from matsciml_cli.app import execute
 from matsciml_core.convert import to_pymatgen

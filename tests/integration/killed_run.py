@@ -18,7 +18,8 @@ from pathlib import Path
 
 import torch
 
-import matsciml_core.training.train  # noqa: F401 - so that no life has to import it
+import matsciml_core.training.fitting  # so that no life has to import Lightning,
+import matsciml_core.training.train  # noqa: F401 - nor what else a run needs
 from matsciml_cli.app import execute
 from matsciml_core.training.after_fit import is_outstanding
 from matsciml_core.training.run_folder import (
