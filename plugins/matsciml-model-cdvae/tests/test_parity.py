@@ -8,8 +8,8 @@ from matsciml_core import TargetInfo
 from matsciml_core.interfaces.generation import LatentEmbedding, SamplingConfig
 from matsciml_core.nn.envelopes import polynomial_envelope
 from matsciml_core.nn.radial import BesselBasis
+from matsciml_core.nn.spherical_bessel import bessel_zeros
 from matsciml_model_cdvae import bases, losses
-from matsciml_model_cdvae.bessel import bessel_zeros
 from matsciml_model_cdvae.connect import Candidates
 from matsciml_model_cdvae.dimenet import DimeNet
 from matsciml_model_cdvae.gemnet import GemNetDecoder

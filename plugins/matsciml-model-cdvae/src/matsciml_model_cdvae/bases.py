@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from matsciml_core.nn.envelopes import polynomial_envelope
 from matsciml_core.nn.radial import gaussian_basis
-from matsciml_model_cdvae.bessel import bessel_zeros, spherical_bessel
+from matsciml_core.nn.spherical_bessel import bessel_zeros, spherical_bessel
 
 
 def legendre(degrees: int, cosines: Tensor) -> Tensor:

@@ -17,9 +17,10 @@ from matsciml_core.model.components import build_head
 from matsciml_core.model.foreign import ENERGY_LABELS, Provenance
 from matsciml_core.model.storage import save_model
 from matsciml_core.model.undisturbed import undisturbed
+from matsciml_core.nn.harmonics import HARMONICS
 from matsciml_model_orb.config import OrbConfig
 from matsciml_model_orb.encoder import HEAVIEST, ROWS, Orb
-from matsciml_model_orb.layers import CUTOFF, HARMONICS
+from matsciml_model_orb.layers import CUTOFF
 from matsciml_model_orb.records import PAPER
 
 ELEMENTS = (*range(1, 84), *range(89, 95))

@@ -10,16 +10,15 @@ from matsciml_core import CrystalBatch, Embedding, Encoder, Neighbourhood
 from matsciml_core.errors import ShapeError
 from matsciml_core.nn.elements import reject_elements
 from matsciml_core.nn.envelopes import polynomial_envelope
+from matsciml_core.nn.harmonics import HARMONICS, harmonics
 from matsciml_core.nn.segments import Segments, segment_mean
 from matsciml_model_orb.config import OrbConfig
 from matsciml_model_orb.layers import (
     CUTOFF,
-    HARMONICS,
     Bessel,
     Interaction,
     Perceptron,
     Repulsion,
-    harmonics,
 )
 
 ROWS = 119

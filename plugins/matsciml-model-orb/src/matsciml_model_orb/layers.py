@@ -14,43 +14,8 @@ from matsciml_core.nn.envelopes import polynomial_envelope
 
 CUTOFF = 6.0
 """Longest edge, Å, in all networks of orb-models."""
-HARMONICS = 16
-"""Spherical harmonics up to the degree 3."""
 _SCREENING = ((0.1818, 3.2), (0.5099, 0.9423), (0.2802, 0.4028), (0.02817, 0.2016))
 """Weights and inverse lengths of the universal screening function."""
-
-
-def harmonics(directions: Tensor) -> Tensor:
-    """Return the real spherical harmonics up to the degree 3 with a mean square of 1.
-
-    In the order of e3nn, for which y is the polar axis.
-
-    Args:
-        directions: Unit vectors, ``(edges, 3)``.
-
-    Returns:
-        ``(edges, 16)``.
-    """
-    x, y, z = directions.unbind(1)
-    around = x * x + z * z
-    first = [math.sqrt(3.0) * one for one in (x, y, z)]
-    second = [
-        math.sqrt(15.0) * x * z,
-        math.sqrt(15.0) * x * y,
-        math.sqrt(5.0) * (y * y - around / 2.0),
-        math.sqrt(15.0) * y * z,
-        math.sqrt(15.0) / 2.0 * (z * z - x * x),
-    ]
-    third = [
-        math.sqrt(35.0 / 8.0) * x * (3.0 * z * z - x * x),
-        math.sqrt(105.0) * x * y * z,
-        math.sqrt(21.0 / 8.0) * x * (4.0 * y * y - around),
-        math.sqrt(7.0) / 2.0 * y * (2.0 * y * y - 3.0 * around),
-        math.sqrt(21.0 / 8.0) * z * (4.0 * y * y - around),
-        math.sqrt(105.0) / 2.0 * y * (z * z - x * x),
-        math.sqrt(35.0 / 8.0) * z * (z * z - 3.0 * x * x),
-    ]
-    return torch.stack([torch.ones_like(x), *first, *second, *third], dim=1)
 
 
 class Bessel(nn.Module):
