@@ -224,6 +224,7 @@ HONEST = (
     Honest(("ensemble", "model", "other"), 50, 1, _MODEL[:3]),
     Honest(("lammps", "model", "in.script", "--elements", "Na,Cl"), 30, 1, ("in.script",)),
     Honest(("convert-mace", "weights.pt"), 30, 1, ("weights.pt",)),
+    Honest(("convert-mattersim", "weights.pt"), 30, 1, ("weights.pt",)),
     Honest(("convert-orb", "weights.pt"), 30, 1, ("weights.pt",)),
     Honest(("matbench", "list"), 10),
     Honest(("matbench", "prepare", "phonons", "--file", "crystals.xyz"), 30, 1, _FILES[:1]),

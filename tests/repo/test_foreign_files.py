@@ -34,6 +34,7 @@ READER_ASE = "plugins/matsciml-reader-ase/src/matsciml_reader_ase/"
 GENERATE = "plugins/matsciml-tool-generate/src/matsciml_tool_generate/"
 MACE = "plugins/matsciml-model-mace/src/matsciml_model_mace/"
 ORB = "plugins/matsciml-model-orb/src/matsciml_model_orb/"
+MATTERSIM = "plugins/matsciml-model-mattersim/src/matsciml_model_mattersim/"
 MEGNET = "plugins/matsciml-model-megnet/src/matsciml_model_megnet/"
 PAGES = "plugins/matsciml-util-pages/src/matsciml_util_pages/"
 SOURCES = "plugins/matsciml-util-sources/src/matsciml_util_sources/"
@@ -98,6 +99,7 @@ MAY_PARSE = {
     (f"{OCP}s2ef.py", "tarfile.open"): TAR,
     (f"{MEGNET}weights.py", "load_file"): SAFE,
     (f"{MACE}weights_file.py", "zipfile.ZipFile"): "entries as they are, read by our own machine",
+    (f"{MATTERSIM}conversion.py", "torch.load"): "weights only; tensors and settings are checked",
     (f"{ORB}conversion.py", "torch.load"): "weights only; what is not a tensor is refused",
     (f"{ENV}sources.py", "zipfile.ZipFile"): "metadata of a wheel that is going to be installed",
     (DEEPMD, "np.load"): "numbers; NumPy refuses objects, which would be pickled",
